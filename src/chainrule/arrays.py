@@ -1,0 +1,59 @@
+"""Arrays: the names for what every library calls an array, and the one way to reach its functions.
+
+The mathematics of this package is written against the Python Array API standard
+(https://data-apis.org/array-api/). It asks the arrays it is given for their namespace, once, on its
+first line, and never imports an array library by name.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import array_api_compat
+
+# Honest aliases: the standard has no importable type for "an array of some library".
+Array = Any
+Namespace = Any
+DType = Any
+
+
+def namespace(*arrays: Array) -> Namespace:
+    """Return the Array API namespace that all ``arrays`` belong to (``None`` is passed over).
+
+    Raises
+    ------
+    TypeError
+        If the arrays come from more than one library, or one is no array at all.
+
+    Examples
+    --------
+    >>> import array_api_strict
+    >>> namespace(array_api_strict.ones(2)).__name__
+    'array_api_strict'
+    """
+    return array_api_compat.array_namespace(*arrays)
+
+
+def device(array: Array) -> Any:
+    """Return the device that ``array`` lives on, as its own library names it (``None`` under ``jit``).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> device(np.ones(2))
+    'cpu'
+    """
+    return array_api_compat.device(array)
+
+
+def size(shape: Sequence[int]) -> int:
+    """Return the number of elements in an array of this shape.
+
+    Examples
+    --------
+    >>> size((3, 4))
+    12
+    """
+    count = 1
+    for length in shape:
+        count *= length
+    return count

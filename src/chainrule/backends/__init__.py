@@ -1,0 +1,151 @@
+"""Backends: where a step runs. The only rooms, with ``program/``, that name an accelerator library.
+
+A backend has no mathematics of its own. It says where its arrays live, how to wait for them, and how
+the one step is run with the least overhead. Several live in one process.
+
+Which one a network uses: the ``backend=`` argument, else the environment variable
+``CHAINRULE_BACKEND``, else the arrays that it is first given.
+"""
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import array_api_compat
+
+from chainrule.arrays import Array
+from chainrule.backends.base import Availability, Backend, BackendUnavailable
+from chainrule.naming import nearest
+
+__all__ = ["Availability", "Backend", "BackendUnavailable", "available", "get", "named", "of"]
+
+# The name of a backend, and what a person types to install it.
+INSTALL = {
+    "numpy": "numpy",
+    "cupy": "chainrule[cuda12] or chainrule[cuda13]",
+    "torch": "chainrule[torch]",
+    "jax": "chainrule[jax]",
+}
+
+
+def _room(name: str) -> ModuleType:
+    return import_module(f"chainrule.backends.{name}")
+
+
+def named(given: str) -> Backend:
+    """Return the backend of this name, such as "numpy", "cupy:1", "torch:cuda" or "jax:cpu".
+
+    Raises
+    ------
+    ValueError
+        If no backend has the name; the message gives the nearest one.
+    BackendUnavailable
+        If its library is not installed, or its device cannot be used.
+
+    Examples
+    --------
+    >>> named("numpy").name
+    'numpy'
+    """
+    name, _, device = given.partition(":")
+    if name not in INSTALL:
+        names = sorted(INSTALL)
+        msg = f"unknown backend {given!r}{nearest(name, names)} (known: {', '.join(names)})"
+        raise ValueError(msg)
+    if find_spec(name) is None:
+        msg = f"backend {name!r} is not installed; pip install '{INSTALL[name]}', or use 'numpy'"
+        raise BackendUnavailable(msg)
+    try:
+        room = _room(name)
+    except ImportError as error:
+        msg = f"backend {name!r} is installed but does not import: {_first_line(error)}"
+        raise BackendUnavailable(msg) from error
+    backend: Backend = room.make(device or None)
+    return backend
+
+
+def of(array: Array) -> Backend:
+    """Return the backend that ``array`` belongs to.
+
+    Raises
+    ------
+    TypeError
+        If it is no array that follows the standard.
+    """
+    known = {
+        "numpy": array_api_compat.is_numpy_array,
+        "cupy": array_api_compat.is_cupy_array,
+        "torch": array_api_compat.is_torch_array,
+        "jax": array_api_compat.is_jax_array,
+    }
+    for name, is_one in known.items():
+        if is_one(array):
+            backend: Backend = _room(name).of(array)
+            return backend
+    backend = _room("namespace").of(array)
+    return backend
+
+
+def get(given: Any = None) -> Backend | None:
+    """Return the backend for a ``backend=`` argument; ``None`` where the arrays are to decide.
+
+    Parameters
+    ----------
+    given
+        A name, a :class:`Backend`, an Array API namespace, or ``None``: then
+        ``CHAINRULE_BACKEND`` decides where it is set.
+    """
+    if given is None:
+        given = os.environ.get("CHAINRULE_BACKEND") or None
+    if given is None or isinstance(given, Backend):
+        return given
+    if isinstance(given, str):
+        return named(given)
+    for name, is_one in (
+        ("numpy", array_api_compat.is_numpy_namespace),
+        ("cupy", array_api_compat.is_cupy_namespace),
+        ("torch", array_api_compat.is_torch_namespace),
+        ("jax", array_api_compat.is_jax_namespace),
+    ):
+        if isinstance(given, ModuleType) and is_one(given):
+            return named(name)
+    backend: Backend = _room("namespace").make(given)
+    return backend
+
+
+def available() -> list[Availability]:
+    """Return, for every known backend, whether it can be used here, or why not.
+
+    Each device is used, not merely looked for: a library can be installed where its device is not.
+
+    Examples
+    --------
+    >>> available()[0].name, available()[0].usable
+    ('numpy', True)
+    """
+    return [_probed(name) for name in INSTALL]
+
+
+def _probed(name: str) -> Availability:
+    if find_spec(name) is None:
+        return Availability(name, usable=False, reason=f"not installed: pip install '{INSTALL[name]}'")
+    version = getattr(import_module(name), "__version__", None) if _imports(name) else None
+    try:
+        found: Availability = _room(name).probe()
+    except Exception as error:  # noqa: BLE001  whatever a driver raises is the reason to show
+        return Availability(name, usable=False, version=version, reason=_first_line(error))
+    return found
+
+
+def _imports(name: str) -> bool:
+    try:
+        import_module(name)
+    except Exception:  # noqa: BLE001  a broken installation may raise anything
+        return False
+    return True
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

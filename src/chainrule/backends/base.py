@@ -1,0 +1,76 @@
+"""What a backend is: where arrays live, how to wait for them, and how a step runs there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.arrays import Array, Namespace
+
+Step = Callable[..., Any]
+
+
+class BackendUnavailable(RuntimeError):
+    """A backend that was asked for cannot be used here; the message says why and what would help."""
+
+
+class Availability(NamedTuple):
+    """Whether a backend can be used here, found out by using its device and not by importing it."""
+
+    name: str
+    usable: bool
+    version: str | None = None
+    devices: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An array library and one of its devices.
+
+    Two backends are equal where arrays of the one can be used with arrays of the other.
+    """
+
+    name: str
+    xp: Namespace = field(compare=False, repr=False)
+    device: Any = None
+
+    @property
+    def default_dtype(self) -> str:
+        """The widest floating-point dtype that the device computes in."""
+        return "float64"
+
+    def check_dtype(self, dtype: str) -> None:
+        """Raise ``ValueError`` where the device does not compute in ``dtype``."""
+
+    def asarray(self, x: Any, dtype: Any = None) -> Array:
+        """Return host data or an array of this backend as an array of it, on its device."""
+        return self.xp.asarray(x, dtype=self.dtype(dtype), device=self.device)
+
+    def dtype(self, given: Any) -> Any:
+        """Return the library's own dtype of this name; a dtype, or ``None``, as it is."""
+        return getattr(self.xp, given) if isinstance(given, str) else given
+
+    def to_numpy(self, array: Array) -> np.ndarray:
+        """Return a copy of ``array`` on the host (a view where it is on the host already)."""
+        return np.asarray(array)
+
+    def synchronize(self, result: Array) -> None:
+        """Wait until ``result`` has been computed."""
+
+    def compile(self, step: Step) -> Step:
+        """Return ``step(progress, batch, learning_rate, key)`` as this backend runs it fastest."""
+        return step
+
+    def copy(self, array: Array) -> Array:
+        """Return an array of the same values that shares no memory with ``array``."""
+        return self.xp.asarray(array, copy=True)
+
+    def quiet(self) -> Any:
+        """Return a context in which floating-point overflow warns nobody: training checks the loss."""
+        return np.errstate(all="ignore")
+
+    def describe(self) -> str:
+        """Return what messages call it: the name, and the device where it is not the only one."""
+        return self.name if self.device is None else f"{self.name}:{self.device}"

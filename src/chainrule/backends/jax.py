@@ -1,0 +1,76 @@
+"""JAX: the step jitted, its state donated, so that XLA fuses it and reuses the buffers."""
+
+from typing import Any
+
+import jax
+import jax.numpy as xp
+import numpy as np
+
+from chainrule.backends.base import Availability, Backend, BackendUnavailable, Step
+
+
+class JaxBackend(Backend):
+    """JAX arrays on one device."""
+
+    @property
+    def default_dtype(self) -> str:
+        """Float64 where JAX was told to keep it (``JAX_ENABLE_X64=1``), else float32."""
+        return "float64" if jax.config.jax_enable_x64 else "float32"
+
+    def check_dtype(self, dtype: str) -> None:
+        """Raise ``ValueError`` where JAX would make float32 of float64."""
+        if dtype == "float64" and self.default_dtype != dtype:
+            msg = (
+                "JAX computes float64 in float32 unless told otherwise; set the environment variable "
+                "JAX_ENABLE_X64=1, or give dtype='float32'"
+            )
+            raise ValueError(msg)
+
+    def asarray(self, x: Any, dtype: Any = None) -> jax.Array:
+        """Return ``x`` as an array on the device."""
+        array = x if isinstance(x, jax.Array) else np.asarray(x)
+        # may_alias: a jax.Array must never share the memory of host data that may change.
+        placed = jax.device_put(array, self.device, may_alias=False)
+        return placed if dtype is None else placed.astype(dtype)
+
+    def synchronize(self, result: jax.Array) -> None:
+        """Wait until ``result`` has been computed."""
+        jax.block_until_ready(result)
+
+    def compile(self, step: Step) -> Step:
+        """Return the step jitted; the progress that goes in is given up for the one that comes out."""
+        return jax.jit(step, donate_argnums=0)
+
+    def describe(self) -> str:
+        """Return "jax:cpu:0", "jax:gpu:0", ..."""
+        return f"jax:{self.device.platform}:{self.device.id}"
+
+
+def make(device: str | None = None) -> JaxBackend:
+    """Return the backend; ``device`` is a platform, "cpu" or "gpu", with a number, "gpu:1".
+
+    Raises
+    ------
+    BackendUnavailable
+        If JAX has no such device here.
+    """
+    platform, _, number = (device or "").partition(":")
+    try:
+        found = jax.devices(platform or None)
+        return JaxBackend("jax", xp, found[int(number or 0)])
+    except (RuntimeError, IndexError, ValueError) as error:
+        why = str(error).partition("\n")[0]
+        msg = f"backend 'jax:{device}' cannot be used here: {why}; try backend='jax:cpu'"
+        raise BackendUnavailable(msg) from None
+
+
+def of(array: jax.Array) -> JaxBackend:
+    """Return the backend that ``array`` belongs to."""
+    return JaxBackend("jax", xp, next(iter(array.devices())))
+
+
+def probe() -> Availability:
+    """Return what there is to say about it here, having computed on its first device."""
+    xp.ones(1).block_until_ready()
+    devices = tuple(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices())
+    return Availability("jax", usable=True, version=jax.__version__, devices=devices)

@@ -1,0 +1,52 @@
+"""Evaluation: predictions in row blocks, and how good they are against targets."""
+
+from typing import NamedTuple
+
+from chainrule.architecture import Architecture
+from chainrule.arrays import Array, namespace
+from chainrule.backends import Backend
+from chainrule.step import Batch, forward
+
+BLOCK = 8192  # rows; bounds the memory of a forward pass over any number of them
+
+
+class Score(NamedTuple):
+    """How well a network does on some data."""
+
+    loss: float  # on the scale that is reported
+    accuracy: float | None  # share of right classes, 0 to 1; None where the targets are values
+
+
+def outputs(theta: Array, X: Array, net: Architecture) -> Array:
+    """Return the outputs ``(n, n_L)`` of the last layer for ``X (n, n_0)``, a block of rows at a time."""
+    n = X.shape[-2]
+    if n <= BLOCK:
+        return forward(theta, X, net).A
+    parts = [forward(theta, X[..., i : i + BLOCK, :], net).A for i in range(0, n, BLOCK)]
+    return namespace(theta).concat(parts, axis=-2)
+
+
+def right(A: Array, Y: Array, net: Architecture) -> Array:
+    """Return ``(n, 1)`` or ``(n, n_L)`` of 0 and 1: where the outputs say what the targets say.
+
+    One class of many: the largest output. Independent yes or no (logits): the sign of each output.
+    """
+    xp = namespace(A, Y)
+    if net.loss.targets == "classes" and A.shape[-1] > 1:
+        said = xp.argmax(A, axis=-1, keepdims=True)  # (n, 1)
+        return xp.astype(said == xp.argmax(Y, axis=-1, keepdims=True), A.dtype)  # (n, 1)
+    return xp.astype((A > 0) == (Y > 0.5), A.dtype)  # (n, n_L)
+
+
+def score(theta: Array, data: Batch, net: Architecture, backend: Backend) -> Score:
+    """Return the loss and the accuracy over ``data``."""
+
+    def to_float(array: Array) -> float:
+        return float(backend.to_numpy(array))
+
+    A = outputs(theta, data.X, net)  # (n, n_L)
+    rows = A.shape[-2]
+    loss = net.loss.reported(to_float(net.loss.value(A, data.Y, data.weights)), rows, A.shape[-1])
+    if net.loss.targets == "values":
+        return Score(loss, None)
+    return Score(loss, to_float(namespace(A).mean(right(A, data.Y, net))))

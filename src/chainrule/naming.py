@@ -1,0 +1,41 @@
+"""Names: how a thing asked for by its name is found, and what is said when it is not."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
+
+    Examples
+    --------
+    >>> nearest("adm", ["sgd", "adam"])
+    "; did you mean 'adam'?"
+    """
+    close = get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Thing]) -> Thing:
+    """Return ``given`` if it is a ``wanted`` already, or what ``known`` holds under that name.
+
+    Raises
+    ------
+    ValueError
+        If the name is not known; the message gives the nearest one and lists them all.
+    TypeError
+        If ``given`` is neither a name nor a ``wanted``.
+    """
+    if isinstance(given, wanted):
+        return given
+    if not isinstance(given, str):
+        msg = f"{kind} must be a name or {wanted.__name__}, got {type(given).__name__}"
+        raise TypeError(msg)
+    if given in known:
+        return known[given]
+    names = sorted(known)
+    msg = f"unknown {kind} {given!r}{nearest(given, names)} (known: {', '.join(names)})"
+    raise ValueError(msg)

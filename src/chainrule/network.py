@@ -1,0 +1,452 @@
+"""The network: a person's object, with three verbs: feedforward, backward, train.
+
+It holds the parameters and knows where they live. What is computed stands in the rooms above it, as
+pure functions.
+"""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+
+from chainrule import backends, inputs
+from chainrule._version import __version__
+from chainrule.activations import Activation
+from chainrule.architecture import architecture, at_least_one
+from chainrule.arrays import Array, namespace
+from chainrule.backends import Backend
+from chainrule.batches import Chance
+from chainrule.display import display
+from chainrule.evaluation import Score, outputs, score
+from chainrule.gradcheck import GradientCheck, check
+from chainrule.history import History
+from chainrule.initializers import Initializer, draw
+from chainrule.layers import Dense, DenseCache
+from chainrule.losses import Loss
+from chainrule.optimizers import Optimizer, sgd
+from chainrule.optimizers import optimizer as named_optimizer
+from chainrule.schedules import Schedule, schedule
+from chainrule.step import Batch, Forward, Progress, forward, gradient, objective, rows_of, step
+from chainrule.textbook import TextbookNames
+from chainrule.training import Callback, Settings, fit
+
+Data = tuple[Any, Any]
+
+
+class NeuralNetwork(TextbookNames):
+    """A dense network of any depth, trained by the chain rule written out by hand.
+
+    Parameters
+    ----------
+    input_size, output_size
+        Features in, outputs out.
+    hidden_size
+        One width, or a sequence of them; ``()`` for none.
+    activation
+        Of the hidden layers: a name, an ``Activation``, or one for each.
+    output_activation
+        Of the last layer; unless given, the loss says: sigmoid for ``squared_error``, else identity.
+    loss
+        "squared_error" (half the sum over the batch), "mean_squared_error", "binary_cross_entropy",
+        "cross_entropy" (both on logits), or a ``Loss``.
+    initializer
+        "standard_normal", "glorot_uniform", "he_normal", or a function; unless given, by activation.
+    dropout
+        The probability of dropping each hidden unit in training.
+    weight_decay
+        The lambda of the penalty ``lambda/2 sum W²``.
+    clip_norm
+        The largest norm of the whole gradient; longer ones are scaled down to it.
+    backend
+        A name ("numpy", "cupy:0", "torch:cuda", "jax"), an Array API namespace, or ``None``:
+        ``CHAINRULE_BACKEND`` decides, else the first arrays given.
+    dtype
+        "float32" or "float64"; unless given, the widest that the backend computes in.
+    seed
+        Equal seeds give equal starts, batches and dropout masks on every backend. ``None`` draws from
+        NumPy's global state, as ``numpy.random.seed`` left it.
+
+    Attributes
+    ----------
+    architecture
+        Sizes, activations, loss, and what the step adds.
+    metadata
+        JSON-able facts that travel with the saved model (labels, a scaler, ...).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a name is unknown or a number outside its range.
+    chainrule.backends.BackendUnavailable
+        If the backend cannot be used here.
+
+    Examples
+    --------
+    >>> net = NeuralNetwork(input_size=2, hidden_size=4, output_size=1, seed=1)
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [1], [1], [0]]
+    >>> history = net.train(X, y, epochs=8000, learning_rate=0.5, progress=False)
+    >>> net.feedforward(X).round()
+    array([[0.],
+           [1.],
+           [1.],
+           [0.]])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int | Sequence[int],
+        output_size: int,
+        *,
+        activation: str | Activation | Sequence[str | Activation] = "sigmoid",
+        output_activation: str | Activation | None = None,
+        loss: str | Loss = "squared_error",
+        initializer: str | Initializer | None = None,
+        dropout: float = 0.0,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        backend: Any = None,
+        dtype: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.architecture = architecture(
+            (input_size, hidden_size, output_size),
+            activation,
+            output_activation,
+            loss,
+            dropout=dropout,
+            weight_decay=weight_decay,
+            clip_norm=clip_norm,
+        )
+        self.metadata: dict[str, Any] = {}
+        self._asked_dtype = _floating(dtype)
+        self._backend: Backend | None = None
+        self._forward: Forward | None = None
+        chosen = backends.get(backend)
+        # On the host, in float64, until the network has a backend.
+        self._theta: Array = draw(self.architecture, initializer, seed)  # (P,)
+        self._chance = Chance(seed)
+        if chosen is not None:
+            self._place(chosen)
+
+    # -- the three verbs -------------------------------------------------------------------------
+
+    def feedforward(self, X: Any) -> Array:
+        """Return the outputs ``A (n, output_size)`` of the last layer, and keep every layer's to read.
+
+        With a loss on logits these are the logits; :meth:`predict` returns probabilities.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not ``(n, input_size)`` finite real numbers, on the host or where the network is.
+        """
+        X = self._features(X)
+        with self.backend.quiet():
+            self._forward = forward(self._theta, X, self.architecture)
+        return self._forward.A
+
+    def backward(self, X: Any, y: Any, learning_rate: float = 0.1) -> None:
+        """Take one step of gradient descent on all of ``X (n, input_size)`` and ``y``.
+
+        ``W <- W - learning_rate dL_dW``, likewise b. It goes forward itself, with the weights as they
+        are, so it needs no :meth:`feedforward` before it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`train`.
+        """
+        data = self._data(X, y)
+        rate = self.backend.asarray(schedule(learning_rate)(0.0, 1), self.dtype)  # ()
+        key = self.backend.asarray(self._chance.keys(1)[0]) if self.architecture.dropout else None
+        with self.backend.quiet():
+            start = Progress(self._theta, ())
+            self._theta = step(start, data, rate, key, self.architecture, sgd())[0].theta
+
+    def train(
+        self,
+        X: Any,
+        y: Any,
+        epochs: int,
+        learning_rate: float | Schedule = 0.1,
+        *,
+        batch_size: int | None = None,
+        optimizer: str | Optimizer = "sgd",
+        sample_weight: Any = None,
+        validation_data: Data | None = None,
+        validation_fraction: float | None = None,
+        early_stopping: int | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool | None = None,
+        print_every: int = 4000,
+        compile: bool = True,
+    ) -> History:
+        """Train on ``X (n, input_size)`` and ``y``, and return the history.
+
+        Parameters
+        ----------
+        X, y
+            The samples and their targets: ``(n, output_size)``, or for ``cross_entropy`` labels
+            ``(n,)`` from 0. They are not modified.
+        epochs
+            How many times to go over all rows.
+        learning_rate
+            A number, or a schedule from :mod:`chainrule.schedules`.
+        batch_size
+            Rows a step, drawn in another order each epoch; ``None`` takes all rows in every step.
+        optimizer
+            "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``; it starts afresh.
+        sample_weight
+            ``(n,)``: multiplies each sample's loss.
+        validation_data, validation_fraction
+            Held-out data ``(X, y)``, or the share of the rows to hold out, drawn from the seed.
+        early_stopping
+            Epochs without a better loss (on the held-out data where there are any) before training
+            stops; the best weights seen are restored.
+        callbacks
+            Each is called with every epoch's ``Record``; one that returns ``True`` ends training.
+        progress
+            ``True``: a bar on a terminal, plain lines elsewhere. ``False``: nothing. ``None``: a line
+            ``Epoch 0, Loss:0.26`` every ``print_every`` epochs.
+        compile
+            ``False`` runs the step as it is written, on any backend.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not what is said here; nothing is trained then.
+        FloatingPointError
+            If the loss stops being finite; the last finite weights are kept.
+
+        Examples
+        --------
+        >>> net = NeuralNetwork(1, 8, 1, activation="tanh", loss="mean_squared_error", seed=0)
+        >>> X = [[0.0], [0.5], [1.0]]
+        >>> net.train(X, [[0.0], [0.25], [1.0]], epochs=400, learning_rate=0.2, progress=False)
+        History(400 epochs, last mean squared error 0.000112371)
+        """
+        settings = Settings(
+            epochs=at_least_one("epochs", epochs),
+            batch_size=None if batch_size is None else at_least_one("batch_size", batch_size),
+            schedule=schedule(learning_rate),
+            optimizer=named_optimizer(optimizer),
+            patience=None if early_stopping is None else at_least_one("early_stopping", early_stopping),
+            callbacks=tuple(callbacks),
+            compiled=compile,
+        )
+        data = self._data(X, y, sample_weight)
+        data, validation = self._held_out(data, validation_data, validation_fraction)
+        shown = display(progress, settings.epochs, at_least_one("print_every", print_every))
+        outcome = fit(
+            self._theta,
+            data,
+            self.architecture,
+            self.backend,
+            settings,
+            self._chance,
+            shown,
+            validation,
+        )
+        self._theta, self._forward = outcome.theta, None
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.history
+
+    # -- what it says ----------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> Array:
+        """Return predictions ``(n, output_size)``: probabilities where the loss is on logits.
+
+        Any number of rows does: they go through a block at a time.
+        """
+        X = self._features(X)
+        with self.backend.quiet():
+            return self.architecture.loss.link(outputs(self._theta, X, self.architecture))
+
+    def predict_classes(self, X: Any) -> Array:
+        """Return the most likely class of each row ``(n,)``, integers; with one output, 0 or 1."""
+        P = self.predict(X)  # (n, n_out)
+        xp = namespace(P)
+        if P.shape[-1] > 1:
+            return xp.argmax(P, axis=-1)  # (n,)
+        return xp.astype(xp.reshape(P, (-1,)) > 0.5, xp.int64)  # (n,)
+
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> Score:
+        """Return the loss, on the scale that training reports, and the accuracy where there are classes."""
+        data = self._data(X, y, sample_weight)
+        with self.backend.quiet():
+            return score(self._theta, data, self.architecture, self.backend)
+
+    def check_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> GradientCheck:
+        """Compare the derived gradient with central differences, in float64 on the host.
+
+        Dropout is left out of it: a loss that is drawn anew has no difference to take.
+        """
+        host, net = backends.named("numpy"), self.architecture
+        data = self._data(X, y, sample_weight)
+        X, Y, weights = (
+            None if part is None else host.asarray(self.backend.to_numpy(part), "float64")
+            for part in data
+        )
+        theta = np.array(self.backend.to_numpy(self._theta), dtype=np.float64)
+        batch = Batch(X, Y, weights)
+        _, derived = gradient(theta, batch, net)
+        return check(lambda t: float(objective(t, batch, net)), derived, theta, net.layout.named_shapes)
+
+    # -- its parameters --------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[Dense, ...]:
+        """The parameters of each layer, ``W (n_in, n_out)`` and ``b (1, n_out)``."""
+        return self.architecture.layout.split(self._theta)
+
+    def set_layer(self, number: int, *, W: Any = None, b: Any = None) -> None:
+        """Put other parameters into layer ``number`` (from 0; -1 is the last).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an array is not of the layer's shape, not finite, or on another device.
+        """
+        layers = list(self.layers)
+        old = layers[number]
+        self._follow(W if b is None else b)
+        parts = [
+            kept if new is None else inputs.parameter(new, tuple(kept.shape), name, self.backend, self.dtype)
+            for new, kept, name in ((W, old.W, "W"), (b, old.b, "b"))
+        ]
+        layers = list(self.layers)
+        layers[number] = Dense(*parts)
+        self._theta, self._forward = self.architecture.layout.join(layers), None
+
+    def cache(self, number: int) -> DenseCache:
+        """Return what the last :meth:`feedforward` left of layer ``number``: ``X``, ``Z``, ``A``."""
+        if self._forward is None:
+            msg = "nothing to read yet: call feedforward(X) first (training does not keep its arrays)"
+            raise AttributeError(msg)
+        if not -len(self._forward.caches) <= number < len(self._forward.caches):
+            msg = f"the network has {len(self._forward.caches)} layers; there is no layer {number}"
+            raise AttributeError(msg)
+        return self._forward.caches[number]
+
+    # -- where it lives --------------------------------------------------------------------------
+
+    @property
+    def backend(self) -> Backend:
+        """Where the network lives: as it was told, or where its first arrays were; else NumPy."""
+        if self._backend is None:
+            return self._place(backends.named("numpy"))
+        return self._backend
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the parameters and of everything computed."""
+        return self._asked_dtype or self.backend.default_dtype
+
+    def _place(self, backend: Backend) -> Backend:
+        dtype = self._asked_dtype or backend.default_dtype
+        backend.check_dtype(dtype)
+        self._theta = backend.copy(backend.asarray(self._theta, dtype))
+        self._backend = backend
+        return backend
+
+    def _follow(self, X: Any) -> None:
+        if self._backend is None and inputs.is_device_array(X):
+            self._place(backends.of(X))
+
+    # -- saving ----------------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the parameters, the architecture and the metadata to a safetensors file.
+
+        The parameters are written as host arrays, so the file loads on any backend.
+
+        Raises
+        ------
+        ValueError
+            If an activation or the loss is one of your own: a file holds no code, only names.
+        """
+        from chainrule import checkpoint
+
+        facts = {
+            "network": {**self.architecture.arguments(), "dtype": self.dtype},
+            "metadata": self.metadata,
+            "versions": {"chainrule": __version__, "numpy": np.__version__},
+        }
+        host = self.architecture.layout.split(self.backend.to_numpy(self._theta))
+        arrays = {}
+        for number, layer in enumerate(host, start=1):
+            arrays |= {f"W{number}": layer.W, f"b{number}": layer.b}
+        checkpoint.write(path, arrays, facts)
+
+    @classmethod
+    def load(
+        cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None
+    ) -> Self:
+        """Return the network that :meth:`save` wrote, on ``backend``, in its own dtype unless given.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is not a model of this package, or its arrays do not fit together.
+        """
+        from chainrule import checkpoint
+
+        arrays, facts = checkpoint.read(path)
+        try:
+            described = dict(facts["network"])
+            saved_dtype = described.pop("dtype")
+            net = cls(**described, backend=backend or "numpy", dtype=dtype or saved_dtype, seed=0)
+            for number in range(net.architecture.depth):
+                net.set_layer(number, W=arrays[f"W{number + 1}"], b=arrays[f"b{number + 1}"])
+            net.metadata = dict(facts["metadata"])
+        except (KeyError, TypeError) as error:
+            msg = f"{path} is damaged: it lacks or misstates {error}; save the model again"
+            raise ValueError(msg) from None
+        return net
+
+    # -- what comes in ---------------------------------------------------------------------------
+
+    def _features(self, X: Any) -> Array:
+        self._follow(X)
+        with self.backend.quiet():
+            return inputs.features(X, self.architecture.sizes[0], self.backend, self.dtype)
+
+    def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Batch:
+        X = self._features(X)
+        net, where, rows = self.architecture, (self.backend, self.dtype), X.shape[0]
+        with self.backend.quiet():
+            Y = inputs.targets(y, rows, net.sizes[-1], net.loss, *where)
+            if sample_weight is None:
+                return Batch(X, Y)
+            return Batch(X, Y, inputs.sample_weights(sample_weight, rows, *where))
+
+    def _held_out(
+        self, data: Batch, validation_data: Data | None, fraction: float | None
+    ) -> tuple[Batch, Batch | None]:
+        if validation_data is not None:
+            if fraction is not None:
+                msg = "got validation_data and validation_fraction; give one of them"
+                raise ValueError(msg)
+            return data, self._data(*validation_data)
+        if fraction is None:
+            return data, None
+        n = data.X.shape[0]
+        held = round(n * fraction)
+        if not 0 < held < n:
+            msg = f"validation_fraction={fraction} holds out {held} of {n} rows; give more than 0, less than 1"
+            raise ValueError(msg)
+        order = self.backend.asarray(self._chance.order(n))  # (n,)
+        return rows_of(data, order[held:]), rows_of(data, order[:held])
+
+
+def _floating(dtype: str | None) -> str | None:
+    name = None if dtype is None else np.dtype(dtype).name
+    if name not in (None, "float32", "float64"):
+        msg = f"dtype is {name}; give 'float32' or 'float64'"
+        raise ValueError(msg)
+    return name

@@ -1,0 +1,196 @@
+"""One training step as one pure function: forward, loss, backward, update.
+
+Everything that a step depends on is an argument and everything it changes is returned. It reads no
+value on the host, so it can be run as it stands, traced, compiled, or captured.
+
+The step is cut in two where its nature changes. ``data_gradient`` is a sum over the rows of the
+batch, so it may be run on parts of it; ``finish`` comes once, after the sum.
+"""
+
+from typing import NamedTuple
+
+from chainrule.architecture import Architecture
+from chainrule.arrays import Array, namespace
+from chainrule.dropout import dropout_mask
+from chainrule.layers import Dense, DenseCache, dense_backward, dense_forward
+from chainrule.optimizers import Optimizer, State
+
+
+class Batch(NamedTuple):
+    """Some rows of the data."""
+
+    X: Array  # (..., n, n_0)
+    Y: Array  # (..., n, n_L)
+    weights: Array | None = None  # (..., n, 1)
+
+
+def rows_of(data: Batch, places: Array) -> Batch:
+    """Return the rows at ``places (rows,)``, integers, as a batch of their own."""
+    xp = namespace(places)
+    return Batch(*(None if part is None else xp.take(part, places, axis=-2) for part in data))
+
+
+class Forward(NamedTuple):
+    """What the forward pass leaves behind."""
+
+    A: Array  # (..., n, n_L)   the outputs
+    caches: tuple[DenseCache, ...]
+    masks: tuple[Array | None, ...]  # each (n, n_l), for the hidden layers
+
+
+def forward(
+    theta: Array, X: Array, net: Architecture, key: Array | None = None, first_row: int = 0
+) -> Forward:
+    """Return the outputs of ``X`` through all layers; with a ``key``, hidden units are dropped.
+
+    Parameters
+    ----------
+    theta
+        ``(..., P)``: the flat parameters.
+    X
+        ``(..., n, n_0)``.
+    net
+        Sizes, activations and dropout.
+    key
+        int32, 0-d: the step's dropout key; ``None`` drops nothing (prediction).
+    first_row
+        The row of the batch that ``X`` starts at, where it is only some rows of it.
+    """
+    A, caches, masks = X, [], []
+    for number, layer in enumerate(net.layout.split(theta)):
+        A, cache = dense_forward(A, layer, net.activations[number])  # (..., n, n_l)
+        caches.append(cache)
+        mask = None
+        if key is not None and net.dropout and number < net.depth - 1:
+            mask = dropout_mask(A, key, net.dropout, number, first_row)  # (n, n_l)
+            A = A * mask  # (..., n, n_l)
+        masks.append(mask)
+    return Forward(A, tuple(caches), tuple(masks))
+
+
+def objective(theta: Array, batch: Batch, net: Architecture, key: Array | None = None) -> Array:
+    """Return ``L + lambda/2 sum W² (...,)``: the number whose derivative :func:`gradient` returns."""
+    A = forward(theta, batch.X, net, key).A  # (..., n, n_L)
+    L = net.loss.value(A, batch.Y, batch.weights)  # (...,)
+    if not net.weight_decay:
+        return L
+    W = theta[..., : net.layout.weights]  # (..., all weights)
+    return L + 0.5 * net.weight_decay * namespace(W).sum(W * W, axis=-1)  # (...,)
+
+
+def data_gradient(
+    theta: Array,
+    batch: Batch,
+    net: Architecture,
+    key: Array | None = None,
+    *,
+    rows: int | None = None,
+    first_row: int = 0,
+) -> tuple[Array, Array]:
+    """Return ``L (...,)`` and ``dL/dtheta (..., P)`` of the data, without the penalty.
+
+    Both are sums over rows. ``rows`` is how many the whole batch has and ``first_row`` where this
+    part of it starts: the parts' results add up to the whole's.
+    """
+    layers = net.layout.split(theta)
+    A, caches, masks = forward(theta, batch.X, net, key, first_row)
+    L = net.loss.value(A, batch.Y, batch.weights, rows)  # (...,)
+    dL_dA = net.loss.gradient(A, batch.Y, batch.weights, rows)  # (..., n, n_L)
+    gradients: list[Dense] = []
+    for layer, cache, mask, activation in zip(
+        reversed(layers), reversed(caches), reversed(masks), reversed(net.activations), strict=True
+    ):
+        if mask is not None:
+            dL_dA = dL_dA * mask  # (..., n, n_l)
+        gradient, dL_dA = dense_backward(dL_dA, layer, cache, activation)
+        gradients.append(gradient)
+    return L, net.layout.join(gradients[::-1])
+
+
+def penalised(g: Array, theta: Array, net: Architecture) -> Array:
+    """Return ``g + lambda W (..., P)``: the gradient with that of the penalty; biases are left out."""
+    if not net.weight_decay:
+        return g
+    xp = namespace(g, theta)
+    weights = net.layout.weights
+    decayed = g[..., :weights] + net.weight_decay * theta[..., :weights]  # (..., all weights)
+    return xp.concat([decayed, g[..., weights:]], axis=-1)  # (..., P)
+
+
+def clipped(g: Array, clip_norm: float | None) -> Array:
+    """Return ``g (..., P)`` scaled down to the norm ``clip_norm`` where it is longer.
+
+    Pascanu et al. 2013, arXiv:1211.5063, algorithm 1, over all parameters together.
+    """
+    if clip_norm is None:
+        return g
+    xp = namespace(g)
+    norm = xp.sqrt(xp.sum(g * g, axis=-1, keepdims=True))  # (..., 1)
+    # clip / max(norm, clip) is 1 for a short gradient and divides by zero for none.
+    return g * (clip_norm / xp.maximum(norm, clip_norm * xp.ones_like(norm)))  # (..., P)
+
+
+def gradient(
+    theta: Array, batch: Batch, net: Architecture, key: Array | None = None
+) -> tuple[Array, Array]:
+    """Return ``L (...,)`` of the data and the gradient of :func:`objective` ``(..., P)``."""
+    L, g = data_gradient(theta, batch, net, key)
+    return L, penalised(g, theta, net)
+
+
+class Progress(NamedTuple):
+    """What a step changes."""
+
+    theta: Array  # (..., P)
+    state: State  # the optimizer's arrays
+
+
+def finish(
+    progress: Progress, g: Array, learning_rate: Array, net: Architecture, optimizer: Optimizer
+) -> Progress:
+    """Return the parameters and the state after the update by the data's gradient ``g (..., P)``."""
+    theta, state = progress
+    g = clipped(penalised(g, theta, net), net.clip_norm)  # (..., P)
+    return Progress(*optimizer.update(g, state, theta, learning_rate))
+
+
+def step(
+    progress: Progress,
+    batch: Batch,
+    learning_rate: Array,
+    key: Array | None,
+    net: Architecture,
+    optimizer: Optimizer,
+) -> tuple[Progress, Array]:
+    """Return what one step of training makes of ``progress``, and the loss ``L`` it started from.
+
+    Parameters
+    ----------
+    progress
+        The flat parameters ``theta (..., P)`` and the optimizer's state.
+    batch
+        ``X (..., n, n_0)``, ``Y (..., n, n_L)``, and weights ``(..., n, 1)`` or ``None``.
+    learning_rate
+        0-d, in the dtype of ``theta``: an array, so that a compiled step can be told another one.
+    key
+        int32, 0-d: the dropout key of this step, or ``None`` where nothing is dropped.
+    net, optimizer
+        What to compute.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.activations import identity
+    >>> from chainrule.losses import squared_error
+    >>> from chainrule.optimizers import sgd
+    >>> net = Architecture((1, 1), (identity,), squared_error)
+    >>> start = Progress(theta=xp.asarray([2.0, 0.0]), state=())
+    >>> batch = Batch(X=xp.asarray([[3.0]]), Y=xp.asarray([[5.0]]))
+    >>> end, L = step(start, batch, xp.asarray(0.1), None, net, sgd())
+    >>> float(L)  # (2 * 3 - 5)² / 2
+    0.5
+    >>> end.theta  # W - 0.1 * 3 * 1,  b - 0.1 * 1
+    Array([ 1.7, -0.1], dtype=array_api_strict.float64)
+    """
+    L, g = data_gradient(progress.theta, batch, net, key, rows=None)
+    return finish(progress, g, learning_rate, net, optimizer), L
