@@ -194,3 +194,26 @@ def step(
     """
     L, g = data_gradient(progress.theta, batch, net, key, rows=None)
     return finish(progress, g, learning_rate, net, optimizer), L
+
+
+class TrainingStep(NamedTuple):
+    """A step of one network with one optimizer: functions of arrays alone, to trace or to compile."""
+
+    net: Architecture
+    optimizer: Optimizer
+
+    def whole(
+        self, progress: Progress, batch: Batch, learning_rate: Array, key: Array | None
+    ) -> tuple[Progress, Array]:
+        """Run :func:`step`."""
+        return step(progress, batch, learning_rate, key, self.net, self.optimizer)
+
+    def part(
+        self, theta: Array, batch: Batch, key: Array | None, rows: int, first_row: int
+    ) -> tuple[Array, Array]:
+        """Run :func:`data_gradient` on some of the ``rows`` of a batch."""
+        return data_gradient(theta, batch, self.net, key, rows=rows, first_row=first_row)
+
+    def finish(self, progress: Progress, g: Array, learning_rate: Array) -> Progress:
+        """Run :func:`finish`."""
+        return finish(progress, g, learning_rate, self.net, self.optimizer)

@@ -15,10 +15,11 @@ from chainrule.batches import Chance, Epoch, bounds
 from chainrule.display import Display
 from chainrule.evaluation import score
 from chainrule.history import History, Record
+from chainrule.interrupts import heard
 from chainrule.optimizers import Optimizer
-from chainrule.runner import Runner
 from chainrule.schedules import Schedule
-from chainrule.step import Batch
+from chainrule.program.engine import Work
+from chainrule.step import Batch, Progress, TrainingStep
 
 Callback = Callable[[Record], object]
 
@@ -63,13 +64,16 @@ def fit(
     run = _Run(theta, data, net, backend, settings, validation)
     error: Exception | None = None
     try:
-        with backend.quiet():
+        with backend.quiet(), heard() as is_stopped:
             for number in range(settings.epochs):
-                record = run.epoch(number, chance)
+                record = run.epoch(number, chance, is_stopped)
                 display.show(record)
                 if run.is_over(record):
                     break
-    except KeyboardInterrupt:
+                if is_stopped():
+                    run.history.interrupted = True
+                    break
+    except KeyboardInterrupt:  # a second one, or where the first cannot be held back
         run.history.interrupted = True
     except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
         error = stopped
@@ -95,19 +99,27 @@ class _Run:
         self._backend = backend
         self._settings = settings
         self._validation = validation
-        start, size, compiled = backend.copy(theta), settings.batch_size, settings.compiled
-        self._runner = Runner(backend, net, settings.optimizer, start, data, size, compiled=compiled)
+        start = backend.copy(theta)
+        work = Work(
+            TrainingStep(net, settings.optimizer),
+            Progress(start, settings.optimizer.init(start)),
+            data,
+            bounds(self._rows, settings.batch_size),
+            drops=bool(net.dropout),
+        )
+        self._engine = backend.engine(work) if settings.compiled else backend.plain(work)
+        self._bounds = work.bounds
         self._good = theta  # the newest weights that are known to be finite
         self._diverged = False
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
         self.history = History(_reported_name(net))
 
-    def epoch(self, number: int, chance: Chance) -> Record:
+    def epoch(self, number: int, chance: Chance, is_stopped: Callable[[], bool]) -> Record:
         """Run an epoch and return its record, which is kept."""
         plan = self._plan(number, chance)
-        before = self._backend.copy(self._runner.progress.theta)
-        loss = self._runner.run(plan)
+        before = self._backend.copy(self._engine.progress.theta)
+        loss = self._reported(self._engine.run(plan, is_stopped))
         if not math.isfinite(loss):
             self._diverged = True
             self._keep(before)
@@ -129,7 +141,7 @@ class _Run:
             return False
         watched = record.loss if record.validation_loss is None else record.validation_loss
         if self._best is None or watched < self._best[0]:
-            self._best = watched, self._backend.copy(self._runner.progress.theta)
+            self._best = watched, self._backend.copy(self._engine.progress.theta)
             self.history.best_epoch = record.epoch
         best = self.history.best_epoch or 0
         return record.epoch - best >= self._settings.patience
@@ -138,17 +150,29 @@ class _Run:
         """Return the weights to keep: the best seen with early stopping, else the newest good ones."""
         if self._best is not None:
             return self._best[1]
-        return self._good if self._diverged else self._runner.progress.theta
+        return self._good if self._diverged else self._engine.progress.theta
 
     def _plan(self, number: int, chance: Chance) -> Epoch:
         settings = self._settings
-        steps = len(bounds(self._rows, settings.batch_size))
+        steps = len(self._bounds)
         rates = [settings.schedule(number + i / steps, settings.epochs) for i in range(steps)]
         order = None if settings.batch_size is None else chance.order(self._rows)
         return Epoch(order, np.asarray(rates), chance.keys(steps) if self._net.dropout else None)
 
+    def _reported(self, losses: np.ndarray) -> float:
+        """Return the loss over an epoch, on the scale that is reported, from that of each step."""
+        loss, outputs = self._net.loss, self._net.sizes[-1]
+        if len(self._bounds) == 1:
+            return loss.reported(float(losses[0]), self._rows, outputs)
+        taken = self._bounds[: len(losses)]  # an interrupted epoch has fewer
+        rows = sum(stop - start for start, stop in taken)
+        return sum(
+            loss.reported(float(L), stop - start, outputs) * ((stop - start) / rows)
+            for L, (start, stop) in zip(losses, taken, strict=True)
+        )
+
     def _held_out(self, validation: Batch) -> tuple[float, float | None]:
-        theta = self._runner.progress.theta
+        theta = self._engine.progress.theta
         return score(theta, validation, self._net, self._backend)
 
     def _keep(self, theta: Array) -> None:

@@ -1,15 +1,13 @@
 """What a backend is: where arrays live, how to wait for them, and how a step runs there."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.arrays import Array, Namespace
-
-Step = Callable[..., Any]
-
+from chainrule.program.engine import Engine, Work
+from chainrule.program.plain import Plain
 
 class BackendUnavailable(RuntimeError):
     """A backend that was asked for cannot be used here; the message says why and what would help."""
@@ -59,9 +57,13 @@ class Backend:
     def synchronize(self, result: Array) -> None:
         """Wait until ``result`` has been computed."""
 
-    def compile(self, step: Step) -> Step:
-        """Return ``step(progress, batch, learning_rate, key)`` as this backend runs it fastest."""
-        return step
+    def engine(self, work: Work) -> Engine:
+        """Return what runs a step fastest here; the plain step unless a backend knows better."""
+        return self.plain(work)
+
+    def plain(self, work: Work) -> Engine:
+        """Return what runs the step as it is written."""
+        return Plain(work, self.asarray, self.to_numpy)
 
     def copy(self, array: Array) -> Array:
         """Return an array of the same values that shares no memory with ``array``."""

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as xp
 import numpy as np
 
-from chainrule.backends.base import Availability, Backend, BackendUnavailable, Step
+from chainrule.backends.base import Availability, Backend, BackendUnavailable
+from chainrule.program.engine import Engine, Work
+from chainrule.program.plain import Plain
 
 
 class JaxBackend(Backend):
@@ -37,9 +39,10 @@ class JaxBackend(Backend):
         """Wait until ``result`` has been computed."""
         jax.block_until_ready(result)
 
-    def compile(self, step: Step) -> Step:
+    def engine(self, work: Work) -> Engine:
         """Return the step jitted; the progress that goes in is given up for the one that comes out."""
-        return jax.jit(step, donate_argnums=0)
+        jitted = jax.jit(work.step.whole, donate_argnums=0)
+        return Plain(work, self.asarray, self.to_numpy, jitted)
 
     def describe(self) -> str:
         """Return "jax:cpu:0", "jax:gpu:0", ..."""

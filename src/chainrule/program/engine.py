@@ -1,0 +1,109 @@
+"""Engines: how the steps of an epoch are run. Each is held to the plain one by a test.
+
+An engine is handed the step as functions of arrays, and arrays to start from; it knows no mathematics.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from chainrule.arrays import Array
+from chainrule.batches import Epoch
+from chainrule.program.plan import Plan, plan
+from chainrule.program.trace import Spec, trace
+
+
+class Step(Protocol):
+    """The step as functions of arrays: see ``step.TrainingStep``."""
+
+    def whole(self, progress: Any, batch: Any, learning_rate: Array, key: Array | None) -> Any:
+        """Return the progress after a step, and the loss before it."""
+
+    def part(self, theta: Array, batch: Any, key: Array | None, rows: int, first_row: int) -> Any:
+        """Return the loss and the gradient of some rows of a batch."""
+
+    def finish(self, progress: Any, g: Array, learning_rate: Array) -> Any:
+        """Return the progress after the update by a gradient."""
+
+
+class Work(NamedTuple):
+    """What there is to run.
+
+    ``progress`` and ``data`` are tuples of arrays (records of ``step.py``): the parameters and the
+    optimiser's state, given up to the engine; and X, Y and the sample weights, or ``None``.
+    """
+
+    step: Step
+    progress: Any
+    data: Any
+    bounds: Sequence[tuple[int, int]]  # the first row and the row after the last, of each batch
+    drops: bool = False  # whether a step has a dropout key
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """The arrays of the data: X, Y and the weights where there are any."""
+        return tuple(part for part in self.data if part is not None)
+
+    @property
+    def batch_sizes(self) -> set[int]:
+        """The rows that a step takes: one size, or two where the last batch is ragged."""
+        return {stop - start for start, stop in self.bounds}
+
+    @property
+    def is_one_batch(self) -> bool:
+        """Whether every step takes all the rows, as they lie."""
+        return len(self.bounds) == 1
+
+
+def numpy_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return NumPy's dtype for that of any library.
+
+    Examples
+    --------
+    >>> import array_api_strict
+    >>> numpy_dtype(array_api_strict.float32)
+    dtype('float32')
+    """
+    return np.dtype(str(dtype).rpartition(".")[2])
+
+
+def planned(work: Work, rows: int) -> Plan:
+    """Return the plan of a whole step on batches of so many rows.
+
+    Its inputs are, in order: the parameters, the optimiser's state, the arrays of the data, the
+    learning rate and, where units are dropped, the key. Its last output is the loss.
+    """
+    theta, state = work.progress
+    dtype = numpy_dtype(theta.dtype)
+    states = tuple(_spec(part, f"state{number}") for number, part in enumerate(state, start=1))
+    names = ("X", "Y", "weights")
+    batch = [
+        None if part is None else Spec((rows, part.shape[-1]), dtype, name)
+        for part, name in zip(work.data, names, strict=True)
+    ]
+    program = trace(
+        work.step.whole,
+        type(work.progress)(_spec(theta, "theta"), states),
+        type(work.data)(*batch),
+        Spec((), dtype, "learning_rate"),
+        Spec((), np.int32, "key") if work.drops else None,
+    )
+    carried = 1 + len(state)
+    return plan(program, list(zip(program.inputs[:carried], program.outputs[:carried], strict=True)))
+
+
+def _spec(array: Array, name: str) -> Spec:
+    return Spec(tuple(array.shape), numpy_dtype(array.dtype), name)
+
+
+class Engine(Protocol):
+    """Runs epochs; ``progress`` is where training stands."""
+
+    progress: Any
+
+    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> np.ndarray:
+        """Run the steps of an epoch and return the loss of each ``(steps,)``, float64, on the host.
+
+        Where ``is_stopped`` says so, it returns after the step in hand, with the losses so far.
+        """

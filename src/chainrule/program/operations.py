@@ -1,0 +1,161 @@
+"""Operations: what a program is made of, and what is known of each function by its name.
+
+A program is a straight line of operations on values of static shape. This file says which functions
+there are; it computes nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.arrays import size
+
+UNARY = frozenset({"abs", "exp", "expm1", "log", "log1p", "negative", "sqrt", "tanh"})
+BINARY = frozenset(
+    {
+        "add",
+        "bitwise_and",
+        "bitwise_left_shift",
+        "bitwise_right_shift",
+        "bitwise_xor",
+        "divide",
+        "equal",
+        "greater",
+        "greater_equal",
+        "less",
+        "less_equal",
+        "maximum",
+        "minimum",
+        "multiply",
+        "subtract",
+    }
+)
+COMPARISONS = frozenset({"equal", "greater", "greater_equal", "less", "less_equal"})
+ELEMENTWISE = UNARY | BINARY | {"astype"}
+REDUCTIONS = frozenset({"max", "sum"})
+# These name other places of an array that is there already: nothing is computed or copied.
+VIEWS = frozenset({"matrix_transpose", "reshape", "slice"})
+
+
+@dataclass(eq=False)
+class Value:
+    """An array of the program: an input, a constant, or what an operation makes.
+
+    ``data`` is the constant's array; for a constant that is one number everywhere it is 0-d.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    name: str = ""
+    data: np.ndarray | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the array takes, laid out without gaps."""
+        return size(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is known before anything runs."""
+        return self.data is not None
+
+
+Operand = Value | float | int
+
+
+@dataclass(eq=False)
+class Operation:
+    """One function applied to operands; ``settings`` are what is neither array nor number."""
+
+    function: str
+    operands: tuple[Operand, ...]
+    result: Value
+    settings: dict[str, Any] = field(default_factory=dict)
+    source: str = ""  # file:line of the mathematics that it comes from
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """The operands that are arrays."""
+        return tuple(operand for operand in self.operands if isinstance(operand, Value))
+
+    @property
+    def is_view(self) -> bool:
+        """Whether nothing is computed: only another way to look at an array."""
+        return self.function in VIEWS
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each entry of the result depends on one entry of each operand."""
+        return self.function in ELEMENTWISE
+
+    @property
+    def is_row_product(self) -> bool:
+        """Whether it is the product of one row with a matrix (the gradient of a bias)."""
+        return self.function == "matmul" and self.result.shape[-2] == 1 and _is_ones(self.inputs[0])
+
+    @property
+    def is_matrix_product(self) -> bool:
+        """Whether it is a matrix product, those of one row apart."""
+        return self.function == "matmul" and not self.is_row_product
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations: 2 m n k for a product, one for each entry otherwise."""
+        if self.is_view or self.function == "concat":
+            return 0
+        if self.function == "matmul":
+            return 2 * size(self.result.shape) * self.inputs[0].shape[-1]
+        return max(size(value.shape) for value in (*self.inputs, self.result))
+
+    @property
+    def bytes(self) -> int:
+        """The bytes read and written: every array operand once, the result once."""
+        if self.is_view:
+            return 0
+        return sum(value.nbytes for value in (*self.inputs, self.result) if value.data is None)
+
+
+@dataclass(eq=False)
+class Group:
+    """Operations that run as one: a single one, or a chain of them over one shape.
+
+    ``inputs`` come from outside, ``results`` are needed outside; what lies between has no memory.
+    """
+
+    operations: tuple[Operation, ...]
+    inputs: tuple[Value, ...]
+    results: tuple[Value, ...]
+
+    @property
+    def only(self) -> Operation:
+        """The operation, where it is one alone."""
+        (operation,) = self.operations
+        return operation
+
+    @property
+    def is_concat(self) -> bool:
+        """Whether it lays arrays one after the other."""
+        return self.operations[0].function == "concat"
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is a matrix product."""
+        return self.operations[0].function == "matmul"
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether a result may take the very place of an input of its shape."""
+        return not (self.is_product or self.is_concat)
+
+
+def alone(operation: Operation) -> Group:
+    """Return an operation as a group of its own.
+
+    A reduction cannot take the place of what it reduces, but no result has the shape to do so.
+    """
+    return Group((operation,), operation.inputs, (operation.result,))
+
+
+def _is_ones(value: Value) -> bool:
+    return value.data is not None and bool(np.all(value.data == 1))

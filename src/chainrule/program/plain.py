@@ -1,0 +1,65 @@
+"""The plain engine: the step as it is written, called once a batch. The reference of every other."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.arrays import Array, namespace
+from chainrule.batches import Epoch
+from chainrule.program.engine import Work
+
+
+class Plain:
+    """Calls ``step.whole``, or what a backend has compiled of it.
+
+    Parameters
+    ----------
+    work
+        What to run.
+    asarray, to_numpy
+        The backend's: to its device and back.
+    compiled
+        The compiled ``step.whole``, if there is one.
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        asarray: Callable[..., Array],
+        to_numpy: Callable[[Array], np.ndarray],
+        compiled: Callable[..., Any] | None = None,
+    ) -> None:
+        self.progress = work.progress
+        self._work = work
+        self._asarray = asarray
+        self._to_numpy = to_numpy
+        self._step = compiled or work.step.whole
+
+    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> np.ndarray:
+        """Run an epoch: see ``Engine``."""
+        dtype = self.progress[0].dtype
+        order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
+        losses = []
+        for number, bounds in enumerate(self._work.bounds):
+            rate = self._asarray(epoch.rates[number], dtype)  # ()
+            key = None if epoch.keys is None else self._asarray(epoch.keys[number], "int32")  # ()
+            self.progress, L = self._step(self.progress, self._batch(order, *bounds), rate, key)
+            losses.append(L)
+            if is_stopped():
+                break
+        # sync: the losses, once an epoch
+        return self._to_numpy(namespace(*losses).stack(losses)).astype(np.float64)
+
+    def _batch(self, order: Array | None, start: int, stop: int) -> Any:
+        data = self._work.data
+        if order is None and self._work.is_one_batch:
+            return data
+        parts = [None if part is None else _rows(part, order, start, stop) for part in data]
+        return type(data)(*parts)
+
+
+def _rows(part: Array, order: Array | None, start: int, stop: int) -> Array:
+    if order is None:
+        return part[start:stop, :]
+    return namespace(part).take(part, order[start:stop], axis=-2)

@@ -1,0 +1,322 @@
+"""The plan: where every value of a program lies in memory, found out before anything runs.
+
+Each result gets a place in a storage. A result takes the storage of an operand that it is the last to
+read, where it can be computed in place; else one that has become free; else a new one. What is carried
+from step to step (the parameters, the optimiser's state) is written where it was read. A concatenation
+costs nothing: its parts are computed in their places of the whole. So no step allocates anything, and
+the bytes are known exactly.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from chainrule.arrays import size
+from chainrule.program.operations import Group, Operation, Value, alone
+from chainrule.program.program import Program
+
+
+Carried = Sequence[tuple[Value, Value]]
+
+
+@dataclass(eq=False)
+class Storage:
+    """Memory: that of an input, of a constant, or scratch of so many bytes."""
+
+    nbytes: int
+    value: Value | None = None  # the input or the constant that it is; None: scratch
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether the plan made it."""
+        return self.value is None
+
+
+class Home(NamedTuple):
+    """Where a value lies: the elements from ``start`` along the last axis of a ``whole``.
+
+    ``whole`` is the shape of what the storage holds then; without leading dimensions it is flat.
+    """
+
+    storage: Storage
+    start: int = 0
+    whole: tuple[int, ...] | None = None  # None: the value has the storage to itself
+
+
+@dataclass
+class Plan:
+    """A program with a place for each of its values.
+
+    Attributes
+    ----------
+    program
+        What is planned.
+    carried
+        Pairs of an input and the output that takes its place.
+    groups
+        What computes something, in order; ``copy`` moves what could not be computed in its place.
+    homes
+        Where each root value lies, by ``id``; views lie where their roots do.
+    """
+
+    program: Program
+    carried: tuple[tuple[Value, Value], ...]
+    groups: list[Group] = field(default_factory=list)
+    homes: dict[int, Home] = field(default_factory=dict)
+
+    @cached_property
+    def storages(self) -> list[Storage]:
+        """Every storage that something lies in, once."""
+        found = {id(home.storage): home.storage for home in self.homes.values()}
+        return list(found.values())
+
+    @property
+    def scratch_bytes(self) -> int:
+        """The bytes of everything that is neither an input nor a constant."""
+        return sum(storage.nbytes for storage in self.storages if storage.is_scratch)
+
+    @property
+    def constant_bytes(self) -> int:
+        """The bytes of the constants that are more than a number."""
+        return sum(s.nbytes for s in self.storages if s.value is not None and s.value.is_constant)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The bytes of all arrays of a step: its inputs, its constants and its scratch."""
+        return self.program.input_bytes + self.constant_bytes + self.scratch_bytes
+
+
+class Roots:
+    """Which value owns the memory that a view looks at, and where in it."""
+
+    def __init__(self, program: Program) -> None:
+        self._maker = {id(operation.result): operation for operation in program.operations}
+
+    def of(self, value: Value) -> Value:
+        """Return the value whose memory ``value`` is."""
+        while (maker := self._view(value)) is not None:
+            value = maker.inputs[0]
+        return value
+
+    def start(self, value: Value) -> int | None:
+        """Return where along its root's last axis ``value`` starts, if it is a run of it."""
+        start = 0
+        while (maker := self._view(value)) is not None:
+            if maker.function == "matrix_transpose":
+                return None
+            if maker.function == "slice":
+                *lead, last = maker.settings["places"]
+                if any(place not in (..., slice(None)) for place in lead):
+                    return None
+                start += last.indices(maker.inputs[0].shape[-1])[0]
+            value = maker.inputs[0]
+        return start
+
+    def is_whole(self, value: Value) -> bool:
+        """Return whether ``value`` is all of its root, in the root's own order."""
+        root = self.of(value)
+        return self.start(value) == 0 and size(value.shape) == size(root.shape)
+
+    def _view(self, value: Value) -> Operation | None:
+        maker = self._maker.get(id(value))
+        return maker if maker is not None and maker.is_view else None
+
+
+class _Planner:
+    """Plans one program."""
+
+    def __init__(self, program: Program, carried: Carried, groups: Sequence[Group]) -> None:
+        self._plan = Plan(program, tuple(carried))
+        self._groups = groups
+        self._roots = Roots(program)
+        self._last_use = self._uses()
+        self._parts = self._adopted()
+        self._into = {id(output): value for value, output in carried}
+        self._free: list[Storage] = []
+        for value in program.inputs:
+            self._plan.homes[id(value)] = Home(Storage(value.nbytes, value))
+
+    def plan(self) -> Plan:
+        for number, group in enumerate(self._groups):
+            self._keep_constants(group)
+            if group.is_concat:
+                self._join(group.only)
+            else:
+                for result in group.results:
+                    self._plan.homes[id(result)] = self._home(number, group, result)
+                self._plan.groups.append(group)
+            self._release(number, group)
+        for value, output in self._plan.carried:
+            if self._homes(output).storage is not self._homes(value).storage:
+                self._copy(output, value)
+        return self._plan
+
+    def _homes(self, value: Value) -> Home:
+        return self._plan.homes[id(self._roots.of(value))]
+
+    def _uses(self) -> dict[int, float]:
+        """Return the number of the last group that reads each root; infinity for the outputs."""
+        last: dict[int, float] = {}
+        for number, group in enumerate(self._groups):
+            for value in group.inputs:
+                last[id(self._roots.of(value))] = number
+        for value in self._plan.program.outputs:
+            last[id(self._roots.of(value))] = math.inf
+        return last
+
+    def _adopted(self) -> dict[int, tuple[Value, int]]:
+        """Return, for each result that can be computed in its place of a concatenation, that place.
+
+        A later concatenation that takes over a part of an earlier one, at the same place, is the same
+        memory, if nothing reads the earlier one any more once the parts between are computed.
+        """
+        parts: dict[int, tuple[Value, int]] = {}
+        maker = {id(result): n for n, group in enumerate(self._groups) for result in group.results}
+        for number, group in enumerate(self._groups):
+            if group.is_concat:
+                self._adopt(number, group.only, maker, parts)
+        return parts
+
+    def _adopt(
+        self, number: int, concat: Operation, maker: dict[int, int], parts: dict[int, tuple[Value, int]]
+    ) -> None:
+        start, fresh, whole = 0, [], concat.result
+        for part in concat.inputs:
+            root = self._roots.of(part)
+            if self._is_joined(root) and self._roots.start(part) == start:
+                whole = parts.get(id(root), (root, 0))[0]
+            elif id(root) in maker and id(root) not in parts and self._roots.is_whole(part):
+                fresh.append((root, start))
+            start += part.shape[-1]
+        if whole is not concat.result:
+            first = min((maker[id(root)] for root, _ in fresh), default=number)
+            if self._is_read_between(whole, first, number):
+                whole = concat.result
+            else:
+                parts[id(concat.result)] = whole, 0
+                last = self._last_use.get(id(concat.result), number)
+                self._last_use[id(whole)] = max(self._last_use[id(whole)], last)
+        for root, place in fresh:
+            parts[id(root)] = whole, place
+
+    def _is_joined(self, root: Value) -> bool:
+        return any(group.is_concat and group.only.result is root for group in self._groups)
+
+    def _is_read_between(self, whole: Value, first: int, number: int) -> bool:
+        return any(
+            self._roots.of(value) is whole
+            for group in self._groups[first + 1 : number]
+            for value in group.inputs
+        )
+
+    def _home(self, number: int, group: Group, result: Value) -> Home:
+        if id(result) in self._parts:
+            whole, start = self._parts[id(result)]
+            return Home(self._whole(whole).storage, start, whole.shape)
+        carried = self._into.get(id(result))
+        if carried is not None and self._last_use.get(id(carried), -1) <= number:
+            return self._plan.homes[id(carried)]
+        if group.is_elementwise:
+            for operand in group.inputs:
+                if self._is_last_reader(number, operand) and self._fits(operand, result):
+                    home = self._homes(operand)
+                    self._last_use[id(self._roots.of(operand))] = -1  # it has been taken over
+                    return home
+        return Home(self._scratch(result.nbytes))
+
+    def _whole(self, whole: Value) -> Home:
+        if id(whole) not in self._plan.homes:
+            self._plan.homes[id(whole)] = Home(self._scratch(whole.nbytes))
+        return self._plan.homes[id(whole)]
+
+    def _is_last_reader(self, number: int, operand: Value) -> bool:
+        if operand.is_constant:
+            return False
+        root = self._roots.of(operand)
+        home = self._homes(operand)
+        return (
+            self._last_use.get(id(root)) == number
+            and home.storage.is_scratch
+            and home.whole is None
+            and not self._is_joined(root)
+        )
+
+    def _fits(self, operand: Value, result: Value) -> bool:
+        same = operand.shape == result.shape and operand.dtype == result.dtype
+        return same and self._roots.is_whole(operand)
+
+    def _join(self, operation: Operation) -> None:
+        """Give a concatenation its place, and copy what could not be computed there."""
+        whole, _ = self._parts.get(id(operation.result), (operation.result, 0))
+        home = self._whole(whole)
+        self._plan.homes[id(operation.result)] = home
+        start = 0
+        for part in operation.inputs:
+            there = self._homes(part)
+            begin = (self._roots.start(part) or 0) + there.start
+            if there.storage is not home.storage or begin != start:
+                place = Value(part.shape, part.dtype)
+                self._plan.homes[id(place)] = Home(home.storage, start, whole.shape)
+                self._copy(part, place)
+            start += part.shape[-1]
+
+    def _copy(self, source: Value, target: Value) -> None:
+        self._plan.groups.append(alone(Operation("copy", (source,), target)))
+
+    def _scratch(self, nbytes: int) -> Storage:
+        """Return the smallest free storage that is large enough, the largest grown, or a new one."""
+        large = [storage for storage in self._free if storage.nbytes >= nbytes]
+        if large:
+            storage = min(large, key=lambda s: s.nbytes)
+        elif self._free:
+            storage = max(self._free, key=lambda s: s.nbytes)
+            storage.nbytes = nbytes
+        else:
+            return Storage(nbytes)
+        self._free.remove(storage)
+        return storage
+
+    def _release(self, number: int, group: Group) -> None:
+        for operand in group.inputs:
+            root = self._roots.of(operand)
+            home = self._plan.homes.get(id(root))
+            alone = home is not None and home.whole is None and home.storage.is_scratch
+            if home is not None and alone and self._last_use.get(id(root)) == number:
+                self._last_use[id(root)] = -1
+                self._free.append(home.storage)
+
+    def _keep_constants(self, group: Group) -> None:
+        for value in group.inputs:
+            if value.data is None or id(value) in self._plan.homes:
+                continue
+            if value.data.ndim > 0 or not group.is_elementwise:
+                self._plan.homes[id(value)] = Home(Storage(value.nbytes, value))
+
+
+def plan(
+    program: Program, carried: Carried = (), groups: Sequence[Group] | None = None
+) -> Plan:
+    """Return where each value of ``program`` lies.
+
+    Parameters
+    ----------
+    program
+        A traced function, without dead code.
+    carried
+        Pairs of an input and the output that is to lie where it lay: what goes from step to step.
+    groups
+        The operations as they run; each alone, in the program's order, unless given.
+
+    Examples
+    --------
+    >>> from chainrule.arrays import namespace
+    >>> from chainrule.program.trace import Spec, trace
+    >>> made = plan(trace(lambda x: namespace(x).tanh(x + 1.0), Spec((3, 2), "float32", "x")))
+    >>> made.scratch_bytes  # the sum; its tanh takes its place
+    24
+    """
+    if groups is None:
+        groups = [alone(operation) for operation in program.operations if not operation.is_view]
+    return _Planner(program, carried, groups).plan()

@@ -1,0 +1,168 @@
+"""Replay: run a plan with ``out=``, on NumPy, on torch and on CuPy. Nothing is allocated.
+
+A plan becomes a list of ``(function, arguments)``; running it is a loop over that list and no more.
+The same functions in the same order as the plain step: the same bits.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from chainrule.arrays import Array, size
+from chainrule.batches import Epoch
+from chainrule.program.engine import Work, numpy_dtype, planned
+from chainrule.program.operations import Operand, Operation, Value
+from chainrule.program.plan import Home, Plan
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class Library(Protocol):
+    """What replay asks of an array library: memory, and its functions with ``out``."""
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return an array of any content, on a cache line's boundary."""
+
+    def reshaped(self, raw: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return the first bytes of ``raw``, 1-d of uint8, as an array of this shape and dtype."""
+
+    def constant(self, data: np.ndarray) -> Array:
+        """Return a known array."""
+
+    def call(self, operation: Operation, arguments: list[Any], out: Array) -> Call:
+        """Return the call that computes ``operation`` into ``out``."""
+
+    def gather(self, source: Array, rows: Array, out: Array) -> None:
+        """Copy rows of ``source`` to ``out``."""
+
+    def fill(self, target: Array, number: float) -> None:
+        """Write a number into a 0-d array."""
+
+
+class Arrays:
+    """The arrays of a plan: inputs as they are given, constants and scratch as they are made."""
+
+    def __init__(self, plan: Plan, inputs: Mapping[int, Array], library: Library) -> None:
+        self._plan = plan
+        self._library = library
+        self._inputs = inputs
+        self._raw: dict[int, Array] = {}
+        self._made: dict[int, Array] = {}
+        self._maker = {id(op.result): op for op in plan.program.operations if op.is_view}
+
+    def operand(self, operand: Operand, dtype: np.dtype[Any]) -> Any:
+        """Return an array for an operand of an elementwise function; a number becomes 0-d."""
+        if not isinstance(operand, Value):
+            return self._library.constant(np.asarray(operand, dtype=dtype))
+        if operand.data is not None and operand.data.ndim == 0 and id(operand) not in self._plan.homes:
+            return self._library.constant(operand.data)
+        return self.of(operand)
+
+    def of(self, value: Value) -> Array:
+        """Return the array of a value."""
+        if id(value) not in self._made:
+            view = self._maker.get(id(value))
+            self._made[id(value)] = self._root(value) if view is None else self._view(view)
+        return self._made[id(value)]
+
+    def _view(self, view: Operation) -> Array:
+        array = self.of(view.inputs[0])
+        if view.function == "slice":
+            return array[view.settings["places"]]
+        if view.function == "reshape":
+            return array.reshape(view.result.shape)
+        return array.swapaxes(-1, -2)
+
+    def _root(self, value: Value) -> Array:
+        home = self._plan.homes[id(value)]
+        if home.whole is None:
+            return self._whole(home, value.shape, value.dtype)
+        whole = self._whole(home, home.whole, value.dtype)
+        *lead, _ = home.whole
+        length = size(value.shape[len(lead) :])
+        return whole[..., home.start : home.start + length].reshape(value.shape)
+
+    def _whole(self, home: Home, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        known = home.storage.value
+        if known is not None and known.data is not None:
+            return self._library.constant(np.broadcast_to(known.data, known.shape))
+        if known is not None:
+            return self._inputs[id(known)]
+        if id(home.storage) not in self._raw:
+            self._raw[id(home.storage)] = self._library.empty((home.storage.nbytes,), np.dtype("u1"))
+        return self._library.reshaped(self._raw[id(home.storage)], shape, dtype)
+
+
+def calls(plan: Plan, arrays: Arrays, library: Library) -> list[Call]:
+    """Return the plan as calls, each with the arrays it reads and the one it writes."""
+    made = []
+    for group in plan.groups:
+        operation = group.only
+        dtype = operation.inputs[0].dtype
+        arguments = [arrays.operand(operand, dtype) for operand in operation.operands]
+        made.append(library.call(operation, arguments, arrays.of(operation.result)))
+    return made
+
+
+class Batch(NamedTuple):
+    """What runs for one batch size."""
+
+    buffers: tuple[Array, ...]  # X, Y and the weights, if any, of the batch
+    calls: list[Call]
+    L: Array  # ()
+
+
+class Replay:
+    """Runs the plan of a step, one for each batch size.
+
+    Parameters
+    ----------
+    work
+        What to run; the arrays of its progress are written over.
+    library
+        The array library.
+    asarray
+        The backend's: a host array to its device.
+    """
+
+    def __init__(self, work: Work, library: Library, asarray: Callable[..., Array]) -> None:
+        self.progress = work.progress
+        self._work = work
+        self._library = library
+        self._asarray = asarray
+        self._rate = asarray(np.zeros(()), work.progress[0].dtype)  # ()
+        self._key = asarray(np.zeros((), dtype=np.int32))  # ()
+        self._batches = {rows: self._batch(rows) for rows in work.batch_sizes}
+
+    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> np.ndarray:
+        """Run an epoch: see ``Engine``."""
+        fill, losses = self._library.fill, np.empty(len(self._work.bounds))
+        order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
+        for number, (start, stop) in enumerate(self._work.bounds):
+            batch = self._batches[stop - start]
+            if order is not None:
+                for source, buffer in zip(self._work.arrays, batch.buffers, strict=True):
+                    self._library.gather(source, order[start:stop], buffer)
+            fill(self._rate, epoch.rates[number])
+            if epoch.keys is not None:
+                fill(self._key, epoch.keys[number])
+            for function, arguments in batch.calls:
+                function(*arguments)
+            losses[number] = float(batch.L)  # sync: one number a step
+            if is_stopped():
+                return losses[: number + 1]
+        return losses
+
+    def _batch(self, rows: int) -> Batch:
+        work = self._work
+        made = planned(work, rows)
+        buffers = work.arrays if work.is_one_batch else self._buffers(rows)
+        given = (self.progress[0], *self.progress[1], *buffers, self._rate, self._key)
+        inputs = {id(value): array for value, array in zip(made.program.inputs, given, strict=False)}
+        arrays = Arrays(made, inputs, self._library)
+        return Batch(buffers, calls(made, arrays, self._library), arrays.of(made.program.outputs[-1]))
+
+    def _buffers(self, rows: int) -> tuple[Array, ...]:
+        empty, sources = self._library.empty, self._work.arrays
+        return tuple(empty((rows, s.shape[-1]), numpy_dtype(s.dtype)) for s in sources)
