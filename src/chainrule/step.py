@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chainrule.architecture import Architecture
 from chainrule.arrays import Array, namespace
 from chainrule.dropout import dropout_mask
-from chainrule.layers import Dense, DenseCache, dense_backward, dense_forward
+from chainrule.layers import Dense, DenseCache, dense_backward, dense_backward_input, dense_forward
 from chainrule.optimizers import Optimizer, State
 
 
@@ -97,13 +97,13 @@ def data_gradient(
     L = net.loss.value(A, batch.Y, batch.weights, rows)  # (...,)
     dL_dA = net.loss.gradient(A, batch.Y, batch.weights, rows)  # (..., n, n_L)
     gradients: list[Dense] = []
-    for layer, cache, mask, activation in zip(
-        reversed(layers), reversed(caches), reversed(masks), reversed(net.activations), strict=True
-    ):
-        if mask is not None:
-            dL_dA = dL_dA * mask  # (..., n, n_l)
-        gradient, dL_dA = dense_backward(dL_dA, layer, cache, activation)
+    for number in reversed(range(net.depth)):
+        gradient, dL_dZ = dense_backward(dL_dA, caches[number], net.activations[number])
         gradients.append(gradient)
+        if number > 0:  # below the first layer lie the samples, which nothing changes
+            dL_dA = dense_backward_input(dL_dZ, layers[number])  # (..., n, n_l)
+            mask = masks[number - 1]
+            dL_dA = dL_dA if mask is None else dL_dA * mask  # (..., n, n_l)
     return L, net.layout.join(gradients[::-1])
 
 

@@ -1,0 +1,15 @@
+"""What all tests share. The fixtures themselves stand in ``support/``, one theme a file."""
+
+import os
+
+# Before anything imports JAX: it computes float64 only when told so.
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+
+import pytest
+from support.backends import backend, reference  # noqa: F401
+from support.data import rng  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def _no_backend_from_outside(monkeypatch):
+    monkeypatch.delenv("CHAINRULE_BACKEND", raising=False)

@@ -1,0 +1,1 @@
+"""What the tests are built from: backends to run on, data to run with, oracles to compare with."""

@@ -1,0 +1,102 @@
+"""The backends that the same tests run on, as data, and the fixture over them.
+
+A library that is absent skips its tests with the reason. ``REQUIRE_BACKEND=cupy`` (or a list with
+commas) turns the skips of that library into failures, so that a machine that is meant to have it
+cannot pass by skipping.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import array_api_compat.numpy
+import pytest
+from support.readonly import ReadOnlyBackend
+
+from chainrule import backends
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A backend to test on: its name here, the library that it needs, and how it is made."""
+
+    name: str
+    library: str
+    make: Callable[[ExitStack], backends.Backend]
+    marks: tuple[Any, ...] = ()
+
+
+def _strict(device: str = "CPU_DEVICE") -> backends.Backend:
+    import array_api_strict as xp
+
+    room = backends.of(xp.ones(1, device=xp.Device(device)))
+    assert str(device) in str(room.device)
+    return room
+
+
+def _strictest(stack: ExitStack) -> backends.Backend:
+    from array_api_strict import ArrayAPIStrictFlags
+
+    flags = {"boolean_indexing": False, "data_dependent_shapes": False, "enabled_extensions": ()}
+    stack.enter_context(ArrayAPIStrictFlags(**flags))
+    return _strict()
+
+
+def _readonly(_: ExitStack) -> backends.Backend:
+    return ReadOnlyBackend("numpy", array_api_compat.numpy)
+
+
+KINDS = (
+    Kind("numpy", "numpy", lambda _: backends.named("numpy")),
+    Kind("numpy-readonly", "numpy", _readonly),
+    Kind("strict", "array_api_strict", lambda _: _strict()),
+    Kind("strictest", "array_api_strict", _strictest),
+    Kind("strict-device1", "array_api_strict", lambda _: _strict("device1")),
+    Kind("torch", "torch", lambda _: backends.named("torch:cpu")),
+    Kind("jax", "jax", lambda _: backends.named("jax:cpu")),
+    Kind("cupy", "cupy", lambda _: backends.named("cupy"), (pytest.mark.gpu,)),
+)
+
+
+def absent(library: str, reason: str) -> None:
+    """Skip the test, or fail it where ``REQUIRE_BACKEND`` names the library."""
+    required = os.environ.get("REQUIRE_BACKEND", "").split(",")
+    if library in required:
+        pytest.fail(f"REQUIRE_BACKEND names {library}, but {reason}")
+    pytest.skip(reason)
+
+
+def need(library: str) -> None:
+    """Skip or fail the test unless the library is installed."""
+    if find_spec(library) is None:
+        absent(library, f"{library} is not installed")
+
+
+def opened(kind: Kind, stack: ExitStack) -> backends.Backend:
+    """Return the backend of this kind; what it changed is put back when ``stack`` closes."""
+    need(kind.library)
+    try:
+        return kind.make(stack)
+    except backends.BackendUnavailable as error:
+        return absent(kind.library, str(error))
+
+
+def params(*left_out: str) -> list[Any]:
+    """Return the kinds but for those left out, to parametrise a test or a fixture with."""
+    return [pytest.param(k, id=k.name, marks=k.marks) for k in KINDS if k.name not in left_out]
+
+
+@pytest.fixture(params=params())
+def backend(request):
+    """Every backend in turn, as ``chainrule`` sees it."""
+    with ExitStack() as stack:
+        yield opened(request.param, stack)
+
+
+@pytest.fixture
+def reference():
+    """NumPy, which the others are compared with."""
+    return backends.named("numpy")

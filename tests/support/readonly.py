@@ -1,0 +1,60 @@
+"""Read-only NumPy: an array whose every result refuses to be written to.
+
+The mathematics must never write in place: some libraries cannot. On these arrays a hidden ``+=``, an
+``out=`` or an assignment to elements raises an error.
+"""
+
+import numpy as np
+
+from chainrule.backends.numpy import NumpyBackend
+
+
+class ReadOnly(np.ndarray):
+    """An ndarray that cannot be written to, and whose results cannot be either."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
+        if out is not None:
+            msg = f"{ufunc.__name__} was told to write into an array"
+            raise ValueError(msg)
+        return frozen(getattr(ufunc, method)(*map(_plain, inputs), **kwargs))
+
+    def __array_function__(self, function, types, args, kwargs):
+        return frozen(function(*_plain(args), **_plain(kwargs)))
+
+
+def _plain(value):
+    """Return ``value`` with the read-only arrays in it seen as plain ones, still not writeable."""
+    if isinstance(value, ReadOnly):
+        return value.view(np.ndarray)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def frozen(value):
+    """Return the array, or those in the tuple, as read-only ones."""
+    if isinstance(value, tuple):
+        return tuple(map(frozen, value))
+    if not isinstance(value, np.ndarray):
+        return value
+    shown = value.view(ReadOnly)
+    shown.flags.writeable = False
+    return shown
+
+
+class ReadOnlyBackend(NumpyBackend):
+    """NumPy, but every array is read-only; the step runs as it is written."""
+
+    def asarray(self, x, dtype=None):
+        return frozen(np.array(x, dtype=dtype, order="C"))
+
+    def to_numpy(self, array):
+        return np.array(array, subok=False)
+
+    def copy(self, array):
+        return frozen(np.array(array, subok=False))
+
+    def compile(self, step):
+        return step
