@@ -1,16 +1,16 @@
 """Batches: which rows each step of an epoch trains on, drawn on the host and equal on every backend."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True)
-class Epoch:
+class Epoch(NamedTuple):
     """What one epoch needs of chance and of the schedule: an entry a step, on the host."""
 
     order: np.ndarray | None  # (n,) int64, the rows in the order they are taken; None: as they lie
-    rates: np.ndarray  # (steps,) float64, the learning rates
+    rates: Sequence[float]  # of each step, the learning rate
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
 
 

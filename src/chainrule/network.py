@@ -182,6 +182,7 @@ class NeuralNetwork(TextbookNames):
         progress: bool | None = None,
         print_every: int = 4000,
         compile: bool = True,
+        threads: int | None = None,
     ) -> History:
         """Train on ``X (n, input_size)`` and ``y``, and return the history.
 
@@ -212,6 +213,8 @@ class NeuralNetwork(TextbookNames):
             ``Epoch 0, Loss:0.26`` every ``print_every`` epochs.
         compile
             ``False`` runs the step as it is written, on any backend.
+        threads
+            How many to use on the CPU; unless given, ``CHAINRULE_THREADS`` says, else one a core.
 
         Raises
         ------
@@ -235,6 +238,7 @@ class NeuralNetwork(TextbookNames):
             patience=None if early_stopping is None else at_least_one("early_stopping", early_stopping),
             callbacks=tuple(callbacks),
             compiled=compile,
+            threads=threads,
         )
         data = self._data(X, y, sample_weight)
         data, validation = self._held_out(data, validation_data, validation_fraction)

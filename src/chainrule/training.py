@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ class Settings:
     patience: int | None = None  # epochs without a better loss before training stops
     callbacks: Sequence[Callback] = ()  # each is handed every record; True ends training
     compiled: bool = True  # False: the plain step, as it is written
+    threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
 
 
 class Outcome(NamedTuple):
@@ -64,7 +66,7 @@ def fit(
     run = _Run(theta, data, net, backend, settings, validation)
     error: Exception | None = None
     try:
-        with backend.quiet(), heard() as is_stopped:
+        with backend.quiet(), run.at_work(), heard() as is_stopped:
             for number in range(settings.epochs):
                 record = run.epoch(number, chance, is_stopped)
                 display.show(record)
@@ -106,28 +108,35 @@ class _Run:
             data,
             bounds(self._rows, settings.batch_size),
             drops=bool(net.dropout),
+            steps=settings.epochs * len(bounds(self._rows, settings.batch_size)),
+            threads=settings.threads,
         )
         self._engine = backend.engine(work) if settings.compiled else backend.plain(work)
         self._bounds = work.bounds
-        self._good = theta  # the newest weights that are known to be finite
+        # The newest weights known to be finite, and a place for those before the epoch in hand.
+        self._good, self._spare = backend.copy(theta), backend.copy(theta)
         self._diverged = False
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
         self.history = History(_reported_name(net))
 
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return the engine's context to run in."""
+        return self._engine.at_work()
+
     def epoch(self, number: int, chance: Chance, is_stopped: Callable[[], bool]) -> Record:
         """Run an epoch and return its record, which is kept."""
         plan = self._plan(number, chance)
-        before = self._backend.copy(self._engine.progress.theta)
+        before = self._before()
         loss = self._reported(self._engine.run(plan, is_stopped))
         if not math.isfinite(loss):
             self._diverged = True
             self._keep(before)
             raise FloatingPointError(self._advice(number, loss, plan))
-        self._good = before
+        self._good, self._spare = before, self._good
         held_out = None if self._validation is None else self._held_out(self._validation)
         seconds = time.perf_counter() - self._began
-        record = Record(number, loss, *(held_out or (None, None)), float(plan.rates[0]), seconds)
+        record = Record(number, loss, *(held_out or (None, None)), plan.rates[0], seconds)
         self.history.records.append(record)
         return record
 
@@ -152,22 +161,25 @@ class _Run:
             return self._best[1]
         return self._good if self._diverged else self._engine.progress.theta
 
+    def _before(self) -> Array:
+        """Return the weights as they are, out of reach of an engine that writes over them."""
+        return self._backend.copy(self._engine.progress.theta, out=self._spare)
+
     def _plan(self, number: int, chance: Chance) -> Epoch:
-        settings = self._settings
-        steps = len(self._bounds)
+        settings, steps = self._settings, len(self._bounds)
         rates = [settings.schedule(number + i / steps, settings.epochs) for i in range(steps)]
         order = None if settings.batch_size is None else chance.order(self._rows)
-        return Epoch(order, np.asarray(rates), chance.keys(steps) if self._net.dropout else None)
+        return Epoch(order, rates, chance.keys(steps) if self._net.dropout else None)
 
-    def _reported(self, losses: np.ndarray) -> float:
+    def _reported(self, losses: list[float]) -> float:
         """Return the loss over an epoch, on the scale that is reported, from that of each step."""
         loss, outputs = self._net.loss, self._net.sizes[-1]
         if len(self._bounds) == 1:
-            return loss.reported(float(losses[0]), self._rows, outputs)
+            return loss.reported(losses[0], self._rows, outputs)
         taken = self._bounds[: len(losses)]  # an interrupted epoch has fewer
         rows = sum(stop - start for start, stop in taken)
         return sum(
-            loss.reported(float(L), stop - start, outputs) * ((stop - start) / rows)
+            loss.reported(L, stop - start, outputs) * ((stop - start) / rows)
             for L, (start, stop) in zip(losses, taken, strict=True)
         )
 

@@ -65,8 +65,12 @@ class Backend:
         """Return what runs the step as it is written."""
         return Plain(work, self.asarray, self.to_numpy)
 
-    def copy(self, array: Array) -> Array:
-        """Return an array of the same values that shares no memory with ``array``."""
+    def copy(self, array: Array, out: Array | None = None) -> Array:
+        """Return an array of the same values that shares no memory with ``array``.
+
+        A backend whose arrays can be written to may write them to ``out``.
+        """
+        del out
         return self.xp.asarray(array, copy=True)
 
     def quiet(self) -> Any:

@@ -1,6 +1,7 @@
 """NumPy: the CPU, and the reference of every other backend."""
 
-from functools import partial
+from functools import cache, partial
+from importlib.util import find_spec
 from typing import Any
 
 import array_api_compat.numpy
@@ -8,9 +9,12 @@ import numpy as np
 
 from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend
+from chainrule.program.blocks import blocked, cuts, is_long
 from chainrule.program.engine import Engine, Work
+from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.operations import Operation
 from chainrule.program.replay import Call, Replay
+from chainrule.program.row_blocks import Cut
 
 CACHE_LINE = 64  # bytes; also the widest vector
 
@@ -19,12 +23,30 @@ class NumpyBackend(Backend):
     """NumPy arrays on the CPU."""
 
     def engine(self, work: Work) -> Engine:
-        """Return what runs a step fastest here: its plan, replayed."""
-        return Replay(work, NumpyLibrary(), self.asarray)
+        """Return what runs a step fastest here.
+
+        A long run goes to native code where llvmlite is installed; what is estimated to be over sooner
+        than that is compiled, and what native code cannot run, goes to NumPy's own functions.
+        """
+        if is_long(work) and native_is_at_hand():
+            from chainrule.program.native.kernels import NativeKernels
+
+            return blocked(work, NativeKernels(NumpyLibrary()), cuts(work, native=True))
+        interpreted = cuts(work, native=False)
+        if set(interpreted.values()) == {Cut(1, 1)}:
+            return Replay(work, NumpyLibrary(), self.asarray)
+        return blocked(work, InterpretedKernels(NumpyLibrary()), interpreted)
 
     def asarray(self, x: Any, dtype: Any = None) -> np.ndarray:
         """Return ``x`` as a C-contiguous NumPy array: ``x`` itself where it is one already."""
         return np.asarray(x, dtype=dtype, order="C")
+
+    def copy(self, array: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return an array of the same values that shares no memory with ``array``; ``out`` if given."""
+        if out is None:
+            return array.copy()
+        np.copyto(out, array)
+        return out
 
 
 class NumpyLibrary:
@@ -64,6 +86,16 @@ class NumpyLibrary:
     def fill(self, target: np.ndarray, number: float) -> None:
         """Write a number into a 0-d array."""
         target[()] = number
+
+
+@cache
+def native_is_at_hand() -> bool:
+    """Return whether native code can be made here, and can call the BLAS that NumPy is linked with."""
+    if find_spec("llvmlite") is None:
+        return False
+    from chainrule.program.native.blas import find_blas
+
+    return find_blas() is not None
 
 
 def make(device: str | None = None) -> NumpyBackend:

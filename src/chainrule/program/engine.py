@@ -4,6 +4,7 @@ An engine is handed the step as functions of arrays, and arrays to start from; i
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -39,6 +40,8 @@ class Work(NamedTuple):
     data: Any
     bounds: Sequence[tuple[int, int]]  # the first row and the row after the last, of each batch
     drops: bool = False  # whether a step has a dropout key
+    steps: int = 1  # how many there will be, at the most
+    threads: int | None = None  # how many to use; None: CHAINRULE_THREADS, else one a core
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -102,8 +105,11 @@ class Engine(Protocol):
 
     progress: Any
 
-    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> np.ndarray:
-        """Run the steps of an epoch and return the loss of each ``(steps,)``, float64, on the host.
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run epochs in; what it sets is set back when it ends, however it ends."""
+
+    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> list[float]:
+        """Run the steps of an epoch and return the loss of each.
 
         Where ``is_stopped`` says so, it returns after the step in hand, with the losses so far.
         """

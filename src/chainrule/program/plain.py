@@ -1,6 +1,7 @@
 """The plain engine: the step as it is written, called once a batch. The reference of every other."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,11 @@ class Plain:
         self._to_numpy = to_numpy
         self._step = compiled or work.step.whole
 
-    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> np.ndarray:
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run in: nothing needs one."""
+        return nullcontext()
+
+    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> list[float]:
         """Run an epoch: see ``Engine``."""
         dtype = self.progress[0].dtype
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
@@ -49,7 +54,8 @@ class Plain:
             if is_stopped():
                 break
         # sync: the losses, once an epoch
-        return self._to_numpy(namespace(*losses).stack(losses)).astype(np.float64)
+        stacked: list[float] = self._to_numpy(namespace(*losses).stack(losses)).tolist()
+        return stacked
 
     def _batch(self, order: Array | None, start: int, stop: int) -> Any:
         data = self._work.data

@@ -218,6 +218,8 @@ class _Planner:
         carried = self._into.get(id(result))
         if carried is not None and self._last_use.get(id(carried), -1) <= number:
             return self._plan.homes[id(carried)]
+        if self._is_output(result):
+            return Home(Storage(result.nbytes))
         if group.is_elementwise:
             for operand in group.inputs:
                 if self._is_last_reader(number, operand) and self._fits(operand, result):
@@ -228,8 +230,14 @@ class _Planner:
 
     def _whole(self, whole: Value) -> Home:
         if id(whole) not in self._plan.homes:
-            self._plan.homes[id(whole)] = Home(self._scratch(whole.nbytes))
+            nbytes = whole.nbytes
+            storage = Storage(nbytes) if self._is_output(whole) else self._scratch(nbytes)
+            self._plan.homes[id(whole)] = Home(storage)
         return self._plan.homes[id(whole)]
+
+    def _is_output(self, value: Value) -> bool:
+        """Return whether a value leaves the program: it has a storage to itself, to be put anywhere."""
+        return any(self._roots.of(output) is value for output in self._plan.program.outputs)
 
     def _is_last_reader(self, number: int, operand: Value) -> bool:
         if operand.is_constant:

@@ -4,7 +4,9 @@ A plan becomes a list of ``(function, arguments)``; running it is a loop over th
 The same functions in the same order as the plain step: the same bits.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +17,7 @@ from chainrule.program.engine import Work, numpy_dtype, planned
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan
 
+EMPTY: Mapping[int, Array] = MappingProxyType({})
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -41,13 +44,23 @@ class Library(Protocol):
 
 
 class Arrays:
-    """The arrays of a plan: inputs as they are given, constants and scratch as they are made."""
+    """The arrays of a plan: inputs as they are given, constants and scratch as they are made.
 
-    def __init__(self, plan: Plan, inputs: Mapping[int, Array], library: Library) -> None:
+    ``outputs`` are arrays, 1-d of uint8, for outputs to be written to, by their place among them.
+    """
+
+    def __init__(
+        self, plan: Plan, inputs: Sequence[Array], library: Library, outputs: Mapping[int, Array] = EMPTY
+    ) -> None:
         self._plan = plan
         self._library = library
-        self._inputs = inputs
-        self._raw: dict[int, Array] = {}
+        self._inputs = {
+            id(value): array for value, array in zip(plan.program.inputs, inputs, strict=True)
+        }
+        self._raw: dict[int, Array] = {
+            id(plan.homes[id(plan.program.outputs[place])].storage): array
+            for place, array in outputs.items()
+        }
         self._made: dict[int, Array] = {}
         self._maker = {id(op.result): op for op in plan.program.operations if op.is_view}
 
@@ -65,6 +78,10 @@ class Arrays:
             view = self._maker.get(id(value))
             self._made[id(value)] = self._root(value) if view is None else self._view(view)
         return self._made[id(value)]
+
+    def is_part(self, value: Value) -> bool:
+        """Return whether a value lies in its place of a concatenation."""
+        return self._plan.homes[id(value)].whole is not None
 
     def _view(self, view: Operation) -> Array:
         array = self.of(view.inputs[0])
@@ -94,15 +111,11 @@ class Arrays:
         return self._library.reshaped(self._raw[id(home.storage)], shape, dtype)
 
 
-def calls(plan: Plan, arrays: Arrays, library: Library) -> list[Call]:
-    """Return the plan as calls, each with the arrays it reads and the one it writes."""
-    made = []
-    for group in plan.groups:
-        operation = group.only
-        dtype = operation.inputs[0].dtype
-        arguments = [arrays.operand(operand, dtype) for operand in operation.operands]
-        made.append(library.call(operation, arguments, arrays.of(operation.result)))
-    return made
+def call(operation: Operation, arrays: Arrays, library: Library) -> Call:
+    """Return an operation as a call, with the arrays that it reads and the one that it writes."""
+    dtype = operation.inputs[0].dtype
+    arguments = [arrays.operand(operand, dtype) for operand in operation.operands]
+    return library.call(operation, arguments, arrays.of(operation.result))
 
 
 class Batch(NamedTuple):
@@ -135,9 +148,13 @@ class Replay:
         self._key = asarray(np.zeros((), dtype=np.int32))  # ()
         self._batches = {rows: self._batch(rows) for rows in work.batch_sizes}
 
-    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> np.ndarray:
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run in: the library's threads are its own affair."""
+        return nullcontext()
+
+    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> list[float]:
         """Run an epoch: see ``Engine``."""
-        fill, losses = self._library.fill, np.empty(len(self._work.bounds))
+        fill, losses = self._library.fill, []
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
         for number, (start, stop) in enumerate(self._work.bounds):
             batch = self._batches[stop - start]
@@ -149,19 +166,20 @@ class Replay:
                 fill(self._key, epoch.keys[number])
             for function, arguments in batch.calls:
                 function(*arguments)
-            losses[number] = float(batch.L)  # sync: one number a step
+            losses.append(float(batch.L))  # sync: one number a step
             if is_stopped():
-                return losses[: number + 1]
+                break
         return losses
 
     def _batch(self, rows: int) -> Batch:
         work = self._work
         made = planned(work, rows)
         buffers = work.arrays if work.is_one_batch else self._buffers(rows)
-        given = (self.progress[0], *self.progress[1], *buffers, self._rate, self._key)
-        inputs = {id(value): array for value, array in zip(made.program.inputs, given, strict=False)}
-        arrays = Arrays(made, inputs, self._library)
-        return Batch(buffers, calls(made, arrays, self._library), arrays.of(made.program.outputs[-1]))
+        key = (self._key,) if work.drops else ()
+        given = (self.progress[0], *self.progress[1], *buffers, self._rate, *key)
+        arrays = Arrays(made, given, self._library)
+        calls = [call(group.only, arrays, self._library) for group in made.groups]
+        return Batch(buffers, calls, arrays.of(made.program.outputs[-1]))
 
     def _buffers(self, rows: int) -> tuple[Array, ...]:
         empty, sources = self._library.empty, self._work.arrays

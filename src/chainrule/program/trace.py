@@ -322,12 +322,14 @@ def naming() -> Iterator[None]:
             _name_records(returned)
             _name_locals(frame)
 
-    before = sys.getprofile()
+    if sys.getprofile() is not None:  # a profiler at work is left alone; names are a convenience
+        yield
+        return
     sys.setprofile(on_event)
     try:
         yield
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
 
 
 def _is_mathematics(frame: FrameType) -> bool:
@@ -341,10 +343,10 @@ def _name_locals(frame: FrameType) -> None:
     for name, held in frame.f_locals.items():
         if not isinstance(held, Tracer) or held.value.is_constant:
             continue
-        if not held.value.name and name not in arguments:
+        # What a layer is handed as its dL_dA was made elsewhere, and is known by that name here.
+        handed_down = name == "dL_dA" and "cache" in arguments and held.value.name in {"", name}
+        if handed_down or (not held.value.name and name not in arguments):
             held.value.name = f"{name}{number}"
-        elif held.value.name == name == "dL_dA" and "layer" in arguments:
-            held.value.name = f"{name}{number}"  # named before it was known whose output it is
 
 
 def _name_records(returned: Any) -> None:
@@ -359,11 +361,12 @@ def _name_records(returned: Any) -> None:
 
 
 def _layer_number(frame: FrameType | None) -> str:
-    """Return the number of the layer that this call works on: that of the ``layer`` of a caller."""
+    """Return the number of the layer that this call works on: that of a caller's layer or cache."""
     while frame is not None and _is_mathematics(frame):
-        W = getattr(frame.f_locals.get("layer"), "W", None)
-        if isinstance(W, Tracer):
-            return W.value.name.removeprefix("W")
+        for record, part in (("layer", "W"), ("cache", "Z")):
+            held = getattr(frame.f_locals.get(record), part, None)
+            if isinstance(held, Tracer):
+                return held.value.name.removeprefix(part)
         frame = frame.f_back
     return ""
 

@@ -1,0 +1,301 @@
+"""Blocks: a step on parts of its batch, each thread its own, their gradients added in a fixed order.
+
+Each thread goes forward and backward over its blocks of rows, one after the other, in the same scratch
+memory, and adds up one gradient. When all are done, the gradients are added in the order of the
+threads, and the update follows, a long one shared out again.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from chainrule.batches import Epoch
+from chainrule.program.engine import Work, planned
+from chainrule.program.fusion import over
+from chainrule.program.operations import Group
+from chainrule.program.plan import Plan, plan
+from chainrule.program.program import Program
+from chainrule.program.replay import Arrays, Library
+from chainrule.program.machine import threads
+from chainrule.program.row_blocks import Cut, cut
+from chainrule.program.trace import Spec, trace
+
+Item = Any  # what kernels make of a group: a call, or a native instruction
+SHARED_UPDATE = 30_000  # parameters; fewer are updated by one thread before two have met
+
+
+class Kernels(Protocol):
+    """How the groups of a plan become something that runs in threads."""
+
+    library: Library
+
+    def groups(self, program: Program) -> list[Group]:
+        """Return the operations as they are to run."""
+
+    def item(self, group: Group, arrays: Arrays, columns: slice, *, add: bool) -> list[Item]:
+        """Return what runs a group on some columns; with ``add``, a product adds to its result."""
+
+    def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Item:
+        """Return what copies rows of ``source`` to ``out``."""
+
+    def ready(self, threads: Sequence[Sequence[Item]]) -> Callable[[], None]:
+        """Return what runs these items, each thread its own, and returns when all are done."""
+
+
+class Arena:
+    """Memory that the blocks of one thread use one after the other."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._raw: list[np.ndarray] = []
+        self._used = 0
+        self.constant = library.constant
+        self.reshaped = library.reshaped
+
+    def rewind(self) -> None:
+        """Give all of it out again."""
+        self._used = 0
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Return an array of any content: where the last block had the one it asked for in this turn."""
+        nbytes = int(np.prod(shape)) * dtype.itemsize
+        if self._used == len(self._raw):
+            self._raw.append(self._library.empty((nbytes,), np.dtype(np.uint8)))
+        if self._raw[self._used].nbytes < nbytes:
+            self._raw[self._used] = self._library.empty((nbytes,), np.dtype(np.uint8))
+        self._used += 1
+        return self.reshaped(self._raw[self._used - 1], shape, dtype)
+
+
+class BlockedBatch:
+    """A step on one batch size, cut into blocks.
+
+    Parameters
+    ----------
+    work
+        What to run; the arrays of its progress are written over.
+    rows
+        Those of the batch.
+    cut
+        How it is cut.
+    rate, key
+        0-d: the learning rate, and the dropout key of the step in hand.
+    kernels
+        What makes the groups run.
+    """
+
+    def __init__(
+        self, work: Work, rows: int, cut: Cut, rate: np.ndarray, key: np.ndarray, kernels: Kernels
+    ) -> None:
+        self._work, self._cut, self._kernels = work, cut, kernels
+        self._rate, self._key = rate, key
+        self._plans: dict[tuple[int, int], Plan] = {}
+        theta = work.progress[0]
+        self._order = np.zeros(rows, dtype=np.int64)  # which rows of the data the batch has
+        self._losses = np.zeros(cut.threads * cut.blocks, dtype=theta.dtype)  # of each block
+        self._gradients = [kernels.library.empty(theta.shape, theta.dtype) for _ in range(cut.threads)]
+        parts = self._threads(rows)
+        finish = self._finish()
+        if cut.threads == 1:
+            self._phases = [kernels.ready([parts[0] + [item for (part,) in finish for item in part]])]
+        else:
+            self._phases = [kernels.ready(phase) for phase in [parts, *finish]]
+
+    def load(self, order: np.ndarray | None) -> None:
+        """Say which rows of the data the next step takes."""
+        if order is not None:
+            self._order[:] = order
+
+    def run(self) -> None:
+        """Run the step."""
+        for phase in self._phases:
+            phase()
+
+    def loss(self) -> float:
+        """Return the loss before the step."""
+        return sum(self._losses.tolist())
+
+    def _threads(self, rows: int) -> list[list[Item]]:
+        """Return what each thread does of the forward and backward pass."""
+        sizes, parts = self._cut.sizes(rows), []
+        for thread in range(self._cut.threads):
+            arena, items = Arena(self._kernels.library), []
+            for turn in range(self._cut.blocks):
+                arena.rewind()
+                number = thread * self._cut.blocks + turn
+                first = sum(sizes[:number])
+                items += self._block(slice(first, first + sizes[number]), number, rows, arena)
+            parts.append(items)
+        return parts
+
+    def _block(self, where: slice, number: int, rows: int, arena: Arena) -> list[Item]:
+        work, thread, turn = self._work, *divmod(number, self._cut.blocks)
+        taken, items = [], []
+        for source in work.arrays:
+            if work.is_one_batch:
+                taken.append(source[where])
+            else:
+                taken.append(arena.empty((where.stop - where.start, source.shape[-1]), source.dtype))
+                items.append(self._kernels.gather(source, self._order[where], taken[-1]))
+        made = self._part(where, rows)
+        key = (self._key,) if work.drops else ()
+        given = (work.progress[0], *taken, *key)
+        outputs = {0: _bytes(self._losses[number : number + 1]), 1: _bytes(self._gradients[thread])}
+        arrays = Arrays(made, given, arena, outputs)
+        for group in made.groups:
+            items += self._kernels.item(group, arrays, slice(None), add=turn > 0)
+        return items
+
+    def _part(self, where: slice, rows: int) -> Plan:
+        """Return the plan of a block: blocks of one size share it, unless their dropout differs."""
+        size = where.stop - where.start
+        place = size, where.start if self._work.drops else 0
+        if place not in self._plans:
+            theta, data = self._work.progress[0], self._work.data
+            batch = [
+                None if part is None else Spec((size, part.shape[-1]), part.dtype, name)
+                for part, name in zip(data, ("X", "Y", "weights"), strict=True)
+            ]
+            program = trace(
+                self._work.step.part,
+                Spec(theta.shape, theta.dtype, "theta"),
+                type(data)(*batch),
+                Spec((), np.int32, "key") if self._work.drops else None,
+                rows,
+                place[1],
+            )
+            self._plans[place] = plan(program, (), self._kernels.groups(program))
+        return self._plans[place]
+
+    def _finish(self) -> list[list[list[Item]]]:
+        """Return the update as phases: in each, what each thread does."""
+        theta, state = self._work.progress
+        inputs = (theta, *state, *self._gradients, self._rate)
+        program = self._finish_program()
+        carried = list(zip(program.inputs, program.outputs, strict=False))[: 1 + len(state)]
+        made = plan(program, carried, self._kernels.groups(program))
+        arrays = Arrays(made, inputs, self._kernels.library)
+        count, phases = self._cut.threads, []
+        for group in made.groups:
+            if count > 1 and _is_long_update(group):
+                shares = _shares(over(group.operations[0]).columns, count)
+                phases.append([self._kernels.item(group, arrays, share, add=False) for share in shares])
+                continue
+            if not phases or len(phases[-1]) > 1:
+                phases.append([[]])  # a phase of this thread alone
+            phases[-1][0].extend(self._kernels.item(group, arrays, slice(None), add=False))
+        return phases
+
+    def _finish_program(self) -> Program:
+        theta, state = self._work.progress
+
+        def finish(progress: Any, gradients: tuple[Any, ...], rate: Any) -> Any:
+            total = gradients[0]
+            for g in gradients[1:]:  # in the order of the threads
+                total = total + g
+            return self._work.step.finish(progress, total, rate)
+
+        states = tuple(Spec(part.shape, part.dtype, f"state{n}") for n, part in enumerate(state, 1))
+        gradients = tuple(Spec(g.shape, g.dtype, f"g{n}") for n, g in enumerate(self._gradients, 1))
+        start = type(self._work.progress)(Spec(theta.shape, theta.dtype, "theta"), states)
+        return trace(finish, start, gradients, Spec((), theta.dtype, "learning_rate"))
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    return array.view(np.uint8)
+
+
+def _is_long_update(group: Group) -> bool:
+    """Return whether a group updates many parameters, each by itself, so that it can be shared out."""
+    where = over(group.operations[0])
+    itself = all(operation.is_elementwise for operation in group.operations)
+    return itself and where.rows == 1 and where.columns >= SHARED_UPDATE
+
+
+def _shares(columns: int, count: int) -> list[slice]:
+    """Return equal runs of columns, cut at cache lines.
+
+    Examples
+    --------
+    >>> _shares(100, 2)
+    [slice(0, 64, None), slice(64, 100, None)]
+    """
+    line = 16
+    share = -(-columns // (count * line)) * line
+    return [slice(start, min(start + share, columns)) for start in range(0, count * share, share)]
+
+
+# What a replayed step costs, roughly: a call, a FLOP of a product, a byte of memory. For telling a run
+# that is over in a moment from one that is worth compiling for, no more.
+CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 0.6e-6, 1 / 40e9, 1 / 10e9
+LONG_SECONDS = 0.25
+
+
+def is_long(work: Work) -> bool:
+    """Return whether the run takes longer than native code takes to compile, by its shapes alone."""
+    program = planned(work, max(work.batch_sizes)).program
+    seconds = (
+        program.launches * CALL_SECONDS
+        + program.flops * FLOP_SECONDS
+        + program.bytes * BYTE_SECONDS
+    )
+    return work.steps * seconds > LONG_SECONDS
+
+
+def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
+    """Return how each batch size of the work is cut, by the rule."""
+    most = threads(work.threads)
+    programs = {rows: planned(work, rows).program for rows in work.batch_sizes}
+    return {rows: cut(made, rows, most, native=native) for rows, made in programs.items()}
+
+
+def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
+    """Return the engine that runs ``work`` cut like that, with these kernels."""
+    rate = np.zeros((), dtype=work.progress[0].dtype)  # ()
+    key = np.zeros((), dtype=np.int32)  # ()
+    batches = {
+        rows: BlockedBatch(work, rows, how, rate, key, kernels) for rows, how in cuts.items()
+    }
+    return Steps(work, rate, key, batches)
+
+
+class Steps:
+    """The engine over batches: loads each, runs it, reads its loss.
+
+    Parameters
+    ----------
+    work
+        What to run.
+    rate, key
+        The 0-d arrays that the batches read.
+    batches
+        What runs a step, by the rows of the batch.
+    """
+
+    def __init__(
+        self, work: Work, rate: np.ndarray, key: np.ndarray, batches: dict[int, BlockedBatch]
+    ) -> None:
+        self.progress = work.progress
+        self._work, self._rate, self._key, self._batches = work, rate, key, batches
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run in: the threads are ours, so BLAS keeps to one in each."""
+        return threadpool_limits(1, user_api="blas")
+
+    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> list[float]:
+        """Run an epoch: see ``Engine``."""
+        losses = []
+        for number, (start, stop) in enumerate(self._work.bounds):
+            batch = self._batches[stop - start]
+            batch.load(None if epoch.order is None else epoch.order[start:stop])
+            self._rate[()] = epoch.rates[number]
+            if epoch.keys is not None:
+                self._key[()] = epoch.keys[number]
+            batch.run()
+            losses.append(batch.loss())
+            if is_stopped():
+                break
+        return losses

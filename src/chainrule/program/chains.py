@@ -1,0 +1,180 @@
+"""A chain: a run of elementwise operations over one (rows, columns) shape, to become ONE kernel.
+
+The chain is plain data. Two printers spell it: `llvm_printer.py` for the CPU, `cuda_printer.py` for CuPy. A chain may
+also hold *row statements*, `row_max` and `row_sum` over the last axis (a softmax works row by row, in L1), and *total
+sums* into 0-d outputs. Functions are named as in the Array API.
+
+>>> x, b = Operand("x", "full", "float32"), Operand("b", "row", "float32")
+>>> bias_tanh = Chain((x, b), (Statement("add", "z", ("x", "b")), Statement("tanh", "a", ("z",))), (Output("a"),))
+>>> bias_tanh.kinds["a"], bias_tanh.dtypes["a"], bias_tanh.stages["a"]
+('full', 'float32', 0)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal["full", "row", "column", "scalar"]  # (rows, columns), (1, columns), (rows, 1), ()
+Number = bool | int | float
+Argument = str | Number  # the name of an operand or of an earlier result, or a Python number
+
+DTYPES: Final = ("bool", "int32", "uint32", "int64", "float32", "float64")
+FLOAT_FUNCTIONS: Final = ("exp", "expm1", "log", "log1p", "tanh", "sqrt")
+COMPARISONS: Final = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
+ROW_FUNCTIONS: Final = ("row_max", "row_sum")
+_ARITIES: Final = {
+    **dict.fromkeys((*FLOAT_FUNCTIONS, *ROW_FUNCTIONS, "negative", "abs", "square", "sign", "astype", "positive"), 1),
+    **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", *COMPARISONS), 2),
+    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift"), 2),
+    "where": 3,
+}  # fmt: skip
+
+
+class Operand(NamedTuple):
+    """An array that a chain reads: its last axis is contiguous, its rows may be strided, or it is broadcast."""
+
+    name: str
+    kind: Kind
+    dtype: str
+
+
+class Statement(NamedTuple):
+    """`result = function(*arguments)`; `dtype` is the target of `astype` and empty elsewhere."""
+
+    function: str
+    result: str
+    arguments: tuple[Argument, ...]
+    dtype: str = ""
+
+
+_SUMMABLE: Final = (("full", "float32"), ("full", "float64"))
+
+
+class Output(NamedTuple):
+    """A value that a chain writes: as it is, or, with `total`, its sum over everything, 0-d."""
+
+    value: str
+    total: bool = False
+
+
+class _Facts(NamedTuple):
+    kind: Kind
+    dtype: str
+    stage: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Operations in the order given: each reads operands and earlier results, and no name is given twice.
+
+    An output may be the very array of an input (same address, same strides): all of a row is read before it is
+    written. Arrays that overlap in any other way are not allowed.
+    """
+
+    inputs: tuple[Operand, ...]
+    statements: tuple[Statement, ...]
+    outputs: tuple[Output, ...]
+
+    def __post_init__(self) -> None:
+        """Check every name, function and dtype."""
+        missing = [output.value for output in self.outputs if output.value not in self._facts]
+        if missing or not self.outputs:
+            msg = f"the chain writes {missing or 'nothing'}; name results of its statements as outputs"
+            raise ValueError(msg)
+        rows = [output.value for output in self.outputs if self.kinds[output.value] == "row" and not output.total]
+        if rows:
+            msg = f"the chain writes {rows} of shape (1, columns) once a row; make a chain of its own with rows = 1 and kind 'full'"
+            raise ValueError(msg)
+        sums = [output.value for output in self.outputs if output.total and self._facts[output.value][:2] not in _SUMMABLE]
+        if sums:
+            msg = f"the chain sums {sums}, which is not (rows, columns) of floats; cast it, or spread it over the columns"
+            raise ValueError(msg)
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The broadcast kind of every value."""
+        return {name: facts.kind for name, facts in self._facts.items()}
+
+    @cached_property
+    def dtypes(self) -> Mapping[str, str]:
+        """The dtype of every value."""
+        return {name: facts.dtype for name, facts in self._facts.items()}
+
+    @cached_property
+    def stages(self) -> Mapping[str, int]:
+        """The pass over a row in which a value is known; a row statement is known one pass after its argument."""
+        return {name: facts.stage for name, facts in self._facts.items()}
+
+    @cached_property
+    def flattens(self) -> bool:
+        """Whether contiguous operands may be run as one long row: no operand and no statement knows rows."""
+        return all(facts.kind in ("full", "scalar") for facts in self._facts.values())
+
+    @cached_property
+    def _facts(self) -> dict[str, _Facts]:
+        facts: dict[str, _Facts] = {}
+        for operand in self.inputs:
+            _check_new(operand.name, facts)
+            _check_dtype(operand.dtype)
+            facts[operand.name] = _Facts(operand.kind, operand.dtype, 0)
+        for statement in self.statements:
+            _check_new(statement.result, facts)
+            facts[statement.result] = _derive(statement, facts)
+        return facts
+
+
+def _check_new(name: str, facts: Mapping[str, _Facts]) -> None:
+    if name in facts or not name.isidentifier():
+        msg = f"{name!r} is taken or no identifier; give each operand and result a name of its own"
+        raise ValueError(msg)
+
+
+def _check_dtype(dtype: str) -> None:
+    if dtype not in DTYPES:
+        msg = f"dtype {dtype!r} is not one of {', '.join(DTYPES)}; cast it before the chain"
+        raise ValueError(msg)
+
+
+def _derive(statement: Statement, facts: Mapping[str, _Facts]) -> _Facts:
+    """Return what a statement's result is, from its arguments."""
+    function, _, arguments, target = statement
+    if _ARITIES.get(function) != len(arguments):
+        msg = f"{function} with {len(arguments)} arguments is not a chain's statement; {function} takes {_ARITIES.get(function)}"
+        raise ValueError(msg)
+    unknown = [name for name in arguments if isinstance(name, str) and name not in facts]
+    known = [facts[name] for name in arguments if isinstance(name, str) and name in facts]
+    if unknown or not known:
+        msg = f"{function} reads {unknown or 'numbers only'}; give it operands or earlier results"
+        raise ValueError(msg)
+    stage = max(fact.stage for fact in known)
+    if function in ROW_FUNCTIONS:
+        if known[0][:2] not in _SUMMABLE:
+            msg = f"{function} of {arguments[0]!r}, which is not (rows, columns) of floats; cast it, or reduce it before the chain"
+            raise ValueError(msg)
+        return _Facts("column", known[0].dtype, stage + 1)
+    return _Facts(_broadcast(known), _result_dtype(function, known, target), stage)
+
+
+def _broadcast(known: list[_Facts]) -> Kind:
+    kinds = {fact.kind for fact in known} - {"scalar"}
+    if not kinds:
+        return "scalar"
+    return kinds.pop() if len(kinds) == 1 else "full"
+
+
+def _result_dtype(function: str, known: list[_Facts], target: str) -> str:
+    if function == "astype":
+        _check_dtype(target)
+        return target
+    values = known[1:] if function == "where" and len(known) > 1 else known
+    dtypes = {fact.dtype for fact in values}
+    dtype = dtypes.pop()
+    if dtypes or (function in (*FLOAT_FUNCTIONS, "divide") and not dtype.startswith("float")):
+        msg = f"{function} of {[fact.dtype for fact in known]}; a chain converts nothing by itself: add astype"
+        raise ValueError(msg)
+    return "bool" if function in COMPARISONS else dtype

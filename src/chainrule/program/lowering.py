@@ -1,0 +1,102 @@
+"""Lowering: a group of operations as a chain, which a printer spells for the CPU or for CUDA."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.arrays import Array
+from chainrule.program.chains import Argument, Chain, Kind, Operand, Output, Statement
+from chainrule.program.fusion import Grid, grid, is_total, over
+from chainrule.program.operations import REDUCTIONS, Group, Operation, Value
+from chainrule.program.operations import Operand as Given
+
+_ROW_FUNCTIONS = {"max": "row_max", "sum": "row_sum"}
+
+
+class Lowered(NamedTuple):
+    """A chain, and the values that it reads and writes, in its order."""
+
+    chain: Chain
+    where: Grid
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
+def lower(group: Group) -> Lowered:
+    """Return a group as a chain.
+
+    Names are given by position, so that equal chains of different networks are one kernel.
+
+    Examples
+    --------
+    >>> from chainrule.arrays import namespace
+    >>> from chainrule.program.fusion import fuse
+    >>> from chainrule.program.trace import Spec, trace
+    >>> program = trace(lambda x: namespace(x).tanh(x + 1.0), Spec((3, 2), "float32", "x"))
+    >>> for statement in lower(fuse(program)[0]).chain.statements:
+    ...     print(statement.result, statement.function, *statement.arguments)
+    r0 add x0 1.0
+    r1 tanh r0
+    """
+    where = over(group.operations[0])
+    inputs = tuple(value for value in group.inputs if not _is_number(value))
+    names = {id(value): f"x{number}" for number, value in enumerate(inputs)}
+    statements, totals = [], {}
+    for number, operation in enumerate(group.operations):
+        if operation.function == "sum" and is_total(operation):
+            totals[id(operation.result)] = names[id(operation.inputs[0])]
+            continue
+        names[id(operation.result)] = f"r{number}"
+        statements.append(_statement(operation, names))
+    operands = tuple(Operand(names[id(v)], kind(v, where), v.dtype.name) for v in inputs)
+    outputs = tuple(
+        Output(totals[id(value)], total=True) if id(value) in totals else Output(names[id(value)])
+        for value in group.results
+    )
+    return Lowered(Chain(operands, tuple(statements), outputs), where, inputs, group.results)
+
+
+def kind(value: Value, where: Grid) -> Kind:
+    """Return how a value is spread over the grid of a chain."""
+    kinds: dict[Grid, Kind] = {  # the last that fits counts
+        Grid(where.rows, 1): "column",
+        Grid(1, where.columns): "row",
+        Grid(1, 1): "scalar",
+        where: "full",
+    }
+    return kinds[grid(value.shape)]
+
+
+def laid_out(array: Array, spread: Kind, where: Grid) -> Array:
+    """Return an array as the kernel of a chain takes it: 2-d, or 0-d for one number."""
+    shapes = {
+        "full": (where.rows, where.columns),
+        "row": (1, where.columns),
+        "column": (where.rows, 1),
+        "scalar": (),
+    }
+    return array.reshape(shapes[spread])
+
+
+def _is_number(value: Value) -> bool:
+    return value.data is not None and value.data.ndim == 0
+
+
+def _statement(operation: Operation, names: dict[int, str]) -> Statement:
+    function, result = operation.function, names[id(operation.result)]
+    arguments = tuple(_argument(operand, names) for operand in operation.operands)
+    if function == "copy":
+        return Statement("positive", result, arguments)
+    if function in REDUCTIONS:
+        return Statement(_ROW_FUNCTIONS[function], result, arguments)
+    dtype = np.dtype(operation.settings["to"]).name if function == "astype" else ""
+    return Statement(function, result, arguments, dtype)
+
+
+def _argument(operand: Given, names: dict[int, str]) -> Argument:
+    if not isinstance(operand, Value):
+        return operand
+    if operand.data is not None and operand.data.ndim == 0:
+        number: float = operand.data.item()
+        return number
+    return names[id(operand)]

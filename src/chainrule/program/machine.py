@@ -1,0 +1,51 @@
+"""The machine: what the rule for row blocks needs to know of it."""
+
+import functools
+import os
+from pathlib import Path
+
+_L2_BYTES = 1 << 20  # where the system does not say: small for a server, large for a laptop
+
+
+def cores() -> int:
+    """Return how many processors this process may run on.
+
+    Examples
+    --------
+    >>> cores() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def threads(asked: int | None = None) -> int:
+    """Return how many threads to use: as asked, else ``CHAINRULE_THREADS``, else one a core.
+
+    Raises
+    ------
+    ValueError
+        If it is less than one, or the variable is no number.
+
+    Examples
+    --------
+    >>> threads(3)
+    3
+    """
+    given = asked if asked is not None else os.environ.get("CHAINRULE_THREADS") or cores()
+    name = "threads" if asked is not None else "CHAINRULE_THREADS"
+    if not str(given).isdigit() or int(given) < 1:
+        msg = f"{name} is {given!r}; give a whole number of 1 or more"
+        raise ValueError(msg)
+    return int(given)
+
+
+@functools.cache
+def l2_bytes() -> int:
+    """Return the size of a core's second-level cache, in bytes."""
+    try:
+        said = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text(encoding="ascii")
+        return int(said.strip().removesuffix("K")) * 1024
+    except (OSError, ValueError):  # another system, or a container that hides it
+        return _L2_BYTES

@@ -1,0 +1,152 @@
+"""A recipe in, the address of a native function out; the machine code is kept on disk.
+
+Every function has one signature, `void function(int64 *arguments)`: `arguments` holds addresses and sizes. Called through
+`ctypes` (`function_at`) it runs without the GIL; a table of instructions calls it by its address (`interpreter.py`).
+
+The cache is a folder of object files, one a function: `CHAINRULE_CACHE_DIR`, else `~/.cache/chainrule`. A file is named by
+the hash of the recipe (such as a chain's repr), of our source, the processor and llvmlite's version, so that a stored
+function is found (1 ms) without writing its LLVM text (9 ms). It is written beside and renamed, so processes that
+compile the same function at once each leave a whole file. A damaged or foreign file is compiled again, and a folder
+that cannot be written only costs the compilation (tens of ms).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import threading
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import llvmlite.binding as llvm
+
+Function = Any  # a ctypes function pointer: called with one integer, the address of its arguments
+
+_PROTOTYPE: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_MAGIC: Final = b"chainrule object 1\n"  # then the SHA-256 of the rest, then the object
+_loaded: dict[str, int] = {}
+_keep_alive: list[Any] = []  # libraries whose code is in use: never unloaded
+_lock = threading.RLock()
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled functions; it need not exist."""
+    named = os.environ.get("CHAINRULE_CACHE_DIR")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return (Path(named) if named else base / "chainrule") / "native"
+
+
+@functools.cache
+def _machine() -> tuple[llvm.TargetMachine, Any, str]:
+    """Return LLVM's target machine for this processor, a linker, and a text that names both."""
+    import llvmlite  # noqa: PLC0415  # optional extra `jit`
+    import llvmlite.binding as llvm  # noqa: PLC0415
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    target = llvm.Target.from_default_triple()
+
+    def machine() -> llvm.TargetMachine:
+        return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
+
+    linker = llvm.create_lljit_compiler(machine(), suppress_errors=True)  # it takes the machine it is given
+    return machine(), linker, f"{llvmlite.__version__} {llvm.get_process_triple()} {cpu} {features}"
+
+
+@functools.cache
+def _sources() -> str:
+    """Return the digest of this folder's source, from which, with a recipe, the text of every function follows."""
+    folder = Path(__file__).parent
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
+
+
+def compile_function(write: Callable[[], str], name: str, recipe: str = "") -> int:
+    """Return the address of function `name`, from memory, from disk or compiled now (some 40 ms).
+
+    `write()` returns its LLVM module; `recipe` must tell apart all that it may write under this name.
+    """
+    with _lock:
+        _, _, machine_name = _machine()
+        key = hashlib.sha256(f"{machine_name}\n{_sources()}\n{name}\n{recipe}".encode()).hexdigest()
+        if key not in _loaded:
+            path = cache_folder() / f"{key}.o"
+            code = _read(path)
+            if code is None:
+                code = emit_object(write())
+                _write(path, code)
+            _loaded[key] = _link(code, name, key)
+        return _loaded[key]
+
+
+def emit_object(text: str) -> bytes:
+    """Return the machine code of an LLVM module as an object file."""
+    import llvmlite.binding as llvm  # noqa: PLC0415
+
+    machine, _, _ = _machine()
+    module = llvm.parse_assembly(text)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = False  # the vectors are explicit already
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+def _link(code: bytes, name: str, key: str) -> int:
+    import llvmlite.binding as llvm  # noqa: PLC0415
+
+    _, linker, _ = _machine()
+    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
+    tracker = library.link(linker, key)
+    _keep_alive.append(tracker)
+    return int(tracker[name])
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the stored object, or None where there is none or it is not whole."""
+    try:
+        stored = path.read_bytes()
+    except OSError:
+        return None
+    head = len(_MAGIC) + 32
+    whole = stored.startswith(_MAGIC) and stored[len(_MAGIC) : head] == hashlib.sha256(stored[head:]).digest()
+    return stored[head:] if whole else None
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Store an object beside its place and rename it there; do without where the folder is read-only or full."""
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(_MAGIC + hashlib.sha256(code).digest() + code)
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def function_at(address: int) -> Function:
+    """Return a callable for the native function at `address`; a call releases the GIL."""
+    return _PROTOTYPE(address)
+
+
+@functools.cache
+def _background() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="chainrule-compile")
+
+
+def compile_later(write: Callable[[], str], name: str, recipe: str = "") -> Future[int]:
+    """Return the future of `compile_function`, at work in a background thread.
+
+    LLVM works without the GIL, but writing the text holds it: the foreground runs at half speed meanwhile (measured).
+    """
+    return _background().submit(compile_function, write, name, recipe)

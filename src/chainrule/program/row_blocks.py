@@ -1,0 +1,77 @@
+"""The rule for how a batch is cut into row blocks: from shapes, cores and cache, never from timing.
+
+A gradient is a sum over rows, so a batch may run as blocks of rows, in threads, with BLAS at one
+thread. The same shapes on the same machine with the same number of threads give the same blocks, the
+same order of addition, and so the same bits.
+"""
+
+from typing import NamedTuple
+
+from chainrule.program import machine
+from chainrule.program.program import Program
+
+# A step below this takes some 20 us, and two hand-offs between threads some 5.
+_SHARED_FLOPS = 2_500_000
+# A thread with fewer rows than this multiplies matrices at a lower rate.
+_SHARED_ROWS = 24
+# Without native code a block is some 26 calls, and each may wait 10 us for the interpreter's lock.
+_SHARED_FLOPS_INTERPRETED = 60_000_000
+# Where each byte of an activation meets so many FLOPs, the products are all that counts, and a BLAS
+# with threads of its own runs those best: interpreted blocks would gain nothing.
+_PRODUCTS_ALONE = 600
+
+
+class Cut(NamedTuple):
+    """How a batch is cut: so many threads, each with so many blocks one after the other."""
+
+    threads: int
+    blocks: int
+
+    def sizes(self, rows: int) -> list[int]:
+        """Return the rows of each block, the larger ones first.
+
+        Examples
+        --------
+        >>> Cut(threads=2, blocks=2).sizes(10)
+        [3, 3, 2, 2]
+        """
+        count = self.threads * self.blocks
+        return [rows // count + (number < rows % count) for number in range(count)]
+
+
+def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
+    """Return how to cut a batch of so many rows.
+
+    One thread where the step is too small to share. Else one for each that may be used, and in it
+    blocks whose rows (samples, activations, deltas) fill half of the second-level cache; but no
+    smaller than where reading the weights and adding to their gradient, once a block, would outweigh
+    the rows themselves.
+
+    Parameters
+    ----------
+    program
+        The whole step on all the rows.
+    rows
+        Those of the batch.
+    threads
+        How many may be used.
+    native
+        Whether blocks run as native code, without the interpreter's lock.
+    """
+    row_bytes = _row_bytes(program, rows)
+    too_small = program.flops < (_SHARED_FLOPS if native else _SHARED_FLOPS_INTERPRETED)
+    few_rows = rows < threads * _SHARED_ROWS
+    products_alone = program.flops > _PRODUCTS_ALONE * row_bytes * rows and not native
+    if threads == 1 or too_small or few_rows or products_alone:
+        return Cut(1, 1)
+    weight_bytes = program.inputs[0].nbytes
+    block = max(machine.l2_bytes() / 2 / row_bytes, weight_bytes / row_bytes / 2)
+    return Cut(threads, max(1, round(rows / threads / block)))
+
+
+def _row_bytes(program: Program, rows: int) -> float:
+    """Return the bytes of a row: its samples, and what the products make of them."""
+    made = [op.result for op in program.operations if op.is_matrix_product]
+    activations = sum(value.nbytes for value in made if value.shape[-2] == rows)
+    samples = next(value.nbytes for value in program.inputs if value.name == "X")
+    return (activations + samples) / rows
