@@ -66,7 +66,7 @@ def targets(y: Any, rows: int, n_out: int, loss: Loss, backend: Backend, dtype: 
         msg = f"y has {got} but X has {rows}; give one target for each sample"
         raise ValueError(msg)
     labels = len(y.shape) == 1 or tuple(y.shape) == (rows, 1)
-    if loss.targets == "classes" and n_out > 1 and labels:
+    if loss.targets == "classes" and labels:
         return _one_hot(y, rows, n_out, backend, dtype)
     if len(y.shape) == 1 and n_out == 1:
         y = namespace(y).reshape(y, (rows, 1))
