@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,22 +61,21 @@ def fit(
     on the way (a loss that is no longer finite, one from a callback) ends it too, with the last good
     weights, and is returned to be raised.
     """
-    run = _Run(theta, data, net, backend, settings, validation)
     error: Exception | None = None
-    try:
-        with backend.quiet():
+    with closing(display), backend.quiet():
+        run = _Run(theta, data, net, backend, settings, validation)
+        try:
             for number in range(settings.epochs):
                 record = run.epoch(number, chance)
                 display.show(record)
                 if run.is_over(record):
                     break
-    except KeyboardInterrupt:
-        run.history.interrupted = True
-    except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
-        error = stopped
-    finally:
-        display.close()
-    return Outcome(run.weights(), run.history, error)
+            run.check_last_update()
+        except KeyboardInterrupt:
+            run.history.interrupted = True
+        except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
+            error = stopped
+        return Outcome(run.weights(), run.history, error)
 
 
 class _Run:
@@ -110,8 +110,8 @@ class _Run:
         loss = self._runner.run(plan)
         if not math.isfinite(loss):
             self._diverged = True
-            self._keep(before)
-            raise FloatingPointError(self._advice(number, loss, plan))
+            self._good = before if _finite(before) else self._good
+            raise FloatingPointError(self._advice(number, f"the loss became {loss}", plan.rates[0]))
         self._good = before
         held_out = None if self._validation is None else self._held_out(self._validation)
         seconds = time.perf_counter() - self._began
@@ -121,24 +121,37 @@ class _Run:
 
     def is_over(self, record: Record) -> bool:
         """Return whether a callback or the patience ends training here."""
+        patience = self._settings.patience
+        if patience is not None:
+            self._keep_if_best(record)
         stops = [callback(record) is True for callback in self._settings.callbacks]
         if any(stops):
             self.history.interrupted = True
             return True
-        if self._settings.patience is None:
-            return False
-        watched = record.loss if record.validation_loss is None else record.validation_loss
-        if self._best is None or watched < self._best[0]:
-            self._best = watched, self._backend.copy(self._runner.progress.theta)
-            self.history.best_epoch = record.epoch
-        best = self.history.best_epoch or 0
-        return record.epoch - best >= self._settings.patience
+        return patience is not None and record.epoch - (self.history.best_epoch or 0) >= patience
+
+    def check_last_update(self) -> None:
+        """Raise where the last update, after which no loss is computed, broke the weights."""
+        if not _finite(self._runner.progress.theta):
+            last = self.history.records[-1]
+            raise FloatingPointError(self._advice(last.epoch, "its update overflowed", last.learning_rate))
 
     def weights(self) -> Array:
-        """Return the weights to keep: the best seen with early stopping, else the newest good ones."""
+        """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
         if self._best is not None:
             return self._best[1]
-        return self._good if self._diverged else self._runner.progress.theta
+        newest = self._runner.progress.theta
+        return self._good if self._diverged or not _finite(newest) else newest
+
+    def _keep_if_best(self, record: Record) -> None:
+        loss, theta = record.validation_loss, self._runner.progress.theta
+        if loss is None:
+            # In full batch the loss is that of the weights before the update; over minibatches it is
+            # a mean along the way, and the newest weights are the nearest to it.
+            loss, theta = record.loss, self._good if self._settings.batch_size is None else theta
+        if (self._best is None or loss < self._best[0]) and math.isfinite(loss) and _finite(theta):
+            self._best = loss, self._backend.copy(theta)
+            self.history.best_epoch = record.epoch
 
     def _plan(self, number: int, chance: Chance) -> Epoch:
         settings = self._settings
@@ -151,17 +164,17 @@ class _Run:
         theta = self._runner.progress.theta
         return score(theta, validation, self._net, self._backend)
 
-    def _keep(self, theta: Array) -> None:
-        xp = namespace(theta)
-        if bool(xp.all(xp.isfinite(theta))):
-            self._good = theta
-
-    def _advice(self, number: int, loss: float, epoch: Epoch) -> str:
+    def _advice(self, number: int, what: str, rate: float) -> str:
         clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"
         return (
-            f"training diverged in epoch {number}: the loss became {loss}; the last finite weights are "
-            f"kept; lower learning_rate (it was {epoch.rates[0]:.3g}){clip}, or scale X"
+            f"training diverged in epoch {number}: {what}; the last finite weights are kept; lower "
+            f"learning_rate (it was {rate:.3g}){clip}, or scale X"
         )
+
+
+def _finite(theta: Array) -> bool:
+    xp = namespace(theta)
+    return bool(xp.all(xp.isfinite(theta)))
 
 
 def _reported_name(net: Architecture) -> str:
