@@ -6,6 +6,7 @@ from chainrule.architecture import Architecture
 from chainrule.arrays import Array, namespace
 from chainrule.backends import Backend
 from chainrule.batches import Epoch, bounds
+from chainrule.interrupts import Interrupts
 from chainrule.optimizers import Optimizer
 from chainrule.step import Batch, Progress, rows_of, step
 
@@ -53,15 +54,16 @@ class Runner:
 
         self._step = backend.compile(this_step) if compiled else this_step
 
-    def run(self, epoch: Epoch) -> float:
+    def run(self, epoch: Epoch, interrupts: Interrupts) -> float:
         """Run the steps of one epoch and return the loss over it, on the scale that is reported.
 
-        Each batch's loss is the one before its update.
+        Each batch's loss is the one before its update. Ctrl-C is heard before each step.
         """
         asarray, dtype = self._backend.asarray, self.progress.theta.dtype
         order = None if epoch.order is None else asarray(epoch.order)  # (n,)
         losses = []
         for number, (start, stop) in enumerate(self._bounds):
+            interrupts.check()
             batch = self._rows(order, start, stop)
             rate = asarray(epoch.rates[number], dtype)  # ()
             key = None if epoch.keys is None else asarray(epoch.keys[number], "int32")  # ()

@@ -16,6 +16,7 @@ from chainrule.batches import Chance, Epoch, bounds
 from chainrule.display import Display
 from chainrule.evaluation import score
 from chainrule.history import History, Record
+from chainrule.interrupts import Interrupts
 from chainrule.optimizers import Optimizer
 from chainrule.runner import Runner
 from chainrule.schedules import Schedule
@@ -57,19 +58,20 @@ def fit(
 ) -> Outcome:
     """Train from ``theta`` on ``data`` and return what came of it.
 
-    Ctrl-C ends the run as if it had been over: the weights are those of the last whole step. An error
+    Ctrl-C ends the run as if it had been over: the step in hand is finished first. An error
     on the way (a loss that is no longer finite, one from a callback) ends it too, with the last good
     weights, and is returned to be raised.
     """
     error: Exception | None = None
-    with closing(display), backend.quiet():
+    with closing(display), backend.quiet(), Interrupts() as interrupts:
         run = _Run(theta, data, net, backend, settings, validation)
         try:
             for number in range(settings.epochs):
-                record = run.epoch(number, chance)
+                record = run.epoch(number, chance, interrupts)
                 display.show(record)
                 if run.is_over(record):
                     break
+            interrupts.check()
             run.check_last_update()
         except KeyboardInterrupt:
             run.history.interrupted = True
@@ -103,11 +105,11 @@ class _Run:
         self._began = time.perf_counter()
         self.history = History(_reported_name(net))
 
-    def epoch(self, number: int, chance: Chance) -> Record:
+    def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
         """Run an epoch and return its record, which is kept."""
         plan = self._plan(number, chance)
         before = self._backend.copy(self._runner.progress.theta)
-        loss = self._runner.run(plan)
+        loss = self._runner.run(plan, interrupts)
         if not math.isfinite(loss):
             self._diverged = True
             self._good = before if _finite(before) else self._good
