@@ -35,7 +35,8 @@ class Architecture:
     Raises
     ------
     ValueError
-        If a number is outside its range, or the loss is on logits and the output is not the identity.
+        If a number is outside its range, the loss is on logits and the output is not the identity, or
+        it chooses among classes and there is one output.
 
     Examples
     --------
@@ -76,6 +77,12 @@ class Architecture:
                 f"loss {self.loss.name!r} takes logits, got output activation "
                 f"{self.activations[-1].name!r}; leave output_activation out (predict still returns "
                 "probabilities)"
+            )
+            raise ValueError(msg)
+        if self.loss.targets == "classes" and self.sizes[-1] < 2:
+            msg = (
+                f"loss {self.loss.name!r} chooses among 2 classes or more, got 1 output; give "
+                "output_size=2, or loss='binary_cross_entropy'"
             )
             raise ValueError(msg)
 
@@ -202,18 +209,18 @@ def whole_number(name: str, given: Any) -> int:
         raise TypeError(msg) from None
 
 
-def at_least_one(name: str, given: Any) -> int:
-    """Return ``given`` as an ``int`` where it is a whole number of 1 or more.
+def at_least(least: int, name: str, given: Any) -> int:
+    """Return ``given`` as an ``int`` where it is a whole number of ``least`` or more.
 
     Examples
     --------
-    >>> at_least_one("epochs", 0)
+    >>> at_least(1, "epochs", 0)
     Traceback (most recent call last):
     ...
     ValueError: epochs is 0; give 1 or more
     """
     number = whole_number(name, given)
-    if number < 1:
-        msg = f"{name} is {number}; give 1 or more"
+    if number < least:
+        msg = f"{name} is {number}; give {least} or more"
         raise ValueError(msg)
     return number

@@ -40,7 +40,7 @@ class Chance:
     Examples
     --------
     >>> Chance(0).order(4)
-    array([2, 3, 0, 1])
+    array([3, 0, 2, 1])
     """
 
     def __init__(self, seed: int | None) -> None:

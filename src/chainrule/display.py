@@ -76,22 +76,27 @@ class Bar:
             auto_refresh=False,
         )
         self._task = self._bar.add_task("epoch", total=epochs, summary="")
-        self._epochs = epochs
+        self._newest: Record | None = None
         self._drawn = 0.0
         self._bar.start()
 
     def show(self, record: Record) -> None:
         """Move the bar on."""
+        self._newest = record
         now = time.monotonic()
-        if now - self._drawn < 0.1 and record.epoch != self._epochs - 1:
-            return
-        self._drawn = now
-        self._bar.update(self._task, completed=record.epoch + 1, summary=summary(record))
-        self._bar.refresh()
+        if now - self._drawn >= 0.1:
+            self._drawn = now
+            self._draw(record)
 
     def close(self) -> None:
-        """Leave the bar as it stands and give the cursor back."""
+        """Leave the bar at the newest epoch, whichever ended training, and give the cursor back."""
+        if self._newest is not None:
+            self._draw(self._newest)
         self._bar.stop()
+
+    def _draw(self, record: Record) -> None:
+        self._bar.update(self._task, completed=record.epoch + 1, summary=summary(record))
+        self._bar.refresh()
 
 
 def summary(record: Record) -> str:

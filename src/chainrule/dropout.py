@@ -54,13 +54,13 @@ def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int =
     >>> import array_api_strict as xp
     >>> M = dropout_mask(xp.ones((2, 4)), xp.asarray(7, dtype=xp.int32), rate=0.5, layer=0)
     >>> M
-    Array([[2., 0., 0., 0.],
-           [0., 0., 0., 2.]], dtype=array_api_strict.float64)
+    Array([[2., 0., 2., 0.],
+           [0., 2., 2., 0.]], dtype=array_api_strict.float64)
     """
     xp = namespace(A, key)
     n, n_out = A.shape[-2:]
     # Places count up from the layer's own start; below 2**31 elements none of them overflows.
-    start = (layer * _LAYER_STRIDE + first_row * n_out) % 2**31 - 2**31
+    start = (layer * _LAYER_STRIDE) % 2**31 - 2**31 + first_row * n_out
     place = start + xp.arange(n * n_out, dtype=xp.int32, device=device(A))  # (n * n_out,)
     place = xp.reshape(place, (n, n_out))  # (n, n_out)
     H = _hash(_hash(place) ^ key)  # (n, n_out)   uniform over the int32

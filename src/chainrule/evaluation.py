@@ -32,7 +32,7 @@ def right(A: Array, Y: Array, net: Architecture) -> Array:
     One class of many: the largest output. Independent yes or no (logits): the sign of each output.
     """
     xp = namespace(A, Y)
-    if net.loss.targets == "classes" and A.shape[-1] > 1:
+    if net.loss.targets == "classes":
         said = xp.argmax(A, axis=-1, keepdims=True)  # (n, 1)
         return xp.astype(said == xp.argmax(Y, axis=-1, keepdims=True), A.dtype)  # (n, 1)
     return xp.astype((A > 0) == (Y > 0.5), A.dtype)  # (n, n_L)

@@ -110,6 +110,11 @@ def draw(
         Equal seeds give equal starts. ``None`` draws from NumPy's global state, one layer after the
         other, as a script of a few lines does: ``numpy.random.seed`` then makes it repeatable.
 
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or an initializer of one's own draws another shape.
+
     Examples
     --------
     >>> from chainrule.architecture import architecture
@@ -120,5 +125,8 @@ def draw(
     layers = []
     for (n_in, n_out), function in zip(pairwise(net.sizes), net.activations, strict=True):
         W = initializer(given, function.name)(source, n_in, n_out)  # (n_in, n_out)
+        if W.shape != (n_in, n_out):
+            msg = f"the initializer drew an array of shape {W.shape}, wanted {(n_in, n_out)}"
+            raise ValueError(msg)
         layers.append(Dense(W, np.zeros((1, n_out))))
     return net.layout.join(layers)  # (P,)

@@ -66,7 +66,7 @@ def targets(y: Any, rows: int, n_out: int, loss: Loss, backend: Backend, dtype: 
         msg = f"y has {got} but X has {rows}; give one target for each sample"
         raise ValueError(msg)
     labels = len(y.shape) == 1 or tuple(y.shape) == (rows, 1)
-    if loss.targets == "classes" and n_out > 1 and labels:
+    if loss.targets == "classes" and labels:
         return _one_hot(y, rows, n_out, backend, dtype)
     if len(y.shape) == 1 and n_out == 1:
         y = namespace(y).reshape(y, (rows, 1))
@@ -143,7 +143,9 @@ def _numbers(x: Any, name: str, backend: Backend) -> Any:
         raise ValueError(msg) from None
     if array.dtype.kind not in "biuf":
         _refuse_dtype(name, array.dtype)
-    return array
+    # Not every library takes another byte order, negative strides or long doubles.
+    plain = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64
+    return np.asarray(array, dtype=plain, order="C")
 
 
 def _refuse_dtype(name: str, dtype: Any) -> None:
@@ -181,19 +183,18 @@ def _check_probabilities(Y: Array, loss: Loss) -> None:
 
 
 def _one_hot(y: Any, rows: int, n_out: int, backend: Backend, dtype: str) -> Array:
-    y = backend.asarray(namespace(y).reshape(y, (rows, 1)))
+    # Compared as floating-point numbers: a small integer dtype need not hold every class.
+    y = backend.asarray(namespace(y).reshape(y, (rows, 1)), dtype)  # (rows, 1)
     xp = namespace(y)
-    if xp.isdtype(y.dtype, "bool"):
-        y = xp.astype(y, xp.int32)
-    classes = xp.arange(n_out, dtype=y.dtype, device=backend.device)
+    classes = xp.arange(n_out, dtype=y.dtype, device=backend.device)  # (n_out,)
     hits = y == classes  # (rows, n_out)
     known = xp.any(hits, axis=-1)  # (rows,)
     if not bool(xp.all(known)):
         row = int(np.argmin(backend.to_numpy(known)))
-        label = backend.to_numpy(y)[row, 0]
+        label = float(backend.to_numpy(y)[row, 0])
         msg = (
-            f"y holds label {label} at row {row}, but the network has {n_out} classes: "
+            f"y holds label {label:g} at row {row}, but the network has {n_out} classes: "
             f"give whole numbers from 0 to {n_out - 1}"
         )
         raise ValueError(msg)
-    return xp.astype(hits, backend.dtype(dtype))  # (rows, n_out)
+    return xp.astype(hits, y.dtype)  # (rows, n_out)

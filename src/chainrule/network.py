@@ -13,7 +13,7 @@ import numpy as np
 from chainrule import backends, inputs
 from chainrule._version import __version__
 from chainrule.activations import Activation
-from chainrule.architecture import architecture, at_least_one
+from chainrule.architecture import architecture, at_least
 from chainrule.arrays import Array, namespace
 from chainrule.backends import Backend
 from chainrule.batches import Chance
@@ -123,6 +123,7 @@ class NeuralNetwork(TextbookNames):
         self._asked_dtype = _floating(dtype)
         self._backend: Backend | None = None
         self._forward: Forward | None = None
+        seed = None if seed is None else at_least(0, "seed", seed)
         chosen = backends.get(backend)
         # On the host, in float64, until the network has a backend.
         self._theta: Array = draw(self.architecture, initializer, seed)  # (P,)
@@ -231,18 +232,18 @@ class NeuralNetwork(TextbookNames):
         History(400 epochs, last mean squared error 0.00494477)
         """
         settings = Settings(
-            epochs=at_least_one("epochs", epochs),
-            batch_size=None if batch_size is None else at_least_one("batch_size", batch_size),
+            epochs=at_least(1, "epochs", epochs),
+            batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
             schedule=schedule(learning_rate),
             optimizer=named_optimizer(optimizer),
-            patience=None if early_stopping is None else at_least_one("early_stopping", early_stopping),
+            patience=None if early_stopping is None else at_least(1, "early_stopping", early_stopping),
             callbacks=tuple(callbacks),
             compiled=compile,
             threads=threads,
         )
         data = self._data(X, y, sample_weight)
         data, validation = self._held_out(data, validation_data, validation_fraction)
-        shown = display(progress, settings.epochs, at_least_one("print_every", print_every))
+        shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
         outcome = fit(
             self._theta,
             data,
@@ -313,9 +314,14 @@ class NeuralNetwork(TextbookNames):
         ------
         ValueError, TypeError
             If an array is not of the layer's shape, not finite, or on another device.
+        IndexError
+            If there is no such layer.
         """
-        layers = list(self.layers)
-        old = layers[number]
+        depth = self.architecture.depth
+        if not -depth <= number < depth:
+            msg = f"the network has {depth} layers; there is no layer {number}"
+            raise IndexError(msg)
+        old = self.layers[number]
         self._follow(W if b is None else b)
         parts = [
             kept if new is None else inputs.parameter(new, tuple(kept.shape), name, self.backend, self.dtype)
@@ -439,18 +445,26 @@ class NeuralNetwork(TextbookNames):
             return data, self._data(*validation_data)
         if fraction is None:
             return data, None
+        if not 0.0 < fraction < 1.0:
+            msg = f"validation_fraction is {fraction}; give a number above 0 and below 1"
+            raise ValueError(msg)
         n = data.X.shape[0]
         held = round(n * fraction)
         if not 0 < held < n:
-            msg = f"validation_fraction={fraction} holds out {held} of {n} rows; give more than 0, less than 1"
+            msg = f"validation_fraction={fraction} holds out {held} of {n} rows; give more rows, or another one"
             raise ValueError(msg)
         order = self.backend.asarray(self._chance.order(n))  # (n,)
         return rows_of(data, order[held:]), rows_of(data, order[:held])
 
 
 def _floating(dtype: str | None) -> str | None:
-    name = None if dtype is None else np.dtype(dtype).name
-    if name not in (None, "float32", "float64"):
+    if dtype is None:
+        return None
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:  # a dtype of another library, or none
+        name = str(dtype)
+    if name not in {"float32", "float64"}:
         msg = f"dtype is {name}; give 'float32' or 'float64'"
         raise ValueError(msg)
     return name

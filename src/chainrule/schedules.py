@@ -71,10 +71,16 @@ def schedule(given: float | Schedule) -> Schedule:
     ------
     ValueError
         If the number is negative, infinite or NaN.
+    TypeError
+        If it is neither a number nor a schedule.
     """
     if callable(given):
         return given
-    rate = float(given)
+    try:
+        rate = float(given)
+    except (TypeError, ValueError):
+        msg = f"learning_rate is {given!r}; give a number such as 0.1, or a schedule"
+        raise TypeError(msg) from None
     if not (math.isfinite(rate) and rate >= 0.0):
         msg = f"learning_rate is {given}; give a finite number of 0 or more, such as 0.1"
         raise ValueError(msg)

@@ -3,11 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import NamedTuple
-
-import numpy as np
 
 from chainrule.architecture import Architecture
 from chainrule.arrays import Array, namespace
@@ -16,10 +14,10 @@ from chainrule.batches import Chance, Epoch, bounds
 from chainrule.display import Display
 from chainrule.evaluation import score
 from chainrule.history import History, Record
-from chainrule.interrupts import heard
+from chainrule.interrupts import Interrupts
 from chainrule.optimizers import Optimizer
-from chainrule.schedules import Schedule
 from chainrule.program.engine import Work
+from chainrule.schedules import Schedule
 from chainrule.step import Batch, Progress, TrainingStep
 
 Callback = Callable[[Record], object]
@@ -59,29 +57,27 @@ def fit(
 ) -> Outcome:
     """Train from ``theta`` on ``data`` and return what came of it.
 
-    Ctrl-C ends the run as if it had been over: the weights are those of the last whole step. An error
+    Ctrl-C ends the run as if it had been over: the step in hand is finished first. An error
     on the way (a loss that is no longer finite, one from a callback) ends it too, with the last good
     weights, and is returned to be raised.
     """
-    run = _Run(theta, data, net, backend, settings, validation)
     error: Exception | None = None
-    try:
-        with backend.quiet(), run.at_work(), heard() as is_stopped:
-            for number in range(settings.epochs):
-                record = run.epoch(number, chance, is_stopped)
-                display.show(record)
-                if run.is_over(record):
-                    break
-                if is_stopped():
-                    run.history.interrupted = True
-                    break
-    except KeyboardInterrupt:  # a second one, or where the first cannot be held back
-        run.history.interrupted = True
-    except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
-        error = stopped
-    finally:
-        display.close()
-    return Outcome(run.weights(), run.history, error)
+    with closing(display), backend.quiet(), Interrupts() as interrupts:
+        run = _Run(theta, data, net, backend, settings, validation)
+        try:
+            with run.engine.at_work():
+                for number in range(settings.epochs):
+                    record = run.epoch(number, chance, interrupts)
+                    display.show(record)
+                    if run.is_over(record):
+                        break
+            interrupts.check()
+            run.check_last_update()
+        except KeyboardInterrupt:
+            run.history.interrupted = True
+        except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
+            error = stopped
+        return Outcome(run.weights(), run.history, error)
 
 
 class _Run:
@@ -111,7 +107,7 @@ class _Run:
             steps=settings.epochs * len(bounds(self._rows, settings.batch_size)),
             threads=settings.threads,
         )
-        self._engine = backend.engine(work) if settings.compiled else backend.plain(work)
+        self.engine = backend.engine(work) if settings.compiled else backend.plain(work)
         self._bounds = work.bounds
         # The newest weights known to be finite, and a place for those before the epoch in hand.
         self._good, self._spare = backend.copy(theta), backend.copy(theta)
@@ -120,19 +116,16 @@ class _Run:
         self._began = time.perf_counter()
         self.history = History(_reported_name(net))
 
-    def at_work(self) -> AbstractContextManager[object]:
-        """Return the engine's context to run in."""
-        return self._engine.at_work()
-
-    def epoch(self, number: int, chance: Chance, is_stopped: Callable[[], bool]) -> Record:
+    def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
         """Run an epoch and return its record, which is kept."""
         plan = self._plan(number, chance)
-        before = self._before()
-        loss = self._reported(self._engine.run(plan, is_stopped))
+        # Out of reach of an engine that writes over the weights.
+        before = self._backend.copy(self.engine.progress.theta, out=self._spare)
+        loss = self._reported(self.engine.run(plan, interrupts.check))
         if not math.isfinite(loss):
             self._diverged = True
-            self._keep(before)
-            raise FloatingPointError(self._advice(number, loss, plan))
+            self._good = before if _finite(before) else self._good
+            raise FloatingPointError(self._advice(number, f"the loss became {loss}", plan.rates[0]))
         self._good, self._spare = before, self._good
         held_out = None if self._validation is None else self._held_out(self._validation)
         seconds = time.perf_counter() - self._began
@@ -142,31 +135,41 @@ class _Run:
 
     def is_over(self, record: Record) -> bool:
         """Return whether a callback or the patience ends training here."""
+        patience = self._settings.patience
+        if patience is not None:
+            self._keep_if_best(record)
         stops = [callback(record) is True for callback in self._settings.callbacks]
         if any(stops):
             self.history.interrupted = True
             return True
-        if self._settings.patience is None:
-            return False
-        watched = record.loss if record.validation_loss is None else record.validation_loss
-        if self._best is None or watched < self._best[0]:
-            self._best = watched, self._backend.copy(self._engine.progress.theta)
-            self.history.best_epoch = record.epoch
-        best = self.history.best_epoch or 0
-        return record.epoch - best >= self._settings.patience
+        return patience is not None and record.epoch - (self.history.best_epoch or 0) >= patience
+
+    def check_last_update(self) -> None:
+        """Raise where the last update, after which no loss is computed, broke the weights."""
+        if not _finite(self.engine.progress.theta):
+            last = self.history.records[-1]
+            raise FloatingPointError(self._advice(last.epoch, "its update overflowed", last.learning_rate))
 
     def weights(self) -> Array:
-        """Return the weights to keep: the best seen with early stopping, else the newest good ones."""
+        """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
         if self._best is not None:
             return self._best[1]
-        return self._good if self._diverged else self._engine.progress.theta
+        newest = self.engine.progress.theta
+        return self._good if self._diverged or not _finite(newest) else newest
 
-    def _before(self) -> Array:
-        """Return the weights as they are, out of reach of an engine that writes over them."""
-        return self._backend.copy(self._engine.progress.theta, out=self._spare)
+    def _keep_if_best(self, record: Record) -> None:
+        loss, theta = record.validation_loss, self.engine.progress.theta
+        if loss is None:
+            # In full batch the loss is that of the weights before the update; over minibatches it is
+            # a mean along the way, and the newest weights are the nearest to it.
+            loss, theta = record.loss, self._good if self._settings.batch_size is None else theta
+        if (self._best is None or loss < self._best[0]) and math.isfinite(loss) and _finite(theta):
+            self._best = loss, self._backend.copy(theta)
+            self.history.best_epoch = record.epoch
 
     def _plan(self, number: int, chance: Chance) -> Epoch:
-        settings, steps = self._settings, len(self._bounds)
+        settings = self._settings
+        steps = len(self._bounds)
         rates = [settings.schedule(number + i / steps, settings.epochs) for i in range(steps)]
         order = None if settings.batch_size is None else chance.order(self._rows)
         return Epoch(order, rates, chance.keys(steps) if self._net.dropout else None)
@@ -174,30 +177,28 @@ class _Run:
     def _reported(self, losses: list[float]) -> float:
         """Return the loss over an epoch, on the scale that is reported, from that of each step."""
         loss, outputs = self._net.loss, self._net.sizes[-1]
-        if len(self._bounds) == 1:
+        if len(losses) == 1:
             return loss.reported(losses[0], self._rows, outputs)
-        taken = self._bounds[: len(losses)]  # an interrupted epoch has fewer
-        rows = sum(stop - start for start, stop in taken)
         return sum(
-            loss.reported(L, stop - start, outputs) * ((stop - start) / rows)
-            for L, (start, stop) in zip(losses, taken, strict=True)
+            loss.reported(L, stop - start, outputs) * ((stop - start) / self._rows)
+            for L, (start, stop) in zip(losses, self._bounds, strict=True)
         )
 
     def _held_out(self, validation: Batch) -> tuple[float, float | None]:
-        theta = self._engine.progress.theta
+        theta = self.engine.progress.theta
         return score(theta, validation, self._net, self._backend)
 
-    def _keep(self, theta: Array) -> None:
-        xp = namespace(theta)
-        if bool(xp.all(xp.isfinite(theta))):
-            self._good = theta
-
-    def _advice(self, number: int, loss: float, epoch: Epoch) -> str:
+    def _advice(self, number: int, what: str, rate: float) -> str:
         clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"
         return (
-            f"training diverged in epoch {number}: the loss became {loss}; the last finite weights are "
-            f"kept; lower learning_rate (it was {epoch.rates[0]:.3g}){clip}, or scale X"
+            f"training diverged in epoch {number}: {what}; the last finite weights are kept; lower "
+            f"learning_rate (it was {rate:.3g}){clip}, or scale X"
         )
+
+
+def _finite(theta: Array) -> bool:
+    xp = namespace(theta)
+    return bool(xp.all(xp.isfinite(theta)))
 
 
 def _reported_name(net: Architecture) -> str:

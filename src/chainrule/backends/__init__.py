@@ -23,10 +23,10 @@ __all__ = ["Availability", "Backend", "BackendUnavailable", "available", "get", 
 
 # The name of a backend, and what a person types to install it.
 INSTALL = {
-    "numpy": "numpy",
-    "cupy": "chainrule[cuda12] or chainrule[cuda13]",
-    "torch": "chainrule[torch]",
-    "jax": "chainrule[jax]",
+    "numpy": "pip install numpy",
+    "cupy": "pip install 'chainrule[cuda12]' (or 'chainrule[cuda13]')",
+    "torch": "pip install 'chainrule[torch]'",
+    "jax": "pip install 'chainrule[jax]'",
 }
 
 
@@ -55,11 +55,11 @@ def named(given: str) -> Backend:
         msg = f"unknown backend {given!r}{nearest(name, names)} (known: {', '.join(names)})"
         raise ValueError(msg)
     if find_spec(name) is None:
-        msg = f"backend {name!r} is not installed; pip install '{INSTALL[name]}', or use 'numpy'"
+        msg = f"backend {name!r} is not installed; {INSTALL[name]}, or use 'numpy'"
         raise BackendUnavailable(msg)
     try:
         room = _room(name)
-    except ImportError as error:
+    except Exception as error:  # a broken installation may raise anything
         msg = f"backend {name!r} is installed but does not import: {_first_line(error)}"
         raise BackendUnavailable(msg) from error
     backend: Backend = room.make(device or None)
@@ -130,7 +130,7 @@ def available() -> list[Availability]:
 
 def _probed(name: str) -> Availability:
     if find_spec(name) is None:
-        return Availability(name, usable=False, reason=f"not installed: pip install '{INSTALL[name]}'")
+        return Availability(name, usable=False, reason=f"not installed: {INSTALL[name]}")
     version = getattr(import_module(name), "__version__", None) if _imports(name) else None
     try:
         found: Availability = _room(name).probe()

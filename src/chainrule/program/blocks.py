@@ -285,10 +285,11 @@ class Steps:
         """Return a context to run in: the threads are ours, so BLAS keeps to one in each."""
         return threadpool_limits(1, user_api="blas")
 
-    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> list[float]:
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
         losses = []
         for number, (start, stop) in enumerate(self._work.bounds):
+            check()
             batch = self._batches[stop - start]
             batch.load(None if epoch.order is None else epoch.order[start:stop])
             self._rate[()] = epoch.rates[number]
@@ -296,6 +297,4 @@ class Steps:
                 self._key[()] = epoch.keys[number]
             batch.run()
             losses.append(batch.loss())
-            if is_stopped():
-                break
         return losses

@@ -108,8 +108,8 @@ class Engine(Protocol):
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run epochs in; what it sets is set back when it ends, however it ends."""
 
-    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> list[float]:
-        """Run the steps of an epoch and return the loss of each.
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
+        """Run the steps of an epoch and return the loss of each, before its update.
 
-        Where ``is_stopped`` says so, it returns after the step in hand, with the losses so far.
+        ``check`` is called before each step and may raise: no step is left half done.
         """

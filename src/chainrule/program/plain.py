@@ -41,18 +41,17 @@ class Plain:
         """Return a context to run in: nothing needs one."""
         return nullcontext()
 
-    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> list[float]:
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
         dtype = self.progress[0].dtype
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
         losses = []
         for number, bounds in enumerate(self._work.bounds):
+            check()
             rate = self._asarray(epoch.rates[number], dtype)  # ()
             key = None if epoch.keys is None else self._asarray(epoch.keys[number], "int32")  # ()
             self.progress, L = self._step(self.progress, self._batch(order, *bounds), rate, key)
             losses.append(L)
-            if is_stopped():
-                break
         # sync: the losses, once an epoch
         stacked: list[float] = self._to_numpy(namespace(*losses).stack(losses)).tolist()
         return stacked

@@ -152,11 +152,12 @@ class Replay:
         """Return a context to run in: the library's threads are its own affair."""
         return nullcontext()
 
-    def run(self, epoch: Epoch, is_stopped: Callable[[], bool]) -> list[float]:
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
         fill, losses = self._library.fill, []
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
         for number, (start, stop) in enumerate(self._work.bounds):
+            check()
             batch = self._batches[stop - start]
             if order is not None:
                 for source, buffer in zip(self._work.arrays, batch.buffers, strict=True):
@@ -167,8 +168,6 @@ class Replay:
             for function, arguments in batch.calls:
                 function(*arguments)
             losses.append(float(batch.L))  # sync: one number a step
-            if is_stopped():
-                break
         return losses
 
     def _batch(self, rows: int) -> Batch:
