@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.files import write_whole
+from chainrule.files import PathLike, write_whole
 
 FORMAT = 1
 """The version of the record. A file of a later one is refused."""
@@ -20,7 +20,7 @@ _KEY = "chainrule"
 _DTYPES = "float16, float32, float64, integers and bool"
 
 
-def write(path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
     """Write ``arrays`` and ``metadata`` beside ``path``, then rename the file into place.
 
     Parameters
@@ -56,7 +56,7 @@ def _plain(array: np.ndarray, name: str) -> np.ndarray:
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays and the metadata that :func:`write` wrote.
 
     Raises

@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+PathLike = str | os.PathLike[str]
 
-def check_writable(path: str | Path) -> Path:
+
+def check_writable(path: PathLike) -> Path:
     """Return the file that ``path`` stands for, or say at once why it could not be written.
 
     Asked before long work, whose outcome would otherwise have nowhere to go.
@@ -27,7 +29,7 @@ def check_writable(path: str | Path) -> Path:
     return path
 
 
-def write_whole(path: str | Path, content: bytes) -> None:
+def write_whole(path: PathLike, content: bytes) -> None:
     """Write ``content`` beside ``path`` and rename it into place.
 
     A reader sees the old file or the new one, and a failure leaves the old one as it was.

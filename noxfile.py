@@ -1,0 +1,76 @@
+# /// script
+# dependencies = ["nox>=2025.5"]
+# ///
+"""What can be run here: `nox` runs the default set, `nox -l` lists all, `nox -s NAME` runs one."""
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "venv"  # plain pip: a machine with only Python has it
+nox.options.reuse_venv = "yes"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+TORCH_CPU = "torch==2.13.0"
+
+
+def group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+def run_tests(session: nox.Session, backend: str, *more: str) -> None:
+    # REQUIRE_BACKEND turns the skips of that backend into failures.
+    session.run("pytest", *more, *session.posargs, env={"REQUIRE_BACKEND": backend})
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests and doctests, on NumPy and array-api-strict."""
+    session.install("-e", ".[data]", *group("test"))
+    run_tests(session, "numpy")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: the rules and the format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict, over src."""
+    session.install("-e", ".[data]", *group("types"))
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def tests_torch(session: nox.Session) -> None:
+    """The same tests with PyTorch, which must be there."""
+    session.install("-e", ".[data]", TORCH_CPU, *group("test"))
+    run_tests(session, "torch")
+
+
+@nox.session(default=False)
+def tests_jax(session: nox.Session) -> None:
+    """The same tests with JAX, which must be there."""
+    session.install("-e", ".[data,jax]", *group("test"))
+    run_tests(session, "jax")
+
+
+@nox.session(default=False)
+def gpu(session: nox.Session) -> None:
+    """The tests that need a CUDA device, with CuPy; a missing device fails."""
+    session.install("-e", ".[data,cuda12]", *group("test"))
+    run_tests(session, "cupy", "-m", "gpu")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """The benchmarks, timed."""
+    session.install("-e", ".[data]", *group("bench"))
+    session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)
+
+
+if __name__ == "__main__":
+    nox.main()

@@ -1,0 +1,1 @@
+"""The command line: `chainrule demo`, `train`, `predict`, `info`."""

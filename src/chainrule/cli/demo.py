@@ -1,0 +1,77 @@
+"""`chainrule demo`: XOR as in a first course, then handwritten digits."""
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from chainrule import NeuralNetwork
+from chainrule.cli import show
+from chainrule.data import Samples, digits, split
+from chainrule.history import Record
+from chainrule.scaling import Scaler
+from chainrule.schedules import cosine
+
+
+def demo() -> None:
+    """Train two networks and show what they learnt: XOR, and 1797 handwritten digits."""
+    screen = show.console()
+    _xor(screen)
+    _digits(screen)
+
+
+def _xor(screen: Console) -> None:
+    screen.rule("XOR: 2 inputs, 4 hidden units, 1 output")
+    X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    y = np.array([[0], [1], [1], [0]])
+    network = NeuralNetwork(input_size=2, hidden_size=4, output_size=1, backend="numpy", seed=1)
+    network.train(X, y, epochs=20_000, learning_rate=0.5)
+    table = Table("x1", "x2", "wanted", "predicted")
+    for (x1, x2), wanted, said in zip(X, y[:, 0], network.feedforward(X)[:, 0], strict=True):
+        table.add_row(str(x1), str(x2), str(wanted), f"{said:.3f}")
+    screen.print(table)
+
+
+def _digits(screen: Console) -> None:
+    screen.rule("handwritten digits: 64 pixels, 10 classes")
+    X, y = digits()
+    classes = list(range(10))
+    samples = Samples(X, y, [f"pixel {i}" for i in range(64)], classes, "classification")
+    learnt, kept = split(samples, 0.2, np.random.default_rng(0))
+    X = Scaler.fit(X[learnt]).apply(X)
+    network = NeuralNetwork(
+        64,
+        (128, 64),
+        10,
+        activation="relu",
+        loss="cross_entropy",
+        initializer="glorot_uniform",
+        dropout=0.2,
+        weight_decay=0.001,
+        backend="numpy",
+        dtype="float32",
+        seed=0,
+    )
+    table = show.epochs_table()
+
+    def add(record: Record) -> None:
+        show.add_epoch(table, record)
+
+    with Live(table, console=screen, refresh_per_second=8):
+        network.train(
+            X[learnt],
+            y[learnt],
+            epochs=20,
+            batch_size=128,
+            learning_rate=cosine(0.01),
+            optimizer="adam",
+            validation_data=(X[kept], y[kept]),
+            callbacks=[add],
+            progress=False,
+        )
+    if not screen.is_terminal:
+        screen.print()  # Live leaves its last line open there
+    said = network.backend.to_numpy(network.predict_classes(X[kept]))
+    screen.print(show.confusion(y[kept], said, classes))
+    right = float(np.mean(said == y[kept]))
+    screen.print(f"[bold green]{show.percent(right)}[/] of {kept.size} digits that it had never seen")

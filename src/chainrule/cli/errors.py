@@ -1,0 +1,58 @@
+"""Errors on the command line: one line on stderr, exit code 2, no traceback."""
+
+import sys
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from chainrule.backends import BackendUnavailable
+
+MISUSE = 2
+
+# What the library raises at its doors, with one line saying what was got, wanted, and the remedy.
+# Anything else is a mistake of ours and keeps its traceback.
+AT_THE_DOOR = (ValueError, TypeError, OSError, ImportError, BackendUnavailable)
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, on one line.
+
+    Examples
+    --------
+    >>> one_line(FileNotFoundError(2, "No such file or directory", "a.csv"))
+    'a.csv: No such file or directory'
+    """
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    text = error.format_message() if isinstance(error, TyperException) else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+def fail(message: str) -> NoReturn:
+    """Say it on stderr and leave with the exit code for misuse."""
+    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
+    sys.exit(MISUSE)
+
+
+class OneLineGroup(TyperGroup):
+    """A group of commands whose errors are one line, whoever raised them."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line; in standalone mode, leave with its exit code."""
+        standalone = options.pop("standalone_mode", True)
+        options["standalone_mode"] = False  # the errors come here
+        if not standalone:
+            return super().main(*args, **options)
+        try:
+            code = super().main(*args, **options)
+        except TyperException as error:
+            fail(f"{one_line(error)} (see chainrule --help)")
+        except FloatingPointError as error:
+            fail(f"{one_line(error)}; no model was written")
+        except AT_THE_DOOR as error:
+            fail(one_line(error))
+        except typer.Abort:
+            sys.exit(130)
+        return sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,65 @@
+"""`chainrule info`: what is installed here, and which backends can be used."""
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+from rich.text import Text
+from threadpoolctl import threadpool_info
+
+from chainrule import backends
+from chainrule._version import __version__
+from chainrule.cli.show import console
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+def info(as_json: AsJson = False) -> None:
+    """Say what is installed here, and which backends can be used or why not."""
+    facts = {
+        "chainrule": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "numpy": np.__version__,
+        "blas": _blas(),
+        "array-api-compat": version("array-api-compat"),
+    }
+    found = [record._asdict() for record in backends.available()]
+    if as_json:
+        typer.echo(json.dumps({**facts, "backends": found}))
+        return
+    screen = console()
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        table.add_row(Text(name, style="bold"), str(value))
+    screen.print(table)
+    screen.print(_backends_table(found))
+
+
+def _blas() -> str | None:
+    """Return the library that multiplies NumPy's matrices, and its threads."""
+    np.ones((2, 2)) @ np.ones((2, 2))  # loads it
+    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return (
+        "; ".join(f"{b['internal_api']} {b['version']}, {b['num_threads']} threads" for b in found)
+        or None
+    )
+
+
+def _backends_table(found: list[dict[str, Any]]) -> Table:
+    table = Table(title="backends", title_justify="left")
+    table.add_column("name", style="bold", no_wrap=True)
+    table.add_column("usable", no_wrap=True)
+    table.add_column("version", no_wrap=True)
+    table.add_column("devices, or why not", overflow="fold")
+    for record in found:
+        usable = Text("yes", style="green") if record["usable"] else Text("no", style="red")
+        why = ", ".join(record["devices"]) if record["usable"] else record["reason"]
+        table.add_row(record["name"], usable, record["version"] or "", Text(why))
+    return table

@@ -1,0 +1,70 @@
+"""Options that take several numbers: `--hidden 128 64`, `--hidden 128,64`, `--hidden 128 --hidden 64`."""
+
+import re
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand
+
+from chainrule.data import DIGITS
+
+HIDDEN = "--hidden"
+
+_SIZES = re.compile(r"-?\d+(,-?\d+)*")
+
+
+def spread(arguments: list[str]) -> list[str]:
+    """Give each number that follows ``--hidden`` a ``--hidden`` of its own.
+
+    An option of Typer takes a fixed number of values, and a shell user writes as many as there are
+    layers. What is no number ends the row, so that the table may stand before or after it.
+
+    Examples
+    --------
+    >>> spread(["--hidden", "128", "64", "iris.csv"])
+    ['--hidden', '128', '--hidden', '64', 'iris.csv']
+    """
+    out: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        out.append(word)
+        if word == "--":
+            return out + rest
+        if word == HIDDEN and rest:
+            out.append(rest.pop(0))
+        if word.partition("=")[0] == HIDDEN:
+            more = list(takewhile(_SIZES.fullmatch, rest))
+            del rest[: len(more)]
+            out += [part for size in more for part in (HIDDEN, size)]
+    return out
+
+
+def sizes(words: list[str]) -> tuple[int, ...]:
+    """Return the numbers written in ``words``, each a number or several with commas between.
+
+    Examples
+    --------
+    >>> sizes(["128,64", "32"])
+    (128, 64, 32)
+    """
+    try:
+        return tuple(int(size) for word in words for size in word.split(","))
+    except ValueError:
+        msg = f"{HIDDEN} {' '.join(words)}: wanted whole numbers, as in {HIDDEN} 128 64"
+        raise ValueError(msg) from None
+
+
+class TrainCommand(TyperCommand):
+    """A command whose ``--hidden`` takes as many numbers as follow it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, with ``--hidden`` spread out."""
+        return super().parse_args(ctx, spread(args))
+
+
+def table_path(given: str) -> Path:
+    """Return the file that holds the table: the word ``digits`` stands for the bundled one."""
+    path = Path(given)
+    return DIGITS if given == "digits" and not path.exists() else path

@@ -1,0 +1,77 @@
+"""What the commands print: tables in colour on a terminal, plain text elsewhere."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from chainrule.data import Label
+from chainrule.history import Record
+
+_MOST_SHOWN = 20  # classes; a wider matrix would not fit a terminal
+
+
+def console() -> Console:
+    """Return standard output; rich honours NO_COLOR and leaves colour out where it is no terminal."""
+    return Console(highlight=False)
+
+
+def epochs_table() -> Table:
+    """Return an empty table for :func:`add_epoch`."""
+    table = Table(title="training", title_justify="left")
+    for heading in ("epoch", "loss", "held-out loss", "held-out accuracy", "seconds"):
+        table.add_column(heading, justify="right")
+    return table
+
+
+def add_epoch(table: Table, record: Record) -> None:
+    """Add a row for an epoch that has ended."""
+    accuracy = "" if record.validation_accuracy is None else percent(record.validation_accuracy)
+    held_out = "" if record.validation_loss is None else f"{record.validation_loss:.4f}"
+    loss = Text(f"{record.loss:.4f}", style="cyan")
+    table.add_row(
+        str(record.epoch), loss, held_out, Text(accuracy, style="green"), f"{record.seconds:.2f}"
+    )
+
+
+def percent(share: float) -> str:
+    """Return a share as per cent.
+
+    Examples
+    --------
+    >>> percent(0.9722)
+    '97.2 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+def confusion(truth: np.ndarray, said: np.ndarray, labels: Sequence[Label]) -> Table | None:
+    """Return the confusion matrix, a row for each true class; ``None`` where it would not fit.
+
+    Parameters
+    ----------
+    truth, said
+        ``(n,)``: places in ``labels``.
+    labels
+        What the classes are called.
+    """
+    classes = len(labels)
+    if classes > _MOST_SHOWN:
+        return None
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (truth, said), 1)
+    table = Table(title="confusion: true class down, prediction across", title_justify="left")
+    table.add_column("", style="bold", no_wrap=True)
+    for label in labels:
+        table.add_column(str(label), justify="right", no_wrap=True)
+    for i, row in enumerate(counts):
+        table.add_row(str(labels[i]), *(_cell(int(n), right=i == j) for j, n in enumerate(row)))
+    return table
+
+
+def _cell(count: int, *, right: bool) -> Text:
+    if count == 0:
+        return Text("·", style="dim")
+    return Text(str(count), style="bold green" if right else "bold red")

@@ -1,0 +1,183 @@
+"""`chainrule train`: a table in, a model out."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from chainrule import History, NeuralNetwork
+from chainrule.cli.facts import Facts
+from chainrule.cli.options import sizes, table_path
+from chainrule.cli.show import percent
+from chainrule.data import Samples, features_and_target, read_table, split
+from chainrule.files import check_writable
+from chainrule.schedules import cosine, schedule
+
+_WATCHED = 0.1  # the share of the training rows that --early-stopping watches
+
+
+class Task(StrEnum):
+    """What kind of target it is."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+class Precision(StrEnum):
+    """What the network computes in."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="A table: .csv, .csv.gz, .parquet or .npz; or the word digits, for those bundled."
+    ),
+]
+Target = Annotated[str, typer.Option(help="The column to learn; all others are features.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The model to write (safetensors).")]
+TaskGiven = Annotated[Task | None, typer.Option(help="Unless given, the type of the target decides.")]
+Hidden = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="N ...", help="Widths of the hidden layers, as in --hidden 128 64.", show_default="128"
+    ),
+]
+Activation = Annotated[str, typer.Option(help="sigmoid, tanh, relu, gelu, softplus or identity.")]
+Epochs = Annotated[int, typer.Option(help="How many times to go over the training rows.")]
+BatchSize = Annotated[int, typer.Option(help="Rows a step.")]
+LearningRate = Annotated[float, typer.Option(help="Its peak; it falls to 0 along half a cosine.")]
+OptimizerName = Annotated[str, typer.Option(help="sgd, momentum, nesterov, adam or adamw.")]
+Dropout = Annotated[float, typer.Option(help="Probability of dropping a hidden unit.")]
+WeightDecay = Annotated[float, typer.Option(help="Strength of the L2 penalty.")]
+EarlyStopping = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Stop after N epochs without gain on a tenth of the training rows."),
+]
+HeldOut = Annotated[float, typer.Option(help="Share of the rows kept for the score; 0 for none.")]
+BackendName = Annotated[
+    str | None, typer.Option(help="numpy, cupy, torch or jax.", show_default="numpy")
+]
+Seed = Annotated[int, typer.Option(help="Decides the split, the start and the batches.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
+
+
+def train(
+    data: Data,
+    target: Target,
+    output: Output,
+    task: TaskGiven = None,
+    hidden: Hidden = None,
+    activation: Activation = "relu",
+    epochs: Epochs = 20,
+    batch_size: BatchSize = 128,
+    learning_rate: LearningRate = 0.01,
+    optimizer: OptimizerName = "adam",
+    dropout: Dropout = 0.2,
+    weight_decay: WeightDecay = 0.001,
+    early_stopping: EarlyStopping = None,
+    held_out: HeldOut = 0.2,
+    backend: BackendName = None,
+    dtype: Precision = Precision.FLOAT32,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network on a table and save it, with what is needed to use it on other tables."""
+    check_writable(output)
+    peak = schedule(learning_rate)(0.0, epochs)
+    samples = features_and_target(read_table(table_path(data)), target, task)
+    learnt, kept = _rows(samples, held_out, seed)
+    facts = Facts.fit(samples, target, learnt)
+    inputs, targets = facts.scaler.apply(samples.X), facts.targets(samples.y)
+    network = NeuralNetwork(
+        len(samples.features),
+        sizes(hidden or ["128"]),
+        len(samples.labels) or 1,
+        activation=activation,
+        loss="cross_entropy" if samples.labels else "mean_squared_error",
+        initializer="glorot_uniform",
+        dropout=dropout,
+        weight_decay=weight_decay,
+        backend=backend,
+        dtype=dtype.value,
+        seed=seed,
+    )
+    history = network.train(
+        inputs[learnt],
+        targets[learnt],
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=cosine(peak),
+        optimizer=optimizer,
+        early_stopping=early_stopping,
+        validation_data=(inputs[kept], targets[kept]) if kept.size and early_stopping is None else None,
+        validation_fraction=None if early_stopping is None else _WATCHED,
+        progress=True,  # on standard error
+    )
+    score = _score(network, facts, samples, kept)
+    facts.store(network.metadata)
+    network.metadata["held_out"] = score
+    network.save(output)
+    outcome = _outcome(network, samples, history, score) | {
+        "rows": {"trained": int(learnt.size), "held_out": int(kept.size)},
+        "model": str(output),
+    }
+    typer.echo(json.dumps(outcome) if as_json else _told(outcome))
+
+
+def _outcome(
+    network: NeuralNetwork, samples: Samples, history: History, score: dict[str, float | None]
+) -> dict[str, Any]:
+    return {
+        "task": samples.task,
+        "features": len(samples.features),
+        "classes": len(samples.labels) or None,
+        "held_out": score,
+        "epochs": len(history.records),
+        "seconds": history.records[-1].seconds if history.records else 0.0,
+        "interrupted": history.interrupted,
+        "backend": network.backend.describe(),
+        "dtype": network.dtype,
+    }
+
+
+def _rows(samples: Samples, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    if held_out == 0:
+        return np.arange(len(samples.y)), np.arange(0)
+    return split(samples, held_out, np.random.default_rng(seed))
+
+
+def _score(
+    network: NeuralNetwork, facts: Facts, samples: Samples, rows: np.ndarray
+) -> dict[str, float | None]:
+    """Return the accuracy, or R² and the root of the mean squared error, over ``rows``."""
+    if rows.size == 0:
+        return {}
+    inputs, truth = facts.scaler.apply(samples.X[rows]), samples.y[rows]
+    if samples.labels:
+        said = network.backend.to_numpy(network.predict_classes(inputs))
+        return {"accuracy": float(np.mean(said == truth))}
+    error = facts.values(network.backend.to_numpy(network.predict(inputs))) - truth
+    spread = np.mean((truth - np.mean(truth)) ** 2)  # what always saying the mean would leave
+    r2 = float(1 - np.mean(error**2) / spread) if spread > 0 else None
+    return {"r2": r2, "rmse": float(np.sqrt(np.mean(error**2)))}
+
+
+def _told(outcome: dict[str, Any]) -> str:
+    rows, score = outcome["rows"], outcome["held_out"]
+    kind = f"classes: {outcome['classes']}" if outcome["classes"] else "a quantity"
+    lines = [f"{outcome['task']} from {outcome['features']} features ({kind}), {rows['trained']} rows"]
+    if outcome["interrupted"]:
+        lines.append(f"stopped by Ctrl-C; what {outcome['epochs']} epochs taught is kept")
+    if "accuracy" in score:
+        lines.append(f"held-out accuracy: {percent(score['accuracy'])} of {rows['held_out']} rows")
+    elif "rmse" in score:
+        r2 = "none (the target is constant)" if score["r2"] is None else f"{score['r2']:.4f}"
+        lines.append(f"held-out R2: {r2}, RMSE: {score['rmse']:.6g}, over {rows['held_out']} rows")
+    where = f"{outcome['seconds']:.1f} s on {outcome['backend']}, {outcome['dtype']}"
+    return "\n".join([*lines, f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})"])
