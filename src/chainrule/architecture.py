@@ -1,7 +1,7 @@
 """The architecture: everything a step needs to know of a network that is not an array."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -104,10 +104,8 @@ class Architecture:
         ValueError
             If an activation or the loss is not one of this package's: a name would not find it again.
         """
-        for function, known in (
-            *((f, ACTIVATIONS) for f in self.activations),
-            (self.loss, LOSSES),
-        ):
+        pairs: list[tuple[Any, Mapping[str, Any]]] = [(f, ACTIVATIONS) for f in self.activations]
+        for function, known in [*pairs, (self.loss, LOSSES)]:
             if known.get(function.name) is not function:
                 msg = f"{function.name!r} is not one of {sorted(known)}: a file cannot hold its code"
                 raise ValueError(msg)
@@ -141,7 +139,7 @@ class Architecture:
         return 6 * batch_size * sum(products) - 2 * batch_size * products[0]
 
 
-def _check(holds: bool, name: str, got: object, wanted: str) -> None:  # noqa: FBT001
+def _check(holds: bool, name: str, got: object, wanted: str) -> None:
     if not holds:
         msg = f"{name} is {got}; give a number {wanted}"
         raise ValueError(msg)

@@ -64,5 +64,5 @@ def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int =
     place = start + xp.arange(n * n_out, dtype=xp.int32, device=device(A))  # (n * n_out,)
     place = xp.reshape(place, (n, n_out))  # (n, n_out)
     H = _hash(_hash(place) ^ key)  # (n, n_out)   uniform over the int32
-    kept = H >= round(rate * 2**32) - 2**31  # (n, n_out)
+    kept = round(rate * 2**32) - 2**31 <= H  # (n, n_out)
     return xp.astype(kept, A.dtype) * (1.0 / (1.0 - rate))  # (n, n_out)

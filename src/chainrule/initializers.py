@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 from types import FunctionType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -92,7 +92,11 @@ def initializer(given: str | Initializer | None, activation: str) -> Initializer
     'he_normal'
     """
     name = DEFAULTS.get(activation, "glorot_uniform") if given is None else given
-    return name if callable(name) else lookup("initializer", name, FunctionType, INITIALIZERS)
+    if callable(name):
+        return name
+    found: Any = lookup("initializer", name, FunctionType, INITIALIZERS)
+    chosen: Initializer = found
+    return chosen
 
 
 def draw(
@@ -129,4 +133,5 @@ def draw(
             msg = f"the initializer drew an array of shape {W.shape}, wanted {(n_in, n_out)}"
             raise ValueError(msg)
         layers.append(Dense(W, np.zeros((1, n_out))))
-    return net.layout.join(layers)  # (P,)
+    theta: np.ndarray = net.layout.join(layers)  # (P,)
+    return theta

@@ -102,9 +102,7 @@ def sample_weights(weights: Any, rows: int, backend: Backend, dtype: str) -> Arr
     return xp.reshape(weights, (rows, 1))
 
 
-def parameter(
-    given: Any, shape: tuple[int, ...], name: str, backend: Backend, dtype: str
-) -> Array:
+def parameter(given: Any, shape: tuple[int, ...], name: str, backend: Backend, dtype: str) -> Array:
     """Return a parameter of this shape on the backend, in ``dtype``, every entry finite.
 
     Raises

@@ -189,9 +189,7 @@ cross_entropy = Loss(
     targets="classes",
 )
 
-LOSSES = {
-    f.name: f for f in (squared_error, mean_squared_error, binary_cross_entropy, cross_entropy)
-}
+LOSSES = {f.name: f for f in (squared_error, mean_squared_error, binary_cross_entropy, cross_entropy)}
 
 
 def loss(given: str | Loss) -> Loss:

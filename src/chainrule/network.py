@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule import backends, inputs
+from chainrule import backends, checkpoint, inputs
 from chainrule._version import __version__
 from chainrule.activations import Activation
 from chainrule.architecture import architecture, at_least
@@ -29,7 +29,7 @@ from chainrule.optimizers import optimizer as named_optimizer
 from chainrule.schedules import Schedule, schedule
 from chainrule.step import Batch, Forward, Progress, forward, gradient, objective, rows_of, step
 from chainrule.textbook import TextbookNames
-from chainrule.training import Callback, Settings, fit
+from chainrule.training import Callback, Problem, Settings, fit
 
 Data = tuple[Any, Any]
 
@@ -244,16 +244,8 @@ class NeuralNetwork(TextbookNames):
         data = self._data(X, y, sample_weight)
         data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
-        outcome = fit(
-            self._theta,
-            data,
-            self.architecture,
-            self.backend,
-            settings,
-            self._chance,
-            shown,
-            validation,
-        )
+        problem = Problem(self.architecture, self.backend, data, validation)
+        outcome = fit(self._theta, problem, settings, self._chance, shown)
         self._theta, self._forward = outcome.theta, None
         if outcome.error is not None:
             raise outcome.error
@@ -324,7 +316,9 @@ class NeuralNetwork(TextbookNames):
         old = self.layers[number]
         self._follow(W if b is None else b)
         parts = [
-            kept if new is None else inputs.parameter(new, tuple(kept.shape), name, self.backend, self.dtype)
+            kept
+            if new is None
+            else inputs.parameter(new, tuple(kept.shape), name, self.backend, self.dtype)
             for new, kept, name in ((W, old.W, "W"), (b, old.b, "b"))
         ]
         layers = list(self.layers)
@@ -378,23 +372,19 @@ class NeuralNetwork(TextbookNames):
         ValueError
             If an activation or the loss is one of your own: a file holds no code, only names.
         """
-        from chainrule import checkpoint
-
         facts = {
             "network": {**self.architecture.arguments(), "dtype": self.dtype},
             "metadata": self.metadata,
             "versions": {"chainrule": __version__, "numpy": np.__version__},
         }
         host = self.architecture.layout.split(self.backend.to_numpy(self._theta))
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for number, layer in enumerate(host, start=1):
             arrays |= {f"W{number}": layer.W, f"b{number}": layer.b}
         checkpoint.write(path, arrays, facts)
 
     @classmethod
-    def load(
-        cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None
-    ) -> Self:
+    def load(cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None) -> Self:
         """Return the network that :meth:`save` wrote, on ``backend``, in its own dtype unless given.
 
         Raises
@@ -404,8 +394,6 @@ class NeuralNetwork(TextbookNames):
         ValueError
             If the file is not a model of this package, or its arrays do not fit together.
         """
-        from chainrule import checkpoint
-
         arrays, facts = checkpoint.read(path)
         try:
             described = dict(facts["network"])

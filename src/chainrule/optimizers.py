@@ -111,9 +111,7 @@ def adamw(
     return _adam("adamw", beta1, beta2, epsilon, weight_decay)
 
 
-def _adam(
-    name: str, beta1: float, beta2: float, epsilon: float, weight_decay: float
-) -> Optimizer:
+def _adam(name: str, beta1: float, beta2: float, epsilon: float, weight_decay: float) -> Optimizer:
     _check_fraction(name, "beta1", beta1)
     _check_fraction(name, "beta2", beta2)
     if not epsilon > 0.0:

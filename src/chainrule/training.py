@@ -45,25 +45,25 @@ class Outcome(NamedTuple):
     error: Exception | None
 
 
-def fit(
-    theta: Array,
-    data: Batch,
-    net: Architecture,
-    backend: Backend,
-    settings: Settings,
-    chance: Chance,
-    display: Display,
-    validation: Batch | None = None,
-) -> Outcome:
-    """Train from ``theta`` on ``data`` and return what came of it.
+class Problem(NamedTuple):
+    """What is to be learned, where, and by what."""
+
+    net: Architecture
+    backend: Backend
+    data: Batch
+    validation: Batch | None = None
+
+
+def fit(theta: Array, problem: Problem, settings: Settings, chance: Chance, display: Display) -> Outcome:
+    """Train from ``theta`` and return what came of it.
 
     Ctrl-C ends the run as if it had been over: the step in hand is finished first. An error
     on the way (a loss that is no longer finite, one from a callback) ends it too, with the last good
     weights, and is returned to be raised.
     """
     error: Exception | None = None
-    with closing(display), backend.quiet(), Interrupts() as interrupts:
-        run = _Run(theta, data, net, backend, settings, validation)
+    with closing(display), problem.backend.quiet(), Interrupts() as interrupts:
+        run = _Run(theta, problem, settings)
         try:
             with run.engine.at_work():
                 for number in range(settings.epochs):
@@ -83,20 +83,12 @@ def fit(
 class _Run:
     """One run of training: its records, and the weights worth keeping."""
 
-    def __init__(
-        self,
-        theta: Array,
-        data: Batch,
-        net: Architecture,
-        backend: Backend,
-        settings: Settings,
-        validation: Batch | None,
-    ) -> None:
+    def __init__(self, theta: Array, problem: Problem, settings: Settings) -> None:
+        net, backend, data, self._validation = problem
         self._rows = data.X.shape[-2]
         self._net = net
         self._backend = backend
         self._settings = settings
-        self._validation = validation
         start = backend.copy(theta)
         work = Work(
             TrainingStep(net, settings.optimizer),
@@ -127,9 +119,9 @@ class _Run:
             self._good = before if _finite(before) else self._good
             raise FloatingPointError(self._advice(number, f"the loss became {loss}", plan.rates[0]))
         self._good, self._spare = before, self._good
-        held_out = None if self._validation is None else self._held_out(self._validation)
+        held_out_loss, accuracy = self._held_out()
         seconds = time.perf_counter() - self._began
-        record = Record(number, loss, *(held_out or (None, None)), plan.rates[0], seconds)
+        record = Record(number, loss, held_out_loss, accuracy, plan.rates[0], seconds)
         self.history.records.append(record)
         return record
 
@@ -148,7 +140,9 @@ class _Run:
         """Raise where the last update, after which no loss is computed, broke the weights."""
         if not _finite(self.engine.progress.theta):
             last = self.history.records[-1]
-            raise FloatingPointError(self._advice(last.epoch, "its update overflowed", last.learning_rate))
+            raise FloatingPointError(
+                self._advice(last.epoch, "its update overflowed", last.learning_rate)
+            )
 
     def weights(self) -> Array:
         """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
@@ -179,14 +173,16 @@ class _Run:
         loss, outputs = self._net.loss, self._net.sizes[-1]
         if len(losses) == 1:
             return loss.reported(losses[0], self._rows, outputs)
-        return sum(
+        shares = [
             loss.reported(L, stop - start, outputs) * ((stop - start) / self._rows)
             for L, (start, stop) in zip(losses, self._bounds, strict=True)
-        )
+        ]
+        return math.fsum(shares)
 
-    def _held_out(self, validation: Batch) -> tuple[float, float | None]:
-        theta = self.engine.progress.theta
-        return score(theta, validation, self._net, self._backend)
+    def _held_out(self) -> tuple[float | None, float | None]:
+        if self._validation is None:
+            return None, None
+        return score(self.engine.progress.theta, self._validation, self._net, self._backend)
 
     def _advice(self, number: int, what: str, rate: float) -> str:
         clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"

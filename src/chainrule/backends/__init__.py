@@ -82,9 +82,12 @@ def of(array: Array) -> Backend:
     }
     for name, is_one in known.items():
         if is_one(array):
-            backend: Backend = _room(name).of(array)
-            return backend
-    backend = _room("namespace").of(array)
+            return _owner(name, array)
+    return _owner("namespace", array)
+
+
+def _owner(room: str, array: Array) -> Backend:
+    backend: Backend = _room(room).of(array)
     return backend
 
 

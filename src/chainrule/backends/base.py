@@ -9,6 +9,7 @@ from chainrule.arrays import Array, Namespace
 from chainrule.program.engine import Engine, Work
 from chainrule.program.plain import Plain
 
+
 class BackendUnavailable(RuntimeError):
     """A backend that was asked for cannot be used here; the message says why and what would help."""
 

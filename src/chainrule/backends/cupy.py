@@ -20,7 +20,8 @@ class CupyBackend(Backend):
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Return a copy on the host."""
-        return cupy.asnumpy(array)
+        host: np.ndarray = cupy.asnumpy(array)
+        return host
 
     def synchronize(self, result: Array) -> None:
         """Wait until the device of ``result`` has nothing left to do."""

@@ -31,7 +31,8 @@ class TorchBackend(Backend):
 
     def to_numpy(self, array: torch.Tensor) -> np.ndarray:
         """Return a copy on the host."""
-        return array.detach().cpu().numpy()
+        host: np.ndarray = array.detach().cpu().numpy()
+        return host
 
     def synchronize(self, result: torch.Tensor) -> None:
         """Wait until the device of ``result`` has nothing left to do."""

@@ -15,11 +15,11 @@ from threadpoolctl import threadpool_limits
 from chainrule.batches import Epoch
 from chainrule.program.engine import Work, planned
 from chainrule.program.fusion import over
+from chainrule.program.machine import threads
 from chainrule.program.operations import Group
 from chainrule.program.plan import Plan, plan
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Library
-from chainrule.program.machine import threads
 from chainrule.program.row_blocks import Cut, cut
 from chainrule.program.trace import Spec, trace
 
@@ -52,8 +52,6 @@ class Arena:
         self._library = library
         self._raw: list[np.ndarray] = []
         self._used = 0
-        self.constant = library.constant
-        self.reshaped = library.reshaped
 
     def rewind(self) -> None:
         """Give all of it out again."""
@@ -67,7 +65,8 @@ class Arena:
         if self._raw[self._used].nbytes < nbytes:
             self._raw[self._used] = self._library.empty((nbytes,), np.dtype(np.uint8))
         self._used += 1
-        return self.reshaped(self._raw[self._used - 1], shape, dtype)
+        reshaped: np.ndarray = self._library.reshaped(self._raw[self._used - 1], shape, dtype)
+        return reshaped
 
 
 class BlockedBatch:
@@ -116,7 +115,8 @@ class BlockedBatch:
 
     def loss(self) -> float:
         """Return the loss before the step."""
-        return sum(self._losses.tolist())
+        losses: list[float] = self._losses.tolist()
+        return sum(losses)
 
     def _threads(self, rows: int) -> list[list[Item]]:
         """Return what each thread does of the forward and backward pass."""
@@ -144,7 +144,7 @@ class BlockedBatch:
         key = (self._key,) if work.drops else ()
         given = (work.progress[0], *taken, *key)
         outputs = {0: _bytes(self._losses[number : number + 1]), 1: _bytes(self._gradients[thread])}
-        arrays = Arrays(made, given, arena, outputs)
+        arrays = Arrays(made, given, self._kernels.library, outputs, arena.empty)
         for group in made.groups:
             items += self._kernels.item(group, arrays, slice(None), add=turn > 0)
         return items
@@ -238,9 +238,7 @@ def is_long(work: Work) -> bool:
     """Return whether the run takes longer than native code takes to compile, by its shapes alone."""
     program = planned(work, max(work.batch_sizes)).program
     seconds = (
-        program.launches * CALL_SECONDS
-        + program.flops * FLOP_SECONDS
-        + program.bytes * BYTE_SECONDS
+        program.launches * CALL_SECONDS + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS
     )
     return work.steps * seconds > LONG_SECONDS
 
@@ -256,9 +254,7 @@ def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
     """Return the engine that runs ``work`` cut like that, with these kernels."""
     rate = np.zeros((), dtype=work.progress[0].dtype)  # ()
     key = np.zeros((), dtype=np.int32)  # ()
-    batches = {
-        rows: BlockedBatch(work, rows, how, rate, key, kernels) for rows, how in cuts.items()
-    }
+    batches = {rows: BlockedBatch(work, rows, how, rate, key, kernels) for rows, how in cuts.items()}
     return Steps(work, rate, key, batches)
 
 
@@ -283,7 +279,8 @@ class Steps:
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: the threads are ours, so BLAS keeps to one in each."""
-        return threadpool_limits(1, user_api="blas")
+        limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
+        return limits
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""

@@ -25,7 +25,14 @@ Argument = str | Number  # the name of an operand or of an earlier result, or a 
 
 DTYPES: Final = ("bool", "int32", "uint32", "int64", "float32", "float64")
 FLOAT_FUNCTIONS: Final = ("exp", "expm1", "log", "log1p", "tanh", "sqrt")
-COMPARISONS: Final = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!="}
+COMPARISONS: Final = {
+    "greater": ">",
+    "greater_equal": ">=",
+    "less": "<",
+    "less_equal": "<=",
+    "equal": "==",
+    "not_equal": "!=",
+}
 ROW_FUNCTIONS: Final = ("row_max", "row_sum")
 _ARITIES: Final = {
     **dict.fromkeys((*FLOAT_FUNCTIONS, *ROW_FUNCTIONS, "negative", "abs", "square", "sign", "astype", "positive"), 1),
@@ -86,11 +93,19 @@ class Chain:
         if missing or not self.outputs:
             msg = f"the chain writes {missing or 'nothing'}; name results of its statements as outputs"
             raise ValueError(msg)
-        rows = [output.value for output in self.outputs if self.kinds[output.value] == "row" and not output.total]
+        rows = [
+            output.value
+            for output in self.outputs
+            if self.kinds[output.value] == "row" and not output.total
+        ]
         if rows:
             msg = f"the chain writes {rows} of shape (1, columns) once a row; make a chain of its own with rows = 1 and kind 'full'"
             raise ValueError(msg)
-        sums = [output.value for output in self.outputs if output.total and self._facts[output.value][:2] not in _SUMMABLE]
+        sums = [
+            output.value
+            for output in self.outputs
+            if output.total and self._facts[output.value][:2] not in _SUMMABLE
+        ]
         if sums:
             msg = f"the chain sums {sums}, which is not (rows, columns) of floats; cast it, or spread it over the columns"
             raise ValueError(msg)

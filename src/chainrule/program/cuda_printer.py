@@ -18,7 +18,12 @@ _INFIX: Final = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^",
     "bitwise_right_shift": ">>", **COMPARISONS,
 }  # fmt: skip
-_WRAPPING: Final = ("add", "subtract", "multiply", "bitwise_left_shift")  # signed overflow is undefined in C: go unsigned
+_WRAPPING: Final = (
+    "add",
+    "subtract",
+    "multiply",
+    "bitwise_left_shift",
+)  # signed overflow is undefined in C: go unsigned
 
 
 class ElementwiseSource(NamedTuple):
@@ -38,7 +43,10 @@ def print_cuda(chain: Chain) -> ElementwiseSource:
         raise ValueError(msg)
     inputs = ", ".join(f"{operand.dtype} {operand.name}" for operand in chain.inputs)
     outputs = ", ".join(f"{chain.dtypes[output.value]} out_{output.value}" for output in chain.outputs)
-    lines = [f"const {_TYPES[chain.dtypes[s.result]]} {s.result} = {_expression(s, chain)};" for s in chain.statements]
+    lines = [
+        f"const {_TYPES[chain.dtypes[s.result]]} {s.result} = {_expression(s, chain)};"
+        for s in chain.statements
+    ]
     lines += [f"out_{output.value} = {output.value};" for output in chain.outputs]
     return ElementwiseSource(inputs, outputs, "\n".join(lines))
 
@@ -46,7 +54,10 @@ def print_cuda(chain: Chain) -> ElementwiseSource:
 def _expression(statement: Statement, chain: Chain) -> str:
     function = statement.function
     dtype = _argument_dtype(statement, chain)
-    x, *rest = [_spell(a, "bool" if function == "where" and i == 0 else dtype) for i, a in enumerate(statement.arguments)]
+    x, *rest = [
+        _spell(a, "bool" if function == "where" and i == 0 else dtype)
+        for i, a in enumerate(statement.arguments)
+    ]
     if function in (*_WRAPPING, "negative") and not dtype.startswith("float"):
         return _wrapping(function, dtype, x, rest)
     if function in _INFIX:

@@ -99,9 +99,7 @@ def _chains(segment: list[Operation], readers: dict[int, list[Operation]]) -> li
     return chains[::-1]
 
 
-def _group(
-    chain: list[Operation], readers: dict[int, list[Operation]], kept: set[int]
-) -> Group:
+def _group(chain: list[Operation], readers: dict[int, list[Operation]], kept: set[int]) -> Group:
     made = {id(operation.result) for operation in chain}
     here = {id(operation) for operation in chain}
     inputs = {id(v): v for operation in chain for v in operation.inputs if id(v) not in made}

@@ -7,6 +7,7 @@ ones would wait for the lock longer than they take, which the rule in ``row_bloc
 import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +72,6 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads - 1, thread_name_prefix="chainrule")
 
 
-def _columns(argument: object, columns: slice) -> object:
+def _columns(argument: Any, columns: slice) -> Any:
     is_long = isinstance(argument, np.ndarray) and argument.ndim and argument.shape[-1] > 1
     return argument[..., columns] if is_long else argument

@@ -17,7 +17,6 @@ from chainrule.arrays import size
 from chainrule.program.operations import Group, Operation, Value, alone
 from chainrule.program.program import Program
 
-
 Carried = Sequence[tuple[Value, Value]]
 
 
@@ -303,9 +302,7 @@ class _Planner:
                 self._plan.homes[id(value)] = Home(Storage(value.nbytes, value))
 
 
-def plan(
-    program: Program, carried: Carried = (), groups: Sequence[Group] | None = None
-) -> Plan:
+def plan(program: Program, carried: Carried = (), groups: Sequence[Group] | None = None) -> Plan:
     """Return where each value of ``program`` lies.
 
     Parameters

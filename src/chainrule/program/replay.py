@@ -18,6 +18,7 @@ from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan
 
 EMPTY: Mapping[int, Array] = MappingProxyType({})
+Empty = Callable[[tuple[int, ...], np.dtype[Any]], Array]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -46,13 +47,20 @@ class Library(Protocol):
 class Arrays:
     """The arrays of a plan: inputs as they are given, constants and scratch as they are made.
 
-    ``outputs`` are arrays, 1-d of uint8, for outputs to be written to, by their place among them.
+    ``outputs`` are arrays, 1-d of uint8, for outputs to be written to, by their place among them;
+    ``scratch`` gives out memory, the library unless given.
     """
 
     def __init__(
-        self, plan: Plan, inputs: Sequence[Array], library: Library, outputs: Mapping[int, Array] = EMPTY
+        self,
+        plan: Plan,
+        inputs: Sequence[Array],
+        library: Library,
+        outputs: Mapping[int, Array] = EMPTY,
+        scratch: Empty | None = None,
     ) -> None:
         self._plan = plan
+        self._empty = scratch or library.empty
         self._library = library
         self._inputs = {
             id(value): array for value, array in zip(plan.program.inputs, inputs, strict=True)
@@ -107,7 +115,7 @@ class Arrays:
         if known is not None:
             return self._inputs[id(known)]
         if id(home.storage) not in self._raw:
-            self._raw[id(home.storage)] = self._library.empty((home.storage.nbytes,), np.dtype("u1"))
+            self._raw[id(home.storage)] = self._empty((home.storage.nbytes,), np.dtype("u1"))
         return self._library.reshaped(self._raw[id(home.storage)], shape, dtype)
 
 

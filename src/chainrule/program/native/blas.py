@@ -13,7 +13,13 @@ from typing import Final, NamedTuple
 
 import threadpoolctl
 
-_SPELLINGS: Final = (("scipy_cblas_{}64_", 64), ("cblas_{}64_", 64), ("cblas_{}_64", 64), ("scipy_cblas_{}", 32), ("cblas_{}", 32))
+_SPELLINGS: Final = (
+    ("scipy_cblas_{}64_", 64),
+    ("cblas_{}64_", 64),
+    ("cblas_{}_64", 64),
+    ("scipy_cblas_{}", 32),
+    ("cblas_{}", 32),
+)
 _LETTERS: Final = {"float32": "s", "float64": "d"}
 
 
@@ -28,9 +34,11 @@ class Blas(NamedTuple):
 @functools.cache
 def find_blas() -> Blas | None:
     """Return the BLAS that NumPy has loaded, or None where its functions cannot be found by name."""
-    import numpy as np  # noqa: F401, PLC0415  # loads the library that is looked for
+    import numpy as np  # noqa: F401  # loads the library that is looked for
 
-    libraries = [info["filepath"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"]
+    libraries = [
+        info["filepath"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"
+    ]
     libraries.sort(key=lambda path: "numpy" not in path)  # SciPy's wheels bring a second one
     for path in libraries:
         library = ctypes.CDLL(path)

@@ -47,8 +47,8 @@ def cache_folder() -> Path:
 @functools.cache
 def _machine() -> tuple[llvm.TargetMachine, Any, str]:
     """Return LLVM's target machine for this processor, a linker, and a text that names both."""
-    import llvmlite  # noqa: PLC0415  # optional extra `jit`
-    import llvmlite.binding as llvm  # noqa: PLC0415
+    import llvmlite  # optional extra `jit`
+    import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -56,9 +56,13 @@ def _machine() -> tuple[llvm.TargetMachine, Any, str]:
     target = llvm.Target.from_default_triple()
 
     def machine() -> llvm.TargetMachine:
-        return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default")
+        return target.create_target_machine(
+            cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default"
+        )
 
-    linker = llvm.create_lljit_compiler(machine(), suppress_errors=True)  # it takes the machine it is given
+    linker = llvm.create_lljit_compiler(
+        machine(), suppress_errors=True
+    )  # it takes the machine it is given
     return machine(), linker, f"{llvmlite.__version__} {llvm.get_process_triple()} {cpu} {features}"
 
 
@@ -66,7 +70,9 @@ def _machine() -> tuple[llvm.TargetMachine, Any, str]:
 def _sources() -> str:
     """Return the digest of this folder's source, from which, with a recipe, the text of every function follows."""
     folder = Path(__file__).parent
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
+    return hashlib.sha256(
+        b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+    ).hexdigest()
 
 
 def compile_function(write: Callable[[], str], name: str, recipe: str = "") -> int:
@@ -89,7 +95,7 @@ def compile_function(write: Callable[[], str], name: str, recipe: str = "") -> i
 
 def emit_object(text: str) -> bytes:
     """Return the machine code of an LLVM module as an object file."""
-    import llvmlite.binding as llvm  # noqa: PLC0415
+    import llvmlite.binding as llvm
 
     machine, _, _ = _machine()
     module = llvm.parse_assembly(text)
@@ -102,7 +108,7 @@ def emit_object(text: str) -> bytes:
 
 
 def _link(code: bytes, name: str, key: str) -> int:
-    import llvmlite.binding as llvm  # noqa: PLC0415
+    import llvmlite.binding as llvm
 
     _, linker, _ = _machine()
     library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
@@ -118,7 +124,10 @@ def _read(path: Path) -> bytes | None:
     except OSError:
         return None
     head = len(_MAGIC) + 32
-    whole = stored.startswith(_MAGIC) and stored[len(_MAGIC) : head] == hashlib.sha256(stored[head:]).digest()
+    whole = (
+        stored.startswith(_MAGIC)
+        and stored[len(_MAGIC) : head] == hashlib.sha256(stored[head:]).digest()
+    )
     return stored[head:] if whole else None
 
 

@@ -33,7 +33,9 @@ class _Format:
     ln2_high: float
     ln2_low: float
     smallest_normal: float
-    sqrt_half_bits: int  # the bit pattern of sqrt(1/2), where the mantissa's range [sqrt(1/2), sqrt(2)) begins
+    sqrt_half_bits: (
+        int  # the bit pattern of sqrt(1/2), where the mantissa's range [sqrt(1/2), sqrt(2)) begins
+    )
     log_coefficients: tuple[float, ...]
 
 
@@ -50,7 +52,14 @@ _FORMATS: Final = {
     ),
 }  # fmt: skip
 
-_EXP_FLOAT32: Final = (5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4)
+_EXP_FLOAT32: Final = (
+    5.0000001201e-1,
+    1.6666665459e-1,
+    4.1665795894e-2,
+    8.3334519073e-3,
+    1.3981999507e-3,
+    1.9875691500e-4,
+)
 _EXP_FLOAT64: Final = (
     1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05,
     -1.65339022054652515390e-06, 4.13813679705723846039e-08,
@@ -85,7 +94,9 @@ def _reduced_expm1(x: Lanes) -> tuple[Lanes, Lanes]:
     low = whole * layout.ln2_low
     r = high - low
     c = r - (r * r) * _polynomial(r * r, _EXP_FLOAT64)
-    return n, high - (low - (r * c) / (2.0 - c))  # e^r = 1 + r + r c / (2 - c); `low` is added last, where it still counts
+    return n, high - (
+        low - (r * c) / (2.0 - c)
+    )  # e^r = 1 + r + r c / (2 - c); `low` is added last, where it still counts
 
 
 def exp(x: Lanes) -> Lanes:
@@ -104,7 +115,9 @@ def expm1(x: Lanes) -> Lanes:
     bounded = (x > layout.exp_high).where(layout.exp_high, x)
     bounded = (x < layout.expm1_low).where(layout.expm1_low, bounded)
     n, em = _reduced_expm1(bounded)
-    half_scale = _power_of_two(n - 1, x.dtype)  # n reaches one beyond the largest exponent, n - 1 does not
+    half_scale = _power_of_two(
+        n - 1, x.dtype
+    )  # n reaches one beyond the largest exponent, n - 1 does not
     value = half_scale.times_plus(em, half_scale - 0.5) * 2.0
     return (abs(x) < 2.0 ** -(layout.mantissa_bits + 2)).where(x, value)  # keeps -0 and denormals
 
@@ -150,7 +163,9 @@ def log1p(x: Lanes) -> Lanes:
     lost = (x > 1.0).where(1.0 - (u - x), x - (u - 1.0))  # what rounding 1 + x took away
     f = at_one.where(x, m - 1.0)
     value = _log_of_split(e, f, at_one.where(0.0, lost / u))
-    value = (abs(x) < 2.0 ** -(_FORMATS[x.dtype].mantissa_bits + 2)).where(x, value)  # keeps -0 and denormals
+    value = (abs(x) < 2.0 ** -(_FORMATS[x.dtype].mantissa_bits + 2)).where(
+        x, value
+    )  # keeps -0 and denormals
     value = (x < math.inf).where(value, x)
     value = (x == -1.0).where(-math.inf, value)
     return (x < -1.0).where(math.nan, value)

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-SMALL_PRODUCT: Final = 64  # m n k up to which the plain product beats the dispatch of a BLAS (some 100 ns)
+SMALL_PRODUCT: Final = (
+    64  # m n k up to which the plain product beats the dispatch of a BLAS (some 100 ns)
+)
 
 
 class Instruction(NamedTuple):
@@ -94,13 +96,17 @@ def run_address() -> int:
 @functools.cache
 def compile_chain(chain: Chain) -> int:
     """Return the address of a chain's kernel: from memory, from disk (1 ms), or compiled now (some 40 ms)."""
-    return compiler.compile_function(functools.partial(llvm_printer.print_llvm, chain), llvm_printer.NAME, repr(chain))
+    return compiler.compile_function(
+        functools.partial(llvm_printer.print_llvm, chain), llvm_printer.NAME, repr(chain)
+    )
 
 
 @functools.cache
 def request_chain(chain: Chain) -> Future[int]:
     """Return the future address of a chain's kernel, at once; a short run goes on without it until it is `done()`."""
-    return compiler.compile_later(functools.partial(llvm_printer.print_llvm, chain), llvm_printer.NAME, repr(chain))
+    return compiler.compile_later(
+        functools.partial(llvm_printer.print_llvm, chain), llvm_printer.NAME, repr(chain)
+    )
 
 
 def call_chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> Instruction:
@@ -108,7 +114,9 @@ def call_chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) 
     _check_arrays(chain, inputs, outputs)
     arrays = (*inputs, *outputs)
     rows, columns = np.broadcast_shapes(*(a.shape for a in arrays), (1, 1))
-    if chain.flattens and all(a.ndim == 0 or (a.shape == (rows, columns) and a.flags.c_contiguous) for a in arrays):
+    if chain.flattens and all(
+        a.ndim == 0 or (a.shape == (rows, columns) and a.flags.c_contiguous) for a in arrays
+    ):
         rows, columns = 1, rows * columns
     scratch = np.empty(llvm_printer.scratch_bytes(chain, columns), np.uint8)
     words = [rows, columns, scratch.ctypes.data]
@@ -123,7 +131,9 @@ def _check_arrays(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array
         msg = f"got {len(inputs)} inputs and {len(outputs)} outputs; the chain names {names}"
         raise ValueError(msg)
     for name, array in zip(names, (*inputs, *outputs), strict=True):
-        lies_well = array.ndim in (0, 2) and (array.ndim == 0 or array.shape[1] <= 1 or array.strides[1] == array.itemsize)
+        lies_well = array.ndim in (0, 2) and (
+            array.ndim == 0 or array.shape[1] <= 1 or array.strides[1] == array.itemsize
+        )
         if array.dtype.name != chain.dtypes[name] or not lies_well:
             msg = (
                 f"{name} is {array.dtype.name} of shape {array.shape}, strides {array.strides}; the chain takes "
@@ -139,9 +149,22 @@ def matmul(A: Array, B: Array, out: Array, *, accumulate: bool = False) -> Instr
     """Return the instruction `out = A @ B` (`out += A @ B`), or None where no BLAS was found and it is not small."""
     (m, k), n = A.shape, B.shape[1]
     if m * n * k <= SMALL_PRODUCT:
-        words = [m, n, k, A.ctypes.data, *A.strides, B.ctypes.data, *B.strides, out.ctypes.data, out.strides[0], accumulate]
+        words = [
+            m,
+            n,
+            k,
+            A.ctypes.data,
+            *A.strides,
+            B.ctypes.data,
+            *B.strides,
+            out.ctypes.data,
+            out.strides[0],
+            accumulate,
+        ]
         contiguous = B.strides[1] == B.itemsize
-        return Instruction(_small_address(out.dtype.name, contiguous), np.array(words, np.int64), (A, B, out))
+        return Instruction(
+            _small_address(out.dtype.name, contiguous), np.array(words, np.int64), (A, B, out)
+        )
     blas = find_blas()
     if blas is None:
         return None
@@ -166,7 +189,19 @@ def _leading(matrix: Array) -> tuple[int, int]:
 def _gemm_words(A: Array, B: Array, out: Array) -> list[int]:
     (transpose_A, lda), (transpose_B, ldb), (_, ldc) = _leading(A), _leading(B), _leading(out)
     (m, k), n = A.shape, B.shape[1]
-    return [transpose_A, transpose_B, m, n, k, A.ctypes.data, lda, B.ctypes.data, ldb, out.ctypes.data, ldc]
+    return [
+        transpose_A,
+        transpose_B,
+        m,
+        n,
+        k,
+        A.ctypes.data,
+        lda,
+        B.ctypes.data,
+        ldb,
+        out.ctypes.data,
+        ldc,
+    ]
 
 
 def _gemv_words(x: Array, B: Array, out: Array) -> list[int]:
@@ -181,14 +216,18 @@ def _gemv_words(x: Array, B: Array, out: Array) -> list[int]:
 @functools.cache
 def _small_address(dtype: str, contiguous: bool) -> int:
     return compiler.compile_function(
-        functools.partial(products.print_small_product, dtype, contiguous=contiguous), "small", f"{dtype} {contiguous}"
+        functools.partial(products.print_small_product, dtype, contiguous=contiguous),
+        "small",
+        f"{dtype} {contiguous}",
     )
 
 
 @functools.cache
 def _blas_address(kind: str, dtype: str, integer_bits: int) -> int:
     printer = {"gemm": products.print_gemm, "gemv": products.print_gemv}[kind]
-    return compiler.compile_function(functools.partial(printer, dtype, integer_bits), kind, f"{dtype} {integer_bits}")
+    return compiler.compile_function(
+        functools.partial(printer, dtype, integer_bits), kind, f"{dtype} {integer_bits}"
+    )
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------
@@ -197,7 +236,15 @@ def _blas_address(kind: str, dtype: str, integer_bits: int) -> int:
 def gather_rows(source: Array, index: Array, out: Array) -> Instruction:
     """Return the instruction `out[i, :] = source[index[i], :]`; `index` is int64 and within range (it is not checked)."""
     row_bytes = source.shape[1] * source.itemsize
-    words = [len(index), row_bytes, source.ctypes.data, source.strides[0], index.ctypes.data, out.ctypes.data, out.strides[0]]
+    words = [
+        len(index),
+        row_bytes,
+        source.ctypes.data,
+        source.strides[0],
+        index.ctypes.data,
+        out.ctypes.data,
+        out.strides[0],
+    ]
     return Instruction(_gather_address(), np.array(words, np.int64), (source, index, out))
 
 
@@ -210,7 +257,9 @@ def print_gather() -> str:
     """Return the module of `gather`."""
     writer = Writer("gather")
     builder = writer.builder
-    rows, row_bytes, source, source_stride, index, out, out_stride = (writer.argument(i) for i in range(7))
+    rows, row_bytes, source, source_stride, index, out, out_stride = (
+        writer.argument(i) for i in range(7)
+    )
     with writer.loop(writer.word(0), rows, 1) as row:
         chosen = builder.load(builder.gep(writer.pointer(index), [row], source_etype=WORD), typ=WORD)
         origin = writer.pointer(source, builder.mul(chosen, source_stride))

@@ -30,6 +30,9 @@ class NativeKernels:
             A, B = (arrays.of(value) for value in group.inputs)
             result = group.only.result
             product = matmul(A, B, arrays.of(result), accumulate=add and arrays.is_part(result))
+            if product is None:
+                msg = "no BLAS to call by its address; native_is_at_hand says so beforehand"
+                raise RuntimeError(msg)
             return [product]
         lowered = lower(group)
         inputs = [

@@ -100,7 +100,9 @@ class Lanes:
         return self.like(self.builder.fdiv(self.value, self._other(other).value))
 
     def __neg__(self) -> Lanes:
-        return self.like(self.builder.fneg(self.value)) if is_float(self.dtype) else self.constant(0) - self
+        return (
+            self.like(self.builder.fneg(self.value)) if is_float(self.dtype) else self.constant(0) - self
+        )
 
     def __and__(self, other: Lanes | Number) -> Lanes:
         return self.like(self.builder.and_(self.value, self._other(other).value))
@@ -149,7 +151,9 @@ class Lanes:
     def call(self, intrinsic: str, *others: Lanes) -> Lanes:
         """Return an LLVM intrinsic of these lanes, such as `llvm.sqrt`, in their own type."""
         values = [self.value, *(other.value for other in others)]
-        return self.like(call_function(self.builder, f"llvm.{intrinsic}.{self.suffix}", self.value.type, *values))
+        return self.like(
+            call_function(self.builder, f"llvm.{intrinsic}.{self.suffix}", self.value.type, *values)
+        )
 
     def __abs__(self) -> Lanes:
         if is_float(self.dtype):
@@ -196,6 +200,13 @@ class Lanes:
         if self.width == width:
             return self
         vector = lanes_type(self.dtype, width)
-        first = self.builder.insert_element(ir.Constant(vector, ir.Undefined), self.value, ir.Constant(ir.IntType(32), 0))
+        first = self.builder.insert_element(
+            ir.Constant(vector, ir.Undefined), self.value, ir.Constant(ir.IntType(32), 0)
+        )
         mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
-        return Lanes(self.builder, self.builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), mask), self.dtype, width)
+        return Lanes(
+            self.builder,
+            self.builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), mask),
+            self.dtype,
+            width,
+        )

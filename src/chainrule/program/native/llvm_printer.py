@@ -40,10 +40,18 @@ def scratch_bytes(chain: Chain, columns: int) -> int:
 def _waiting(chain: Chain) -> tuple[str, ...]:
     """Return the full values that a later stage reads, in order."""
     last = max(chain.stages.values())
-    reads = [(name, chain.stages[s.result] - (s.function in ROW_FUNCTIONS)) for s in chain.statements for name in s.arguments]
+    reads = [
+        (name, chain.stages[s.result] - (s.function in ROW_FUNCTIONS))
+        for s in chain.statements
+        for name in s.arguments
+    ]
     reads += [(output.value, last) for output in chain.outputs]
     results = {s.result for s in chain.statements if chain.kinds[s.result] in ("full", "row")}
-    return tuple(dict.fromkeys(n for n, stage in reads if isinstance(n, str) and n in results and stage > chain.stages[n]))
+    return tuple(
+        dict.fromkeys(
+            n for n, stage in reads if isinstance(n, str) and n in results and stage > chain.stages[n]
+        )
+    )
 
 
 class _Kernel(Writer):
@@ -55,7 +63,9 @@ class _Kernel(Writer):
         self.last_stage = max(chain.stages.values())
         self.waiting = {name: index for index, name in enumerate(_waiting(chain))}
         self.rows, self.columns, self.scratch = (self.argument(i) for i in range(_HEADER))
-        self.totals = [self.accumulator("float64", 0.0) if output.total else None for output in chain.outputs]
+        self.totals = [
+            self.accumulator("float64", 0.0) if output.total else None for output in chain.outputs
+        ]
         self.scalars: dict[str, Lanes] = {}  # values of one lane: 0-d, and of this row
         self.places: list[Value] = []  # address and row stride of each operand
 
@@ -80,7 +90,9 @@ def print_llvm(chain: Chain) -> str:
     """Return the LLVM module of a chain; its one function is `NAME`."""
     kernel = _Kernel(chain)
     for index in range(len(chain.inputs) + len(chain.outputs)):
-        kernel.places.append((kernel.argument(_HEADER + 2 * index), kernel.argument(_HEADER + 2 * index + 1)))
+        kernel.places.append(
+            (kernel.argument(_HEADER + 2 * index), kernel.argument(_HEADER + 2 * index + 1))
+        )
     _load_scalars(kernel, "scalar", kernel.word(0))
     with kernel.loop(kernel.word(0), kernel.rows, 1) as row:
         _write_row(kernel, row)
@@ -111,13 +123,18 @@ def _write_row(kernel: _Kernel, row: Value) -> None:
 def _load_scalars(kernel: _Kernel, kind: str, row: Value) -> None:
     for index, operand in enumerate(kernel.chain.inputs):
         if operand.kind == kind:
-            kernel.scalars[operand.name] = kernel.load(kernel.pointer(kernel.row_base(index, row)), operand.dtype, 1)
+            kernel.scalars[operand.name] = kernel.load(
+                kernel.pointer(kernel.row_base(index, row)), operand.dtype, 1
+            )
 
 
 def _evaluate_scalars(kernel: _Kernel, stage: int) -> None:
     chain = kernel.chain
     for statement in chain.statements:
-        narrow = chain.kinds[statement.result] in ("column", "scalar") and statement.function not in ROW_FUNCTIONS
+        narrow = (
+            chain.kinds[statement.result] in ("column", "scalar")
+            and statement.function not in ROW_FUNCTIONS
+        )
         if narrow and chain.stages[statement.result] == stage:
             arguments = [kernel.scalars[a] if isinstance(a, str) else a for a in statement.arguments]
             kernel.scalars[statement.result] = apply(statement, arguments)
@@ -134,7 +151,9 @@ def _store_scalar(kernel: _Kernel, output: int, row: Value, value: Lanes) -> Non
 def _stage_walks(kernel: _Kernel, stage: int) -> bool:
     """Return whether a stage needs the row's columns: all do, but a last one that writes (rows, 1) only."""
     chain = kernel.chain
-    return stage < kernel.last_stage or any(chain.kinds[output.value] == "full" for output in chain.outputs)
+    return stage < kernel.last_stage or any(
+        chain.kinds[output.value] == "full" for output in chain.outputs
+    )
 
 
 def _write_strips(kernel: _Kernel, row: Value, stage: int, sums: dict[Statement, Value]) -> None:
@@ -154,7 +173,9 @@ class _Strip:
     def __init__(self, kernel: _Kernel, row: Value, column: Value, mask: Value) -> None:
         self.kernel, self.row, self.column, self.mask = kernel, row, column, mask
         self.known: dict[str, Lanes] = {}
-        self.operands = {operand.name: (index, operand) for index, operand in enumerate(kernel.chain.inputs)}
+        self.operands = {
+            operand.name: (index, operand) for index, operand in enumerate(kernel.chain.inputs)
+        }
 
     def get(self, argument: Argument) -> Lanes | float:
         """Return a value: a number, one lane spread, one computed before, one from memory."""
@@ -170,13 +191,17 @@ class _Strip:
             return kernel.scalars[name].spread(kernel.width)
         dtype = kernel.chain.dtypes[name]
         if name in self.operands:
-            pointer = kernel.address(kernel.row_base(self.operands[name][0], self.row), self.column, dtype)
+            pointer = kernel.address(
+                kernel.row_base(self.operands[name][0], self.row), self.column, dtype
+            )
             return kernel.load(pointer, dtype, kernel.width, self.mask)
         return kernel.load(self._waiting_place(name), dtype, kernel.width)
 
     def _waiting_place(self, name: str) -> Value:
         builder, word = self.kernel.builder, self.kernel.word
-        row_bytes = builder.mul(builder.add(self.kernel.columns, word(self.kernel.width)), word(_SCRATCH_ITEM))
+        row_bytes = builder.mul(
+            builder.add(self.kernel.columns, word(self.kernel.width)), word(_SCRATCH_ITEM)
+        )
         base = builder.add(self.kernel.scratch, builder.mul(row_bytes, word(self.kernel.waiting[name])))
         return self.kernel.address(base, self.column, self.kernel.chain.dtypes[name])
 
@@ -201,9 +226,14 @@ class _Strip:
     def _store_outputs(self) -> None:
         kernel = self.kernel
         values = [
-            (output, self._lanes(output.value)) for output in kernel.chain.outputs if kernel.chain.kinds[output.value] == "full"
+            (output, self._lanes(output.value))
+            for output in kernel.chain.outputs
+            if kernel.chain.kinds[output.value] == "full"
         ]
-        for output, value in values:  # after every load of this strip, so that an output may be an input's array
+        for (
+            output,
+            value,
+        ) in values:  # after every load of this strip, so that an output may be an input's array
             index = kernel.chain.outputs.index(output)
             if output.total:
                 self._accumulate(kernel.totals[index], "row_sum", value)
@@ -231,8 +261,15 @@ def _begin_row_statements(kernel: _Kernel, stage: int) -> dict[Statement, Value]
     variables = {}
     with kernel.builder.goto_entry_block():  # a variable made in a loop would grow the stack
         for statement in kernel.chain.statements:
-            if statement.function in ROW_FUNCTIONS and kernel.chain.stages[statement.result] == stage + 1:
-                dtype = "float64" if statement.function == "row_sum" else kernel.chain.dtypes[statement.result]
+            if (
+                statement.function in ROW_FUNCTIONS
+                and kernel.chain.stages[statement.result] == stage + 1
+            ):
+                dtype = (
+                    "float64"
+                    if statement.function == "row_sum"
+                    else kernel.chain.dtypes[statement.result]
+                )
                 variables[statement] = kernel.builder.alloca(lanes_type(dtype, kernel.width))
     for statement, variable in variables.items():
         start = 0.0 if statement.function == "row_sum" else -math.inf
@@ -254,10 +291,15 @@ def _across(kernel: _Kernel, function: str, variable: Value) -> Lanes:
         width //= 2
         halves = [[*range(width)], [*range(width, 2 * width)]]
         lanes = [ir.Constant(ir.VectorType(ir.IntType(32), width), half) for half in halves]
-        low, high = (builder.shuffle_vector(value.value, ir.Constant(value.value.type, ir.Undefined), half) for half in lanes)
+        low, high = (
+            builder.shuffle_vector(value.value, ir.Constant(value.value.type, ir.Undefined), half)
+            for half in lanes
+        )
         value = _combine(function, Lanes(builder, low, dtype, width), Lanes(builder, high, dtype, width))
         if width == 1:  # a vector of one lane is not yet a number
-            value = Lanes(builder, builder.extract_element(value.value, ir.Constant(ir.IntType(32), 0)), dtype, 1)
+            value = Lanes(
+                builder, builder.extract_element(value.value, ir.Constant(ir.IntType(32), 0)), dtype, 1
+            )
     return value
 
 

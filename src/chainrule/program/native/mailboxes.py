@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _YIELD_EVERY: Final = 256  # spins, a power of two: some 5 us
 LINE: Final = 16  # words a worker's mailbox takes: two cache lines, so that mailboxes share none
 POSTED, FINISHED, ASLEEP, TABLE, LENGTH, SPINS = range(6)  # words of a mailbox
-SEQUENCE, OWN_TABLE, OWN_LENGTH, SLEEPING, UNFINISHED = range(2, 7)  # words of the poster, after mailboxes and count
+SEQUENCE, OWN_TABLE, OWN_LENGTH, SLEEPING, UNFINISHED = range(
+    2, 7
+)  # words of the poster, after mailboxes and count
 STOP: Final = -1  # a table's length that ends the worker
 
 
@@ -52,7 +54,9 @@ class _MailWriter(Writer):
         builder.position_at_end(body)
         self._pause()
         if os.name == "posix":  # where two threads share one processor, let the other go on
-            often = builder.icmp_signed("==", builder.and_(spins, self.word(_YIELD_EVERY - 1)), self.word(_YIELD_EVERY - 1))
+            often = builder.icmp_signed(
+                "==", builder.and_(spins, self.word(_YIELD_EVERY - 1)), self.word(_YIELD_EVERY - 1)
+            )
             with builder.if_then(often, likely=False):
                 call_function(builder, "sched_yield", ir.IntType(32))
         spins.add_incoming(builder.add(spins, self.word(1)), builder.block)
@@ -64,7 +68,9 @@ class _MailWriter(Writer):
         if machine in ("x86_64", "amd64"):
             call_function(self.builder, "llvm.x86.sse2.pause", ir.VoidType())
         elif machine in ("aarch64", "arm64"):
-            call_function(self.builder, "llvm.aarch64.hint", ir.VoidType(), ir.Constant(ir.IntType(32), 1))  # yield
+            call_function(
+                self.builder, "llvm.aarch64.hint", ir.VoidType(), ir.Constant(ir.IntType(32), 1)
+            )  # yield
 
 
 def print_serve() -> str:
@@ -72,7 +78,9 @@ def print_serve() -> str:
     writer = _MailWriter("serve")
     builder, mailbox = writer.builder, writer.arguments
     writer.write(mailbox, ASLEEP, writer.word(0))
-    again, work, idle, end = (builder.append_basic_block(name) for name in ("again", "work", "idle", "end"))
+    again, work, idle, end = (
+        builder.append_basic_block(name) for name in ("again", "work", "idle", "end")
+    )
     builder.branch(again)
     builder.position_at_end(again)
     last = writer.read(mailbox, FINISHED)

@@ -14,7 +14,15 @@ from typing import Final
 
 from llvmlite import ir
 
-from chainrule.program.native.lanes import ITEM_BITS, POINTER, Lanes, Value, call_function, item_type, lanes_type
+from chainrule.program.native.lanes import (
+    ITEM_BITS,
+    POINTER,
+    Lanes,
+    Value,
+    call_function,
+    item_type,
+    lanes_type,
+)
 from chainrule.program.native.writer import Writer, suffix
 
 PLAIN: Final = 111  # CblasNoTrans
@@ -67,11 +75,15 @@ def print_small_product(dtype: str, *, contiguous: bool) -> str:
     return writer.text()
 
 
-def _write_strip(writer: Writer, dtype: str, strip: tuple[Value, Value, Value], *, contiguous: bool) -> None:
+def _write_strip(
+    writer: Writer, dtype: str, strip: tuple[Value, Value, Value], *, contiguous: bool
+) -> None:
     """Write `C[row, columns] = Σ_i A[row, i] B[i, columns]` for a strip: row, first column, mask."""
     row, column, mask = strip
     builder, width = writer.builder, _WIDTH[dtype]
-    k, A, A_row, A_column, B, B_row, B_column, C, C_row, accumulate = (writer.argument(i) for i in range(2, 12))
+    k, A, A_row, A_column, B, B_row, B_column, C, C_row, accumulate = (
+        writer.argument(i) for i in range(2, 12)
+    )
     item_bytes = writer.word(ITEM_BITS[dtype] // 8)
     place = writer.pointer(C, builder.mul(row, C_row), builder.mul(column, item_bytes))
     before = writer.load(place, dtype, width, mask)
@@ -80,9 +92,15 @@ def _write_strip(writer: Writer, dtype: str, strip: tuple[Value, Value, Value], 
         total = builder.alloca(lanes_type(dtype, width))
     builder.store((wanted > 0.0).where(before, 0.0).value, total)
     with writer.loop(writer.word(0), k, 1) as i:
-        a = writer.load(writer.pointer(A, builder.mul(row, A_row), builder.mul(i, A_column)), dtype, 1).spread(width)
+        a = writer.load(
+            writer.pointer(A, builder.mul(row, A_row), builder.mul(i, A_column)), dtype, 1
+        ).spread(width)
         start = writer.pointer(B, builder.mul(i, B_row), builder.mul(column, B_column))
-        b = writer.load(start, dtype, width, mask) if contiguous else _load_strided(writer, dtype, start, B_column, mask)
+        b = (
+            writer.load(start, dtype, width, mask)
+            if contiguous
+            else _load_strided(writer, dtype, start, B_column, mask)
+        )
         builder.store(a.times_plus(b, a.like(builder.load(total, typ=a.value.type))).value, total)
     writer.store(place, wanted.like(builder.load(total, typ=before.value.type)), mask)
 
@@ -90,10 +108,17 @@ def _write_strip(writer: Writer, dtype: str, strip: tuple[Value, Value, Value], 
 def _load_strided(writer: Writer, dtype: str, start: Value, step: Value, mask: Value) -> Lanes:
     """Return items `step` bytes apart; those outside the mask are 0."""
     builder, width = writer.builder, _WIDTH[dtype]
-    lane = Lanes(builder, ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width))), "int64", width)
+    lane = Lanes(
+        builder, ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width))), "int64", width
+    )
     offsets = lane * Lanes(builder, step, "int64", 1).spread(width)
     pointers = builder.gep(start, [offsets.value], source_etype=ir.IntType(8))
     typ, align = lanes_type(dtype, width), ir.Constant(ir.IntType(32), ITEM_BITS[dtype] // 8)
     name = f"llvm.masked.gather.{suffix(dtype, width)}.v{width}p0"
     pointers.type = ir.VectorType(POINTER, width)
-    return Lanes(builder, call_function(builder, name, typ, pointers, align, mask, ir.Constant(typ, None)), dtype, width)
+    return Lanes(
+        builder,
+        call_function(builder, name, typ, pointers, align, mask, ir.Constant(typ, None)),
+        dtype,
+        width,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from chainrule.program.native import elementary
 from chainrule.program.chains import COMPARISONS, FLOAT_FUNCTIONS, Statement
+from chainrule.program.native import elementary
 from chainrule.program.native.lanes import Lanes, is_float
 
 _OPERATORS: Final = {

@@ -49,7 +49,9 @@ SPIN_SECONDS: Final = 100e-6
 def _functions() -> tuple[compiler.Function, compiler.Function, compiler.Function]:
     """Return `serve`, `post` and `work`."""
     serve = compiler.compile_function(print_serve, "serve")
-    post, work = (compiler.compile_function(functools.partial(print_work, name), name) for name in ("post", "work"))
+    post, work = (
+        compiler.compile_function(functools.partial(print_work, name), name) for name in ("post", "work")
+    )
     return compiler.function_at(serve), compiler.function_at(post), compiler.function_at(work)
 
 

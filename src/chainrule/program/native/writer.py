@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from llvmlite import ir
 
-from chainrule.program.native.lanes import ITEM_BITS, POINTER, WORD, Lanes, Value, call_function, is_float, lanes_type
+from chainrule.program.native.lanes import (
+    ITEM_BITS,
+    POINTER,
+    WORD,
+    Lanes,
+    Value,
+    call_function,
+    is_float,
+    lanes_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +84,10 @@ class Writer:
         if mask is None:
             value = self.builder.load(pointer, typ=typ, align=align)
         else:
-            name, bytes_ = f"llvm.masked.load.{suffix(dtype, width)}.p0", ir.Constant(ir.IntType(32), align)
+            name, bytes_ = (
+                f"llvm.masked.load.{suffix(dtype, width)}.p0",
+                ir.Constant(ir.IntType(32), align),
+            )
             value = call_function(self.builder, name, typ, pointer, bytes_, mask, ir.Constant(typ, None))
         if dtype == "bool":
             value = self.builder.icmp_unsigned("!=", value, ir.Constant(typ, None))
@@ -88,7 +100,10 @@ class Writer:
         if mask is None:
             self.builder.store(items, pointer, align=align)
             return
-        name, bytes_ = f"llvm.masked.store.{suffix(value.dtype, value.width)}.p0", ir.Constant(ir.IntType(32), align)
+        name, bytes_ = (
+            f"llvm.masked.store.{suffix(value.dtype, value.width)}.p0",
+            ir.Constant(ir.IntType(32), align),
+        )
         call_function(self.builder, name, ir.VoidType(), items, pointer, bytes_, mask)
 
     def text(self) -> str:
