@@ -398,7 +398,7 @@ class NeuralNetwork(TextbookNames):
         try:
             described = dict(facts["network"])
             saved_dtype = described.pop("dtype")
-            net = cls(**described, backend=backend or "numpy", dtype=dtype or saved_dtype, seed=0)
+            net = cls(**described, backend=backend, dtype=dtype or saved_dtype, seed=0)
             for number in range(net.architecture.depth):
                 net.set_layer(number, W=arrays[f"W{number + 1}"], b=arrays[f"b{number + 1}"])
             net.metadata = dict(facts["metadata"])

@@ -1,10 +1,10 @@
 """NumPy: the CPU, and the reference of every other backend."""
 
 from functools import cache, partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-import array_api_compat.numpy
 import numpy as np
 
 from chainrule.arrays import size
@@ -103,7 +103,9 @@ def make(device: str | None = None) -> NumpyBackend:
     if device not in (None, "cpu"):
         msg = f"backend 'numpy' has no device {device!r}; its only one is 'cpu'"
         raise ValueError(msg)
-    return NumpyBackend("numpy", array_api_compat.numpy)
+    # NumPy 2's own namespace would do, but what the mathematics is given is this one.
+    xp = import_module("array_api_compat.numpy")
+    return NumpyBackend("numpy", xp)
 
 
 def of(_array: np.ndarray) -> NumpyBackend:

@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from chainrule.batches import Epoch
-from chainrule.program.engine import Work, planned
+from chainrule.program.engine import Work, batch_spec, progress_spec
 from chainrule.program.fusion import over
 from chainrule.program.machine import threads
 from chainrule.program.operations import Group
@@ -154,15 +154,11 @@ class BlockedBatch:
         size = where.stop - where.start
         place = size, where.start if self._work.drops else 0
         if place not in self._plans:
-            theta, data = self._work.progress[0], self._work.data
-            batch = [
-                None if part is None else Spec((size, part.shape[-1]), part.dtype, name)
-                for part, name in zip(data, ("X", "Y", "weights"), strict=True)
-            ]
+            theta = self._work.progress[0]
             program = trace(
                 self._work.step.part,
                 Spec(theta.shape, theta.dtype, "theta"),
-                type(data)(*batch),
+                batch_spec(self._work.data, size),
                 Spec((), np.int32, "key") if self._work.drops else None,
                 rows,
                 place[1],
@@ -190,7 +186,7 @@ class BlockedBatch:
         return phases
 
     def _finish_program(self) -> Program:
-        theta, state = self._work.progress
+        theta = self._work.progress[0]
 
         def finish(progress: Any, gradients: tuple[Any, ...], rate: Any) -> Any:
             total = gradients[0]
@@ -198,9 +194,8 @@ class BlockedBatch:
                 total = total + g
             return self._work.step.finish(progress, total, rate)
 
-        states = tuple(Spec(part.shape, part.dtype, f"state{n}") for n, part in enumerate(state, 1))
         gradients = tuple(Spec(g.shape, g.dtype, f"g{n}") for n, g in enumerate(self._gradients, 1))
-        start = type(self._work.progress)(Spec(theta.shape, theta.dtype, "theta"), states)
+        start = progress_spec(self._work.progress)
         return trace(finish, start, gradients, Spec((), theta.dtype, "learning_rate"))
 
 
@@ -236,7 +231,7 @@ LONG_SECONDS = 0.25
 
 def is_long(work: Work) -> bool:
     """Return whether the run takes longer than native code takes to compile, by its shapes alone."""
-    program = planned(work, max(work.batch_sizes)).program
+    program = work.plan(max(work.batch_sizes)).program
     seconds = (
         program.launches * CALL_SECONDS + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS
     )
@@ -246,7 +241,7 @@ def is_long(work: Work) -> bool:
 def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
     """Return how each batch size of the work is cut, by the rule."""
     most = threads(work.threads)
-    programs = {rows: planned(work, rows).program for rows in work.batch_sizes}
+    programs = {rows: work.plan(rows).program for rows in work.batch_sizes}
     return {rows: cut(made, rows, most, native=native) for rows, made in programs.items()}
 
 

@@ -5,7 +5,8 @@ An engine is handed the step as functions of arrays, and arrays to start from; i
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,10 +29,11 @@ class Step(Protocol):
         """Return the progress after the update by a gradient."""
 
 
-class Work(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Work:
     """What there is to run.
 
-    ``progress`` and ``data`` are tuples of arrays (records of ``step.py``): the parameters and the
+    ``progress`` and ``data`` are records of arrays (see ``step.py``): the parameters and the
     optimiser's state, given up to the engine; and X, Y and the sample weights, or ``None``.
     """
 
@@ -42,6 +44,7 @@ class Work(NamedTuple):
     drops: bool = False  # whether a step has a dropout key
     steps: int = 1  # how many there will be, at the most
     threads: int | None = None  # how many to use; None: CHAINRULE_THREADS, else one a core
+    _plans: dict[int, Plan] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -58,6 +61,50 @@ class Work(NamedTuple):
         """Whether every step takes all the rows, as they lie."""
         return len(self.bounds) == 1
 
+    def plan(self, rows: int) -> Plan:
+        """Return the plan of a whole step on batches of so many rows; it is made once.
+
+        Its inputs are, in order: the parameters, the optimiser's state, the arrays of the data, the
+        learning rate and, where units are dropped, the key. Its last output is the loss.
+        """
+        if rows not in self._plans:
+            progress, data = progress_spec(self.progress), batch_spec(self.data, rows)
+            key = Spec((), np.int32, "key") if self.drops else None
+            self._plans[rows] = plan_step(self.step, progress, data, key)
+        return self._plans[rows]
+
+
+def plan_step(step: Step, progress: Any, batch: Any, key: Spec | None) -> Plan:
+    """Return the plan of a whole step, from what is known of its arrays."""
+    theta, state = progress
+    rate = Spec((), theta.dtype, "learning_rate")
+    program = trace(step.whole, progress, batch, rate, key)
+    carried = 1 + len(state)
+    return plan(program, list(zip(program.inputs[:carried], program.outputs[:carried], strict=True)))
+
+
+def spec(array: Array, name: str) -> Spec:
+    """Return what is known of an array before there is one, from one that there is."""
+    return Spec(tuple(array.shape), numpy_dtype(array.dtype), name)
+
+
+def progress_spec(progress: Any) -> Any:
+    """Return the record of the progress with a :class:`Spec` for each array."""
+    theta, state = progress
+    states = tuple(spec(part, f"state{number}") for number, part in enumerate(state, start=1))
+    return type(progress)(spec(theta, "theta"), states)
+
+
+def batch_spec(data: Any, rows: int) -> Any:
+    """Return the record of the data with a :class:`Spec` of so many rows for each array."""
+    parts = zip(data, ("X", "Y", "weights"), strict=True)
+    return type(data)(
+        *(
+            None if part is None else Spec((rows, part.shape[-1]), numpy_dtype(part.dtype), name)
+            for part, name in parts
+        )
+    )
+
 
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     """Return NumPy's dtype for that of any library.
@@ -69,35 +116,6 @@ def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     dtype('float32')
     """
     return np.dtype(str(dtype).rpartition(".")[2])
-
-
-def planned(work: Work, rows: int) -> Plan:
-    """Return the plan of a whole step on batches of so many rows.
-
-    Its inputs are, in order: the parameters, the optimiser's state, the arrays of the data, the
-    learning rate and, where units are dropped, the key. Its last output is the loss.
-    """
-    theta, state = work.progress
-    dtype = numpy_dtype(theta.dtype)
-    states = tuple(_spec(part, f"state{number}") for number, part in enumerate(state, start=1))
-    names = ("X", "Y", "weights")
-    batch = [
-        None if part is None else Spec((rows, part.shape[-1]), dtype, name)
-        for part, name in zip(work.data, names, strict=True)
-    ]
-    program = trace(
-        work.step.whole,
-        type(work.progress)(_spec(theta, "theta"), states),
-        type(work.data)(*batch),
-        Spec((), dtype, "learning_rate"),
-        Spec((), np.int32, "key") if work.drops else None,
-    )
-    carried = 1 + len(state)
-    return plan(program, list(zip(program.inputs[:carried], program.outputs[:carried], strict=True)))
-
-
-def _spec(array: Array, name: str) -> Spec:
-    return Spec(tuple(array.shape), numpy_dtype(array.dtype), name)
 
 
 class Engine(Protocol):

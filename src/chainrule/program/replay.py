@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.arrays import Array, size
 from chainrule.batches import Epoch
-from chainrule.program.engine import Work, numpy_dtype, planned
+from chainrule.program.engine import Work, numpy_dtype
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan
 
@@ -180,7 +180,7 @@ class Replay:
 
     def _batch(self, rows: int) -> Batch:
         work = self._work
-        made = planned(work, rows)
+        made = work.plan(rows)
         buffers = work.arrays if work.is_one_batch else self._buffers(rows)
         key = (self._key,) if work.drops else ()
         given = (self.progress[0], *self.progress[1], *buffers, self._rate, *key)

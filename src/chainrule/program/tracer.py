@@ -11,7 +11,6 @@ from pathlib import Path
 from types import EllipsisType, FrameType
 from typing import Any, NoReturn
 
-import array_api_compat.numpy as host
 import numpy as np
 
 from chainrule.program.constants import computed
@@ -28,8 +27,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.__name__ = __name__  # namespaces are told apart by name
-        self.float32, self.float64 = host.float32, host.float64
-        self.int32, self.int64 = host.int32, host.int64
+        self.float32, self.float64 = np.float32, np.float64
+        self.int32, self.int64 = np.int32, np.int64
         self.operations: list[Operation] = []
         self._known: dict[Any, Tracer] = {}
 
