@@ -61,7 +61,10 @@ def test_short_runs_show_every_epoch(capsys):
 def test_a_line_says_what_is_known_of_an_epoch():
     assert summary(Record(0, 0.5, None, None, 0.1, 1.25)) == "loss 0.5  1.2 s"
     assert summary(Record(0, 0.5, 0.25, None, 0.1, 2.0)) == "loss 0.5  validation 0.25  2.0 s"
-    assert summary(Record(0, 0.5, 0.25, 1.0, 0.1, 2.0)) == "loss 0.5  validation 0.25  accuracy 100.00%  2.0 s"
+    assert (
+        summary(Record(0, 0.5, 0.25, 1.0, 0.1, 2.0))
+        == "loss 0.5  validation 0.25  accuracy 100.00%  2.0 s"
+    )
 
 
 def test_a_terminal_gets_a_bar_that_ends_full():
@@ -107,7 +110,9 @@ def test_the_bar_is_closed_when_training_fails(monkeypatch, rng):
 
     console, bars = on_terminal(), []
     monkeypatch.setattr(
-        chainrule.network, "display", lambda _progress, epochs, _every: bars.append(Bar(epochs, console)) or bars[0]
+        chainrule.network,
+        "display",
+        lambda _progress, epochs, _every: bars.append(Bar(epochs, console)) or bars[0],
     )
 
     def fail(_):
@@ -115,14 +120,16 @@ def test_the_bar_is_closed_when_training_fails(monkeypatch, rng):
         raise RuntimeError(msg)
 
     with pytest.raises(RuntimeError, match="mine"):
-        NeuralNetwork(2, 3, 1).train(samples(rng, 4, 2), samples(rng, 4, 1), 3, callbacks=[fail], progress=True)
+        NeuralNetwork(2, 3, 1).train(
+            samples(rng, 4, 2), samples(rng, 4, 1), 3, callbacks=[fail], progress=True
+        )
     assert bars[0]._bar.finished or not bars[0]._bar.live.is_started
 
 
 def test_the_display_is_chosen_by_the_argument_and_the_terminal():
     assert type(display(None, 10, 5)).__name__ == "Textbook"
-    assert type(display(False, 10, 5)).__name__ == "Silent"  # noqa: FBT003
-    assert type(display(True, 10, 5)).__name__ == "Lines"  # noqa: FBT003  pytest's stderr is no terminal
+    assert type(display(False, 10, 5)).__name__ == "Silent"
+    assert type(display(True, 10, 5)).__name__ == "Lines"  # pytest's stderr is no terminal
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")

@@ -41,7 +41,9 @@ def test_value_is_the_plain_formula(name, weighted, rng, backend):
     weights = backend.asarray(w) if weighted else None
     value = LOSSES[name].value(backend.asarray(A), backend.asarray(Y), weights)
     assert value.shape == ()
-    assert float(backend.to_numpy(value)) == pytest.approx(PLAIN[name](A, Y, w if weighted else 1.0), rel=1e-13)
+    assert float(backend.to_numpy(value)) == pytest.approx(
+        PLAIN[name](A, Y, w if weighted else 1.0), rel=1e-13
+    )
 
 
 @every
@@ -53,7 +55,9 @@ def test_gradient_is_the_slope_of_the_plain_formula(name, weighted, rng, backend
         up, down = A.copy(), A.copy()
         up[place] += 1e-5
         down[place] -= 1e-5
-        slopes[place] = (PLAIN[name](up, Y, w if weighted else 1.0) - PLAIN[name](down, Y, w if weighted else 1.0)) / 2e-5
+        slopes[place] = (
+            PLAIN[name](up, Y, w if weighted else 1.0) - PLAIN[name](down, Y, w if weighted else 1.0)
+        ) / 2e-5
     weights = backend.asarray(w) if weighted else None
     dL_dA = LOSSES[name].gradient(backend.asarray(A), backend.asarray(Y), weights)
     assert relative_error(backend.to_numpy(dL_dA), slopes) < 1e-8
@@ -105,7 +109,9 @@ def test_extreme_logits_give_finite_losses_and_no_warning(backend, dtype):
 def test_the_link_gives_probabilities_at_any_logit(name, backend):
     Z = np.array([[1e4, -1e4, 0.0], [0.0, 0.0, 0.0], [-3.0, 1.0, 2.0]])
     P = backend.to_numpy(LOSSES[name].link(backend.asarray(Z)))
-    plain = 1 / (1 + np.exp(-Z.clip(-500, 500))) if name[0] == "b" else np.exp(Z - Z.max(-1, keepdims=True))
+    plain = (
+        1 / (1 + np.exp(-Z.clip(-500, 500))) if name[0] == "b" else np.exp(Z - Z.max(-1, keepdims=True))
+    )
     plain = plain if name[0] == "b" else plain / plain.sum(-1, keepdims=True)
     assert np.abs(P - plain).max() < 1e-15
 
@@ -133,7 +139,9 @@ def test_a_stack_of_outputs_has_a_loss_each(name, rng):
     values = f.value(A, Y, w)
     assert values.shape == (4,)
     for number in range(4):
-        assert values[number] == pytest.approx(float(f.value(A[number], Y[number], w[number])), rel=1e-14)
+        assert values[number] == pytest.approx(
+            float(f.value(A[number], Y[number], w[number])), rel=1e-14
+        )
 
 
 def test_what_is_reported_is_the_mean_whatever_is_trained_on():

@@ -14,7 +14,11 @@ RULES = {
     "momentum": (momentum(0.8), "SGD", {"momentum": 0.8}),
     "nesterov": (nesterov(0.8), "SGD", {"momentum": 0.8, "nesterov": True}),
     "adam": (adam(0.8, 0.95, 1e-6), "Adam", {"betas": (0.8, 0.95), "eps": 1e-6}),
-    "adamw": (adamw(0.8, 0.95, 1e-6, 0.1), "AdamW", {"betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1}),
+    "adamw": (
+        adamw(0.8, 0.95, 1e-6, 0.1),
+        "AdamW",
+        {"betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
+    ),
     "adam, large epsilon": (adam(epsilon=0.1), "Adam", {"eps": 0.1}),
     "adam as it comes": (adam(), "Adam", {}),
     "adamw as it comes": (adamw(), "AdamW", {}),
@@ -39,7 +43,9 @@ def run(rule, theta, gradients, rates, backend):
 def recurrence(name, theta, gradients, rates, **setting):
     """The update as the papers write it, one number at a time."""
     beta1, beta2 = setting.get("betas", (0.9, 0.999))
-    epsilon, decay, mu = (setting.get(k, d) for k, d in (("eps", 1e-8), ("weight_decay", 0.01), ("momentum", 0)))
+    epsilon, decay, mu = (
+        setting.get(k, d) for k, d in (("eps", 1e-8), ("weight_decay", 0.01), ("momentum", 0))
+    )
     m = v = np.zeros(P)
     for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
         if name == "SGD":
@@ -102,7 +108,9 @@ def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient(reference):
 
 
 def test_a_beta_of_0_is_allowed(reference):
-    theta = run(adam(beta1=0.0, beta2=0.0), np.zeros(2), [np.array([3.0, -4.0])] * 2, [0.1] * 2, reference)
+    theta = run(
+        adam(beta1=0.0, beta2=0.0), np.zeros(2), [np.array([3.0, -4.0])] * 2, [0.1] * 2, reference
+    )
     assert theta == pytest.approx([-0.2, 0.2])
 
 

@@ -1,5 +1,9 @@
 """Where parameters lie, where they start, and what an architecture counts."""
 
+# ruff: noqa: NPY002  an unseeded network draws from NumPy's global state
+
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,12 +32,14 @@ def test_split_and_join_are_inverse(sizes, stack):
 @given(widths)
 def test_weights_come_first_and_then_the_biases_layer_by_layer(sizes):
     layout = Layout(sizes)
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    pairs = list(pairwise(sizes))
     marked = [Dense(np.full(p, float(i)), np.full((1, p[1]), 100.0 + i)) for i, p in enumerate(pairs)]
     flat = layout.join(marked)
     assert (flat == np.sort(flat)).all()
     assert (flat < 100).sum() == layout.weights
-    assert [name for name, _ in layout.named_shapes] == [f"{k}{i + 1}" for k in "Wb" for i in range(len(pairs))]
+    assert [name for name, _ in layout.named_shapes] == [
+        f"{k}{i + 1}" for k in "Wb" for i in range(len(pairs))
+    ]
 
 
 def test_layers_are_views_of_the_flat_array_where_the_library_has_views():

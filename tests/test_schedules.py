@@ -20,11 +20,24 @@ def test_cosine_falls_from_the_peak_to_the_floor():
 
 
 def test_step_falls_by_the_factor_every_so_many_epochs():
-    assert rates(schedules.step(1.0, 0.5, every=2), 5, steps=2) == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]
+    assert rates(schedules.step(1.0, 0.5, every=2), 5, steps=2) == [
+        1,
+        1,
+        1,
+        1,
+        0.5,
+        0.5,
+        0.5,
+        0.5,
+        0.25,
+        0.25,
+    ]
 
 
 def test_warm_up_rises_in_a_straight_line_and_hands_over():
-    assert rates(schedules.warm_up(0.8, epochs=2), 3, steps=2) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 0.8])
+    assert rates(schedules.warm_up(0.8, epochs=2), 3, steps=2) == pytest.approx(
+        [0, 0.2, 0.4, 0.6, 0.8, 0.8]
+    )
     then = schedules.warm_up(schedules.step(1.0, 0.5, every=2), epochs=1)
     assert rates(then, 4) == [0.0, 1.0, 0.5, 0.5]
     assert schedules.warm_up(0.8, epochs=0)(0.0, 5) == 0.8
@@ -43,7 +56,9 @@ def test_training_asks_the_schedule_at_every_step_and_records_the_first_of_each_
         return 0.1 / (1 + epoch)
 
     net = NeuralNetwork(1, 2, 1, seed=0)
-    history = net.train([[0.0], [1.0], [2.0]], [[0], [1], [0]], 2, schedule, batch_size=2, progress=False)
+    history = net.train(
+        [[0.0], [1.0], [2.0]], [[0], [1], [0]], 2, schedule, batch_size=2, progress=False
+    )
     assert asked == [(0.0, 2), (0.5, 2), (1.0, 2), (1.5, 2)]
     assert history["learning_rate"] == [0.1, 0.05]
 
