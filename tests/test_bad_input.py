@@ -44,7 +44,13 @@ BAD_X = {
     "an empty list": ([], ValueError, "shape (0,)", "(n, 3)"),
     "None": (None, TypeError, "object", "real numbers", "convert"),
     "NaN": (with_entry(X, (2, 1), np.nan), ValueError, "NaN", "row 2, column 1", "fill or drop"),
-    "infinity": (with_entry(X, (3, 0), -np.inf), ValueError, "infinity", "row 3, column 0", "fill or drop"),
+    "infinity": (
+        with_entry(X, (3, 0), -np.inf),
+        ValueError,
+        "infinity",
+        "row 3, column 0",
+        "fill or drop",
+    ),
     "objects": (np.array([[1, None, 2]] * 4), TypeError, "object", "real numbers", "convert"),
     "text": (np.array([["1", "2", "3"]] * 4), TypeError, "<U1", "real numbers", "convert"),
     "complex": (X.astype(complex), TypeError, "complex128", "real numbers", "convert"),
@@ -71,7 +77,9 @@ def test_the_first_bad_entry_is_the_one_named():
 
 def test_a_number_too_large_for_float32_is_named():
     net = NeuralNetwork(3, 4, 2, dtype="float32")
-    fails(lambda: net.feedforward(with_entry(X, (0, 1), 1e300)), ValueError, "row 0, column 1", "float32")
+    fails(
+        lambda: net.feedforward(with_entry(X, (0, 1), 1e300)), ValueError, "row 0, column 1", "float32"
+    )
 
 
 BAD_Y = {
@@ -81,12 +89,26 @@ BAD_Y = {
     "empty": ("squared_error", [], ValueError, "0 rows", "X has 4"),
     "another width": ("squared_error", np.ones((4, 3)), ValueError, "(4, 3)", "(4, 2)", "reshape"),
     "flat": ("squared_error", LABELS, ValueError, "(4,)", "(4, 2)", "reshape"),
-    "NaN": ("squared_error", with_entry(Y, (1, 1), np.nan), ValueError, "NaN", "row 1, column 1", "fill"),
+    "NaN": (
+        "squared_error",
+        with_entry(Y, (1, 1), np.nan),
+        ValueError,
+        "NaN",
+        "row 1, column 1",
+        "fill",
+    ),
     "infinity": ("mean_squared_error", with_entry(Y, (3, 0), np.inf), ValueError, "infinity", "row 3"),
     "objects": ("squared_error", Y.astype(object), TypeError, "object", "real numbers", "convert"),
     "complex": ("squared_error", Y.astype(complex), TypeError, "complex", "real numbers", "convert"),
     "text labels": ("cross_entropy", ["cat", "dog", "cat", "dog"], TypeError, "<U3", "real numbers"),
-    "a label too large": ("cross_entropy", [0, 1, 2, 0], ValueError, "label 2 at row 2", "2 classes", "0 to 1"),
+    "a label too large": (
+        "cross_entropy",
+        [0, 1, 2, 0],
+        ValueError,
+        "label 2 at row 2",
+        "2 classes",
+        "0 to 1",
+    ),
     "a negative label": ("cross_entropy", [0, -1, 1, 0], ValueError, "label -1 at row 1", "0 to 1"),
     "half a label": ("cross_entropy", [0, 0.5, 1, 0], ValueError, "label 0.5 at row 1", "whole numbers"),
     "a label NaN": ("cross_entropy", [0, 1, np.nan, 0], ValueError, "nan at row 2"),
@@ -227,7 +249,10 @@ def test_an_initializer_that_draws_another_shape_is_refused():
 def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(backends, "find_spec", lambda _: None)
     message = fails(
-        lambda: NeuralNetwork(3, 4, 2, backend="cupy"), BackendUnavailable, "'cupy' is not installed", "'numpy'"
+        lambda: NeuralNetwork(3, 4, 2, backend="cupy"),
+        BackendUnavailable,
+        "'cupy' is not installed",
+        "'numpy'",
     )
     for command in re.findall(r"pip install '([^']*)'", message):
         assert re.fullmatch(r"chainrule\[\w+\]", command), command
@@ -257,7 +282,15 @@ def test_arrays_of_another_device_are_not_moved_silently():
     y = xp.asarray(Y, device=xp.Device("device1"))
     said = "move one of them"
     net = NeuralNetwork(3, 4, 2)
-    fails(lambda: net.train(here, y, 1), TypeError, "y is on", "device1", "network is on", "CPU_DEVICE", said)
+    fails(
+        lambda: net.train(here, y, 1),
+        TypeError,
+        "y is on",
+        "device1",
+        "network is on",
+        "CPU_DEVICE",
+        said,
+    )
     assert net.backend.describe() == backends.of(here).describe()
     numpy_net = NeuralNetwork(3, 4, 2, backend="numpy")
     fails(lambda: numpy_net.predict(here), TypeError, "X is on array_api_strict", "is on numpy", said)
@@ -272,7 +305,12 @@ def test_arrays_of_two_libraries_are_not_mixed():
 
     xp = pytest.importorskip("array_api_strict")
     net = NeuralNetwork(3, 4, 2)
-    fails(lambda: net.train(torch.asarray(X), xp.asarray(Y), 1), TypeError, "y is on array_api_strict", "torch:cpu")
+    fails(
+        lambda: net.train(torch.asarray(X), xp.asarray(Y), 1),
+        TypeError,
+        "y is on array_api_strict",
+        "torch:cpu",
+    )
 
 
 def test_complex_arrays_of_a_device_are_refused():
@@ -285,7 +323,7 @@ def test_float64_on_a_jax_that_has_none_is_refused(monkeypatch):
     need("jax")
     import jax
 
-    jax.config.update("jax_enable_x64", False)  # noqa: FBT003
+    jax.config.update("jax_enable_x64", False)
     try:
         fails(
             lambda: NeuralNetwork(3, 4, 2, backend="jax", dtype="float64"),
@@ -293,4 +331,4 @@ def test_float64_on_a_jax_that_has_none_is_refused(monkeypatch):
         )  # fmt: skip
         assert NeuralNetwork(3, 4, 2, backend="jax").dtype == "float32"
     finally:
-        jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+        jax.config.update("jax_enable_x64", True)

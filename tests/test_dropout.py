@@ -72,7 +72,14 @@ def agreement(M, N):
 
 def test_masks_of_other_steps_layers_rows_and_columns_are_unlike():
     M = mask(300, 300)
-    others = [mask(300, 300, key=2), mask(300, 300, layer=1), mask(300, 300, layer=2), M[::-1], M[:, ::-1], M.T]
+    others = [
+        mask(300, 300, key=2),
+        mask(300, 300, layer=1),
+        mask(300, 300, layer=2),
+        M[::-1],
+        M[:, ::-1],
+        M.T,
+    ]
     for other in others:  # independent halves agree in a half, within 5 standard deviations
         assert abs(agreement(M, other) - 0.5) < 5 * 0.5 / 300
 
@@ -113,7 +120,9 @@ def test_a_block_far_down_a_tall_batch_has_the_rows_of_the_whole_mask():
 
 def stepped(rng, depth_of_hidden=(6, 5), dropout=0.4, rows=12):
     net = architecture((4, depth_of_hidden, 3), "tanh", None, "cross_entropy", dropout=dropout)
-    batch = Batch(samples(rng, rows, 4), targets(rng, "cross_entropy", (rows, 3)), rng.uniform(1, 2, (rows, 1)))
+    batch = Batch(
+        samples(rng, rows, 4), targets(rng, "cross_entropy", (rows, 3)), rng.uniform(1, 2, (rows, 1))
+    )
     return net, draw(net, seed=0), batch
 
 

@@ -23,7 +23,7 @@ def made(depth, **additions):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("depth", HIDDEN)
-def test_a_step_does_exactly_3L_minus_1_products_and_L_one_row_ones(monkeypatch, depth, name):
+def test_a_step_does_exactly_3l_minus_1_products_and_l_one_row_ones(monkeypatch, depth, name):
     net, theta, batch = made(depth, weight_decay=0.1, dropout=0.1, clip_norm=1.0)
     rule = optimizer(name)
     start, key = Progress(theta, rule.init(theta)), xp.asarray(1, dtype=xp.int32)

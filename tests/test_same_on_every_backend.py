@@ -21,10 +21,22 @@ def run(backend, optimizer, dtype, *, compiled=True, **given):
     X, y = blobs(rng, ROWS, FEATURES, CLASSES)
     additions = {"dropout": 0.2, "weight_decay": 1e-3, "clip_norm": 0.5, "activation": "tanh"}
     net = NeuralNetwork(
-        FEATURES, (7, 6), CLASSES, loss="cross_entropy", backend=backend, dtype=dtype, seed=3, **additions
+        FEATURES,
+        (7, 6),
+        CLASSES,
+        loss="cross_entropy",
+        backend=backend,
+        dtype=dtype,
+        seed=3,
+        **additions,
     )
     weights = rng.uniform(0.5, 1.5, ROWS)
-    arguments = {"epochs": EPOCHS, "learning_rate": RATES[optimizer], "batch_size": BATCH, "progress": False}
+    arguments = {
+        "epochs": EPOCHS,
+        "learning_rate": RATES[optimizer],
+        "batch_size": BATCH,
+        "progress": False,
+    }
     arguments |= {"optimizer": optimizer, "sample_weight": weights, "validation_fraction": None, **given}
     return net, net.train(X, y, compile=compiled, **arguments)
 
@@ -45,7 +57,12 @@ def test_the_fifty_steps_do_clip_and_do_drop(reference):
     for setting in ({"clip_norm": None}, {"dropout": 0.0}, {"weight_decay": 0.0}):
         rng = np.random.default_rng(5)
         X, y = blobs(rng, ROWS, FEATURES, CLASSES)
-        additions = {"dropout": 0.2, "weight_decay": 1e-3, "clip_norm": 0.5, "activation": "tanh"} | setting
+        additions = {
+            "dropout": 0.2,
+            "weight_decay": 1e-3,
+            "clip_norm": 0.5,
+            "activation": "tanh",
+        } | setting
         net = NeuralNetwork(FEATURES, (7, 6), CLASSES, loss="cross_entropy", seed=3, **additions)
         weights = rng.uniform(0.5, 1.5, ROWS)
         net.train(X, y, EPOCHS, RATES["sgd"], batch_size=BATCH, progress=False, sample_weight=weights)
@@ -77,7 +94,9 @@ def test_training_modifies_neither_x_nor_y_nor_the_weights(backend, rng):
     X, y, weights = samples(rng, 9, 3), samples(rng, 9, 2), rng.uniform(1.0, 2.0, 9)
     given = [backend.asarray(part) for part in (X, y, weights)]
     net = NeuralNetwork(3, 4, 2, output_activation="identity", backend=backend, seed=0)
-    net.train(given[0], given[1], 5, sample_weight=given[2], batch_size=4, optimizer="adam", progress=False)
+    net.train(
+        given[0], given[1], 5, sample_weight=given[2], batch_size=4, optimizer="adam", progress=False
+    )
     net.backward(given[0], given[1], 0.1)
     net.feedforward(given[0])
     for after, before in zip(given, (X, y, weights), strict=True):
@@ -90,7 +109,9 @@ def test_host_arrays_that_may_not_be_written_to_train_a_network(backend, rng):
     NeuralNetwork(3, 4, 1, backend=backend, seed=0).train(X, y, 3, batch_size=4, progress=False)
 
 
-@pytest.mark.parametrize("layout", ["reversed", "big-endian", "column-major", "float16", "uint8", "list"])
+@pytest.mark.parametrize(
+    "layout", ["reversed", "big-endian", "column-major", "float16", "uint8", "list"]
+)
 def test_host_data_of_any_layout_are_taken(backend, layout):
     plain = np.arange(12.0).reshape(4, 3)
     X = {
@@ -127,7 +148,13 @@ def test_every_result_is_an_array_of_the_backend(backend, rng):
     net = NeuralNetwork(3, (4, 5), 2, loss="cross_entropy", backend=backend, seed=0)
     X = samples(rng, 6, 3)
     net.train(X, [0, 1, 0, 1, 1, 1], 2, progress=False)
-    results = [net.feedforward(X), net.predict(X), net.predict_classes(X), net.hidden_output, net.bias_hidden]
+    results = [
+        net.feedforward(X),
+        net.predict(X),
+        net.predict_classes(X),
+        net.hidden_output,
+        net.bias_hidden,
+    ]
     for result in results:
         assert type(result) is type(backend.asarray(np.ones((2, 2)))), type(result)
         assert backends.of(result).describe() == backends.of(backend.asarray(np.ones(2))).describe()

@@ -129,14 +129,17 @@ def test_the_weights_of_held_out_rows_go_with_them(rng):
 def overfitting(rng):
     """Return a network, training data and held-out data on which it soon gets worse."""
     X, y = samples(rng, 8, 3), samples(rng, 8, 1)
-    return NeuralNetwork(3, 30, 1, activation="tanh", loss="mean_squared_error", seed=0), X, y, (-X, y[::-1])
+    return (
+        NeuralNetwork(3, 30, 1, activation="tanh", loss="mean_squared_error", seed=0),
+        X,
+        y,
+        (-X, y[::-1]),
+    )
 
 
 def test_early_stopping_restores_the_weights_of_the_best_epoch(rng, backend):
     _, X, y, held_out = overfitting(rng)
-    net = NeuralNetwork(
-        3, 30, 1, activation="tanh", loss="mean_squared_error", seed=0, backend=backend
-    )
+    net = NeuralNetwork(3, 30, 1, activation="tanh", loss="mean_squared_error", seed=0, backend=backend)
     history = net.train(X, y, 200, 0.1, validation_data=held_out, early_stopping=5, progress=False)
     best = int(np.argmin(history["validation_loss"]))
     assert history.best_epoch == best
@@ -314,7 +317,9 @@ def test_ctrl_c_at_any_moment_leaves_a_network_that_can_be_used(rng, backend, mo
 
 
 def diverging(backend=None, **given):
-    return NeuralNetwork(3, 5, 1, activation="relu", loss="mean_squared_error", seed=0, backend=backend, **given)
+    return NeuralNetwork(
+        3, 5, 1, activation="relu", loss="mean_squared_error", seed=0, backend=backend, **given
+    )
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])

@@ -65,10 +65,11 @@ class Bar:
 
     def __init__(self, epochs: int, console: Any) -> None:
         from rich import progress
+        from rich.table import Column
 
         self._bar = progress.Progress(
             progress.TextColumn("epoch"),
-            progress.MofNCompleteColumn(),
+            progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
             progress.BarColumn(bar_width=20),
             progress.TimeRemainingColumn(),
             progress.TextColumn("{task.fields[summary]}"),

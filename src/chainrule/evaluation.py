@@ -5,6 +5,7 @@ from typing import NamedTuple
 from chainrule.architecture import Architecture
 from chainrule.arrays import Array, namespace
 from chainrule.backends import Backend
+from chainrule.batches import bounds
 from chainrule.step import Batch, forward
 
 BLOCK = 8192  # rows; bounds the memory of a forward pass over any number of them
@@ -22,7 +23,8 @@ def outputs(theta: Array, X: Array, net: Architecture) -> Array:
     n = X.shape[-2]
     if n <= BLOCK:
         return forward(theta, X, net).A
-    parts = [forward(theta, X[..., i : i + BLOCK, :], net).A for i in range(0, n, BLOCK)]
+    # bounds() keeps inside X: the standard says nothing of slices that end beyond it.
+    parts = [forward(theta, X[..., start:stop, :], net).A for start, stop in bounds(n, BLOCK)]
     return namespace(theta).concat(parts, axis=-2)
 
 

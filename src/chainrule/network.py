@@ -4,7 +4,7 @@ It holds the parameters and knows where they live. What is computed stands in th
 pure functions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ import numpy as np
 from chainrule import backends, checkpoint, inputs
 from chainrule._version import __version__
 from chainrule.activations import Activation
-from chainrule.architecture import architecture, at_least
+from chainrule.architecture import Architecture, architecture, at_least
 from chainrule.arrays import Array, namespace
 from chainrule.backends import Backend
 from chainrule.batches import Chance
@@ -384,8 +384,12 @@ class NeuralNetwork(TextbookNames):
         checkpoint.write(path, arrays, facts)
 
     @classmethod
-    def load(cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None) -> Self:
-        """Return the network that :meth:`save` wrote, on ``backend``, in its own dtype unless given.
+    def load(
+        cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None
+    ) -> Self:
+        """Return the network that :meth:`save` wrote, in its own dtype unless given.
+
+        Its backend is chosen as a new network's is.
 
         Raises
         ------
@@ -399,9 +403,10 @@ class NeuralNetwork(TextbookNames):
             described = dict(facts["network"])
             saved_dtype = described.pop("dtype")
             net = cls(**described, backend=backend, dtype=dtype or saved_dtype, seed=0)
-            for number in range(net.architecture.depth):
-                net.set_layer(number, W=arrays[f"W{number + 1}"], b=arrays[f"b{number + 1}"])
             net.metadata = dict(facts["metadata"])
+            net._theta = _loaded(arrays, net.architecture)
+            if net._backend is not None:
+                net._place(net._backend)
         except (KeyError, TypeError) as error:
             msg = f"{path} is damaged: it lacks or misstates {error}; save the model again"
             raise ValueError(msg) from None
@@ -443,6 +448,17 @@ class NeuralNetwork(TextbookNames):
             raise ValueError(msg)
         order = self.backend.asarray(self._chance.order(n))  # (n,)
         return rows_of(data, order[held:]), rows_of(data, order[:held])
+
+
+def _loaded(arrays: Mapping[str, np.ndarray], net: Architecture) -> Array:
+    """Return the flat parameters ``(P,)`` on the host, float64, from the arrays of a file."""
+    host = backends.named("numpy")
+    parts = {
+        name: inputs.parameter(arrays[name], shape, name, host, "float64")
+        for name, shape in net.layout.named_shapes
+    }
+    numbers = range(1, net.depth + 1)
+    return net.layout.join([Dense(parts[f"W{number}"], parts[f"b{number}"]) for number in numbers])
 
 
 def _floating(dtype: str | None) -> str | None:

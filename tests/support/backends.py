@@ -14,9 +14,9 @@ from typing import Any
 
 import array_api_compat.numpy
 import pytest
-from support.readonly import ReadOnlyBackend
 
 from chainrule import backends
+from support.readonly import ReadOnlyBackend
 
 
 @dataclass(frozen=True)
