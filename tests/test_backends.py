@@ -10,7 +10,7 @@ import pytest
 from support.backends import need
 
 from chainrule import NeuralNetwork, backends
-from chainrule.backends import Availability, BackendUnavailable
+from chainrule.backends import Availability, BackendUnavailableError
 
 X = np.arange(6.0).reshape(2, 3)
 
@@ -236,7 +236,7 @@ def test_a_library_that_imports_and_has_no_device_is_not_usable():
 @pytest.mark.parametrize("name", ["cupy", "cupy:0"])
 def test_asking_for_a_device_that_is_not_there_says_why_and_what_would_help(name):
     with pytest.raises(
-        BackendUnavailable, match=r"no CUDA-capable device is detected.*try backend='numpy'"
+        BackendUnavailableError, match=r"no CUDA-capable device is detected.*try backend='numpy'"
     ):
         NeuralNetwork(3, 2, 1, backend=name)
 
@@ -258,7 +258,7 @@ def test_a_library_that_does_not_import_is_not_usable_and_says_why(monkeypatch, 
     found = record("cupy")
     assert (found.usable, found.version, found.reason) == (False, None, "libcublas.so.12 is missing")
     with pytest.raises(
-        BackendUnavailable, match=r"installed but does not import: libcublas.so.12 is missing$"
+        BackendUnavailableError, match=r"installed but does not import: libcublas.so.12 is missing$"
     ):
         backends.named("cupy")
 

@@ -7,7 +7,7 @@ import pytest
 from support.backends import need
 
 from chainrule import NeuralNetwork, backends
-from chainrule.backends import BackendUnavailable
+from chainrule.backends import BackendUnavailableError
 
 X = np.arange(12.0).reshape(4, 3) / 12.0
 Y = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -250,7 +250,7 @@ def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(backends, "find_spec", lambda _: None)
     message = fails(
         lambda: NeuralNetwork(3, 4, 2, backend="cupy"),
-        BackendUnavailable,
+        BackendUnavailableError,
         "'cupy' is not installed",
         "'numpy'",
     )
@@ -265,10 +265,10 @@ def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch):
     [
         ("numpy:gpu", ValueError, ["no device 'gpu'", "'cpu'"]),
         ("torch:gpu", ValueError, ["no device 'gpu'", "'torch:cuda'"]),
-        ("torch:cuda:77", BackendUnavailable, ["cannot be used here", "torch:cpu"]),
-        ("jax:cpu:77", BackendUnavailable, ["cannot be used here", "jax:cpu"]),
-        ("jax:tpu", BackendUnavailable, ["cannot be used here", "jax:cpu"]),
-        ("jax:cpu:one", BackendUnavailable, ["cannot be used here", "jax:cpu"]),
+        ("torch:cuda:77", BackendUnavailableError, ["cannot be used here", "torch:cpu"]),
+        ("jax:cpu:77", BackendUnavailableError, ["cannot be used here", "jax:cpu"]),
+        ("jax:tpu", BackendUnavailableError, ["cannot be used here", "jax:cpu"]),
+        ("jax:cpu:one", BackendUnavailableError, ["cannot be used here", "jax:cpu"]),
     ],
 )
 def test_a_device_that_is_not_here_is_named(name, error, said):

@@ -1,7 +1,5 @@
 """The notebook that the project starts from, with only its class swapped for ours."""
 
-# ruff: noqa: NPY002  the notebook draws from NumPy's global state
-
 import numpy as np
 import pytest
 from support.data import XOR_X, XOR_Y
@@ -43,7 +41,7 @@ class Plain:
             self.backward(X, y, learning_rate)
             if epoch % 4000 == 0:
                 loss = np.mean(np.square(y - output))
-                print(f"Epoch {epoch}, Loss:{loss}")  # noqa: T201  as the notebook does
+                print(f"Epoch {epoch}, Loss:{loss}")
 
 
 def pair(inputs=2, hidden=4, outputs=1, seed=0):

@@ -78,7 +78,7 @@ class NeuralNetwork(TextbookNames):
     ------
     ValueError, TypeError
         If a name is unknown or a number outside its range.
-    chainrule.backends.BackendUnavailable
+    chainrule.backends.BackendUnavailableError
         If the backend cannot be used here.
 
     Examples
@@ -384,9 +384,7 @@ class NeuralNetwork(TextbookNames):
         checkpoint.write(path, arrays, facts)
 
     @classmethod
-    def load(
-        cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None
-    ) -> Self:
+    def load(cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None) -> Self:
         """Return the network that :meth:`save` wrote, in its own dtype unless given.
 
         Its backend is chosen as a new network's is.

@@ -80,7 +80,7 @@ def opened(kind: Kind, stack: ExitStack) -> backends.Backend:
     need(kind.library)
     try:
         return kind.make(stack)
-    except backends.BackendUnavailable as error:
+    except backends.BackendUnavailableError as error:
         return absent(kind.library, str(error))
 
 

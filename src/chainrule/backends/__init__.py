@@ -16,10 +16,10 @@ from typing import Any
 import array_api_compat
 
 from chainrule.arrays import Array
-from chainrule.backends.base import Availability, Backend, BackendUnavailable
+from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.naming import nearest
 
-__all__ = ["Availability", "Backend", "BackendUnavailable", "available", "get", "named", "of"]
+__all__ = ["Availability", "Backend", "BackendUnavailableError", "available", "get", "named", "of"]
 
 # The name of a backend, and what a person types to install it.
 INSTALL = {
@@ -41,7 +41,7 @@ def named(given: str) -> Backend:
     ------
     ValueError
         If no backend has the name; the message gives the nearest one.
-    BackendUnavailable
+    BackendUnavailableError
         If its library is not installed, or its device cannot be used.
 
     Examples
@@ -56,12 +56,12 @@ def named(given: str) -> Backend:
         raise ValueError(msg)
     if find_spec(name) is None:
         msg = f"backend {name!r} is not installed; {INSTALL[name]}, or use 'numpy'"
-        raise BackendUnavailable(msg)
+        raise BackendUnavailableError(msg)
     try:
         room = _room(name)
     except Exception as error:  # a broken installation may raise anything
         msg = f"backend {name!r} is installed but does not import: {_first_line(error)}"
-        raise BackendUnavailable(msg) from error
+        raise BackendUnavailableError(msg) from error
     backend: Backend = room.make(device or None)
     return backend
 

@@ -10,7 +10,7 @@ from chainrule.program.engine import Engine, Work
 from chainrule.program.plain import Plain
 
 
-class BackendUnavailable(RuntimeError):
+class BackendUnavailableError(RuntimeError):
     """A backend that was asked for cannot be used here; the message says why and what would help."""
 
 

@@ -7,7 +7,7 @@ import cupy
 import numpy as np
 
 from chainrule.arrays import Array
-from chainrule.backends.base import Availability, Backend, BackendUnavailable
+from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 
 
 class CupyBackend(Backend):
@@ -40,7 +40,7 @@ def make(device: str | None = None) -> CupyBackend:
     ------
     ValueError
         If ``device`` is no number.
-    BackendUnavailable
+    BackendUnavailableError
         If the device cannot be used: no driver, no such device, or no memory left.
     """
     if device is not None and not device.isdigit():
@@ -53,7 +53,7 @@ def make(device: str | None = None) -> CupyBackend:
     except (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.memory.OutOfMemoryError) as error:
         shown = "cupy" if device is None else f"cupy:{device}"
         msg = f"backend {shown!r} cannot be used here: {error}; try backend='numpy'"
-        raise BackendUnavailable(msg) from None
+        raise BackendUnavailableError(msg) from None
     return CupyBackend("cupy", xp, chosen)
 
 

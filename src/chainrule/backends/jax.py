@@ -6,7 +6,7 @@ import jax
 import jax.numpy as xp
 import numpy as np
 
-from chainrule.backends.base import Availability, Backend, BackendUnavailable
+from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.program.engine import Engine, Work
 from chainrule.program.plain import Plain
 
@@ -54,7 +54,7 @@ def make(device: str | None = None) -> JaxBackend:
 
     Raises
     ------
-    BackendUnavailable
+    BackendUnavailableError
         If JAX has no such device here.
     """
     platform, _, number = (device or "").partition(":")
@@ -64,7 +64,7 @@ def make(device: str | None = None) -> JaxBackend:
     except (RuntimeError, IndexError, ValueError) as error:
         why = str(error).partition("\n")[0]
         msg = f"backend 'jax:{device}' cannot be used here: {why}; try backend='jax:cpu'"
-        raise BackendUnavailable(msg) from None
+        raise BackendUnavailableError(msg) from None
 
 
 def of(array: jax.Array) -> JaxBackend:

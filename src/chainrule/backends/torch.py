@@ -6,7 +6,7 @@ import array_api_compat.torch as xp
 import numpy as np
 import torch
 
-from chainrule.backends.base import Availability, Backend, BackendUnavailable
+from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 
 
 class TorchBackend(Backend):
@@ -51,7 +51,7 @@ def make(device: str | None = None) -> TorchBackend:
     ------
     ValueError
         If torch knows no such device.
-    BackendUnavailable
+    BackendUnavailableError
         If it knows it but cannot use it here.
     """
     try:
@@ -65,7 +65,7 @@ def make(device: str | None = None) -> TorchBackend:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         why = str(error).partition("\n")[0]
         msg = f"backend 'torch:{device}' cannot be used here: {why}; try backend='torch:cpu'"
-        raise BackendUnavailable(msg) from None
+        raise BackendUnavailableError(msg) from None
     return TorchBackend("torch", xp, placed)
 
 

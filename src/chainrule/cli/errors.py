@@ -7,13 +7,13 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from chainrule.backends import BackendUnavailable
+from chainrule.backends import BackendUnavailableError
 
 MISUSE = 2
 
 # What the library raises at its doors, with one line saying what was got, wanted, and the remedy.
 # Anything else is a mistake of ours and keeps its traceback.
-AT_THE_DOOR = (ValueError, TypeError, OSError, ImportError, BackendUnavailable)
+AT_THE_DOOR = (ValueError, TypeError, OSError, ImportError, BackendUnavailableError)
 
 
 def one_line(error: BaseException) -> str:

@@ -6,14 +6,16 @@ An engine is handed the step as functions of arrays, and arrays to start from; i
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from chainrule.arrays import Array
 from chainrule.batches import Epoch
-from chainrule.program.plan import Plan, plan
-from chainrule.program.trace import Spec, trace
+
+if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule` stays light
+    from chainrule.program.plan import Plan
+    from chainrule.program.trace import Spec
 
 
 class Step(Protocol):
@@ -44,7 +46,7 @@ class Work:
     drops: bool = False  # whether a step has a dropout key
     steps: int = 1  # how many there will be, at the most
     threads: int | None = None  # how many to use; None: CHAINRULE_THREADS, else one a core
-    _plans: dict[int, Plan] = field(default_factory=dict, init=False, repr=False)
+    _plans: "dict[int, Plan]" = field(default_factory=dict, init=False, repr=False)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -61,12 +63,14 @@ class Work:
         """Whether every step takes all the rows, as they lie."""
         return len(self.bounds) == 1
 
-    def plan(self, rows: int) -> Plan:
+    def plan(self, rows: int) -> "Plan":
         """Return the plan of a whole step on batches of so many rows; it is made once.
 
         Its inputs are, in order: the parameters, the optimiser's state, the arrays of the data, the
         learning rate and, where units are dropped, the key. Its last output is the loss.
         """
+        from chainrule.program.trace import Spec
+
         if rows not in self._plans:
             progress, data = progress_spec(self.progress), batch_spec(self.data, rows)
             key = Spec((), np.int32, "key") if self.drops else None
@@ -74,8 +78,11 @@ class Work:
         return self._plans[rows]
 
 
-def plan_step(step: Step, progress: Any, batch: Any, key: Spec | None) -> Plan:
+def plan_step(step: Step, progress: Any, batch: Any, key: "Spec | None") -> "Plan":
     """Return the plan of a whole step, from what is known of its arrays."""
+    from chainrule.program.plan import plan
+    from chainrule.program.trace import Spec, trace
+
     theta, state = progress
     rate = Spec((), theta.dtype, "learning_rate")
     program = trace(step.whole, progress, batch, rate, key)
@@ -83,8 +90,10 @@ def plan_step(step: Step, progress: Any, batch: Any, key: Spec | None) -> Plan:
     return plan(program, list(zip(program.inputs[:carried], program.outputs[:carried], strict=True)))
 
 
-def spec(array: Array, name: str) -> Spec:
+def spec(array: Array, name: str) -> "Spec":
     """Return what is known of an array before there is one, from one that there is."""
+    from chainrule.program.trace import Spec
+
     return Spec(tuple(array.shape), numpy_dtype(array.dtype), name)
 
 
@@ -97,6 +106,8 @@ def progress_spec(progress: Any) -> Any:
 
 def batch_spec(data: Any, rows: int) -> Any:
     """Return the record of the data with a :class:`Spec` of so many rows for each array."""
+    from chainrule.program.trace import Spec
+
     parts = zip(data, ("X", "Y", "weights"), strict=True)
     return type(data)(
         *(
