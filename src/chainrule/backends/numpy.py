@@ -87,6 +87,15 @@ class NumpyLibrary:
         """Write a number into a 0-d array."""
         target[()] = number
 
+    def listed(self, array: np.ndarray) -> list[float]:
+        """Return the numbers of a 1-d array."""
+        numbers: list[float] = array.tolist()
+        return numbers
+
+    def captured(self, calls: list[Call]) -> list[Call]:
+        """Return the calls as they are."""
+        return calls
+
 
 @cache
 def native_is_at_hand() -> bool:

@@ -1,12 +1,17 @@
 """PyTorch: CPU, CUDA and MPS devices. Used as an array library: its autograd stays off."""
 
+from functools import partial
 from typing import Any
 
 import array_api_compat.torch as xp
 import numpy as np
 import torch
 
+from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
+from chainrule.program.engine import Engine, Work
+from chainrule.program.operations import Operation
+from chainrule.program.replay import Call, Replay
 
 
 class TorchBackend(Backend):
@@ -39,9 +44,75 @@ class TorchBackend(Backend):
         if result.device.type != "cpu":
             getattr(torch, result.device.type).synchronize()
 
+    def engine(self, work: Work) -> Engine:
+        """Return what runs a step fastest here: its plan replayed; on CUDA, captured as one graph."""
+        return Replay(work, TorchLibrary(self.device), self.asarray)
+
+    def copy(self, array: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Return a tensor of the same values that shares no memory with ``array``; ``out`` if given."""
+        return array.clone() if out is None else out.copy_(array)
+
     def describe(self) -> str:
         """Return "torch:cpu", "torch:cuda:0", ..."""
         return f"torch:{self.device}"
+
+
+_NAMES = {"negative": "neg", "equal": "eq"}
+
+
+class TorchLibrary:
+    """torch for replay: its memory, and its functions with ``out``."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> torch.Tensor:
+        """Return a tensor of any content; torch's allocators begin at a cache line."""
+        return torch.empty(shape, dtype=getattr(torch, dtype.name), device=self._device)
+
+    def reshaped(self, raw: torch.Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> torch.Tensor:
+        """Return the first bytes of ``raw``, 1-d of uint8, as a tensor of this shape and dtype."""
+        wanted = raw[: size(shape) * dtype.itemsize]
+        return wanted.view(getattr(torch, dtype.name)).view(shape)
+
+    def constant(self, data: np.ndarray) -> torch.Tensor:
+        """Return a known tensor."""
+        return torch.tensor(np.ascontiguousarray(data).reshape(data.shape), device=self._device)
+
+    def call(self, operation: Operation, arguments: list[Any], out: torch.Tensor) -> Call:
+        """Return the call that computes ``operation`` into ``out``."""
+        function, settings = operation.function, operation.settings
+        if function in {"copy", "astype"}:
+            return out.copy_, (arguments[0],)
+        if function in {"sum", "max"}:
+            reduce = torch.sum if function == "sum" else torch.amax
+            over = {"dim": settings["axis"], "keepdim": settings["keepdims"]}
+            return partial(reduce, out=out, **over), tuple(arguments)
+        named = getattr(torch, _NAMES.get(function, function))
+        return partial(named, out=out), tuple(arguments)
+
+    def gather(self, source: torch.Tensor, rows: torch.Tensor, out: torch.Tensor) -> None:
+        """Copy rows of ``source`` to ``out``."""
+        torch.index_select(source, 0, rows, out=out)
+
+    def fill(self, target: torch.Tensor, number: float) -> None:
+        """Write a number into a 0-d tensor."""
+        target.fill_(float(number) if target.is_floating_point() else int(number))
+
+    def listed(self, array: torch.Tensor) -> list[float]:
+        """Return the numbers of a 1-d tensor, on the host."""
+        numbers: list[float] = array.tolist()
+        return numbers
+
+    def captured(self, calls: list[Call]) -> list[Call]:
+        """Return, on CUDA, one launch of a graph of the calls, which have been made once already."""
+        if self._device.type != "cuda":
+            return calls
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            for function, arguments in calls:
+                function(*arguments)
+        return [(graph.replay, ())]
 
 
 def make(device: str | None = None) -> TorchBackend:

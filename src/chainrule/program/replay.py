@@ -6,8 +6,9 @@ The same functions in the same order as the plain step: the same bits.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,6 +43,12 @@ class Library(Protocol):
 
     def fill(self, target: Array, number: float) -> None:
         """Write a number into a 0-d array."""
+
+    def listed(self, array: Array) -> list[float]:
+        """Return the numbers of a 1-d array, on the host."""
+
+    def captured(self, calls: list[Call]) -> list[Call]:
+        """Return what repeats these calls with less overhead, once they have been made; or as they are."""
 
 
 class Arrays:
@@ -126,12 +133,14 @@ def call(operation: Operation, arrays: Arrays, library: Library) -> Call:
     return library.call(operation, arguments, arrays.of(operation.result))
 
 
-class Batch(NamedTuple):
+@dataclass
+class Batch:
     """What runs for one batch size."""
 
     buffers: tuple[Array, ...]  # X, Y and the weights, if any, of the batch
     calls: list[Call]
     L: Array  # ()
+    is_fresh: bool = True  # whether the calls have never been made
 
 
 class Replay:
@@ -154,6 +163,7 @@ class Replay:
         self._asarray = asarray
         self._rate = asarray(np.zeros(()), work.progress[0].dtype)  # ()
         self._key = asarray(np.zeros((), dtype=np.int32))  # ()
+        self._losses = asarray(np.zeros(len(work.bounds)), work.progress[0].dtype)  # (steps,)
         self._batches = {rows: self._batch(rows) for rows in work.batch_sizes}
 
     def at_work(self) -> AbstractContextManager[object]:
@@ -162,7 +172,7 @@ class Replay:
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
-        fill, losses = self._library.fill, []
+        fill = self._library.fill
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
         for number, (start, stop) in enumerate(self._work.bounds):
             check()
@@ -175,8 +185,10 @@ class Replay:
                 fill(self._key, epoch.keys[number])
             for function, arguments in batch.calls:
                 function(*arguments)
-            losses.append(float(batch.L))  # sync: one number a step
-        return losses
+            self._losses[number] = batch.L
+            if batch.is_fresh:
+                batch.calls, batch.is_fresh = self._library.captured(batch.calls), False
+        return self._library.listed(self._losses)  # sync: the losses, once an epoch
 
     def _batch(self, rows: int) -> Batch:
         work = self._work

@@ -1,0 +1,81 @@
+"""The scan: on JAX, the batches of an epoch as one compiled loop.
+
+``lax.scan`` runs the steps without coming back to Python between them; the progress that goes in is
+given up for the one that comes out, so XLA writes over it.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from chainrule.batches import Epoch
+from chainrule.program.engine import Work
+
+
+class Scan:
+    """Runs an epoch as one call.
+
+    Parameters
+    ----------
+    work
+        What to run; its progress is given up.
+    asarray
+        The backend's: a host array to its device.
+    """
+
+    def __init__(self, work: Work, asarray: Callable[..., jax.Array]) -> None:
+        self.progress = work.progress
+        self._work = work
+        self._asarray = asarray
+        self._epoch = jax.jit(self._steps, donate_argnums=0)
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run in: nothing needs one."""
+        return nullcontext()
+
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
+        """Run an epoch: see ``Engine``. Ctrl-C is heard between two epochs: within one is no Python."""
+        check()
+        rates = self._asarray(list(epoch.rates), self.progress[0].dtype)  # (steps,)
+        order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
+        keys = None if epoch.keys is None else self._asarray(epoch.keys)  # (steps,)
+        self.progress, losses = self._epoch(self.progress, self._work.data, order, rates, keys)
+        listed: list[float] = losses.tolist()  # sync: the losses, once an epoch
+        return listed
+
+    def _steps(
+        self,
+        progress: Any,
+        data: Any,
+        order: jax.Array | None,
+        rates: jax.Array,
+        keys: jax.Array | None,
+    ) -> tuple[Any, jax.Array]:
+        """Return the progress after the epoch and the losses ``(steps,)``."""
+        whole = self._work.step.whole
+        if order is None:
+            progress, L = whole(progress, data, rates[0], None if keys is None else keys[0])
+            return progress, L[None]  # (1,)
+        start, stop = self._work.bounds[0]
+        rows, steps = stop - start, order.shape[0] // (stop - start)
+
+        def one(progress: Any, at: Any) -> tuple[Any, jax.Array]:
+            places, rate, key = at
+            after: tuple[Any, jax.Array] = whole(progress, _rows(data, places), rate, key)
+            return after
+
+        places = order[: steps * rows].reshape(steps, rows)  # (steps, rows)
+        along = (places, rates[:steps], None if keys is None else keys[:steps])
+        progress, losses = jax.lax.scan(one, progress, along)  # losses (steps,)
+        if steps < len(self._work.bounds):  # the ragged last batch
+            last = (order[steps * rows :], rates[-1], None if keys is None else keys[-1])
+            progress, L = one(progress, last)
+            losses = jnp.append(losses, L)  # (steps + 1,)
+        return progress, losses
+
+
+def _rows(data: Any, places: jax.Array) -> Any:
+    return type(data)(*(None if part is None else jnp.take(part, places, axis=0) for part in data))
