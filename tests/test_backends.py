@@ -10,7 +10,13 @@ import pytest
 from support.backends import need
 
 from chainrule import NeuralNetwork, backends
+from chainrule.architecture import architecture
 from chainrule.backends import Availability, BackendUnavailableError
+from chainrule.batches import Epoch
+from chainrule.initializers import draw
+from chainrule.optimizers import adam
+from chainrule.program.engine import Work
+from chainrule.step import Batch, Progress, TrainingStep
 
 X = np.arange(6.0).reshape(2, 3)
 
@@ -139,15 +145,24 @@ def test_a_copy_shares_no_memory(backend):
     assert not np.shares_memory(backend.to_numpy(copy), backend.to_numpy(there))
 
 
-def test_a_step_is_compiled_to_one_that_does_the_same(backend):
-    def step(progress, batch, rate, key):
-        return (progress[0] + rate * batch[0],), key
-
-    compiled = backend.compile(step)
-    progress, rate = (backend.asarray(X),), backend.asarray(2.0, "float64")
-    (moved,), key = compiled(progress, (backend.asarray(X), None), rate, None)
-    assert (backend.to_numpy(moved) == 3 * X).all()
-    assert key is None
+def test_an_engine_does_what_the_plain_step_does(backend):
+    net, optimizer = architecture((3, 4, 2)), adam()
+    theta = draw(net, seed=0)
+    ends = []
+    for make in (backend.engine, backend.plain):
+        start = backend.asarray(theta, "float64")
+        start = backend.copy(start)
+        data = Batch(
+            backend.asarray(np.ones((5, 3)), "float64"), backend.asarray(np.zeros((5, 2)), "float64")
+        )
+        work = Work(TrainingStep(net, optimizer), Progress(start, optimizer.init(start)), data, [(0, 5)])
+        engine = make(work)
+        losses = [engine.run(Epoch(None, [0.1], None), lambda: None)[0] for _ in range(3)]
+        ends.append((backend.to_numpy(engine.progress.theta), losses))
+    (ours, losses), (plain, plain_losses) = ends
+    assert not np.array_equal(plain, theta)
+    np.testing.assert_allclose(ours, plain, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(losses, plain_losses, rtol=1e-12)
 
 
 # -- which can be used here ----------------------------------------------------------------------------

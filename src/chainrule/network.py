@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule import backends, checkpoint, inputs
+from chainrule import backends, inputs
 from chainrule._version import __version__
 from chainrule.activations import Activation
 from chainrule.architecture import Architecture, architecture, at_least
@@ -372,6 +372,8 @@ class NeuralNetwork(TextbookNames):
         ValueError
             If an activation or the loss is one of your own: a file holds no code, only names.
         """
+        from chainrule import checkpoint
+
         facts = {
             "network": {**self.architecture.arguments(), "dtype": self.dtype},
             "metadata": self.metadata,
@@ -396,6 +398,8 @@ class NeuralNetwork(TextbookNames):
         ValueError
             If the file is not a model of this package, or its arrays do not fit together.
         """
+        from chainrule import checkpoint
+
         arrays, facts = checkpoint.read(path)
         try:
             described = dict(facts["network"])

@@ -319,8 +319,8 @@ def plan(program: Program, carried: Carried = (), groups: Sequence[Group] | None
     >>> from chainrule.arrays import namespace
     >>> from chainrule.program.trace import Spec, trace
     >>> made = plan(trace(lambda x: namespace(x).tanh(x + 1.0), Spec((3, 2), "float32", "x")))
-    >>> made.scratch_bytes  # the sum; its tanh takes its place
-    24
+    >>> made.scratch_bytes  # the sum, and its tanh, which leaves and so has memory of its own
+    48
     """
     if groups is None:
         groups = [alone(operation) for operation in program.operations if not operation.is_view]
