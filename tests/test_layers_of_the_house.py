@@ -31,6 +31,7 @@ HOST = [
     "program",
     "initializers",
     "backends",
+    "memory",
     "gradcheck",
     "evaluation",
     "inputs",

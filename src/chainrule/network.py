@@ -6,7 +6,7 @@ pure functions.
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -24,12 +24,16 @@ from chainrule.history import History
 from chainrule.initializers import Initializer, draw
 from chainrule.layers import Dense, DenseCache
 from chainrule.losses import Loss
+from chainrule.memory import MemoryEstimate, check_fits, estimate, step_plan
 from chainrule.optimizers import Optimizer, sgd
 from chainrule.optimizers import optimizer as named_optimizer
 from chainrule.schedules import Schedule, schedule
 from chainrule.step import Batch, Forward, Progress, forward, gradient, objective, rows_of, step
 from chainrule.textbook import TextbookNames
 from chainrule.training import Callback, Problem, Settings, fit
+
+if TYPE_CHECKING:
+    from chainrule.program.plan import Plan
 
 Data = tuple[Any, Any]
 
@@ -221,6 +225,8 @@ class NeuralNetwork(TextbookNames):
         ------
         ValueError, TypeError
             If an argument is not what is said here; nothing is trained then.
+        MemoryError
+            If a step does not fit into memory; it says which batch size would.
         FloatingPointError
             If the loss stops being finite; the last finite weights are kept.
 
@@ -244,6 +250,8 @@ class NeuralNetwork(TextbookNames):
         data = self._data(X, y, sample_weight)
         data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
+        rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
+        check_fits(self.architecture, settings.optimizer, rows, self.dtype, self.backend)
         problem = Problem(self.architecture, self.backend, data, validation)
         outcome = fit(self._theta, problem, settings, self._chance, shown)
         self._theta, self._forward = outcome.theta, None
@@ -291,6 +299,43 @@ class NeuralNetwork(TextbookNames):
         batch = Batch(X, Y, weights)
         _, derived = gradient(theta, batch, net)
         return check(lambda t: float(objective(t, batch, net)), derived, theta, net.layout.named_shapes)
+
+    # -- what it costs ---------------------------------------------------------------------------
+
+    def program(self, batch_size: int, *, optimizer: str | Optimizer = "sgd") -> "Plan":
+        """Return one training step on ``batch_size`` rows, as the operations that it is.
+
+        It has ``operations``, ``matmuls``, ``flops``, ``bytes``, ``launches`` and ``peak_bytes``, all
+        known before anything runs, and prints as a table.
+
+        Examples
+        --------
+        >>> made = NeuralNetwork(784, 100, 10).program(batch_size=200)
+        >>> made.matmuls, made.flops
+        (5, 63920000)
+        """
+        rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
+        made: Plan = step_plan(self.architecture, rule, rows, self.dtype)
+        return made
+
+    def memory_estimate(
+        self, batch_size: int, *, backend: Any = None, optimizer: str | Optimizer = "sgd"
+    ) -> MemoryEstimate:
+        """Return the bytes that training on batches of ``batch_size`` rows takes at its peak.
+
+        On ``backend``, or on the network's own. The data beyond one batch come on top.
+
+        Examples
+        --------
+        >>> print(NeuralNetwork(64, 256, 10, dtype="float32").memory_estimate(256))
+        parameters  307.36 kB
+        state             0 B
+        batch        75.78 kB
+        scratch     ...
+        """
+        rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
+        where = backends.get(backend) or self.backend
+        return estimate(self.architecture, rule, rows, self.dtype, where)
 
     # -- its parameters --------------------------------------------------------------------------
 

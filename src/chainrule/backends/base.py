@@ -40,6 +40,15 @@ class Backend:
         """The widest floating-point dtype that the device computes in."""
         return "float64"
 
+    @property
+    def plans(self) -> bool:
+        """Whether a step runs in memory that was planned, or that a compiler planned."""
+        return False
+
+    def available_bytes(self) -> int | None:
+        """Return how much memory the device has left; ``None`` where it does not say."""
+        return None
+
     def check_dtype(self, dtype: str) -> None:
         """Raise ``ValueError`` where the device does not compute in ``dtype``."""
 

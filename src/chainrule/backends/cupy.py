@@ -34,6 +34,18 @@ class CupyBackend(Backend):
         with result.device:
             cupy.cuda.get_current_stream().synchronize()
 
+    @property
+    def plans(self) -> bool:
+        """Whether a step runs in memory that was planned: it does."""
+        return True
+
+    def available_bytes(self) -> int | None:
+        """Return how much memory the device has left."""
+        with self.device:
+            free: int = cupy.cuda.runtime.memGetInfo()[0]
+            held: int = cupy.get_default_memory_pool().free_bytes()
+        return free + held
+
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: its plan, replayed."""
         return Replay(work, CupyLibrary(), self.asarray)

@@ -7,6 +7,7 @@ import jax.numpy as xp
 import numpy as np
 
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
+from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.scan import Scan
 
@@ -38,6 +39,20 @@ class JaxBackend(Backend):
     def synchronize(self, result: jax.Array) -> None:
         """Wait until ``result`` has been computed."""
         jax.block_until_ready(result)
+
+    @property
+    def plans(self) -> bool:
+        """Whether a step runs in memory that was planned: it does."""
+        return True
+
+    def available_bytes(self) -> int | None:
+        """Return how much memory the device has left; ``None`` on devices that do not say."""
+        if self.device.platform == "cpu":
+            return machine.available_bytes()
+        said = self.device.memory_stats() or {}
+        if "bytes_limit" not in said:
+            return None
+        return int(said["bytes_limit"] - said.get("bytes_in_use", 0))
 
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: an epoch of steps, compiled as one loop."""

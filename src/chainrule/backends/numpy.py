@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend
+from chainrule.program import machine
 from chainrule.program.blocks import blocked, cuts, is_long
 from chainrule.program.engine import Engine, Work
 from chainrule.program.interpreted import InterpretedKernels
@@ -21,6 +22,15 @@ CACHE_LINE = 64  # bytes; also the widest vector
 
 class NumpyBackend(Backend):
     """NumPy arrays on the CPU."""
+
+    @property
+    def plans(self) -> bool:
+        """Whether a step runs in memory that was planned: it does."""
+        return True
+
+    def available_bytes(self) -> int | None:
+        """Return how much memory the device has left; ``None`` where the system does not say."""
+        return machine.available_bytes()
 
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here.

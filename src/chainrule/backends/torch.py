@@ -9,6 +9,7 @@ import torch
 
 from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
+from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.operations import Operation
 from chainrule.program.replay import Call, Replay
@@ -43,6 +44,20 @@ class TorchBackend(Backend):
         """Wait until the device of ``result`` has nothing left to do."""
         if result.device.type != "cpu":
             getattr(torch, result.device.type).synchronize()
+
+    @property
+    def plans(self) -> bool:
+        """Whether a step runs in memory that was planned: it does."""
+        return True
+
+    def available_bytes(self) -> int | None:
+        """Return how much memory the device has left; ``None`` on devices that do not say."""
+        if self.device.type == "cpu":
+            return machine.available_bytes()
+        if self.device.type == "cuda":
+            free: int = torch.cuda.mem_get_info(self.device)[0]
+            return free
+        return None
 
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: its plan replayed; on CUDA, captured as one graph."""

@@ -49,3 +49,30 @@ def l2_bytes() -> int:
         return int(said.strip().removesuffix("K")) * 1024
     except (OSError, ValueError):  # another system, or a container that hides it
         return _L2_BYTES
+
+
+def available_bytes() -> int | None:
+    """Return how much memory this process may still take; ``None`` where the system does not say.
+
+    On Linux that is what the kernel says is available, or what a container's limit leaves.
+    """
+    left = [count for count in (_meminfo_available(), _limit_left()) if count is not None]
+    return min(left) if left else None
+
+
+def _meminfo_available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        said = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(said.split()[1]) * 1024
+    except (OSError, ValueError, StopIteration):  # another system
+        return None
+
+
+def _limit_left() -> int | None:
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no limit ("max"), or another system
+        return None
+    return limit - used

@@ -72,6 +72,36 @@ class Plan:
         return list(found.values())
 
     @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The operations of the program, in order."""
+        return self.program.operations
+
+    @property
+    def matmuls(self) -> int:
+        """The matrix products, those of one row (the gradients of the biases) apart."""
+        return self.program.matmuls
+
+    @property
+    def row_products(self) -> int:
+        """The products of a row of ones with a matrix, one for each bias."""
+        return self.program.row_products
+
+    @property
+    def flops(self) -> int:
+        """The floating-point operations of the matrix products."""
+        return self.program.flops
+
+    @property
+    def bytes(self) -> int:
+        """The bytes read and written if every operation goes to memory for every operand."""
+        return self.program.bytes
+
+    @property
+    def launches(self) -> int:
+        """The calls, or kernels, of a step."""
+        return len(self.groups)
+
+    @property
     def scratch_bytes(self) -> int:
         """The bytes of everything that is neither an input nor a constant."""
         return sum(storage.nbytes for storage in self.storages if storage.is_scratch)
@@ -85,6 +115,15 @@ class Plan:
     def peak_bytes(self) -> int:
         """The bytes of all arrays of a step: its inputs, its constants and its scratch."""
         return self.program.input_bytes + self.constant_bytes + self.scratch_bytes
+
+    def __str__(self) -> str:
+        """Return the table of operations, and what they come to."""
+        return (
+            f"{self.program}\n"
+            f"{self.matmuls} matrix products and {self.row_products} of one row, {self.flops:,} FLOPs; "
+            f"{self.launches} launches, {self.bytes:,} bytes read and written; "
+            f"{self.peak_bytes:,} bytes at the peak"
+        )
 
 
 class Roots:

@@ -69,6 +69,30 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
     return Program(tuple(inputs), tuple(outputs), tuple(recorder.operations)).without_dead_code()
 
 
+def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what is known of the arrays that a function makes, in its records: a :class:`Spec` each.
+
+    Examples
+    --------
+    >>> from chainrule.optimizers import momentum
+    >>> made_by(momentum().init, Spec((3,), "float32", "theta"))[0].shape
+    (3,)
+    """
+    recorder = Recorder()
+
+    def enter(part: Any) -> Any:
+        if isinstance(part, Spec):
+            return recorder.input(part.shape, part.dtype, part.name)
+        return _rebuilt(part, enter)
+
+    def leave(part: Any) -> Any:
+        if isinstance(part, Tracer):
+            return Spec(part.shape, part.dtype, part.value.name)
+        return _rebuilt(part, leave)
+
+    return leave(function(*map(enter, arguments)))
+
+
 def _rebuilt(part: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(part, tuple):
         changed = [change(inner) for inner in part]

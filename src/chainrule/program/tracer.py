@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from chainrule.arrays import size
 from chainrule.program.constants import computed
 from chainrule.program.operations import BINARY, COMPARISONS, UNARY, Operand, Operation, Value
 
@@ -54,7 +55,8 @@ class Recorder:
 
     def reshape(self, x: "Tracer", shape: Sequence[int]) -> "Tracer":
         """Record a reshape; one length may be -1."""
-        made = np.empty(x.shape, dtype=np.bool_).reshape(shape).shape
+        known = size([length for length in shape if length >= 0])
+        made = tuple(size(x.shape) // known if length < 0 else length for length in shape)
         if made == x.shape:
             return x
         return self.record("reshape", (x,), made, x.dtype, to_shape=made)
@@ -193,7 +195,7 @@ class Tracer:
         if not all(isinstance(place, slice | EllipsisType) for place in places):
             msg = f"the trace knows slices, got [{key}]; use xp.take outside the step"
             raise TypeError(msg)
-        shape = np.empty(self.shape, dtype=np.bool_)[places].shape
+        shape = np.broadcast_to(np.False_, self.shape)[places].shape
         if shape == self.shape:
             return self
         return self._recorder.record("slice", (self,), shape, self.dtype, places=places)

@@ -1,0 +1,112 @@
+"""Memory: what a step of training needs, and whether there is that much, said before it starts."""
+
+from typing import Any, NamedTuple
+
+from chainrule.architecture import Architecture
+from chainrule.backends import Backend
+from chainrule.optimizers import Optimizer
+from chainrule.step import Batch, Progress, TrainingStep
+
+KEPT_WEIGHTS = (
+    3  # copies of the parameters that training keeps: before the epoch, the last good, the best
+)
+
+
+class MemoryEstimate(NamedTuple):
+    """The bytes that training takes at its peak, by what they are for."""
+
+    parameters: int  # the weights and biases, and the copies that training keeps of them
+    state: int  # the optimiser's
+    batch: int  # the samples and the targets of one step
+    scratch: int  # everything between them: activations, deltas, gradients
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self)
+
+    def __str__(self) -> str:
+        """Return a table, a line each."""
+        rows = [*self._asdict().items(), ("total", self.total)]
+        return "\n".join(f"{name:<10} {readable(count):>10}" for name, count in rows)
+
+
+def step_plan(
+    net: Architecture, optimizer: Optimizer, rows: int, dtype: str, *, weighted: bool = False
+) -> Any:
+    """Return the plan of a step on batches of so many rows."""
+    from chainrule.program.engine import plan_step
+    from chainrule.program.trace import Spec, made_by
+
+    theta = Spec((net.layout.total,), dtype, "theta")
+    made = made_by(optimizer.init, theta)
+    state = tuple(part._replace(name=f"state{n}") for n, part in enumerate(made, start=1))
+    X, Y = Spec((rows, net.sizes[0]), dtype, "X"), Spec((rows, net.sizes[-1]), dtype, "Y")
+    weights = Spec((rows, 1), dtype, "weights") if weighted else None
+    key = Spec((), "int32", "key") if net.dropout else None
+    return plan_step(TrainingStep(net, optimizer), Progress(theta, state), Batch(X, Y, weights), key)
+
+
+def estimate(
+    net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend
+) -> MemoryEstimate:
+    """Return what a step on batches of so many rows takes on a backend.
+
+    Where the step is replayed or compiled, its plan says; where it runs as it is written, every
+    result is counted as kept, which is the most it can be.
+    """
+    plan = step_plan(net, optimizer, rows, dtype)
+    sizes = {value.name: value.nbytes for value in plan.program.inputs}
+    kept = sum(operation.result.nbytes for operation in plan.operations if not operation.is_view)
+    theta = sizes.pop("theta")
+    batch = sizes.pop("X") + sizes.pop("Y")
+    return MemoryEstimate(
+        parameters=theta * (1 + KEPT_WEIGHTS),
+        state=sum(size for name, size in sizes.items() if name.startswith("state")),
+        batch=batch,
+        scratch=plan.constant_bytes + (plan.scratch_bytes if backend.plans else kept),
+    )
+
+
+def check_fits(net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend) -> None:
+    """Raise ``MemoryError`` where a step on batches of so many rows cannot fit.
+
+    Raises
+    ------
+    MemoryError
+        It says what is needed, what there is, and the largest batch that fits.
+    """
+    available = backend.available_bytes()
+    if available is None:
+        return
+    widest = 16 * rows * sum(net.sizes) * 8  # more than any step keeps: saves a trace of the small ones
+    if widest + 16 * net.layout.total * 8 < available:
+        return
+    needed = estimate(net, optimizer, rows, dtype, backend).total
+    if needed <= available:
+        return
+    few = estimate(net, optimizer, 1, dtype, backend).total
+    a_row = max(1.0, (needed - few) / max(1, rows - 1))
+    fits = int((available - few) / a_row) + 1 if few <= available else 0
+    remedy = (
+        f"the largest batch_size that fits is {fits}" if fits > 0 else "no batch fits: a smaller net"
+    )
+    msg = (
+        f"a step on {rows} rows needs {readable(needed)} but {backend.describe()} has "
+        f"{readable(available)}; {remedy}"
+    )
+    raise MemoryError(msg)
+
+
+def readable(count: int) -> str:
+    """Return a number of bytes as a person reads it.
+
+    Examples
+    --------
+    >>> readable(1_500_000)
+    '1.50 MB'
+    """
+    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000.0 and len(units) > 1:
+        amount, units = amount / 1000.0, units[1:]
+    return f"{count} B" if units[0] == "B" else f"{amount:.2f} {units[0]}"
