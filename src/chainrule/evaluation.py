@@ -5,10 +5,7 @@ from typing import NamedTuple
 from chainrule.architecture import Architecture
 from chainrule.arrays import Array, namespace
 from chainrule.backends import Backend
-from chainrule.batches import bounds
 from chainrule.step import Batch, forward
-
-BLOCK = 8192  # rows; bounds the memory of a forward pass over any number of them
 
 
 class Score(NamedTuple):
@@ -18,14 +15,12 @@ class Score(NamedTuple):
     accuracy: float | None  # share of right classes, 0 to 1; None where the targets are values
 
 
-def outputs(theta: Array, X: Array, net: Architecture) -> Array:
-    """Return the outputs ``(n, n_L)`` of the last layer for ``X (n, n_0)``, a block of rows at a time."""
-    n = X.shape[-2]
-    if n <= BLOCK:
-        return forward(theta, X, net).A
-    # bounds() keeps inside X: the standard says nothing of slices that end beyond it.
-    parts = [forward(theta, X[..., start:stop, :], net).A for start, stop in bounds(n, BLOCK)]
-    return namespace(theta).concat(parts, axis=-2)
+def outputs(theta: Array, X: Array, net: Architecture, backend: Backend) -> Array:
+    """Return the outputs ``(n, n_L)`` of the last layer for ``X (n, n_0)``.
+
+    The rows go through in blocks, so that any number of them takes the memory of one block.
+    """
+    return backend.predict(lambda theta, X: forward(theta, X, net).A, theta, X)
 
 
 def right(A: Array, Y: Array, net: Architecture) -> Array:
@@ -46,7 +41,7 @@ def score(theta: Array, data: Batch, net: Architecture, backend: Backend) -> Sco
     def to_float(array: Array) -> float:
         return float(backend.to_numpy(array))
 
-    A = outputs(theta, data.X, net)  # (n, n_L)
+    A = outputs(theta, data.X, net, backend)  # (n, n_L)
     rows = A.shape[-2]
     loss = net.loss.reported(to_float(net.loss.value(A, data.Y, data.weights)), rows, A.shape[-1])
     if net.loss.targets == "values":

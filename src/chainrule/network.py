@@ -268,7 +268,7 @@ class NeuralNetwork(TextbookNames):
         """
         X = self._features(X)
         with self.backend.quiet():
-            return self.architecture.loss.link(outputs(self._theta, X, self.architecture))
+            return self.architecture.loss.link(outputs(self._theta, X, self.architecture, self.backend))
 
     def predict_classes(self, X: Any) -> Array:
         """Return the most likely class of each row ``(n,)``, integers; with one output, 0 or 1."""

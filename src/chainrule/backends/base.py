@@ -1,13 +1,18 @@
 """What a backend is: where arrays live, how to wait for them, and how a step runs there."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.arrays import Array, Namespace
+from chainrule.batches import bounds
 from chainrule.program.engine import Engine, Work
 from chainrule.program.plain import Plain
+
+Forward = Callable[[Array, Array], Array]  # theta (P,), X (n, n_in) -> A (n, n_out)
+BLOCK = 8192  # rows; bounds the memory of a forward pass over any number of them
 
 
 class BackendUnavailableError(RuntimeError):
@@ -74,6 +79,15 @@ class Backend:
     def plain(self, work: Work) -> Engine:
         """Return what runs the step as it is written."""
         return Plain(work, self.asarray, self.to_numpy)
+
+    def predict(self, forward: Forward, theta: Array, X: Array) -> Array:
+        """Return ``forward(theta, X)`` for any number of rows, a block of them at a time."""
+        n = X.shape[0]
+        if n <= BLOCK:
+            return forward(theta, X)
+        # bounds() keeps inside X: the standard says nothing of slices that end beyond it.
+        parts = [forward(theta, X[start:stop, :]) for start, stop in bounds(n, BLOCK)]
+        return self.xp.concat(parts, axis=0)
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
         """Return an array of the same values that shares no memory with ``array``.

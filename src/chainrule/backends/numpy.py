@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from chainrule.arrays import size
-from chainrule.backends.base import Availability, Backend
+from chainrule.backends.base import Availability, Backend, Forward
 from chainrule.program import machine
-from chainrule.program.blocks import blocked, cuts, is_long
+from chainrule.program.blocks import FLOP_SECONDS, LONG_SECONDS, blocked, cuts, is_long
 from chainrule.program.engine import Engine, Work
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.operations import Operation
 from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut
 
+FEW_ROWS = 256  # not worth a trace
 CACHE_LINE = 64  # bytes; also the widest vector
 
 
@@ -46,6 +47,23 @@ class NumpyBackend(Backend):
         if set(interpreted.values()) == {Cut(1, 1)}:
             return Replay(work, NumpyLibrary(), self.asarray)
         return blocked(work, InterpretedKernels(NumpyLibrary()), interpreted)
+
+    def predict(self, forward: Forward, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """Return ``forward(theta, X)`` for any number of rows: a long one in threads, block by block."""
+        from chainrule.program import prediction
+
+        flops = 0
+        if len(X) > FEW_ROWS:
+            flops = prediction.program_of(forward, theta, X, len(X)).flops
+        if flops < prediction.SHARED_FLOPS:
+            plain: np.ndarray = forward(theta, X)
+            return plain
+        library = NumpyLibrary()
+        if flops * FLOP_SECONDS > LONG_SECONDS and native_is_at_hand():
+            from chainrule.program.native.kernels import NativeKernels
+
+            return prediction.predict(forward, theta, X, NativeKernels(library))
+        return prediction.predict(forward, theta, X, InterpretedKernels(library))
 
     def asarray(self, x: Any, dtype: Any = None) -> np.ndarray:
         """Return ``x`` as a C-contiguous NumPy array: ``x`` itself where it is one already."""
