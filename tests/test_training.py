@@ -369,6 +369,15 @@ def test_an_update_that_breaks_the_weights_in_the_last_epoch_is_divergence_too(r
     assert (parameters(net) == start).all()
 
 
+def test_weights_that_are_finite_but_whose_loss_is_not_are_not_kept():
+    # The error 1e160 is finite and so is its slope, but its square is not.
+    net = NeuralNetwork(1, (), 1, output_activation="identity", seed=0)
+    start = parameters(net)
+    with pytest.raises(FloatingPointError, match="epoch 0: the loss became inf"):
+        net.train([[1.0]], [[1e160]], 5, 0.1, progress=False)
+    assert (parameters(net) == start).all()
+
+
 def test_early_stopping_never_restores_weights_that_are_not_finite(rng):
     X, y = regression(rng)
     net = NeuralNetwork(3, (), 1, loss="squared_error", output_activation="identity", seed=0)
