@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.backends import need
-from support.compare import relative_error
 
 from chainrule import Activation, NeuralNetwork
 from chainrule.activations import ACTIVATIONS, activation, gelu, sigmoid, softplus
+from support.backends import need
+from support.compare import relative_error
 
 Z = np.linspace(-6.0, 6.0, 243).reshape(3, -1)
 

@@ -7,10 +7,10 @@ import types
 import array_api_compat.numpy
 import numpy as np
 import pytest
-from support.backends import need
 
 from chainrule import NeuralNetwork, backends
 from chainrule.backends import Availability, BackendUnavailable
+from support.backends import need
 
 X = np.arange(6.0).reshape(2, 3)
 

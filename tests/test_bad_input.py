@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 import pytest
-from support.backends import need
 
 from chainrule import NeuralNetwork, backends
 from chainrule.backends import BackendUnavailable
+from support.backends import need
 
 X = np.arange(12.0).reshape(4, 3) / 12.0
 Y = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from support.compare import relative_error
-from support.data import blobs, samples
 
 from chainrule import NeuralNetwork, evaluation
+from support.compare import relative_error
+from support.data import blobs, samples
 
 
 def test_predict_gives_probabilities_where_feedforward_gives_logits(rng, backend):

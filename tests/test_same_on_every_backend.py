@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from support.backends import need, params
-from support.compare import parameters, relative_error
-from support.data import blobs, samples
 
 from chainrule import NeuralNetwork, backends
 from chainrule.optimizers import OPTIMIZERS
+from support.backends import need, params
+from support.compare import parameters, relative_error
+from support.data import blobs, samples
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 RATES = {"sgd": 0.05, "momentum": 0.02, "nesterov": 0.02, "adam": 5e-3, "adamw": 5e-3}
@@ -133,7 +133,10 @@ def test_labels_of_any_dtype_are_taken(backend):
     wanted = net.evaluate(X, np.eye(2)[labels])
     for dtype in ("int8", "uint8", "int16", "int32", "int64", "uint64", "float32", ">i4", "bool"):
         assert net.evaluate(X, labels.astype(dtype)) == wanted, dtype
-        assert net.evaluate(X, backend.asarray(labels.astype(dtype[-2:] if dtype == ">i4" else dtype))) == wanted
+        assert (
+            net.evaluate(X, backend.asarray(labels.astype(dtype[-2:] if dtype == ">i4" else dtype)))
+            == wanted
+        )
 
 
 # -- the result is the backend's own, so that no test ran on NumPy unnoticed ----------------------------

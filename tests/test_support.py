@@ -11,12 +11,19 @@ from support.readonly import ReadOnlyBackend
 
 def test_results_of_read_only_arrays_are_read_only_and_refuse_every_write():
     A = ReadOnlyBackend("numpy", xp).asarray(np.ones((2, 3)))
-    for made in (A + 1, xp.matmul(A, A.T), xp.concat([A, A]), A[0], xp.reshape(A, (-1,)), xp.zeros_like(A)):
+    for made in (
+        A + 1,
+        xp.matmul(A, A.T),
+        xp.concat([A, A]),
+        A[0],
+        xp.reshape(A, (-1,)),
+        xp.zeros_like(A),
+    ):
         assert type(made) is type(A)
         with pytest.raises(ValueError, match="read-only"):
             made[0] = 5.0
         with pytest.raises(ValueError, match=r"write|read-only"):
-            made += 1
+            made.__iadd__(1)  # what += does
         with pytest.raises(ValueError, match=r"write|read-only"):
             np.add(made, 1, out=made)
 

@@ -7,12 +7,12 @@ import time
 
 import numpy as np
 import pytest
-from support.compare import parameters, relative_error
-from support.data import blobs, samples
 
 from chainrule import Activation, NeuralNetwork, schedules
 from chainrule.activations import tanh
 from chainrule.batches import Chance
+from support.compare import parameters, relative_error
+from support.data import blobs, samples
 
 
 def regression(rng, rows=12):
