@@ -1,7 +1,6 @@
 """Names: how a thing asked for by its name is found, and what is said when it is not."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
@@ -15,6 +14,8 @@ def nearest(name: str, known: list[str]) -> str:
     >>> nearest("adm", ["sgd", "adam"])
     "; did you mean 'adam'?"
     """
+    from difflib import get_close_matches  # noqa: PLC0415  4 ms of the import, and seldom needed
+
     close = get_close_matches(name, known, n=1, cutoff=0.4)
     return f"; did you mean {close[0]!r}?" if close else ""
 

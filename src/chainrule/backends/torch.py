@@ -30,7 +30,7 @@ class TorchBackend(Backend):
         return torch.tensor(np.asarray(x), dtype=self.dtype(dtype), device=self.device)
 
     def to_numpy(self, array: torch.Tensor) -> np.ndarray:
-        """Return a copy on the host."""
+        """Return it on the host: a copy from a device, a view on the CPU."""
         return array.detach().cpu().numpy()
 
     def synchronize(self, result: torch.Tensor) -> None:
