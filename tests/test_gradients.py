@@ -18,8 +18,9 @@ from support.backends import need
 from support.compare import relative_error
 from support.data import samples, targets
 
-WIDTHS = {1: (), 2: (4,), 3: (4, 3)}  # the hidden widths of each depth
-FEATURES, OUTPUTS, ROWS, STACK = 3, 2, 5, 3
+# The hidden widths of each depth. Few different shapes: JAX compiles every operation for each.
+WIDTHS = {1: (), 2: (4,), 3: (4, 3)}
+FEATURES, OUTPUTS, ROWS, STACK = 3, 3, 5, 3
 KEY = 12345
 
 
