@@ -6,8 +6,14 @@ import os
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 import pytest
+from hypothesis import settings
+
 from support.backends import backend, reference  # noqa: F401
 from support.data import rng  # noqa: F401
+
+# The same examples at every run, and no verdict by the clock of a busy machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

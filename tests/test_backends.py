@@ -7,7 +7,6 @@ import types
 import array_api_compat.numpy
 import numpy as np
 import pytest
-from support.backends import need
 
 from chainrule import NeuralNetwork, backends
 from chainrule.architecture import architecture
@@ -17,6 +16,7 @@ from chainrule.initializers import draw
 from chainrule.optimizers import adam
 from chainrule.program.engine import Work
 from chainrule.step import Batch, Progress, TrainingStep
+from support.backends import need
 
 X = np.arange(6.0).reshape(2, 3)
 

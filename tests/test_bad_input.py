@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from support.backends import need
 
 from chainrule import NeuralNetwork, backends
 from chainrule.backends import BackendUnavailableError

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 from rich.console import Console
-from support.data import XOR_X, XOR_Y, samples
 
 from chainrule import NeuralNetwork
 from chainrule.display import Bar, Lines, display, summary
 from chainrule.history import Record
+from support.data import XOR_X, XOR_Y, samples
 
 
 def records(epochs):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.data import samples, targets
 
 from chainrule.architecture import architecture
 from chainrule.backends import named
@@ -12,6 +11,7 @@ from chainrule.batches import Chance
 from chainrule.dropout import dropout_mask
 from chainrule.initializers import draw
 from chainrule.step import Batch, data_gradient, forward
+from support.data import samples, targets
 
 HOST = named("numpy")
 

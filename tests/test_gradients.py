@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from support.backends import need
-from support.compare import relative_error
-from support.data import samples, targets
 
 from chainrule import backends
 from chainrule.activations import ACTIVATIONS
@@ -17,9 +14,13 @@ from chainrule.architecture import architecture
 from chainrule.gradcheck import central_differences
 from chainrule.losses import LOSSES
 from chainrule.step import Batch, gradient, objective
+from support.backends import need
+from support.compare import relative_error
+from support.data import samples, targets
 
-WIDTHS = {1: (), 2: (4,), 3: (4, 3)}  # the hidden widths of each depth
-FEATURES, OUTPUTS, ROWS, STACK = 3, 2, 5, 3
+# The hidden widths of each depth. Few different shapes: JAX compiles every operation for each.
+WIDTHS = {1: (), 2: (4,), 3: (4, 3)}
+FEATURES, OUTPUTS, ROWS, STACK = 3, 3, 5, 3
 KEY = 12345
 
 

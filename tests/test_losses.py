@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
+from chainrule.losses import LOSSES, cross_entropy, loss
 from support.backends import need
 from support.compare import relative_error
 from support.data import targets
-
-from chainrule.losses import LOSSES, cross_entropy, loss
 
 ROWS, OUTPUTS = 6, 3
 

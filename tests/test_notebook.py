@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from support.data import XOR_X, XOR_Y
 
 from chainrule import NeuralNetwork
+from support.data import XOR_X, XOR_Y
 
 RATE = 0.1
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from support.backends import need
-from support.compare import relative_error
 
 from chainrule.optimizers import OPTIMIZERS, adam, adamw, momentum, nesterov, optimizer, sgd
+from support.backends import need
+from support.compare import relative_error
 
 STEPS, P = 12, 7
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+
+from chainrule import NeuralNetwork, backends, evaluation
+from chainrule.backends import Backend
+from chainrule.backends.numpy import NumpyBackend
 from support.compare import relative_error
 from support.data import blobs, samples
-
-from chainrule import NeuralNetwork, evaluation
 
 
 def test_predict_gives_probabilities_where_feedforward_gives_logits(rng, backend):
@@ -57,11 +59,24 @@ def test_many_rows_go_through_in_blocks_and_come_out_the_same(monkeypatch, rng, 
         seen.append(X.shape[0])
         return usual(theta, X, net)
 
-    monkeypatch.setattr(evaluation, "BLOCK", 4)
     monkeypatch.setattr(evaluation, "forward", noted)
+    monkeypatch.setattr(backends.base, "BLOCK", 4)
+    monkeypatch.setattr(NumpyBackend, "predict", Backend.predict)  # its own way has a test of its own
     assert relative_error(backend.to_numpy(net.predict(X)), whole) < 1e-14
     assert sum(seen) == rows
     assert max(seen) <= 4
+
+
+@pytest.mark.parametrize("rows", [1, 63, 64, 200, 257])
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_numpy_predicts_in_threads_what_the_forward_pass_says(monkeypatch, rng, rows, threads):
+    monkeypatch.setenv("CHAINRULE_THREADS", threads)
+    monkeypatch.setattr("chainrule.backends.numpy.FEW_ROWS", 0)
+    monkeypatch.setattr("chainrule.program.prediction.SHARED_FLOPS", 0)
+    monkeypatch.setattr("chainrule.program.machine.l2_bytes", lambda: 1)  # the smallest blocks
+    net, X = NeuralNetwork(3, (5, 4), 2, backend="numpy", seed=0), samples(rng, rows, 3)
+    A = evaluation.forward(net._theta, X, net.architecture).A
+    assert relative_error(net.predict(X), A) < 1e-14
 
 
 def test_scores_are_counted_as_a_person_would(rng, backend):

@@ -2,13 +2,13 @@
 
 import array_api_strict as xp
 import pytest
-from support.counting import products_counted
 
 from chainrule import NeuralNetwork, backends
 from chainrule.architecture import architecture
 from chainrule.initializers import draw
 from chainrule.optimizers import OPTIMIZERS, optimizer
 from chainrule.step import Batch, Progress, forward, step
+from support.counting import products_counted
 
 HIDDEN = {1: (), 2: (4,), 3: (4, 6), 4: (4, 6, 5)}
 ROWS, FEATURES, OUTPUTS = 7, 3, 2

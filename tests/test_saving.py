@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from support.compare import parameters
-from support.data import blobs, samples
 
 from chainrule import Activation, NeuralNetwork
 from chainrule.activations import tanh
+from support.compare import parameters
+from support.data import blobs, samples
 
 pytest.importorskip("safetensors")
 

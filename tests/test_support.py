@@ -4,6 +4,7 @@ import array_api_compat.numpy as xp
 import numpy as np
 import pytest
 from _pytest.outcomes import Failed, Skipped
+
 from support.backends import KINDS, absent, need
 from support.readonly import ReadOnlyBackend
 

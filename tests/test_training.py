@@ -7,12 +7,12 @@ import time
 
 import numpy as np
 import pytest
-from support.compare import parameters, relative_error
-from support.data import blobs, samples
 
 from chainrule import Activation, NeuralNetwork, schedules
 from chainrule.activations import tanh
 from chainrule.batches import Chance
+from support.compare import parameters, relative_error
+from support.data import blobs, samples
 
 
 def regression(rng, rows=12):
@@ -366,6 +366,15 @@ def test_an_update_that_breaks_the_weights_in_the_last_epoch_is_divergence_too(r
     start = parameters(net)
     with pytest.raises(FloatingPointError, match="epoch 0"):
         net.train(1e5 * X, y, 1, 1e305, progress=False, **more)
+    assert (parameters(net) == start).all()
+
+
+def test_weights_that_are_finite_but_whose_loss_is_not_are_not_kept():
+    # The error 1e160 is finite and so is its slope, but its square is not.
+    net = NeuralNetwork(1, (), 1, output_activation="identity", seed=0)
+    start = parameters(net)
+    with pytest.raises(FloatingPointError, match="epoch 0: the loss became inf"):
+        net.train([[1.0]], [[1e160]], 5, 0.1, progress=False)
     assert (parameters(net) == start).all()
 
 
