@@ -7,6 +7,7 @@ import pytest
 
 from chainrule import NeuralNetwork, backends
 from chainrule.backends import BackendUnavailableError
+from support.backends import need
 
 X = np.arange(12.0).reshape(4, 3) / 12.0
 Y = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
