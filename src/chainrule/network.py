@@ -188,6 +188,7 @@ class NeuralNetwork(TextbookNames):
         print_every: int = 4000,
         compile: bool = True,
         threads: int | None = None,
+        tune: bool = False,
     ) -> History:
         """Train on ``X (n, input_size)`` and ``y``, and return the history.
 
@@ -220,6 +221,9 @@ class NeuralNetwork(TextbookNames):
             ``False`` runs the step as it is written, on any backend.
         threads
             How many to use on the CPU; unless given, ``CHAINRULE_THREADS`` says, else one a core.
+        tune
+            ``True`` measures, on NumPy, how this step runs fastest here, and keeps the choice on disk;
+            else a rule chooses by shapes, and the same machine gives the same bits.
 
         Raises
         ------
@@ -246,6 +250,7 @@ class NeuralNetwork(TextbookNames):
             callbacks=tuple(callbacks),
             compiled=compile,
             threads=threads,
+            tune=tune,
         )
         data = self._data(X, y, sample_weight)
         data, validation = self._held_out(data, validation_data, validation_fraction)

@@ -35,6 +35,7 @@ class Settings:
     callbacks: Sequence[Callback] = ()  # each is handed every record; True ends training
     compiled: bool = True  # False: the plain step, as it is written
     threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
+    tune: bool = False  # measure how to run the step, rather than follow the rule
 
 
 class Outcome(NamedTuple):
@@ -98,6 +99,7 @@ class _Run:
             drops=bool(net.dropout),
             steps=settings.epochs * len(bounds(self._rows, settings.batch_size)),
             threads=settings.threads,
+            tune=settings.tune,
         )
         self.engine = backend.engine(work) if settings.compiled else backend.plain(work)
         self._bounds = work.bounds

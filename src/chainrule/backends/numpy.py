@@ -9,8 +9,15 @@ import numpy as np
 
 from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend, Forward
-from chainrule.program import machine
-from chainrule.program.blocks import FLOP_SECONDS, LONG_SECONDS, blocked, cuts, is_long
+from chainrule.program import machine, tuning
+from chainrule.program.blocks import (
+    FLOP_SECONDS,
+    LONG_SECONDS,
+    Kernels,
+    blocked,
+    cuts,
+    is_long,
+)
 from chainrule.program.engine import Engine, Work
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.operations import Operation
@@ -39,14 +46,30 @@ class NumpyBackend(Backend):
         A long run goes to native code where llvmlite is installed; what is estimated to be over sooner
         than that is compiled, and what native code cannot run, goes to NumPy's own functions.
         """
-        if is_long(work) and native_is_at_hand():
-            from chainrule.program.native.kernels import NativeKernels
-
-            return blocked(work, NativeKernels(NumpyLibrary()), cuts(work, native=True))
+        native = native_is_at_hand()
+        if work.tune:
+            choice = tuning.tuned(work, self._built, native=native)
+            return self._built(work, choice)
+        if native and is_long(work):
+            return blocked(work, self._kernels(native=True), cuts(work, native=True))
         interpreted = cuts(work, native=False)
         if set(interpreted.values()) == {Cut(1, 1)}:
             return Replay(work, NumpyLibrary(), self.asarray)
-        return blocked(work, InterpretedKernels(NumpyLibrary()), interpreted)
+        return blocked(work, self._kernels(native=False), interpreted)
+
+    def _built(self, work: Work, choice: tuning.Choice) -> Engine:
+        """Return the engine that a measured choice describes."""
+        # A ragged last batch may be too short for the blocks of the others.
+        count = choice.threads * choice.blocks
+        cut = {n: choice.cut if n >= count else Cut(1, 1) for n in work.batch_sizes}
+        return blocked(work, self._kernels(native=choice.native), cut)
+
+    def _kernels(self, *, native: bool) -> Kernels:
+        if native:
+            from chainrule.program.native.kernels import NativeKernels
+
+            return NativeKernels(NumpyLibrary())
+        return InterpretedKernels(NumpyLibrary())
 
     def predict(self, forward: Forward, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Return ``forward(theta, X)`` for any number of rows: a long one in threads, block by block."""
@@ -58,12 +81,8 @@ class NumpyBackend(Backend):
         if flops < prediction.SHARED_FLOPS:
             plain: np.ndarray = forward(theta, X)
             return plain
-        library = NumpyLibrary()
-        if flops * FLOP_SECONDS > LONG_SECONDS and native_is_at_hand():
-            from chainrule.program.native.kernels import NativeKernels
-
-            return prediction.predict(forward, theta, X, NativeKernels(library))
-        return prediction.predict(forward, theta, X, InterpretedKernels(library))
+        native = flops * FLOP_SECONDS > LONG_SECONDS and native_is_at_hand()
+        return prediction.predict(forward, theta, X, self._kernels(native=native))
 
     def asarray(self, x: Any, dtype: Any = None) -> np.ndarray:
         """Return ``x`` as a C-contiguous NumPy array: ``x`` itself where it is one already."""

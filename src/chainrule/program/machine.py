@@ -51,6 +51,13 @@ def l2_bytes() -> int:
         return _L2_BYTES
 
 
+def cache_folder() -> Path:
+    """Return where compiled and measured things are kept: ``CHAINRULE_CACHE_DIR``, or the user's cache."""
+    named = os.environ.get("CHAINRULE_CACHE_DIR")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else base / "chainrule"
+
+
 def available_bytes() -> int | None:
     """Return how much memory this process may still take; ``None`` where the system does not say.
 

@@ -16,12 +16,13 @@ import contextlib
 import ctypes
 import functools
 import hashlib
-import os
 import threading
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from chainrule.program import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +40,7 @@ _lock = threading.RLock()
 
 def cache_folder() -> Path:
     """Return the folder of compiled functions; it need not exist."""
-    named = os.environ.get("CHAINRULE_CACHE_DIR")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return (Path(named) if named else base / "chainrule") / "native"
+    return machine.cache_folder() / "native"
 
 
 @functools.cache
