@@ -58,7 +58,7 @@ class Architecture:
         object.__setattr__(self, "depth", len(self.sizes) - 1)
         for size in self.sizes:
             if size < 1:
-                shown = "-".join(map(str, self.sizes))
+                shown = ", ".join(map(str, self.sizes))
                 msg = f"layer sizes are {shown}; every size must be 1 or more"
                 raise ValueError(msg)
         if len(self.activations) != self.depth:

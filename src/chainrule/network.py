@@ -284,7 +284,10 @@ class NeuralNetwork(TextbookNames):
         return xp.astype(xp.reshape(P, (-1,)) > 0.5, xp.int64)  # (n,)
 
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> Score:
-        """Return the loss, on the scale that training reports, and the accuracy where there are classes."""
+        """Return the loss, on the scale that training reports, and the accuracy where there are classes.
+
+        Weights count in the loss; in the accuracy every sample counts the same.
+        """
         data = self._data(X, y, sample_weight)
         with self.backend.quiet():
             return score(self._theta, data, self.architecture, self.backend)

@@ -53,7 +53,7 @@ def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
 
 
 def warm_up(then: float | Schedule, epochs: float = 1.0) -> Schedule:
-    """Return ``then`` (a rate or a schedule), reached by a straight line over the first ``epochs``.
+    """Return ``then`` (a rate or a schedule), reached by a straight line from 0 over the first ``epochs``.
 
     Examples
     --------

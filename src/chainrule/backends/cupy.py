@@ -52,10 +52,11 @@ class CupyBackend(Backend):
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
         """Return an array of the same values that shares no memory with ``array``; ``out`` if given."""
-        if out is None:
-            return array.copy()
-        out[...] = array
-        return out
+        with self.device:
+            if out is None:
+                return array.copy()
+            out[...] = array
+            return out
 
     def describe(self) -> str:
         """Return "cupy:0", "cupy:1", ..."""
