@@ -66,6 +66,11 @@ _EXP_FLOAT64: Final = (
 )  # fmt: skip
 
 
+# tanh(x) = x + x s P(s) / Q(s), s = x², below 5/8 (Cephes, tanh.c)
+_TANH_ABOVE: Final = (-1.61468768441708447952e3, -9.92877231001918586564e1, -9.64399179425052238628e-1)
+_TANH_BELOW: Final = (4.84406305325125486048e3, 2.23548839060100448583e3, 1.12811678491632931402e2, 1.0)
+
+
 def _polynomial(x: Lanes, coefficients: Sequence[float]) -> Lanes:
     """Return c[0] + c[1] x + c[2] x² + … by Horner's rule."""
     total = x.constant(coefficients[-1])
@@ -172,12 +177,18 @@ def log1p(x: Lanes) -> Lanes:
 
 
 def tanh(x: Lanes) -> Lanes:
-    """Return tanh(x) = -t / (t + 2), t = expm1(-2|x|), with the sign of x; it saturates to exactly ±1.
+    """Return tanh(x), with the sign of x; it saturates to exactly ±1. Error: float32 2.47 ulp, float64 1.26.
 
-    Error: float32 2.47 ulp, float64 2.31.
+    ``-t / (t + 2)`` with ``t = expm1(-2|x|)``; in float64, where that loses a bit, a rational function
+    below 5/8 and ``1 - 2 / (e^(2|x|) + 1)`` above (Cephes, tanh.c).
     """
-    layout = _FORMATS[x.dtype]
-    twice = abs(x) * -2.0
+    layout, size = _FORMATS[x.dtype], abs(x)
+    if x.dtype == "float64":
+        s = x * x
+        below = size.times_plus(s * _polynomial(s, _TANH_ABOVE) / _polynomial(s, _TANH_BELOW), size)
+        above = 1.0 - x.constant(2.0) / (exp(size * 2.0) + 1.0)
+        return (size < 0.625).where(below, above).call("copysign", x)
+    twice = size * -2.0
     n, em = _reduced_expm1((twice < layout.expm1_low).where(layout.expm1_low, twice))
     scale = _power_of_two(n, x.dtype)
     t = scale.times_plus(em, scale - 1.0)
