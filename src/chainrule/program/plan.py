@@ -318,9 +318,9 @@ def plan(program: Program, carried: Carried = (), groups: Sequence[Group] | None
     --------
     >>> from chainrule.arrays import namespace
     >>> from chainrule.program.trace import Spec, trace
-    >>> made = plan(trace(lambda x: namespace(x).tanh(x + 1.0), Spec((3, 2), "float32", "x")))
-    >>> made.scratch_bytes  # the sum; its tanh takes its place
-    24
+    >>> made = plan(trace(lambda x: namespace(x).tanh(-(x + 1.0)), Spec((3, 2), "float32", "x")))
+    >>> made.scratch_bytes  # the sum, whose place its negative takes; and the output, that of nobody
+    48
     """
     if groups is None:
         groups = [alone(operation) for operation in program.operations if not operation.is_view]
