@@ -147,10 +147,25 @@ class _Planner:
                     self._plan.homes[id(result)] = self._home(number, group, result)
                 self._plan.groups.append(group)
             self._release(number, group)
-        for value, output in self._plan.carried:
-            if self._homes(output).storage is not self._homes(value).storage:
-                self._copy(output, value)
+        self._carry()
         return self._plan
+
+    def _carry(self) -> None:
+        """Copy what is carried and could not be computed in its place; inputs may change places."""
+        moves = [(output, value) for value, output in self._plan.carried]
+        moves = [(o, v) for o, v in moves if self._homes(o).storage is not self._homes(v).storage]
+        while moves:
+            read = [self._homes(output).storage for output, _ in moves]
+            free = [m for m in moves if not any(self._homes(m[1]).storage is s for s in read)]
+            if free:
+                self._copy(*free[0])
+                moves.remove(free[0])
+                continue
+            output, _ = moves[0]  # they go round: one is put aside, to be copied from there
+            aside = Value(output.shape, output.dtype)
+            self._plan.homes[id(aside)] = Home(self._scratch(output.nbytes))
+            self._copy(output, aside)
+            moves = [(aside if o is output else o, v) for o, v in moves]
 
     def _homes(self, value: Value) -> Home:
         return self._plan.homes[id(self._roots.of(value))]
@@ -181,17 +196,21 @@ class _Planner:
     def _adopt(
         self, number: int, concat: Operation, maker: dict[int, int], parts: dict[int, tuple[Value, int]]
     ) -> None:
-        start, fresh, whole = 0, [], concat.result
+        start, fresh, whole, kept = 0, [], concat.result, 0
         for part in concat.inputs:
             root = self._roots.of(part)
             if self._is_joined(root) and self._roots.start(part) == start:
-                whole = parts.get(id(root), (root, 0))[0]
+                there = parts.get(id(root), (root, 0))[0]
+                kept = kept + 1 if there is whole else 1
+                whole = there
             elif id(root) in maker and id(root) not in parts and self._roots.is_whole(part):
                 fresh.append((root, start))
             start += part.shape[-1]
         if whole is not concat.result:
-            first = min((maker[id(root)] for root, _ in fresh), default=number)
-            if self._is_read_between(whole, first, number):
+            copied = kept + len(fresh) < len(concat.inputs)
+            writers = [maker[id(root)] for root, _ in fresh] + [number] * copied
+            here = {id(whole)} | {key for key, (other, _) in parts.items() if other is whole}
+            if writers and self._is_still_read(here, fresh, min(writers), number):
                 whole = concat.result
             else:
                 parts[id(concat.result)] = whole, 0
@@ -203,12 +222,22 @@ class _Planner:
     def _is_joined(self, root: Value) -> bool:
         return any(group.is_concat and group.only.result is root for group in self._groups)
 
-    def _is_read_between(self, whole: Value, first: int, number: int) -> bool:
-        return any(
-            self._roots.of(value) is whole
-            for group in self._groups[first + 1 : number]
-            for value in group.inputs
-        )
+    def _is_still_read(
+        self, here: set[int], fresh: list[tuple[Value, int]], first: int, number: int
+    ) -> bool:
+        """Return whether any root in ``here`` is read once group ``first`` has put something else there.
+
+        That group itself may read what it writes over, entry by entry; group ``number`` is the
+        concatenation.
+        """
+        places = {(place, size(root.shape)) for root, place in fresh}
+        for n, group in enumerate(self._groups[first:], start=first):
+            for value in group.inputs if n != number else ():
+                if id(self._roots.of(value)) in here:
+                    run = self._roots.start(value), size(value.shape)
+                    if n > first or not group.is_elementwise or run not in places:
+                        return True
+        return any(self._last_use.get(root) == math.inf for root in here)
 
     def _home(self, number: int, group: Group, result: Value) -> Home:
         if id(result) in self._parts:
@@ -230,7 +259,9 @@ class _Planner:
     def _whole(self, whole: Value) -> Home:
         if id(whole) not in self._plan.homes:
             nbytes = whole.nbytes
-            storage = Storage(nbytes) if self._is_output(whole) else self._scratch(nbytes)
+            # What takes it over may leave the program: then it has the storage to itself.
+            leaves = self._last_use.get(id(whole)) == math.inf
+            storage = Storage(nbytes) if leaves else self._scratch(nbytes)
             self._plan.homes[id(whole)] = Home(storage)
         return self._plan.homes[id(whole)]
 
