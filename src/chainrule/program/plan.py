@@ -196,21 +196,28 @@ class _Planner:
     def _adopt(
         self, number: int, concat: Operation, maker: dict[int, int], parts: dict[int, tuple[Value, int]]
     ) -> None:
-        start, fresh, whole, kept = 0, [], concat.result, 0
+        start, whole = 0, concat.result
+        fresh: list[tuple[Value, int]] = []  # roots that can be computed in their places
+        kept: list[tuple[Value, Value]] = []  # roots that lie in their places, and of which whole
+        others: list[int] = []  # roots of what is to be copied
         for part in concat.inputs:
             root = self._roots.of(part)
-            if self._is_joined(root) and self._roots.start(part) == start:
-                there = parts.get(id(root), (root, 0))[0]
-                kept = kept + 1 if there is whole else 1
-                whole = there
+            fits = self._is_joined(root) and root.shape == concat.result.shape
+            if fits and self._roots.start(part) == start:
+                whole = parts.get(id(root), (root, 0))[0]
+                kept.append((root, whole))
             elif id(root) in maker and id(root) not in parts and self._roots.is_whole(part):
                 fresh.append((root, start))
+            else:
+                others.append(id(root))
             start += part.shape[-1]
         if whole is not concat.result:
-            copied = kept + len(fresh) < len(concat.inputs)
-            writers = [maker[id(root)] for root, _ in fresh] + [number] * copied
+            others += [id(root) for root, there in kept if there is not whole]
+            writers = [maker[id(root)] for root, _ in fresh] + [number] * bool(others)
             here = {id(whole)} | {key for key, (other, _) in parts.items() if other is whole}
-            if writers and self._is_still_read(here, fresh, min(writers), number):
+            if here.intersection(others) or (
+                writers and self._is_still_read(here, fresh, min(writers), number)
+            ):
                 whole = concat.result
             else:
                 parts[id(concat.result)] = whole, 0
@@ -293,8 +300,8 @@ class _Planner:
         start = 0
         for part in operation.inputs:
             there = self._homes(part)
-            begin = (self._roots.start(part) or 0) + there.start
-            if there.storage is not home.storage or begin != start:
+            begin = self._roots.start(part)  # None: turned, and so nowhere in its place
+            if there.storage is not home.storage or begin is None or there.start + begin != start:
                 place = Value(part.shape, part.dtype)
                 self._plan.homes[id(place)] = Home(home.storage, start, whole.shape)
                 self._copy(part, place)
