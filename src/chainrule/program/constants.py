@@ -30,4 +30,6 @@ def computed(function: str, operands: tuple[Operand, ...], settings: dict[str, A
         return np.asarray(data[0].reshape(settings["to_shape"]))
     if function == "astype":
         return np.asarray(data[0]).astype(settings["to"])
+    if function == "concat":
+        return np.concatenate(data, axis=-1)
     return np.asarray(getattr(np, function)(*data, **settings))

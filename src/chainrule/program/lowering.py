@@ -88,6 +88,9 @@ def _statement(operation: Operation, names: dict[int, str]) -> Statement:
     if function == "copy":
         return Statement("positive", result, arguments)
     if function in REDUCTIONS:
+        if operation.settings != {"axis": (-1,), "keepdims": True}:
+            msg = f"{function} with {operation.settings} is no statement of a chain: axis=-1, keepdims=True is"
+            raise ValueError(msg)
         return Statement(_ROW_FUNCTIONS[function], result, arguments)
     dtype = np.dtype(operation.settings["to"]).name if function == "astype" else ""
     return Statement(function, result, arguments, dtype)

@@ -35,7 +35,7 @@ def threads(asked: int | None = None) -> int:
     """
     given = asked if asked is not None else os.environ.get("CHAINRULE_THREADS") or cores()
     name = "threads" if asked is not None else "CHAINRULE_THREADS"
-    if not str(given).isdigit() or int(given) < 1:
+    if not str(given).isdecimal() or int(given) < 1:
         msg = f"{name} is {given!r}; give a whole number of 1 or more"
         raise ValueError(msg)
     return int(given)

@@ -186,10 +186,25 @@ class _Planner:
                     self._plan.homes[id(result)] = self._home(number, group, result)
                 self._plan.groups.append(group)
             self._release(number, group)
-        for value, output in self._plan.carried:
-            if self._homes(output).storage is not self._homes(value).storage:
-                self._copy(output, value)
+        self._carry()
         return self._plan
+
+    def _carry(self) -> None:
+        """Copy what is carried and could not be computed in its place; inputs may change places."""
+        moves = [(output, value) for value, output in self._plan.carried]
+        moves = [(o, v) for o, v in moves if self._homes(o).storage is not self._homes(v).storage]
+        while moves:
+            read = [self._homes(output).storage for output, _ in moves]
+            free = [m for m in moves if not any(self._homes(m[1]).storage is s for s in read)]
+            if free:
+                self._copy(*free[0])
+                moves.remove(free[0])
+                continue
+            output, _ = moves[0]  # they go round: one is put aside, to be copied from there
+            aside = Value(output.shape, output.dtype)
+            self._plan.homes[id(aside)] = Home(self._scratch(output.nbytes))
+            self._copy(output, aside)
+            moves = [(aside if o is output else o, v) for o, v in moves]
 
     def _homes(self, value: Value) -> Home:
         return self._plan.homes[id(self._roots.of(value))]
@@ -220,17 +235,28 @@ class _Planner:
     def _adopt(
         self, number: int, concat: Operation, maker: dict[int, int], parts: dict[int, tuple[Value, int]]
     ) -> None:
-        start, fresh, whole = 0, [], concat.result
+        start, whole = 0, concat.result
+        fresh: list[tuple[Value, int]] = []  # roots that can be computed in their places
+        kept: list[tuple[Value, Value]] = []  # roots that lie in their places, and of which whole
+        others: list[int] = []  # roots of what is to be copied
         for part in concat.inputs:
             root = self._roots.of(part)
-            if self._is_joined(root) and self._roots.start(part) == start:
+            fits = self._is_joined(root) and root.shape == concat.result.shape
+            if fits and self._roots.start(part) == start:
                 whole = parts.get(id(root), (root, 0))[0]
+                kept.append((root, whole))
             elif id(root) in maker and id(root) not in parts and self._roots.is_whole(part):
                 fresh.append((root, start))
+            else:
+                others.append(id(root))
             start += part.shape[-1]
         if whole is not concat.result:
-            first = min((maker[id(root)] for root, _ in fresh), default=number)
-            if self._is_read_between(whole, first, number):
+            others += [id(root) for root, there in kept if there is not whole]
+            writers = [maker[id(root)] for root, _ in fresh] + [number] * bool(others)
+            here = {id(whole)} | {key for key, (other, _) in parts.items() if other is whole}
+            if here.intersection(others) or (
+                writers and self._is_still_read(here, fresh, min(writers), number)
+            ):
                 whole = concat.result
             else:
                 parts[id(concat.result)] = whole, 0
@@ -242,12 +268,22 @@ class _Planner:
     def _is_joined(self, root: Value) -> bool:
         return any(group.is_concat and group.only.result is root for group in self._groups)
 
-    def _is_read_between(self, whole: Value, first: int, number: int) -> bool:
-        return any(
-            self._roots.of(value) is whole
-            for group in self._groups[first + 1 : number]
-            for value in group.inputs
-        )
+    def _is_still_read(
+        self, here: set[int], fresh: list[tuple[Value, int]], first: int, number: int
+    ) -> bool:
+        """Return whether any root in ``here`` is read once group ``first`` has put something else there.
+
+        That group itself may read what it writes over, entry by entry; group ``number`` is the
+        concatenation.
+        """
+        places = {(place, size(root.shape)) for root, place in fresh}
+        for n, group in enumerate(self._groups[first:], start=first):
+            for value in group.inputs if n != number else ():
+                if id(self._roots.of(value)) in here:
+                    run = self._roots.start(value), size(value.shape)
+                    if n > first or not group.is_elementwise or run not in places:
+                        return True
+        return any(self._last_use.get(root) == math.inf for root in here)
 
     def _home(self, number: int, group: Group, result: Value) -> Home:
         if id(result) in self._parts:
@@ -269,7 +305,9 @@ class _Planner:
     def _whole(self, whole: Value) -> Home:
         if id(whole) not in self._plan.homes:
             nbytes = whole.nbytes
-            storage = Storage(nbytes) if self._is_output(whole) else self._scratch(nbytes)
+            # What takes it over may leave the program: then it has the storage to itself.
+            leaves = self._last_use.get(id(whole)) == math.inf
+            storage = Storage(nbytes) if leaves else self._scratch(nbytes)
             self._plan.homes[id(whole)] = Home(storage)
         return self._plan.homes[id(whole)]
 
@@ -301,8 +339,8 @@ class _Planner:
         start = 0
         for part in operation.inputs:
             there = self._homes(part)
-            begin = (self._roots.start(part) or 0) + there.start
-            if there.storage is not home.storage or begin != start:
+            begin = self._roots.start(part)  # None: turned, and so nowhere in its place
+            if there.storage is not home.storage or begin is None or there.start + begin != start:
                 place = Value(part.shape, part.dtype)
                 self._plan.homes[id(place)] = Home(home.storage, start, whole.shape)
                 self._copy(part, place)
@@ -357,8 +395,8 @@ def plan(program: Program, carried: Carried = (), groups: Sequence[Group] | None
     --------
     >>> from chainrule.arrays import namespace
     >>> from chainrule.program.trace import Spec, trace
-    >>> made = plan(trace(lambda x: namespace(x).tanh(x + 1.0), Spec((3, 2), "float32", "x")))
-    >>> made.scratch_bytes  # the sum, and its tanh, which leaves and so has memory of its own
+    >>> made = plan(trace(lambda x: namespace(x).tanh(-(x + 1.0)), Spec((3, 2), "float32", "x")))
+    >>> made.scratch_bytes  # the sum, whose place its negative takes; and the output, that of nobody
     48
     """
     if groups is None:

@@ -66,7 +66,7 @@ def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
         return Cut(1, 1)
     weight_bytes = program.inputs[0].nbytes
     block = max(machine.l2_bytes() / 2 / row_bytes, weight_bytes / row_bytes / 2)
-    return Cut(threads, max(1, round(rows / threads / block)))
+    return Cut(threads, min(max(1, round(rows / threads / block)), rows // threads))
 
 
 def _row_bytes(program: Program, rows: int) -> float:

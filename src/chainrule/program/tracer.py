@@ -46,7 +46,7 @@ class Recorder:
             msg = f"matmul of {x1.shape} and {x2.shape}: the inner sizes {k} and {k2} differ"
             raise ValueError(msg)
         shape = (*np.broadcast_shapes(tuple(lead1), tuple(lead2)), m, n)
-        return self.record("matmul", (x1, x2), shape, x1.dtype)
+        return self.record("matmul", (x1, x2), shape, _common_dtype("matmul", (x1, x2)))
 
     def matrix_transpose(self, x: "Tracer") -> "Tracer":
         """Record a transpose of the last two axes."""
@@ -68,7 +68,7 @@ class Recorder:
             raise ValueError(msg)
         *lead, _ = arrays[0].shape
         shape = (*lead, sum(array.shape[-1] for array in arrays))
-        return self.record("concat", tuple(arrays), shape, arrays[0].dtype)
+        return self.record("concat", tuple(arrays), shape, _common_dtype("concat", arrays))
 
     def astype(self, x: "Tracer", dtype: Any) -> "Tracer":
         """Record a conversion."""
@@ -116,7 +116,8 @@ class Recorder:
                     unchanged: Tracer = other  # 1 x is x, to the bit
                     return unchanged
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
-        dtype = np.dtype(np.bool_) if function in COMPARISONS else arrays[0].dtype
+        dtype = _common_dtype(function, arrays)
+        dtype = np.dtype(np.bool_) if function in COMPARISONS else dtype
         return self.record(function, operands, shape, dtype)
 
     def record(
@@ -150,6 +151,7 @@ class Tracer:
     """An array of a trace: it has a shape and a dtype, and no numbers."""
 
     device = None
+    __array_ufunc__ = None  # NumPy is not to take it for an object of its own: see _operand
 
     def __init__(self, recorder: Recorder, value: Value) -> None:
         self._recorder = recorder
@@ -264,11 +266,20 @@ def _operand(given: Any) -> Operand:
     raise TypeError(msg)
 
 
+def _common_dtype(function: str, arrays: Sequence[Tracer]) -> np.dtype[Any]:
+    first, *others = [array.dtype for array in arrays]
+    for other in others:
+        if other != first:
+            msg = f"{function} of {first} and {other}: a step converts nothing by itself; use xp.astype"
+            raise TypeError(msg)
+    return first
+
+
 def _identity(value: Operand) -> Any:
     if not isinstance(value, Value):
-        return ("number", type(value), value)
+        return ("number", repr(value))  # its repr, for 0.0 == -0.0
     if value.data is not None and value.data.ndim == 0:
-        return ("filled", value.data.item(), value.shape, value.dtype)
+        return ("filled", repr(value.data.item()), value.shape, value.dtype)
     return id(value)
 
 

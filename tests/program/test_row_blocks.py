@@ -1,0 +1,175 @@
+"""The rule for row blocks: from shapes, cores and cache alone; and what of the machine it asks."""
+
+import os
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chainrule.architecture import architecture
+from chainrule.optimizers import sgd
+from chainrule.program import machine, row_blocks
+from chainrule.program.blocks import is_long
+from chainrule.program.engine import Work, plan_step
+from chainrule.program.row_blocks import Cut, cut
+from chainrule.program.trace import Spec
+from chainrule.step import Batch, Progress, TrainingStep
+from support.steps import Case
+
+MB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def _two_megabytes(monkeypatch):
+    monkeypatch.setattr(machine, "l2_bytes", lambda: 2 * MB)
+
+
+def planned(sizes, rows, dtype="float32"):
+    """Return the program of a step of SGD on a sigmoid network, of these widths."""
+    first, *hidden, last = sizes
+    net = architecture((first, tuple(hidden), last))
+    theta = Progress(Spec((net.layout.total,), dtype, "theta"), ())
+    batch = Batch(Spec((rows, first), dtype, "X"), Spec((rows, last), dtype, "Y"))
+    return plan_step(TrainingStep(net, sgd()), theta, batch, None).program
+
+
+def chosen(sizes, rows, threads=2, *, native=True):
+    return cut(planned(sizes, rows), rows, threads, native=native)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2000))
+def test_the_blocks_are_all_the_rows_and_differ_by_one_at_most(threads, blocks, rows):
+    sizes = Cut(threads, blocks).sizes(rows)
+    assert len(sizes) == threads * blocks
+    assert sum(sizes) == rows
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] - sizes[-1] <= 1
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize(
+    ("sizes", "rows"), [((2, 4, 1), 4), ((64, 16, 10), 32), ((64, 256, 10), 16), ((64, 64, 10), 64)]
+)
+def test_a_small_step_runs_whole_in_one_thread(sizes, rows, native):
+    assert chosen(sizes, rows, threads=16, native=native) == Cut(1, 1)
+
+
+def test_one_thread_takes_the_batch_whole():
+    assert chosen((64, 1024, 10), 16384, threads=1) == Cut(1, 1)
+
+
+def test_few_rows_are_not_shared():
+    assert chosen((4096, 4096, 4096), 47, threads=2) == Cut(1, 1)
+    assert chosen((4096, 4096, 4096), 48, threads=2).threads == 2
+
+
+def test_interpreted_blocks_are_taken_later_and_not_where_the_products_are_all():
+    assert chosen((64, 256, 10), 256).threads == 2
+    assert chosen((64, 256, 10), 256, native=False) == Cut(1, 1)
+    assert chosen((64, 1024, 10), 4096, native=False).threads == 2
+    assert chosen((2048, 2048, 2048), 1024, native=False) == Cut(1, 1)
+    assert chosen((2048, 2048, 2048), 1024).threads == 2
+
+
+def test_the_rows_of_a_block_fill_half_of_the_second_level_cache():
+    how = chosen((64, 1024, 10), 16384)
+    row_bytes = row_blocks._row_bytes(planned((64, 1024, 10), 16384), 16384)
+    assert how.threads == 2
+    assert how.sizes(16384)[0] * row_bytes == pytest.approx(MB, rel=0.1)
+    assert row_bytes == 4 * (64 + 1024 + 10 + 1024)  # samples, two layers, the hidden delta
+
+
+def test_no_block_is_so_small_that_the_weights_outweigh_it(monkeypatch):
+    monkeypatch.setattr(machine, "l2_bytes", lambda: 1)
+    how = chosen((784, 512, 10), 8192)
+    program = planned((784, 512, 10), 8192)
+    weights = program.inputs[0].nbytes
+    assert how.sizes(8192)[0] * row_blocks._row_bytes(program, 8192) >= 0.9 * weights / 2
+
+
+@pytest.mark.parametrize("rows", [48, 49, 51, 1000])
+def test_no_block_is_without_rows(rows, monkeypatch):
+    monkeypatch.setattr(machine, "l2_bytes", lambda: 1)
+    for sizes in ((1, 500_000, 1), (1, 30_000, 1), (3, 40_000, 2)):
+        assert chosen(sizes, rows).sizes(rows)[-1] >= 1
+
+
+def test_equal_shapes_give_equal_cuts_and_timing_has_no_part_in_it(monkeypatch):
+    import time
+
+    for clock in ("perf_counter", "perf_counter_ns", "monotonic", "time", "process_time"):
+        monkeypatch.delattr(time, clock)
+    cells = [((64, 1024, 10), 4096), ((784, 128, 10), 128), ((64, 256, 10), 256)]
+    for sizes, rows in cells:
+        for native in (True, False):
+            cuts = {chosen(sizes, rows, 4, native=native) for _ in range(3)}
+            assert len(cuts) == 1
+
+
+@given(st.integers(1, 5000), st.integers(1, 64), st.booleans())
+def test_a_cut_takes_no_more_threads_than_it_may_and_leaves_none_without_rows(rows, threads, native):
+    how = chosen((64, 300, 10), rows, threads, native=native)
+    assert 1 <= how.threads <= threads
+    assert min(how.sizes(rows)) >= 1
+
+
+# -- the machine ----------------------------------------------------------------------------------------
+
+
+def test_as_many_threads_as_asked_else_as_the_variable_says_else_one_a_core(monkeypatch):
+    monkeypatch.delenv("CHAINRULE_THREADS", raising=False)
+    assert machine.threads() == machine.cores() >= 1
+    monkeypatch.setenv("CHAINRULE_THREADS", "")
+    assert machine.threads() == machine.cores()
+    monkeypatch.setenv("CHAINRULE_THREADS", "7")
+    assert machine.threads() == 7
+    assert machine.threads(3) == 3
+
+
+@pytest.mark.parametrize("given", [0, -1, 1.5, "two", "²"])
+def test_threads_that_are_no_whole_number_are_refused_by_name(given, monkeypatch):
+    with pytest.raises(ValueError, match=r"threads is .*; give a whole number of 1 or more"):
+        machine.threads(given)
+    monkeypatch.setenv("CHAINRULE_THREADS", str(given))
+    with pytest.raises(ValueError, match=r"CHAINRULE_THREADS is .*; give a whole number of 1 or more"):
+        machine.threads()
+
+
+def test_cores_are_those_that_the_process_may_run_on(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert machine.cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert machine.cores() == 1
+
+
+# -- whether a run is long ------------------------------------------------------------------------------
+
+
+class NoArray:
+    """An array that has a shape and a dtype, and nothing that could be read or timed."""
+
+    def __init__(self, *shape, dtype="float32"):
+        self.shape, self.dtype = shape, dtype
+
+
+def work(hidden, rows, steps):
+    step = Case(hidden=hidden).step
+    data = Batch(NoArray(rows, 5), NoArray(rows, 3))
+    return Work(step, Progress(NoArray(step.net.layout.total), ()), data, [(0, rows)], steps=steps)
+
+
+def test_whether_a_run_is_long_depends_on_its_shapes_and_steps_alone():
+    assert not is_long(work((4,), 10, steps=100))
+    assert is_long(work((4,), 10, steps=1_000_000))
+    assert is_long(work((1000, 1000), 10_000, steps=100))
+    assert not is_long(work((1000, 1000), 100, steps=1))
+    once = [steps for steps in (2**n for n in range(24)) if is_long(work((50,), 64, steps))]
+    again = [steps for steps in (2**n for n in range(24)) if is_long(work((50,), 64, steps))]
+    assert once == again
+    assert once == [2**n for n in range(24) if 2**n >= once[0]]
+
+
+def test_a_cut_is_a_plain_pair():
+    assert pickle.loads(pickle.dumps(Cut(2, 3))) == (2, 3)  # noqa: S301

@@ -1,0 +1,347 @@
+"""The trace: the unchanged step, run once on tracers, becomes a program that does what the step does."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from chainrule.activations import tanh
+from chainrule.arrays import namespace
+from chainrule.layers import Dense, dense_backward, dense_backward_input, dense_forward
+from chainrule.program.names import naming
+from chainrule.program.plan import plan
+from chainrule.program.trace import Spec, trace
+from chainrule.step import Batch
+from support.steps import ALL, CASES, Case, made_batch, made_plan, made_progress, ran_plan, replayed
+
+X32 = Spec((4, 3), "float32", "x")
+
+
+def functions(program):
+    return [operation.function for operation in program.operations]
+
+
+def written(program):
+    """Return the operations as text: ``result = function(operands)``."""
+    return [
+        f"{program.name(op.result)} = {op.function}({', '.join(map(program.name, op.operands))})"
+        for op in program.operations
+    ]
+
+
+# -- what it does is what the step does -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_the_traced_step_is_the_plain_step_bit_for_bit_also_of_stacked_networks(case, dtype, lead):
+    progress, batch = made_progress(case, dtype, lead), made_batch(case, 9, dtype, lead)
+    rates, keys = np.array([0.1, 0.05, 0.2], dtype), np.array([5, -7, 2**31 - 1], np.int32)
+    wanted = []
+    state = progress
+    with np.errstate(all="ignore"):
+        for rate, key in zip(rates, keys, strict=True):
+            key_array = np.asarray(key) if case.net.dropout else None
+            state, L = case.step.whole(state, batch, np.asarray(rate), key_array)
+            wanted.append(L)
+        got_progress, got = ran_plan(made_plan(case, 9, dtype, lead), progress, batch, rates, keys)
+    np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_array_equal(got_progress[0], state.theta)
+    for have, want in zip(got_progress[1:], state.state, strict=True):
+        np.testing.assert_array_equal(have, want)
+    assert np.isfinite(wanted).all()
+    assert got_progress[0].shape == (*lead, case.net.layout.total)
+
+
+def test_a_stacked_network_is_each_network_alone():
+    case = CASES["everything-adam"]
+    lead, rates, keys = (3,), np.array([0.1, 0.05]), np.array([3, 4], np.int32)
+    progress, batch = made_progress(case, lead=lead), made_batch(case, 9, lead=lead)
+    stacked, _ = ran_plan(made_plan(case, lead=lead), progress, batch, rates, keys)
+    for number in range(3):
+        one = type(progress)(progress.theta[number], tuple(part[number] for part in progress.state))
+        rows = type(batch)(*(part[number] for part in batch))
+        alone, _ = ran_plan(made_plan(case), one, rows, rates, keys)
+        np.testing.assert_allclose(stacked[0][number], alone[0], rtol=1e-12, atol=1e-14)
+
+
+# -- what it counts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_step_has_3L_minus_1_products_L_row_products_and_the_flops_of_the_architecture(case):
+    program, net, rows = made_plan(case, 9).program, case.net, 9
+    assert program.matmuls == net.matrix_products == 3 * net.depth - 1
+    assert program.row_products == net.depth
+    assert program.flops == net.flops(rows)
+    assert program.elementwise == program.launches - program.matmuls - program.row_products
+    assert program.launches == len([f for f in functions(program) if f not in ("slice", "reshape", "concat", "matrix_transpose")])  # fmt: skip
+
+
+def test_a_batch_of_one_row_is_counted_alike():
+    program, net = made_plan(Case(), rows=1).program, Case().net
+    assert (program.matmuls, program.row_products) == (net.matrix_products, net.depth)
+    assert program.flops == net.flops(1)
+
+
+def test_bytes_are_those_of_every_operand_and_result_that_is_no_constant():
+    program = trace(lambda x, y: namespace(x).matmul(x, y) + 1.0, X32, Spec((3, 2), "float32", "y"))
+    product = 4 * (4 * 3 + 3 * 2 + 4 * 2)
+    assert program.bytes == product + 4 * (2 * 4 * 2)
+    assert program.input_bytes == 4 * (4 * 3 + 3 * 2)
+    assert [op.flops for op in program.operations] == [2 * 4 * 3 * 2, 8]
+
+
+def test_the_values_are_named_as_the_mathematics_names_them():
+    case = Case(loss="squared_error", optimizer="adam", additions=ALL)  # its output is no identity
+    names = {op.result.name for op in made_plan(case).program.operations}
+    layers = ("Z", "A", "W", "b", "dL_dZ", "dL_dW", "dL_db")
+    assert {f"{name}{number}" for name in layers for number in (1, 2, 3)} - names == set()
+    assert {"dL_dA1", "dL_dA2", "D"} <= names  # the loss has named the dL_dA of the last layer
+    assert {"L", "m", "v", "t", "g", "norm"} <= names
+    lines = written(made_plan(Case(hidden=(7,), loss="squared_error")).program)
+    chain_rule = ("dL_dZ2 = multiply(D, dA_dZ2)", "dL_dZ1 = multiply(dL_dA1, dA_dZ1)")
+    assert [line for line in chain_rule if line not in lines] == []
+
+
+def test_names_are_those_of_the_right_layer():
+    case = Case(hidden=(7, 1, 6), loss="squared_error")
+    program, net = made_plan(case).program, case.net
+    by_name = {op.result.name: op.result for op in program.operations if op.result.name}
+    for number, (n_in, n_out) in enumerate(zip(net.sizes[:-1], net.sizes[1:], strict=True), start=1):
+        assert by_name[f"W{number}"].shape == by_name[f"dL_dW{number}"].shape == (n_in, n_out)
+        assert by_name[f"Z{number}"].shape == by_name[f"dL_dZ{number}"].shape == (9, n_out)
+        assert by_name[f"dL_db{number}"].shape == (1, n_out)
+
+
+def test_the_printed_table_has_a_line_an_operation_with_name_shape_and_flops():
+    program = made_plan(Case(hidden=(4,), loss="squared_error")).program
+    head, *lines = str(program).splitlines()
+    assert head.split() == ["#", "result", "shape", "operation", "FLOPs"]
+    assert len(lines) == len(program.operations)
+    (product,) = [line for line in lines if " dL_dW2 " in line]
+    assert "(4, 3)" in product
+    assert "dL_dZ2)" in product
+    assert product.split()[-1] == str(2 * 4 * 3 * 9)
+    assert "?" not in str(program)
+
+
+def test_an_operation_knows_the_line_of_mathematics_that_it_comes_from():
+    program = made_plan(Case()).program
+    (Z1,) = [op for op in program.operations if op.result.name == "Z1"]
+    assert Z1.source.startswith("layers.py:")
+
+
+def test_a_profiler_at_work_is_left_alone_and_comes_back():
+    def profiler(*_):
+        return None
+
+    sys.setprofile(profiler)
+    try:
+        with naming():
+            assert sys.getprofile() is profiler
+        program = trace(lambda x: x + x, X32)
+        assert sys.getprofile() is profiler
+    finally:
+        sys.setprofile(None)
+    assert functions(program) == ["add"]
+    made_plan(Case())
+    assert sys.getprofile() is None
+
+
+# -- what is recorded once, or not at all ---------------------------------------------------------------
+
+
+def test_what_is_asked_for_twice_is_recorded_once():
+    def twice(x):
+        xp = namespace(x)
+        return xp.tanh(x) * xp.tanh(x), xp.sum(x, axis=-1) + xp.sum(x, axis=-1)
+
+    assert functions(trace(twice, X32)) == ["tanh", "multiply", "sum", "add"]
+
+
+def test_settings_and_numbers_and_their_signs_and_types_tell_operations_apart():
+    def different(x):
+        xp = namespace(x)
+        return xp.sum(x, axis=-1), xp.sum(x, axis=0), x * 0.0, x * -0.0, xp.max(x, axis=-1)
+
+    assert len(trace(different, X32).operations) == 5
+    x = np.ones((4, 3), np.float32)
+    (plus, minus) = replay(trace(lambda x: (x * 0.0, x * -0.0), X32), x)
+    assert not np.signbit(plus).any()
+    assert np.signbit(minus).all()
+
+
+def test_the_softmax_of_loss_and_gradient_is_computed_once():
+    found = functions(made_plan(CASES["loss-cross_entropy"]).program)
+    assert [found.count(name) for name in ("exp", "max", "log")] == [1, 1, 1]
+
+
+def test_one_times_x_is_x():
+    def ones(x):
+        xp = namespace(x)
+        one = xp.ones_like(x)
+        return (one * x) * one + xp.zeros_like(x)
+
+    assert functions(trace(ones, X32)) == ["add"]
+
+
+def test_ones_that_widen_x_are_not_dropped():
+    def widened(x):
+        return namespace(x).ones_like(x) * x[:1, :]
+
+    (got,) = replay(trace(widened, X32), np.arange(12, dtype="float32").reshape(4, 3))
+    np.testing.assert_array_equal(got, [[0, 1, 2]] * 4)
+
+
+def test_the_identity_activation_costs_nothing():
+    identity, tanh = (made_plan(CASES[f"activation-{name}"]).program for name in ("identity", "tanh"))
+    layers = 2  # hidden ones: tanh, its square, 1 - it, the product
+    assert tanh.launches - identity.launches == 4 * layers
+
+
+def test_what_depends_on_constants_alone_is_computed_in_the_trace():
+    def folded(x):
+        xp = namespace(x)
+        place = xp.reshape(xp.arange(12, dtype=xp.int32, device=None), (4, 3))
+        hashed = (place ^ (place >> 1)) * 3
+        return x * xp.astype(hashed > 5, x.dtype), xp.matmul(xp.matrix_transpose(x[..., :1]), x)
+
+    program = trace(folded, X32)
+    assert functions(program) == ["multiply", "slice", "matrix_transpose", "matmul"]
+    x = np.arange(12, dtype="float32").reshape(4, 3)
+    place = np.arange(12).reshape(4, 3)
+    (got, _) = replay(program, x)
+    np.testing.assert_array_equal(got, x * ((place ^ (place >> 1)) * 3 > 5))
+
+
+MADE = {
+    "slice": lambda _xp, one: one[:2, :],
+    "transpose": lambda xp, one: xp.matrix_transpose(one),
+    "reshape": lambda xp, one: xp.reshape(one, (-1,)),
+    "sum": lambda xp, one: xp.sum(one + one, axis=0),
+    "max": lambda xp, one: xp.max(one, axis=-1, keepdims=True),
+    "total": lambda xp, one: xp.sum(one, axis=(-2, -1)),
+    "concat": lambda xp, one: xp.concat([one, one], axis=-1),
+    "product": lambda xp, one: xp.matmul(one, xp.matrix_transpose(one)),
+    "cast": lambda xp, one: xp.astype(one, xp.float64),
+    "arithmetic": lambda xp, one: -xp.exp(one / 2.0),
+}
+
+
+@pytest.mark.parametrize("made", MADE.values(), ids=MADE)
+def test_a_constant_function_is_numpys(made):
+    import array_api_compat.numpy as xp
+
+    wanted = made(xp, xp.ones((4, 3), dtype=xp.float32))
+    program = trace(lambda x: made(namespace(x), namespace(x).ones_like(x)), X32)
+    (output,) = program.outputs
+    assert program.operations == ()
+    assert (output.shape, output.dtype) == (wanted.shape, wanted.dtype)
+    np.testing.assert_array_equal(np.broadcast_to(output.data, output.shape), wanted)
+
+
+def test_what_no_output_depends_on_is_dropped():
+    def wasteful(x):
+        xp = namespace(x)
+        xp.exp(xp.tanh(x))
+        return x + 1.0
+
+    assert functions(trace(wasteful, X32)) == ["add"]
+
+
+def test_the_first_layer_has_no_gradient_of_its_input():
+    def layer(X, W, b):
+        A, cache = dense_forward(X, Dense(W, b), tanh)
+        gradient, dL_dZ = dense_backward(A, cache, tanh)
+        dense_backward_input(dL_dZ, Dense(W, b))  # computed for nobody
+        return gradient
+
+    weights = Spec((3, 2), "float32", "W1"), Spec((1, 2), "float32", "b1")
+    assert trace(layer, X32, *weights).matmuls == 2
+
+
+# -- what it refuses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", ["sinh", "mean", "where", "take", "argmax", "linalg"])
+def test_a_function_that_is_not_known_is_an_error_that_names_it(function):
+    with pytest.raises(AttributeError, match=rf"xp\.{function}; .*compile=False"):
+        trace(lambda x: getattr(namespace(x), function)(x), X32)
+
+
+READS = {
+    "float": float,
+    "int": int,
+    "bool": bool,
+    "complex": complex,
+    "if": lambda x: 1 if x > 0 else 2,
+    "list": list,
+    "index": range,
+    "not-equal": lambda x: x != 1.0,
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_a_read_on_the_host_is_an_error(read):
+    with pytest.raises(TypeError, match="on the host"):
+        trace(read, X32)
+
+
+@pytest.mark.parametrize("key", [0, (0, slice(None)), [0, 1], None, np.array([True])], ids=str)
+def test_an_index_that_is_no_slice_is_an_error(key):
+    with pytest.raises(TypeError, match=r"knows slices, .*xp\.take"):
+        trace(lambda x: x[key], X32)
+
+
+MIXED = {
+    "array-right": lambda x: x + np.ones((4, 3), np.float32),
+    "array-left": lambda x: np.ones((4, 3), np.float32) + x,
+    "product-left": lambda x: np.ones((4, 3), np.float32) @ x,
+    "scalar": lambda x: np.float32(2.0) * x,
+    "function": lambda x: namespace(x).maximum(x, np.zeros(3, np.float32)),
+    "ufunc": np.exp,
+    "text": lambda x: x + "1",
+}
+
+
+@pytest.mark.parametrize("mixed", MIXED.values(), ids=MIXED)
+def test_an_array_that_is_no_argument_is_an_error(mixed):
+    with pytest.raises(TypeError, match=r"argument of the step|Tracer|unsupported|not support"):
+        trace(mixed, X32)
+
+
+def test_dtypes_that_differ_are_an_error_as_in_the_strict_standard():
+    with pytest.raises(TypeError, match="float32 and float64"):
+        trace(lambda x, y: x + y, X32, Spec((4, 3), "float64", "y"))
+
+
+def test_shapes_that_do_not_fit_are_an_error():
+    with pytest.raises(ValueError, match="inner sizes 3 and 4 differ"):
+        trace(lambda x: x @ x, Spec((4, 3), "float32"))
+    with pytest.raises(ValueError, match="broadcast"):
+        trace(lambda x: x + x[:, :2], X32)
+    with pytest.raises(ValueError, match="last axis, got axis=0"):
+        trace(lambda x: namespace(x).concat([x, x], axis=0), X32)
+
+
+def test_records_tuples_and_none_go_in_and_come_out():
+    seen = []
+
+    def nested(pair, nothing, batch):
+        seen.append((type(batch), nothing))
+        return (pair[0] + pair[1], (batch.X,)), None, 3.0
+
+    program = trace(nested, (X32, X32), None, Batch(X32, X32))
+    assert seen == [(Batch, None)]
+    assert [value.shape for value in program.inputs] == [(4, 3)] * 4
+    assert [value is program.inputs[2] for value in program.outputs] == [False, True]
+
+
+def replay(program, *inputs):
+    """Return the outputs of a program whose outputs are no inputs."""
+    arrays, calls = replayed(plan(program), inputs)
+    for function, arguments in calls:
+        function(*arguments)
+    return [arrays.of(value) for value in program.outputs]

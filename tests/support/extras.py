@@ -1,0 +1,27 @@
+"""Extras: what is tested only where an optional library is installed.
+
+A library that is absent skips its tests with the reason. ``REQUIRE_EXTRA=jit`` turns the skips of that
+extra into failures, so that a session that is meant to have it cannot pass by skipping.
+"""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+LIBRARIES = {"jit": "llvmlite"}
+
+
+def is_there(extra):
+    """Return whether the library of an extra is installed."""
+    return find_spec(LIBRARIES[extra]) is not None
+
+
+def need(extra, *, module=False):
+    """Skip the test, or with ``module`` the whole file, unless the extra is there; fail where it is required."""
+    if is_there(extra):
+        return
+    reason = f"{LIBRARIES[extra]} is not installed (extra '{extra}')"
+    if extra in os.environ.get("REQUIRE_EXTRA", "").split(","):
+        pytest.fail(f"REQUIRE_EXTRA names {extra}, but {reason}", pytrace=False)
+    pytest.skip(reason, allow_module_level=module)
