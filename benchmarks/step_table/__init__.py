@@ -1,0 +1,1 @@
+"""The table of steps: processes run in rounds, their figures put together, and printed."""
