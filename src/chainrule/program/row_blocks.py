@@ -14,11 +14,12 @@ from chainrule.program.program import Program
 _SHARED_FLOPS = 2_500_000
 # A thread with fewer rows than this multiplies matrices at a lower rate.
 _SHARED_ROWS = 24
-# Without native code a block is some 26 calls, and each may wait 10 us for the interpreter's lock.
-_SHARED_FLOPS_INTERPRETED = 60_000_000
+# Without native code each call of a block may wait some 10 us for the interpreter's lock; a call with so
+# many FLOPs to its thread takes several times as long.
+_SHARED_FLOPS_A_CALL = 1_400_000
 # Where each byte of an activation meets so many FLOPs, the products are all that counts, and a BLAS
 # with threads of its own runs those best: interpreted blocks would gain nothing.
-_PRODUCTS_ALONE = 600
+_PRODUCTS_ALONE = 100
 
 
 class Cut(NamedTuple):
@@ -59,7 +60,8 @@ def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
         Whether blocks run as native code, without the interpreter's lock.
     """
     row_bytes = _row_bytes(program, rows)
-    too_small = program.flops < (_SHARED_FLOPS if native else _SHARED_FLOPS_INTERPRETED)
+    least = _SHARED_FLOPS if native else _SHARED_FLOPS_A_CALL * program.launches * threads
+    too_small = program.flops < least
     few_rows = rows < threads * _SHARED_ROWS
     products_alone = program.flops > _PRODUCTS_ALONE * row_bytes * rows and not native
     if threads == 1 or too_small or few_rows or products_alone:
