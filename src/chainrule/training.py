@@ -105,7 +105,7 @@ class _Run:
         self._bounds = work.bounds
         # The newest weights known to be finite, and a place for those before the epoch in hand.
         self._good, self._spare = backend.copy(theta), backend.copy(theta)
-        self._diverged = False
+        self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
         self.history = History(_reported_name(net))
@@ -115,10 +115,9 @@ class _Run:
         plan = self._plan(number, chance)
         # Out of reach of an engine that writes over the weights.
         before = self._backend.copy(self.engine.progress.theta, out=self._spare)
-        loss = self._reported(self.engine.run(plan, interrupts.check))
+        loss = self._reported(self._steps(plan, interrupts, before))
         if not math.isfinite(loss):
-            self._diverged = True
-            self._good = before if _finite(before) else self._good
+            self._go_back_to(before)
             raise FloatingPointError(self._advice(number, f"the loss became {loss}", plan.rates[0]))
         self._good, self._spare = before, self._good
         held_out_loss, accuracy = self._held_out()
@@ -126,6 +125,29 @@ class _Run:
         record = Record(number, loss, held_out_loss, accuracy, plan.rates[0], seconds)
         self.history.records.append(record)
         return record
+
+    def _steps(self, plan: Epoch, interrupts: Interrupts, before: Array) -> list[float]:
+        """Run the steps of an epoch; where an update is cut off, go back to the weights ``before`` them."""
+        theta, at_work = self.engine.progress.theta, False
+
+        def between_steps() -> None:
+            nonlocal at_work
+            at_work = False
+            interrupts.check()
+            at_work = True
+
+        try:
+            return self.engine.run(plan, between_steps)
+        except BaseException:
+            # An error in a step, or a second Ctrl-C. Where the engine writes over the weights, half of
+            # the update may stand in them.
+            if at_work and self.engine.progress.theta is theta:
+                self._go_back_to(before)
+            raise
+
+    def _go_back_to(self, before: Array) -> None:
+        self._newest_is_good = False
+        self._good = before if _finite(before) else self._good
 
     def is_over(self, record: Record) -> bool:
         """Return whether a callback or the patience ends training here."""
@@ -151,7 +173,7 @@ class _Run:
         if self._best is not None:
             return self._best[1]
         newest = self.engine.progress.theta
-        return self._good if self._diverged or not _finite(newest) else newest
+        return newest if self._newest_is_good and _finite(newest) else self._good
 
     def _keep_if_best(self, record: Record) -> None:
         loss, theta = record.validation_loss, self.engine.progress.theta

@@ -1,0 +1,282 @@
+"""Engines: each runs the step that the plain one runs, repeats its bits, and allocates nothing."""
+
+import tracemalloc
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from support import engines
+from support.engines import NAMES, error_relative_to
+from support.steps import CASES, Case, epochs, made_work, plain, ran
+
+import chainrule.backends.numpy as room
+from chainrule import NeuralNetwork, backends
+from chainrule.batches import Epoch
+from chainrule.program import blocks, machine, row_blocks, trace
+from chainrule.program.replay import Replay
+from chainrule.program.row_blocks import Cut
+
+ROWS = 23
+RUNS = {
+    "full-batch-float32": ("float32", None),
+    "minibatches-float64": ("float64", 10),
+}  # the last has 3
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("batch_size", [None, 10])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_replay_is_the_plain_step_bit_for_bit(case, batch_size, dtype):
+    wanted, changed = ran(plain(work := made_work(case, ROWS, dtype, batch_size)), epochs(work))
+    work = made_work(case, ROWS, dtype, batch_size)
+    losses, got = ran(engines.made("replay", work), epochs(work))
+    np.testing.assert_array_equal(losses, wanted)
+    for have, want in zip(got, changed, strict=True):
+        np.testing.assert_array_equal(have, want)
+
+
+@pytest.mark.parametrize(("dtype", "batch_size"), RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize("name", ["interpreted", "native"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_blocks_are_the_plain_step_within_rounding_and_repeat_their_bits(case, name, dtype, batch_size):
+    wanted, changed = ran(plain(work := made_work(case, ROWS, dtype, batch_size)), epochs(work))
+    runs = []
+    for _ in range(2):
+        work = made_work(case, ROWS, dtype, batch_size)
+        runs.append(ran(engines.made(name, work), epochs(work)))
+    (losses, got), (again, got_again) = runs
+    for have, want in zip([losses, *got], [wanted, *changed], strict=True):
+        assert error_relative_to(want, have) < TOLERANCE[dtype]
+    for have, want in zip([again, *got_again], [losses, *got], strict=True):
+        np.testing.assert_array_equal(have, want)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_losses_of_a_ragged_last_batch_are_its_own(name):
+    case = CASES["everything-adam"]
+    wanted, _ = ran(plain(work := made_work(case, 21, "float64", 10)), epochs(work, 1))
+    work = made_work(case, 21, "float64", 10)
+    assert work.batch_sizes == {10, 1}
+    losses, _ = ran(engines.made(name, work), epochs(work, 1))
+    np.testing.assert_allclose(losses, wanted, rtol=1e-12)
+    assert len(losses) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_data_are_not_written_to(name):
+    work = made_work(CASES["everything-adam"], ROWS, "float64", 10)
+    before = [part.copy() for part in work.arrays]
+    for part in work.arrays:
+        part.flags.writeable = False
+    ran(engines.made(name, work), epochs(work))
+    for part, as_it_was in zip(work.arrays, before, strict=True):
+        np.testing.assert_array_equal(part, as_it_was)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_learning_rate_or_step_needs_no_other_trace(name, monkeypatch):
+    traced = []
+
+    def counted(function, *arguments):
+        traced.append(function)
+        return usual(function, *arguments)
+
+    usual = trace.trace
+    monkeypatch.setattr(trace, "trace", counted)
+    monkeypatch.setattr(blocks, "trace", counted)
+    work = made_work(CASES["everything-adam"], ROWS, "float64", 10)
+    engine = engines.made(name, work)
+    before = len(traced)
+    assert before > 0
+    plans = [epoch for rate in (0.1, 1e-3, 0.5) for epoch in epochs(work, 2, rate)]
+    losses, got = ran(engine, plans)
+    assert len(traced) == before
+    wanted, changed = ran(plain(work := made_work(CASES["everything-adam"], ROWS, "float64", 10)), plans)
+    for have, want in zip([losses, *got], [wanted, *changed], strict=True):
+        assert error_relative_to(want, have) < 1e-11
+
+
+def test_a_batch_size_is_traced_once_for_the_rule_and_the_run(monkeypatch):
+    traced, usual = [], trace.trace
+    monkeypatch.setattr(trace, "trace", lambda *given: traced.append(given) or usual(*given))
+    NeuralNetwork(5, 7, 3, seed=0).train(
+        np.ones((ROWS, 5)), np.ones((ROWS, 3)), 4, batch_size=10, progress=False
+    )
+    assert len(traced) == 2
+
+
+# -- memory ---------------------------------------------------------------------------------------------
+
+
+STEADY = ["everything-adam", "loss-cross_entropy", "activation-relu", "weight_decay"]
+
+
+@pytest.mark.parametrize("batch_size", [None, 100])
+@pytest.mark.parametrize("case", STEADY)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hundred_steady_steps_leave_no_array_behind(name, case, batch_size):
+    work = made_work(CASES[case], 300, "float64", batch_size)
+    engine, (first, *plans) = engines.made(name, work), epochs(work, 101)
+    arrays = [tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)]
+    with np.errstate(all="ignore"), engine.at_work():
+        engine.run(first, lambda: None)
+        tracemalloc.start()
+        try:
+            before = tracemalloc.take_snapshot().filter_traces(arrays)
+            for epoch in plans:
+                engine.run(epoch, lambda: None)
+            after = tracemalloc.take_snapshot().filter_traces(arrays)
+        finally:
+            tracemalloc.stop()
+    assert [str(line) for line in after.compare_to(before, "lineno") if line.size_diff > 0] == []
+
+
+# A ufunc that broadcasts goes through a buffer of NumPy's own, of 8192 items, one in each thread. Any
+# array of the mathematics is larger here: (n, 1) of a tall batch, or (P,) of a wide network.
+SIZES = {"tall": ((7, 6), 60_000), "wide": ((15_000,), 12)}
+BUFFERS = 2 * 8192 * 8 + 50_000
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("case", STEADY)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_steady_step_allocates_no_array_not_even_for_a_moment(name, case, size):
+    hidden, rows = SIZES[size]
+    work = made_work(replace(CASES[case], hidden=hidden), rows, "float64", rows // 2)
+    engine, plans = engines.made(name, work), epochs(work, 3)
+    with np.errstate(all="ignore"), engine.at_work():
+        for epoch in plans[:2]:
+            engine.run(epoch, lambda: None)
+        tracemalloc.start()
+        try:
+            engine.run(plans[2], lambda: None)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < BUFFERS
+
+
+# -- how many threads -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_steps_are_shared(monkeypatch):
+    """Let the rule share out what it would run whole."""
+    for name in ("_SHARED_FLOPS", "_SHARED_FLOPS_INTERPRETED"):
+        monkeypatch.setattr(row_blocks, name, 0)
+    monkeypatch.setattr(row_blocks, "_SHARED_ROWS", 1)
+    monkeypatch.setattr(row_blocks, "_PRODUCTS_ALONE", 10**9)
+    monkeypatch.setattr(machine, "l2_bytes", lambda: 2000)
+
+
+@pytest.fixture
+def cuts_made(monkeypatch):
+    """A list that gets the cuts of every run."""
+    seen, usual = [], room.cuts
+
+    def noted(work, *, native):
+        seen.append(usual(work, native=native))
+        return seen[-1]
+
+    monkeypatch.setattr(room, "cuts", noted)
+    return seen
+
+
+def trained(**given):
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((50, 5)), rng.uniform(size=(50, 3))
+    net = NeuralNetwork(5, 7, 3, activation="tanh", seed=1)
+    history = net.train(X, y, 5, 0.05, optimizer="adam", progress=False, **given)
+    return np.concatenate([np.ravel(part) for layer in net.layers for part in layer]), history["loss"]
+
+
+@pytest.mark.parametrize("is_long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.usefixtures("small_steps_are_shared")
+def test_training_takes_as_many_threads_as_it_is_told(threads, is_long, cuts_made, monkeypatch):
+    monkeypatch.setattr(room, "is_long", lambda _work: is_long)
+    monkeypatch.setenv("CHAINRULE_THREADS", "4")
+    told, losses = trained(threads=threads)
+    monkeypatch.setenv("CHAINRULE_THREADS", str(threads))
+    by_variable, _ = trained()
+    plain_run, plain_losses = trained(compile=False)
+    assert [cut[50].threads for cut in cuts_made] == [threads, threads]
+    assert threads == 1 or cuts_made[0][50].blocks > 1
+    np.testing.assert_array_equal(told, by_variable)  # the same number of threads: the same bits
+    np.testing.assert_allclose(told, plain_run, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(losses, plain_losses, rtol=1e-10)
+
+
+def test_threads_that_are_no_number_train_nothing(monkeypatch):
+    with pytest.raises(ValueError, match="threads is 0; give a whole number"):
+        trained(threads=0)
+    monkeypatch.setenv("CHAINRULE_THREADS", "many")
+    with pytest.raises(ValueError, match="CHAINRULE_THREADS is 'many'"):
+        trained()
+
+
+# -- which engine ---------------------------------------------------------------------------------------
+
+
+def engine_of(work, monkeypatch, *, is_long=False, native=False, cut=Cut(1, 1)):
+    monkeypatch.setattr(room, "is_long", lambda _work: is_long)
+    monkeypatch.setattr(room, "native_is_at_hand", lambda: native)
+    monkeypatch.setattr(room, "cuts", lambda work, native: dict.fromkeys(work.batch_sizes, cut))  # noqa: ARG005
+    return backends.named("numpy").engine(work)
+
+
+def test_a_small_step_is_replayed_and_a_large_one_blocked(monkeypatch):
+    work = made_work(Case(), ROWS)
+    assert isinstance(engine_of(work, monkeypatch), Replay)
+    assert isinstance(engine_of(work, monkeypatch, is_long=True), Replay)  # no llvmlite
+    assert isinstance(engine_of(work, monkeypatch, native=True), Replay)  # over before it is compiled
+    assert isinstance(engine_of(work, monkeypatch, cut=Cut(2, 2)), blocks.Steps)
+
+
+def test_a_long_run_goes_to_native_code_where_it_can_be_made(monkeypatch):
+    kernels = engines.native_kernels()
+    engine = engine_of(made_work(Case(), ROWS), monkeypatch, is_long=True, native=True)
+    assert isinstance(engine, blocks.Steps)
+    (batch,) = engine._batches.values()
+    assert type(batch._kernels) is type(kernels)
+
+
+@pytest.mark.parametrize("name", ["interpreted", "native"])
+def test_one_block_in_one_thread_is_the_step_too(name, monkeypatch):
+    monkeypatch.setattr(engines, "forced", lambda work: dict.fromkeys(work.batch_sizes, Cut(1, 1)))
+    case = CASES["everything-adamw"]
+    wanted, changed = ran(plain(work := made_work(case, ROWS, "float64", 10)), epochs(work))
+    losses, got = ran(engines.made(name, work := made_work(case, ROWS, "float64", 10)), epochs(work))
+    for have, want in zip([losses, *got], [wanted, *changed], strict=True):
+        assert error_relative_to(want, have) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["interpreted", "native"])
+def test_a_long_update_is_shared_out(name, monkeypatch):
+    monkeypatch.setattr(blocks, "SHARED_UPDATE", 10)
+    case = CASES["everything-adamw"]
+    wanted, changed = ran(plain(work := made_work(case, ROWS, "float64", 10)), epochs(work))
+    losses, got = ran(engines.made(name, work := made_work(case, ROWS, "float64", 10)), epochs(work))
+    for have, want in zip([losses, *got], [wanted, *changed], strict=True):
+        assert error_relative_to(want, have) < 1e-12
+
+
+@pytest.mark.parametrize("columns", [1, 15, 16, 17, 33, 100, 30_000, 30_001])
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_the_shares_of_an_update_are_all_the_columns_once(columns, count):
+    shares = [share for share in blocks._shares(columns, count) if share.stop > share.start]
+    assert shares[0].start == 0
+    assert shares[-1].stop == columns
+    assert all(one.stop == other.start for one, other in pairwise(shares))
+    assert all(share.start % 16 == 0 for share in shares)
+
+
+def test_the_mask_of_dropout_does_not_depend_on_the_blocks():
+    case = Case(hidden=(50,), additions={"dropout": 0.5})
+    work = made_work(case, ROWS)
+    plans = [Epoch(None, [1.0], np.array([key], np.int32)) for key in (1, 2)]
+    wanted, _ = ran(plain(made_work(case, ROWS)), plans)
+    got, _ = ran(engines.made("interpreted", work), plans)
+    np.testing.assert_allclose(got, wanted, rtol=1e-12)
