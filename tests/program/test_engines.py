@@ -6,9 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from support import engines
-from support.engines import NAMES, error_relative_to
-from support.steps import CASES, Case, epochs, made_work, plain, ran
 
 import chainrule.backends.numpy as room
 from chainrule import NeuralNetwork, backends
@@ -16,6 +13,9 @@ from chainrule.batches import Epoch
 from chainrule.program import blocks, machine, row_blocks, trace
 from chainrule.program.replay import Replay
 from chainrule.program.row_blocks import Cut
+from support import engines
+from support.engines import NAMES, error_relative_to
+from support.steps import CASES, Case, epochs, made_work, plain, ran
 
 ROWS = 23
 RUNS = {
@@ -164,7 +164,7 @@ def test_a_steady_step_allocates_no_array_not_even_for_a_moment(name, case, size
 @pytest.fixture
 def small_steps_are_shared(monkeypatch):
     """Let the rule share out what it would run whole."""
-    for name in ("_SHARED_FLOPS", "_SHARED_FLOPS_INTERPRETED"):
+    for name in ("_SHARED_FLOPS", "_SHARED_FLOPS_A_CALL"):
         monkeypatch.setattr(row_blocks, name, 0)
     monkeypatch.setattr(row_blocks, "_SHARED_ROWS", 1)
     monkeypatch.setattr(row_blocks, "_PRODUCTS_ALONE", 10**9)
@@ -220,7 +220,10 @@ def test_threads_that_are_no_number_train_nothing(monkeypatch):
 # -- which engine ---------------------------------------------------------------------------------------
 
 
-def engine_of(work, monkeypatch, *, is_long=False, native=False, cut=Cut(1, 1)):
+WHOLE = Cut(1, 1)
+
+
+def engine_of(work, monkeypatch, *, is_long=False, native=False, cut=WHOLE):
     monkeypatch.setattr(room, "is_long", lambda _work: is_long)
     monkeypatch.setattr(room, "native_is_at_hand", lambda: native)
     monkeypatch.setattr(room, "cuts", lambda work, native: dict.fromkeys(work.batch_sizes, cut))  # noqa: ARG005

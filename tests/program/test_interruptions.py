@@ -5,9 +5,6 @@ import threading
 
 import numpy as np
 import pytest
-from support import engines
-from support.engines import NAMES, blas_threads, error_relative_to
-from support.steps import CASES, Case, epochs, forced, made_work, plain, ran
 from threadpoolctl import threadpool_limits
 
 import chainrule.backends.numpy as room
@@ -17,6 +14,9 @@ from chainrule.backends.numpy import NumpyLibrary
 from chainrule.program import blocks
 from chainrule.program.blocks import blocked
 from chainrule.program.interpreted import InterpretedKernels
+from support import engines
+from support.engines import NAMES, blas_threads, error_relative_to
+from support.steps import CASES, Case, epochs, forced, made_work, plain, ran
 
 ROWS = 23
 BLOCKED = ["interpreted", "native"]
