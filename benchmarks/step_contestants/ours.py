@@ -104,7 +104,7 @@ def _no_check() -> None:
 
 
 def _how_cut(todo: Any, kind: str) -> str:
-    from chainrule.program.blocks import cuts
+    from chainrule.program.steps import cuts
 
     (cut,) = cuts(todo, native=kind == "native").values()
     return f"{cut.threads} threads x {cut.blocks} blocks"

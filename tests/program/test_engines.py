@@ -10,7 +10,7 @@ import pytest
 import chainrule.backends.numpy as room
 from chainrule import NeuralNetwork, backends
 from chainrule.batches import Epoch
-from chainrule.program import blocks, machine, row_blocks, trace
+from chainrule.program import blocks, machine, row_blocks, steps, trace
 from chainrule.program.replay import Replay
 from chainrule.program.row_blocks import Cut
 from support import engines
@@ -235,13 +235,13 @@ def test_a_small_step_is_replayed_and_a_large_one_blocked(monkeypatch):
     assert isinstance(engine_of(work, monkeypatch), Replay)
     assert isinstance(engine_of(work, monkeypatch, is_long=True), Replay)  # no llvmlite
     assert isinstance(engine_of(work, monkeypatch, native=True), Replay)  # over before it is compiled
-    assert isinstance(engine_of(work, monkeypatch, cut=Cut(2, 2)), blocks.Steps)
+    assert isinstance(engine_of(work, monkeypatch, cut=Cut(2, 2)), steps.Steps)
 
 
 def test_a_long_run_goes_to_native_code_where_it_can_be_made(monkeypatch):
     kernels = engines.native_kernels()
     engine = engine_of(made_work(Case(), ROWS), monkeypatch, is_long=True, native=True)
-    assert isinstance(engine, blocks.Steps)
+    assert isinstance(engine, steps.Steps)
     (batch,) = engine._batches.values()
     assert type(batch._kernels) is type(kernels)
 

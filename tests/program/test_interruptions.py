@@ -12,8 +12,8 @@ from chainrule import NeuralNetwork
 from chainrule.activations import ACTIVATIONS
 from chainrule.backends.numpy import NumpyLibrary
 from chainrule.program import blocks
-from chainrule.program.blocks import blocked
 from chainrule.program.interpreted import InterpretedKernels
+from chainrule.program.steps import blocked
 from support import engines
 from support.engines import NAMES, blas_threads, error_relative_to
 from support.steps import CASES, Case, epochs, forced, made_work, plain, ran

@@ -9,7 +9,7 @@ from chainrule.activations import tanh
 from chainrule.arrays import namespace
 from chainrule.layers import Dense, dense_backward, dense_backward_input, dense_forward
 from chainrule.program.names import naming
-from chainrule.program.plan import plan
+from chainrule.program.planner import plan
 from chainrule.program.trace import Spec, trace
 from chainrule.step import Batch
 from support.steps import ALL, CASES, Case, made_batch, made_plan, made_progress, ran_plan, replayed

@@ -5,9 +5,9 @@ import numpy as np
 import chainrule.backends.numpy as room
 from chainrule import backends
 from chainrule.backends.numpy import NumpyLibrary
-from chainrule.program.blocks import blocked
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.replay import Replay
+from chainrule.program.steps import blocked
 from support.extras import need
 from support.steps import forced
 

@@ -10,19 +10,13 @@ import numpy as np
 from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend, Forward
 from chainrule.program import machine, tuning
-from chainrule.program.blocks import (
-    FLOP_SECONDS,
-    LONG_SECONDS,
-    Kernels,
-    blocked,
-    cuts,
-    is_long,
-)
 from chainrule.program.engine import Engine, Work
 from chainrule.program.interpreted import InterpretedKernels
+from chainrule.program.kernels import Kernels
 from chainrule.program.operations import Operation
 from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut
+from chainrule.program.steps import FLOP_SECONDS, LONG_SECONDS, blocked, cuts, is_long
 
 FEW_ROWS = 256  # not worth a trace
 CACHE_LINE = 64  # bytes; also the widest vector

@@ -5,44 +5,22 @@ memory, and adds up one gradient. When all are done, the gradients are added in 
 threads, and the update follows, a long one shared out again.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from chainrule.batches import Epoch
 from chainrule.program.engine import Work, batch_spec, progress_spec
 from chainrule.program.fusion import over
-from chainrule.program.machine import threads
+from chainrule.program.kernels import Item, Kernels
 from chainrule.program.operations import Group
-from chainrule.program.plan import Plan, plan
+from chainrule.program.plan import Plan
+from chainrule.program.planner import plan
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Library
-from chainrule.program.row_blocks import Cut, cut
+from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec, trace
 
-Item = Any  # what kernels make of a group: a call, or a native instruction
 SHARED_UPDATE = 30_000  # parameters; fewer are updated by one thread before two have met
-
-
-class Kernels(Protocol):
-    """How the groups of a plan become something that runs in threads."""
-
-    library: Library
-
-    def groups(self, program: Program) -> list[Group]:
-        """Return the operations as they are to run."""
-
-    def item(self, group: Group, arrays: Arrays, columns: slice, *, add: bool) -> list[Item]:
-        """Return what runs a group on some columns; with ``add``, a product adds to its result."""
-
-    def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Item:
-        """Return what copies rows of ``source`` to ``out``."""
-
-    def ready(self, threads: Sequence[Sequence[Item]]) -> Callable[[], None]:
-        """Return what runs these items, each thread its own, and returns when all are done."""
 
 
 class Arena:
@@ -102,6 +80,11 @@ class BlockedBatch:
             self._phases = [kernels.ready([parts[0] + [item for (part,) in finish for item in part]])]
         else:
             self._phases = [kernels.ready(phase) for phase in [parts, *finish]]
+
+    @property
+    def threads(self) -> int:
+        """How many threads a step runs in."""
+        return self._cut.threads
 
     def load(self, order: np.ndarray | None) -> None:
         """Say which rows of the data the next step takes."""
@@ -221,72 +204,3 @@ def _shares(columns: int, count: int) -> list[slice]:
     line = 16
     share = -(-columns // (count * line)) * line
     return [slice(start, min(start + share, columns)) for start in range(0, count * share, share)]
-
-
-# What a replayed step costs, roughly: a call, a FLOP of a product, a byte of memory. For telling a run
-# that is over in a moment from one that is worth compiling for, no more.
-CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 0.6e-6, 1 / 40e9, 1 / 10e9
-LONG_SECONDS = 0.25
-
-
-def is_long(work: Work) -> bool:
-    """Return whether the run takes longer than native code takes to compile, by its shapes alone."""
-    program = work.plan(max(work.batch_sizes)).program
-    seconds = (
-        program.launches * CALL_SECONDS + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS
-    )
-    return work.steps * seconds > LONG_SECONDS
-
-
-def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
-    """Return how each batch size of the work is cut, by the rule."""
-    most = threads(work.threads)
-    programs = {rows: work.plan(rows).program for rows in work.batch_sizes}
-    return {rows: cut(made, rows, most, native=native) for rows, made in programs.items()}
-
-
-def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
-    """Return the engine that runs ``work`` cut like that, with these kernels."""
-    rate = np.zeros((), dtype=work.progress[0].dtype)  # ()
-    key = np.zeros((), dtype=np.int32)  # ()
-    batches = {rows: BlockedBatch(work, rows, how, rate, key, kernels) for rows, how in cuts.items()}
-    return Steps(work, rate, key, batches)
-
-
-class Steps:
-    """The engine over batches: loads each, runs it, reads its loss.
-
-    Parameters
-    ----------
-    work
-        What to run.
-    rate, key
-        The 0-d arrays that the batches read.
-    batches
-        What runs a step, by the rows of the batch.
-    """
-
-    def __init__(
-        self, work: Work, rate: np.ndarray, key: np.ndarray, batches: dict[int, BlockedBatch]
-    ) -> None:
-        self.progress = work.progress
-        self._work, self._rate, self._key, self._batches = work, rate, key, batches
-
-    def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run in: the threads are ours, so BLAS keeps to one in each."""
-        limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
-        return limits
-
-    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
-        """Run an epoch: see ``Engine``."""
-        losses = []
-        for number, (start, stop) in enumerate(self._work.bounds):
-            check()
-            batch = self._batches[stop - start]
-            batch.load(None if epoch.order is None else epoch.order[start:stop])
-            self._rate[()] = epoch.rates[number]
-            if epoch.keys is not None:
-                self._key[()] = epoch.keys[number]
-            batch.run()
-            losses.append(batch.loss())
-        return losses

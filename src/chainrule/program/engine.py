@@ -81,7 +81,7 @@ class Work:
 
 def plan_step(step: Step, progress: Any, batch: Any, key: "Spec | None") -> "Plan":
     """Return the plan of a whole step, from what is known of its arrays."""
-    from chainrule.program.plan import plan
+    from chainrule.program.planner import plan
     from chainrule.program.trace import Spec, trace
 
     theta, state = progress

@@ -2,6 +2,7 @@
 
 import functools
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 _L2_BYTES = 1 << 20  # where the system does not say: small for a server, large for a laptop
@@ -20,25 +21,59 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def asked_threads(asked: int | None = None) -> int | None:
+    """Return how many threads to use if somebody said: as asked, else ``CHAINRULE_THREADS``.
+
+    Raises
+    ------
+    ValueError
+        If it is less than one, or no whole number.
+
+    Examples
+    --------
+    >>> asked_threads(3)
+    3
+    """
+    given = asked if asked is not None else os.environ.get("CHAINRULE_THREADS") or None
+    if given is None:
+        return None
+    name = "threads" if asked is not None else "CHAINRULE_THREADS"
+    if not str(given).isdecimal() or int(given) < 1:
+        msg = f"{name} is {given!r}; give a whole number of 1 or more"
+        raise ValueError(msg)
+    return int(given)
+
+
 def threads(asked: int | None = None) -> int:
     """Return how many threads to use: as asked, else ``CHAINRULE_THREADS``, else one a core.
 
     Raises
     ------
     ValueError
-        If it is less than one, or the variable is no number.
+        If it is less than one, or no whole number.
 
     Examples
     --------
     >>> threads(3)
     3
     """
-    given = asked if asked is not None else os.environ.get("CHAINRULE_THREADS") or cores()
-    name = "threads" if asked is not None else "CHAINRULE_THREADS"
-    if not str(given).isdecimal() or int(given) < 1:
-        msg = f"{name} is {given!r}; give a whole number of 1 or more"
-        raise ValueError(msg)
-    return int(given)
+    return asked_threads(asked) or cores()
+
+
+def blas_threads(count: int | None) -> AbstractContextManager[object]:
+    """Return a context in which BLAS uses so many threads, set back when it ends; ``None`` changes nothing.
+
+    Examples
+    --------
+    >>> with blas_threads(1):
+    ...     pass
+    """
+    if count is None:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(count, user_api="blas")
+    return limits
 
 
 @functools.cache

@@ -12,9 +12,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from chainrule.program import machine
-from chainrule.program.blocks import Kernels
 from chainrule.program.engine import numpy_dtype
-from chainrule.program.plan import plan
+from chainrule.program.kernels import Kernels
+from chainrule.program.planner import plan
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays
 from chainrule.program.trace import Spec, trace

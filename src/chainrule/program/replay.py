@@ -5,7 +5,7 @@ The same functions in the same order as the plain step: the same bits.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.arrays import Array, size
 from chainrule.batches import Epoch
 from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.machine import asked_threads, blas_threads
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan
 
@@ -167,8 +168,8 @@ class Replay:
         self._batches = {rows: self._batch(rows) for rows in work.batch_sizes}
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run in: the library's threads are its own affair."""
-        return nullcontext()
+        """Return a context to run in: one with as many BLAS threads as were asked for."""
+        return blas_threads(asked_threads(self._work.threads))
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""

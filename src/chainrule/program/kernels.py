@@ -1,0 +1,34 @@
+"""Kernels: how the groups of a plan become something that runs in threads.
+
+There are two kinds: calls of the array library (``interpreted.py``), and native instructions
+(``native/kernels.py``).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from chainrule.program.operations import Group
+from chainrule.program.program import Program
+from chainrule.program.replay import Arrays, Library
+
+Item = Any  # what kernels make of a group: a call, or a native instruction
+
+
+class Kernels(Protocol):
+    """How the groups of a plan become something that runs in threads."""
+
+    library: Library
+
+    def groups(self, program: Program) -> list[Group]:
+        """Return the operations as they are to run."""
+
+    def item(self, group: Group, arrays: Arrays, columns: slice, *, add: bool) -> list[Item]:
+        """Return what runs a group on some columns; with ``add``, a product adds to its result."""
+
+    def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Item:
+        """Return what copies rows of ``source`` to ``out``."""
+
+    def ready(self, threads: Sequence[Sequence[Item]]) -> Callable[[], None]:
+        """Return what runs these items, each thread its own, and returns when all are done."""

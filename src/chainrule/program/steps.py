@@ -1,0 +1,81 @@
+"""Steps: the engine over blocked batches, and how it is chosen: by shapes, never by timing."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from chainrule.batches import Epoch
+from chainrule.program.blocks import BlockedBatch
+from chainrule.program.engine import Work
+from chainrule.program.kernels import Kernels
+from chainrule.program.machine import asked_threads, blas_threads, threads
+from chainrule.program.row_blocks import Cut, cut
+
+# What a replayed step costs, roughly: a call, a FLOP of a product, a byte of memory. For telling a run
+# that is over in a moment from one that is worth compiling for, no more.
+CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 0.6e-6, 1 / 40e9, 1 / 10e9
+LONG_SECONDS = 0.25
+
+
+def is_long(work: Work) -> bool:
+    """Return whether the run takes longer than native code takes to compile, by its shapes alone."""
+    program = work.plan(max(work.batch_sizes)).program
+    seconds = (
+        program.launches * CALL_SECONDS + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS
+    )
+    return work.steps * seconds > LONG_SECONDS
+
+
+def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
+    """Return how each batch size of the work is cut, by the rule."""
+    most = threads(work.threads)
+    programs = {rows: work.plan(rows).program for rows in work.batch_sizes}
+    return {rows: cut(made, rows, most, native=native) for rows, made in programs.items()}
+
+
+def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
+    """Return the engine that runs ``work`` cut like that, with these kernels."""
+    rate = np.zeros((), dtype=work.progress[0].dtype)  # ()
+    key = np.zeros((), dtype=np.int32)  # ()
+    batches = {rows: BlockedBatch(work, rows, how, rate, key, kernels) for rows, how in cuts.items()}
+    return Steps(work, rate, key, batches)
+
+
+class Steps:
+    """The engine over batches: loads each, runs it, reads its loss.
+
+    Parameters
+    ----------
+    work
+        What to run.
+    rate, key
+        The 0-d arrays that the batches read.
+    batches
+        What runs a step, by the rows of the batch.
+    """
+
+    def __init__(
+        self, work: Work, rate: np.ndarray, key: np.ndarray, batches: dict[int, BlockedBatch]
+    ) -> None:
+        self.progress = work.progress
+        self._work, self._rate, self._key, self._batches = work, rate, key, batches
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run in: where the threads are ours, BLAS keeps to one in each."""
+        ours = any(batch.threads > 1 for batch in self._batches.values())
+        return blas_threads(1 if ours else asked_threads(self._work.threads))
+
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
+        """Run an epoch: see ``Engine``."""
+        losses = []
+        for number, (start, stop) in enumerate(self._work.bounds):
+            check()
+            batch = self._batches[stop - start]
+            batch.load(None if epoch.order is None else epoch.order[start:stop])
+            self._rate[()] = epoch.rates[number]
+            if epoch.keys is not None:
+                self._key[()] = epoch.keys[number]
+            batch.run()
+            losses.append(batch.loss())
+        return losses
