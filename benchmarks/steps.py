@@ -13,6 +13,7 @@ median. Ours reads the loss of every step on the host, the peers leave it where 
 """
 
 import argparse
+import gzip
 import json
 import sys
 import tempfile
@@ -120,8 +121,10 @@ def append(file: Path | None, record: dict[str, Any]) -> None:
 
 
 def read(file: Path) -> list[dict[str, Any]]:
-    """Return the records of a file."""
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+    """Return the records of a file, gzipped or not."""
+    opened = gzip.open if file.suffix == ".gz" else open
+    with opened(file, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines if line.strip()]
 
 
 def tables(records: Iterable[dict[str, Any]], mode: str) -> list[Table]:
