@@ -220,7 +220,10 @@ def test_threads_that_are_no_number_train_nothing(monkeypatch):
 # -- which engine ---------------------------------------------------------------------------------------
 
 
-def engine_of(work, monkeypatch, *, is_long=False, native=False, cut=Cut(1, 1)):
+WHOLE = Cut(1, 1)
+
+
+def engine_of(work, monkeypatch, *, is_long=False, native=False, cut=WHOLE):
     monkeypatch.setattr(room, "is_long", lambda _work: is_long)
     monkeypatch.setattr(room, "native_is_at_hand", lambda: native)
     monkeypatch.setattr(room, "cuts", lambda work, native: dict.fromkeys(work.batch_sizes, cut))  # noqa: ARG005

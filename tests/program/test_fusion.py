@@ -149,5 +149,5 @@ def test_a_value_that_is_read_later_as_well_leaves_its_chain():
 )
 def test_a_reduction_that_no_chain_holds_is_refused(settings):
     (group,) = fuse(trace(lambda x: namespace(x).max(x, **settings), X32))
-    with pytest.raises(ValueError, match="max with .* is no statement of a chain"):
+    with pytest.raises(ValueError, match=r"max with .* is no statement of a chain"):
         lower(group)

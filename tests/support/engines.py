@@ -1,8 +1,6 @@
 """Engines to hold to the plain one, and ways to make training use them however small the work is."""
 
 import numpy as np
-from support.extras import need
-from support.steps import forced
 
 import chainrule.backends.numpy as room
 from chainrule import backends
@@ -10,6 +8,8 @@ from chainrule.backends.numpy import NumpyLibrary
 from chainrule.program.blocks import blocked
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.replay import Replay
+from support.extras import need
+from support.steps import forced
 
 NAMES = ("replay", "interpreted", "native")
 
