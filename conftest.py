@@ -1,6 +1,14 @@
-"""Doctests of a room that imports an optional library run where that library is installed."""
+"""Doctests of a room that imports an optional library run where that library is installed.
 
+Native functions are kept in a folder of this run's own, so that the code under test compiles them.
+"""
+
+import os
+import tempfile
 from importlib.util import find_spec
+
+CACHE = tempfile.TemporaryDirectory(prefix="chainrule-test-")
+os.environ["CHAINRULE_CACHE_DIR"] = CACHE.name
 
 ROOMS = {
     "cupy": ["backends/cupy.py"],

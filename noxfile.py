@@ -59,6 +59,13 @@ def tests_jax(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def tests_jit(session: nox.Session) -> None:
+    """The same tests with llvmlite, which must be there: native code on the CPU."""
+    session.install("-e", ".[data,jit]", *group("test_jit"))
+    session.run("pytest", *session.posargs, env={"REQUIRE_BACKEND": "numpy", "REQUIRE_EXTRA": "jit"})
+
+
+@nox.session(default=False)
 def gpu(session: nox.Session) -> None:
     """The tests that need a CUDA device, with CuPy; a missing device fails."""
     session.install("-e", ".[data,cuda12]", *group("test"))

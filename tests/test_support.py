@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from _pytest.outcomes import Failed, Skipped
 
+from support import extras
 from support.backends import KINDS, absent, need
 from support.readonly import ReadOnlyBackend
 
@@ -62,3 +63,11 @@ def test_each_kind_is_what_its_name_says(backend, request):
     if name == "strictest":
         with pytest.raises(RuntimeError):
             array[array > 0]
+
+
+@pytest.mark.parametrize("required", ["", "jit", "plots,jit"])
+def test_an_extra_that_is_absent_skips_and_fails_where_it_is_required(monkeypatch, required):
+    monkeypatch.setitem(extras.LIBRARIES, "jit", "no_such_library")
+    monkeypatch.setenv("REQUIRE_EXTRA", required)
+    with pytest.raises(Failed if required else Skipped, match="no_such_library is not installed"):
+        extras.need("jit")

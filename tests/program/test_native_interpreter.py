@@ -1,0 +1,231 @@
+"""Products, gathers, tables, the worker pool, the cache of compiled functions."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from support.extras import need
+
+need("jit", module=True)
+
+from chainrule.program.chains import Chain, Operand, Output, Statement
+from chainrule.program.native import blas, compiler, interpreter
+from chainrule.program.native.interpreter import Table, call_chain, gather_rows, matmul
+from chainrule.program.native.workers import WorkerPool
+
+SIZES = [
+    (4, 4, 2),
+    (1, 7, 33),
+    (8, 8, 8),
+    (64, 10, 256),
+    (33, 1, 100),
+    (1, 1, 1),
+    (5, 20, 3),
+    (3, 17, 1),
+    (100, 17, 40),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("small", [0, 10**9])
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("size", SIZES)
+def test_products_are_numpys(size, turned, small, dtype, monkeypatch):
+    monkeypatch.setattr(interpreter, "SMALL_PRODUCT", small)
+    m, n, k = size
+    rng = np.random.default_rng(0)
+    A, B = (
+        rng.normal(size=shape[::-1] if turn else shape).astype(dtype)
+        for shape, turn in zip(((m, k), (k, n)), turned, strict=True)
+    )
+    A, B = (matrix.T if turn else matrix for matrix, turn in zip((A, B), turned, strict=True))
+    out = np.full((m, n + 3), np.nan, dtype)
+    for accumulate in (False, True):
+        instruction = matmul(A, B, out[:, :n], accumulate=accumulate)
+        Table([instruction]).run()
+        bound = 4 * k * np.finfo(dtype).eps * (np.abs(A) @ np.abs(B) + 1)
+        assert (np.abs(out[:, :n] - (1 + accumulate) * (A @ B)) <= bound).all()
+    assert np.isnan(out[:, n:]).all()
+
+
+def test_without_a_blas_a_large_product_is_declined(monkeypatch):
+    monkeypatch.setattr(interpreter, "find_blas", lambda: None)
+    A = np.ones((50, 50))
+    assert matmul(A, A, np.empty_like(A)) is None
+
+
+def test_the_blas_of_numpy_is_found():
+    assert blas.find_blas() is not None
+
+
+def test_gather_copies_the_rows_of_an_index():
+    source = np.arange(70.0).reshape(10, 7)
+    index, out = np.array([9, 0, 3, 3]), np.zeros((4, 9))
+    Table([gather_rows(source, index, out[:, :7])]).run()
+    np.testing.assert_array_equal(out[:, :7], source[index])
+    assert (out[:, 7:] == 0).all()
+
+
+def increments(array):
+    """Return a table that adds one to every item."""
+    chain = Chain(
+        (Operand("x", "full", "float64"),), (Statement("add", "y", ("x", 1.0)),), (Output("y"),)
+    )
+    return Table([call_chain(chain, (array,), (array,))])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_pool_runs_every_table_exactly_once_a_run(threads):
+    arrays = [np.zeros((10, 100 + 1000 * i)) for i in range(threads)]
+    tables, pool = [increments(array) for array in arrays], WorkerPool(threads)
+    for round_ in range(300):
+        pool.run(tables)
+        if round_ % 60 == 0:
+            time.sleep(0.002)  # the workers fall asleep, and must wake
+    assert [set(array.ravel()) for array in arrays] == [{300.0}] * threads
+    pool.close()
+
+
+def test_a_join_longer_than_the_spin_still_runs_own_table_once():
+    short, long = np.zeros((1, 4)), np.zeros((2000, 5000))
+    pool = WorkerPool(2)
+    for _ in range(5):
+        pool.run([increments(short), increments(long)])
+    assert (short == 5).all()
+    assert (long == 5).all()
+    pool.close()
+
+
+def test_a_pool_may_be_closed_and_used_again_and_from_several_threads():
+    array, pool = np.zeros((1, 10)), WorkerPool(2)
+    tables = [Table([]), increments(array)]
+    pool.run(tables)
+    pool.close()
+    callers = [threading.Thread(target=lambda: [pool.run(tables) for _ in range(50)]) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert (array == 151).all()
+    pool.close()
+
+
+def test_a_pool_refuses_a_wrong_number_of_tables():
+    with pytest.raises(ValueError, match="one table a thread"):
+        WorkerPool(2).run([Table([])])
+
+
+def test_idle_workers_do_not_spin():
+    pool = WorkerPool(2)
+    pool.run([Table([]), Table([])])
+    time.sleep(0.02)
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.05
+    pool.close()
+
+
+def script(text, **environment):
+    """Run a script in a process of its own; return what it printed."""
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True, timeout=60, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+    )  # fmt: skip
+    return result.stdout.strip()
+
+
+START = """
+    import os, sys, signal, threading, time
+    from chainrule.program.native.interpreter import Table
+    from chainrule.program.native.workers import WorkerPool
+    pool = WorkerPool(2)
+    tables = [Table([]), Table([])]
+    pool.run(tables)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_starts_workers_of_its_own():
+    assert script(START + """
+    child = os.fork()
+    pool.run(tables)
+    if child == 0:
+        os._exit(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """) == "7"  # fmt: skip
+
+
+def test_an_interpreter_with_live_workers_exits():
+    assert script(START + "    print('end')") == "end"
+
+
+def test_ctrl_c_leaves_the_pool_usable():
+    assert script(START + """
+    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    try:
+        while True:
+            pool.run(tables)
+    except KeyboardInterrupt:
+        pool.run(tables)
+        print('usable')
+    """) == "usable"  # fmt: skip
+
+
+def test_a_second_process_loads_from_the_cache_and_damage_is_compiled_again(tmp_path):
+    text = """
+        from chainrule.program.native import compiler, interpreter
+        compiler.emit_object = lambda text, emit=compiler.emit_object: (print('compiled'), emit(text))[1]
+        interpreter.run_address()
+    """
+    folder = {"CHAINRULE_CACHE_DIR": str(tmp_path)}
+    assert [script(text, **folder) for _ in range(2)] == ["compiled", ""]
+    (stored,) = (tmp_path / "native").iterdir()
+    stored.write_bytes(stored.read_bytes()[:-3])
+    assert script(text, **folder) == "compiled"
+
+
+def test_a_cache_folder_that_cannot_be_written_only_costs_the_compilation(tmp_path):
+    (tmp_path / "native").write_text("a file, not a folder")
+    text = "from chainrule.program.native import interpreter; interpreter.Table([]).run(); print('ran')"
+    assert script(text, CHAINRULE_CACHE_DIR=str(tmp_path)) == "ran"
+
+
+def test_processes_that_compile_the_same_kernel_at_once_all_run_it(tmp_path):
+    text = "from chainrule.program.native import interpreter; interpreter.Table([]).run()"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "CHAINRULE_CACHE_DIR": str(tmp_path),
+    }
+    processes = [subprocess.Popen([sys.executable, "-c", text], env=environment) for _ in range(4)]
+    assert [process.wait(60) for process in processes] == [0] * 4
+    assert len(list((tmp_path / "native").iterdir())) == 1
+
+
+def test_compile_later_gives_the_address_that_compile_gives():
+    future = compiler.compile_later(interpreter.print_gather, "gather")
+    assert future.result(30) == compiler.compile_function(interpreter.print_gather, "gather")
+
+
+def test_a_requested_chain_is_the_compiled_chain():
+    chain = Chain(
+        (Operand("x", "full", "float64"),), (Statement("add", "y", ("x", 3.0)),), (Output("y"),)
+    )
+    assert interpreter.request_chain(chain).result(30) == interpreter.compile_chain(chain)
+
+
+def test_one_blas_thread_gives_the_same_bits_again():
+    rng = np.random.default_rng(0)
+    A, B, out = rng.normal(size=(300, 200)), rng.normal(size=(200, 100)), np.empty((300, 100))
+    with threadpool_limits(1, user_api="blas"):
+        Table([matmul(A, B, out)]).run()
+        first = out.copy()
+        Table([matmul(A, B, out)]).run()
+    assert out.tobytes() == first.tobytes()
