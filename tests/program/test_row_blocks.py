@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from chainrule.architecture import architecture
 from chainrule.optimizers import sgd
 from chainrule.program import machine, row_blocks
-from chainrule.program.blocks import is_long
 from chainrule.program.engine import Work, plan_step
 from chainrule.program.row_blocks import Cut, cut
+from chainrule.program.steps import is_long
 from chainrule.program.trace import Spec
 from chainrule.step import Batch, Progress, TrainingStep
 from support.steps import Case
