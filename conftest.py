@@ -12,7 +12,7 @@ os.environ["CHAINRULE_CACHE_DIR"] = CACHE.name
 
 ROOMS = {
     "cupy": ["backends/cupy.py"],
-    "jax": ["backends/jax.py"],
+    "jax": ["backends/jax.py", "program/scan.py"],
     "torch": ["backends/torch.py"],
     "llvmlite": ["program/native"],
 }
