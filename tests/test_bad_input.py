@@ -184,9 +184,9 @@ def test_bad_training_arguments_are_refused_and_nothing_is_trained(given, error,
 
 
 BAD_NETWORKS = {
-    "no inputs": ({"input_size": 0}, ValueError, "0-4-2", "1 or more"),
-    "a negative width": ({"hidden_size": (5, -4)}, ValueError, "3-5--4-2", "1 or more"),
-    "negative outputs": ({"output_size": -1}, ValueError, "3-4--1", "1 or more"),
+    "no inputs": ({"input_size": 0}, ValueError, "0, 4, 2", "1 or more"),
+    "a negative width": ({"hidden_size": (5, -4)}, ValueError, "3, 5, -4, 2", "1 or more"),
+    "negative outputs": ({"output_size": -1}, ValueError, "3, 4, -1", "1 or more"),
     "half a unit": ({"hidden_size": 2.5}, TypeError, "layer size is 2.5", "whole number"),
     "an unknown activation": ({"activation": "rleu"}, ValueError, "unknown activation 'rleu'", "'relu'"),
     "an unknown output": ({"output_activation": "sigmoyd"}, ValueError, "'sigmoyd'", "'sigmoid'"),

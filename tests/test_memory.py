@@ -13,7 +13,7 @@ def test_an_estimate_adds_up_and_grows_with_the_batch():
     assert small.total == small.parameters + small.state + small.batch + small.scratch
     assert large.batch == 10 * small.batch == 320 * (64 + 10) * 4
     assert large.parameters == small.parameters == 4 * (64 * 256 + 256 + 256 * 10 + 10) * 4
-    assert large.scratch > 5 * small.scratch
+    assert large.scratch > 4 * small.scratch
     assert str(large).splitlines()[-1].startswith("total")
 
 
@@ -51,7 +51,7 @@ def test_training_that_cannot_fit_says_what_is_needed_what_there_is_and_what_wou
     assert f"{needed / 1e6:.2f} MB" in message
     assert "300.00 kB" in message
     fits = int(message.rpartition(" ")[2])
-    assert net.memory_estimate(fits).total <= available < net.memory_estimate(fits + 2).total
+    assert net.memory_estimate(fits).total <= available < net.memory_estimate(fits + 1).total
     net.train(np.zeros((1000, 8)), np.zeros((1000, 2)), 1, 0.1, batch_size=fits, progress=False)
 
 

@@ -1,5 +1,6 @@
 """Memory: what a step of training needs, and whether there is that much, said before it starts."""
 
+from bisect import bisect_right
 from typing import Any, NamedTuple
 
 from chainrule.architecture import Architecture
@@ -82,15 +83,15 @@ def check_fits(net: Architecture, optimizer: Optimizer, rows: int, dtype: str, b
     widest = 16 * rows * sum(net.sizes) * 8  # more than any step keeps: saves a trace of the small ones
     if widest + 16 * net.layout.total * 8 < available:
         return
-    needed = estimate(net, optimizer, rows, dtype, backend).total
+
+    def needs(batch: int) -> int:
+        return estimate(net, optimizer, batch, dtype, backend).total
+
+    needed = needs(rows)
     if needed <= available:
         return
-    few = estimate(net, optimizer, 1, dtype, backend).total
-    a_row = max(1.0, (needed - few) / max(1, rows - 1))
-    fits = int((available - few) / a_row) + 1 if few <= available else 0
-    remedy = (
-        f"the largest batch_size that fits is {fits}" if fits > 0 else "no batch fits: a smaller net"
-    )
+    fits = bisect_right(range(1, rows + 1), available, key=needs)
+    remedy = f"the largest batch_size that fits is {fits}" if fits else "no batch fits: a smaller net"
     msg = (
         f"a step on {rows} rows needs {readable(needed)} but {backend.describe()} has "
         f"{readable(available)}; {remedy}"
