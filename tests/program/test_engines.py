@@ -40,17 +40,24 @@ def test_replay_is_the_plain_step_bit_for_bit(case, batch_size, dtype):
 @pytest.mark.parametrize(("dtype", "batch_size"), RUNS.values(), ids=RUNS)
 @pytest.mark.parametrize("name", ["interpreted", "native"])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_blocks_are_the_plain_step_within_rounding_and_repeat_their_bits(case, name, dtype, batch_size):
+def test_blocks_are_the_plain_step_within_rounding(case, name, dtype, batch_size):
     wanted, changed = ran(plain(work := made_work(case, ROWS, dtype, batch_size)), epochs(work))
-    runs = []
-    for _ in range(2):
-        work = made_work(case, ROWS, dtype, batch_size)
-        runs.append(ran(engines.made(name, work), epochs(work)))
-    (losses, got), (again, got_again) = runs
+    work = made_work(case, ROWS, dtype, batch_size)
+    losses, got = ran(engines.made(name, work), epochs(work))
     for have, want in zip([losses, *got], [wanted, *changed], strict=True):
         assert error_relative_to(want, have) < TOLERANCE[dtype]
-    for have, want in zip([again, *got_again], [losses, *got], strict=True):
-        np.testing.assert_array_equal(have, want)
+
+
+@pytest.mark.parametrize(("dtype", "batch_size"), RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("case", ["everything-adamw", "loss-binary_cross_entropy"])
+def test_a_run_repeats_its_bits(case, name, dtype, batch_size):
+    def run():
+        work = made_work(CASES[case], ROWS, dtype, batch_size)
+        losses, changed = ran(engines.made(name, work), epochs(work, 10))
+        return b"".join(part.tobytes() for part in (losses, *changed))
+
+    assert run() == run()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -114,7 +121,7 @@ STEADY = ["everything-adam", "loss-cross_entropy", "activation-relu", "weight_de
 
 
 @pytest.mark.parametrize("batch_size", [None, 100])
-@pytest.mark.parametrize("case", STEADY)
+@pytest.mark.parametrize("case", STEADY[:2])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_hundred_steady_steps_leave_no_array_behind(name, case, batch_size):
     work = made_work(CASES[case], 300, "float64", batch_size)

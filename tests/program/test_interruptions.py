@@ -11,6 +11,7 @@ import chainrule.backends.numpy as room
 from chainrule import NeuralNetwork
 from chainrule.activations import ACTIVATIONS
 from chainrule.backends.numpy import NumpyLibrary
+from chainrule.losses import LOSSES
 from chainrule.program import blocks
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.steps import blocked
@@ -265,14 +266,17 @@ def test_ctrl_c_at_any_moment_leaves_a_whole_step(name, monkeypatch):
 # -- numbers that are none ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf], ids=str)
-@pytest.mark.parametrize("loss", ["mean_squared_error", "cross_entropy", "binary_cross_entropy"])
-@pytest.mark.parametrize("activation", ["relu", "gelu", "identity", "softplus"])
-@pytest.mark.parametrize("name", NAMES)
+NOT_NUMBERS = [
+    *((activation, "mean_squared_error", np.nan) for activation in ACTIVATIONS),
+    *(("relu", loss, number) for loss in LOSSES for number in (np.nan, np.inf, -np.inf)),
+]
+
+
+@pytest.mark.parametrize(("activation", "loss", "number"), sorted(set(NOT_NUMBERS), key=str), ids=str)
+@pytest.mark.parametrize("name", ["interpreted", "native"])
 def test_the_loss_of_a_batch_with_a_number_that_is_none_is_none_in_that_step(
     name, activation, loss, number
 ):
-    assert activation in ACTIVATIONS
 
     def work():
         made = made_work(Case(activation=activation, loss=loss), ROWS, "float32", 10)
