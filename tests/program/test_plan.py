@@ -149,6 +149,7 @@ def test_a_concatenation_that_is_read_after_part_of_it_was_replaced_is_kept():
 TAKEN_OVER = {  # what is made of `one`, a concatenation of x and x
     "in-place": lambda one, xp, _x: (xp.concat([-one[:, :3], one[:, 3:]], axis=-1),),
     "later": lambda one, xp, _x: (xp.concat([-one[:, :3], one[:, 3:]], axis=-1), xp.tanh(one)),
+    "again": lambda one, xp, _x: (xp.concat([-one[:, :3], one[:, 3:]], axis=-1), xp.exp(one[:, :3])),
     "product": lambda one, xp, x: (xp.concat([xp.matmul(one[:, :3], x[:3, :]), one[:, 3:]], axis=-1),),
     "shifted": lambda one, xp, _x: (xp.concat([-one[:, 1:4], one[:, 3:]], axis=-1),),
     "output": lambda one, xp, _x: (one, xp.concat([-one[:, :3], one[:, 3:]], axis=-1)),
