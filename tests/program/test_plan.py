@@ -9,6 +9,7 @@ from chainrule import backends
 from chainrule.arrays import namespace
 from chainrule.backends.numpy import NumpyLibrary
 from chainrule.optimizers import Optimizer
+from chainrule.program import replay
 from chainrule.program.engine import batch_spec, progress_spec
 from chainrule.program.fusion import fuse
 from chainrule.program.plan import Home
@@ -326,3 +327,20 @@ def outputs(made, *inputs):
     for function, arguments in calls:
         function(*arguments)
     return [arrays.of(value) for value in made.program.outputs]
+
+
+def test_a_reshape_that_would_be_a_copy_is_refused():
+    traced = trace(lambda x: namespace(x).tanh(turned(-x)), Spec((3, 4), "float32", "x"))
+    library = NumpyLibrary()
+    arrays = Arrays(plan(traced), (np.zeros((3, 4), np.float32),), library)
+    with pytest.raises(ValueError, match="compile=False"):
+        [
+            replay.call(operation, arrays, library)
+            for operation in traced.operations
+            if not operation.is_view
+        ]
+
+
+def turned(x):
+    xp = namespace(x)
+    return xp.reshape(xp.matrix_transpose(x), (2, 6))

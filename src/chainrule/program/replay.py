@@ -104,7 +104,15 @@ class Arrays:
         if view.function == "slice":
             return array[view.settings["places"]]
         if view.function == "reshape":
-            return array.reshape(view.result.shape)
+            reshaped = array.reshape(view.result.shape)
+            if isinstance(array, np.ndarray) and not np.may_share_memory(reshaped, array):
+                # What is turned round cannot be reshaped in place, and a copy would never change again.
+                msg = (
+                    f"the step reshapes a transposed array, or a part of one, to {view.result.shape}, which "
+                    "a plan cannot; reshape first, or train with compile=False"
+                )
+                raise ValueError(msg)
+            return reshaped
         return array.swapaxes(-1, -2)
 
     def _root(self, value: Value) -> Array:
