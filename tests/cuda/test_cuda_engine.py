@@ -1,0 +1,150 @@
+"""The engine for CUDA, end to end: the generated kernels, run on the CPU, against the plain step."""
+
+import numpy as np
+import pytest
+
+from chainrule.program.cuda.batch import BoundBatch, Feed
+from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
+from support.cuda.device import need_device, stand_in  # noqa: F401
+from support.cuda.work import on_device
+from support.engines import error_relative_to
+from support.steps import CASES, Case, epochs, made_work, plain, ran
+
+EPSILON = np.finfo(np.float64).eps
+
+
+def trained(device, case, rows=11, batch_size=None, dtype="float64", count=3):
+    """Return the losses and what changed, on the device and by the plain step."""
+    work = made_work(case, rows, dtype, batch_size)
+    plans = epochs(work, count)
+    wanted = ran(plain(work), plans)
+    engine = GraphEngine(on_device(device, made_work(case, rows, dtype, batch_size)), device)
+    return ran(engine, plans), wanted
+
+
+@pytest.fixture(scope="module")
+def engines():
+    """Every step on a device, whole and in ragged batches: their kernels are then compiled at once."""
+    made = {}
+    for name, case in CASES.items():
+        for batch_size in (None, 4):
+            device = need_device()
+            work = on_device(device, made_work(case, 11, batch_size=batch_size))
+            made[name, batch_size] = GraphEngine(work, device), device
+    return made
+
+
+def worst(got, wanted):
+    """Return the largest error of the losses and of everything that a step changes."""
+    pairs = [(wanted[0], got[0]), *zip(wanted[1], got[1], strict=True)]
+    return max(error_relative_to(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("batch_size", [None, 4], ids=["whole", "ragged"])
+@pytest.mark.parametrize("name", CASES)
+def test_every_step_is_the_plain_one(engines, name, batch_size):
+    engine, device = engines[name, batch_size]
+    work = made_work(CASES[name], 11, batch_size=batch_size)
+    plans = epochs(work)
+    # Adam divides by the root of what may be a rounding error alone.
+    limit = (2**10 if "adam" in name else 16) * EPSILON
+    assert worst(ran(engine, plans), ran(plain(work), plans)) < limit
+    device.check_guards()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_many_blocks_and_wide_rows_add_up(stand_in, loss):  # noqa: F811
+    case = Case((70, 130), "gelu", loss, "momentum", weighted=True, additions={"clip_norm": 0.5})
+    got, wanted = trained(stand_in, case, rows=300, count=2)
+    assert worst(got, wanted) < 64 * EPSILON
+
+
+def test_float32_stays_float32(stand_in):  # noqa: F811
+    got, wanted = trained(stand_in, Case((32, 16), "tanh", "cross_entropy"), 40, dtype="float32")
+    assert {part.dtype.name for part in got[1]} == {"float32"}
+    assert worst(got, wanted) < 64 * np.finfo(np.float32).eps
+
+
+@pytest.mark.parametrize("name", ["everything-adam", "loss-cross_entropy"])
+def test_the_order_in_which_threads_run_changes_no_bit(name):
+    bits = []
+    for backwards in (False, True):
+        device = need_device(backwards=backwards)
+        losses, changed = trained(device, CASES[name], rows=70)[0]
+        bits.append([part.tobytes() for part in (losses, *changed)])
+    assert bits[0] == bits[1]
+
+
+def test_a_second_epoch_makes_no_buffer_and_is_a_launch_of_the_graphs(stand_in):  # noqa: F811
+    work = made_work(CASES["everything-adam"], 11, batch_size=4)
+    engine = GraphEngine(on_device(stand_in, work), stand_in)
+    plans = epochs(work, 4)
+    ran(engine, plans[:1])
+    before = len(stand_in.allocated), stand_in.uploads, stand_in.launches, len(stand_in.graphs)
+    ran(engine, plans[1:])
+    assert (len(stand_in.allocated), stand_in.uploads, stand_in.launches, len(stand_in.graphs)) == before
+    assert len(stand_in.graphs) == 2  # two whole batches; the ragged one
+
+
+def test_memory_filled_after_capture_does_not_disturb_a_replay(stand_in):  # noqa: F811
+    work = made_work(CASES["optimizer-adam"], 11, batch_size=4)
+    plans = epochs(work, 3)
+    wanted = ran(plain(work), plans)
+    engine = GraphEngine(
+        on_device(stand_in, made_work(CASES["optimizer-adam"], 11, batch_size=4)), stand_in
+    )
+    losses = ran(engine, plans[:1])[0]
+    for _ in range(8):
+        stand_in.empty((4096,), np.dtype(np.float64))[...] = 1e30
+    more, changed = ran(engine, plans[1:])
+    assert worst((np.concatenate([losses, more]), changed), wanted) < 2**10 * EPSILON
+
+
+def test_two_networks_train_side_by_side(stand_in):  # noqa: F811
+    works = [made_work(CASES[name], 11, batch_size=4) for name in ("optimizer-sgd", "optimizer-adam")]
+    engines = [GraphEngine(on_device(stand_in, work), stand_in) for work in works]
+    plans = [epochs(work, 3) for work in works]
+    losses = [[], []]
+    for turn in range(3):
+        for n, engine in enumerate(engines):
+            losses[n] += list(ran(engine, plans[n][turn : turn + 1])[0])
+    for n, work in enumerate(works):
+        assert error_relative_to(ran(plain(work), plans[n])[0], losses[n]) < 16 * EPSILON
+
+
+def test_a_device_that_captures_nothing_trains_all_the_same_and_says_why(caplog):
+    device = need_device(captures=False)
+    got, wanted = trained(device, CASES["loss-cross_entropy"], batch_size=4)
+    assert worst(got, wanted) < 16 * EPSILON
+    assert [record.getMessage() for record in caplog.records] == [
+        "a step runs as single kernels, not as one CUDA graph: this device captures nothing"
+    ] * 2
+
+
+def test_an_epoch_of_many_steps_is_a_few_graphs_that_are_shared(stand_in):  # noqa: F811
+    case, steps = Case((), "relu", "squared_error"), 2 * MOST_STEPS + 1
+    got, wanted = trained(stand_in, case, rows=steps, batch_size=1, count=2)
+    assert worst(got, wanted) < 64 * EPSILON
+    assert [len(nodes) for nodes in stand_in.graphs] == [
+        43 * 5
+    ]  # one graph, launched three times an epoch
+
+
+@pytest.mark.parametrize(("steps", "nodes"), [(1, 14), (64, 15), (65, 15), (1000, 15), (7, 3000)])
+def test_chunks_cover_the_epoch_in_as_few_graphs_as_do(steps, nodes):
+    cut = chunks([(n, n + 1) for n in range(steps)], {1: nodes})
+    assert [n for span in cut for n in span] == list(range(steps))
+    most = max(1, min(MOST_STEPS, 2000 // nodes))
+    assert len(cut) == -(-steps // most)
+    assert len({len(span) for span in cut[:-1]}) <= 1
+
+
+def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand_in):  # noqa: F811
+    work = on_device(stand_in, made_work(Case(optimizer="adam"), 8, batch_size=4))
+    batch = BoundBatch(work, 4, stand_in)
+    feed = Feed(
+        *(stand_in.empty((n,), np.dtype(d)) for n, d in ((4, "int64"), (1, "f8"), (1, "i4"), (1, "f8")))
+    )
+    assert batch.nodes == len(batch.calls(feed._replace(keys=None))) == 16
+    products = batch.calls(feed._replace(keys=None), products_only=True)
+    assert len(products) == 8
