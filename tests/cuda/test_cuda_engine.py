@@ -143,7 +143,10 @@ def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand
     work = on_device(stand_in, made_work(Case(optimizer="adam"), 8, batch_size=4))
     batch = BoundBatch(work, 4, stand_in)
     feed = Feed(
-        *(stand_in.empty((n,), np.dtype(d)) for n, d in ((4, "int64"), (1, "f8"), (1, "i4"), (1, "f8")))
+        *(
+            stand_in.empty((n,), np.dtype(d))
+            for n, d in ((4, "int64"), (1, "f8"), (1, "f8"), (1, "i4"), (1, "f8"))
+        )
     )
     assert batch.nodes == len(batch.calls(feed._replace(keys=None))) == 16
     products = batch.calls(feed._replace(keys=None), products_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from chainrule.arrays import Array, Namespace
 from chainrule.batches import bounds
 from chainrule.program.engine import Engine, Work
 from chainrule.program.plain import Plain
+
+if TYPE_CHECKING:
+    from chainrule.program.plan import Plan
 
 Forward = Callable[[Array, Array], Array]  # theta (P,), X (n, n_in) -> A (n, n_out)
 BLOCK = 8192  # rows; bounds the memory of a forward pass over any number of them
@@ -49,6 +52,20 @@ class Backend:
     def plans(self) -> bool:
         """Whether a step runs in memory that was planned, or that a compiler planned."""
         return False
+
+    @property
+    def own_bytes(self) -> int:
+        """What a run takes besides its arrays."""
+        return 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the numbers that are computed here."""
+        return ()
+
+    def planned(self, plan: "Plan") -> "Plan":
+        """Return the plan of a step as it runs here."""
+        return plan
 
     def available_bytes(self) -> int | None:
         """Return how much memory the device has left; ``None`` where it does not say."""

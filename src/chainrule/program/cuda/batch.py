@@ -29,6 +29,7 @@ class Feed(NamedTuple):
 
     order: Array | None  # (steps * rows,) int64: which rows of the data; None: all, as they lie
     rates: Array  # (steps,)
+    minus: Array  # (steps,): the rates with the other sign, for what goes straight into the weights
     keys: Array | None  # (steps,) int32
     losses: Array  # (steps,)
 
@@ -36,7 +37,7 @@ class Feed(NamedTuple):
         """Return the entries of some steps, whose batches have those rows of the order."""
         order = None if self.order is None else self.order[rows]
         keys = None if self.keys is None else self.keys[steps]
-        return Feed(order, self.rates[steps], keys, self.losses[steps])
+        return Feed(order, self.rates[steps], self.minus[steps], keys, self.losses[steps])
 
 
 class BoundBatch:
@@ -50,21 +51,34 @@ class BoundBatch:
         Those of the batch.
     device
         Where it runs.
+    straight
+        Whether products go straight into the weights; by a rule unless given.
     batch
         The arrays that a step reads its samples from. Unless given: all of the data where they are one
         batch; else buffers, which each step first fills with its rows.
     """
 
     def __init__(
-        self, work: Work, rows: int, device: Device, batch: Sequence[Array] | None = None
+        self,
+        work: Work,
+        rows: int,
+        device: Device,
+        *,
+        straight: bool | None = None,
+        batch: Sequence[Array] | None = None,
     ) -> None:
-        self.plan = cuda_plan(work.plan(rows))
+        self.plan = cuda_plan(work.plan(rows), straight=straight)
         self._work, self._rows, self._device = work, rows, device
         self._gathers = batch is None and not work.is_one_batch
         self._batch = batch or (work.arrays if work.is_one_batch else self._buffers())
         self._library = _Once(device)
         self._arena = Arena(self._library)
         self._fused = {id(group): fused(group) for group in self.plan.groups if not is_product(group)}
+
+    @property
+    def is_straight(self) -> bool:
+        """Whether products go straight into the weights."""
+        return self.plan.program.inputs[-1].name == "-learning_rate"
 
     @property
     def nodes(self) -> int:
@@ -76,6 +90,8 @@ class BoundBatch:
         progress = self._work.progress
         key = () if feed.keys is None else (feed.keys.reshape(()),)
         given = (progress[0], *progress[1], *self._batch, feed.rates.reshape(()), *key)
+        if self.is_straight:
+            given += (feed.minus.reshape(()),)
         loss = len(self.plan.program.outputs) - 1
         self._arena.rewind()
         outputs = {loss: feed.losses.view(np.uint8)}

@@ -5,6 +5,7 @@ anything is captured, so that it allocates nothing; after that a call is a launc
 """
 
 import ctypes
+import weakref
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -89,6 +90,8 @@ class Cublas:
         self._tf32 = tf32
         self._mode = HOST
         self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
+        # Not at the interpreter's end: the device may be gone by then.
+        weakref.finalize(self, library.cublasDestroy_v2, self._handle).atexit = False
         # In this order: setting the stream sets the workspace back.
         self._check(library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)), "cublasSetStream")
         place = ctypes.c_void_p(workspace), ctypes.c_size_t(nbytes)
@@ -112,12 +115,6 @@ class Cublas:
             beta, ctypes.c_void_p(out.address), TYPES[out.dtype], out.stride, kind, DEFAULT_ALGORITHM,
         )  # fmt: skip
         self._check(status, "cublasGemmEx")
-
-    def close(self) -> None:
-        """Give the handle back."""
-        if self._handle.value:
-            self._library.cublasDestroy_v2(self._handle)
-            self._handle = ctypes.c_void_p()
 
     def _point(self, mode: int) -> None:
         if mode != self._mode:

@@ -1,6 +1,7 @@
 """The device: what running a step asks of CUDA. The backend does it with CuPy; tests, with a stand-in."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -36,6 +37,9 @@ class Device(Library, Protocol):
     """What running a step asks of a CUDA device, besides what replay asks of an array library."""
 
     multiprocessors: int
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context in which everything is launched in order."""
 
     def address(self, array: Array) -> int:
         """Return where an array begins."""

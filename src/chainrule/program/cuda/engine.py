@@ -7,7 +7,7 @@ from the host: the learning rates, the keys and the order of the rows lie in buf
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,8 @@ class GraphEngine:
         What to run, its data on the device; the arrays of its progress are written over.
     device
         The device.
+    straight
+        Whether products go straight into the weights where they can; by a rule unless given.
 
     Raises
     ------
@@ -73,7 +75,7 @@ class GraphEngine:
         If the step does something that the kernels cannot.
     """
 
-    def __init__(self, work: Work, device: Device) -> None:
+    def __init__(self, work: Work, device: Device, *, straight: bool | None = None) -> None:
         self.progress = work.progress
         self._work, self._device = work, device
         steps, rows = len(work.bounds), work.bounds[-1][1]
@@ -81,29 +83,32 @@ class GraphEngine:
         self._feed = Feed(
             None if work.is_one_batch else device.empty((rows,), np.dtype(np.int64)),
             device.empty((steps,), theta),
+            device.empty((steps,), theta),
             device.empty((steps,), np.dtype(np.int32)) if work.drops else None,
             device.empty((steps,), theta),
         )
-        self._batches = {n: BoundBatch(work, n, device) for n in work.batch_sizes}
+        self._batches = {n: BoundBatch(work, n, device, straight=straight) for n in work.batch_sizes}
         self._chunks = self._cut()
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run in: nothing needs one."""
-        return nullcontext()
+        """Return a context to run in: everything goes to the device's own stream."""
+        return self._device.at_work()
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``. Ctrl-C is heard between two graphs."""
         device, feed = self._device, self._feed
         if epoch.order is not None and feed.order is not None:
             device.write(feed.order, epoch.order)
-        device.write(feed.rates, np.asarray(epoch.rates, dtype=numpy_dtype(feed.rates.dtype)))
+        rates = np.asarray(epoch.rates, dtype=numpy_dtype(feed.rates.dtype))  # (steps,)
+        device.write(feed.rates, rates)
+        device.write(feed.minus, -rates)
         if epoch.keys is not None and feed.keys is not None:
             device.write(feed.keys, epoch.keys)
         for chunk in self._chunks:
             check()
             mine = feed.part(chunk.steps, chunk.rows)
             if chunk.shared:
-                for target, source in zip(chunk.feed[:3], mine[:3], strict=True):
+                for target, source in zip(chunk.feed[:-1], mine[:-1], strict=True):
                     if target is not None:
                         device.copy(target, source)
             chunk.run()
@@ -130,7 +135,7 @@ class GraphEngine:
 
     def _place(self, steps: int, rows: int) -> Feed:
         """Return a feed of its own for so many steps on so many rows each."""
-        lengths = (steps * rows, steps, steps, steps)
+        lengths = (steps * rows, *(steps,) * 4)
         return Feed(
             *(
                 None if part is None else self._device.empty((length,), numpy_dtype(part.dtype))
