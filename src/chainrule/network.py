@@ -5,6 +5,7 @@ pure functions.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +28,7 @@ from chainrule.losses import Loss
 from chainrule.memory import MemoryEstimate, check_fits, estimate, step_plan
 from chainrule.optimizers import Optimizer, sgd
 from chainrule.optimizers import optimizer as named_optimizer
+from chainrule.precision import HALVES
 from chainrule.schedules import Schedule, schedule
 from chainrule.step import Batch, Forward, Progress, forward, gradient, objective, rows_of, step
 from chainrule.textbook import TextbookNames
@@ -66,7 +68,8 @@ class NeuralNetwork(TextbookNames):
         A name ("numpy", "cupy:0", "torch:cuda", "jax"), an Array API namespace, or ``None``:
         ``CHAINRULE_BACKEND`` decides, else the first arrays given.
     dtype
-        "float32" or "float64"; unless given, the widest that the backend computes in.
+        "float32" or "float64"; unless given, the widest that the backend computes in. "float16" or
+        "bfloat16": training multiplies in 16 bits, under float32 weights (:mod:`chainrule.precision`).
     seed
         Equal seeds give equal starts, batches and dropout masks on every backend. ``None`` draws from
         NumPy's global state, as ``numpy.random.seed`` left it.
@@ -114,6 +117,7 @@ class NeuralNetwork(TextbookNames):
         dtype: str | None = None,
         seed: int | None = None,
     ) -> None:
+        self._asked_dtype, compute = _precision(dtype)
         self.architecture = architecture(
             (input_size, hidden_size, output_size),
             activation,
@@ -122,9 +126,9 @@ class NeuralNetwork(TextbookNames):
             dropout=dropout,
             weight_decay=weight_decay,
             clip_norm=clip_norm,
+            compute=compute,
         )
         self.metadata: dict[str, Any] = {}
-        self._asked_dtype = _floating(dtype)
         self._backend: Backend | None = None
         self._forward: Forward | None = None
         seed = None if seed is None else at_least(0, "seed", seed)
@@ -297,7 +301,7 @@ class NeuralNetwork(TextbookNames):
 
         Dropout is left out of it: a loss that is drawn anew has no difference to take.
         """
-        host, net = backends.named("numpy"), self.architecture
+        host, net = backends.named("numpy"), replace(self.architecture, compute=None)
         data = self._data(X, y, sample_weight)
         X, Y, weights = (
             None if part is None else host.asarray(self.backend.to_numpy(part), "float64")
@@ -399,12 +403,12 @@ class NeuralNetwork(TextbookNames):
 
     @property
     def dtype(self) -> str:
-        """The dtype of the parameters and of everything computed."""
+        """The dtype of the parameters, and of everything computed but what training does in 16 bits."""
         return self._asked_dtype or self.backend.default_dtype
 
     def _place(self, backend: Backend) -> Backend:
         dtype = self._asked_dtype or backend.default_dtype
-        backend.check_dtype(dtype)
+        backend.check_dtype(self.architecture.compute or dtype)
         self._theta = backend.copy(backend.asarray(self._theta, dtype))
         self._backend = backend
         return backend
@@ -428,7 +432,10 @@ class NeuralNetwork(TextbookNames):
         from chainrule import checkpoint
 
         facts = {
-            "network": {**self.architecture.arguments(), "dtype": self.dtype},
+            "network": {
+                **self.architecture.arguments(),
+                "dtype": self.architecture.compute or self.dtype,
+            },
             "metadata": self.metadata,
             "versions": {"chainrule": __version__, "numpy": np.__version__},
         }
@@ -516,14 +523,17 @@ def _loaded(arrays: Mapping[str, np.ndarray], net: Architecture) -> Array:
     return net.layout.join([Dense(parts[f"W{number}"], parts[f"b{number}"]) for number in numbers])
 
 
-def _floating(dtype: str | None) -> str | None:
+def _precision(dtype: str | None) -> tuple[str | None, str | None]:
+    """Return the dtype of the parameters, and the one that training multiplies in where that is another."""
     if dtype is None:
-        return None
+        return None, None
     try:
         name = np.dtype(dtype).name
     except TypeError:  # a dtype of another library, or none
-        name = str(dtype)
+        name = str(dtype).rpartition(".")[2]
+    if name in HALVES:
+        return "float32", name
     if name not in {"float32", "float64"}:
-        msg = f"dtype is {name}; give 'float32' or 'float64'"
+        msg = f"dtype is {name}; give 'float32' or 'float64' (or 'float16', 'bfloat16' to train in 16 bits)"
         raise ValueError(msg)
-    return name
+    return name, None

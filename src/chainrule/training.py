@@ -109,7 +109,8 @@ class _Run:
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
-        self.history = History(_reported_name(net), notes=backend.notes)
+        in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
+        self.history = History(_reported_name(net), notes=backend.notes + in_16_bits)
 
     def _engine(self, work: Work) -> Engine:
         backend, settings = self._backend, self._settings

@@ -151,3 +151,21 @@ def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand
     assert batch.nodes == len(batch.calls(feed._replace(keys=None))) == 16
     products = batch.calls(feed._replace(keys=None), products_only=True)
     assert len(products) == 8
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_16_bits_go_the_way_of_float32_with_the_weights_in_float32(stand_in, half, optimizer):  # noqa: F811
+    full, low = (
+        Case((32, 16), "tanh", "cross_entropy", optimizer, additions={"compute": c})
+        for c in (None, half)
+    )
+    wanted = trained(stand_in, full, 40, dtype="float32")[1]
+    engine = GraphEngine(on_device(stand_in, made_work(low, 40, "float32")), stand_in)
+    got = ran(engine, epochs(made_work(low, 40, "float32"), 3))
+    assert {part.dtype.name for part in got[1]} == {"float32"}
+    # Adam makes a step of the rate's size even of a gradient that is a rounding error: only its losses compare.
+    count = 0 if optimizer == "adam" else 1
+    assert 0 < worst((got[0], got[1][:count]), (wanted[0], wanted[1][:count])) < 2.0**-6
+    # To 14 or 15 launches come two that round: the weights, and the samples.
+    assert len(stand_in.graphs[-1]) == 16 + (optimizer == "adam")

@@ -73,6 +73,10 @@ class Backend:
 
     def check_dtype(self, dtype: str) -> None:
         """Raise ``ValueError`` where the device does not compute in ``dtype``."""
+        if hasattr(self.xp, dtype):
+            return
+        msg = f"{self.describe()} has no {dtype}; give dtype='float32', or another backend"
+        raise ValueError(msg)
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """Return host data or an array of this backend as an array of it, on its device."""

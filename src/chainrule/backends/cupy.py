@@ -2,6 +2,8 @@
 
 import logging
 import os
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import array_api_compat.cupy as xp
@@ -52,6 +54,18 @@ class CupyBackend(Backend):
             free: int = cupy.cuda.runtime.memGetInfo()[0]
             held: int = cupy.get_default_memory_pool().free_bytes()
         return free + held
+
+    def check_dtype(self, dtype: str) -> None:
+        """Raise ``ValueError`` where the device does not compute in ``dtype``."""
+        if dtype != "bfloat16":
+            super().check_dtype(dtype)
+        elif find_spec("ml_dtypes") is None:
+            msg = (
+                "CuPy has bfloat16 from ml_dtypes alone; pip install ml_dtypes, or give dtype='float16'"
+            )
+            raise ValueError(msg)
+        else:
+            import_module("ml_dtypes")
 
     def planned(self, plan: Plan) -> Plan:
         """Return the plan of a step as it runs here: its operations grouped into kernels."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from chainrule.program.cuda.loop import KEPT_COLUMNS
 from chainrule.program.fusion import Grid, is_total, over
-from chainrule.program.operations import REDUCTIONS, Group, Operation, Value, alone
+from chainrule.program.operations import REDUCTIONS, Group, Operation, Value
 from chainrule.program.plan import Roots
 from chainrule.program.program import Program
 
@@ -78,23 +78,17 @@ def grouped(program: Program) -> list[Group]:
     for operation in program.operations:
         if operation.is_view:
             continue
-        if operation.is_row_product:
-            maker = makers.get(id(operation.inputs[1]))
-            if maker is None or not maker.can_sum(operation):
-                maker = Cluster(over_rows(operation))
-                parts.append(maker)
+        maker = makers.get(id(operation.inputs[1])) if operation.is_row_product else None
+        if maker is not None and maker.can_sum(operation):
             maker.add(operation, "main")
         elif operation.is_elementwise or operation.function in REDUCTIONS:
             cluster, place = _place(operation, segment, makers, roots)
-            if cluster not in segment:
-                segment.append(cluster)
-                parts.append(cluster)
             cluster.add(operation, place)
             makers[id(operation.result)] = cluster
         else:
-            parts.append(operation)
+            parts += [*segment, operation]
             segment = []
-    return [alone(p) if isinstance(p, Operation) else group_of(p, program, roots) for p in parts]
+    return [_group(part, program, roots) for part in (*parts, *segment)]
 
 
 def over_rows(operation: Operation) -> Grid:
@@ -112,11 +106,16 @@ def _place(
     for cluster in segment[max(made, default=0) :]:
         if place := cluster.takes(operation, roots):
             return cluster, place
-    return Cluster(over(operation)), "main"
+    new = Cluster(over(operation))
+    # Single numbers as early as can be: then what is computed with them can still join what is wide.
+    segment.insert(max(made, default=-1) + 1 if new.where == ONE else len(segment), new)
+    return new, "main"
 
 
-def group_of(cluster: Cluster, program: Program, roots: Roots) -> Group:
+def _group(cluster: Cluster | Operation, program: Program, roots: Roots) -> Group:
     """Return a cluster as a group: what it reads from outside, and what of it is read outside."""
+    if isinstance(cluster, Operation):
+        return Group((cluster,), _read(cluster), (cluster.result,))
     operations = (*cluster.main, *cluster.tail)
     here = {id(operation) for operation in operations}
     made = {id(operation.result) for operation in operations}
