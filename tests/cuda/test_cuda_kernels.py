@@ -106,7 +106,7 @@ UPDATE = Chain(
     (S("multiply", "r0", ("x2", "x1")), S("subtract", "r1", ("x0", "r0")), S("multiply", "r2", ("x1", "x1"))),
     (Output("r1"), Output("r2", total=True)),
 )  # fmt: skip
-GRIDS = [(1, 1), (1, 7), (9, 1), (5, 3), (33, 32), (300, 70), (17, 1000), (1, 5000), (600, 2)]
+GRIDS = [(1, 1), (1, 7), (9, 1), (5, 3), (150, 70), (9, 1000), (1, 3100), (600, 2)]
 
 
 @pytest.fixture(scope="module", autouse=True)

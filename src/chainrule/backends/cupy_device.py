@@ -9,7 +9,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from chainrule.arrays import Array
+from chainrule.arrays import Array, size
 from chainrule.backends.cupy_library import CupyLibrary
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
 from chainrule.program.cuda.device import CannotCaptureError, Launchable, Product
@@ -18,6 +18,39 @@ from chainrule.program.replay import Call
 
 OPTIONS = ("--std=c++17",)
 REFUSALS = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, RuntimeError)
+
+
+class CupyLane:
+    """A way from pinned memory to one place on the device, on a stream of its own.
+
+    Parameters
+    ----------
+    computing, copying
+        The streams that the place is read on, and filled on.
+    """
+
+    def __init__(self, computing: cupy.cuda.Stream, copying: cupy.cuda.Stream) -> None:
+        self._computing, self._copying = computing, copying
+        self._sent, self._free = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
+
+    def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
+        """Copy, once what read the targets before has been computed; returns at once."""
+        self._copying.wait_event(self._free)  # one that was never recorded is not waited for
+        for target, source in zip(targets, sources, strict=True):
+            target.set(source, stream=self._copying)
+        self._sent.record(self._copying)
+
+    def arrive(self) -> None:
+        """Have what is launched from now on wait for what was sent."""
+        self._computing.wait_event(self._sent)
+
+    def release(self) -> None:
+        """Say that what was launched so far reads the targets, and nothing after it does."""
+        self._free.record(self._computing)
+
+    def wait_until_sent(self) -> None:
+        """Wait, on the host, until the sources have been read."""
+        self._sent.synchronize()
 
 
 class CupyDevice(CupyLibrary):
@@ -42,6 +75,7 @@ class CupyDevice(CupyLibrary):
         self._device = device
         self._kernels: dict[str, Launchable] = {}
         self._ones: dict[str, Array] = {}
+        self._copying: cupy.cuda.Stream | None = None
         with device:
             self.multiprocessors: int = device.attributes["MultiProcessorCount"]
             self.stream = cupy.cuda.Stream()
@@ -93,6 +127,19 @@ class CupyDevice(CupyLibrary):
         except REFUSALS as error:
             raise CannotCaptureError(str(error)) from None
         return partial(graph.launch, self.stream)
+
+    def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Return host memory that the device reads by itself while it computes."""
+        memory = cupy.cuda.alloc_pinned_memory(size(shape) * dtype.itemsize)
+        array: np.ndarray = np.frombuffer(memory, dtype, size(shape)).reshape(shape)
+        return array
+
+    def lane(self) -> "CupyLane":
+        """Return a way for batches from the host to the device, beside what is computed."""
+        with self._device:
+            if self._copying is None:
+                self._copying = cupy.cuda.Stream(non_blocking=True)
+            return CupyLane(self.stream, self._copying)
 
     def write(self, target: Array, numbers: np.ndarray) -> None:
         """Write host numbers into an array, in order with what is launched."""

@@ -6,13 +6,14 @@ buffers: so many steps can stand one after the other in one graph.
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from chainrule.arrays import Array, size
 from chainrule.program.blocks import Arena
 from chainrule.program.cuda.device import CannotCaptureError, Device, Product
+from chainrule.program.cuda.feed import Feed
 from chainrule.program.cuda.gather import gather
 from chainrule.program.cuda.geometry import PACK_BYTES, STREAMING_BLOCKS, launch
 from chainrule.program.cuda.loop import THREADS
@@ -22,22 +23,6 @@ from chainrule.program.cuda.step import cuda_plan
 from chainrule.program.engine import Work, numpy_dtype
 from chainrule.program.operations import Group
 from chainrule.program.replay import Arrays, Call
-
-
-class Feed(NamedTuple):
-    """What steps are told, and where they tell their losses: an entry a step."""
-
-    order: Array | None  # (steps * rows,) int64: which rows of the data; None: all, as they lie
-    rates: Array  # (steps,)
-    minus: Array  # (steps,): the rates with the other sign, for what goes straight into the weights
-    keys: Array | None  # (steps,) int32
-    losses: Array  # (steps,)
-
-    def part(self, steps: slice, rows: slice) -> "Feed":
-        """Return the entries of some steps, whose batches have those rows of the order."""
-        order = None if self.order is None else self.order[rows]
-        keys = None if self.keys is None else self.keys[steps]
-        return Feed(order, self.rates[steps], self.minus[steps], keys, self.losses[steps])
 
 
 class BoundBatch:

@@ -33,6 +33,22 @@ class Product(NamedTuple):
     onto: bool = False
 
 
+class Lane(Protocol):
+    """A way from pinned host memory to one place on the device, beside what is computed there."""
+
+    def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
+        """Copy, once what read the targets before has been computed; returns at once."""
+
+    def arrive(self) -> None:
+        """Have what is launched from now on wait for what was sent."""
+
+    def release(self) -> None:
+        """Say that what was launched so far reads the targets, and nothing after it does."""
+
+    def wait_until_sent(self) -> None:
+        """Wait, on the host, until the sources have been read."""
+
+
 class Device(Library, Protocol):
     """What running a step asks of a CUDA device, besides what replay asks of an array library."""
 
@@ -58,6 +74,12 @@ class Device(Library, Protocol):
         CannotCaptureError
             Where the driver refuses it.
         """
+
+    def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Return host memory that the device reads by itself while it computes."""
+
+    def lane(self) -> "Lane":
+        """Return a way for batches from the host to the device, beside what is computed."""
 
     def write(self, target: Array, numbers: np.ndarray) -> None:
         """Write host numbers into an array, in order with what is launched."""

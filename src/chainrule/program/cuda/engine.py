@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import numpy as np
-
 from chainrule.batches import Epoch
-from chainrule.program.cuda.batch import BoundBatch, Feed
+from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import CannotCaptureError, Device
+from chainrule.program.cuda.feed import Feed, feed
 from chainrule.program.engine import Work, numpy_dtype
 from chainrule.program.replay import Call
 
@@ -78,15 +77,9 @@ class GraphEngine:
     def __init__(self, work: Work, device: Device, *, straight: bool | None = None) -> None:
         self.progress = work.progress
         self._work, self._device = work, device
-        steps, rows = len(work.bounds), work.bounds[-1][1]
-        theta = numpy_dtype(work.progress[0].dtype)
-        self._feed = Feed(
-            None if work.is_one_batch else device.empty((rows,), np.dtype(np.int64)),
-            device.empty((steps,), theta),
-            device.empty((steps,), theta),
-            device.empty((steps,), np.dtype(np.int32)) if work.drops else None,
-            device.empty((steps,), theta),
-        )
+        rows = 0 if work.is_one_batch else work.bounds[-1][1]
+        self._dtype = numpy_dtype(work.progress[0].dtype)
+        self._feed = feed(device, len(work.bounds), rows, self._dtype, keys=work.drops)
         self._batches = {n: BoundBatch(work, n, device, straight=straight) for n in work.batch_sizes}
         self._chunks = self._cut()
 
@@ -96,25 +89,16 @@ class GraphEngine:
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``. Ctrl-C is heard between two graphs."""
-        device, feed = self._device, self._feed
-        if epoch.order is not None and feed.order is not None:
-            device.write(feed.order, epoch.order)
-        rates = np.asarray(epoch.rates, dtype=numpy_dtype(feed.rates.dtype))  # (steps,)
-        device.write(feed.rates, rates)
-        device.write(feed.minus, -rates)
-        if epoch.keys is not None and feed.keys is not None:
-            device.write(feed.keys, epoch.keys)
+        self._feed.tell(self._device, epoch)
         for chunk in self._chunks:
             check()
-            mine = feed.part(chunk.steps, chunk.rows)
+            mine = self._feed.part(chunk.steps, chunk.rows)
             if chunk.shared:
-                for target, source in zip(chunk.feed[:-1], mine[:-1], strict=True):
-                    if target is not None:
-                        device.copy(target, source)
+                chunk.feed.take(self._device, mine)
             chunk.run()
             if chunk.shared:
-                device.copy(mine.losses, chunk.feed.losses)
-        return device.listed(feed.losses)  # sync: the losses, once an epoch
+                self._device.copy(mine.losses, chunk.feed.losses)
+        return self._device.listed(self._feed.losses)  # sync: the losses, once an epoch
 
     def _cut(self) -> list[Chunk]:
         """Return the epoch as chunks; those of one length and batch size share a graph."""
@@ -128,26 +112,20 @@ class GraphEngine:
             rows = slice(bounds[span.start][0], bounds[span.stop - 1][1])
             shared = kinds.count(kind) > 1
             if kind not in made:
-                feed = self._place(*kind) if shared else self._feed.part(steps, rows)
-                made[kind] = feed, Runner(self._device, self._calls(kind, feed))
+                place = self._place(*kind) if shared else self._feed.part(steps, rows)
+                made[kind] = place, Runner(self._device, self._calls(kind, place))
             cut.append(Chunk(steps, rows, made[kind][0], shared, made[kind][1]))
         return cut
 
     def _place(self, steps: int, rows: int) -> Feed:
         """Return a feed of its own for so many steps on so many rows each."""
-        lengths = (steps * rows, *(steps,) * 4)
-        return Feed(
-            *(
-                None if part is None else self._device.empty((length,), numpy_dtype(part.dtype))
-                for part, length in zip(self._feed, lengths, strict=True)
-            )
-        )
+        return feed(self._device, steps, steps * rows, self._dtype, keys=self._work.drops)
 
-    def _calls(self, kind: tuple[int, int], feed: Feed) -> list[Call]:
+    def _calls(self, kind: tuple[int, int], told: Feed) -> list[Call]:
         steps, rows = kind
         calls: list[Call] = []
         for step in range(steps):
-            mine = feed.part(slice(step, step + 1), slice(step * rows, (step + 1) * rows))
+            mine = told.part(slice(step, step + 1), slice(step * rows, (step + 1) * rows))
             calls += self._batches[rows].calls(mine)
         return calls
 
