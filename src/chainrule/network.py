@@ -256,7 +256,7 @@ class NeuralNetwork(TextbookNames):
             threads=threads,
             tune=tune,
         )
-        data = self._data(X, y, sample_weight)
+        data = self._data(X, y, sample_weight, self._holder(X))
         data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
         rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
@@ -275,7 +275,7 @@ class NeuralNetwork(TextbookNames):
 
         Any number of rows does: they go through a block at a time.
         """
-        X = self._features(X)
+        X = self._features(X, self._holder(X))
         with self.backend.quiet():
             return self.architecture.loss.link(outputs(self._theta, X, self.architecture, self.backend))
 
@@ -292,7 +292,7 @@ class NeuralNetwork(TextbookNames):
 
         Weights count in the loss; in the accuracy every sample counts the same.
         """
-        data = self._data(X, y, sample_weight)
+        data = self._data(X, y, sample_weight, self._holder(X))
         with self.backend.quiet():
             return score(self._theta, data, self.architecture, self.backend)
 
@@ -476,14 +476,22 @@ class NeuralNetwork(TextbookNames):
 
     # -- what comes in ---------------------------------------------------------------------------
 
-    def _features(self, X: Any) -> Array:
+    def _features(self, X: Any, home: Backend | None = None) -> Array:
         self._follow(X)
         with self.backend.quiet():
-            return inputs.features(X, self.architecture.sizes[0], self.backend, self.dtype)
+            return inputs.features(X, self.architecture.sizes[0], home or self.backend, self.dtype)
 
-    def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Batch:
-        X = self._features(X)
-        net, where, rows = self.architecture, (self.backend, self.dtype), X.shape[0]
+    def _holder(self, X: Any) -> Backend | None:
+        """Return where host data to go through in batches are kept, if the backend has no room for them."""
+        if inputs.is_device_array(X) or not hasattr(X, "__len__"):
+            return None
+        columns = self.architecture.sizes[0] + self.architecture.sizes[-1] + 1
+        home = self.backend.holder(len(X) * columns * np.dtype(self.dtype).itemsize)
+        return None if home is self.backend else home
+
+    def _data(self, X: Any, y: Any, sample_weight: Any = None, home: Backend | None = None) -> Batch:
+        X = self._features(X, home)
+        net, where, rows = self.architecture, (home or self.backend, self.dtype), X.shape[0]
         with self.backend.quiet():
             Y = inputs.targets(y, rows, net.sizes[-1], net.loss, *where)
             if sample_weight is None:
@@ -497,7 +505,7 @@ class NeuralNetwork(TextbookNames):
             if fraction is not None:
                 msg = "got validation_data and validation_fraction; give one of them"
                 raise ValueError(msg)
-            return data, self._data(*validation_data)
+            return data, self._data(*validation_data, home=self._holder(validation_data[0]))
         if fraction is None:
             return data, None
         if not 0.0 < fraction < 1.0:
@@ -508,7 +516,7 @@ class NeuralNetwork(TextbookNames):
         if not 0 < held < n:
             msg = f"validation_fraction={fraction} holds out {held} of {n} rows; give more rows, or another one"
             raise ValueError(msg)
-        order = self.backend.asarray(self._chance.order(n))  # (n,)
+        order = backends.of(data.X).asarray(self._chance.order(n))  # (n,)
         return rows_of(data, order[held:]), rows_of(data, order[:held])
 
 

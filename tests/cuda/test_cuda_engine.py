@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from chainrule import NeuralNetwork, backends
+from chainrule.backends.numpy import NumpyBackend
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
 from chainrule.program.cuda.feed import feed
@@ -164,3 +166,24 @@ def test_16_bits_go_the_way_of_float32_with_the_weights_in_float32(stand_in, hal
     assert 0 < worst((got[0], got[1][:count]), (wanted[0], wanted[1][:count])) < 2.0**-6
     # To 14 or 15 launches come two that round: the weights, and the samples.
     assert len(stand_in.graphs[-1]) == 16 + (optimizer == "adam")
+
+
+class OnStandIn(NumpyBackend):
+    """NumPy, but that steps run on the stand-in."""
+
+    def engine(self, work):
+        device = need_device()
+        return GraphEngine(on_device(device, work), device)
+
+
+def test_a_network_trains_on_it_from_end_to_end():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 4)), rng.integers(0, 3, 50)
+    losses = []
+    for backend in (backends.named("numpy"), OnStandIn("numpy", backends.named("numpy").xp)):
+        net = NeuralNetwork(
+            4, (8, 8), 3, activation="relu", loss="cross_entropy", backend=backend, seed=0
+        )
+        kinds = {"batch_size": 16, "optimizer": "adam", "validation_fraction": 0.2, "early_stopping": 3}
+        losses.append(net.train(X, y, 6, 0.01, progress=False, **kinds)["validation_loss"])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)

@@ -14,14 +14,17 @@ from chainrule.arrays import Array
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.backends.cupy_device import CupyDevice
 from chainrule.backends.cupy_library import CupyLibrary
+from chainrule.backends.numpy import make as numpy_backend
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.cuda.stream import StreamEngine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 
+SHARE_FOR_DATA = 0.5  # of the memory that is left: more data than that stay on the host
 LOG = logging.getLogger("chainrule")
 
 
@@ -48,7 +51,7 @@ class CupyBackend(Backend):
         """Whether a step runs in memory that was planned: it does."""
         return True
 
-    def available_bytes(self) -> int | None:
+    def available_bytes(self) -> int:
         """Return how much memory the device has left."""
         with self.device:
             free: int = cupy.cuda.runtime.memGetInfo()[0]
@@ -81,12 +84,31 @@ class CupyBackend(Backend):
         """What is to be known of the numbers: how float32 matrices are multiplied."""
         return (f"{self.describe()}: TF32 {'on (CUPY_TF32=1)' if tf32_is_on() else 'off'}",)
 
+    def holder(self, nbytes: int) -> Backend:
+        """Return where so many bytes of host data go to train on: the host, where they would fill the device."""
+        return self if nbytes <= SHARE_FOR_DATA * self.available_bytes() else numpy_backend()
+
+    def near(self, x: Any) -> Array:
+        """Return data as an array of the device: as they are, unless they were left on the host."""
+        return self.asarray(x) if isinstance(x, np.ndarray) else x
+
+    def plain(self, work: Work) -> Engine:
+        """Return what runs the step as it is written; its data must be on the device."""
+        if is_on_host(work):
+            msg = f"{self.describe()} has no room for the data; leave compile=False out to have them streamed"
+            raise ValueError(msg)
+        return super().plain(work)
+
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: generated kernels, captured as CUDA graphs."""
+        streams = is_on_host(work)
         with self.device:
             try:
-                return GraphEngine(work, CupyDevice(self.device, tf32=tf32_is_on()))
+                device = CupyDevice(self.device, tf32=tf32_is_on())
+                return StreamEngine(work, device) if streams else GraphEngine(work, device)
             except CannotCaptureError as error:
+                if streams:
+                    raise
                 LOG.warning(
                     "the step is replayed with CuPy's own functions, without CUDA graphs: %s", error
                 )
@@ -103,6 +125,11 @@ class CupyBackend(Backend):
     def describe(self) -> str:
         """Return "cupy:0", "cupy:1", ..."""
         return f"cupy:{self.device.id}"
+
+
+def is_on_host(work: Work) -> bool:
+    """Return whether the data were left on the host."""
+    return isinstance(work.data.X, np.ndarray)
 
 
 def tf32_is_on() -> bool:
