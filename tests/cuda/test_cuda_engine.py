@@ -9,20 +9,11 @@ from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
 from chainrule.program.cuda.feed import feed
 from support.cuda.device import need_device, stand_in  # noqa: F401
-from support.cuda.work import on_device
+from support.cuda.work import on_device, trained, worst
 from support.engines import error_relative_to
 from support.steps import CASES, Case, epochs, made_work, plain, ran
 
 EPSILON = np.finfo(np.float64).eps
-
-
-def trained(device, case, rows=11, batch_size=None, dtype="float64", count=3):
-    """Return the losses and what changed, on the device and by the plain step."""
-    work = made_work(case, rows, dtype, batch_size)
-    plans = epochs(work, count)
-    wanted = ran(plain(work), plans)
-    engine = GraphEngine(on_device(device, made_work(case, rows, dtype, batch_size)), device)
-    return ran(engine, plans), wanted
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +26,6 @@ def engines():
             work = on_device(device, made_work(case, 11, batch_size=batch_size))
             made[name, batch_size] = GraphEngine(work, device), device
     return made
-
-
-def worst(got, wanted):
-    """Return the largest error of the losses and of everything that a step changes."""
-    pairs = [(wanted[0], got[0]), *zip(wanted[1], got[1], strict=True)]
-    return max(error_relative_to(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize("batch_size", [None, 4], ids=["whole", "ragged"])

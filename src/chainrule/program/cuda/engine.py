@@ -41,6 +41,11 @@ class Runner:
         self._graph: Callable[[], None] | None = None
         self._tried = False
 
+    @property
+    def is_captured(self) -> bool:
+        """Whether it is a graph by now."""
+        return self._graph is not None
+
     def __call__(self) -> None:
         """Make the calls."""
         if self._graph is not None:
@@ -82,6 +87,11 @@ class GraphEngine:
         self._feed = feed(device, len(work.bounds), rows, self._dtype, keys=work.drops)
         self._batches = {n: BoundBatch(work, n, device, straight=straight) for n in work.batch_sizes}
         self._chunks = self._cut()
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether every step is a launch of a graph by now."""
+        return all(chunk.run.is_captured for chunk in self._chunks)
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: everything goes to the device's own stream."""
