@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork, backends
@@ -70,3 +72,27 @@ def test_what_the_backend_asks_of_cupy_is_there():
     assert issubclass(
         cupy.cuda.memory.OutOfMemoryError, MemoryError
     )  # how running out of it is recognised
+
+
+def test_more_data_than_half_the_free_memory_stay_on_the_host(monkeypatch):
+    from chainrule.backends.cupy import CupyBackend
+
+    backend = CupyBackend("cupy", None)
+    monkeypatch.setattr(CupyBackend, "available_bytes", lambda _: 1000)
+    assert backend.holder(500) is backend
+    assert backend.holder(501).name == "numpy"
+    moved = []
+    monkeypatch.setattr(CupyBackend, "asarray", lambda _, x: moved.append(x) or "on the device")
+    assert backend.near(np.ones(3)) == "on the device"
+    assert backend.near("an array of CuPy's") == "an array of CuPy's"
+    assert len(moved) == 1
+
+
+@pytest.mark.parametrize(("asked", "said"), [(None, "off"), ("0", "off"), ("1", "on (CUPY_TF32=1)")])
+def test_tf32_is_off_unless_asked_and_noted(monkeypatch, asked, said):
+    from chainrule.backends.cupy import CupyBackend
+
+    monkeypatch.delenv("CUPY_TF32", raising=False)
+    if asked:
+        monkeypatch.setenv("CUPY_TF32", asked)
+    assert CupyBackend("cupy", None, SimpleNamespace(id=0)).notes == (f"cupy:0: TF32 {said}",)

@@ -25,6 +25,7 @@ from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 
 SHARE_FOR_DATA = 0.5  # of the memory that is left: more data than that stay on the host
+PART_BYTES = 4 << 20  # more than the blocks of any kernel leave of sums over 1024 columns
 LOG = logging.getLogger("chainrule")
 
 
@@ -76,8 +77,8 @@ class CupyBackend(Backend):
 
     @property
     def own_bytes(self) -> int:
-        """What a run takes besides its arrays: cuBLAS's workspace."""
-        return WORKSPACE_BYTES
+        """What a run takes besides its arrays: cuBLAS's workspace, and room for parts of sums."""
+        return WORKSPACE_BYTES + PART_BYTES
 
     @property
     def notes(self) -> tuple[str, ...]:
