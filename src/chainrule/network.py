@@ -328,7 +328,7 @@ class NeuralNetwork(TextbookNames):
         """
         rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
         made: Plan = step_plan(self.architecture, rule, rows, self.dtype)
-        return made
+        return self.backend.planned(made)
 
     def memory_estimate(
         self, batch_size: int, *, backend: Any = None, optimizer: str | Optimizer = "sgd"
