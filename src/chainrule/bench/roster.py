@@ -45,7 +45,13 @@ class Entry(NamedTuple):
 
 def _floor(library: str, needs: str, says: str) -> Entry:
     return Entry(
-        f"floor-{library}", FLOOR, library, f"contestants.floor:{needs}", (needs,), says, ("step", "forward")
+        f"floor-{library}",
+        FLOOR,
+        library,
+        f"contestants.floor:{needs}",
+        (needs,),
+        says,
+        ("step", "forward"),
     )
 
 
