@@ -101,7 +101,7 @@ class Results:
     def contestants(self) -> list[str]:
         """Who took part, in the roster's order."""
         known = {place.contestant for place in self._held}
-        return [name for name in roster.ROSTER if name in known]
+        return [*(name for name in roster.ROSTER if name in known), *sorted(known - set(roster.ROSTER))]
 
     @property
     def environments(self) -> list[dict[str, Any]]:
