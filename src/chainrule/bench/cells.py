@@ -92,7 +92,11 @@ def parse(text: str) -> Cell:
     dtypes = [word for word in more if word in DTYPES]
     numbers = [*sizes.split("-"), batch]
     known = len(rules) + len(dtypes) == len(more) and len(rules) < 2 and len(dtypes) < 2
-    if not known or not all(number.isdecimal() and int(number) for number in numbers) or len(numbers) < 4:
+    if (
+        not known
+        or not all(number.isdecimal() and int(number) for number in numbers)
+        or len(numbers) < 4
+    ):
         msg = f"no cell {text!r}; write it as 64-256-10,32 or 64-256-256-10,128,adam"
         raise ValueError(msg)
     return checked(Cell(tuple(map(int, numbers[:-1])), int(batch), *(rules or ["sgd"]), *dtypes))
@@ -125,7 +129,12 @@ def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
     template, _, rule = PRESETS[name].partition(",")
     hidden, batches = axes(grid)
     return [
-        Cell(tuple(int(part) for part in template.replace("H", str(H)).split("-")), B, rule or "sgd", dtype)
+        Cell(
+            tuple(int(part) for part in template.replace("H", str(H)).split("-")),
+            B,
+            rule or "sgd",
+            dtype,
+        )
         for H in hidden
         for B in batches
     ]

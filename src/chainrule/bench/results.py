@@ -93,13 +93,15 @@ class Results:
     @cached_property
     def cells(self) -> list[Cell]:
         """The cells, by network, then hidden size, then batch."""
-        return sorted({place.cell for place in self._held}, key=lambda c: (c.sizes[0], c.sizes, c.batch, c))
+        return sorted(
+            {place.cell for place in self._held}, key=lambda c: (c.sizes[0], c.sizes, c.batch, c)
+        )
 
     @cached_property
     def contestants(self) -> list[str]:
         """Who took part, in the roster's order."""
         known = {place.contestant for place in self._held}
-        return [name for name in roster.ROSTER if name in known]
+        return [*(name for name in roster.ROSTER if name in known), *sorted(known - set(roster.ROSTER))]
 
     @property
     def environments(self) -> list[dict[str, Any]]:
@@ -185,7 +187,9 @@ class Results:
             products=products,
             elementwise=None if dispatch is None or products is None else step - products - dispatch,
             dispatch=dispatch,
-            enqueued_share=median(e / s for one in ok for e, s in zip(one.enqueued, one.seconds, strict=True)),
+            enqueued_share=median(
+                e / s for one in ok for e, s in zip(one.enqueued, one.seconds, strict=True)
+            ),
             first_call=median([one.first_call for one in ok if one.first_call is not None] or [0.0]),
             processes=len(ok),
             flags=_flags(ok, flops / step, ceilings),

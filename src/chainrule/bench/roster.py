@@ -39,13 +39,20 @@ class Entry(NamedTuple):
     def maker(self) -> Callable[[Any, str], Any]:
         """Return the function that makes it."""
         module, function = self.code.split(":")
-        found: Callable[[Any, str], Any] = getattr(import_module(f"chainrule.bench.{module}"), function)
+        room = module if self.name == self.code else f"chainrule.bench.{module}"
+        found: Callable[[Any, str], Any] = getattr(import_module(room), function)
         return found
 
 
 def _floor(library: str, needs: str, says: str) -> Entry:
     return Entry(
-        f"floor-{library}", FLOOR, library, f"contestants.floor:{needs}", (needs,), says, ("step", "forward")
+        f"floor-{library}",
+        FLOOR,
+        library,
+        f"contestants.floor:{needs}",
+        (needs,),
+        says,
+        ("step", "forward"),
     )
 
 
@@ -157,11 +164,21 @@ def of(*groups: str, operation: str = "step") -> list[str]:
 def entry(name: str) -> Entry:
     """Return the contestant of this name.
 
+    ``module:function`` names one of your own: the function takes a ``Problem`` and an operation, and
+    returns a ``Contestant``.
+
     Raises
     ------
     ValueError
         If there is none; the message gives the nearest one.
+
+    Examples
+    --------
+    >>> entry("numpy-jit").library, entry("mine.step:fast").group
+    ('numpy', 'peer')
     """
+    if name.count(":") == 1:
+        return Entry(name, PEER, "numpy", name, (), "a contestant of your own", OPERATIONS)
     if name not in ROSTER:
         msg = f"unknown contestant {name!r}{nearest(name, list(ROSTER))} (known: {', '.join(ROSTER)})"
         raise ValueError(msg)
