@@ -41,6 +41,7 @@ HOST = [
     "training",
     "textbook",
     "files",
+    "speed_map",
     "checkpoint",
     "_version",
     "network",
