@@ -24,7 +24,7 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="The CSV to write; else it is printed.")
 ]
 BackendName = Annotated[
-    str | None, typer.Option(help="numpy, cupy, torch or jax.", show_default="numpy")
+    str | None, typer.Option(help="numpy, cupy, torch, jax or auto.", show_default="numpy")
 ]
 
 

@@ -61,7 +61,7 @@ EarlyStopping = Annotated[
 ]
 HeldOut = Annotated[float, typer.Option(help="Share of the rows kept for the score; 0 for none.")]
 BackendName = Annotated[
-    str | None, typer.Option(help="numpy, cupy, torch or jax.", show_default="numpy")
+    str | None, typer.Option(help="numpy, cupy, torch, jax or auto.", show_default="numpy")
 ]
 Seed = Annotated[int, typer.Option(help="Decides the split, the start and the batches.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
