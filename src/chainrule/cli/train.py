@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from chainrule import History, NeuralNetwork
+from chainrule.cli import pictures
 from chainrule.cli.facts import Facts
 from chainrule.cli.options import sizes, table_path
 from chainrule.cli.show import percent
@@ -85,10 +86,12 @@ def train(
     backend: BackendName = None,
     dtype: Precision = Precision.FLOAT32,
     seed: Seed = 0,
+    plots: pictures.Plots = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a table and save it, with what is needed to use it on other tables."""
     check_writable(output)
+    pictures.check_plots(plots)
     peak = schedule(learning_rate)(0.0, epochs)
     samples = features_and_target(read_table(table_path(data)), target, task)
     learnt, kept = _rows(samples, held_out, seed)
@@ -127,6 +130,10 @@ def train(
         "rows": {"trained": int(learnt.size), "held_out": int(kept.size)},
         "model": str(output),
     }
+    if plots is not None:
+        trained = pictures.Trained(network, history, facts, samples, learnt, kept)
+        drawn = pictures.of_training(trained, batch_size, peak, optimizer, seed)
+        outcome["plots"] = pictures.write(plots, drawn)
     typer.echo(json.dumps(outcome) if as_json else _told(outcome))
 
 
@@ -180,4 +187,7 @@ def _told(outcome: dict[str, Any]) -> str:
         r2 = "none (the target is constant)" if score["r2"] is None else f"{score['r2']:.4f}"
         lines.append(f"held-out R2: {r2}, RMSE: {score['rmse']:.6g}, over {rows['held_out']} rows")
     where = f"{outcome['seconds']:.1f} s on {outcome['backend']}, {outcome['dtype']}"
-    return "\n".join([*lines, f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})"])
+    lines.append(f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})")
+    if "plots" in outcome:
+        lines.append(pictures.told(outcome["plots"]))
+    return "\n".join(lines)

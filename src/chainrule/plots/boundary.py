@@ -1,40 +1,18 @@
 """The decision boundary: what a function says over a plane of two features, with the samples on it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.ticker import MaxNLocator
 
 from chainrule.plots.canvas import class_colours, panels
+from chainrule.plots.plane import Plane, are_classes, classes, one_column, plane_of
 from chainrule.plots.subject import host
 
-_POINTS = 201  # along each axis of the plane
-_ROWS_AT_ONCE = 4096
 _MANY = 2000  # samples; from there on they are one image within an SVG, not a shape each
 _MARKERS = "osD^vP*Xdph<>"
-
-
-class Plane(NamedTuple):
-    """A grid over two features."""
-
-    first: np.ndarray  # (p,)   values of the feature across
-    second: np.ndarray  # (p,)   and of the one upwards
-    fixed: np.ndarray  # (d,)   where the plane lies in all others
-    features: tuple[int, int]
-
-    def said(self, predict: Callable[[np.ndarray], Any]) -> np.ndarray:
-        """Return what ``predict`` says of each point: ``(p, p, k)``."""
-        across, upwards = np.meshgrid(self.first, self.second)  # (p, p)
-        pairs = np.stack([across.ravel(), upwards.ravel()], axis=1)  # (p p, 2)
-        parts = []
-        for start in range(0, len(pairs), _ROWS_AT_ONCE):
-            some = pairs[start : start + _ROWS_AT_ONCE]
-            X = np.tile(self.fixed, (len(some), 1))  # (rows, d)
-            X[:, list(self.features)] = some
-            parts.append(np.asarray(host(predict(X))).reshape(len(some), -1))  # (rows, k)
-        return np.concatenate(parts).reshape(*across.shape, -1)
 
 
 def plot_decision_boundary(
@@ -85,15 +63,15 @@ def plot_decision_boundary(
     ['0', '1']
     """
     X = np.asarray(host(X), dtype=np.float64)
-    y = _one_column(np.asarray(host(y)), len(X))  # (n,)
-    plane = _plane(X, features)
+    y = one_column(np.asarray(host(y)), len(X))  # (n,)
+    plane = plane_of(X, features)
     P = plane.said(_function(predict))  # (p, p, k)
     (axes,), drawn = panels(ax, (6.4, 4.8))
     points = X[:, list(features)]  # (n, 2)
-    if P.shape[-1] == 1 and not _are_classes(y, P):
+    if P.shape[-1] == 1 and not are_classes(y, P):
         _draw_quantity(axes, plane, P[..., 0], points, y)
     else:
-        labels, shares = _classes(P, y)
+        labels, shares = classes(P, y)
         _draw_classes(axes, plane, shares, points, y, labels)
     _label(axes, features, names, X.shape[1])
     return drawn
@@ -108,50 +86,6 @@ def _function(given: Any) -> Callable[[np.ndarray], Any]:
         return given  # type: ignore[no-any-return]
     msg = f"predict is {type(given).__name__!r}; give a network, an estimator, or a function of X"
     raise TypeError(msg)
-
-
-def _one_column(y: np.ndarray, rows: int) -> np.ndarray:
-    if y.ndim == 0 or len(y) != rows:
-        msg = (
-            f"y has {len(y) if y.ndim else 'no'} rows but X has {rows}; give one target for each sample"
-        )
-        raise ValueError(msg)
-    one_hot = y.ndim == 2 and y.shape[1] > 1
-    column: np.ndarray = np.argmax(y, axis=1) if one_hot else np.reshape(y, rows)  # (n,)
-    return column
-
-
-def _plane(X: np.ndarray, features: tuple[int, int]) -> Plane:
-    if X.ndim != 2 or X.shape[1] < 2 or len(X) == 0:
-        msg = f"X has shape {X.shape}, wanted (n, d) with d of 2 or more: a plane needs two features"
-        raise ValueError(msg)
-    i, j = features
-    if i == j or not (0 <= i < X.shape[1] and 0 <= j < X.shape[1]):
-        msg = f"features is ({i}, {j}); give two different columns of X, from 0 to {X.shape[1] - 1}"
-        raise ValueError(msg)
-    return Plane(_range(X[:, i]), _range(X[:, j]), np.median(X, axis=0), (i, j))
-
-
-def _range(values: np.ndarray) -> np.ndarray:
-    low, high = float(values.min()), float(values.max())
-    margin = 0.15 * (high - low) or 1.0
-    return np.linspace(low - margin, high + margin, _POINTS)  # (p,)
-
-
-def _are_classes(y: np.ndarray, P: np.ndarray) -> bool:
-    """Return whether one output stands for one of two classes: labels, or a probability of 0 or 1."""
-    return P.dtype.kind not in "f" or set(np.unique(y).tolist()) <= {0, 1}
-
-
-def _classes(P: np.ndarray, y: np.ndarray) -> tuple[list[Any], np.ndarray]:
-    """Return the labels, and the share of each at each point: ``(p, p, k)``."""
-    if P.shape[-1] > 1:
-        return list(range(P.shape[-1])) if y.dtype.kind in "biuf" else np.unique(y).tolist(), P
-    if P.dtype.kind == "f":  # the probability of the class 1
-        one = np.clip(P, 0.0, 1.0)  # (p, p, 1)
-        return [0, 1], np.concatenate([1.0 - one, one], axis=-1)  # (p, p, 2)
-    labels = np.unique(np.concatenate([np.unique(P), np.unique(y)]))
-    return labels.tolist(), (labels == P).astype(np.float64)  # (p, p, k)
 
 
 def _draw_classes(
@@ -184,14 +118,18 @@ def _draw_quantity(ax: Any, plane: Plane, value: np.ndarray, points: np.ndarray,
     levels = MaxNLocator(14).tick_values(both.min(), both.max())
     norm = Normalize(levels[0], levels[-1])
     filled = ax.contourf(plane.first, plane.second, value, levels, cmap="viridis", norm=norm)
-    _scatter(ax, points, len(points), c=y, cmap="viridis", norm=norm)
+    _scatter(ax, points, len(points), c=y, cmap="viridis", norm=norm, edgecolors="black")
     ax.figure.colorbar(filled, ax=ax, label="predicted (plane), given (points)")
 
 
 def _scatter(ax: Any, points: np.ndarray, total: int, **options: Any) -> None:
     size = float(np.clip(8000 / total, 10, 40))
-    edge = {"edgecolors": "white", "linewidths": 0.6 if size > 20 else 0.25}
-    ax.scatter(points[:, 0], points[:, 1], s=size, rasterized=total > _MANY, **edge, **options)
+    usual = {
+        "edgecolors": "white",
+        "linewidths": 0.6 if size > 20 else 0.25,
+        "rasterized": total > _MANY,
+    }
+    ax.scatter(points[:, 0], points[:, 1], s=size, **usual | options)
 
 
 def _legend(ax: Any) -> None:

@@ -102,7 +102,7 @@ class _Column:
         ends = [*range(half), *range(width - half, width)]
         self.units = np.arange(width) if self.whole else np.array(ends)  # (shown,)
         slots = len(self.units) if self.whole else len(self.units) + 1  # one for the dots
-        gap = min(0.25, 1.0 / slots)
+        gap = min(0.32, 0.96 / max(1, slots - 1))
         self.heights = 0.5 + gap * ((slots - 1) / 2 - np.arange(slots))  # (slots,)
         self.dots = None if self.whole else self.heights[half]
         if not self.whole:
@@ -143,18 +143,23 @@ def _draw_weights(
 
 
 def _write_weights(ax: Any, shown: np.ndarray, columns: tuple[_Column, _Column]) -> None:
-    """Write each weight on its line, where the figures written before it are farthest."""
+    """Write each weight on its line, away from the other lines and from the figures written before."""
     left, right = columns
+    share = np.linspace(0.15, 0.85, 29)  # (29,)   of the way along a line
+    starts, ends = left.heights[:, None, None], right.heights[None, :, None]
+    lines = (1 - share) * starts + share * ends  # (from, to, 29)   their heights
     taken: list[np.ndarray] = []
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
     for i, j in np.ndindex(shown.shape):
-        share = np.linspace(0.2, 0.8, 25)  # (25,)   of the way along the line
-        heights = (1 - share) * left.heights[i] + share * right.heights[j]  # (25,)
-        places = np.stack([left.place + share, heights], axis=1)  # (25, 2)
-        near = [np.max(np.abs(places - other) / _FIGURE, axis=1) for other in taken]  # (25,) each
-        # In the middle of the line unless that is too near another.
-        room = np.minimum(np.min(near, axis=0), 1.0) if near else np.ones(25)  # (25,)
-        best = places[np.argmax(room - 0.1 * np.abs(share - 0.5))]  # (2,)
+        places = np.stack([left.place + share, lines[i, j]], axis=1)  # (29, 2)
+        apart = np.abs(lines - lines[i, j]) / _FIGURE[1]  # (from, to, 29)
+        apart[i, j] = 1.0
+        room = np.minimum(apart.min(axis=(0, 1)), 1.0)  # (29,)
+        for other in taken:
+            room += 3 * np.minimum(np.max(np.abs(places - other) / _FIGURE, axis=1), 1.0)  # (29,)
+        best = places[
+            np.argmax(room - 0.1 * np.abs(share - 0.5))
+        ]  # (2,)   the middle, where all is free
         taken.append(best)
         ax.text(*best, f"{shown[i, j]:.2g}", fontsize=7, ha="center", va="center", bbox=box)
 

@@ -12,7 +12,7 @@ from chainrule.plots.canvas import OKABE_ITO, panels, spans_decades
 from chainrule.plots.directions import Directions, main_directions, random_directions
 
 _POINTS = 41  # along each axis
-_LEVELS = 18
+_LEVELS = 15
 
 
 def plot_loss_surface(
@@ -89,6 +89,9 @@ def _grid(plane: Directions) -> tuple[np.ndarray, np.ndarray]:
 def draw_surface(ax: Any, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, name: str) -> None:
     """Draw ``L (p, p)`` over two axes ``(p,)`` as contours, by powers of ten where it spans them."""
     shown = np.ma.masked_invalid(L)  # (p, p)   where the loss overflowed there is nothing to draw
+    if shown.count() == 0:
+        msg = "the loss is nowhere finite on this plane; scale X, or start with smaller weights"
+        raise ValueError(msg)
     low, high = float(shown.min()), float(shown.max())
     by_powers = spans_decades(shown.compressed())
     if high <= low:  # as flat as it can be: contours need two levels
@@ -97,7 +100,6 @@ def draw_surface(ax: Any, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, na
     levels = np.geomspace(low, high, _LEVELS) if by_powers else nice
     norm = LogNorm(low, high) if by_powers else Normalize(nice[0], nice[-1])
     filled = ax.contourf(*axes, shown, levels, cmap="viridis", norm=norm)
-    ax.contour(*axes, shown, levels, colors="white", linewidths=0.4, alpha=0.6)
     bar = ax.figure.colorbar(filled, ax=ax, label=name)
     if by_powers:
         ticks = _round_numbers(low, high)
