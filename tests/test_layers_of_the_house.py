@@ -46,6 +46,7 @@ HOST = [
     "checkpoint",
     "_version",
     "saving",
+    "explain",
     "inspection",
     "network",
     "__init__",

@@ -1,7 +1,8 @@
-"""Inspection: what a network says of one step, without training: its operations, memory, gradients."""
+"""Inspection: what a network says of one step without training: its factors, gradients, cost."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -9,13 +10,16 @@ from chainrule import backends
 from chainrule.architecture import Architecture, at_least
 from chainrule.arrays import Array
 from chainrule.backends import Backend
+from chainrule.batches import Chance
 from chainrule.gradcheck import GradientCheck, check
 from chainrule.memory import MemoryEstimate, estimate, step_plan
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers import optimizer as named_optimizer
-from chainrule.step import Batch, gradient, objective
+from chainrule.schedules import Schedule, schedule
+from chainrule.step import Batch, Progress, TrainingStep, gradient, objective
 
 if TYPE_CHECKING:
+    from chainrule.explain.records import Explanation
     from chainrule.program.plan import Plan
 
 
@@ -24,6 +28,7 @@ class Inspection(ABC):
 
     architecture: Architecture
     _theta: Array  # (P,)
+    _chance: Chance
 
     @property
     @abstractmethod
@@ -36,8 +41,64 @@ class Inspection(ABC):
         """The dtype of the parameters."""
 
     @abstractmethod
-    def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Batch:
+    def _data(self, X: Any, y: Any, sample_weight: Any = None, *, finite: bool = True) -> Batch:
         """Return the samples and targets, checked, where the network lives."""
+
+    def explain(
+        self,
+        X: Any,
+        y: Any,
+        learning_rate: float | Schedule = 0.1,
+        *,
+        optimizer: str | Optimizer = "sgd",
+        sample_weight: Any = None,
+        detail: Literal["named", "all"] = "named",
+    ) -> "Explanation":
+        """Return one training step on ``X (n, input_size)`` and ``y``, factor by factor.
+
+        It is the very step that :meth:`train` would take on these rows as one batch, run operation by
+        operation: forward, loss, backward layer by layer, update. Nothing is changed. It also says
+        what keeps the network from learning, and what to do about it: see ``flags``.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As :meth:`train` takes them, but NaN and infinity are let in, to be found.
+        learning_rate, optimizer
+            Of the step; the optimizer starts afresh.
+        detail
+            "named" shows what the mathematics has a name for; "all" shows every operation.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not what is said here.
+        RuntimeError
+            If a profiler is at work: names are found where it sits.
+
+        Examples
+        --------
+        >>> from chainrule import NeuralNetwork
+        >>> step = NeuralNetwork(2, 4, 1, seed=1).explain([[0, 1], [1, 1]], [[1], [0]])
+        >>> print(step["dL_dW1"].formula.text, step["dL_dW1"].products)
+        (dZ/dW1).T @ dL/dZ1 ('(2, 2) @ (2, 4) -> (2, 4)',)
+        >>> step.flags
+        ()
+        """
+        from chainrule.explain.explanation import explain
+        from chainrule.explain.tracing import Start
+
+        if detail not in {"named", "all"}:
+            msg = f"detail is {detail!r}; give 'named' or 'all'"
+            raise ValueError(msg)
+        batch = self._data(X, y, sample_weight, finite=False)
+        step = TrainingStep(self.architecture, named_optimizer(optimizer))
+        rate = self.backend.asarray(schedule(learning_rate)(0.0, 1), self.dtype)  # ()
+        key = None
+        if self.architecture.dropout:  # the one that comes next, and is still to come
+            key = self.backend.asarray(deepcopy(self._chance).keys(1)[0], "int32")  # ()
+        progress = Progress(self._theta, step.optimizer.init(self._theta))
+        return explain(step, Start(progress, batch, rate, key), self.backend, every=detail == "all")
 
     def check_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> GradientCheck:
         """Compare the derived gradient with central differences, in float64 on the host.

@@ -399,10 +399,11 @@ class NeuralNetwork(Inspection, TextbookNames):
         with self.backend.quiet():
             return inputs.features(X, self.architecture.sizes[0], self._door)
 
-    def _data(self, X: Any, y: Any, sample_weight: Any = None) -> Batch:
+    def _data(self, X: Any, y: Any, sample_weight: Any = None, *, finite: bool = True) -> Batch:
         self._follow(X)
         with self.backend.quiet():
-            return samples.batch((X, y, sample_weight), self.architecture, self._door)
+            door = self._door._replace(finite=finite)
+            return samples.batch((X, y, sample_weight), self.architecture, door)
 
     @property
     def _door(self) -> inputs.Door:

@@ -40,7 +40,9 @@ def targets(y: Any, rows: int, n_out: int, loss: Loss, door: Door) -> Array:
     y = numbers(y, "y", door.backend)
     if len(y.shape) == 0 or y.shape[0] != rows:
         got = "no rows" if len(y.shape) == 0 else f"{y.shape[0]} rows"
-        msg = f"y has {got} but X has {rows}; give one target for each sample"
+        transposed = len(y.shape) == 2 and y.shape[1] == rows
+        remedy = "was it transposed? give y.T" if transposed else "give one target for each sample"
+        msg = f"y has {got} but X has {rows}; {remedy}"
         raise ValueError(msg)
     labels = len(y.shape) == 1 or tuple(y.shape) == (rows, 1)
     if loss.targets == "classes" and labels:
@@ -89,7 +91,11 @@ def _check_probabilities(Y: Array, loss: Loss) -> None:
     if loss.targets == "classes":
         off = xp.abs(xp.sum(Y, axis=-1) - 1.0) > 1e-3
         if bool(xp.any(off)):
-            msg = f"the rows of y do not sum to 1; {loss.name} takes labels, or one-hot rows"
+            rows, classes = Y.shape
+            remedy = f"{loss.name} takes labels, or one-hot rows"
+            if bool(xp.all(xp.sum(xp.reshape(Y, (classes, rows)), axis=0) == 1.0)):
+                remedy = "was it transposed by reshape? make it with .T"
+            msg = f"the rows of y do not sum to 1; {remedy}"
             raise ValueError(msg)
 
 
