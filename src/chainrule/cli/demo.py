@@ -14,7 +14,7 @@ from chainrule.schedules import cosine
 
 
 def demo() -> None:
-    """Train two networks and show what they learnt: XOR, and 1797 handwritten digits."""
+    """Train on XOR and on handwritten digits, and show what was learnt."""
     screen = show.console()
     _xor(screen)
     _digits(screen)
