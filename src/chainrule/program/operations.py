@@ -72,7 +72,7 @@ class Operation:
     operands: tuple[Operand, ...]
     result: Value
     settings: dict[str, Any] = field(default_factory=dict)
-    source: str = ""  # file:line of the mathematics that it comes from
+    source: str = ""  # the file, a colon and the line of the mathematics that it comes from
 
     @property
     def inputs(self) -> tuple[Value, ...]:
