@@ -67,9 +67,11 @@ def tests_jit(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """The documentation site, into build/site; warnings are errors."""
+    """The documentation site, into build/site, warnings being errors; the notebook, run on its own."""
     session.install("-e", ".[data,plots]", *group("docs"))
-    session.run("sphinx-build", "-W", "--keep-going", "-n", "docs", "build/site", *session.posargs)
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "build/site", *session.posargs)
+    needed = {"REQUIRE_EXTRA": "notebook,plots"}
+    session.run("pytest", "tests/test_backpropagation.py", "docs/extensions", env=needed)
 
 
 @nox.session(default=False)

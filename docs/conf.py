@@ -1,5 +1,6 @@
 """How the documentation site is built: `nox -s docs`, into build/site."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "colab",
     "drawings",
     "fields",
     "mathml",
@@ -25,6 +27,7 @@ extensions = [
 exclude_patterns = ["extensions"]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
+colab_repository = os.environ.get("GITHUB_REPOSITORY", "")  # OWNER/NAME, where it is known
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE.parent / "build" / "notebooks")
 nb_execution_timeout = 120

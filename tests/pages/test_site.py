@@ -5,6 +5,7 @@ import re
 import pytest
 
 from support.browser import VIEWS, View
+from support.site import REPOSITORY
 
 pytestmark = pytest.mark.browser
 
@@ -65,3 +66,12 @@ def test_formulae_are_drawn_by_the_browser(site, browser):
 def test_the_search_finds_a_page(site, browser):
     tab = browser.open((site / "search.html").resolve().as_uri() + "?q=safetensors", VIEWS[-1])
     tab.locator("#search-results li a", has_text="Saving").first.wait_for()
+
+
+def test_the_notebook_has_pictures_and_opens_in_colab_from_a_badge(site, browser):
+    tab = browser.open(site / "backpropagation.html", View(400, "dark"))
+    place = f"github/{REPOSITORY}/blob/main/docs/backpropagation.ipynb"
+    assert tab.locator("a.badge").get_attribute("href") == f"https://colab.research.google.com/{place}"
+    widths = tab.evaluate("() => [...document.images].map(image => image.getBoundingClientRect().width)")
+    assert len(widths) >= 2
+    assert all(200 < width <= 400 for width in widths)

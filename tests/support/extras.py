@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 
-LIBRARIES = {"jit": "llvmlite"}
+LIBRARIES = {"jit": "llvmlite", "notebook": "nbclient", "plots": "matplotlib"}
 
 
 def is_there(extra):
