@@ -44,6 +44,7 @@ HOST = [
     "interrupts",
     "training",
     "textbook",
+    "speed_map",
     "checkpoint",
     "_version",
     "saving",

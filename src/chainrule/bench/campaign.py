@@ -190,12 +190,17 @@ class Silence:
         """Hear it."""
 
 
-def measure(cells: Sequence[Cell], contestants: Sequence[str], seconds: float) -> Records:
+def measure(
+    cells: Sequence[Cell],
+    contestants: Sequence[str],
+    seconds: float,
+    operations: Sequence[str] = ("step",),
+) -> Records:
     """Return the records of a quick look at a few cells that takes about so many seconds at the most.
 
     Cells are left out, the last first, when the time is over.
     """
-    plan = Plan(cells, roster.with_floors(contestants), processes=1, shuffled=False)
+    plan = Plan(cells, roster.with_floors(contestants), operations, processes=1, shuffled=False)
     each = seconds / max(1, len(cells)) / 3
     plan = replace(plan, care=replace(QUICK, budget=min(QUICK.budget, each)))
     deadline = time.perf_counter() + seconds
