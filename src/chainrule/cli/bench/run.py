@@ -6,6 +6,7 @@ import typer
 
 from chainrule.bench import campaign
 from chainrule.bench.crew import QUICK, Care
+from chainrule.bench.report import terminal
 from chainrule.bench.results import Results
 from chainrule.bench.roster import OPERATIONS
 from chainrule.bench.store import Records
@@ -53,6 +54,4 @@ def run(
 
 
 def _report(records: Records) -> None:
-    from chainrule.bench.report import terminal
-
     console().print(terminal(Results(records)))
