@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
+from chainrule.cli.bench.app import app as bench
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
 from chainrule.cli.info import info
@@ -36,6 +37,7 @@ app.command()(demo)
 app.command(cls=TrainCommand)(train)
 app.command()(predict)
 app.command()(info)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:
