@@ -112,7 +112,7 @@ def test_processes_that_disagree_make_the_interval_wide_however_many_rounds_they
     assert ratio.high > 1.4
 
 
-@pytest.mark.parametrize("rounds", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("rounds", [1, 2, 3, 5])
 def test_too_few_rounds_of_one_process_decide_nothing(rounds):
     ratio = paired([[(2.0, 1.0)] * rounds])
     assert ratio == Ratio(2.0, 0.0, math.inf, rounds)

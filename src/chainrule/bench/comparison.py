@@ -6,6 +6,7 @@ from statistics import median
 from typing import NamedTuple
 
 from chainrule.bench import roster
+from chainrule.bench.cells import Cell
 from chainrule.bench.machines import SOFTWARE, check_same_machine, differences
 from chainrule.bench.results import Place, Results
 from chainrule.bench.statistics import (
@@ -158,9 +159,7 @@ def _row(
 
 
 def _comparison(rows: list[Compared], notes: list[str], band: float) -> Comparison:
-    rows = sorted(
-        rows, key=lambda row: (row.place.cell, list(roster.ROSTER).index(row.place.contestant))
-    )
+    rows = sorted(rows, key=_order)
     means = []
     for name in dict.fromkeys(row.place.contestant for row in rows):
         ratios = [row.ratio for row in rows if row.place.contestant == name]
@@ -177,6 +176,12 @@ def _alone(ours: Results, theirs: Results, rows: list[Compared]) -> list[str]:
     names = sorted({f"{place.contestant} in {place.cell.name}" for place in left})
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return [f"in one run only: {', '.join(names[:4])}{more}"] if names else []
+
+
+def _order(row: Compared) -> tuple[Cell, int, str]:
+    """Return where a row stands: by cell, then as in the roster; anybody else's own after those."""
+    names, name = list(roster.ROSTER), row.place.contestant
+    return row.place.cell, names.index(name) if name in names else len(names), name
 
 
 def _is_floor(place: Place) -> bool:

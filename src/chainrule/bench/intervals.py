@@ -6,8 +6,8 @@ The interval is the widest of up to three, since each sees what the others do no
   benchmarking in reasonable time", doi:10.1145/2464157.2464160; Efron 1979, "Bootstrap methods");
 * the median's interval by ranks, which holds for few rounds too and is infinite where there are too few
   to have one (Hoefler & Belli 2015, "Scientific benchmarking of parallel computing systems", rules 5 to 8,
-  doi:10.1145/2807591.2807644). Of one process it is taken at 99 %, for its rounds resemble their
-  neighbours: 95 % would cover less;
+  doi:10.1145/2807591.2807644): fewer than six. Of one process it is taken at 99 % where there are the eight
+  rounds for it, since rounds resemble their neighbours and 95 % would cover less;
 * where the processes lie three times as far apart as their rounds explain, Student's t over the
   processes: then each process is one observation, however many rounds it has.
 """
@@ -54,16 +54,16 @@ def median(logs: list[np.ndarray]) -> Logs:
         msg = "got no round to compare; measure at least one"
         raise ValueError(msg)
     held = np.sort(np.concatenate(logs))  # (n,)
-    intervals = [_by_ranks(held, 0.95 if len(logs) > 1 else 0.99)]
+    intervals = [_by_ranks(held, (0.95,) if len(logs) > 1 else (0.99, 0.95))]
     if len(logs) > 1:
         intervals += _over_processes(logs)
     low, high = (end(ends) for end, ends in zip((min, max), zip(*intervals, strict=True), strict=True))
     return Logs(float(np.median(held)), float(low), float(high), held.size)
 
 
-def _by_ranks(held: np.ndarray, level: float) -> tuple[float, float]:
-    """Return the sorted values between which the median lies, by the binomial distribution."""
-    rank = _rank(held.size, level)
+def _by_ranks(held: np.ndarray, levels: tuple[float, ...]) -> tuple[float, float]:
+    """Return the sorted values that enclose the median at the first level that so many values reach."""
+    rank = next(filter(None, (_rank(held.size, level) for level in levels)), 0)
     return (held[rank - 1], held[-rank]) if rank else (-math.inf, math.inf)
 
 
