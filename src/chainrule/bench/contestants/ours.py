@@ -171,10 +171,12 @@ def _epochs(problem: Problem, backend: Backend) -> Contestant:
     optimizer = "adam" if problem.cell.rule == "adam" else "sgd"
 
     def epochs(count: int) -> History:
+        # The beginning of a long run: one that is over in a moment is not worth compiling for.
         return net.train(
-            *(X, Y, count, problem.rate),
+            *(X, Y, MANY, problem.rate),
             batch_size=problem.cell.batch,
             optimizer=optimizer,
+            callbacks=[lambda record: record.epoch + 1 >= count],
             progress=False,
         )
 
