@@ -3,7 +3,10 @@
 A module says whose benchmarks it has (``GROUP``) and of what (``OPERATION``).
 """
 
+import warnings
+
 import pytest
+from pytest_benchmark.logger import PytestBenchmarkWarning
 from suite.cases import add_flags, cases, words
 from suite.stage import CannotRunError, Stage
 from suite.timing import timed
@@ -12,6 +15,7 @@ from chainrule.bench import roster
 from chainrule.bench.crew import QUICK, Care
 from chainrule.bench.environment import environment
 
+ENVIRONMENTS = pytest.StashKey[dict[str, dict[str, object]]]()
 COLUMNS = ["min", "median", "iqr", "rounds"]
 
 
@@ -26,6 +30,10 @@ def pytest_configure(config):
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
     config.option.benchmark_columns = config.option.benchmark_columns or COLUMNS
+    # What pytest-benchmark says of a comparison (no run to compare with, another machine) is no error.
+    warnings.filterwarnings("default", category=PytestBenchmarkWarning)
+    category = f"{PytestBenchmarkWarning.__module__}.{PytestBenchmarkWarning.__name__}"
+    config.addinivalue_line("filterwarnings", f"default::{category}")
 
 
 def pytest_generate_tests(metafunc):
@@ -60,14 +68,17 @@ def measured(benchmark, stage, case, request):
     return measure
 
 
-ENVIRONMENTS = pytest.StashKey[dict[str, dict[str, object]]]()
-
-
 def pytest_benchmark_update_machine_info(config, machine_info):
-    machine_info.pop("node", None)  # whose machine it is says nothing of it
-    machine_info["chainrule"] = environment()
+    """Say what machine it is: what stays the same, so that two runs on it compare as of one machine."""
+    machine_info.pop("node", None)  # whose it is says nothing of it
+    for clock in ("hz_actual", "hz_actual_friendly"):
+        machine_info.get("cpu", {}).pop(clock, None)
+    found = environment()
+    gpu = found["gpu"]
+    here = {key: value for key, value in found.items() if key not in {"record", "load", "gpu"}}
+    machine_info["chainrule"] = here | {"gpu": gpu and {k: gpu[k] for k in ("name", "driver_version")}}
 
 
 def pytest_benchmark_update_json(config, benchmarks, output_json):
-    # Each process loaded libraries of its own, with threads of their own.
+    """Add what each process ran on: its own libraries and their threads; the load, the GPU's clocks."""
     output_json["environments"] = config.stash.get(ENVIRONMENTS, {})
