@@ -96,7 +96,7 @@ def read(file: Path = FILE) -> Allowed:
         If it is no such table.
     """
     if not file.exists():
-        msg = f"there is no {file}; give the table's path, or write one with: chainrule bench gate --update"
+        msg = f"there is no table of gates {file}; give its path with --table (the project's is {FILE})"
         raise FileNotFoundError(msg)
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -104,7 +104,7 @@ def read(file: Path = FILE) -> Allowed:
         for cell in [*allowed.counts, *allowed.memory, *allowed.ratios]:
             parse(cell)
     except (ValueError, TypeError) as error:
-        msg = f"{file} is no table of gates ({error}); write it anew with: chainrule bench gate --update"
+        msg = f"{file} is no table of gates ({error}); see {FILE} for what one looks like"
         raise ValueError(msg) from None
     return allowed
 

@@ -3,6 +3,7 @@
 import typer
 
 from chainrule.cli.bench.env import env
+from chainrule.cli.bench.gate import calibrate, gate
 from chainrule.cli.bench.run import run
 from chainrule.cli.errors import OneLineGroup
 
@@ -13,4 +14,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
+app.command()(gate)
+app.command()(calibrate)
 app.command()(env)
