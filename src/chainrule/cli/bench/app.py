@@ -3,6 +3,7 @@
 import typer
 
 from chainrule.cli.bench.env import env
+from chainrule.cli.bench.gate import calibrate, gate
 from chainrule.cli.bench.report import report
 from chainrule.cli.bench.run import run
 from chainrule.cli.errors import OneLineGroup
@@ -15,4 +16,6 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(report)
+app.command()(gate)
+app.command()(calibrate)
 app.command()(env)
