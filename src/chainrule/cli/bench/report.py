@@ -48,10 +48,7 @@ _TEXTS: dict[str, Callable[[Results], str]] = {
 def report(
     folder: Folder, form: Asked = Form.TERM, output: Output = None, update: Update = None
 ) -> None:
-    """Show what a run says: who is fastest where, and how near the limit that is.
-
-    Example: chainrule bench report bench-results --format html -o report.html
-    """
+    """Show what a run says: who is fastest where, and how near the limit that is."""
     results = Results(read(folder))
     for document in update or []:
         _rewrite(document, results, folder)
