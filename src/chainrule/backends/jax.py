@@ -1,5 +1,6 @@
 """JAX: the step jitted, its state donated, so that XLA fuses it and reuses the buffers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -57,6 +58,10 @@ class JaxBackend(Backend):
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: an epoch of steps, compiled as one loop."""
         return Scan(work, self.asarray)
+
+    def autodiff(self, function: Callable[[jax.Array], jax.Array], theta: jax.Array) -> jax.Array:
+        """Return the derivative of ``function`` at ``theta (P,)``, by ``jax.grad``."""
+        return jax.grad(function)(theta)
 
     def describe(self) -> str:
         """Return "jax:cpu:0", "jax:gpu:0", ..."""
