@@ -7,6 +7,7 @@ import typer
 from chainrule._version import __version__
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
+from chainrule.cli.explain import explain
 from chainrule.cli.info import info
 from chainrule.cli.options import TrainCommand
 from chainrule.cli.predict import predict
@@ -35,6 +36,7 @@ def chainrule(
 app.command()(demo)
 app.command(cls=TrainCommand)(train)
 app.command()(predict)
+app.command()(explain)
 app.command()(info)
 
 
