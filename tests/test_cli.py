@@ -325,13 +325,6 @@ def test_explain_names_a_gap_a_label_and_a_column_that_do_not_fit(chainrule, flo
         assert len(result.stderr.splitlines()) == 1
 
 
-def test_the_help_of_explain_fits_a_screen_and_shows_an_example(chainrule):
-    text = chainrule("explain", "--help").stdout
-    assert len(text.splitlines()) <= 24
-    assert max(map(len, text.splitlines())) <= 80
-    assert "Example: chainrule explain digits.safetensors digits" in text
-
-
 # -- errors --------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,15 @@ class Backend:
     """An array library and one of its devices.
 
     Two backends are equal where arrays of the one can be used with arrays of the other.
+
+    Examples
+    --------
+    >>> from chainrule import backends
+    >>> room = backends.named("numpy")
+    >>> room.asarray([1, 2], "float32")
+    array([1., 2.], dtype=float32)
+    >>> room.describe(), room.default_dtype
+    ('numpy', 'float64')
     """
 
     name: str

@@ -9,7 +9,7 @@ import typer
 from chainrule import NeuralNetwork
 from chainrule.cli import show
 from chainrule.cli.facts import Facts
-from chainrule.cli.options import table_path
+from chainrule.cli.options import BackendName, table_path
 from chainrule.tables import read_table
 
 Model = Annotated[Path, typer.Argument(help="A model that chainrule train wrote.")]
@@ -17,14 +17,15 @@ Data = Annotated[str, typer.Argument(help="A table with its target too; or digit
 Rows = Annotated[
     int | None, typer.Option(metavar="N", help="Take the first N rows.", show_default="all")
 ]
-LearningRate = Annotated[float, typer.Option(help="Of the step.")]
-OptimizerName = Annotated[str, typer.Option(help="As in chainrule train.")]
+LearningRate = Annotated[float, typer.Option(metavar="RATE", help="Of the step.")]
+OptimizerName = Annotated[
+    str, typer.Option(metavar="NAME", help="sgd, momentum, nesterov, adam or adamw.")
+]
 Every = Annotated[bool, typer.Option("--all", help="Show every operation.")]
 FlagsOnly = Annotated[bool, typer.Option("--flags", help="Only what is wrong; exit code 1 if any.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 AsLatex = Annotated[bool, typer.Option("--latex", help="Print its formulas as LaTeX.")]
 AsHtml = Annotated[bool, typer.Option("--html", help="Print it as HTML.")]
-BackendName = Annotated[str | None, typer.Option(help="Or cupy, torch, jax.", show_default="numpy")]
 
 
 def explain(
@@ -40,9 +41,9 @@ def explain(
     as_html: AsHtml = False,
     backend: BackendName = None,
 ) -> None:
-    """Show a training step factor by factor, and what keeps it from learning.
+    """Show one training step, factor by factor, and what is wrong with it.
 
-    Example: chainrule explain digits.safetensors digits --rows 128
+    The rows are taken as one batch; nothing is changed.
     """
     if rows is not None and rows < 1:
         msg = f"--rows is {rows}; give 1 or more"
@@ -53,8 +54,13 @@ def explain(
     network = NeuralNetwork.load(model, backend=backend)
     facts = Facts.of(network.metadata)
     table = {name: values[:rows] for name, values in read_table(table_path(data)).items()}
-    X, y, detail = facts.inputs(table), facts.truth(table), "all" if every else "named"
-    step = network.explain(X, y, learning_rate, optimizer=optimizer, detail=detail)
+    step = network.explain(
+        facts.inputs(table),
+        facts.truth(table),
+        learning_rate,
+        optimizer=optimizer,
+        detail="all" if every else "named",
+    )
     if as_json:
         typer.echo(json.dumps(step.to_dict()))
     elif as_latex:

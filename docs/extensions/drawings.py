@@ -1,0 +1,31 @@
+"""Drawings in SVG, put into the page itself, so that they follow its colours, light or dark.
+
+In the source they are images like any other, which shows them on a code host, too.
+"""
+
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+
+class Inline(SphinxPostTransform):
+    """Replace the image of a drawing by the drawing."""
+
+    default_priority = 5  # before images are collected and copied
+    formats = ("html",)
+
+    def run(self, **_: object) -> None:
+        """Replace every image whose file is an SVG of ours."""
+        for image in list(self.document.findall(nodes.image)):
+            path = Path(self.app.srcdir) / image["uri"]
+            if path.suffix == ".svg" and path.exists() and not isinstance(image.parent, nodes.reference):
+                drawing = f'<div class="drawing">{path.read_text(encoding="utf-8")}</div>'
+                image.replace_self(nodes.raw("", drawing, format="html"))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the transform."""
+    app.add_post_transform(Inline)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,30 @@
+"""The documentation site, built for the tests as it is for readers: warnings are errors."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from support.browser import absent
+
+ROOT = Path(__file__).parents[2]
+REPOSITORY = "someone/chainrule"
+SITE = ROOT / "build" / "site"
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Return the folder of the built site; what an earlier build can lend is taken from it."""
+    if find_spec("furo") is None:
+        absent("Sphinx and its theme are not installed (dependency group 'docs')")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "docs", str(SITE)]
+    here = os.environ | {
+        "PYTHONPATH": str(ROOT / "src"),  # for the notebook's own process as well
+        "GITHUB_REPOSITORY": REPOSITORY,  # so that the badges are there to be looked at
+    }
+    done = subprocess.run(command, cwd=ROOT, env=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return SITE
