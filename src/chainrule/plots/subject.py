@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import backends
+from chainrule import backends, inputs
 from chainrule.architecture import Architecture
-from chainrule.inputs import Door, is_device_array
 from chainrule.layers import Dense
 from chainrule.optimizers import Optimizer, optimizer
 from chainrule.samples import batch
@@ -21,7 +20,7 @@ _MOST_AT_ONCE = 100_000  # numbers in the widest layer of a stack of networks: w
 
 def host(array: Any) -> Any:
     """Return an array as NumPy's, wherever it is; what is no array is returned as it is."""
-    return backends.of(array).to_numpy(array) if is_device_array(array) else array
+    return backends.of(array).to_numpy(array) if inputs.is_device_array(array) else array
 
 
 def parameters(net: Any) -> np.ndarray:
@@ -44,7 +43,7 @@ def samples(net: Any, X: Any, y: Any) -> Batch:
     ValueError, TypeError
         As ``net.train`` does.
     """
-    door = Door(backends.named("numpy"), "float64")
+    door = inputs.Door(backends.named("numpy"), "float64")
     return batch((host(X), host(y), None), net.architecture, door)
 
 
@@ -65,16 +64,16 @@ def updates(
     return layers
 
 
-def losses(thetas: np.ndarray, batch: Batch, net: Architecture) -> np.ndarray:
+def losses(thetas: np.ndarray, data: Batch, net: Architecture) -> np.ndarray:
     """Return the objective at each of ``thetas (k, P)``, on the scale that training reports: ``(k,)``.
 
     The layers take leading dimensions, so that many networks go through at once.
     """
-    rows = batch.X.shape[0]
+    rows = data.X.shape[0]
     together = max(1, _MOST_AT_ONCE // (rows * max(net.sizes)))
     with np.errstate(over="ignore", invalid="ignore"):  # far out a loss may overflow: it is left blank
         parts = [
-            objective(thetas[start : start + together], batch, net)  # (<= together,)
+            objective(thetas[start : start + together], data, net)  # (<= together,)
             for start in range(0, len(thetas), together)
         ]
     return net.loss.reported(1.0, rows, net.sizes[-1]) * np.concatenate(parts)  # (k,)
