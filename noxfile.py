@@ -89,6 +89,13 @@ def gpu(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def figures(session: nox.Session) -> None:
+    """Draw the figures of docs/pictures.md anew."""
+    session.install("-e", ".[plots]")
+    session.run("python", "docs/draw_figures.py")
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks, timed."""
     session.install("-e", ".[data]", *group("bench"))

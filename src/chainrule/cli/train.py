@@ -10,6 +10,7 @@ import typer
 
 from chainrule import History, NeuralNetwork
 from chainrule.activations import ACTIVATIONS
+from chainrule.cli import pictures
 from chainrule.cli.facts import Facts
 from chainrule.cli.options import BackendName, sizes, table_path
 from chainrule.cli.show import percent
@@ -103,10 +104,12 @@ def train(
     backend: BackendName = None,
     dtype: Dtype = Precision.FLOAT32,
     seed: Seed = 0,
+    plots: pictures.Plots = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""
     check_writable(output)
+    pictures.check_plots(plots)
     peak = schedule(learning_rate)(0.0, epochs)
     samples = features_and_target(read_table(table_path(data)), target, task)
     learnt, kept = _rows(samples, held_out, seed)
@@ -145,6 +148,10 @@ def train(
         "rows": {"trained": int(learnt.size), "held_out": int(kept.size)},
         "model": str(output),
     }
+    if plots is not None:
+        trained = pictures.Trained(network, history, facts, samples, learnt, kept)
+        drawn = pictures.of_training(trained, batch_size, peak, optimizer, seed)
+        outcome["plots"] = pictures.write(plots, drawn)
     typer.echo(json.dumps(outcome) if as_json else _told(outcome))
 
 
@@ -198,4 +205,7 @@ def _told(outcome: dict[str, Any]) -> str:
         r2 = "none (the target is constant)" if score["r2"] is None else f"{score['r2']:.4f}"
         lines.append(f"held-out R2: {r2}, RMSE: {score['rmse']:.6g}, over {rows['held_out']} rows")
     where = f"{outcome['seconds']:.1f} s on {outcome['backend']}, {outcome['dtype']}"
-    return "\n".join([*lines, f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})"])
+    lines.append(f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})")
+    if "plots" in outcome:
+        lines.append(pictures.told(outcome["plots"]))
+    return "\n".join(lines)
