@@ -32,6 +32,7 @@ HOST = [
     "initializers",
     "backends",
     "memory",
+    "oracles",
     "gradcheck",
     "evaluation",
     "inputs",
