@@ -42,7 +42,7 @@ class Worker:
         self.drop({})
         chosen = roster.entry(request["contestant"])
         if missing := chosen.missing():
-            return {"status": "skipped", "reason": f"{' and '.join(missing)} is not installed"}
+            return _not_installed(missing)
         given = problem(parse(request["cell"]))
         try:
             made = chosen.maker()(given, request["operation"])
@@ -93,9 +93,24 @@ class Worker:
         """Measure what the machine can do with this library."""
         return ceilings(request["library"], request["dtype"])._asdict()
 
+    def memory(self, request: dict[str, Any]) -> Answer:
+        """Say what a step of a contestant holds and allocates; it is not timed."""
+        from chainrule.bench.memory import memory
+
+        if missing := roster.entry(request["contestant"]).missing():
+            return _not_installed(missing)
+        try:
+            return memory(request["contestant"], parse(request["cell"]))._asdict()
+        except UnavailableError as why:
+            return {"status": "skipped", "reason": str(why)}
+
     def environment(self, _request: dict[str, Any]) -> Answer:
         """Say what this process runs on."""
         return environment()
+
+
+def _not_installed(missing: list[str]) -> Answer:
+    return {"status": "skipped", "reason": f"{' and '.join(missing)} is not installed"}
 
 
 def _collect() -> None:
@@ -117,6 +132,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         "time": worker.time,
         "drop": worker.drop,
         "ceilings": worker.ceilings,
+        "memory": worker.memory,
         "environment": worker.environment,
     }
     for line in requests:

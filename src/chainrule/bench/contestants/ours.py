@@ -12,6 +12,7 @@ from chainrule.architecture import Architecture, architecture
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.batches import Epoch
+from chainrule.bench.cells import Cell
 from chainrule.bench.contestant import Contestant, State, UnavailableError
 from chainrule.bench.problem import Problem
 from chainrule.evaluation import outputs
@@ -21,7 +22,7 @@ from chainrule.network import NeuralNetwork
 from chainrule.optimizers import Optimizer, adam, sgd
 from chainrule.program.engine import Engine, Work
 from chainrule.program.replay import Replay
-from chainrule.program.steps import cuts
+from chainrule.program.steps import Steps, cuts
 from chainrule.step import Batch, Progress, TrainingStep
 
 MANY = 10**9  # steps: a run long enough to be worth compiling for
@@ -65,17 +66,17 @@ def _made(problem: Problem, operation: str, name: str) -> Contestant:
     return makers[operation](problem, backend)
 
 
-def _network(problem: Problem) -> tuple[Architecture, Optimizer]:
+def network(cell: Cell) -> tuple[Architecture, Optimizer]:
     """Return what is trained, and by which rule."""
-    first, *hidden, last = problem.cell.sizes
-    if problem.cell.rule == "adam":
+    first, *hidden, last = cell.sizes
+    if cell.rule == "adam":
         return architecture((first, hidden, last), "relu", identity, "cross_entropy"), adam()
     return architecture((first, hidden, last), "sigmoid", sigmoid, "squared_error"), sgd()
 
 
 def work(problem: Problem, backend: Backend) -> Work:
     """Return the step as ``train`` hands it to its backend."""
-    net, optimizer = _network(problem)
+    net, optimizer = network(problem.cell)
     X, Y = backend.asarray(problem.X), backend.asarray(problem.Y)  # (batches n, n_0), (batches n, n_L)
     theta = backend.copy(backend.asarray(_theta(problem, net)))  # (P,)
     progress = Progress(theta, optimizer.init(theta))
@@ -110,23 +111,30 @@ def _no_check() -> None:
 
 
 def _calls(todo: Work, engine: Engine) -> int | None:
-    """Return the calls of a step, where Python makes them one by one: the groups and the gathering."""
-    if not isinstance(engine, Replay):
-        return None
-    return todo.plan(next(iter(todo.batch_sizes))).launches + len(todo.arrays)
+    """Return the calls of a step: one by one from Python, one into native code, or none within a loop of XLA's."""
+    if isinstance(engine, Replay):
+        return todo.plan(next(iter(todo.batch_sizes))).launches + len(todo.arrays)
+    if not isinstance(engine, Steps):
+        return 0
+    return 1 if _is_native() else None
+
+
+def _is_native() -> bool:
+    return sys.modules.get("llvmlite") is not None
 
 
 def _how_cut(todo: Work, engine: Engine) -> str:
     if isinstance(engine, Replay) or not isinstance(todo.data.X, np.ndarray):
         return ""
-    native = "llvmlite" in sys.modules and sys.modules["llvmlite"] is not None
-    (cut,) = cuts(todo, native=native).values()
-    return f", {'native' if native else 'interpreted'}, {cut.threads} threads x {cut.blocks} blocks"
+    (cut,) = cuts(todo, native=_is_native()).values()
+    return (
+        f", {'native' if _is_native() else 'interpreted'}, {cut.threads} threads x {cut.blocks} blocks"
+    )
 
 
 def _forward(problem: Problem, backend: Backend) -> Contestant:
     """Return forward passes over the batches, which are resident and as they lie."""
-    net, _ = _network(problem)
+    net, _ = network(problem.cell)
     theta = backend.asarray(_theta(problem, net))  # (P,)
     batches = [backend.asarray(problem.X[rows]) for rows in problem.rows]  # (n, n_0) each
 
@@ -170,10 +178,12 @@ def _epochs(problem: Problem, backend: Backend) -> Contestant:
     optimizer = "adam" if problem.cell.rule == "adam" else "sgd"
 
     def epochs(count: int) -> History:
+        # The beginning of a long run: one that is over in a moment is not worth compiling for.
         return net.train(
-            *(X, Y, count, problem.rate),
+            *(X, Y, MANY, problem.rate),
             batch_size=problem.cell.batch,
             optimizer=optimizer,
+            callbacks=[lambda record: record.epoch + 1 >= count],
             progress=False,
         )
 
@@ -189,7 +199,7 @@ def _epochs(problem: Problem, backend: Backend) -> Contestant:
 
 def _trained(problem: Problem, backend: Backend) -> NeuralNetwork:
     """Return the network at the problem's start."""
-    net, _ = _network(problem)
+    net, _ = network(problem.cell)
     trained = NeuralNetwork(**net.arguments(), backend=backend.name, dtype=problem.cell.dtype, seed=0)
     for number, (W, b) in enumerate(zip(problem.weights, problem.biases, strict=True)):
         trained.set_layer(number, W=W, b=b)
