@@ -12,7 +12,9 @@ from chainrule.bench.counts import counts, planned, ran
 
 CELLS = [
     *(cell for name in PRESETS for cell in preset(name, "H=1,16,300 B=1,7,64")),
-    *map(parse, ("2-4-1,4", "1-1-1,1", "9-8-7-6-5-4,3,adam", "5-7-3,11,float64", "5-7-7-3,2,adam,float64")),
+    *map(
+        parse, ("2-4-1,4", "1-1-1,1", "9-8-7-6-5-4,3,adam", "5-7-3,11,float64", "5-7-7-3,2,adam,float64")
+    ),
 ]
 FEW = [parse(name) for name in ("2-4-1,4", "64-16-10,1", "9-8-7-6-5,3,adam", "5-7-3,11,float64")]
 

@@ -79,8 +79,9 @@ def test_a_process_that_hangs_is_ended(process, monkeypatch):
     assert not process.is_alive
 
 
+@pytest.mark.usefixtures("_own_contestants")
 @pytest.mark.skipif(not CAN_STOP, reason="processes cannot be stopped here")
-def test_nothing_of_a_process_runs_while_it_is_not_its_turn(tmp_path, monkeypatch, _own_contestants):
+def test_nothing_of_a_process_runs_while_it_is_not_its_turn(tmp_path, monkeypatch):
     file = tmp_path / "ticks"
     monkeypatch.setenv(TICKS, str(file))
     process = Process()

@@ -91,7 +91,7 @@ def _crash_after_warm_up():
 
     def clocked(passes):
         calls.append(passes)
-        if len(calls) > 12:
+        if len(calls) > 6:
             os._exit(3)
         return 0.01 * passes
 

@@ -116,17 +116,18 @@ class Crew:
         order = list(ready)
         for number in range(rounds):
             shuffle(order)
-            for seat in order:
+            for seat in (seat for seat in order if seat not in turns.failed):
                 took = self._process(seat).ask("time", passes=ready[seat]["passes"])
                 turns.add(seat, number, took)
-        for seat in ready:
+        for seat in ready.keys() - turns.failed.keys():
             self._process(seat).ask("drop")
 
     def _told(self, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
         """Yield the environments that are not known yet."""
         for seat in seats:
-            if seat in self._processes and seat not in self._environments:
-                found = self._process(seat).ask("environment")
+            process = self._processes.get(seat)
+            if process is not None and process.is_alive and seat not in self._environments:
+                found = process.ask("environment")
                 if "id" in found:
                     self._environments[seat] = found
                     yield found
