@@ -66,10 +66,33 @@ def tests_jit(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The documentation site, into build/site, warnings being errors; the notebook, run on its own."""
+    session.install("-e", ".[data,plots]", *group("docs"))
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "build/site", *session.posargs)
+    needed = {"REQUIRE_EXTRA": "notebook,plots"}
+    session.run("pytest", "tests/test_backpropagation.py", "docs/extensions", env=needed)
+
+
+@nox.session(default=False)
+def pages(session: nox.Session) -> None:
+    """Every page in headless Chromium, which must be there: 400 and 1400 pixels wide, light and dark."""
+    session.install("-e", ".[data,plots]", *group("pages"))
+    session.run("pytest", "-m", "browser", "tests", *session.posargs, env={"REQUIRE_BROWSER": "1"})
+
+
+@nox.session(default=False)
 def gpu(session: nox.Session) -> None:
     """The tests that need a CUDA device, with CuPy; a missing device fails."""
     session.install("-e", ".[data,cuda12]", *group("test"))
     run_tests(session, "cupy", "-m", "gpu")
+
+
+@nox.session(default=False)
+def figures(session: nox.Session) -> None:
+    """Draw the figures of docs/pictures.md anew."""
+    session.install("-e", ".[plots]")
+    session.run("python", "docs/draw_figures.py")
 
 
 @nox.session(default=False)

@@ -108,7 +108,7 @@ class _Run:
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
-        self.history = History(_reported_name(net))
+        self.history = History(net.loss.reported_name)
 
     def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
         """Run an epoch and return its record, which is kept."""
@@ -219,8 +219,3 @@ class _Run:
 def _finite(theta: Array) -> bool:
     xp = namespace(theta)
     return bool(xp.all(xp.isfinite(theta)))
-
-
-def _reported_name(net: Architecture) -> str:
-    squared = net.loss.name in {"squared_error", "mean_squared_error"}
-    return "mean squared error" if squared else net.loss.name.replace("_", " ")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from chainrule.bench import comparison_rows
 from chainrule.bench.cells import parse
 from chainrule.bench.comparison import NOT_PAIRED, compare, compare_contestants
 from chainrule.bench.machines import DifferentMachinesError
@@ -41,6 +42,15 @@ def test_what_became_slower_is_told_apart_from_what_did_not():
     numpy, torch = found.means
     assert numpy.ratio.estimate == pytest.approx(1.2**0.5, rel=0.01)
     assert (numpy.cells, torch.cells) == (2, 2)
+
+
+def test_the_table_says_each_ratio_with_its_interval_and_verdict():
+    found = compare(two_cells(), two_cells(1.2, run="tuesday"))
+    first = dict(zip(comparison_rows.HEAD, comparison_rows.rows(found)[0], strict=True))
+    assert (first["cell"], first["contestant"], first["verdict"]) == (SMALL.name, "numpy", "slower")
+    assert 1.19 < float(first["times"]) < 1.21
+    mean = dict(zip(comparison_rows.MEANS_HEAD, comparison_rows.mean_rows(found)[0], strict=True))
+    assert (mean["contestant"], mean["cells"]) == ("numpy", "2")
 
 
 def test_what_became_faster_reads_faster():

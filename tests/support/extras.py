@@ -5,11 +5,12 @@ extra into failures, so that a session that is meant to have it cannot pass by s
 """
 
 import os
+import sys
 from importlib.util import find_spec
 
 import pytest
 
-LIBRARIES = {"jit": "llvmlite"}
+LIBRARIES = {"jit": "llvmlite", "notebook": "nbclient", "plots": "matplotlib"}
 
 
 def is_there(extra):
@@ -25,3 +26,14 @@ def need(extra, *, module=False):
     if extra in os.environ.get("REQUIRE_EXTRA", "").split(","):
         pytest.fail(f"REQUIRE_EXTRA names {extra}, but {reason}", pytrace=False)
     pytest.skip(reason, allow_module_level=module)
+
+
+@pytest.fixture
+def without_matplotlib(monkeypatch):
+    """Make this Python one in which matplotlib is not installed."""
+    import chainrule
+
+    for name in [n for n in sys.modules if n.partition(".")[0] == "matplotlib" or "rule.plots" in n]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(chainrule, "plots", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -83,6 +83,12 @@ def of(array: Array) -> Backend:
     ------
     TypeError
         If it is no array that follows the standard.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> of(np.ones(3)).name
+    'numpy'
     """
     known = {
         "numpy": array_api_compat.is_numpy_array,
@@ -109,6 +115,21 @@ def get(given: Any = None) -> Backend | None:
     given
         A name, a :class:`Backend`, an Array API namespace, or ``None``: then
         ``CHAINRULE_BACKEND`` decides where it is set. By "auto" it stays open: see :func:`is_auto`.
+
+    Raises
+    ------
+    ValueError
+        If no backend has the name.
+    BackendUnavailableError
+        If it cannot be used here.
+    TypeError
+        If it is neither of these.
+
+    Examples
+    --------
+    >>> import array_api_strict
+    >>> get("numpy").name, get(array_api_strict).name
+    ('numpy', 'array_api_strict')
     """
     given = _asked(given)
     if is_auto(given):

@@ -1,5 +1,6 @@
 """JAX: the step jitted, its state donated, so that XLA fuses it and reuses the buffers."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -62,6 +63,10 @@ class JaxBackend(Backend):
     def predict(self, forward: Forward, theta: jax.Array, X: jax.Array) -> jax.Array:
         """Return ``forward(theta, X)`` for any number of rows, compiled once for each number of them."""
         return super().predict(_compiled(forward), theta, X)
+
+    def autodiff(self, function: Callable[[jax.Array], jax.Array], theta: jax.Array) -> jax.Array:
+        """Return the derivative of ``function`` at ``theta (P,)``, by ``jax.grad``."""
+        return jax.grad(function)(theta)
 
     def describe(self) -> str:
         """Return "jax:cpu:0", "jax:gpu:0", ..."""

@@ -190,14 +190,20 @@ class Silence:
         """Hear it."""
 
 
-def measure(cells: Sequence[Cell], contestants: Sequence[str], seconds: float) -> Records:
+def measure(
+    cells: Sequence[Cell],
+    contestants: Sequence[str],
+    seconds: float,
+    operations: Sequence[str] = ("step",),
+) -> Records:
     """Return the records of a quick look at a few cells that takes about so many seconds at the most.
 
     Cells are left out, the last first, when the time is over.
     """
-    plan = Plan(cells, roster.with_floors(contestants), processes=1, shuffled=False)
-    each = seconds / max(1, len(cells)) / 3
-    plan = replace(plan, care=replace(QUICK, budget=min(QUICK.budget, each)))
+    plan = Plan(cells, roster.with_floors(contestants), operations, processes=1, shuffled=False)
+    # Half of the time goes to starting and warming up.
+    care = replace(QUICK, rounds=15, budget=seconds / max(1, len(cells)) / 2)
+    plan = replace(plan, care=care)
     deadline = time.perf_counter() + seconds
     with tempfile.TemporaryDirectory() as folder:
         with suppress(TimeoutError):

@@ -50,9 +50,11 @@ class Choice(NamedTuple):
                 f"(95 % interval {span(self.ratio)})"
             )
             return "; ".join(filter(None, [said, reason(self.first)]))
+        said += f", {spent(self.second)}: undecided"
+        if not self.ratio.is_bounded:
+            return f"{said}, for too few rounds were taken to tell"
         return (
-            f"{said}, {spent(self.second)}: undecided, for the second takes "
-            f"{span(self.ratio)} times as long as the first (95 % interval)"
+            f"{said}, for the second takes {span(self.ratio)} times as long as the first (95 % interval)"
         )
 
 

@@ -38,6 +38,11 @@ class Interval(NamedTuple):
         down, up = math.hypot(a - a_low, b_high - b), math.hypot(a_high - a, b - b_low)
         return Interval.of_logs(a - b, a - b - down, a - b + up)
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it says anything: too few rounds leave an interval open."""
+        return self.low > 0.0 and math.isfinite(self.high)
+
     def widened(self, by: float) -> "Interval":
         """Return it with both ends further out by so much on the scale of logarithms."""
         estimate, low, high = self.logs

@@ -27,10 +27,10 @@ def span(ratio: Interval) -> str:
     >>> span(Interval(1.0, 0.5, 2.0))
     '0.50 to 2.00'
     >>> span(Interval(1.0, 0.0, float("inf")))
-    'anything'
+    'too few rounds'
     """
-    if ratio.low == 0.0 and ratio.high == float("inf"):
-        return "anything"
+    if not ratio.is_bounded:
+        return "too few rounds"
     return f"{ratio.low:.2f} to {ratio.high:.2f}"
 
 

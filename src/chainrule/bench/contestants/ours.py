@@ -22,7 +22,7 @@ from chainrule.network import NeuralNetwork
 from chainrule.optimizers import Optimizer, adam, sgd
 from chainrule.program.engine import Engine, Work
 from chainrule.program.replay import Replay
-from chainrule.program.steps import cuts
+from chainrule.program.steps import Steps, cuts
 from chainrule.step import Batch, Progress, TrainingStep
 
 MANY = 10**9  # steps: a run long enough to be worth compiling for
@@ -111,18 +111,25 @@ def _no_check() -> None:
 
 
 def _calls(todo: Work, engine: Engine) -> int | None:
-    """Return the calls of a step, where Python makes them one by one: the groups and the gathering."""
-    if not isinstance(engine, Replay):
-        return None
-    return todo.plan(next(iter(todo.batch_sizes))).launches + len(todo.arrays)
+    """Return the calls of a step: one by one from Python, one into native code, or none within a loop of XLA's."""
+    if isinstance(engine, Replay):
+        return todo.plan(next(iter(todo.batch_sizes))).launches + len(todo.arrays)
+    if not isinstance(engine, Steps):
+        return 0
+    return 1 if _is_native() else None
+
+
+def _is_native() -> bool:
+    return sys.modules.get("llvmlite") is not None
 
 
 def _how_cut(todo: Work, engine: Engine) -> str:
     if isinstance(engine, Replay) or not isinstance(todo.data.X, np.ndarray):
         return ""
-    native = "llvmlite" in sys.modules and sys.modules["llvmlite"] is not None
-    (cut,) = cuts(todo, native=native).values()
-    return f", {'native' if native else 'interpreted'}, {cut.threads} threads x {cut.blocks} blocks"
+    (cut,) = cuts(todo, native=_is_native()).values()
+    return (
+        f", {'native' if _is_native() else 'interpreted'}, {cut.threads} threads x {cut.blocks} blocks"
+    )
 
 
 def _forward(problem: Problem, backend: Backend) -> Contestant:

@@ -15,10 +15,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 def env(as_json: AsJson = False) -> None:
-    """Say what this machine is, and who can take part here.
-
-    Example: chainrule bench env --json
-    """
+    """Say what this machine is, and who can take part here."""
     facts = {key: value for key, value in environment().items() if key != "record"}
     who: list[dict[str, object]] = [
         {"name": entry.name, "group": entry.group, "missing": entry.missing(), "says": entry.says}

@@ -23,7 +23,7 @@ Write = Annotated[
 def gate(table: Table = gates.FILE, backend: options.Contestants = None, update: Update = False) -> None:
     """Hold a step to the table: its operations, what it allocates, its time beside the floor.
 
-    Exit code 1 where something does not hold. Example: chainrule bench gate --backend numpy
+    Exit code 1 where something does not hold.
     """
     allowed = gates.read(table)
     if update:
@@ -53,10 +53,7 @@ def _updated(allowed: gates.Allowed) -> gates.Allowed:
 
 
 def calibrate(backend: options.Contestants = "numpy", write: Write = None) -> None:
-    """Measure a backend against itself: how far ratios vary on this machine. The gate takes it into account.
-
-    Example: chainrule bench calibrate
-    """
+    """Measure a backend against itself: how far ratios vary on this machine. The gate takes it into account."""
     try:
         found = calibration.calibrate(backend or "numpy")
     except RuntimeError as why:

@@ -6,9 +6,10 @@ import typer
 
 from chainrule.bench import campaign
 from chainrule.bench.crew import QUICK, Care
+from chainrule.bench.mapping import store
+from chainrule.bench.report import terminal
 from chainrule.bench.results import Results
 from chainrule.bench.roster import OPERATIONS
-from chainrule.bench.store import Records
 from chainrule.cli.bench import options
 from chainrule.cli.bench.progress import Shown
 from chainrule.cli.show import console
@@ -31,7 +32,7 @@ def run(
 ) -> None:
     """Measure which backend is fastest where. What DIR holds is kept: a run goes on.
 
-    Example: chainrule bench run --quick --peers -o results
+    What was measured is also what backend="auto" goes by.
     """
     plan = campaign.Plan(
         options.cells(preset, grid, dtype, cell, quick=quick),
@@ -49,10 +50,6 @@ def run(
                 f"interrupted; what was measured is kept. The same command goes on: {output}", err=True
             )
             raise typer.Exit(130) from None
-    _report(records)
-
-
-def _report(records: Records) -> None:
-    from chainrule.bench.report import terminal
-
-    console().print(terminal(Results(records)))
+    results = Results(records)
+    store(results)
+    console().print(terminal(results))
