@@ -133,10 +133,10 @@ class Crew:
             if self._is_over and number >= care.least_rounds:
                 break
             shuffle(order)
-            for seat in order:
+            for seat in (seat for seat in order if seat not in turns.failed):
                 took = self._process(seat).ask("time", passes=ready[seat]["passes"], again=again[seat])
                 turns.add(seat, number, took)
-        for seat in ready:
+        for seat in ready.keys() - turns.failed.keys():
             self._process(seat).ask("drop")
 
     def _told(self, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The worker: a process that is one contestant, cell after cell, and does what it is told.
 
-It reads a request a line from standard input, and answers each with a line. Whatever a library prints
-goes to standard error, so that it cannot pass for an answer.
+It reads a request a line from standard input, and answers each with a line under the request's number.
+Whatever a library prints goes to standard error, so that it cannot pass for an answer.
 """
 
 import ctypes
@@ -147,7 +147,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
                 "status": "failed",
                 "reason": f"{type(error).__name__}: {error}".partition("\n")[0],
             }
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(answer | {"number": request.get("number")}) + "\n")
         answers.flush()
 
 
