@@ -1,6 +1,7 @@
-"""Drawings in SVG, put into the page itself, so that they follow its colours, light or dark.
+"""Drawings in SVG that take the page's colours, put into the page itself, so that they follow it.
 
-In the source they are images like any other, which shows them on a code host, too.
+They are known by ``currentColor``. In the source they are images like any other, which shows them on a
+code host, too.
 """
 
 from pathlib import Path
@@ -20,9 +21,9 @@ class Inline(SphinxPostTransform):
         """Replace every image whose file is an SVG of ours."""
         for image in list(self.document.findall(nodes.image)):
             path = Path(self.app.srcdir) / image["uri"]
-            if path.suffix == ".svg" and path.exists() and not isinstance(image.parent, nodes.reference):
-                drawing = f'<div class="drawing">{path.read_text(encoding="utf-8")}</div>'
-                image.replace_self(nodes.raw("", drawing, format="html"))
+            drawing = path.read_text(encoding="utf-8") if path.suffix == ".svg" and path.exists() else ""
+            if "currentColor" in drawing:
+                image.replace_self(nodes.raw("", f'<div class="drawing">{drawing}</div>', format="html"))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -28,8 +28,8 @@ def has_fields(found: Any) -> bool:
 
 
 @cache
-def comments(owner: type) -> dict[str, str]:
-    """Return each annotated field of a class, with the comment beside it, or nothing."""
+def fields(owner: type) -> dict[str, tuple[str, str]]:
+    """Return the type of each annotated field of a class, and the comment beside it, or nothing."""
     source = inspect.cleandoc("\n" + inspect.getsource(owner))
     at = {
         token.start[0]: token.string.lstrip("# ")
@@ -39,7 +39,7 @@ def comments(owner: type) -> dict[str, str]:
     (body,) = ast.parse(source).body
     assert isinstance(body, ast.ClassDef)  # noqa: S101
     return {
-        node.target.id: at.get(node.end_lineno or 0, "")
+        node.target.id: (ast.unparse(node.annotation), at.get(node.end_lineno or 0, ""))
         for node in body.body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
@@ -50,10 +50,9 @@ def add_fields(_: Sphinx, what: str, name: str, obj: Any, __: Any, lines: list[s
     if what in ("property", "data", "attribute"):
         said[name] = [*lines]
     if what == "class" and has_fields(obj) and not SECTIONS & set(lines):
-        fields = comments(obj)
         lines += ["", "Parameters", "----------"]
-        for field, comment in fields.items():
-            lines += [field, f"    {literal_shape(comment)}"]
+        for field, (kind, comment) in fields(obj).items():
+            lines += [f"{field} : ``{kind}``", f"    {literal_shape(comment)}"]
 
 
 def literal_shape(comment: str) -> str:

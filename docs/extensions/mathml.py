@@ -15,7 +15,7 @@ def inline(writer: Any, node: nodes.math) -> None:
 
 def block(writer: Any, node: nodes.math_block) -> None:
     """Write a formula on a line of its own; one that is wider than the window scrolls."""
-    writer.body.append(f'<div class="formula">{convert(node.astext(), display="block")}</div>\n')
+    writer.body.append(f'<div class="displayed">{convert(node.astext(), display="block")}</div>\n')
     raise nodes.SkipNode
 
 

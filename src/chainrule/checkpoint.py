@@ -74,6 +74,13 @@ def read(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         If there is no such file.
     ValueError
         If the file is damaged, or none that :func:`write` wrote, or of a later format.
+
+    Examples
+    --------
+    >>> read("none.safetensors")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: there is no file none.safetensors
     """
     from safetensors import SafetensorError, safe_open
 

@@ -76,7 +76,15 @@ def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Arra
 
 
 def numbers(x: Any, name: str, backend: Backend) -> Any:
-    """Return ``x`` as an array of numbers, where it was: on the host, or on the backend's device."""
+    """Return ``x`` as an array of numbers, where it was: on the host, or on the backend's device.
+
+    Raises
+    ------
+    TypeError
+        If it is of a dtype without order, or on another device.
+    ValueError
+        If its rows differ in length.
+    """
     if is_device_array(x):
         home = backends.of(x)
         if home != backend:
@@ -106,7 +114,13 @@ def _refuse_dtype(name: str, dtype: Any) -> None:
 
 
 def check_finite(array: Array, name: str, door: Door) -> None:
-    """Raise ``ValueError`` at the first NaN or infinity, unless the door lets them in."""
+    """Raise ``ValueError`` at the first NaN or infinity, unless the door lets them in.
+
+    Raises
+    ------
+    ValueError
+        It names the place, counted from 0, and the dtype in which it was looked at.
+    """
     xp = namespace(array)
     if not door.finite or bool(xp.all(xp.isfinite(array))):
         return
@@ -128,6 +142,11 @@ def floating(dtype: str | None) -> str | None:
     --------
     >>> floating(np.float32)
     'float32'
+
+    Raises
+    ------
+    ValueError
+        If it is another dtype.
     """
     if dtype is None:
         return None

@@ -319,7 +319,13 @@ class NeuralNetwork(Inspection, TextbookNames):
         self._theta, self._forward = self.architecture.layout.join(layers), None
 
     def cache(self, number: int) -> DenseCache:
-        """Return what the last :meth:`feedforward` left of layer ``number``: ``X``, ``Z``, ``A``."""
+        """Return what the last :meth:`feedforward` left of layer ``number``: ``X``, ``Z``, ``A``.
+
+        Raises
+        ------
+        AttributeError
+            If there is nothing to read, or no such layer.
+        """
         if self._forward is None:
             msg = "nothing to read yet: call feedforward(X) first (training does not keep its arrays)"
             raise AttributeError(msg)

@@ -1,6 +1,7 @@
 """The documentation site, built for the tests as it is for readers: warnings are errors."""
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -17,9 +18,10 @@ SITE = ROOT / "build" / "site"
 
 @pytest.fixture(scope="session")
 def site():
-    """Return the folder of the built site; what an earlier build can lend is taken from it."""
+    """Return the folder of the site, built afresh: an earlier build may have pages of its own."""
     if find_spec("furo") is None:
         absent("Sphinx and its theme are not installed (dependency group 'docs')")
+    shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "docs", str(SITE)]
     here = os.environ | {
         "PYTHONPATH": str(ROOT / "src"),  # for the notebook's own process as well
