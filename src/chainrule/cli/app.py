@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
+from chainrule.cli.bench.app import app as bench
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
 from chainrule.cli.explain import explain
@@ -47,6 +48,7 @@ app.command(cls=Command, epilog="chainrule predict digits.safetensors digits -o 
 )
 app.command(cls=Command, epilog="chainrule explain digits.safetensors digits --rows 128")(explain)
 app.command(cls=Command, epilog="chainrule info --json")(info)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:
