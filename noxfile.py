@@ -96,9 +96,23 @@ def figures(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def gate(session: nox.Session) -> None:
+    """A step's operations, what it allocates and its time beside its floor, held to benchmarks/gates.toml."""
+    session.install("-e", ".[data,jit]")
+    session.run("chainrule", "bench", "gate", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """The benchmarks, timed."""
-    session.install("-e", ".[data]", *group("bench"))
+    """The benchmarks, timed: `nox -s bench -- --quick`."""
+    session.install("-e", ".[data,jit]", *group("bench"))
+    session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)
+
+
+@nox.session(default=False)
+def bench_peers(session: nox.Session) -> None:
+    """The same with PyTorch, JAX and scikit-learn beside ours."""
+    session.install("-e", ".[data,jit,peers]", TORCH_CPU, *group("bench"))
     session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)
 
 

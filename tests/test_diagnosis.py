@@ -241,8 +241,8 @@ def test_a_gradient_that_explodes_is_named_by_layer():
 # -- a healthy network ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(1, 6))
-@pytest.mark.parametrize("epochs", [0, 200, 4000])
+@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("epochs", [0, 200, 3000])
 def test_xor_is_left_in_peace(seed, epochs):
     net = NeuralNetwork(2, 4, 1, seed=seed)
     if epochs:
@@ -255,16 +255,15 @@ def test_xor_is_left_in_peace(seed, epochs):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "sigmoid", "softplus"])
-@pytest.mark.parametrize("epochs", [0, 1, 20])
-@pytest.mark.parametrize("rows", [64, 600])
-def test_digits_are_left_in_peace(activation, epochs, rows):
+@pytest.mark.parametrize("epochs", [0, 1, 15])
+def test_digits_are_left_in_peace(activation, epochs):
     net = for_digits(activation=activation, dropout=0.1)
     if epochs:
         net.train(X, Y, epochs, 1e-3, optimizer="adam", batch_size=64, progress=False)
-    step = net.explain(X[:rows], Y[:rows])
-    assert step.flags == ()
-    assert step.findings.undecided == ()
-    assert net.explain(X[:rows], Y[:rows], 1e-3, optimizer="adam").flags == ()
+    for rows, rate, optimizer in ((64, 0.1, "sgd"), (600, 0.1, "sgd"), (600, 1e-3, "adam")):
+        step = net.explain(X[:rows], Y[:rows], rate, optimizer=optimizer)
+        assert step.flags == ()
+        assert step.findings.undecided == ()
 
 
 @pytest.mark.parametrize("hidden", [8, (16, 16), (16, 16, 16)])

@@ -28,6 +28,20 @@ def is_device_array(x: Any) -> bool:
     return array_api_compat.is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic)
 
 
+def count(X: Any) -> int:
+    """Return how many rows X seems to have, before it is checked; 1 where it does not say.
+
+    Examples
+    --------
+    >>> count([[1.0], [2.0]]), count(None)
+    (2, 1)
+    """
+    try:
+        return max(1, len(X))
+    except TypeError:
+        return 1
+
+
 def features(X: Any, n_in: int, door: Door) -> Array:
     """Return ``X (n, n_in)`` on the backend, in ``dtype``, every entry finite.
 

@@ -1,6 +1,7 @@
 """Inspection: what a network says of one step without training: its factors, gradients, cost."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +14,10 @@ from chainrule.backends import Backend
 from chainrule.batches import Chance
 from chainrule.gradcheck import GradientCheck, check
 from chainrule.memory import MemoryEstimate, estimate, step_plan
+from chainrule.naming import nearest
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers import optimizer as named_optimizer
+from chainrule.oracles import NAMES, Question, all_of
 from chainrule.schedules import Schedule, schedule
 from chainrule.step import Batch, Progress, TrainingStep, gradient, objective
 
@@ -100,21 +103,44 @@ class Inspection(ABC):
         progress = Progress(self._theta, step.optimizer.init(self._theta))
         return explain(step, Start(progress, batch, rate, key), self.backend, every=detail == "all")
 
-    def check_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> GradientCheck:
-        """Compare the derived gradient with central differences, in float64 on the host.
+    def check_gradients(
+        self, X: Any, y: Any, sample_weight: Any = None, *, oracles: Sequence[str] = NAMES
+    ) -> GradientCheck:
+        """Compare the derived gradient with other ways to it, in float64; print it for a table.
 
+        ``oracles`` are some of "differences" (central), "complex step" (where every function of the
+        forward pass and the loss is analytic), "torch" and "jax" (automatic differentiation of the same
+        source, where they are installed). At a kink, such as that of relu at 0, nothing is compared.
         Dropout is left out of it: a loss that is drawn anew has no difference to take.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`train`, or if an oracle is unknown.
+
+        Examples
+        --------
+        >>> from chainrule import NeuralNetwork
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [1], [1], [0]]
+        >>> report = NeuralNetwork(2, 4, 1, seed=1).check_gradients(X, y, oracles=["complex step"])
+        >>> report.passed
+        True
         """
+        for name in oracles:
+            if name not in NAMES:
+                msg = f"unknown oracle {name!r}{nearest(name, list(NAMES))} (known: {', '.join(NAMES)})"
+                raise ValueError(msg)
         host, net = backends.named("numpy"), self.architecture
-        data = self._data(X, y, sample_weight)
-        X, Y, weights = (
-            None if part is None else host.asarray(self.backend.to_numpy(part), "float64")
-            for part in data
+        parts = (
+            None if p is None else self.backend.to_numpy(p) for p in self._data(X, y, sample_weight)
         )
-        theta = np.array(self.backend.to_numpy(self._theta), dtype=np.float64)
-        batch = Batch(X, Y, weights)
-        _, derived = gradient(theta, batch, net)
-        return check(lambda t: float(objective(t, batch, net)), derived, theta, net.layout.named_shapes)
+        batch = Batch(*(None if part is None else host.asarray(part, "float64") for part in parts))
+        theta = np.array(self.backend.to_numpy(self._theta), dtype=np.float64)  # (P,)
+        question = Question(lambda theta, batch: objective(theta, batch, net), theta, batch)
+        with host.quiet():
+            _, derived = gradient(theta, batch, net)
+            found, notes = all_of(question, oracles)
+            return check(derived, theta, net.layout.named_shapes, found, notes=notes)
 
     def program(self, batch_size: int, *, optimizer: str | Optimizer = "sgd") -> "Plan":
         """Return one training step on ``batch_size`` rows, as the operations that it is.

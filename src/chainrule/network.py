@@ -59,7 +59,9 @@ class NeuralNetwork(Inspection, TextbookNames):
         The largest norm of the whole gradient; longer ones are scaled down to it.
     backend
         A name ("numpy", "cupy:0", "torch:cuda", "jax"), an Array API namespace, or ``None``:
-        ``CHAINRULE_BACKEND`` decides, else the first arrays given.
+        ``CHAINRULE_BACKEND`` decides, else the first arrays given. "auto": what was measured fastest here
+        (``chainrule bench recommend``) for this network and its first batch, unless those arrays are on a
+        device; the choice is logged.
     dtype
         "float32" or "float64"; unless given, the widest that the backend computes in.
     seed
@@ -123,7 +125,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         self._backend: Backend | None = None
         self._forward: Forward | None = None
         seed = None if seed is None else at_least(0, "seed", seed)
-        chosen = backends.get(backend)
+        chosen, self._is_auto = backends.get(backend), backends.is_auto(backend)
         # On the host, in float64, until the network has a backend.
         self._theta: Array = draw(self.architecture, initializer, seed)  # (P,)
         self._chance = Chance(seed)
@@ -247,6 +249,7 @@ class NeuralNetwork(Inspection, TextbookNames):
             threads=threads,
             tune=tune,
         )
+        self._choose(X, settings.batch_size, settings.optimizer)
         data = self._data(X, y, sample_weight)
         data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
@@ -359,6 +362,14 @@ class NeuralNetwork(Inspection, TextbookNames):
         if self._backend is None and inputs.is_device_array(X):
             self._place(backends.of(X))
 
+    def _choose(self, X: Any, batch_size: int | None = None, optimizer: Optimizer | None = None) -> None:
+        self._follow(X)
+        if self._backend is None and self._is_auto:
+            from chainrule import speed_map
+
+            rows = min(batch_size or inputs.count(X), inputs.count(X))
+            self._place(speed_map.pick(self.architecture, optimizer or sgd(), rows, self._asked_dtype))
+
     # -- saving ----------------------------------------------------------------------------------
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -401,7 +412,7 @@ class NeuralNetwork(Inspection, TextbookNames):
     # -- what comes in ---------------------------------------------------------------------------
 
     def _features(self, X: Any) -> Array:
-        self._follow(X)
+        self._choose(X)
         with self.backend.quiet():
             return inputs.features(X, self.architecture.sizes[0], self._door)
 

@@ -7,6 +7,7 @@ The state is a tuple of arrays; it goes in and comes out, so that a traced step 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from chainrule.arrays import Array, namespace
@@ -246,5 +247,10 @@ def optimizer(given: str | Optimizer) -> Optimizer:
     """
     if isinstance(given, Optimizer):
         return given
-    made = {name: make() for name, make in OPTIMIZERS.items()}
-    return lookup("optimizer", given, Optimizer, made)
+    return lookup("optimizer", given, Optimizer, _usual())
+
+
+@cache
+def _usual() -> dict[str, Optimizer]:
+    """Return every optimizer as it is usually set: one object each, so that what is compiled is found again."""
+    return {name: make() for name, make in OPTIMIZERS.items()}

@@ -82,9 +82,11 @@ async () => {
     if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
     const box = element.getBoundingClientRect();
     if (box.width <= 1 || box.height <= 1) continue; // for screen readers alone
-    const behind = background(element);
+    let behind = background(element);
     if (behind === null) continue;
     const style = getComputedStyle(element);
+    // Letters of a drawing that are outlined below their fill stand on that outline.
+    if (style.paintOrder.startsWith("stroke") && style.stroke !== "none") behind = over(colour(style.stroke), behind);
     const ink = [...colour(element.namespaceURI.endsWith("svg") ? style.fill : style.color)];
     for (let e = element; e; e = e.parentElement) ink[3] *= Number(getComputedStyle(e).opacity);
     const size = parseFloat(style.fontSize);

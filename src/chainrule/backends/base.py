@@ -98,6 +98,18 @@ class Backend:
         parts = [forward(theta, X[start:stop, :]) for start, stop in bounds(n, BLOCK)]
         return self.xp.concat(parts, axis=0)
 
+    def autodiff(self, function: Callable[[Array], Array], theta: Array) -> Array:
+        """Return the derivative ``(P,)`` of ``function(theta) -> ()``, taken by the library itself.
+
+        Raises
+        ------
+        NotImplementedError
+            If the library takes no derivatives.
+        """
+        del function, theta
+        msg = f"{self.name} takes no derivatives by itself; torch and jax do"
+        raise NotImplementedError(msg)
+
     def copy(self, array: Array, out: Array | None = None) -> Array:
         """Return an array of the same values that shares no memory with ``array``.
 

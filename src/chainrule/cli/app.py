@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
+from chainrule.cli.bench.app import app as bench
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
+from chainrule.cli.explain import explain
 from chainrule.cli.help import Command
 from chainrule.cli.info import info
 from chainrule.cli.options import TrainCommand
@@ -44,7 +46,9 @@ app.command(cls=TrainCommand, epilog="chainrule train digits --target digit -o d
 app.command(cls=Command, epilog="chainrule predict digits.safetensors digits -o predictions.csv")(
     predict
 )
+app.command(cls=Command, epilog="chainrule explain digits.safetensors digits --rows 128")(explain)
 app.command(cls=Command, epilog="chainrule info --json")(info)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

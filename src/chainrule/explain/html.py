@@ -21,6 +21,7 @@ _STYLE = """
 .chainrule-step .formula sub, .chainrule-step .formula sup { font-size: .7em; line-height: 0; }
 .chainrule-step .figures, .chainrule-step code { font-size: .88em; overflow-wrap: anywhere; }
 .chainrule-step .figures { font-variant-numeric: tabular-nums; }
+.chainrule-step .figures span { white-space: nowrap; }
 .chainrule-step code { background: none; color: inherit; padding: 0; white-space: normal; }
 .chainrule-step .quiet { opacity: .72; }
 .chainrule-step .flag { margin: .5em 0; padding: .4em .8em; border-left: 4px solid #d1495b; }
@@ -75,8 +76,8 @@ def _figures(line: Line) -> str:
     if line.array.size == 1:
         return figure(line.first[0])
     shape = " &times; ".join(map(str, line.shape))
-    entries = "&ensp;".join(f"{entry:.3g}" for entry in line.first)
-    more = "" if line.array.size == len(line.first) else "&ensp;…"
+    entries = " ".join(f"<span>{entry:.3g}</span>" for entry in line.first)
+    more = "" if line.array.size == len(line.first) else " …"
     ends = f"{figure(line.smallest)} to {figure(line.largest)}"
     return f"{shape}, norm {figure(line.norm)}, {ends}: {entries}{more}"
 

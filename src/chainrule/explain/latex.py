@@ -51,8 +51,7 @@ class Latex(Text):
             return rf"{self._matrix(left, binds - 1)} \, {self._matrix(right, binds)}", binds
         if node.function == "multiply":
             scalar = any(part.is_scalar for part in node.parts)
-            both = all(part.function == "number" for part in node.parts)
-            sign = r"\cdot" if both else r"\," if scalar else r"\odot"
+            sign = r"\cdot" if right.function == "number" else r"\," if scalar else r"\odot"
         return f"{self.write(left, binds - 1)} {sign} {self.write(right, binds)}", binds
 
     def number(self, node: Node) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.explain.records import Flag
 
 _LARGEST, _SPREAD = 10.0, 100.0  # rms of a column, and against the middle one
-_FEWEST, _ROWS, _SHUFFLES = 20, 400, 200
+_FEWEST, _ROWS, _OUTPUTS, _SHUFFLES = 20, 300, 16, 99  # the shuffles lie in memory together
 _QUESTION = "whether y belongs to the rows of X"
 _KIND, _WHERE = "targets misaligned", "y against X"
 _RELATED, _UNRELATED, _SURE = 0.05, 0.2, 5.0  # two p-values, and standard deviations
@@ -56,9 +56,9 @@ class _Shuffled:
         self._X, self._Y = X, Y
         self._rows = np.sort(rng.choice(n, min(n, _ROWS), replace=False))  # (rows,)
         self._measure = _Measure(X[self._rows])
-        some = Y[self._rows]  # (rows, k)
-        shuffles = (rng.permutation(len(some)) for _ in range(_SHUFFLES))
-        self._chance = np.array([self._measure.of(some[order]) for order in shuffles])  # (shuffles, 2)
+        some = Y[self._rows][:, :_OUTPUTS]  # (rows, k)
+        orders = np.argsort(rng.random((_SHUFFLES, len(some))), axis=1)  # (shuffles, rows)
+        self._chance = self._measure.of(some[orders])  # (shuffles, 2)
         self._given = self._measure.of(some)  # (2,)
 
     def judged(self) -> Alignment:
@@ -69,7 +69,7 @@ class _Shuffled:
         p = _p_value(self._given, self._chance)
         for how, X, Y in _untangled(self._X, self._Y):
             measure = self._measure if X is self._X else _Measure(X[self._rows])
-            if self._surely(measure.of(Y[self._rows])) > max(_SURE, 2 * surely):
+            if self._surely(measure.of(Y[self._rows][:, :_OUTPUTS])) > max(_SURE, 2 * surely):
                 what = f"X says little or nothing of y (against shuffled rows p = {p:.2f}), but with {how} it does"
                 remedy = f"use {how}, or .T in the place of reshape where it was made"
                 return Alignment(Flag(_KIND, _WHERE, what, remedy))
@@ -122,10 +122,11 @@ class _Measure:
         self._basis = U[:, : min(rank, len(X) // 4)]  # (n, r)   more would explain anything
 
     def of(self, Y: np.ndarray) -> np.ndarray:
-        """Return both figures for targets ``(n, k)``."""
-        Y = Y.astype(np.float64) - Y.mean(axis=0)  # (n, k)
-        apart = np.mean(np.square(Y - Y[self._nearest]))
-        return np.array([-apart, np.sum(np.square(self._basis.T @ Y))])
+        """Return both figures ``(..., 2)`` for targets ``(..., n, k)``."""
+        Y = Y.astype(np.float64) - Y.mean(axis=-2, keepdims=True)  # (..., n, k)
+        apart = np.mean(np.square(Y - Y[..., self._nearest, :]), axis=(-2, -1))  # (...,)
+        explained = np.sum(np.square(self._basis.T @ Y), axis=(-2, -1))  # (...,)
+        return np.stack([-apart, explained], axis=-1)
 
 
 def _p_value(measured: np.ndarray, chance: np.ndarray) -> float:

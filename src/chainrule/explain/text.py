@@ -122,7 +122,7 @@ def figures(line: Line, width: int = 74) -> str:
 
 
 def _below(text: Text) -> Padding:
-    return Padding(text, (0, 0, 0, 6))
+    return Padding(text, (0, 0, 0, 6), expand=False)
 
 
 def _updates(updates: tuple[Update, ...]) -> Table:
@@ -144,4 +144,4 @@ def _flag(flag: Flag) -> Iterator[Any]:
     yield what
     remedy = Text("what to do: ", style="bold")
     remedy.append(flag.remedy)
-    yield Padding(remedy, (0, 0, 0, 2))
+    yield Padding(remedy, (0, 0, 0, 2), expand=False)

@@ -30,6 +30,9 @@ class Step(Protocol):
     def finish(self, progress: Any, g: Array, learning_rate: Array) -> Any:
         """Return the progress after the update by a gradient."""
 
+    def __hash__(self) -> int:
+        """Return the same number for steps that compute the same: what was compiled for one serves the other."""
+
 
 @dataclass(frozen=True, eq=False)
 class Work:
