@@ -10,7 +10,9 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from chainrule.bench import store
 from chainrule.cli.app import app
+from support.bench import records
 from support.terminal import COMMAND, shown
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38)[0-9;]*m")
@@ -57,13 +59,29 @@ def test_help_keeps_to_a_narrower_terminal_and_does_not_spread_over_a_wider_one(
     assert max(map(len, lines)) <= min(columns, 80)
 
 
+# These time the machine, for a minute or so, or read the table of this repository: their examples are
+# only parsed here. tests/bench runs the commands.
+MEASURING = [("bench",), *(("bench", name) for name in ("run", "recommend", "calibrate", "gate"))]
+
+
+def keep_runs(folder):
+    """Write the runs that the examples read, as `bench run` would."""
+    for name in ("results", "before", "after"):
+        made = records(["64-64-10,64"], run=name)
+        lines = [
+            {"record": "environment", "id": key, **facts} for key, facts in made.environments.items()
+        ]
+        store.append(folder / name, [*lines, *(one.line() for one in made.measurements)])
+
+
 def test_the_example_of_every_help_runs_as_it_stands(tmp_path, monkeypatch):
     pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
     monkeypatch.chdir(tmp_path)
+    keep_runs(tmp_path)
     for path in PATHS:
         program, *words = shlex.split(example_in(help_of(path, monkeypatch)))
         assert program == "chainrule"
-        result = CliRunner().invoke(app, words)
+        result = CliRunner().invoke(app, [*words, "--help"] if path in MEASURING else words)
         assert result.exit_code == 0, f"{words}: {result.stderr}"
 
 
