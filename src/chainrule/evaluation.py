@@ -1,5 +1,6 @@
 """Evaluation: predictions in row blocks, and how good they are against targets."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,23 @@ class Score(NamedTuple):
     accuracy: float | None  # share of right classes, 0 to 1; None where the targets are values
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs of a network, as a function; those of equal networks are equal, and compiled once."""
+
+    net: Architecture
+
+    def __call__(self, theta: Array, X: Array) -> Array:
+        """Return ``A (n, n_L)`` of the last layer for ``X (n, n_0)``."""
+        return forward(theta, X, self.net).A
+
+
 def outputs(theta: Array, X: Array, net: Architecture, backend: Backend) -> Array:
     """Return the outputs ``(n, n_L)`` of the last layer for ``X (n, n_0)``.
 
     The rows go through in blocks, so that any number of them takes the memory of one block.
     """
-    return backend.predict(lambda theta, X: forward(theta, X, net).A, theta, X)
+    return backend.predict(Outputs(net), theta, X)
 
 
 def right(A: Array, Y: Array, net: Architecture) -> Array:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-LIBRARIES = {"jit": "llvmlite"}
+LIBRARIES = {"jit": "llvmlite", "notebook": "nbclient", "plots": "matplotlib"}
 
 
 def is_there(extra):

@@ -18,7 +18,7 @@ from chainrule.schedules import cosine
 
 
 def demo(plots: Plots = None) -> None:
-    """Train two networks and show what they learnt: XOR, and 1797 handwritten digits."""
+    """Train on XOR and on handwritten digits, and show what was learnt."""
     check_plots(plots)
     screen = show.console()
     _xor(screen, plots)

@@ -12,6 +12,7 @@ from chainrule import backends, inputs
 from chainrule.architecture import Architecture
 from chainrule.layers import Dense
 from chainrule.optimizers import Optimizer, optimizer
+from chainrule.samples import batch
 from chainrule.step import Batch, Progress, gradient, objective, step
 
 _MOST_AT_ONCE = 100_000  # numbers in the widest layer of a stack of networks: what a cache holds
@@ -42,10 +43,8 @@ def samples(net: Any, X: Any, y: Any) -> Batch:
     ValueError, TypeError
         As ``net.train`` does.
     """
-    shape: Architecture = net.architecture
-    where = backends.named("numpy")
-    X = inputs.features(host(X), shape.sizes[0], where, "float64")
-    return Batch(X, inputs.targets(host(y), X.shape[0], shape.sizes[-1], shape.loss, where, "float64"))
+    door = inputs.Door(backends.named("numpy"), "float64")
+    return batch((host(X), host(y), None), net.architecture, door)
 
 
 def gradients(net: Any, X: Any, y: Any) -> tuple[Dense, ...]:
@@ -65,16 +64,16 @@ def updates(
     return layers
 
 
-def losses(thetas: np.ndarray, batch: Batch, net: Architecture) -> np.ndarray:
+def losses(thetas: np.ndarray, data: Batch, net: Architecture) -> np.ndarray:
     """Return the objective at each of ``thetas (k, P)``, on the scale that training reports: ``(k,)``.
 
     The layers take leading dimensions, so that many networks go through at once.
     """
-    rows = batch.X.shape[0]
+    rows = data.X.shape[0]
     together = max(1, _MOST_AT_ONCE // (rows * max(net.sizes)))
     with np.errstate(over="ignore", invalid="ignore"):  # far out a loss may overflow: it is left blank
         parts = [
-            objective(thetas[start : start + together], batch, net)  # (<= together,)
+            objective(thetas[start : start + together], data, net)  # (<= together,)
             for start in range(0, len(thetas), together)
         ]
     return net.loss.reported(1.0, rows, net.sizes[-1]) * np.concatenate(parts)  # (k,)
