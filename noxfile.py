@@ -88,6 +88,22 @@ def cupy_without_driver(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """The documentation site, into build/site, warnings being errors; the notebook, run on its own."""
+    session.install("-e", ".[data,plots]", *group("docs"))
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "build/site", *session.posargs)
+    needed = {"REQUIRE_EXTRA": "notebook,plots"}
+    session.run("pytest", "tests/test_backpropagation.py", "docs/extensions", env=needed)
+
+
+@nox.session(default=False)
+def pages(session: nox.Session) -> None:
+    """Every page in headless Chromium, which must be there: 400 and 1400 pixels wide, light and dark."""
+    session.install("-e", ".[data,plots]", *group("pages"))
+    session.run("pytest", "-m", "browser", "tests", *session.posargs, env={"REQUIRE_BROWSER": "1"})
+
+
+@nox.session(default=False)
 def gpu(session: nox.Session) -> None:
     """The tests that need a CUDA device, with CuPy; a missing device fails."""
     session.install("-e", ".[data,cuda12]", *group("test"))
@@ -107,9 +123,30 @@ def sanitizer(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def figures(session: nox.Session) -> None:
+    """Draw the figures of docs/pictures.md anew."""
+    session.install("-e", ".[plots]")
+    session.run("python", "docs/draw_figures.py")
+
+
+@nox.session(default=False)
+def gate(session: nox.Session) -> None:
+    """A step's operations, what it allocates and its time beside its floor, held to benchmarks/gates.toml."""
+    session.install("-e", ".[data,jit]")
+    session.run("chainrule", "bench", "gate", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """The benchmarks, timed."""
-    session.install("-e", ".[data]", *group("bench"))
+    """The benchmarks, timed: `nox -s bench -- --quick`."""
+    session.install("-e", ".[data,jit]", *group("test"))
+    session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)
+
+
+@nox.session(default=False)
+def bench_peers(session: nox.Session) -> None:
+    """The same with PyTorch, JAX and scikit-learn beside ours."""
+    session.install("-e", ".[data,jit,peers]", TORCH_CPU, *group("test"))
     session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)
 
 

@@ -27,7 +27,8 @@ from step_contestants.cells import CELLS, parse
 from step_table import rounds
 from step_table.figures import Figures, newest
 from step_table.report import report
-from step_table.table import Table
+
+from chainrule.bench.table import Table
 
 
 def main() -> None:

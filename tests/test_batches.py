@@ -4,13 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule import inputs
+from chainrule import samples
 from chainrule.backends import named
 from chainrule.batches import Chance, bounds
+from chainrule.inputs import Door
 from chainrule.losses import cross_entropy
 from chainrule.step import Batch, rows_of
 
-HOST = named("numpy")
+HOST = Door(named("numpy"), "float64")
 
 
 @given(st.integers(1, 300), st.none() | st.integers(1, 400))
@@ -40,11 +41,11 @@ def test_orders_do_not_depend_on_whether_keys_are_drawn():
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=30))
 def test_labels_become_one_hot_rows(labels):
-    Y = inputs.targets(labels, len(labels), 7, cross_entropy, HOST, "float64")
+    Y = samples.targets(labels, len(labels), 7, cross_entropy, HOST)
     assert Y.shape == (len(labels), 7)
     assert (Y.sum(axis=1) == 1.0).all()
     assert Y.argmax(axis=1).tolist() == labels
-    column = inputs.targets(np.reshape(labels, (-1, 1)), len(labels), 7, cross_entropy, HOST, "float64")
+    column = samples.targets(np.reshape(labels, (-1, 1)), len(labels), 7, cross_entropy, HOST)
     assert (column == Y).all()
 
 

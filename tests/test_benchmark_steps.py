@@ -24,7 +24,8 @@ from step_contestants.problem import problem
 from step_table.figures import Figures, geometric_mean
 from step_table.report import report, summary
 from step_table.rounds import Progress, Schedule
-from step_table.table import Table, number
+
+from chainrule.bench.table import Table, number
 
 TINY = "2-4-1,4"
 

@@ -260,6 +260,71 @@ def test_a_model_made_in_python_says_that_it_knows_no_columns(chainrule, flowers
     refused(chainrule("predict", "plain.safetensors", "flowers.csv"), "not made by chainrule train")
 
 
+# -- explain -------------------------------------------------------------------------------------
+
+
+def test_explain_shows_the_step_of_a_model_in_80_columns(chainrule, flowers):
+    train(chainrule)
+    result = chainrule("explain", "m.safetensors", "flowers.csv", "--rows", 100)
+    assert result.exit_code == 0, result.stderr
+    assert "100 rows, cross_entropy, sgd at learning rate 0.1" in result.stdout
+    assert "dL/dW1 = (dZ/dW1).T @ dL/dZ1" in result.stdout
+    assert "(2, 100) @ (100, 128) -> (2, 128)" in result.stdout
+    assert "nothing wrong was found" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("target", ["kind", "price"])
+def test_explain_takes_the_targets_as_training_did(chainrule, flowers, prices, target):
+    table = {"kind": "flowers.csv", "price": "prices.csv"}[target]
+    train(chainrule, table, target, "--dropout", 0, "--weight-decay", 0)
+    step = json.loads(chainrule("explain", "m.safetensors", table, "--json").stdout)
+    net = NeuralNetwork.load("m.safetensors")
+    # A network that has learnt is far from its loss on targets that are not its own.
+    assert step["loss"]["before"] < (0.1 if target == "kind" else 0.01)
+    assert step["rows"] == len(flowers if target == "kind" else prices)
+    assert [update["name"] for update in step["updates"]] == ["W1", "W2", "b1", "b2"]
+    assert step["network"].startswith("-".join(map(str, net.architecture.sizes)))
+
+
+def test_explain_says_what_is_wrong_and_by_its_exit_code(chainrule, flowers):
+    train(chainrule)
+    words = ["explain", "m.safetensors", "flowers.csv", "--flags"]
+    healthy = chainrule(*words)
+    assert (healthy.exit_code, healthy.stdout) == (0, "nothing wrong was found\n")
+    wild = chainrule(*words, "--learning-rate", 1000)
+    assert wild.exit_code == 1
+    assert wild.stdout.startswith("learning rate too large, learning_rate=1000: ")
+
+
+def test_explain_prints_latex_html_and_every_operation(chainrule, flowers):
+    train(chainrule)
+    words = ["explain", "m.safetensors", "flowers.csv"]
+    assert chainrule(*words, "--latex").stdout.startswith("\\begin{align*}\n")
+    assert chainrule(*words, "--html").stdout.startswith('<div class="chainrule-step">')
+    named, every = (json.loads(chainrule(*words, "--json", *more).stdout) for more in ([], ["--all"]))
+    assert len(every["lines"]) > len(named["lines"])
+    result = chainrule(*words, "--json", "--html")
+    assert (result.exit_code, "give one" in result.stderr) == (2, True)
+
+
+def test_explain_names_a_gap_a_label_and_a_column_that_do_not_fit(chainrule, flowers):
+    train(chainrule)
+    frames = {
+        "row 1 ": flowers.with_columns(pl.lit(None).cast(pl.Float64).alias("width")),
+        "row 1 has kind 'oak', which the model does not know (lily, rose, tulip)": flowers.with_columns(
+            pl.lit("oak").alias("kind")
+        ),
+        "there is no column 'kind' for the target": flowers.drop("kind"),
+    }
+    for message, frame in frames.items():
+        frame.write_csv("other.csv")
+        result = chainrule("explain", "m.safetensors", "other.csv")
+        assert result.exit_code == 2
+        assert message in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+
 # -- errors --------------------------------------------------------------------------------------
 
 
@@ -377,7 +442,7 @@ def test_version_and_help(chainrule):
     for words in ([], ["--help"], ["-h"]):
         result = chainrule(*words)
         assert result.exit_code == 0
-        for command in ("demo", "train", "predict", "info"):
+        for command in ("demo", "train", "predict", "explain", "info"):
             assert command in result.stdout
 
 

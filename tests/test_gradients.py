@@ -11,8 +11,8 @@ import pytest
 from chainrule import backends
 from chainrule.activations import ACTIVATIONS
 from chainrule.architecture import architecture
-from chainrule.gradcheck import central_differences
 from chainrule.losses import LOSSES
+from chainrule.oracles import central_differences
 from chainrule.step import Batch, gradient, objective
 from support.backends import need
 from support.compare import relative_error
@@ -153,26 +153,3 @@ def test_a_stack_may_have_samples_and_weights_of_its_own(rng):
         batch = Batch(X[number], case.batch.Y[number], weights[number])
         _, alone = gradient(case.theta[number], batch, case.net, case.key)
         assert relative_error(together[number], alone) < 1e-13
-
-
-def test_a_network_checks_its_own_gradients(rng):
-    from chainrule import NeuralNetwork
-
-    net = NeuralNetwork(3, (5, 4), 2, activation="gelu", loss="cross_entropy", weight_decay=0.1, seed=0)
-    report = net.check_gradients(samples(rng, 6, 3), [0, 1, 1, 0, 1, 0], sample_weight=np.arange(6.0))
-    assert report.passed
-    assert [parameter.name for parameter in report.parameters] == ["W1", "W2", "W3", "b1", "b2", "b3"]
-    assert sum(parameter.checked for parameter in report.parameters) == net.architecture.layout.total
-    assert str(report).count("ok") == 6
-
-
-def test_a_network_with_a_wrong_derivative_fails_its_own_check(rng):
-    from chainrule import Activation, NeuralNetwork
-    from chainrule.activations import tanh
-
-    wrong = Activation("wrong", tanh.value, lambda _, A: 1.001 * (1.0 - A * A))
-    net = NeuralNetwork(3, 5, 2, activation=wrong, loss="cross_entropy", seed=0)
-    report = net.check_gradients(samples(rng, 6, 3), [0, 1, 1, 0, 1, 0])
-    assert not report.passed
-    assert {p.name for p in report.parameters if p.error > 1e-6} == {"W1", "b1"}
-    assert str(report).count("above 1e-06") == 2

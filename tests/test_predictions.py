@@ -63,8 +63,11 @@ def test_many_rows_go_through_in_blocks_and_come_out_the_same(monkeypatch, rng, 
     monkeypatch.setattr(backends.base, "BLOCK", 4)
     monkeypatch.setattr(NumpyBackend, "predict", Backend.predict)  # its own way has a test of its own
     assert relative_error(backend.to_numpy(net.predict(X)), whole) < 1e-14
-    assert sum(seen) == rows
-    assert max(seen) <= 4
+    assert max(seen, default=0) <= 4
+    if backend.name == "jax":  # it goes through Python once for each size of block, to be compiled
+        assert sorted(seen) == sorted(set(seen))
+    else:
+        assert sum(seen) == rows
 
 
 @pytest.mark.parametrize("rows", [1, 63, 64, 200, 257])

@@ -73,12 +73,3 @@ def test_set_up_takes_exactly_two_commands():
     assert [len(block.strip().splitlines()) for block in set_up] == [1, 1]
     assert set_up[0].strip().endswith("chainrule demo")
     assert set_up[1].strip().endswith("python -m pytest")
-
-
-def test_the_links_lead_somewhere():
-    root = Path(__file__).parents[1]
-    for name in ("README.md", "CONTRIBUTING.md", *(str(p) for p in root.glob("docs/*.md"))):
-        page = root / name
-        text = page.read_text(encoding="utf-8")
-        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-            assert (page.parent / link).exists(), f"{page.name} links to {link}"

@@ -23,7 +23,7 @@ from step_contestants.cells import parse
 from step_contestants.contestant import Contestant, UnavailableError
 from step_contestants.problem import Problem, problem
 
-from step_table.table import Table
+from chainrule.bench.table import Table
 
 CONTESTANTS = ("jit", "plain", "torch-eager", "torch-manual")
 OURS = ("jit", "plain")

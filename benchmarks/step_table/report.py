@@ -6,8 +6,8 @@ from statistics import median
 from step_contestants import ENTRIES, FLOOR, INFORMATION, NOTEBOOK, OURS, PEER, in_group
 from step_contestants.cells import THIRTEEN, parse
 
+from chainrule.bench.table import Table, number
 from step_table.figures import Figures, geometric_mean
-from step_table.table import Table, number
 
 PEERS = in_group(PEER)
 STRONGEST = [*PEERS, "torch-buffers"]

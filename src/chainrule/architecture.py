@@ -206,6 +206,11 @@ def whole_number(name: str, given: Any) -> int:
     --------
     >>> whole_number("epochs", 3)
     3
+
+    Raises
+    ------
+    TypeError
+        If it is none.
     """
     try:
         return index(given)
@@ -223,6 +228,13 @@ def at_least(least: int, name: str, given: Any) -> int:
     Traceback (most recent call last):
     ...
     ValueError: epochs is 0; give 1 or more
+
+    Raises
+    ------
+    TypeError
+        If it is no whole number.
+    ValueError
+        If it is less.
     """
     number = whole_number(name, given)
     if number < least:

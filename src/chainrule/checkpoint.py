@@ -36,6 +36,15 @@ def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[st
     ------
     TypeError
         If an array or a value of ``metadata`` is of a kind that cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/m.safetensors", {"W1": np.eye(2)}, {"note": "a first try"})
+    ...     arrays, metadata = read(f"{folder}/m.safetensors")
+    >>> arrays["W1"].shape, metadata
+    ((2, 2), {'note': 'a first try'})
     """
     from safetensors.numpy import save
 
@@ -65,6 +74,13 @@ def read(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         If there is no such file.
     ValueError
         If the file is damaged, or none that :func:`write` wrote, or of a later format.
+
+    Examples
+    --------
+    >>> read("none.safetensors")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: there is no file none.safetensors
     """
     from safetensors import SafetensorError, safe_open
 

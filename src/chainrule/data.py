@@ -72,6 +72,13 @@ def features_and_target(table: Table, target: str, task: str | None = None) -> S
     ValueError
         If a column or value is missing, a feature is no number (both named), or there is nothing
         to learn.
+
+    Examples
+    --------
+    >>> table = {"size": np.array([1.0, 2.0]), "kind": np.array(["cat", "dog"])}
+    >>> samples = features_and_target(table, "kind")
+    >>> samples.X.shape, samples.y, samples.labels, samples.task
+    ((2, 1), array([0, 1]), ['cat', 'dog'], 'classification')
     """
     if task not in {None, "classification", "regression"}:
         known = ["classification", "regression"]
@@ -128,6 +135,13 @@ def split(samples: Samples, fraction: float, rng: np.random.Generator) -> tuple[
     ------
     ValueError
         If ``fraction`` is not between 0 and 1, or leaves one of the two parts empty.
+
+    Examples
+    --------
+    >>> samples = Samples(np.zeros((10, 1)), np.arange(10.0), ["x"], [], "regression")
+    >>> learnt, kept = split(samples, 0.2, np.random.default_rng(0))
+    >>> len(learnt), len(kept)
+    (8, 2)
     """
     if not 0 < fraction < 1:
         msg = f"the held-out fraction must lie between 0 and 1, got {fraction:g}; 0.2 is a fifth"

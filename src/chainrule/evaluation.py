@@ -1,6 +1,9 @@
 """Evaluation: predictions in row blocks, and how good they are against targets."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from chainrule.architecture import Architecture
 from chainrule.arrays import Array, namespace
@@ -15,12 +18,23 @@ class Score(NamedTuple):
     accuracy: float | None  # share of right classes, 0 to 1; None where the targets are values
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs of a network, as a function; those of equal networks are equal, and compiled once."""
+
+    net: Architecture
+
+    def __call__(self, theta: Array, X: Array) -> Array:
+        """Return ``A (n, n_L)`` of the last layer for ``X (n, n_0)``."""
+        return forward(theta, X, self.net).A
+
+
 def outputs(theta: Array, X: Array, net: Architecture, backend: Backend) -> Array:
     """Return the outputs ``(n, n_L)`` of the last layer for ``X (n, n_0)``.
 
     The rows go through in blocks, so that any number of them takes the memory of one block.
     """
-    return backend.predict(lambda theta, X: forward(theta, X, net).A, theta, X)
+    return backend.predict(Outputs(net), theta, X)
 
 
 def right(A: Array, Y: Array, net: Architecture) -> Array:
@@ -33,6 +47,39 @@ def right(A: Array, Y: Array, net: Architecture) -> Array:
         said = xp.argmax(A, axis=-1, keepdims=True)  # (n, 1)
         return xp.astype(said == xp.argmax(Y, axis=-1, keepdims=True), A.dtype)  # (n, 1)
     return xp.astype((A > 0) == (Y > 0.5), A.dtype)  # (n, n_L)
+
+
+def confusion_counts(truth: Any, said: Any, classes: int) -> np.ndarray:
+    """Return how often each class was taken for each: ``(classes, classes)``, a row a true class.
+
+    Parameters
+    ----------
+    truth, said
+        ``(n,)`` on the host: whole numbers from 0 up to, but not including, ``classes``.
+
+    Raises
+    ------
+    ValueError
+        If the two differ in length, are empty, or hold another number.
+
+    Examples
+    --------
+    >>> confusion_counts([0, 1, 1], [0, 1, 0], classes=2)
+    array([[1, 0],
+           [1, 1]])
+    """
+    truth, said = np.asarray(truth), np.asarray(said)  # (n,)
+    if truth.shape != said.shape or truth.size == 0:
+        msg = f"got {truth.size} true classes and {said.size} predicted; give one of each a sample"
+        raise ValueError(msg)
+    for name, given in (("true", truth), ("predicted", said)):
+        if not np.isin(given, np.arange(classes)).all():
+            wrong = given[~np.isin(given, np.arange(classes))][0]
+            msg = f"a {name} class is {wrong}; give whole numbers from 0 to {classes - 1}"
+            raise ValueError(msg)
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (truth.astype(np.int64), said.astype(np.int64)), 1)
+    return counts
 
 
 def score(theta: Array, data: Batch, net: Architecture, backend: Backend) -> Score:

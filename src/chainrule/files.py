@@ -29,6 +29,30 @@ def check_writable(path: PathLike) -> Path:
     return path
 
 
+def check_folder(path: PathLike) -> Path:
+    """Return the folder ``path``, or say at once why no file could be written into it.
+
+    It may be one that does not exist yet, in a folder that does.
+
+    Raises
+    ------
+    OSError
+        If ``path`` is a file, the folder above it does not exist, or there is no right to write.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        msg = f"{path} is a file; give the name of a folder"
+        raise NotADirectoryError(msg)
+    above = path if path.exists() else path.absolute().parent
+    if not above.is_dir():
+        msg = f"there is no folder {above} to make {path.name} in; make it first"
+        raise FileNotFoundError(msg)
+    if not os.access(above, os.W_OK):
+        msg = f"the folder {above} is not writable; choose another place"
+        raise PermissionError(msg)
+    return path
+
+
 def write_whole(path: PathLike, content: bytes) -> None:
     """Write ``content`` beside ``path`` and rename it into place.
 

@@ -1,110 +1,141 @@
-"""The gradient check: the derived gradient against central differences, parameter by parameter.
+"""The gradient check: the derived gradient against oracles, parameter by parameter."""
 
-``(f(x + h) - f(x - h)) / 2h`` differs from the derivative by a term in h², and by rounding over h.
-Only float64 makes that sharp: about ten digits agree there, and two or three in float32.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
 
-Objective = Callable[[np.ndarray], float]
+from chainrule.oracles import Oracle
 
 
 class ParameterCheck(NamedTuple):
-    """How far the derived gradient of one parameter array is from the measured one."""
+    """How far the derived gradient of one parameter array is from what the oracles say."""
 
     name: str
     shape: tuple[int, ...]
-    checked: int  # how many entries were measured
-    error: float  # largest difference, relative to the largest entry of either
+    checked: int  # how many entries were compared
+    errors: Mapping[str, float]  # by oracle: largest difference, relative to the largest entry of either
+    factor: float | None = None  # the derived gradient over the measured one, where that is one number
+
+    @property
+    def error(self) -> float:
+        """The largest of the errors."""
+        return max(self.errors.values(), default=0.0)
 
 
 class GradientCheck(NamedTuple):
-    """The check of all parameters; prints as a table."""
+    """The check of all parameters; prints as a table, a column for each oracle."""
 
     parameters: tuple[ParameterCheck, ...]
-    tolerance: float
+    tolerances: Mapping[str, float]  # by oracle
+    notes: tuple[str, ...] = ()  # which oracles were left out, and why
 
     @property
     def passed(self) -> bool:
-        """Whether every parameter is within the tolerance."""
-        return all(parameter.error <= self.tolerance for parameter in self.parameters)
+        """Whether every parameter is within the tolerance of every oracle."""
+        return not self.wrong
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """The names of the parameters that are not."""
+        return tuple(p.name for p in self.parameters if not self._is_right(p))
+
+    @property
+    def advice(self) -> str:
+        """Where to look: an error shows in its own layer and in all layers below it."""
+        if self.passed:
+            return ""
+        layer = max(int(name[1:]) for name in self.wrong)
+        last = layer == max(int(p.name[1:]) for p in self.parameters)
+        where = f"the derivative of layer {layer}'s activation"
+        found = next(p for p in self.parameters if p.name in self.wrong and int(p.name[1:]) == layer)
+        size = "" if found.factor is None else f"; it is {found.factor:.6g} times what it should be"
+        return f"look at {where}{', or at the slope of the loss' if last else ''}{size}"
 
     def __str__(self) -> str:
         """Return the table, a line a parameter."""
-        lines = [f"{'parameter':<10} {'shape':<14} {'entries':>8} {'relative error':>15}"]
-        for name, shape, checked, error in self.parameters:
-            verdict = "ok" if error <= self.tolerance else f"above {self.tolerance:.0e}"
-            lines.append(f"{name:<10} {shape!s:<14} {checked:>8} {error:>15.2e}  {verdict}")
-        return "\n".join(lines)
+        widths = {name: max(len(name), 7) for name in self.tolerances}
+        heads = " ".join(f"{name:>{width}}" for name, width in widths.items())
+        lines = [f"{'parameter':<9} {'shape':<12} {'entries':>7} {heads}"]
+        for parameter in self.parameters:
+            start = f"{parameter.name:<9} {parameter.shape!s:<12} {parameter.checked:>7}"
+            errors = " ".join(f"{parameter.errors[name]:>{widths[name]}.1e}" for name in widths)
+            lines.append(f"{start} {errors}  {'ok' if self._is_right(parameter) else 'wrong'}")
+        allowed = " ".join(f"{self.tolerances[name]:>{widths[name]}.0e}" for name in widths)
+        lines.append(f"{'allowed':<30} {allowed}")
+        below = [*self.notes, self.advice] if self.advice else self.notes
+        return "\n".join([*lines, *(fill(text, 80) for text in below)])
 
-
-def central_differences(
-    objective: Objective, theta: np.ndarray, places: Sequence[int], step: float = 1e-5
-) -> np.ndarray:
-    """Return ``(len(places),)``: d objective / d theta at those places of the flat ``theta (P,)``.
-
-    Examples
-    --------
-    >>> central_differences(lambda t: float(t @ t), np.asarray([1.0, 3.0]), [0, 1]).round(6)
-    array([2., 6.])
-    """
-    slopes = np.empty(len(places))
-    for number, place in enumerate(places):
-        h = step * max(1.0, abs(theta[place]))
-        up, down = theta.copy(), theta.copy()
-        up[place] += h
-        down[place] -= h
-        # The difference of the arguments as they were rounded, not 2h.
-        slopes[number] = (objective(up) - objective(down)) / (up[place] - down[place])
-    return slopes
+    def _is_right(self, parameter: ParameterCheck) -> bool:
+        return all(parameter.errors[name] <= allowed for name, allowed in self.tolerances.items())
 
 
 def check(
-    objective: Objective,
     gradient: np.ndarray,
     theta: np.ndarray,
     named_shapes: Sequence[tuple[str, tuple[int, ...]]],
+    oracles: Sequence[Oracle],
     *,
-    tolerance: float = 1e-6,
+    notes: tuple[str, ...] = (),
     most: int = 200,
 ) -> GradientCheck:
-    """Compare ``gradient (P,)`` with central differences of ``objective`` at ``theta (P,)``.
+    """Compare ``gradient (P,)`` with what each oracle says of the derivative at ``theta (P,)``.
 
     Parameters
     ----------
-    objective
-        ``theta (P,) float64 -> float``.
     gradient
-        What is claimed to be its derivative at ``theta``.
+        What is claimed to be the derivative at ``theta``.
     theta
         Flat parameters, float64.
     named_shapes
         The names and shapes that lie one after the other in ``theta``.
-    tolerance
-        The largest relative error that passes.
+    oracles
+        From :mod:`chainrule.oracles`. Where one says NaN, at a kink, no entry is compared.
+    notes
+        To print below the table.
     most
-        The most entries to measure in each parameter, spread evenly: each costs two evaluations.
+        The most entries to compare in each parameter, spread evenly.
 
     Examples
     --------
+    >>> from chainrule.oracles import Oracle, complex_step
+    >>> oracle = Oracle("complex step", 1e-10, lambda t, places: complex_step(lambda u: u @ u, t, places))
     >>> theta = np.asarray([1.0, 3.0])
-    >>> check(lambda t: float(t @ t), 2 * theta, theta, [("W1", (2, 1))]).passed
+    >>> check(2 * theta, theta, [("W1", (2, 1))], [oracle]).passed
     True
-    >>> check(lambda t: float(t @ t), 1.01 * 2 * theta, theta, [("W1", (2, 1))]).passed
-    False
+    >>> print(check(2.02 * theta, theta, [("W1", (2, 1))], [oracle]))
+    parameter shape        entries complex step
+    W1        (2, 1)             2      9.9e-03  wrong
+    allowed                               1e-10
+    look at the derivative of layer 1's activation, or at the slope of the loss; it
+    is 1.01 times what it should be
     """
     parameters, start = [], 0
     for name, shape in named_shapes:
         count = int(np.prod(shape))
         inside = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
         places = start + inside
-        measured = central_differences(objective, theta, list(places))
-        derived = gradient[places]
-        size = max(float(np.abs(measured).max()), float(np.abs(derived).max()))
-        error = float(np.abs(measured - derived).max()) / size if size > 0 else 0.0
-        parameters.append(ParameterCheck(name, shape, len(places), error))
+        said = np.array([oracle.slopes(theta, places) for oracle in oracles])  # (oracles, k)
+        smooth = np.isfinite(said).all(axis=0)  # (k,)
+        derived, said = gradient[places[smooth]], said[:, smooth]
+        errors = {o.name: _error(derived, slopes) for o, slopes in zip(oracles, said, strict=True)}
+        factor = _factor(derived, said[-1]) if len(said) else None
+        parameters.append(ParameterCheck(name, shape, int(smooth.sum()), errors, factor))
         start += count
-    return GradientCheck(tuple(parameters), tolerance)
+    return GradientCheck(tuple(parameters), {o.name: o.tolerance for o in oracles}, notes)
+
+
+def _error(derived: np.ndarray, said: np.ndarray) -> float:
+    size = max(np.abs(said).max(initial=0.0), np.abs(derived).max(initial=0.0))
+    error = float(np.abs(said - derived).max(initial=0.0) / size) if size > 0 else 0.0
+    return error if np.isfinite(error) else float("inf")
+
+
+def _factor(derived: np.ndarray, said: np.ndarray) -> float | None:
+    """Return the number that the oracle's slopes must be multiplied by, where one number does."""
+    size = float(said @ said)
+    if size == 0.0 or not np.isfinite(derived).all():
+        return None
+    factor = float(derived @ said) / size
+    return factor if _error(derived, factor * said) < 1e-5 else None

@@ -1,6 +1,5 @@
 """The history of a training run: a record for each epoch, printed as a table or plotted."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -76,32 +75,21 @@ class History:
         places = {round(i * (len(self.records) - 1) / (most - 1)) for i in range(most)}
         return [self.records[place] for place in sorted(places)]
 
-    def plot(self, axes: Any = None) -> Any:
-        """Draw the losses against the epochs, and return the matplotlib axes (extra ``plots``).
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the losses, and the accuracy and the learning rate where there is something to see.
+
+        Returns a picture, or ``ax`` with the losses alone: :func:`chainrule.plots.plot_history`.
 
         Raises
         ------
         ImportError
-            If matplotlib is not installed.
+            If matplotlib (extra ``plots``) is not installed.
+        ValueError
+            If there are no epochs.
         """
-        try:
-            from matplotlib import pyplot
-        except ImportError:
-            msg = "history.plot needs matplotlib; pip install 'chainrule[plots]'"
-            raise ImportError(msg) from None
-        if axes is None:
-            _, axes = pyplot.subplots(layout="constrained")
-        axes.plot(self["epoch"], self["loss"], label="training")
-        if any(value is not None for value in self["validation_loss"]):
-            held_out = [math.nan if v is None else v for v in self["validation_loss"]]
-            axes.plot(self["epoch"], held_out, "--", label="validation")
-            axes.legend()
-        if self.best_epoch is not None:
-            axes.axvline(self.best_epoch, color="0.6", linewidth=1)
-        if all(value > 0 for value in self["loss"]):
-            axes.set_yscale("log")
-        axes.set(xlabel="epoch", ylabel=self.reported)
-        return axes
+        from chainrule.plots import plot_history
+
+        return plot_history(self, reported=self.reported, best_epoch=self.best_epoch, ax=ax)
 
 
 def _figure(value: float | None) -> str:

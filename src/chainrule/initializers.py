@@ -46,6 +46,12 @@ def glorot_uniform(source: Source, n_in: int, n_out: int) -> np.ndarray:
 
     Keeps the variance of activations and of gradients alike through layers that are nearly linear
     (Glorot & Bengio 2010, AISTATS, equation 16).
+
+    Examples
+    --------
+    >>> W = glorot_uniform(np.random.default_rng(0), 100, 50)
+    >>> W.shape, bool(abs(W).max() <= math.sqrt(6 / 150))
+    ((100, 50), True)
     """
     limit = math.sqrt(6.0 / (n_in + n_out))
     return source.uniform(-limit, limit, (n_in, n_out))
@@ -56,6 +62,12 @@ def he_normal(source: Source, n_in: int, n_out: int) -> np.ndarray:
 
     Makes up for the half of its input that a relu drops (He et al. 2015, arXiv:1502.01852,
     equation 10; not truncated).
+
+    Examples
+    --------
+    >>> W = he_normal(np.random.default_rng(0), 200, 500)
+    >>> W.shape, round(float(W.var()), 3)
+    ((200, 500), 0.01)
     """
     return math.sqrt(2.0 / n_in) * source.standard_normal((n_in, n_out))
 

@@ -1,11 +1,11 @@
-"""Inputs: what a person hands over, checked at the door and brought to where the network lives.
+"""Inputs: arrays that a person hands over, checked at the door and brought to where the network lives.
 
 Host data (lists, NumPy arrays, data frames) may be moved to the network's device: that was asked for
 by naming the backend. An array of a device is never moved by itself: that would be a silent copy.
 Each error is one line: what was got, what was wanted, the remedy.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import array_api_compat
 import numpy as np
@@ -13,7 +13,15 @@ import numpy as np
 from chainrule import backends
 from chainrule.arrays import Array, namespace
 from chainrule.backends import Backend
-from chainrule.losses import Loss
+from chainrule.precision import HALVES
+
+
+class Door(NamedTuple):
+    """Where what comes in is brought to, and whether NaN and infinity are turned away."""
+
+    backend: Backend
+    dtype: str
+    finite: bool = True
 
 
 def is_device_array(x: Any) -> bool:
@@ -21,7 +29,21 @@ def is_device_array(x: Any) -> bool:
     return array_api_compat.is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic)
 
 
-def features(X: Any, n_in: int, backend: Backend, dtype: str) -> Array:
+def count(X: Any) -> int:
+    """Return how many rows X seems to have, before it is checked; 1 where it does not say.
+
+    Examples
+    --------
+    >>> count([[1.0], [2.0]]), count(None)
+    (2, 1)
+    """
+    try:
+        return max(1, len(X))
+    except TypeError:
+        return 1
+
+
+def features(X: Any, n_in: int, door: Door) -> Array:
     """Return ``X (n, n_in)`` on the backend, in ``dtype``, every entry finite.
 
     Raises
@@ -31,7 +53,7 @@ def features(X: Any, n_in: int, backend: Backend, dtype: str) -> Array:
     ValueError
         If it is empty, has another shape, or holds NaN or infinity; the first place is named.
     """
-    X = _numbers(X, "X", backend)
+    X = numbers(X, "X", door.backend)
     if len(X.shape) != 2:
         shown = f"X[None, :] is one sample of {n_in}" if tuple(X.shape) == (n_in,) else "a row a sample"
         msg = f"X has shape {tuple(X.shape)} but the network takes (n, {n_in}); {shown}"
@@ -44,65 +66,12 @@ def features(X: Any, n_in: int, backend: Backend, dtype: str) -> Array:
     if rows == 0:
         msg = f"X has no rows; give at least one sample of {n_in} features"
         raise ValueError(msg)
-    X = backend.asarray(X, dtype)
-    _check_finite(X, "X", backend)
+    X = door.backend.asarray(X, door.dtype)
+    check_finite(X, "X", door)
     return X
 
 
-def targets(y: Any, rows: int, n_out: int, loss: Loss, backend: Backend, dtype: str) -> Array:
-    """Return ``Y (rows, n_out)`` on the backend, in ``dtype``; class labels become one-hot rows.
-
-    Raises
-    ------
-    TypeError
-        If y is of a dtype without order, or on another device.
-    ValueError
-        If its length or shape does not fit, it holds NaN or infinity, or it is not what the loss
-        takes: labels from 0 to n_out - 1, or probabilities.
-    """
-    y = _numbers(y, "y", backend)
-    if len(y.shape) == 0 or y.shape[0] != rows:
-        got = "no rows" if len(y.shape) == 0 else f"{y.shape[0]} rows"
-        msg = f"y has {got} but X has {rows}; give one target for each sample"
-        raise ValueError(msg)
-    labels = len(y.shape) == 1 or tuple(y.shape) == (rows, 1)
-    if loss.targets == "classes" and labels:
-        return _one_hot(y, rows, n_out, backend, dtype)
-    if len(y.shape) == 1 and n_out == 1:
-        y = namespace(y).reshape(y, (rows, 1))
-    if tuple(y.shape) != (rows, n_out):
-        msg = f"y has shape {tuple(y.shape)} but the network gives ({rows}, {n_out}); reshape y"
-        raise ValueError(msg)
-    Y = backend.asarray(y, dtype)
-    _check_finite(Y, "y", backend)
-    _check_probabilities(Y, loss)
-    return Y
-
-
-def sample_weights(weights: Any, rows: int, backend: Backend, dtype: str) -> Array:
-    """Return ``(rows, 1)`` on the backend, in ``dtype``: finite and not negative.
-
-    Raises
-    ------
-    TypeError
-        If they are of a dtype without order, or on another device.
-    ValueError
-        If their number is not that of the rows, or one is negative or not finite.
-    """
-    weights = _numbers(weights, "sample_weight", backend)
-    if tuple(weights.shape) not in {(rows,), (rows, 1)}:
-        msg = f"sample_weight has shape {tuple(weights.shape)}, wanted ({rows},): one a sample"
-        raise ValueError(msg)
-    weights = backend.asarray(weights, dtype)
-    _check_finite(weights, "sample_weight", backend)
-    xp = namespace(weights)
-    if bool(xp.any(weights < 0)):
-        msg = "sample_weight holds a negative weight; give 0 to leave a sample out"
-        raise ValueError(msg)
-    return xp.reshape(weights, (rows, 1))
-
-
-def parameter(given: Any, shape: tuple[int, ...], name: str, backend: Backend, dtype: str) -> Array:
+def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Array:
     """Return a parameter of this shape on the backend, in ``dtype``, every entry finite.
 
     Raises
@@ -112,17 +81,25 @@ def parameter(given: Any, shape: tuple[int, ...], name: str, backend: Backend, d
     ValueError
         If it is of another shape, or not finite.
     """
-    array = _numbers(given, name, backend)
+    array = numbers(given, name, door.backend)
     if tuple(array.shape) != shape:
         msg = f"{name} has shape {tuple(array.shape)}, wanted {shape}"
         raise ValueError(msg)
-    array = backend.asarray(array, dtype)
-    _check_finite(array, name, backend)
+    array = door.backend.asarray(array, door.dtype)
+    check_finite(array, name, door)
     return array
 
 
-def _numbers(x: Any, name: str, backend: Backend) -> Any:
-    """Return ``x`` as an array of numbers, where it was: on the host, or on the backend's device."""
+def numbers(x: Any, name: str, backend: Backend) -> Any:
+    """Return ``x`` as an array of numbers, where it was: on the host, or on the backend's device.
+
+    Raises
+    ------
+    TypeError
+        If it is of a dtype without order, or on another device.
+    ValueError
+        If its rows differ in length.
+    """
     if is_device_array(x):
         home = backends.of(x)
         if home != backend:
@@ -151,11 +128,18 @@ def _refuse_dtype(name: str, dtype: Any) -> None:
     raise TypeError(msg)
 
 
-def _check_finite(array: Array, name: str, backend: Backend) -> None:
+def check_finite(array: Array, name: str, door: Door) -> None:
+    """Raise ``ValueError`` at the first NaN or infinity, unless the door lets them in.
+
+    Raises
+    ------
+    ValueError
+        It names the place, counted from 0, and the dtype in which it was looked at.
+    """
     xp = namespace(array)
-    if bool(xp.all(xp.isfinite(array))):
+    if not door.finite or bool(xp.all(xp.isfinite(array))):
         return
-    host = backend.to_numpy(array)
+    host = door.backend.to_numpy(array)
     row, column = (int(i) for i in np.argwhere(~np.isfinite(host.reshape(len(host), -1)))[0])
     value = host.reshape(len(host), -1)[row, column]
     what = "NaN" if np.isnan(value) else "infinity"
@@ -166,33 +150,28 @@ def _check_finite(array: Array, name: str, backend: Backend) -> None:
     raise ValueError(msg)
 
 
-def _check_probabilities(Y: Array, loss: Loss) -> None:
-    if loss.targets == "values":
-        return
-    xp = namespace(Y)
-    if bool(xp.any((Y < 0) | (Y > 1))):
-        msg = f"y holds values outside 0 to 1; {loss.name} takes probabilities, or 0 and 1"
-        raise ValueError(msg)
-    if loss.targets == "classes":
-        off = xp.abs(xp.sum(Y, axis=-1) - 1.0) > 1e-3
-        if bool(xp.any(off)):
-            msg = f"the rows of y do not sum to 1; {loss.name} takes labels, or one-hot rows"
-            raise ValueError(msg)
+def precision(dtype: str | None) -> tuple[str | None, str | None]:
+    """Return the dtype that parameters are to have, and what training multiplies in where that is another.
 
+    Examples
+    --------
+    >>> precision(np.float32), precision("bfloat16")
+    (('float32', None), ('float32', 'bfloat16'))
 
-def _one_hot(y: Any, rows: int, n_out: int, backend: Backend, dtype: str) -> Array:
-    # Compared as floating-point numbers: a small integer dtype need not hold every class.
-    y = backend.asarray(namespace(y).reshape(y, (rows, 1)), dtype)  # (rows, 1)
-    xp = namespace(y)
-    classes = xp.arange(n_out, dtype=y.dtype, device=backend.device)  # (n_out,)
-    hits = y == classes  # (rows, n_out)
-    known = xp.any(hits, axis=-1)  # (rows,)
-    if not bool(xp.all(known)):
-        row = int(np.argmin(backend.to_numpy(known)))
-        label = float(backend.to_numpy(y)[row, 0])
-        msg = (
-            f"y holds label {label:g} at row {row}, but the network has {n_out} classes: "
-            f"give whole numbers from 0 to {n_out - 1}"
-        )
+    Raises
+    ------
+    ValueError
+        If it is another dtype.
+    """
+    if dtype is None:
+        return None, None
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:  # a dtype of another library, or none
+        name = str(dtype).rpartition(".")[2]
+    if name in HALVES:
+        return "float32", name
+    if name not in {"float32", "float64"}:
+        msg = f"dtype is {name}; give 'float32' or 'float64' (or 'float16', 'bfloat16' to train in 16 bits)"
         raise ValueError(msg)
-    return xp.astype(hits, y.dtype)  # (rows, n_out)
+    return name, None

@@ -82,6 +82,18 @@ class Loss:
     targets: str = "values"
     output_activation: str = "identity"
 
+    @property
+    def reported_name(self) -> str:
+        """What the figure that is printed and recorded is called.
+
+        Examples
+        --------
+        >>> squared_error.reported_name, cross_entropy.reported_name
+        ('mean squared error', 'cross entropy')
+        """
+        squared = self.name in {"squared_error", "mean_squared_error"}
+        return "mean squared error" if squared else self.name.replace("_", " ")
+
     def value(self, A: Array, Y: Array, weights: Array | None = None, rows: int | None = None) -> Array:
         """Return ``L (...,)``, the sum of the errors over its divisor.
 

@@ -4,43 +4,38 @@ It holds the parameters and knows where they live. What is computed stands in th
 pure functions.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
-from chainrule import backends, inputs
-from chainrule._version import __version__
+from chainrule import backends, inputs, samples
 from chainrule.activations import Activation
-from chainrule.architecture import Architecture, architecture, at_least
+from chainrule.architecture import architecture, at_least
 from chainrule.arrays import Array, namespace
 from chainrule.backends import Backend
 from chainrule.batches import Chance
 from chainrule.display import display
 from chainrule.evaluation import Score, outputs, score
-from chainrule.gradcheck import GradientCheck, check
+from chainrule.held_out import held_out
 from chainrule.history import History
 from chainrule.initializers import Initializer, draw
+from chainrule.inspection import Inspection
 from chainrule.layers import Dense, DenseCache
 from chainrule.losses import Loss
-from chainrule.memory import MemoryEstimate, check_fits, estimate, step_plan
+from chainrule.memory import check_fits
 from chainrule.optimizers import Optimizer, sgd
 from chainrule.optimizers import optimizer as named_optimizer
-from chainrule.precision import HALVES
 from chainrule.schedules import Schedule, schedule
-from chainrule.step import Batch, Forward, Progress, forward, gradient, objective, rows_of, step
+from chainrule.step import Batch, Forward, Progress, forward, step
 from chainrule.textbook import TextbookNames
 from chainrule.training import Callback, Problem, Settings, fit
-
-if TYPE_CHECKING:
-    from chainrule.program.plan import Plan
 
 Data = tuple[Any, Any]
 
 
-class NeuralNetwork(TextbookNames):
+class NeuralNetwork(Inspection, TextbookNames):
     """A dense network of any depth, trained by the chain rule written out by hand.
 
     Parameters
@@ -66,7 +61,9 @@ class NeuralNetwork(TextbookNames):
         The largest norm of the whole gradient; longer ones are scaled down to it.
     backend
         A name ("numpy", "cupy:0", "torch:cuda", "jax"), an Array API namespace, or ``None``:
-        ``CHAINRULE_BACKEND`` decides, else the first arrays given.
+        ``CHAINRULE_BACKEND`` decides, else the first arrays given. "auto": what was measured fastest here
+        (``chainrule bench recommend``) for this network and its first batch, unless those arrays are on a
+        device; the choice is logged.
     dtype
         "float32" or "float64"; unless given, the widest that the backend computes in. "float16" or
         "bfloat16": training multiplies in 16 bits, under float32 weights (:mod:`chainrule.precision`).
@@ -117,7 +114,7 @@ class NeuralNetwork(TextbookNames):
         dtype: str | None = None,
         seed: int | None = None,
     ) -> None:
-        self._asked_dtype, compute = _precision(dtype)
+        self._asked_dtype, compute = inputs.precision(dtype)
         self.architecture = architecture(
             (input_size, hidden_size, output_size),
             activation,
@@ -132,7 +129,7 @@ class NeuralNetwork(TextbookNames):
         self._backend: Backend | None = None
         self._forward: Forward | None = None
         seed = None if seed is None else at_least(0, "seed", seed)
-        chosen = backends.get(backend)
+        chosen, self._is_auto = backends.get(backend), backends.is_auto(backend)
         # On the host, in float64, until the network has a backend.
         self._theta: Array = draw(self.architecture, initializer, seed)  # (P,)
         self._chance = Chance(seed)
@@ -256,7 +253,8 @@ class NeuralNetwork(TextbookNames):
             threads=threads,
             tune=tune,
         )
-        data = self._data(X, y, sample_weight, self._holder(X))
+        self._choose(X, settings.batch_size, settings.optimizer)
+        data = self._data(X, y, sample_weight, door=self._wide_door(X))
         data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
         rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
@@ -275,7 +273,7 @@ class NeuralNetwork(TextbookNames):
 
         Any number of rows does: they go through a block at a time.
         """
-        X = self._features(X, self._holder(X))
+        X = self._features(X, self._wide_door(X))
         with self.backend.quiet():
             return self.architecture.loss.link(outputs(self._theta, X, self.architecture, self.backend))
 
@@ -292,62 +290,9 @@ class NeuralNetwork(TextbookNames):
 
         Weights count in the loss; in the accuracy every sample counts the same.
         """
-        data = self._data(X, y, sample_weight, self._holder(X))
+        data = self._data(X, y, sample_weight, door=self._wide_door(X))
         with self.backend.quiet():
             return score(self._theta, data, self.architecture, self.backend)
-
-    def check_gradients(self, X: Any, y: Any, sample_weight: Any = None) -> GradientCheck:
-        """Compare the derived gradient with central differences, in float64 on the host.
-
-        Dropout is left out of it: a loss that is drawn anew has no difference to take.
-        """
-        host, net = backends.named("numpy"), replace(self.architecture, compute=None)
-        data = self._data(X, y, sample_weight)
-        X, Y, weights = (
-            None if part is None else host.asarray(self.backend.to_numpy(part), "float64")
-            for part in data
-        )
-        theta = np.array(self.backend.to_numpy(self._theta), dtype=np.float64)
-        batch = Batch(X, Y, weights)
-        _, derived = gradient(theta, batch, net)
-        return check(lambda t: float(objective(t, batch, net)), derived, theta, net.layout.named_shapes)
-
-    # -- what it costs ---------------------------------------------------------------------------
-
-    def program(self, batch_size: int, *, optimizer: str | Optimizer = "sgd") -> "Plan":
-        """Return one training step on ``batch_size`` rows, as the operations that it is.
-
-        It has ``operations``, ``matmuls``, ``flops``, ``bytes``, ``launches`` and ``peak_bytes``, all
-        known before anything runs, and prints as a table.
-
-        Examples
-        --------
-        >>> made = NeuralNetwork(784, 100, 10).program(batch_size=200)
-        >>> made.matmuls, made.flops
-        (5, 63920000)
-        """
-        rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
-        made: Plan = step_plan(self.architecture, rule, rows, self.dtype)
-        return self.backend.planned(made)
-
-    def memory_estimate(
-        self, batch_size: int, *, backend: Any = None, optimizer: str | Optimizer = "sgd"
-    ) -> MemoryEstimate:
-        """Return the bytes that training on batches of ``batch_size`` rows takes at its peak.
-
-        On ``backend``, or on the network's own. The data beyond one batch come on top.
-
-        Examples
-        --------
-        >>> print(NeuralNetwork(64, 256, 10, dtype="float32").memory_estimate(256))
-        parameters  307.36 kB
-        state             0 B
-        batch        75.78 kB
-        scratch     ...
-        """
-        rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
-        where = backends.get(backend) or self.backend
-        return estimate(self.architecture, rule, rows, self.dtype, where)
 
     # -- its parameters --------------------------------------------------------------------------
 
@@ -373,9 +318,7 @@ class NeuralNetwork(TextbookNames):
         old = self.layers[number]
         self._follow(W if b is None else b)
         parts = [
-            kept
-            if new is None
-            else inputs.parameter(new, tuple(kept.shape), name, self.backend, self.dtype)
+            kept if new is None else inputs.parameter(new, tuple(kept.shape), name, self._door)
             for new, kept, name in ((W, old.W, "W"), (b, old.b, "b"))
         ]
         layers = list(self.layers)
@@ -383,7 +326,13 @@ class NeuralNetwork(TextbookNames):
         self._theta, self._forward = self.architecture.layout.join(layers), None
 
     def cache(self, number: int) -> DenseCache:
-        """Return what the last :meth:`feedforward` left of layer ``number``: ``X``, ``Z``, ``A``."""
+        """Return what the last :meth:`feedforward` left of layer ``number``: ``X``, ``Z``, ``A``.
+
+        Raises
+        ------
+        AttributeError
+            If there is nothing to read, or no such layer.
+        """
         if self._forward is None:
             msg = "nothing to read yet: call feedforward(X) first (training does not keep its arrays)"
             raise AttributeError(msg)
@@ -417,6 +366,14 @@ class NeuralNetwork(TextbookNames):
         if self._backend is None and inputs.is_device_array(X):
             self._place(backends.of(X))
 
+    def _choose(self, X: Any, batch_size: int | None = None, optimizer: Optimizer | None = None) -> None:
+        self._follow(X)
+        if self._backend is None and self._is_auto:
+            from chainrule import speed_map
+
+            rows = min(batch_size or inputs.count(X), inputs.count(X))
+            self._place(speed_map.pick(self.architecture, optimizer or sgd(), rows, self._asked_dtype))
+
     # -- saving ----------------------------------------------------------------------------------
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -429,21 +386,11 @@ class NeuralNetwork(TextbookNames):
         ValueError
             If an activation or the loss is one of your own: a file holds no code, only names.
         """
-        from chainrule import checkpoint
+        from chainrule import saving
 
-        facts = {
-            "network": {
-                **self.architecture.arguments(),
-                "dtype": self.architecture.compute or self.dtype,
-            },
-            "metadata": self.metadata,
-            "versions": {"chainrule": __version__, "numpy": np.__version__},
-        }
-        host = self.architecture.layout.split(self.backend.to_numpy(self._theta))
-        arrays: dict[str, np.ndarray] = {}
-        for number, layer in enumerate(host, start=1):
-            arrays |= {f"W{number}": layer.W, f"b{number}": layer.b}
-        checkpoint.write(path, arrays, facts)
+        theta = self.backend.to_numpy(self._theta)
+        dtype = self.architecture.compute or self.dtype
+        saving.write(path, theta, self.architecture, dtype, self.metadata)
 
     @classmethod
     def load(cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None) -> Self:
@@ -458,90 +405,59 @@ class NeuralNetwork(TextbookNames):
         ValueError
             If the file is not a model of this package, or its arrays do not fit together.
         """
-        from chainrule import checkpoint
+        from chainrule import saving
 
-        arrays, facts = checkpoint.read(path)
-        try:
-            described = dict(facts["network"])
-            saved_dtype = described.pop("dtype")
-            net = cls(**described, backend=backend, dtype=dtype or saved_dtype, seed=0)
-            net.metadata = dict(facts["metadata"])
-            net._theta = _loaded(arrays, net.architecture)
-            if net._backend is not None:
-                net._place(net._backend)
-        except (KeyError, TypeError) as error:
-            msg = f"{path} is damaged: it lacks or misstates {error}; save the model again"
-            raise ValueError(msg) from None
+        saved = saving.read(path)
+        net = cls(**saved.arguments, backend=backend, dtype=dtype or saved.dtype, seed=0)
+        net.metadata, net._theta = saved.metadata, saved.theta
+        if net._backend is not None:
+            net._place(net._backend)
         return net
 
     # -- what comes in ---------------------------------------------------------------------------
 
-    def _features(self, X: Any, home: Backend | None = None) -> Array:
-        self._follow(X)
+    def _features(self, X: Any, door: inputs.Door | None = None) -> Array:
+        self._choose(X)
         with self.backend.quiet():
-            return inputs.features(X, self.architecture.sizes[0], home or self.backend, self.dtype)
+            return inputs.features(X, self.architecture.sizes[0], door or self._door)
 
-    def _holder(self, X: Any) -> Backend | None:
-        """Return where host data to go through in batches are kept, if the backend has no room for them."""
-        if inputs.is_device_array(X) or not hasattr(X, "__len__"):
-            return None
+    def _data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        finite: bool = True,
+        door: inputs.Door | None = None,
+    ) -> Batch:
+        self._choose(X)
+        with self.backend.quiet():
+            door = (door or self._door)._replace(finite=finite)
+            return samples.batch((X, y, sample_weight), self.architecture, door)
+
+    @property
+    def _door(self) -> inputs.Door:
+        return inputs.Door(self.backend, self.dtype)
+
+    def _wide_door(self, X: Any) -> inputs.Door:
+        """Return the door for what goes through in batches: host data may stay there, where there is more room."""
+        self._choose(X)
+        if inputs.is_device_array(X):
+            return self._door
         columns = self.architecture.sizes[0] + self.architecture.sizes[-1] + 1
-        home = self.backend.holder(len(X) * columns * np.dtype(self.dtype).itemsize)
-        return None if home is self.backend else home
-
-    def _data(self, X: Any, y: Any, sample_weight: Any = None, home: Backend | None = None) -> Batch:
-        X = self._features(X, home)
-        net, where, rows = self.architecture, (home or self.backend, self.dtype), X.shape[0]
-        with self.backend.quiet():
-            Y = inputs.targets(y, rows, net.sizes[-1], net.loss, *where)
-            if sample_weight is None:
-                return Batch(X, Y)
-            return Batch(X, Y, inputs.sample_weights(sample_weight, rows, *where))
+        nbytes = inputs.count(X) * columns * np.dtype(self.dtype).itemsize
+        return self._door._replace(backend=self.backend.holder(nbytes))
 
     def _held_out(
         self, data: Batch, validation_data: Data | None, fraction: float | None
     ) -> tuple[Batch, Batch | None]:
-        if validation_data is not None:
-            if fraction is not None:
-                msg = "got validation_data and validation_fraction; give one of them"
-                raise ValueError(msg)
-            return data, self._data(*validation_data, home=self._holder(validation_data[0]))
-        if fraction is None:
-            return data, None
-        if not 0.0 < fraction < 1.0:
-            msg = f"validation_fraction is {fraction}; give a number above 0 and below 1"
+        if validation_data is None:
+            return (
+                (data, None)
+                if fraction is None
+                else held_out(data, fraction, self._chance, backends.of(data.X))
+            )
+        if fraction is not None:
+            msg = "got validation_data and validation_fraction; give one of them"
             raise ValueError(msg)
-        n = data.X.shape[0]
-        held = round(n * fraction)
-        if not 0 < held < n:
-            msg = f"validation_fraction={fraction} holds out {held} of {n} rows; give more rows, or another one"
-            raise ValueError(msg)
-        order = backends.of(data.X).asarray(self._chance.order(n))  # (n,)
-        return rows_of(data, order[held:]), rows_of(data, order[:held])
-
-
-def _loaded(arrays: Mapping[str, np.ndarray], net: Architecture) -> Array:
-    """Return the flat parameters ``(P,)`` on the host, float64, from the arrays of a file."""
-    host = backends.named("numpy")
-    parts = {
-        name: inputs.parameter(arrays[name], shape, name, host, "float64")
-        for name, shape in net.layout.named_shapes
-    }
-    numbers = range(1, net.depth + 1)
-    return net.layout.join([Dense(parts[f"W{number}"], parts[f"b{number}"]) for number in numbers])
-
-
-def _precision(dtype: str | None) -> tuple[str | None, str | None]:
-    """Return the dtype of the parameters, and the one that training multiplies in where that is another."""
-    if dtype is None:
-        return None, None
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:  # a dtype of another library, or none
-        name = str(dtype).rpartition(".")[2]
-    if name in HALVES:
-        return "float32", name
-    if name not in {"float32", "float64"}:
-        msg = f"dtype is {name}; give 'float32' or 'float64' (or 'float16', 'bfloat16' to train in 16 bits)"
-        raise ValueError(msg)
-    return name, None
+        return data, self._data(*validation_data, door=self._wide_door(validation_data[0]))

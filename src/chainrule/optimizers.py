@@ -7,6 +7,7 @@ The state is a tuple of arrays; it goes in and comes out, so that a traced step 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from chainrule.arrays import Array, namespace
@@ -20,6 +21,22 @@ class Optimizer:
     """A rule for the update: ``state = init(theta)``; ``theta, state = update(g, state, theta, lr)``.
 
     ``settings`` are the numbers that the rule was made with, for tables and messages.
+
+    Parameters
+    ----------
+    name
+        What messages and tables call it.
+    init
+        ``theta (..., P) -> state``, a tuple of arrays.
+    update
+        ``g (..., P), state, theta (..., P), learning_rate () -> theta, state``.
+    settings
+        The numbers that the rule was made with.
+
+    Examples
+    --------
+    >>> optimizer("momentum").name, momentum(decay=0.5).settings
+    ('momentum', {'decay': 0.5})
     """
 
     name: str
@@ -53,6 +70,19 @@ def momentum(decay: float = 0.9) -> Optimizer:
     """Return the heavy ball: ``v <- decay v + g``, ``theta <- theta - lr v``.
 
     Polyak 1964, USSR Comput. Math. 4(5); written as PyTorch does, the rate outside the velocity.
+
+    Raises
+    ------
+    ValueError
+        If ``decay`` is outside [0, 1).
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> rule, theta, lr = momentum(0.5), xp.asarray([0.0]), xp.asarray(1.0)
+    >>> theta, state = rule.update(xp.asarray([1.0]), rule.init(theta), theta, lr)
+    >>> rule.update(xp.asarray([1.0]), state, theta, lr)[0]  # -1, then -(0.5 + 1) more
+    Array([-2.5], dtype=array_api_strict.float64)
     """
     _check_fraction("momentum", "decay", decay)
 
@@ -72,6 +102,18 @@ def nesterov(decay: float = 0.9) -> Optimizer:
 
     Sutskever et al. 2013, ICML, equations 3 and 4, with the parameters taken after the look-ahead,
     as PyTorch does.
+
+    Raises
+    ------
+    ValueError
+        If ``decay`` is outside [0, 1).
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> rule, theta, lr = nesterov(0.5), xp.asarray([0.0]), xp.asarray(1.0)
+    >>> rule.update(xp.asarray([1.0]), rule.init(theta), theta, lr)[0]  # -(1 + 0.5 * 1)
+    Array([-1.5], dtype=array_api_strict.float64)
     """
     _check_fraction("nesterov", "decay", decay)
 
@@ -93,6 +135,19 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> Opt
     ``theta <- theta - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)``
     (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; the two corrections are moved onto the rate and
     onto epsilon, as the end of its section 2 does, but without changing what epsilon means).
+
+    Raises
+    ------
+    ValueError
+        If ``beta1`` or ``beta2`` is outside [0, 1), or ``epsilon`` is not above 0.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> rule, theta, lr = adam(), xp.asarray([0.0]), xp.asarray(0.1)
+    >>> theta, _ = rule.update(xp.asarray([123.0]), rule.init(theta), theta, lr)
+    >>> round(float(theta[0]), 6)  # the first step is as long as the rate, whatever the gradient
+    -0.1
     """
     return _adam("adam", beta1, beta2, epsilon, weight_decay=0.0)
 
@@ -104,6 +159,18 @@ def adamw(
 
     Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, with the schedule in the rate; biases
     decay as well, as in PyTorch.
+
+    Raises
+    ------
+    ValueError
+        As :func:`adam`, or if ``weight_decay`` is negative or not finite.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> rule, theta, lr = adamw(weight_decay=0.5), xp.asarray([2.0]), xp.asarray(0.1)
+    >>> rule.update(xp.asarray([0.0]), rule.init(theta), theta, lr)[0]  # 2 - 0.1 * 0.5 * 2
+    Array([1.9], dtype=array_api_strict.float64)
     """
     if not (math.isfinite(weight_decay) and weight_decay >= 0.0):
         msg = f"adamw(weight_decay={weight_decay}): give a finite number of 0 or more, such as 0.01"
@@ -180,5 +247,10 @@ def optimizer(given: str | Optimizer) -> Optimizer:
     """
     if isinstance(given, Optimizer):
         return given
-    made = {name: make() for name, make in OPTIMIZERS.items()}
-    return lookup("optimizer", given, Optimizer, made)
+    return lookup("optimizer", given, Optimizer, _usual())
+
+
+@cache
+def _usual() -> dict[str, Optimizer]:
+    """Return every optimizer as it is usually set: one object each, so that what is compiled is found again."""
+    return {name: make() for name, make in OPTIMIZERS.items()}

@@ -46,7 +46,18 @@ class Layout:
         return list(zip(names, self.shapes, strict=True))
 
     def split(self, flat: Array) -> tuple[Dense, ...]:
-        """Return the layers in ``flat (..., P)``: views of it where the library has views."""
+        """Return the layers in ``flat (..., P)``: views of it where the library has views.
+
+        Examples
+        --------
+        >>> import array_api_strict as xp
+        >>> layout = Layout((1, 2))
+        >>> (layer,) = layout.split(xp.asarray([1.0, 2.0, 3.0, 4.0]))
+        >>> layer.W, layer.b
+        (Array([[1., 2.]], dtype=array_api_strict.float64), Array([[3., 4.]], dtype=array_api_strict.float64))
+        >>> layout.join([layer])
+        Array([1., 2., 3., 4.], dtype=array_api_strict.float64)
+        """
         xp = namespace(flat)
         parts, start = [], 0
         for shape in self.shapes:

@@ -45,6 +45,11 @@ def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
     --------
     >>> [round(step(0.1, factor=0.5, every=2)(epoch, 9), 4) for epoch in (0, 1.9, 2, 4)]
     [0.1, 0.1, 0.05, 0.025]
+
+    Raises
+    ------
+    ValueError
+        If ``every`` is below 1.
     """
     if every < 1:
         msg = f"step(every={every}): a learning rate cannot change every {every} epochs; give 1 or more"
@@ -73,6 +78,13 @@ def schedule(given: float | Schedule) -> Schedule:
         If the number is negative, infinite or NaN.
     TypeError
         If it is neither a number nor a schedule.
+
+    Examples
+    --------
+    >>> schedule(0.1)(3.0, 10)
+    0.1
+    >>> schedule(cosine(0.1))(5.0, 10)
+    0.05
     """
     if callable(given):
         return given

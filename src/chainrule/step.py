@@ -26,7 +26,16 @@ class Batch(NamedTuple):
 
 
 def rows_of(data: Batch, places: Array) -> Batch:
-    """Return the rows at ``places (rows,)``, integers, as a batch of their own."""
+    """Return the rows at ``places (rows,)``, integers, as a batch of their own.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> data = Batch(X=xp.asarray([[1.0], [2.0], [3.0]]), Y=xp.asarray([[0.0], [0.0], [1.0]]))
+    >>> rows_of(data, xp.asarray([2, 0])).X
+    Array([[3.],
+           [1.]], dtype=array_api_strict.float64)
+    """
     xp = namespace(places)
     return Batch(*(None if part is None else xp.take(part, places, axis=-2) for part in data))
 
@@ -56,6 +65,15 @@ def forward(
         int32, 0-d: the step's dropout key; ``None`` drops nothing (prediction).
     first_row
         The row of the batch that ``X`` starts at, where it is only some rows of it.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> forward(theta, xp.asarray([[3.0]]), net).A  # 2 * 3 + 1
+    Array([[7.]], dtype=array_api_strict.float64)
     """
     A, caches, masks = X, [], []
     for number, layer in enumerate(net.layout.split(theta)):
@@ -70,7 +88,18 @@ def forward(
 
 
 def objective(theta: Array, batch: Batch, net: Architecture, key: Array | None = None) -> Array:
-    """Return ``L + lambda/2 sum W² (...,)``: the number whose derivative :func:`gradient` returns."""
+    """Return ``L + lambda/2 sum W² (...,)``: the number whose derivative :func:`gradient` returns.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> batch = Batch(X=xp.asarray([[3.0]]), Y=xp.asarray([[5.0]]))
+    >>> float(objective(theta, batch, net))  # (7 - 5)² / 2
+    2.0
+    """
     A = forward(theta, batch.X, net, key).A  # (..., n, n_L)
     L = net.loss.value(A, batch.Y, batch.weights)  # (...,)
     if not net.weight_decay:
@@ -93,6 +122,16 @@ def data_gradient(
     Both are sums over rows. ``rows`` is how many the whole batch has and ``first_row`` where this
     part of it starts: the parts' results add up to the whole's. Where the network computes in 16 bits, the
     two passes do, and the loss and what is returned are in the dtype of ``theta``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> batch = Batch(X=xp.asarray([[3.0]]), Y=xp.asarray([[5.0]]))
+    >>> data_gradient(theta, batch, net)[1]  # (7 - 5) * 3, (7 - 5)
+    Array([6., 2.], dtype=array_api_strict.float64)
     """
     low = lowered(theta, net.compute)  # (..., P)
     layers = net.layout.split(low)
@@ -117,7 +156,16 @@ def data_gradient(
 
 
 def penalised(g: Array, theta: Array, net: Architecture) -> Array:
-    """Return ``g + lambda W (..., P)``: the gradient with that of the penalty; biases are left out."""
+    """Return ``g + lambda W (..., P)``: the gradient with that of the penalty; biases are left out.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity", weight_decay=0.5)
+    >>> penalised(xp.asarray([6.0, 2.0]), xp.asarray([2.0, 1.0]), net)  # 6 + 0.5 * 2; the bias as it was
+    Array([7., 2.], dtype=array_api_strict.float64)
+    """
     if not net.weight_decay:
         return g
     xp = namespace(g, theta)
@@ -130,6 +178,14 @@ def clipped(g: Array, clip_norm: float | None) -> Array:
     """Return ``g (..., P)`` scaled down to the norm ``clip_norm`` where it is longer.
 
     Pascanu et al. 2013, arXiv:1211.5063, algorithm 1, over all parameters together.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> clipped(xp.asarray([3.0, 4.0]), 1.0)  # of norm 5
+    Array([0.6, 0.8], dtype=array_api_strict.float64)
+    >>> clipped(xp.asarray([0.3, 0.4]), 1.0)
+    Array([0.3, 0.4], dtype=array_api_strict.float64)
     """
     if clip_norm is None:
         return g
@@ -142,7 +198,19 @@ def clipped(g: Array, clip_norm: float | None) -> Array:
 def gradient(
     theta: Array, batch: Batch, net: Architecture, key: Array | None = None
 ) -> tuple[Array, Array]:
-    """Return ``L (...,)`` of the data and the gradient of :func:`objective` ``(..., P)``."""
+    """Return ``L (...,)`` of the data and the gradient of :func:`objective` ``(..., P)``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> batch = Batch(X=xp.asarray([[3.0]]), Y=xp.asarray([[5.0]]))
+    >>> L, g = gradient(theta, batch, net)
+    >>> float(L), g
+    (2.0, Array([6., 2.], dtype=array_api_strict.float64))
+    """
     L, g = data_gradient(theta, batch, net, key)
     return L, penalised(g, theta, net)
 
@@ -157,7 +225,18 @@ class Progress(NamedTuple):
 def finish(
     progress: Progress, g: Array, learning_rate: Array, net: Architecture, optimizer: Optimizer
 ) -> Progress:
-    """Return the parameters and the state after the update by the data's gradient ``g (..., P)``."""
+    """Return the parameters and the state after the update by the data's gradient ``g (..., P)``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> from chainrule.optimizers import sgd
+    >>> finish(Progress(theta, ()), xp.asarray([6.0, 2.0]), xp.asarray(0.1), net, sgd()).theta
+    Array([1.4, 0.8], dtype=array_api_strict.float64)
+    """
     theta, state = progress
     g = clipped(penalised(g, theta, net), net.clip_norm)  # (..., P)
     return Progress(*optimizer.update(g, state, theta, learning_rate))

@@ -36,6 +36,15 @@ def read_table(path: PathLike) -> Table:
         If the file is of another kind, cannot be read, or holds no rows.
     ModuleNotFoundError
         If Polars is needed and not installed.
+
+    Examples
+    --------
+    >>> from chainrule.data import DIGITS
+    >>> import numpy as np, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/t.npz", X=np.eye(3), y=np.arange(3))
+    ...     list(read_table(f"{folder}/t.npz"))
+    ['X_0', 'X_1', 'X_2', 'y']
     """
     path = Path(path)
     if not path.is_file():
@@ -123,7 +132,20 @@ def _columns_of(arrays: Table) -> Iterable[tuple[str, Column]]:
 
 
 def column(table: Table, name: str, purpose: str) -> Column:
-    """Return the column called ``name``, or raise with the nearest name there is."""
+    """Return the column called ``name``, or raise with the nearest name there is.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> column({"width": np.array([1.0])}, "widht", "the target")
+    Traceback (most recent call last):
+    ...
+    ValueError: there is no column 'widht' for the target; did you mean 'width'? (columns: width)
+    """
     if name in table:
         return table[name]
     names = list(table)
@@ -141,6 +163,12 @@ def numbers(table: Table, names: Sequence[str], purpose: str) -> np.ndarray:
     ------
     ValueError
         If a column is not there, or holds no number somewhere: text, a gap, infinity.
+
+    Examples
+    --------
+    >>> numbers({"a": np.array([1, 2]), "b": np.array(["3", "4.5"])}, ["a", "b"], "a feature")
+    array([[1. , 3. ],
+           [2. , 4.5]])
     """
     matrix = np.column_stack([_floats(column(table, name, purpose), name) for name in names])
     wrong = np.argwhere(~np.isfinite(matrix))  # row by row

@@ -110,7 +110,7 @@ class _Run:
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
         in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
-        self.history = History(_reported_name(net), notes=backend.notes + in_16_bits)
+        self.history = History(net.loss.reported_name, notes=backend.notes + in_16_bits)
 
     def _engine(self, work: Work) -> Engine:
         backend, settings = self._backend, self._settings
@@ -229,8 +229,3 @@ class _Run:
 def _finite(theta: Array) -> bool:
     xp = namespace(theta)
     return bool(xp.all(xp.isfinite(theta)))
-
-
-def _reported_name(net: Architecture) -> str:
-    squared = net.loss.name in {"squared_error", "mean_squared_error"}
-    return "mean squared error" if squared else net.loss.name.replace("_", " ")

@@ -15,6 +15,7 @@ from support.extras import need
 
 need("jit", module=True)
 
+from chainrule import NeuralNetwork
 from chainrule.program.chains import Chain, Operand, Output, Statement
 from chainrule.program.native import blas, compiler, interpreter
 from chainrule.program.native.interpreter import Table, call_chain, gather_rows, matmul
@@ -53,6 +54,28 @@ def test_products_are_numpys(size, turned, small, dtype, monkeypatch):
         bound = 4 * k * np.finfo(dtype).eps * (np.abs(A) @ np.abs(B) + 1)
         assert (np.abs(out[:, :n] - (1 + accumulate) * (A @ B)) <= bound).all()
     assert np.isnan(out[:, n:]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_product_with_a_single_number_is_numpys_whatever_its_strides(dtype):
+    # The gradient of a bias on a batch of one row: a constant 1 that was broadcast, whose strides are 0.
+    one = np.broadcast_to(np.ones((), dtype), (1, 1))
+    row = np.random.default_rng(0).normal(size=(1, 300)).astype(dtype)
+    out = np.full((1, 300), np.nan, dtype)
+    Table([matmul(one, row, out)]).run()
+    assert (out == row).all()
+
+
+def test_batches_of_one_row_train_as_the_plain_step_does():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(500, 20)), rng.random(size=(500, 3))
+    how = {"epochs": 8, "batch_size": 1, "learning_rate": 1e-3, "progress": False}
+    nets = [NeuralNetwork(20, 300, 3, seed=0) for _ in range(2)]
+    compiled, plain = (
+        net.train(X, Y, **how, compile=asked)["loss"]
+        for net, asked in zip(nets, (True, False), strict=True)
+    )
+    assert compiled == pytest.approx(plain, rel=1e-12)
 
 
 def test_without_a_blas_a_large_product_is_declined(monkeypatch):

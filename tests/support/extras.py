@@ -6,11 +6,12 @@ extra into failures, so that a session that is meant to have it cannot pass by s
 
 import os
 import shutil
+import sys
 from importlib.util import find_spec
 
 import pytest
 
-LIBRARIES = {"jit": "llvmlite"}
+LIBRARIES = {"jit": "llvmlite", "notebook": "nbclient", "plots": "matplotlib"}
 
 
 def is_there(extra):
@@ -36,3 +37,14 @@ def need_compiler():
     """Return the C++ compiler of this machine; skips the test where there is none (extra "c++")."""
     found = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     return found or missing("c++", "no C++ compiler is here")
+
+
+@pytest.fixture
+def without_matplotlib(monkeypatch):
+    """Make this Python one in which matplotlib is not installed."""
+    import chainrule
+
+    for name in [n for n in sys.modules if n.partition(".")[0] == "matplotlib" or "rule.plots" in n]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(chainrule, "plots", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)

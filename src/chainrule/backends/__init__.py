@@ -4,7 +4,8 @@ A backend has no mathematics of its own. It says where its arrays live, how to w
 the one step is run with the least overhead. Several live in one process.
 
 Which one a network uses: the ``backend=`` argument, else the environment variable
-``CHAINRULE_BACKEND``, else the arrays that it is first given.
+``CHAINRULE_BACKEND``, else the arrays that it is first given. By the name "auto" the measured map of
+:mod:`chainrule.speed_map` chooses.
 """
 
 import os
@@ -19,7 +20,16 @@ from chainrule.arrays import Array
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.naming import nearest
 
-__all__ = ["Availability", "Backend", "BackendUnavailableError", "available", "get", "named", "of"]
+__all__ = [
+    "Availability",
+    "Backend",
+    "BackendUnavailableError",
+    "available",
+    "get",
+    "is_auto",
+    "named",
+    "of",
+]
 
 # The name of a backend, and what a person types to install it.
 INSTALL = {
@@ -73,6 +83,12 @@ def of(array: Array) -> Backend:
     ------
     TypeError
         If it is no array that follows the standard.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> of(np.ones(3)).name
+    'numpy'
     """
     known = {
         "numpy": array_api_compat.is_numpy_array,
@@ -98,10 +114,26 @@ def get(given: Any = None) -> Backend | None:
     ----------
     given
         A name, a :class:`Backend`, an Array API namespace, or ``None``: then
-        ``CHAINRULE_BACKEND`` decides where it is set.
+        ``CHAINRULE_BACKEND`` decides where it is set. By "auto" it stays open: see :func:`is_auto`.
+
+    Raises
+    ------
+    ValueError
+        If no backend has the name.
+    BackendUnavailableError
+        If it cannot be used here.
+    TypeError
+        If it is neither of these.
+
+    Examples
+    --------
+    >>> import array_api_strict
+    >>> get("numpy").name, get(array_api_strict).name
+    ('numpy', 'array_api_strict')
     """
-    if given is None:
-        given = os.environ.get("CHAINRULE_BACKEND") or None
+    given = _asked(given)
+    if is_auto(given):
+        return None
     if given is None or isinstance(given, Backend):
         return given
     if isinstance(given, str):
@@ -116,6 +148,22 @@ def get(given: Any = None) -> Backend | None:
             return named(name)
     backend: Backend = _room("namespace").make(given)
     return backend
+
+
+def is_auto(given: Any = None) -> bool:
+    """Return whether a ``backend=`` argument, or ``CHAINRULE_BACKEND`` in its place, is "auto".
+
+    Examples
+    --------
+    >>> is_auto("auto"), is_auto("numpy")
+    (True, False)
+    """
+    asked = _asked(given)
+    return isinstance(asked, str) and asked == "auto"
+
+
+def _asked(given: Any) -> Any:
+    return os.environ.get("CHAINRULE_BACKEND") or None if given is None else given
 
 
 def available() -> list[Availability]:

@@ -37,6 +37,15 @@ class Backend:
     """An array library and one of its devices.
 
     Two backends are equal where arrays of the one can be used with arrays of the other.
+
+    Examples
+    --------
+    >>> from chainrule import backends
+    >>> room = backends.named("numpy")
+    >>> room.asarray([1, 2], "float32")
+    array([1., 2.], dtype=float32)
+    >>> room.describe(), room.default_dtype
+    ('numpy', 'float64')
     """
 
     name: str
@@ -118,6 +127,18 @@ class Backend:
     def near(self, x: Array) -> Array:
         """Return data as an array of this backend: as they are, unless they were left on the host."""
         return x
+
+    def autodiff(self, function: Callable[[Array], Array], theta: Array) -> Array:
+        """Return the derivative ``(P,)`` of ``function(theta) -> ()``, taken by the library itself.
+
+        Raises
+        ------
+        NotImplementedError
+            If the library takes no derivatives.
+        """
+        del function, theta
+        msg = f"{self.name} takes no derivatives by itself; torch and jax do"
+        raise NotImplementedError(msg)
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
         """Return an array of the same values that shares no memory with ``array``.

@@ -1,12 +1,14 @@
 """JAX: the step jitted, its state donated, so that XLA fuses it and reuses the buffers."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as xp
 import numpy as np
 
-from chainrule.backends.base import Availability, Backend, BackendUnavailableError
+from chainrule.backends.base import Availability, Backend, BackendUnavailableError, Forward
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.scan import Scan
@@ -58,9 +60,31 @@ class JaxBackend(Backend):
         """Return what runs a step fastest here: an epoch of steps, compiled as one loop."""
         return Scan(work, self.asarray)
 
+    def predict(self, forward: Forward, theta: jax.Array, X: jax.Array) -> jax.Array:
+        """Return ``forward(theta, X)`` for any number of rows, compiled once for each number of them."""
+        return super().predict(_compiled(forward), theta, X)
+
+    def autodiff(self, function: Callable[[jax.Array], jax.Array], theta: jax.Array) -> jax.Array:
+        """Return the derivative of ``function`` at ``theta (P,)``, by ``jax.grad``."""
+        return jax.grad(function)(theta)
+
     def describe(self) -> str:
         """Return "jax:cpu:0", "jax:gpu:0", ..."""
         return f"jax:{self.device.platform}:{self.device.id}"
+
+
+@lru_cache(maxsize=32)
+def _compiled(forward: Forward) -> Forward:
+    """Return a forward pass compiled by XLA; one that looks at its numbers, as it is written."""
+    compiled = jax.jit(forward)
+
+    def run(theta: jax.Array, X: jax.Array) -> jax.Array:
+        try:
+            return compiled(theta, X)
+        except jax.errors.ConcretizationTypeError:
+            return forward(theta, X)
+
+    return run
 
 
 def make(device: str | None = None) -> JaxBackend:

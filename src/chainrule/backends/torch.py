@@ -1,5 +1,6 @@
 """PyTorch: CPU, CUDA and MPS devices. Used as an array library: its autograd stays off."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -63,6 +64,14 @@ class TorchBackend(Backend):
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: its plan replayed; on CUDA, captured as one graph."""
         return Replay(work, TorchLibrary(self.device), self.asarray)
+
+    def autodiff(
+        self, function: Callable[[torch.Tensor], torch.Tensor], theta: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the derivative of ``function`` at ``theta (P,)``, by autograd."""
+        leaf = theta.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(function(leaf), leaf)
+        return gradient
 
     def copy(self, array: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
         """Return a tensor of the same values that shares no memory with ``array``; ``out`` if given."""

@@ -1,1 +1,1 @@
-"""The command line: `chainrule demo`, `train`, `predict`, `info`."""
+"""The command line: `chainrule demo`, `train`, `predict`, `explain`, `info`."""

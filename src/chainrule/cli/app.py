@@ -5,8 +5,11 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
+from chainrule.cli.bench.app import app as bench
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
+from chainrule.cli.explain import explain
+from chainrule.cli.help import Command
 from chainrule.cli.info import info
 from chainrule.cli.options import TrainCommand
 from chainrule.cli.predict import predict
@@ -14,9 +17,9 @@ from chainrule.cli.train import train
 
 app = typer.Typer(
     cls=OneLineGroup,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="chainrule train digits --target digit -o digits.safetensors",
 )
 
 
@@ -25,17 +28,27 @@ def chainrule(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Dense neural networks, written once for every array library."""
+    """Dense neural networks, written once for every array library.
+
+    chainrule COMMAND --help shows an example of each command.
+    """
     if version:
         typer.echo(f"chainrule {__version__}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-app.command()(demo)
-app.command(cls=TrainCommand)(train)
-app.command()(predict)
-app.command()(info)
+# Each epilog is the example that the command's help ends with.
+app.command(cls=Command, epilog="chainrule demo")(demo)
+app.command(cls=TrainCommand, epilog="chainrule train digits --target digit -o digits.safetensors")(
+    train
+)
+app.command(cls=Command, epilog="chainrule predict digits.safetensors digits -o predictions.csv")(
+    predict
+)
+app.command(cls=Command, epilog="chainrule explain digits.safetensors digits --rows 128")(explain)
+app.command(cls=Command, epilog="chainrule info --json")(info)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

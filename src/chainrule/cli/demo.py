@@ -1,5 +1,8 @@
 """`chainrule demo`: XOR as in a first course, then handwritten digits."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from rich.console import Console
 from rich.live import Live
@@ -7,32 +10,55 @@ from rich.table import Table
 
 from chainrule import NeuralNetwork
 from chainrule.cli import show
+from chainrule.cli.pictures import Plots, check_plots, told, write
 from chainrule.data import Samples, digits, split
 from chainrule.history import Record
 from chainrule.scaling import Scaler
 from chainrule.schedules import cosine
 
 
-def demo() -> None:
-    """Train two networks and show what they learnt: XOR, and 1797 handwritten digits."""
+def demo(plots: Plots = None) -> None:
+    """Train on XOR and on handwritten digits, and show what was learnt."""
+    check_plots(plots)
     screen = show.console()
-    _xor(screen)
-    _digits(screen)
+    _xor(screen, plots)
+    _digits(screen, plots)
 
 
-def _xor(screen: Console) -> None:
+def _xor(screen: Console, plots: Path | None) -> None:
     screen.rule("XOR: 2 inputs, 4 hidden units, 1 output")
     X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     y = np.array([[0], [1], [1], [0]])
     network = NeuralNetwork(input_size=2, hidden_size=4, output_size=1, backend="numpy", seed=1)
-    network.train(X, y, epochs=20_000, learning_rate=0.5)
+    pictures = {} if plots is None else _of_start(network, X, y)
+    history = network.train(X, y, epochs=20_000, learning_rate=0.5)
     table = Table("x1", "x2", "wanted", "predicted")
     for (x1, x2), wanted, said in zip(X, y[:, 0], network.feedforward(X)[:, 0], strict=True):
         table.add_row(str(x1), str(x2), str(wanted), f"{said:.3f}")
     screen.print(table)
+    if plots is not None:
+        pictures |= {"xor-history": history.plot()} if len(history) else {}
+        screen.out(told(write(plots, pictures | _of_end(network, X, y))))
 
 
-def _digits(screen: Console) -> None:
+def _of_start(network: NeuralNetwork, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    from chainrule.plots import plot_gradient_flow
+
+    flow = plot_gradient_flow(network, X, y, learning_rate=0.5)
+    return {"xor-gradient-flow-at-start": flow}
+
+
+def _of_end(network: NeuralNetwork, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+    from chainrule import plots
+
+    return {
+        "xor-decision-boundary": plots.plot_decision_boundary(network, X, y),
+        "xor-network": plots.plot_network(network, X, y),
+        "xor-loss-surface": plots.plot_loss_surface(network, X, y),
+    }
+
+
+def _digits(screen: Console, plots: Path | None) -> None:
     screen.rule("handwritten digits: 64 pixels, 10 classes")
     X, y = digits()
     classes = list(range(10))
@@ -58,7 +84,7 @@ def _digits(screen: Console) -> None:
         show.add_epoch(table, record)
 
     with Live(table, console=screen, refresh_per_second=8):
-        network.train(
+        history = network.train(
             X[learnt],
             y[learnt],
             epochs=20,
@@ -75,3 +101,12 @@ def _digits(screen: Console) -> None:
     screen.print(show.confusion(y[kept], said, classes))
     right = float(np.mean(said == y[kept]))
     screen.print(f"[bold green]{show.percent(right)}[/] of {kept.size} digits that it had never seen")
+    if plots is not None:
+        drawn = {"digits-history": history.plot()} if len(history) else {}
+        screen.out(told(write(plots, drawn | {"digits-confusion": _matrix(y[kept], said)})))
+
+
+def _matrix(truth: np.ndarray, said: np.ndarray) -> Any:
+    from chainrule.plots import plot_confusion
+
+    return plot_confusion(truth, said)

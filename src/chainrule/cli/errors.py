@@ -4,10 +4,12 @@ import sys
 from typing import Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from rich.console import Console
+from rich.text import Text
 from typer.exceptions import TyperException
 
 from chainrule.backends import BackendUnavailableError
+from chainrule.cli.help import Group
 
 MISUSE = 2
 
@@ -32,11 +34,12 @@ def one_line(error: BaseException) -> str:
 
 def fail(message: str) -> NoReturn:
     """Say it on stderr and leave with the exit code for misuse."""
-    typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
+    said = Text.assemble(("error:", "bold red"), " ", message)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(said)  # rich honours NO_COLOR
     sys.exit(MISUSE)
 
 
-class OneLineGroup(TyperGroup):
+class OneLineGroup(Group):
     """A group of commands whose errors are one line, whoever raised them."""
 
     def main(self, *args: Any, **options: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.data import Label, Samples, Task
 from chainrule.scaling import Scaler
-from chainrule.tables import Table, numbers
+from chainrule.tables import Table, column, numbers
 
 _KEY = "table"  # in the metadata of the network
 
@@ -36,6 +36,27 @@ class Facts(NamedTuple):
     def targets(self, y: np.ndarray) -> np.ndarray:
         """Return what the network is to give: classes ``(n,)``, or scaled values ``(n, 1)``."""
         return y if self.target_scaler is None else self.target_scaler.apply(y[:, None])
+
+    def truth(self, table: Table) -> np.ndarray:
+        """Return what the network is to give for the rows of a table: as :meth:`targets`.
+
+        Raises
+        ------
+        ValueError
+            If the table lacks the column, or it holds a label that the network does not know.
+        """
+        given = column(table, self.target, "the target")
+        if not self.labels:
+            return self.targets(numbers({self.target: given}, [self.target], "the target")[:, 0])
+        places = {label: place for place, label in enumerate(self.labels)}
+        for row, label in enumerate(given.tolist()):
+            if label not in places:
+                known = ", ".join(map(str, self.labels))
+                msg = (
+                    f"row {row + 1} has {self.target} {label!r}, which the model does not know ({known})"
+                )
+                raise ValueError(msg)
+        return np.array([places[label] for label in given.tolist()])
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """Return the network's outputs ``(n, 1)`` in the units of the target: ``(n,)``."""

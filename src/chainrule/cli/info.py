@@ -22,7 +22,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 def info(as_json: AsJson = False) -> None:
-    """Say what is installed here, and which backends can be used or why not."""
+    """Say what is installed, and which backends work here or why not."""
     facts = {
         "chainrule": __version__,
         "python": platform.python_version(),

@@ -1,15 +1,30 @@
-"""Options that take several numbers: `--hidden 128 64`, `--hidden 128,64`, `--hidden 128 --hidden 64`."""
+"""Options that commands share, and one that takes several numbers.
+
+`--hidden 128 64`, `--hidden 128,64` and `--hidden 128 --hidden 64` are the same.
+"""
 
 import re
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from typer.core import TyperCommand
+import typer
 
+from chainrule.backends import INSTALL
+from chainrule.cli.help import Command
 from chainrule.data import DIGITS
 
 HIDDEN = "--hidden"
+
+BackendName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="numpy, cupy, torch, jax or auto; also cupy:1.",
+        show_default="numpy",
+        autocompletion=lambda: list(INSTALL),
+    ),
+]
 
 _SIZES = re.compile(r"-?\d+(,-?\d+)*")
 
@@ -56,7 +71,7 @@ def sizes(words: list[str]) -> tuple[int, ...]:
         raise ValueError(msg) from None
 
 
-class TrainCommand(TyperCommand):
+class TrainCommand(Command):
     """A command whose ``--hidden`` takes as many numbers as follow it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -9,29 +9,25 @@ import typer
 
 from chainrule import NeuralNetwork
 from chainrule.cli.facts import Facts
-from chainrule.cli.options import table_path
+from chainrule.cli.options import BackendName, table_path
 from chainrule.files import check_writable, write_whole
 from chainrule.tables import read_table
 
 Model = Annotated[Path, typer.Argument(help="A model that chainrule train wrote.")]
 Data = Annotated[
-    str,
-    typer.Argument(
-        help="A table with the model's features: .csv, .csv.gz, .parquet or .npz; or digits."
-    ),
+    str, typer.Argument(help="A table with its features: .csv, .csv.gz, .parquet, .npz; or digits.")
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="The CSV to write; else it is printed.")
-]
-BackendName = Annotated[
-    str | None, typer.Option(help="numpy, cupy, torch or jax.", show_default="numpy")
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="The CSV to write; else it is printed."),
 ]
 
 
 def predict(model: Model, data: Data, output: Output = None, backend: BackendName = None) -> None:
-    """Write a model's predictions for the rows of a table, for classes with their probabilities.
+    """Write a model's predictions for the rows of a table.
 
-    The features are found by name, in any order; other columns are passed over.
+    For classes with the probability of each. The features are found by name, in any order; other
+    columns are passed over.
     """
     if output is not None:
         check_writable(output)

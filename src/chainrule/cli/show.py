@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chainrule.data import Label
+from chainrule.evaluation import confusion_counts
 from chainrule.history import Record
 
 _MOST_SHOWN = 20  # classes; a wider matrix would not fit a terminal
@@ -60,8 +61,7 @@ def confusion(truth: np.ndarray, said: np.ndarray, labels: Sequence[Label]) -> T
     classes = len(labels)
     if classes > _MOST_SHOWN:
         return None
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (truth, said), 1)
+    counts = confusion_counts(truth, said, classes)  # (classes, classes)
     table = Table(title="confusion: true class down, prediction across", title_justify="left")
     table.add_column("", style="bold", no_wrap=True)
     for label in labels:

@@ -9,11 +9,14 @@ import numpy as np
 import typer
 
 from chainrule import History, NeuralNetwork
+from chainrule.activations import ACTIVATIONS
+from chainrule.cli import pictures
 from chainrule.cli.facts import Facts
-from chainrule.cli.options import sizes, table_path
+from chainrule.cli.options import BackendName, sizes, table_path
 from chainrule.cli.show import percent
 from chainrule.data import Samples, features_and_target, read_table, split
 from chainrule.files import check_writable
+from chainrule.optimizers import OPTIMIZERS
 from chainrule.schedules import cosine, schedule
 
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
@@ -33,37 +36,53 @@ class Precision(StrEnum):
     FLOAT64 = "float64"
 
 
-Data = Annotated[
-    str,
-    typer.Argument(
-        help="A table: .csv, .csv.gz, .parquet or .npz; or the word digits, for those bundled."
-    ),
+Data = Annotated[str, typer.Argument(help="A table: .csv, .csv.gz, .parquet or .npz; or digits.")]
+Target = Annotated[
+    str, typer.Option(metavar="COLUMN", help="The column to learn; all others are features.")
 ]
-Target = Annotated[str, typer.Option(help="The column to learn; all others are features.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The model to write (safetensors).")]
-TaskGiven = Annotated[Task | None, typer.Option(help="Unless given, the type of the target decides.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="The model to write (safetensors).")
+]
+TaskGiven = Annotated[
+    Task | None,
+    typer.Option(metavar="TASK", help="classification or regression.", show_default="by the target"),
+]
 Hidden = Annotated[
     list[str] | None,
+    typer.Option(metavar="N ...", help="Widths of the hidden layers.", show_default="128"),
+]
+Activation = Annotated[
+    str,
     typer.Option(
-        metavar="N ...", help="Widths of the hidden layers, as in --hidden 128 64.", show_default="128"
+        metavar="NAME",
+        help="sigmoid, tanh, relu, gelu, softplus, identity.",
+        autocompletion=lambda: list(ACTIVATIONS),
     ),
 ]
-Activation = Annotated[str, typer.Option(help="sigmoid, tanh, relu, gelu, softplus or identity.")]
-Epochs = Annotated[int, typer.Option(help="How many times to go over the training rows.")]
-BatchSize = Annotated[int, typer.Option(help="Rows a step.")]
-LearningRate = Annotated[float, typer.Option(help="Its peak; it falls to 0 along half a cosine.")]
-OptimizerName = Annotated[str, typer.Option(help="sgd, momentum, nesterov, adam or adamw.")]
-Dropout = Annotated[float, typer.Option(help="Probability of dropping a hidden unit.")]
-WeightDecay = Annotated[float, typer.Option(help="Strength of the L2 penalty.")]
+Epochs = Annotated[int, typer.Option(metavar="N", help="Times to go over the training rows.")]
+BatchSize = Annotated[int, typer.Option(metavar="N", help="Rows a step.")]
+LearningRate = Annotated[
+    float, typer.Option(metavar="RATE", help="Its peak; it falls along half a cosine.")
+]
+OptimizerName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="sgd, momentum, nesterov, adam or adamw.",
+        autocompletion=lambda: list(OPTIMIZERS),
+    ),
+]
+Dropout = Annotated[float, typer.Option(metavar="P", help="Probability of dropping a hidden unit.")]
+WeightDecay = Annotated[float, typer.Option(metavar="LAMBDA", help="Strength of the L2 penalty.")]
 EarlyStopping = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Stop after N epochs without gain on a tenth of the training rows."),
+    typer.Option(metavar="N", help="After N epochs without gain on a tenth of the rows."),
 ]
-HeldOut = Annotated[float, typer.Option(help="Share of the rows kept for the score; 0 for none.")]
-BackendName = Annotated[
-    str | None, typer.Option(help="numpy, cupy, torch or jax.", show_default="numpy")
+HeldOut = Annotated[
+    float, typer.Option(metavar="SHARE", help="Of the rows, kept for the score; 0 for none.")
 ]
-Seed = Annotated[int, typer.Option(help="Decides the split, the start and the batches.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Decides the split, start and batches.")]
+Dtype = Annotated[Precision, typer.Option(metavar="DTYPE", help="float32 or float64.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 
 
@@ -83,12 +102,14 @@ def train(
     early_stopping: EarlyStopping = None,
     held_out: HeldOut = 0.2,
     backend: BackendName = None,
-    dtype: Precision = Precision.FLOAT32,
+    dtype: Dtype = Precision.FLOAT32,
     seed: Seed = 0,
+    plots: pictures.Plots = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a network on a table and save it, with what is needed to use it on other tables."""
+    """Train a network on a table, and save it with what other tables need."""
     check_writable(output)
+    pictures.check_plots(plots)
     peak = schedule(learning_rate)(0.0, epochs)
     samples = features_and_target(read_table(table_path(data)), target, task)
     learnt, kept = _rows(samples, held_out, seed)
@@ -127,6 +148,10 @@ def train(
         "rows": {"trained": int(learnt.size), "held_out": int(kept.size)},
         "model": str(output),
     }
+    if plots is not None:
+        trained = pictures.Trained(network, history, facts, samples, learnt, kept)
+        drawn = pictures.of_training(trained, batch_size, peak, optimizer, seed)
+        outcome["plots"] = pictures.write(plots, drawn)
     typer.echo(json.dumps(outcome) if as_json else _told(outcome))
 
 
@@ -180,4 +205,7 @@ def _told(outcome: dict[str, Any]) -> str:
         r2 = "none (the target is constant)" if score["r2"] is None else f"{score['r2']:.4f}"
         lines.append(f"held-out R2: {r2}, RMSE: {score['rmse']:.6g}, over {rows['held_out']} rows")
     where = f"{outcome['seconds']:.1f} s on {outcome['backend']}, {outcome['dtype']}"
-    return "\n".join([*lines, f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})"])
+    lines.append(f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})")
+    if "plots" in outcome:
+        lines.append(pictures.told(outcome["plots"]))
+    return "\n".join(lines)

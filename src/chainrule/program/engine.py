@@ -30,6 +30,9 @@ class Step(Protocol):
     def finish(self, progress: Any, g: Array, learning_rate: Array) -> Any:
         """Return the progress after the update by a gradient."""
 
+    def __hash__(self) -> int:
+        """Return the same number for steps that compute the same: what was compiled for one serves the other."""
+
 
 @dataclass(frozen=True, eq=False)
 class Work:
@@ -99,14 +102,14 @@ def spec(array: Array, name: str) -> "Spec":
 
 
 def progress_spec(progress: Any) -> Any:
-    """Return the record of the progress with a :class:`Spec` for each array."""
+    """Return the record of the progress with a :class:`~chainrule.program.trace.Spec` for each array."""
     theta, state = progress
     states = tuple(spec(part, f"state{number}") for number, part in enumerate(state, start=1))
     return type(progress)(spec(theta, "theta"), states)
 
 
 def batch_spec(data: Any, rows: int) -> Any:
-    """Return the record of the data with a :class:`Spec` of so many rows for each array."""
+    """Return the record of the data with a :class:`~chainrule.program.trace.Spec` of so many rows for each array."""
     from chainrule.program.trace import Spec
 
     parts = zip(data, ("X", "Y", "weights"), strict=True)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import platform
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -19,6 +20,22 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@functools.cache
+def processor() -> str:
+    """Return the processor's name, as the system gives it.
+
+    Examples
+    --------
+    >>> processor() == processor().strip() != ""
+    True
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
+    except (OSError, StopIteration):  # another system, or another kind of processor
+        return platform.processor() or platform.machine()
 
 
 def asked_threads(asked: int | None = None) -> int | None:

@@ -1,39 +1,132 @@
-"""Names: the traced values are called what the mathematics calls them."""
+"""Names: the traced values are called what the mathematics calls them, and in which call."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
 
-from chainrule.program.tracer import Tracer
+from chainrule.program.operations import Value
+from chainrule.program.tracer import Recorder, Tracer, calls
 
 _HERE = str(Path(__file__).parent)
 _MATHEMATICS = str(Path(__file__).parent.parent)
 
 
+class Mention(NamedTuple):
+    """A name that a function of the mathematics has for a value: one of its local variables.
+
+    A value may have several: the ``A`` of a layer is the ``dZ_dW`` of the next one.
+    """
+
+    name: str  # with the number of the layer: "dL_dW2"
+    value: Value
+    variable: str  # without: "dL_dW"
+    call: int  # which call it is local to
+    code: CodeType  # of the function
+    within: tuple[str, ...]  # the functions at work, from the step down to this one
+
+
 @contextmanager
-def naming() -> Iterator[None]:
+def naming(recorder: Recorder | None = None) -> Iterator[list[Mention]]:
     """Name the traced values by what the mathematics calls them.
 
     Whenever a function of the package returns, its local variables name the values they hold: ``Z``
-    in ``dense_forward``, with the number of the layer whose ``W`` it was given.
+    in ``dense_forward``, with the number of the layer whose ``W`` it was given. The list that it
+    gives is filled, at the end, with all the names of all values, in the order of the computation.
     """
-
-    def on_event(frame: FrameType, event: str, returned: object) -> None:
-        if event == "return" and _is_mathematics(frame):
-            _name_records(returned)
-            _name_locals(frame)
-
+    mentions: list[Mention] = []
     if sys.getprofile() is not None:  # a profiler at work is left alone; names are a convenience
-        yield
+        yield mentions
         return
-    sys.setprofile(on_event)
+    scribe = _Scribe(recorder)
+    sys.setprofile(scribe.on_event)
     try:
-        yield
+        yield mentions
     finally:
         sys.setprofile(None)
+    mentions += scribe.in_order()
+
+
+class _Scribe:
+    """Watches calls of the mathematics, and writes down what its variables hold."""
+
+    def __init__(self, recorder: Recorder | None) -> None:
+        self._operations = recorder.operations if recorder else []
+        self._made: dict[int, int] = {}  # by id of the value, the place of its operation
+        self._starts: list[int] = []  # of the calls at work, how many operations there were before
+        self._calls = 0
+        self._found: list[tuple[tuple[int, int, int, int], Mention]] = []
+        self._by_function: set[int] = set()  # values that go by the name of what returned them
+
+    def on_event(self, frame: FrameType, event: str, returned: object) -> None:
+        """Note a call; at a return, name what the function holds."""
+        if event not in {"call", "return"} or not _is_mathematics(frame):
+            return
+        if event == "call":
+            self._starts.append(len(self._operations))
+            return
+        start = self._starts.pop() if self._starts else 0
+        number = _layer_number(frame)
+        _name_records(returned)
+        self._name_locals(frame, number)
+        # Before what a function returns at once stands what it calls its parts.
+        following = start if isinstance(returned, Tracer) else len(self._operations)
+        self._mention_locals(frame, number, start, following)
+        if isinstance(returned, Tracer):
+            self._name_returned(frame, number, returned.value)
+
+    def in_order(self) -> list[Mention]:
+        """Return every name of every value once, in the order of the computation."""
+        self._found.sort(key=lambda found: found[0])
+        mentions: dict[tuple[int, str], Mention] = {}
+        for (_, is_made, *_), mention in self._found:
+            if is_made and mention.value.name != mention.name:
+                continue  # found a better name later
+            mentions.setdefault((id(mention.value), mention.name), mention)
+        return list(mentions.values())
+
+    def _name_locals(self, frame: FrameType, number: str) -> None:
+        arguments = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+        for name, held in _locals(frame):
+            value = held.value
+            handed_down = name in arguments and value.name == name
+            renamed = bool(number) and id(value) in self._by_function
+            if not value.is_constant and (not value.name or handed_down or renamed):
+                value.name = f"{name}{number}"
+                self._by_function.discard(id(value))
+
+    def _name_returned(self, frame: FrameType, number: str, value: Value) -> None:
+        """Name what no variable holds by the function that returned it: ``clipped``, ``dropout_mask1``."""
+        name = frame.f_code.co_qualname
+        if value.name or value.is_constant or not name.isidentifier() or name.startswith("_"):
+            return
+        if any(isinstance(held, Tracer) and held.value is value for held in frame.f_locals.values()):
+            return  # handed on as it came
+        value.name = f"{name}{number}"
+        self._by_function.add(id(value))
+        mention = Mention(value.name, value, name, self._calls, frame.f_code, calls(frame))
+        self._found.append(((self._made[id(value)], 1, self._calls, 0), mention))
+
+    def _mention_locals(self, frame: FrameType, number: str, start: int, following: int) -> None:
+        """Write down the variables of a call; what was made elsewhere goes before what is made next."""
+        for place in range(len(self._made), len(self._operations)):
+            self._made[id(self._operations[place].result)] = place
+        self._calls += 1
+        within = calls(frame)
+        for rank, (name, held) in reversed(list(enumerate(_locals(frame)))):
+            value, called = held.value, f"{name}{number}"
+            made = self._made.get(id(value), -1)
+            if value.name == called and made >= 0:
+                order = (made, 1, self._calls, 0)
+                following = made if made >= start else following
+            elif number:
+                order = (following, 0, self._calls, rank)
+            else:
+                continue
+            mention = Mention(called, value, name, self._calls, frame.f_code, within)
+            self._found.append((order, mention))
 
 
 def _is_mathematics(frame: FrameType) -> bool:
@@ -41,16 +134,16 @@ def _is_mathematics(frame: FrameType) -> bool:
     return path.startswith(_MATHEMATICS) and not path.startswith(_HERE)
 
 
-def _name_locals(frame: FrameType) -> None:
-    number = _layer_number(frame)
+def _locals(frame: FrameType) -> Iterator[tuple[str, Tracer]]:
+    """Yield the tracers that a function's own variables hold, in the order in which it names them.
+
+    What a layer is handed as its dL_dA was made elsewhere, and is known by that name here.
+    """
     arguments = frame.f_code.co_varnames[: frame.f_code.co_argcount]
     for name, held in frame.f_locals.items():
-        if not isinstance(held, Tracer) or held.value.is_constant:
-            continue
-        # What a layer is handed as its dL_dA was made elsewhere, and is known by that name here.
-        handed_down = name == "dL_dA" and "cache" in arguments and held.value.name in {"", name}
-        if handed_down or (not held.value.name and name not in arguments):
-            held.value.name = f"{name}{number}"
+        handed_down = name == "dL_dA" and "cache" in arguments
+        if isinstance(held, Tracer) and (handed_down or name not in arguments):
+            yield name, held
 
 
 def _name_records(returned: Any) -> None:

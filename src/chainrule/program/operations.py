@@ -5,6 +5,7 @@ there are; it computes nothing.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,13 @@ class Operation:
     operands: tuple[Operand, ...]
     result: Value
     settings: dict[str, Any] = field(default_factory=dict)
-    source: str = ""  # file:line of the mathematics that it comes from
+    origin: str = ""  # path:line of the mathematics that it comes from
+    within: tuple[str, ...] = ()  # the functions at work there, from the traced one down
+
+    @property
+    def source(self) -> str:
+        """The file's name and the line that it comes from: "layers.py:55"."""
+        return Path(self.origin).name
 
     @property
     def inputs(self) -> tuple[Value, ...]:

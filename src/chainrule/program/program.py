@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from chainrule.arrays import size
 from chainrule.program.operations import Operand, Operation, Value
+
+if TYPE_CHECKING:  # names are given to tracers, which make programs
+    from chainrule.program.names import Mention
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +22,7 @@ class Program:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     operations: tuple[Operation, ...]
+    mentions: tuple["Mention", ...] = ()  # every name of every value, in the order of the computation
 
     def without_dead_code(self) -> "Program":
         """Return the program without the operations that no output depends on."""
@@ -27,7 +32,7 @@ class Program:
             if id(operation.result) in needed:
                 kept.append(operation)
                 needed.update(id(value) for value in operation.inputs)
-        return Program(self.inputs, self.outputs, tuple(reversed(kept)))
+        return Program(self.inputs, self.outputs, tuple(reversed(kept)), self.mentions)
 
     @property
     def matmuls(self) -> int:

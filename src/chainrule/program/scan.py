@@ -6,13 +6,14 @@ given up for the one that comes out, so XLA writes over it.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from chainrule.batches import Epoch
-from chainrule.program.engine import Work
+from chainrule.program.engine import Step, Work
 
 
 class Scan:
@@ -30,7 +31,7 @@ class Scan:
         self.progress = work.progress
         self._work = work
         self._asarray = asarray
-        self._epoch = jax.jit(self._steps, donate_argnums=0)
+        self._epoch = _compiled(work.step, tuple(work.bounds))
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: nothing needs one."""
@@ -46,35 +47,37 @@ class Scan:
         listed: list[float] = losses.tolist()  # sync: the losses, once an epoch
         return listed
 
-    def _steps(
-        self,
-        progress: Any,
-        data: Any,
-        order: jax.Array | None,
-        rates: jax.Array,
-        keys: jax.Array | None,
+
+@lru_cache(maxsize=32)
+def _compiled(step: Step, bounds: tuple[tuple[int, int], ...]) -> Callable[..., Any]:
+    """Return an epoch as one compiled function; that of an equal step, and its compiled code, is found again."""
+
+    def epoch(
+        progress: Any, data: Any, order: jax.Array | None, rates: jax.Array, keys: jax.Array | None
     ) -> tuple[Any, jax.Array]:
         """Return the progress after the epoch and the losses ``(steps,)``."""
-        whole = self._work.step.whole
         if order is None:
-            progress, L = whole(progress, data, rates[0], None if keys is None else keys[0])
+            progress, L = step.whole(progress, data, rates[0], None if keys is None else keys[0])
             return progress, L[None]  # (1,)
-        start, stop = self._work.bounds[0]
+        start, stop = bounds[0]
         rows, steps = stop - start, order.shape[0] // (stop - start)
 
         def one(progress: Any, at: Any) -> tuple[Any, jax.Array]:
             places, rate, key = at
-            after: tuple[Any, jax.Array] = whole(progress, _rows(data, places), rate, key)
+            after: tuple[Any, jax.Array] = step.whole(progress, _rows(data, places), rate, key)
             return after
 
         places = order[: steps * rows].reshape(steps, rows)  # (steps, rows)
         along = (places, rates[:steps], None if keys is None else keys[:steps])
         progress, losses = jax.lax.scan(one, progress, along)  # losses (steps,)
-        if steps < len(self._work.bounds):  # the ragged last batch
+        if steps < len(bounds):  # the ragged last batch
             last = (order[steps * rows :], rates[-1], None if keys is None else keys[-1])
             progress, L = one(progress, last)
             losses = jnp.append(losses, L)  # (steps + 1,)
         return progress, losses
+
+    compiled: Callable[..., Any] = jax.jit(epoch, donate_argnums=0)
+    return compiled
 
 
 def _rows(data: Any, places: jax.Array) -> Any:

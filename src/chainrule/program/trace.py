@@ -55,7 +55,7 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
         return _rebuilt(part, enter)
 
     entered = [enter(argument) for argument in arguments]
-    with naming():
+    with naming(recorder) as mentions:
         returned = function(*entered)
     outputs = []
 
@@ -66,7 +66,8 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
         return _rebuilt(part, leave)
 
     leave(returned)
-    return Program(tuple(inputs), tuple(outputs), tuple(recorder.operations)).without_dead_code()
+    operations, named = tuple(recorder.operations), tuple(mentions)
+    return Program(tuple(inputs), tuple(outputs), operations, named).without_dead_code()
 
 
 def made_by(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -130,7 +130,10 @@ class Recorder:
         key = (function, tuple(map(_identity, values)), tuple(shape), repr(settings))
         if key not in self._known:
             result = Value(tuple(shape), np.dtype(dtype))
-            self.operations.append(Operation(function, values, result, settings, _source()))
+            caller = _caller()
+            origin = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
+            made = Operation(function, values, result, settings, origin, calls(caller))
+            self.operations.append(made)
             self._known[key] = Tracer(self, result)
         return self._known[key]
 
@@ -283,11 +286,18 @@ def _identity(value: Operand) -> Any:
     return id(value)
 
 
-def _source() -> str:
-    """Return file:line of the nearest caller that is mathematics, not this package's tracing."""
+def _caller() -> FrameType | None:
+    """Return the nearest caller that is mathematics, not this package's tracing."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
-    if frame is None:
-        return ""
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return frame
+
+
+def calls(frame: FrameType | None) -> tuple[str, ...]:
+    """Return the names of the functions at work, from the one that is traced down to this one."""
+    names = []
+    while frame is not None and not frame.f_code.co_filename.startswith(_HERE):
+        names.append(frame.f_code.co_qualname)
+        frame = frame.f_back
+    return tuple(reversed(names))

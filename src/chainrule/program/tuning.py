@@ -115,7 +115,7 @@ def _key(work: Work) -> str:
     rows = sorted(work.batch_sizes)
     facts = [
         platform.machine(),
-        _processor(),
+        machine.processor(),
         machine.threads(work.threads),
         machine.l2_bytes(),
         *(_version(name) for name in ("chainrule", "numpy", "llvmlite")),
@@ -123,14 +123,6 @@ def _key(work: Work) -> str:
         [str(work.plan(n)) for n in rows],
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):  # another system, or another kind of processor
-        return platform.processor()
 
 
 def _version(name: str) -> str:

@@ -178,6 +178,8 @@ def matmul(A: Array, B: Array, out: Array, *, accumulate: bool = False) -> Instr
 def _leading(matrix: Array) -> tuple[int, int]:
     """Return whether a matrix lies transposed, and its leading dimension in items."""
     rows, columns = (stride // matrix.itemsize for stride in matrix.strides)
+    if matrix.shape[0] == 1 and columns == 1:
+        return products.PLAIN, matrix.shape[1]
     if columns == 1 and rows >= matrix.shape[1]:
         return products.PLAIN, rows
     if rows == 1 and columns >= matrix.shape[0]:
@@ -209,8 +211,13 @@ def _gemv_words(x: Array, B: Array, out: Array) -> list[int]:
     transpose_B, ldb = _leading(B)
     rows, columns = B.shape if transpose_B == products.PLAIN else B.shape[::-1]
     turned = products.TRANSPOSED if transpose_B == products.PLAIN else products.PLAIN
-    step_x, step_out = x.strides[1] // x.itemsize, out.strides[1] // out.itemsize
-    return [turned, rows, columns, B.ctypes.data, ldb, x.ctypes.data, step_x, out.ctypes.data, step_out]
+    ends = [x.ctypes.data, _step(x), out.ctypes.data, _step(out)]
+    return [turned, rows, columns, B.ctypes.data, ldb, *ends]
+
+
+def _step(row: Array) -> int:
+    """Return the items from one entry of a row to the next; 1 where there is one: its stride may be 0 then."""
+    return row.strides[1] // row.itemsize if row.shape[1] > 1 else 1
 
 
 @functools.cache

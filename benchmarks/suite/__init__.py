@@ -1,0 +1,1 @@
+"""What the benchmarks share: which cases there are, and how one is timed."""

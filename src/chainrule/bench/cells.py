@@ -1,0 +1,196 @@
+"""Cells: a network, a batch size and a dtype; presets and grids of them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from chainrule.naming import nearest
+
+# What a preset's network is called with H for the hidden size; the deep one learns as deep ones do.
+PRESETS = {
+    "tabular": "32-H-1",
+    "digits": "64-H-10",
+    "mnist": "784-H-10",
+    "deep": "64-H-H-8,adam",
+}
+RULES, DTYPES = ("sgd", "adam"), ("float32", "float64")
+GRID = "H=16..4096:x4 B=1..4096:x8"
+QUICK_GRID = "H=32,256,1024 B=1,64,1024"
+
+
+class Cell(NamedTuple):
+    """A network, how it learns, a batch size and a dtype.
+
+    ``sgd``: sigmoid units, half the sum of squared errors, SGD, one hidden layer. ``adam``: relu, softmax
+    cross-entropy, Adam, of any depth.
+
+    Examples
+    --------
+    >>> Cell((784, 512, 10), 512).flops  # 4 B I H + 6 B H O
+    837812224
+    """
+
+    sizes: tuple[int, ...]
+    batch: int
+    rule: str = "sgd"
+    dtype: str = "float32"
+
+    @property
+    def name(self) -> str:
+        """What tables and the command line call it."""
+        sizes = "-".join(map(str, self.sizes))
+        more = [self.rule] if self.rule != "sgd" else []
+        more += [self.dtype] if self.dtype != "float32" else []
+        return ",".join([sizes, str(self.batch), *more])
+
+    @property
+    def hidden(self) -> int:
+        """The widest hidden layer."""
+        return max(self.sizes[1:-1])
+
+    @property
+    def depth(self) -> int:
+        """How many layers have weights."""
+        return len(self.sizes) - 1
+
+    @property
+    def products(self) -> int:
+        """The matrix products of a step, ``3L - 1``: the first layer needs no dL/dX."""
+        return 3 * self.depth - 1
+
+    @property
+    def flops(self) -> int:
+        """The floating-point operations of a step's products, ``6 B sum n_in n_out - 2 B n_0 n_1``."""
+        weights = sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
+        return 2 * self.batch * (3 * weights - self.sizes[0] * self.sizes[1])
+
+    @property
+    def forward_flops(self) -> int:
+        """Those of a forward pass, ``2 B sum n_in n_out``."""
+        return 2 * self.batch * sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
+
+
+def parse(text: str) -> Cell:
+    """Return the cell of this name.
+
+    Raises
+    ------
+    ValueError
+        If it names none.
+
+    Examples
+    --------
+    >>> parse("64-16-10,32")
+    Cell(sizes=(64, 16, 10), batch=32, rule='sgd', dtype='float32')
+    >>> parse("784-512-256-10,512,adam,float64").name
+    '784-512-256-10,512,adam,float64'
+    """
+    words = text.split(",")
+    sizes, batch, *more = words if len(words) > 1 else (text, "")
+    rules = [word for word in more if word in RULES]
+    dtypes = [word for word in more if word in DTYPES]
+    numbers = [*sizes.split("-"), batch]
+    known = len(rules) + len(dtypes) == len(more) and len(rules) < 2 and len(dtypes) < 2
+    if (
+        not known
+        or not all(number.isdecimal() and int(number) for number in numbers)
+        or len(numbers) < 4
+    ):
+        msg = f"no cell {text!r}; write it as 64-256-10,32 or 64-256-256-10,128,adam"
+        raise ValueError(msg)
+    return checked(Cell(tuple(map(int, numbers[:-1])), int(batch), *(rules or ["sgd"]), *dtypes))
+
+
+def checked(cell: Cell) -> Cell:
+    """Return the cell; raise ``ValueError`` where its rule has no such network."""
+    if cell.depth > 2 and cell.rule == "sgd":
+        msg = f"cell {cell.name!r} has {cell.depth - 1} hidden layers; only cells with ',adam' may"
+        raise ValueError(msg)
+    return cell
+
+
+def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
+    """Return the cells of a preset over a grid, narrow and small first.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset, or the grid says nothing.
+
+    Examples
+    --------
+    >>> [cell.name for cell in preset("digits", "H=16..64:x4 B=1,8")]
+    ['64-16-10,1', '64-16-10,8', '64-64-10,1', '64-64-10,8']
+    """
+    if name not in PRESETS:
+        msg = f"unknown preset {name!r}{nearest(name, list(PRESETS))} (known: {', '.join(PRESETS)})"
+        raise ValueError(msg)
+    template, _, rule = PRESETS[name].partition(",")
+    hidden, batches = axes(grid)
+    return [
+        Cell(
+            tuple(int(part) for part in template.replace("H", str(H)).split("-")),
+            B,
+            rule or "sgd",
+            dtype,
+        )
+        for H in hidden
+        for B in batches
+    ]
+
+
+def axes(grid: str) -> tuple[list[int], list[int]]:
+    """Return the hidden sizes and the batch sizes of a grid.
+
+    Examples
+    --------
+    >>> axes("H=16..4096:x4 B=1,100")
+    ([16, 64, 256, 1024, 4096], [1, 100])
+    """
+    found = dict(part.partition("=")[::2] for part in grid.split())
+    if set(found) != {"H", "B"}:
+        msg = f"grid {grid!r}: wanted both axes, as in {GRID!r}"
+        raise ValueError(msg)
+    return _axis(found["H"]), _axis(found["B"])
+
+
+_STEPS = re.compile(r"(\d+)\.\.(\d+):x(\d+)")
+
+
+def _axis(text: str) -> list[int]:
+    """Return the numbers of ``16..4096:x4`` or ``16,64,256``."""
+    steps = _STEPS.fullmatch(text)
+    if steps is not None:
+        start, stop, factor = map(int, steps.groups())
+        if 1 <= start <= stop and factor > 1:
+            return list(_powers(start, stop, factor))
+    elif all(word.isdecimal() and int(word) for word in text.split(",")):
+        return sorted({int(word) for word in text.split(",")})
+    msg = f"grid axis {text!r}: wanted 16..4096:x4 (from, to, factor) or 16,64,256"
+    raise ValueError(msg)
+
+
+def _powers(start: int, stop: int, factor: int) -> Iterable[int]:
+    while start <= stop:
+        yield start
+        start *= factor
+
+
+def template_of(cell: Cell) -> str:
+    """Return the preset that the cell is of, or its sizes with H for the hidden ones.
+
+    Examples
+    --------
+    >>> template_of(parse("784-512-10,8")), template_of(parse("100-20-5,8"))
+    ('mnist', '100-H-5')
+    """
+    first, *hidden, last = cell.sizes
+    pattern = "-".join([str(first), *("H" * len(hidden)), str(last)])
+    pattern += "" if cell.rule == "sgd" else f",{cell.rule}"
+    return next((name for name, one in PRESETS.items() if one == pattern), pattern)
+
+
+def named(names: Sequence[str]) -> list[Cell]:
+    """Return the cells of these names."""
+    return [parse(name) for name in names]

@@ -1,0 +1,69 @@
+"""The clock: how long blocks of passes take, until they are asked for and until they are computed."""
+
+import math
+import time
+from itertools import repeat
+from typing import NamedTuple
+
+from chainrule.bench.contestant import Contestant
+
+WARM_CALLS = 3
+BLOCK_SECONDS = 0.01
+LEAST_TICKS = 1000  # a block takes so many times as long as reading the clock and waiting for nothing
+
+
+class Block(NamedTuple):
+    """Seconds of a block."""
+
+    enqueued: float  # until everything had been asked for
+    computed: float  # until everything was there
+
+
+class Warm(NamedTuple):
+    """What is known of a contestant that is warm."""
+
+    passes: int  # of a block
+    seconds: float  # of a pass
+
+
+def block(contestant: Contestant, passes: int) -> Block:
+    """Run so many passes and return what they took."""
+    if contestant.clocked is not None and passes:
+        took = contestant.clocked(passes)
+        return Block(took, took)
+    run, wait = contestant.run, contestant.wait
+    began = time.perf_counter()
+    for _ in repeat(None, passes):
+        run()
+    asked = time.perf_counter()
+    wait()
+    return Block(asked - began, time.perf_counter() - began)
+
+
+def warm_up(contestant: Contestant, seconds: float, block_seconds: float = BLOCK_SECONDS) -> Warm:
+    """Call it until it is warm, and return how many passes make a block, and what one takes.
+
+    Parameters
+    ----------
+    contestant
+        Who; its first call is behind it.
+    seconds
+        For how long, at least; and for three calls.
+    block_seconds
+        How long a block is to be.
+    """
+    began, done, passes = time.perf_counter(), 0, 1
+    while True:
+        took = block(contestant, passes).computed
+        done += passes
+        if done >= WARM_CALLS and time.perf_counter() - began >= seconds:
+            break
+        if took < block_seconds:
+            passes *= 2
+    wanted = max(block_seconds, LEAST_TICKS * overhead(contestant))
+    return Warm(max(1, math.ceil(wanted * passes / took)), took / passes)
+
+
+def overhead(contestant: Contestant) -> float:
+    """Return the seconds that an empty block takes: the clock is read, and nothing waited for."""
+    return min(block(contestant, 0).computed for _ in range(5))

@@ -1,0 +1,60 @@
+"""A contestant: what can be called for a pass of steps, and looked at afterwards."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class UnavailableError(RuntimeError):
+    """A contestant that cannot run here; the message says why."""
+
+
+class State(NamedTuple):
+    """Where training stands."""
+
+    loss: float  # before the last step
+    parameters: Sequence[np.ndarray]  # after it: the weights (n_in, n_out), then the biases
+
+
+@dataclass
+class Contestant:
+    """What is timed.
+
+    Attributes
+    ----------
+    run
+        Runs a pass; what the last call returned is handed to ``state``.
+    steps
+        The steps of a pass.
+    state
+        Where training stands; ``None`` for what takes no step.
+    outputs
+        For a forward pass: the outputs ``(n, n_L)`` of the last batch, on the host.
+    wait
+        Returns when everything asked for has been computed.
+    exempt
+        Why its numbers are not compared with the reference; empty: they are.
+    context
+        Makes what it runs in.
+    calls
+        The calls of a step into a library, where that is known.
+    note
+        How it is run, for the record.
+    clocked
+        Runs so many passes and returns the seconds by its own clock, where one call of its user's runs
+        many of them and has a start that is not to be counted.
+    """
+
+    run: Callable[[], Any]
+    steps: int
+    state: Callable[[Any], State] | None = None
+    outputs: Callable[[Any], np.ndarray] | None = None
+    wait: Callable[[], object] = lambda: None
+    exempt: str = ""
+    context: Callable[[], AbstractContextManager[object]] = nullcontext
+    calls: int | None = None
+    note: str = ""
+    clocked: Callable[[int], float] | None = None

@@ -1,0 +1,200 @@
+"""Ours: on each backend the engine that ``train`` would run on, the forward pass, and ``train`` itself."""
+
+import sys
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule import backends
+from chainrule.architecture import Architecture
+from chainrule.backends import Backend, BackendUnavailableError
+from chainrule.backends.numpy import native_is_at_hand
+from chainrule.batches import Epoch
+from chainrule.bench.contestant import Contestant, State, UnavailableError
+from chainrule.bench.problem import Problem
+from chainrule.evaluation import outputs
+from chainrule.history import History
+from chainrule.layers import Dense
+from chainrule.network import NeuralNetwork
+from chainrule.program.engine import Engine, Work
+from chainrule.program.replay import Replay
+from chainrule.program.steps import Steps, cuts
+from chainrule.speed_map.workload import network
+from chainrule.step import Batch, Progress, TrainingStep
+
+MANY = 10**9  # steps: a run long enough to be worth compiling for
+
+
+def numpy(problem: Problem, operation: str) -> Contestant:
+    """Return chainrule on NumPy without the extra ``jit``."""
+    sys.modules["llvmlite"] = None  # type: ignore[assignment]  # as if it were not installed
+    return _made(problem, operation, "numpy")
+
+
+def numpy_jit(problem: Problem, operation: str) -> Contestant:
+    """Return chainrule on NumPy with it."""
+    if not native_is_at_hand():
+        msg = "llvmlite is here, but no BLAS of NumPy's was found to call from native code"
+        raise UnavailableError(msg)
+    return _made(problem, operation, "numpy")
+
+
+def torch(problem: Problem, operation: str) -> Contestant:
+    """Return chainrule on PyTorch's arrays."""
+    return _made(problem, operation, "torch")
+
+
+def jax(problem: Problem, operation: str) -> Contestant:
+    """Return chainrule on JAX's arrays."""
+    return _made(problem, operation, "jax")
+
+
+def cupy(problem: Problem, operation: str) -> Contestant:
+    """Return chainrule on CuPy's arrays."""
+    return _made(problem, operation, "cupy")
+
+
+def _made(problem: Problem, operation: str, name: str) -> Contestant:
+    try:
+        backend = backends.named(name)
+    except BackendUnavailableError as why:
+        raise UnavailableError(str(why)) from None
+    makers = {"step": _steps, "forward": _forward, "epoch": _epochs, "transfer": _transfer}
+    return makers[operation](problem, backend)
+
+
+def work(problem: Problem, backend: Backend) -> Work:
+    """Return the step as ``train`` hands it to its backend."""
+    net, optimizer = network(problem.cell.sizes, problem.cell.rule)
+    X, Y = backend.asarray(problem.X), backend.asarray(problem.Y)  # (batches n, n_0), (batches n, n_L)
+    theta = backend.copy(backend.asarray(_theta(problem, net)))  # (P,)
+    progress = Progress(theta, optimizer.init(theta))
+    return Work(TrainingStep(net, optimizer), progress, Batch(X, Y), problem.bounds, steps=MANY)
+
+
+def _theta(problem: Problem, net: Architecture) -> np.ndarray:
+    theta: np.ndarray = net.layout.join(list(map(Dense, problem.weights, problem.biases)))  # (P,)
+    return theta
+
+
+def _steps(problem: Problem, backend: Backend) -> Contestant:
+    """Return a pass as an epoch of the engine; it reads the losses on the host when it ends."""
+    todo = work(problem, backend)
+    engine = backend.engine(todo)
+    epoch = Epoch(problem.order, [problem.rate] * problem.steps, None)
+    run = partial(engine.run, epoch, _no_check)
+    layout = todo.step.net.layout  # type: ignore[attr-defined]
+
+    def state(losses: list[float]) -> State:
+        layers = layout.split(backend.to_numpy(engine.progress.theta))
+        return State(losses[-1], [*(layer.W for layer in layers), *(layer.b for layer in layers)])
+
+    note = f"{type(engine).__name__}{_how_cut(todo, engine)}"
+    return Contestant(
+        run, problem.steps, state, context=engine.at_work, calls=_calls(todo, engine), note=note
+    )
+
+
+def _no_check() -> None:
+    """Stand in for the look at Ctrl-C."""
+
+
+def _calls(todo: Work, engine: Engine) -> int | None:
+    """Return the calls of a step: one by one from Python, one into native code, or none within a loop of XLA's."""
+    if isinstance(engine, Replay):
+        return todo.plan(next(iter(todo.batch_sizes))).launches + len(todo.arrays)
+    if not isinstance(engine, Steps):
+        return 0
+    return 1 if _is_native() else None
+
+
+def _is_native() -> bool:
+    return sys.modules.get("llvmlite") is not None
+
+
+def _how_cut(todo: Work, engine: Engine) -> str:
+    if isinstance(engine, Replay) or not isinstance(todo.data.X, np.ndarray):
+        return ""
+    (cut,) = cuts(todo, native=_is_native()).values()
+    return (
+        f", {'native' if _is_native() else 'interpreted'}, {cut.threads} threads x {cut.blocks} blocks"
+    )
+
+
+def _forward(problem: Problem, backend: Backend) -> Contestant:
+    """Return forward passes over the batches, which are resident and as they lie."""
+    net, _ = network(problem.cell.sizes, problem.cell.rule)
+    theta = backend.asarray(_theta(problem, net))  # (P,)
+    batches = [backend.asarray(problem.X[rows]) for rows in problem.rows]  # (n, n_0) each
+
+    last: list[Any] = []
+
+    def run() -> Any:
+        for X in batches:
+            A = outputs(theta, X, net, backend)  # (n, n_L)
+        last[:] = [A]
+        return A
+
+    def wait() -> None:
+        # The last is enough: computing goes on in the order in which it was asked for.
+        for A in last:
+            backend.synchronize(A)
+
+    return Contestant(run, problem.steps, outputs=backend.to_numpy, wait=wait)
+
+
+def _transfer(problem: Problem, backend: Backend) -> Contestant:
+    """Return the copies of the batches, gathered on the host, to where they are trained on."""
+    wanted: list[Any] = []
+
+    def run() -> None:
+        wanted[:] = [
+            (backend.copy(backend.asarray(problem.X[rows])), backend.asarray(problem.Y[rows]))
+            for rows in problem.rows
+        ]
+
+    def wait() -> None:
+        for X, _ in wanted[-1:]:
+            backend.synchronize(X)
+
+    return Contestant(run, problem.steps, wait=wait, exempt="it copies, and computes nothing")
+
+
+def _epochs(problem: Problem, backend: Backend) -> Contestant:
+    """Return epochs of ``train``: batches drawn, history kept; so many of them a call."""
+    net = _trained(problem, backend)
+    X, Y = backend.asarray(problem.X), backend.asarray(problem.Y)
+    optimizer = "adam" if problem.cell.rule == "adam" else "sgd"
+
+    def epochs(count: int) -> History:
+        # The beginning of a long run: one that is over in a moment is not worth compiling for.
+        return net.train(
+            *(X, Y, MANY, problem.rate),
+            batch_size=problem.cell.batch,
+            optimizer=optimizer,
+            callbacks=[lambda record: record.epoch + 1 >= count],
+            progress=False,
+        )
+
+    def clocked(count: int) -> float:
+        # By the history's clock: what comes before the first epoch, compiling above all, is no epoch.
+        clock = epochs(count + 1)["seconds"]
+        return float(clock[-1] - clock[0])
+
+    state = partial(_trained_state, net)
+    exempt = "it draws its own order of the rows"
+    return Contestant(partial(epochs, 1), problem.steps, state, exempt=exempt, clocked=clocked)
+
+
+def _trained(problem: Problem, backend: Backend) -> NeuralNetwork:
+    """Return the network at the problem's start."""
+    net, _ = network(problem.cell.sizes, problem.cell.rule)
+    trained = NeuralNetwork(**net.arguments(), backend=backend.name, dtype=problem.cell.dtype, seed=0)
+    for number, (W, b) in enumerate(zip(problem.weights, problem.biases, strict=True)):
+        trained.set_layer(number, W=W, b=b)
+    return trained
+
+
+def _trained_state(net: NeuralNetwork, history: History) -> State:
+    return State(history["loss"][-1], [net.backend.to_numpy(layer.W) for layer in net.layers])

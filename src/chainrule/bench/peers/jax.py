@@ -1,0 +1,181 @@
+"""JAX: the step compiled by XLA, called once a step, or a pass of them by ``lax.scan``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax as library
+import numpy as np
+
+from chainrule.bench.contestant import Contestant, State
+from chainrule.bench.problem import BETA1, BETA2, EPSILON, Problem
+
+numpy = library.numpy
+
+
+def jit(problem: Problem, operation: str) -> Contestant:
+    """Return ``jax.jit`` of a step, what it carries donated, called for each batch."""
+    if operation == "forward":
+        return _forward(problem)
+    run = _Run(problem)
+    compiled = library.jit(run.taken, donate_argnums=0)
+
+    def passed() -> Any:
+        for rows in run.rows:
+            run.carried, L = compiled(run.carried, run.X, run.Y, rows)
+        return L
+
+    return run.contestant(passed)
+
+
+def scan(problem: Problem, _operation: str) -> Contestant:
+    """Return ``jax.jit`` of a pass in ``lax.scan``."""
+    run = _Run(problem)
+    rows = numpy.stack(run.rows)  # (steps, n)
+
+    def many(carried: Any, X: Any, Y: Any, rows: Any) -> Any:
+        carried, losses = library.lax.scan(lambda c, at: run.taken(c, X, Y, at), carried, rows)
+        return carried, losses[-1]
+
+    compiled = library.jit(many, donate_argnums=0)
+
+    def passed() -> Any:
+        run.carried, L = compiled(run.carried, run.X, run.Y, rows)
+        return L
+
+    return run.contestant(passed)
+
+
+def floor(problem: Problem, operation: str, exempt: str) -> Contestant:
+    """Return the products of a pass as one compiled ``lax.scan`` over the batches.
+
+    They are those of a network without activations: each takes what the one before it made, all the way from
+    its own batch of X, so that XLA can neither leave one out nor move it before the loop. What they make is
+    carried on, and written over by the next step.
+    """
+    weights = [numpy.asarray(W) for W in problem.weights]
+    batches = numpy.asarray(problem.X).reshape(problem.steps, -1, problem.X.shape[1])  # (steps, n, n_0)
+
+    def step(_carried: Any, X: Any) -> Any:
+        A = [X]
+        for W in weights:
+            A.append(A[-1] @ W)  # (n, n_l)
+        if operation == "forward":
+            return A[-1], None
+        D, dL_dW = A[-1], []
+        for number in reversed(range(len(weights))):
+            dL_dW.append(A[number].T @ D)  # (n_in, n_out)
+            if number > 0:
+                D = D @ weights[number].T  # (n, n_l)
+        return dL_dW, None
+
+    start = step(None, batches[0])[0]
+    compiled = library.jit(lambda carried, batches: library.lax.scan(step, carried, batches)[0])
+    held: list[Any] = [start]
+
+    def run() -> None:
+        held[0] = compiled(start, batches)
+
+    return Contestant(
+        run, problem.steps, wait=lambda: library.block_until_ready(held), exempt=exempt, calls=0
+    )
+
+
+def calls(kind: type[Any]) -> Any:
+    """Return JAX's calls, each compiled, as a record of this kind: see ``ceilings.Calls``."""
+    matmul = library.jit(lambda A, B: A @ B)
+    add = library.jit(lambda one: one + one)
+    copy = library.jit(lambda source: source + 0)  # a copy alone would be left out
+    return kind(
+        place=numpy.asarray,
+        matmul=lambda A, B, _out: matmul(A, B),
+        copy=lambda source, _target: copy(source),
+        add=lambda one, _out: add(one),
+        wait=library.block_until_ready,
+    )
+
+
+def _forward(problem: Problem) -> Contestant:
+    batches = [numpy.asarray(problem.X[rows]) for rows in problem.rows]  # (n, n_0) each
+    parameters = [numpy.asarray(part) for part in problem.parameters]
+    compiled = library.jit(_logits if problem.cell.rule == "adam" else _sigmoids)
+    held: list[Any] = []
+
+    def run() -> Any:
+        held[:] = [compiled(parameters, X) for X in batches]
+        return held[-1]
+
+    return Contestant(
+        run, problem.steps, outputs=np.asarray, wait=lambda: library.block_until_ready(held)
+    )
+
+
+class _Run:
+    """What the compiled step carries, and the data it is given."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self.X, self.Y = library.device_put(problem.X), library.device_put(problem.Y)
+        self.rows = [numpy.asarray(rows) for rows in problem.rows]  # (n,) each
+        start = [numpy.array(part) for part in problem.parameters]  # copies: they are given up
+        moments = [numpy.zeros_like(part) for part in start] if problem.cell.rule == "adam" else []
+        t = numpy.zeros((), problem.cell.dtype)  # ()
+        self.carried: Any = (start, moments, list(map(numpy.copy, moments)), t)
+
+    def contestant(self, run: Callable[[], Any]) -> Contestant:
+        """Return the contestant of a pass."""
+        note = library.default_backend()
+        return Contestant(run, self._problem.steps, self._state, wait=self._wait, note=note)
+
+    def taken(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
+        """Return what a step on some rows carries on, and its loss."""
+        return self._step(carried, numpy.take(X, rows, axis=0), numpy.take(Y, rows, axis=0))
+
+    def _step(self, carried: Any, X: Any, Y: Any) -> Any:
+        parameters, m, v, t = carried
+        is_adam, rate = self._problem.cell.rule == "adam", self._problem.rate
+        loss = _cross_entropy if is_adam else _squared_error
+        L, g = library.value_and_grad(loss)(parameters, X, Y)
+        if is_adam:
+            return _adam(parameters, g, m, v, t + 1, rate), L
+        return ([p - rate * d for p, d in zip(parameters, g, strict=True)], m, v, t), L
+
+    def _wait(self) -> None:
+        library.block_until_ready(self.carried)
+
+    def _state(self, L: Any) -> State:
+        return State(float(L), [np.asarray(part) for part in self.carried[0]])
+
+
+def _sigmoids(parameters: list[Any], X: Any) -> Any:
+    W1, W2, b1, b2 = parameters
+    return library.nn.sigmoid(library.nn.sigmoid(X @ W1 + b1) @ W2 + b2)  # (n, n_2)
+
+
+def _squared_error(parameters: list[Any], X: Any, Y: Any) -> Any:
+    E = _sigmoids(parameters, X) - Y  # (n, n_2)
+    return 0.5 * numpy.sum(E * E)  # ()
+
+
+def _logits(parameters: list[Any], X: Any) -> Any:
+    depth = len(parameters) // 2
+    A, weights, biases = X, parameters[:depth], parameters[depth:]
+    for W, b in zip(weights[:-1], biases[:-1], strict=True):
+        A = library.nn.relu(A @ W + b)  # (n, n_l)
+    return A @ weights[-1] + biases[-1]  # (n, n_L)
+
+
+def _cross_entropy(parameters: list[Any], X: Any, Y: Any) -> Any:
+    logs = library.nn.log_softmax(_logits(parameters, X))  # (n, n_L)
+    return -numpy.sum(Y * logs) / len(X)  # ()
+
+
+def _adam(parameters: list[Any], g: list[Any], m: Any, v: Any, t: Any, rate: float) -> Any:
+    """Return what a step with Adam carries on."""
+    m = [BETA1 * a + (1 - BETA1) * d for a, d in zip(m, g, strict=True)]
+    v = [BETA2 * a + (1 - BETA2) * d * d for a, d in zip(v, g, strict=True)]
+    correction1, correction2 = 1 - BETA1**t, 1 - BETA2**t
+    moved = [
+        p - rate * (a / correction1) / (numpy.sqrt(b / correction2) + EPSILON)
+        for p, a, b in zip(parameters, m, v, strict=True)
+    ]
+    return moved, m, v, t

@@ -1,0 +1,43 @@
+"""scikit-learn: a call of ``partial_fit`` on all batches is a pass."""
+
+from functools import partial
+from typing import Any
+
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from chainrule.bench.contestant import Contestant, State
+from chainrule.bench.problem import Problem
+
+REASON = (
+    "it draws its own start, its regressor's outputs are the identity and its loss is a mean: steps of the "
+    "same products, not of the same numbers"
+)
+
+
+def partial_fit(problem: Problem, _operation: str) -> Contestant:
+    """Return a pass; the checks of the data are part of it, as they are for its users.
+
+    It takes the batches as they lie: shuffling would be its own.
+    """
+    cell = problem.cell
+    common: dict[str, Any] = {
+        "hidden_layer_sizes": cell.sizes[1:-1],
+        "alpha": 0.0,
+        "batch_size": cell.batch,
+        "shuffle": False,
+        "learning_rate_init": problem.rate if cell.rule == "adam" else 1e-4,
+        "random_state": 0,
+    }
+    if cell.rule == "adam":
+        model = MLPClassifier(activation="relu", solver="adam", **common)
+        y = problem.labels  # (batches n,)
+        model.partial_fit(problem.X, y, classes=range(cell.sizes[-1]))
+    else:
+        plain = {"momentum": 0.0, "nesterovs_momentum": False}
+        model = MLPRegressor(activation="logistic", solver="sgd", **plain, **common)
+        y = problem.Y[:, 0] if cell.sizes[-1] == 1 else problem.Y  # a column it would warn of
+    return Contestant(partial(model.partial_fit, problem.X, y), problem.steps, _state, exempt=REASON)
+
+
+def _state(model: Any) -> State:
+    return State(float(model.loss_), [])

@@ -1,0 +1,128 @@
+"""The problem of a cell: the same data, start, batches and learning rate for every contestant.
+
+A contestant is called for a pass: one step on each of some batches, whose rows it takes by one and the
+same permutation out of data that is resident. That is what training does; steps on one batch that never
+changes would find all of it in the cache.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.batches import bounds
+from chainrule.bench.cells import Cell
+
+ADAM_RATE = 1e-6
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+# Of a pass: at most so many batches, bytes of X, and floating-point operations; but two batches.
+MOST_BATCHES, MOST_BYTES, MOST_FLOPS = 50, 64 << 20, 2e9
+
+
+class Problem(NamedTuple):
+    """Arrays on the host, in the cell's dtype."""
+
+    cell: Cell
+    X: np.ndarray  # (batches n, n_0)
+    Y: np.ndarray  # (batches n, n_L)   values; with adam, one-hot
+    order: np.ndarray  # (batches n,) int64   the rows, in the order in which they are taken
+    weights: tuple[np.ndarray, ...]  # (n_in, n_out) each
+    biases: tuple[np.ndarray, ...]  # (1, n_out) each
+    rate: float
+
+    @property
+    def steps(self) -> int:
+        """The batches of a pass, and so its steps."""
+        return len(self.X) // self.cell.batch
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """Where in the order each batch starts and ends."""
+        return bounds(len(self.X), self.cell.batch)
+
+    @property
+    def rows(self) -> list[np.ndarray]:
+        """The rows ``(n,)`` of each batch."""
+        return [self.order[start:stop] for start, stop in self.bounds]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The classes ``(batches n,)`` of one-hot targets."""
+        classes: np.ndarray = self.Y.argmax(axis=1)  # (batches n,)
+        return classes
+
+    @property
+    def parameters(self) -> list[np.ndarray]:
+        """The start: the weights, then the biases."""
+        return [*self.weights, *self.biases]
+
+    def copies(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return the start as arrays to write over: weights and biases."""
+        return [W.copy() for W in self.weights], [b.copy() for b in self.biases]
+
+    def in_float64(self) -> "Problem":
+        """Return the same problem in float64."""
+        weights, biases = (_all(parts, "float64") for parts in (self.weights, self.biases))
+        X, Y = _all((self.X, self.Y), "float64")
+        return self._replace(X=X, Y=Y, weights=weights, biases=biases)
+
+
+def problem(cell: Cell) -> Problem:
+    """Return the problem of a cell; it is the same in every process.
+
+    Examples
+    --------
+    >>> from chainrule.bench.cells import parse
+    >>> given = problem(parse("2-4-1,4"))
+    >>> given.X.shape, given.steps
+    ((200, 2), 50)
+    """
+    rng = np.random.default_rng(0)
+    rows = cell.batch * _batches(cell)
+    X = rng.standard_normal((rows, cell.sizes[0]), dtype="float32")  # (batches n, n_0)
+    weights = tuple(_glorot(rng, *shape) for shape in pairwise(cell.sizes))
+    biases = tuple(
+        np.float32(0.1) * rng.standard_normal((1, n), dtype="float32") for n in cell.sizes[1:]
+    )
+    Y, order = _targets(rng, cell, rows), rng.permutation(rows)
+    X, Y = _all((X, Y), cell.dtype)
+    return Problem(cell, X, Y, order, _all(weights, cell.dtype), _all(biases, cell.dtype), _rate(cell))
+
+
+def _batches(cell: Cell) -> int:
+    fits = min(MOST_BYTES // (cell.batch * cell.sizes[0] * 4), int(MOST_FLOPS // cell.flops))
+    return max(2, min(fits, MOST_BATCHES))
+
+
+def _all(arrays: Sequence[np.ndarray], dtype: str) -> tuple[np.ndarray, ...]:
+    return tuple(array.astype(dtype, copy=False) for array in arrays)
+
+
+def _glorot(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:
+    """Return weights that saturate nothing.
+
+    Standard normal ones over 784 inputs make every sigmoid 0 or 1, every delta a denormal, and the step
+    ten times slower than anybody's training.
+    """
+    limit = np.float32(np.sqrt(6 / (n_in + n_out)))
+    return limit * (2 * rng.random((n_in, n_out), dtype="float32") - 1)  # (n_in, n_out)
+
+
+def _targets(rng: np.random.Generator, cell: Cell, rows: int) -> np.ndarray:
+    n_out = cell.sizes[-1]
+    if cell.rule == "adam":
+        return np.eye(n_out, dtype="float32")[rng.integers(n_out, size=rows)]  # (rows, n_out)
+    # Away from 0 and 1, which a sigmoid reaches by saturating.
+    spread = np.float32(0.6) * rng.random((rows, n_out), dtype="float32")  # (rows, n_out)
+    return np.float32(0.2) + spread  # (rows, n_out)
+
+
+def _rate(cell: Cell) -> float:
+    """Return a learning rate at which many thousand steps stay where they started to look alike.
+
+    The loss is a sum over rows, and its curvature grows as rows times width.
+    """
+    if cell.rule == "adam":
+        return ADAM_RATE
+    return min(1e-3, 10 / (cell.batch * (cell.sizes[0] + cell.hidden)))

@@ -1,0 +1,1 @@
+"""Drawings: shapes in pixels, written as SVG, painted as PNG."""

@@ -1,0 +1,1 @@
+"""The command line of the benchmark: `chainrule bench run`, `report`, `compare`, `recommend`, ..."""

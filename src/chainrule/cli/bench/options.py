@@ -1,0 +1,96 @@
+"""Options that several commands of the benchmark share, and what they say put into a plan."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chainrule.bench import roster
+from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, parse, preset
+from chainrule.naming import nearest
+from chainrule.program.machine import cores
+
+FOLDER = Path("bench-results")
+BEST = "best"
+
+Folder = Annotated[Path, typer.Argument(help="The folder that `bench run` wrote, or its file.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Written there.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Few cells, one process, under 90 s.")]
+Preset = Annotated[str, typer.Option(metavar="NAMES", help="tabular,digits,mnist,deep or all.")]
+Grid = Annotated[str | None, typer.Option(metavar="AXES", help=f'As in "{GRID}".')]
+CellsGiven = Annotated[
+    list[str] | None, typer.Option("--cell", metavar="CELL", help="Rather: 784-256-10,64[,adam].")
+]
+Contestants = Annotated[
+    str | None, typer.Option("--backend", metavar="NAMES", help="Just these; see bench env.")
+]
+Peers = Annotated[bool, typer.Option("--peers", help="PyTorch, JAX, scikit-learn, plain NumPy too.")]
+Operations = Annotated[str, typer.Option(metavar="NAMES", help="step,forward,epoch,transfer.")]
+Dtype = Annotated[str, typer.Option(metavar="NAMES", help="float32,float64.")]
+Threads = Annotated[str | None, typer.Option(metavar="N", help="1,2 or best; else as each chooses.")]
+
+
+def cells(
+    names: str, grid: str | None, dtype: str, given: Sequence[str] | None, *, quick: bool
+) -> list[Cell]:
+    """Return the cells that the options name."""
+    if given:
+        return [parse(name) for name in given]
+    chosen = list(PRESETS) if names == "all" else listed("preset", names, list(PRESETS))
+    wanted = grid or (QUICK_GRID if quick else GRID)
+    dtypes = listed("dtype", dtype, list(DTYPES))
+    return [cell for name in chosen for kind in dtypes for cell in preset(name, wanted, kind)]
+
+
+def contestants(named: str | None, *, peers: bool) -> list[str]:
+    """Return who takes part, with their floors: those named, else every backend that is installed."""
+    if named is not None:
+        names = [roster.entry(name).name for name in words(named)]
+    else:
+        names = [name for name in roster.of(roster.BACKEND) if not roster.entry(name).missing()]
+    if peers:
+        names += [name for name in roster.of(roster.PEER) if _takes_part(roster.entry(name))]
+    return roster.with_floors(names)
+
+
+def _takes_part(peer: roster.Entry) -> bool:
+    return not peer.missing() and not peer.is_slow_to_make
+
+
+def threads(given: str | None) -> tuple[int, ...]:
+    """Return the numbers of threads to measure with; 0 is each library's own choice.
+
+    Examples
+    --------
+    >>> threads(None), threads("1,2")
+    ((0,), (1, 2))
+    """
+    if given is None:
+        return (0,)
+    if given == BEST:
+        return tuple(2**power for power in range(cores().bit_length()) if 2**power <= cores())
+    if not all(word.isdecimal() and int(word) for word in words(given)):
+        msg = f"--threads {given}: wanted whole numbers of 1 or more with commas, or {BEST}"
+        raise ValueError(msg)
+    return tuple(int(word) for word in words(given))
+
+
+def listed(kind: str, given: str, known: list[str]) -> list[str]:
+    """Return the names in ``given``, each of which must be known."""
+    for name in words(given):
+        if name not in known:
+            msg = f"unknown {kind} {name!r}{nearest(name, known)} (known: {', '.join(known)})"
+            raise ValueError(msg)
+    return words(given)
+
+
+def words(given: str) -> list[str]:
+    """Return the words between the commas.
+
+    Examples
+    --------
+    >>> words("numpy, jax")
+    ['numpy', 'jax']
+    """
+    return [word.strip() for word in given.split(",") if word.strip()]

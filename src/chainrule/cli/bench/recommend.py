@@ -1,0 +1,86 @@
+"""`chainrule bench recommend`: which backend for one network, in a sentence."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from chainrule.bench import roster
+from chainrule.bench.campaign import measure
+from chainrule.bench.cells import DTYPES, RULES, Cell, checked
+from chainrule.bench.recommendation import HEAD, Recommendation
+from chainrule.bench.recommendation import recommend as recommended
+from chainrule.bench.table import Table
+from chainrule.cli.bench import options
+from chainrule.cli.show import console
+
+Layers = Annotated[
+    str, typer.Option(metavar="SIZES", help="From the inputs to the outputs: 784,256,10.")
+]
+Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Rows a step.")]
+Rule = Annotated[
+    str, typer.Option(metavar="NAME", help="sgd: sigmoid units. adam: relu, cross-entropy.")
+]
+Dtype = Annotated[str, typer.Option(metavar="NAME", help="float32 or float64.")]
+Transfer = Annotated[bool, typer.Option("--transfer", help="Batches are copied from the host.")]
+Again = Annotated[bool, typer.Option("--again", help="Measure, whatever is stored.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+def recommend(
+    layers: Layers,
+    batch: Batch,
+    rule: Rule = "",
+    dtype: Dtype = "float32",
+    backend: options.Contestants = None,
+    transfer: Transfer = False,
+    again: Again = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which backend is fastest for a network here, how sure that is, and why.
+
+    What `bench run` stored is asked first; else it is measured, in at most 20 s.
+    """
+    found = recommended(
+        _cell(layers, batch, rule, dtype),
+        measure,
+        contestants=None if backend is None else options.listed("backend", backend, _backends()),
+        transfer=transfer,
+        again=again,
+    )
+    if as_json:
+        typer.echo(json.dumps(_facts(found)))
+        return
+    screen = console()
+    screen.print(found.sentence, style="bold", markup=False)
+    *head, last = HEAD
+    why = [f"{row[0]}: {row[-1]}" for row in found.rows]
+    table = Table("", head, [row[:-1] for row in found.rows], [f"{last}:", *why, *found.notes])
+    screen.print(table.rich())
+
+
+def _backends() -> list[str]:
+    return roster.of(roster.BACKEND)
+
+
+def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
+    sizes = options.words(layers)
+    if len(sizes) < 3 or not all(size.isdecimal() and int(size) for size in sizes):
+        msg = f"--layers {layers}: wanted at least three whole numbers of 1 or more, as in 784,256,10"
+        raise ValueError(msg)
+    # Of two hidden layers or more there is only the one kind.
+    chosen = rule or ("sgd" if len(sizes) == 3 else "adam")
+    options.listed("rule", chosen, list(RULES))
+    options.listed("dtype", dtype, list(DTYPES))
+    return checked(Cell(tuple(map(int, sizes)), batch, chosen, dtype))
+
+
+def _facts(found: Recommendation) -> dict[str, Any]:
+    choice = found.choice
+    return {
+        "sentence": found.sentence,
+        "backend": choice.backend,
+        "measured": found.was_measured,
+        "rows": [dict(zip(HEAD, row, strict=True)) for row in found.rows],
+        "notes": list(found.notes),
+    }

@@ -1,0 +1,83 @@
+"""`chainrule bench report`: what a run says, in the form that is asked for; nothing is measured again."""
+
+import os
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chainrule.bench import report as made
+from chainrule.bench.results import Results
+from chainrule.bench.store import read
+from chainrule.cli.bench.options import Folder
+from chainrule.cli.show import console
+
+
+class Form(StrEnum):
+    """What a report can be made as."""
+
+    TERM = "term"
+    MD = "md"
+    HTML = "html"
+    JSON = "json"
+    PNG = "png"
+    SVG = "svg"
+
+
+Asked = Annotated[Form, typer.Option("--format", "-f", help="term, md, html, json, png or svg.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="PATH", help="A file; a folder for png and svg.")
+]
+Update = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--update",
+        metavar="FILE",
+        help="Rewrite it between its marks <!-- speed --> or <!-- results -->.",
+    ),
+]
+_TEXTS: dict[str, Callable[[Results], str]] = {
+    "md": made.markdown,
+    "html": made.html,
+    "json": made.derived,
+}
+
+
+def report(
+    folder: Folder, form: Asked = Form.TERM, output: Output = None, update: Update = None
+) -> None:
+    """Show what a run says: who is fastest where, and how near the limit that is."""
+    results = Results(read(folder))
+    for document in update or []:
+        _rewrite(document, results, folder)
+    if update and output is None and form == Form.TERM:
+        return
+    if form in {Form.PNG, Form.SVG}:
+        _say(*made.figures(results, output or _beside(folder) / "figures", [form.value]))
+    elif form == Form.TERM:
+        console().print(made.terminal(results))
+    elif output is None:
+        typer.echo(_TEXTS[form.value](results), nl=False)
+    else:
+        output.write_text(_TEXTS[form.value](results), encoding="utf-8")
+        _say(output)
+
+
+def _beside(folder: Path) -> Path:
+    return folder if folder.is_dir() else folder.parent
+
+
+def _say(*files: Path) -> None:
+    for file in files:
+        typer.echo(f"wrote {file}", err=True)
+
+
+def _rewrite(document: Path, results: Results, folder: Path) -> None:
+    """Replace the figures in a document; its picture is the first map that stands beside the samples."""
+    maps = sorted(_beside(folder).glob("**/crossover-*.svg"))
+    picture = Path(os.path.relpath(maps[0], document.parent)).as_posix() if maps else ""
+    text = made.update(document.read_text(encoding="utf-8"), results, picture)
+    document.write_text(text, encoding="utf-8")
+    _say(document)

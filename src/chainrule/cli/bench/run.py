@@ -1,0 +1,55 @@
+"""`chainrule bench run`: measure."""
+
+from typing import Annotated
+
+import typer
+
+from chainrule.bench import campaign
+from chainrule.bench.crew import QUICK, Care
+from chainrule.bench.mapping import store
+from chainrule.bench.report import terminal
+from chainrule.bench.results import Results
+from chainrule.bench.roster import OPERATIONS
+from chainrule.cli.bench import options
+from chainrule.cli.bench.progress import Shown
+from chainrule.cli.show import console
+
+Processes = Annotated[int | None, typer.Option(min=1, metavar="N", help="Sets of processes; else 3.")]
+
+
+def run(
+    output: options.Output = options.FOLDER,
+    quick: options.Quick = False,
+    preset: options.Preset = "digits",
+    grid: options.Grid = None,
+    cell: options.CellsGiven = None,
+    backend: options.Contestants = None,
+    peers: options.Peers = False,
+    operation: options.Operations = "step",
+    dtype: options.Dtype = "float32",
+    threads: options.Threads = None,
+    processes: Processes = None,
+) -> None:
+    """Measure which backend is fastest where. What DIR holds is kept: a run goes on.
+
+    What was measured is also what backend="auto" goes by.
+    """
+    plan = campaign.Plan(
+        options.cells(preset, grid, dtype, cell, quick=quick),
+        options.contestants(backend, peers=peers),
+        options.listed("operation", operation, list(OPERATIONS)),
+        processes or (1 if quick else 3),
+        options.threads(threads),
+        QUICK if quick else Care(),
+    )
+    with Shown() as shown:
+        try:
+            records = campaign.run(plan, output, shown)
+        except KeyboardInterrupt:
+            typer.echo(
+                f"interrupted; what was measured is kept. The same command goes on: {output}", err=True
+            )
+            raise typer.Exit(130) from None
+    results = Results(records)
+    store(results)
+    console().print(terminal(results))

@@ -1,0 +1,74 @@
+"""`chainrule explain`: a model and a table in, one training step out, factor by factor."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chainrule import NeuralNetwork
+from chainrule.cli import show
+from chainrule.cli.facts import Facts
+from chainrule.cli.options import BackendName, table_path
+from chainrule.tables import read_table
+
+Model = Annotated[Path, typer.Argument(help="A model that chainrule train wrote.")]
+Data = Annotated[str, typer.Argument(help="A table with its target too; or digits.")]
+Rows = Annotated[
+    int | None, typer.Option(metavar="N", help="Take the first N rows.", show_default="all")
+]
+LearningRate = Annotated[float, typer.Option(metavar="RATE", help="Of the step.")]
+OptimizerName = Annotated[
+    str, typer.Option(metavar="NAME", help="sgd, momentum, nesterov, adam or adamw.")
+]
+Every = Annotated[bool, typer.Option("--all", help="Show every operation.")]
+FlagsOnly = Annotated[bool, typer.Option("--flags", help="Only what is wrong; exit code 1 if any.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+AsLatex = Annotated[bool, typer.Option("--latex", help="Print its formulas as LaTeX.")]
+AsHtml = Annotated[bool, typer.Option("--html", help="Print it as HTML.")]
+
+
+def explain(
+    model: Model,
+    data: Data,
+    rows: Rows = None,
+    learning_rate: LearningRate = 0.1,
+    optimizer: OptimizerName = "sgd",
+    every: Every = False,
+    flags_only: FlagsOnly = False,
+    as_json: AsJson = False,
+    as_latex: AsLatex = False,
+    as_html: AsHtml = False,
+    backend: BackendName = None,
+) -> None:
+    """Show one training step, factor by factor, and what is wrong with it.
+
+    The rows are taken as one batch; nothing is changed.
+    """
+    if rows is not None and rows < 1:
+        msg = f"--rows is {rows}; give 1 or more"
+        raise ValueError(msg)
+    if as_json + as_latex + as_html + flags_only > 1:
+        msg = "--flags, --json, --latex and --html each say how to print it; give one"
+        raise ValueError(msg)
+    network = NeuralNetwork.load(model, backend=backend)
+    facts = Facts.of(network.metadata)
+    table = {name: values[:rows] for name, values in read_table(table_path(data)).items()}
+    step = network.explain(
+        facts.inputs(table),
+        facts.truth(table),
+        learning_rate,
+        optimizer=optimizer,
+        detail="all" if every else "named",
+    )
+    if as_json:
+        typer.echo(json.dumps(step.to_dict()))
+    elif as_latex:
+        typer.echo(step.latex())
+    elif as_html:
+        typer.echo(step._repr_html_())
+    elif flags_only:
+        typer.echo("\n".join(map(str, step.flags)) or "nothing wrong was found")
+        raise typer.Exit(1 if step.flags else 0)
+    else:
+        show.console().print(step)

@@ -1,0 +1,109 @@
+"""`--plots FOLDER`: the pictures that fit what was trained, as PNG files."""
+
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import typer
+
+from chainrule import History, NeuralNetwork
+from chainrule.cli.facts import Facts
+from chainrule.data import Samples
+from chainrule.files import check_folder
+
+_SMALL = 16  # units of the widest layer; a diagram of more shows lines, not weights
+
+Plots = Annotated[
+    Path | None,
+    typer.Option("--plots", metavar="FOLDER", help="Write pictures there (extra plots)."),
+]
+
+
+def check_plots(folder: Path | None) -> None:
+    """Say at once where pictures could not be drawn or written.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    OSError
+        If the folder can neither be written to nor be made.
+    """
+    if folder is not None:
+        from chainrule import plots  # noqa: F401  says what to install
+
+        check_folder(folder)
+
+
+def write(folder: Path, pictures: dict[str, Any]) -> list[str]:
+    """Write each picture to the file of its name, and return the files' paths."""
+    from chainrule.plots import save
+
+    folder.mkdir(exist_ok=True)
+    return [str(save(picture, folder / f"{name}.png")) for name, picture in pictures.items()]
+
+
+def told(files: list[str]) -> str:
+    """Return what was written, by name, in lines of at most 80 columns.
+
+    Examples
+    --------
+    >>> told(["out/history.png", "out/network.png"])
+    'wrote 2 pictures to out: history.png network.png'
+    """
+    from textwrap import fill
+
+    names = " ".join(Path(file).name for file in files)
+    counted = f"{len(files)} picture{'' if len(files) == 1 else 's'}"
+    text = f"wrote {counted} to {Path(files[0]).parent}: {names}"
+    return fill(text, 79, break_on_hyphens=False, break_long_words=False)
+
+
+class Trained(NamedTuple):
+    """A network that was trained on a table, and how."""
+
+    network: NeuralNetwork
+    history: History
+    facts: Facts
+    samples: Samples
+    learnt: np.ndarray  # rows
+    kept: np.ndarray  # rows held out
+
+    def said(self, X: np.ndarray) -> np.ndarray:
+        """Return probabilities ``(n, k)``, or the quantity in its own units ``(n, 1)``, for unscaled ``X``."""
+        network = self.network
+        P: np.ndarray = network.backend.to_numpy(network.predict(self.facts.scaler.apply(X)))
+        return P if self.facts.labels else self.facts.values(P)[:, None]
+
+
+def of_training(
+    trained: Trained, batch_size: int, learning_rate: float, optimizer: str, seed: int
+) -> dict[str, Any]:
+    """Return the pictures that fit, by name.
+
+    The history; how good the predictions are, on the held-out rows where there are any; the gradient
+    over a batch; where they can be looked at, the network (16 units a layer) and its plane (2 features).
+    """
+    from chainrule import plots
+
+    network, facts, samples = trained.network, trained.facts, trained.samples
+    some = np.random.default_rng(seed).permutation(trained.learnt)[:batch_size]  # rows of one batch
+    X, y = facts.scaler.apply(samples.X[some]), facts.targets(samples.y[some])
+    rows, where = (trained.kept, "held-out") if trained.kept.size else (trained.learnt, "training")
+    said, truth = trained.said(samples.X[rows]), samples.y[rows]
+    pictures = {"history": trained.history.plot()} if trained.history.records else {}
+    if samples.labels:
+        matrix = plots.plot_confusion(truth, np.argmax(said, axis=1), labels=samples.labels)
+        pictures[f"confusion-{where}"] = matrix
+    else:
+        pictures[f"predictions-{where}"] = plots.plot_predictions(truth, said, name=facts.target)
+    pictures["gradient-flow"] = plots.plot_gradient_flow(
+        network, X, y, learning_rate=learning_rate, optimizer=optimizer
+    )
+    if max(network.architecture.sizes) <= _SMALL:
+        pictures["network"] = plots.plot_network(network, X, y, most=_SMALL)
+    if samples.X.shape[1] == 2:
+        given = np.asarray(samples.labels)[samples.y] if samples.labels else samples.y  # (n,)
+        plane = plots.plot_decision_boundary(trained.said, samples.X, given, names=samples.features)
+        pictures["decision-boundary"] = plane
+    return pictures

@@ -1,0 +1,174 @@
+"""Building: the step traced, run operation by operation, and written down line by line.
+
+What is shown is the program of the very step that trains. Its names are the variables of the
+mathematics, its formulas are read off its operations, and its arrays are what those operations make.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.backends import Backend
+from chainrule.explain import sources
+from chainrule.explain.expressions import Formulas, Node, constant, products
+from chainrule.explain.latex import Latex
+from chainrule.explain.records import Formula, Line, Update
+from chainrule.explain.tracing import Start, names, section, traced
+from chainrule.explain.writers import Html, Text
+from chainrule.program.evaluation import Evaluated
+from chainrule.program.names import Mention
+from chainrule.program.operations import Operation, Value
+from chainrule.step import Progress, TrainingStep
+
+_WRITERS = (Text(), Html(), Latex())
+
+
+class Builder:
+    """The lines of a step.
+
+    Parameters
+    ----------
+    step, start
+        What is run, and from where.
+    backend
+        Where its arrays live.
+    every
+        Whether each operation has a line, or only what the mathematics has a name for.
+    """
+
+    def __init__(
+        self, step: TrainingStep, start: Start, backend: Backend, *, every: bool = False
+    ) -> None:
+        self._start, self._backend, self._every = start, backend, every
+        self._layout = step.net.layout
+        self.program = traced(step, start)
+        with backend.quiet():
+            self.run = Evaluated(self.program, start.arrays, backend.asarray)
+        self._makers = {id(operation.result): operation for operation in self.program.operations}
+        self._formulas = Formulas(self._makers)
+        self._names = names(self.program)
+        if every:
+            parts = (o for o in self.program.operations if not o.is_view)
+            self._names = {id(o.result): self.program.name(o.result) for o in parts} | self._names
+        # A value has other names inside other functions: by the functions at work there.
+        self._local = {(m.within, id(m.value)): m.name for m in self.program.mentions}
+
+    # -- lines -----------------------------------------------------------------------------------
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the lines in the order of the computation."""
+        yield from self._inputs()
+        theta = self.program.outputs[0]
+        waiting = [o for o in self.program.operations if not o.is_view and o.result is not theta]
+        for mention in self.program.mentions:
+            if not self._is_shown(mention.value):
+                continue
+            made = self._makers.get(id(mention.value))
+            if made is None or made.result.name != mention.name:
+                yield self._alias(mention)
+                continue
+            while self._every and made in waiting:
+                yield self._operation(waiting.pop(0), _layer(mention))
+            if not self._every:
+                yield self._operation(made, _layer(mention))
+        yield from (self._operation(operation) for operation in waiting if self._every)
+        yield self._operation(self._makers[id(theta)], None, "theta")
+
+    def _is_shown(self, value: Value) -> bool:
+        return self.run.knows(value) and (self._every or value.dtype.kind in "fb")
+
+    def _inputs(self) -> Iterator[Line]:
+        nothing = Formula("", "", "")
+        named = {o.result.name: o.result for o in self.program.operations if "Layout.split" in o.within}
+        wanted = [
+            (v.name, v) for v in self.program.inputs if v.name in {"X", "Y", "weights", "learning_rate"}
+        ]
+        for name, value in [
+            *wanted,
+            *((n, named[n]) for n, _ in self._layout.named_shapes if n in named),
+        ]:
+            number = name[1:] if name not in {value.name for value in self.program.inputs} else ""
+            layer = int(number) if number.isdigit() else None
+            yield Line(
+                name, "inputs", layer, _written(_symbol(name)), nothing, (), "", "", self._host(value)
+            )
+
+    def _operation(self, operation: Operation, layer: int | None = None, name: str = "") -> Line:
+        """Return the line of what an operation makes."""
+        value = operation.result
+
+        def called(other: Value) -> str:
+            local = self._local.get((operation.within, id(other)))
+            return local or self._names.get(id(other), "")
+
+        name = name or self._names[id(value)]
+        formula = _written(self._formulas.of(operation, called))
+        shapes = tuple(products(operation, self._makers, called))
+        source = sources.of_line(operation.origin)
+        renews = any(value is output for output in self.program.outputs[:-1])
+        part, symbol = section(operation.within), _written(_symbol(name))
+        return Line(name, part, layer, symbol, formula, shapes, *source, self._host(value), renews)
+
+    def _alias(self, mention: Mention) -> Line:
+        """Return the line of another name for a value."""
+        value = mention.value
+        known = self._names.get(id(value))
+        if value.is_constant or known is None:
+            formula = _written(constant(value))
+        else:
+            formula = _written(_symbol(known))
+        source = sources.of_variable(mention.code, mention.variable)
+        if mention.variable in mention.code.co_varnames[: mention.code.co_argcount]:
+            made = self._makers[id(value)]  # handed down: it comes from where it was made
+            source = sources.of_line(made.origin)
+        name, part = mention.name, section(mention.within)
+        symbol = _written(_symbol(name))
+        array = self._host(value)
+        return Line(name, part, _layer(mention), symbol, formula, (), *source, array)
+
+    def _host(self, value: Value) -> np.ndarray:
+        return self._backend.to_numpy(self.run.of(value))
+
+    # -- the update ------------------------------------------------------------------------------
+
+    @property
+    def end(self) -> Progress:
+        """The parameters and the state after the step."""
+        theta, *state = (self.run.of(value) for value in self.program.outputs[:-1])
+        return Progress(theta, tuple(state))
+
+    @property
+    def loss(self) -> float:
+        """The loss that the step started from."""
+        return float(self._host(self.program.outputs[-1]))
+
+    def updates(self, arrays: dict[str, np.ndarray]) -> Iterator[Update]:
+        """Yield what the step does to each parameter; ``arrays`` are those of the lines, by name."""
+        before, after = (
+            self._layout.split(self._backend.to_numpy(progress.theta))
+            for progress in (self._start.progress, self.end)
+        )
+        for name, shape in self._layout.named_shapes:
+            kind, number = name[0], int(name[1:]) - 1
+            old, new = getattr(before[number], kind), getattr(after[number], kind)
+            slope = arrays[f"dL_d{name}"]
+            with np.errstate(all="ignore"):
+                before_norm, slope_norm, change = map(_norm, (old, slope, new - old))
+            yield Update(name, shape, before_norm, slope_norm, change, new)
+
+
+def _norm(array: np.ndarray) -> float:
+    return float(np.linalg.norm(array.astype(np.float64)))
+
+
+def _layer(mention: Mention) -> int | None:
+    number = mention.name.removeprefix(mention.variable)
+    return int(number) if number.isdigit() else None
+
+
+def _symbol(name: str) -> Node:
+    return Node("symbol", name)
+
+
+def _written(node: Node) -> Formula:
+    return Formula(*(writer.write(node) for writer in _WRITERS))

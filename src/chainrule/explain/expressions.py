@@ -1,0 +1,116 @@
+"""Expressions: what an operation computes, as a formula of named values, read off the program.
+
+Nothing here knows a formula. A formula is the tree of operations above a value, cut off at the values
+that have names.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chainrule.program.operations import Operand, Operation, Value
+
+# Read through: they change how an array lies or is stored, not what it says.
+SILENT = {"astype", "reshape"}
+INFIX = {
+    "equal": (0, "=="),
+    "greater": (0, ">"),
+    "greater_equal": (0, ">="),
+    "less": (0, "<"),
+    "less_equal": (0, "<="),
+    "add": (1, "+"),
+    "subtract": (1, "-"),
+    "multiply": (2, "*"),
+    "divide": (2, "/"),
+    "matmul": (2, "@"),
+}
+ATOM = 9
+
+
+@dataclass(frozen=True)
+class Node:
+    """A part of a formula: a symbol, a number, or a function of other parts."""
+
+    function: str  # "symbol", "number", or an operation's
+    text: str  # the name, the number, or what is said of the function
+    parts: tuple["Node", ...] = ()
+    shape: tuple[int, ...] = ()
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is one number."""
+        return all(length == 1 for length in self.shape)
+
+
+class Formulas:
+    """The formulas of a program.
+
+    Parameters
+    ----------
+    makers
+        By the ``id`` of a value, the operation that makes it.
+    """
+
+    def __init__(self, makers: Mapping[int, Operation]) -> None:
+        self._makers = makers
+
+    def of(self, operation: Operation, name: Callable[[Value], str]) -> Node:
+        """Return what makes an operation's result; ``name`` is what a value is called there, or ""."""
+        if operation.function in SILENT:
+            return self._operand(operation.operands[0], name)
+        if operation.function == "slice":
+            text = ", ".join(map(_place, operation.settings["places"]))
+        else:
+            text = _axis(operation)
+        parts = tuple(self._operand(operand, name) for operand in operation.operands)
+        return Node(operation.function, text, parts, operation.result.shape)
+
+    def _operand(self, operand: Operand, name: Callable[[Value], str]) -> Node:
+        if not isinstance(operand, Value):
+            return Node("number", _number(operand))
+        if called := name(operand):
+            return Node("symbol", called, (), operand.shape)
+        if operand.data is not None:
+            return constant(operand)
+        return self.of(self._makers[id(operand)], name)
+
+
+def constant(value: Value) -> Node:
+    """Return a constant: a number where it is the same everywhere."""
+    if value.data is None or value.data.ndim:
+        return Node("symbol", "constant", (), value.shape)
+    return Node("number", _number(value.data.item()), (), value.shape)
+
+
+def products(
+    operation: Operation, makers: Mapping[int, Operation], stop: Callable[[Value], str]
+) -> list[str]:
+    """Return the shapes of every product of arrays in a formula, spelled out.
+
+    The matrix products, and the formula itself where it is an elementwise one.
+    """
+    arrays = [operand.shape for operand in operation.inputs if len(operand.shape) > 1]
+    found: list[str] = []
+    for value in operation.inputs:
+        if id(value) in makers and not stop(value):
+            found += products(makers[id(value)], makers, stop)
+    symbol = {"matmul": "@", "multiply": "*"}.get(operation.function)
+    if symbol and len(arrays) == 2:
+        found.append(f"{arrays[0]} {symbol} {arrays[1]} -> {operation.result.shape}")
+    return list(dict.fromkeys(found))
+
+
+def _axis(operation: Operation) -> str:
+    axes: tuple[int, ...] = operation.settings.get("axis", ())
+    whole = len(axes) in {0, len(operation.inputs[0].shape)}
+    return "" if whole else f"axis={axes[0] if len(axes) == 1 else axes}"
+
+
+def _place(place: object) -> str:
+    if not isinstance(place, slice):
+        return "..."
+    start, stop = ("" if end is None else str(end) for end in (place.start, place.stop))
+    return f"{start}:{stop}"
+
+
+def _number(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:.6g}"

@@ -1,0 +1,84 @@
+"""Faults: NaN and infinity, and where the first one came from."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from chainrule.explain.records import Flag
+from chainrule.program.evaluation import Evaluated
+from chainrule.program.operations import Operation, Value
+from chainrule.program.program import Program
+
+Host = Callable[[Value], np.ndarray]
+_REMEDIES = {
+    "X": "fill or drop such rows first",
+    "Y": "fill or drop such rows first",
+    "weights": "give every sample a finite weight",
+}
+
+
+def flags(program: Program, run: Evaluated, to_numpy: Callable[..., np.ndarray]) -> Iterator[Flag]:
+    """Yield a flag for each input that is not finite, or else for the operation that made the first."""
+
+    def host(value: Value) -> np.ndarray:
+        return to_numpy(run.of(value))
+
+    given = [value for value in program.inputs if not _is_finite(host(value))]
+    layers = {o.result.name: o.result for o in program.operations if "Layout.split" in o.within}
+    for value in given:
+        parts = layers if value.name == "theta" else {value.name: value}
+        for name, part in parts.items():
+            if name and part.shape == host(part).shape and not _is_finite(host(part)):
+                yield _of_input(name, host(part))
+    if given:
+        return
+    makers = {id(operation.result): operation for operation in program.operations}
+    broken = [value for value in reversed(program.outputs) if not _is_finite(host(value))]
+    if broken:
+        yield _of_operation(_origin(broken[0], makers, host), program, host)
+
+
+def _of_input(name: str, array: np.ndarray) -> Flag:
+    bad = ~np.isfinite(array).reshape(len(array) if array.ndim else 1, -1)
+    row, column = (int(place) for place in np.argwhere(bad)[0])
+    shown = "y" if name == "Y" else name
+    rows = int(bad.any(axis=1).sum())
+    more = (
+        "" if bad.sum() == 1 else f"; {bad.sum()} entries in {rows} row{'s' * (rows > 1)} are not finite"
+    )
+    what = f"{_word(array.reshape(bad.shape)[row, column])} in row {row}, column {column} (from 0){more}"
+    remedy = _REMEDIES.get(
+        name, "the weights are broken: load or draw them again, train at a lower rate"
+    )
+    return Flag("NaN or infinity", shown, what, remedy)
+
+
+def _of_operation(operation: Operation, program: Program, host: Host) -> Flag:
+    result = host(operation.result)
+    first = result[~np.isfinite(result)].reshape(-1)[0]
+    operands = [
+        f"{program.name(value)} is {host(value).min():.4g} to {host(value).max():.4g}"
+        for value in operation.inputs
+        if not value.is_constant
+    ]
+    call = f"{operation.function}({', '.join(map(program.name, operation.operands))})"
+    what = f"{_word(first)} is first made by {call}, where {', '.join(operands)}"
+    remedy = "scale X, start from smaller weights or take a lower learning rate, or mend that line"
+    return Flag("NaN or infinity", operation.source, what, remedy)
+
+
+def _origin(value: Value, makers: dict[int, Operation], host: Host) -> Operation:
+    """Return the operation that made the first of what is not finite, on the way to this value."""
+    operation = makers[id(value)]
+    for operand in operation.inputs:
+        if id(operand) in makers and not _is_finite(host(operand)):
+            return _origin(operand, makers, host)
+    return operation
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def _word(number: float) -> str:
+    return "NaN" if np.isnan(number) else "infinity"

@@ -1,0 +1,91 @@
+"""Tracing: the step as a program, and what its values and its parts are called."""
+
+import sys
+from typing import NamedTuple
+
+from chainrule.arrays import Array
+from chainrule.program.engine import batch_spec, progress_spec, spec
+from chainrule.program.operations import Value
+from chainrule.program.program import Program
+from chainrule.program.trace import trace
+from chainrule.step import Batch, Progress, TrainingStep
+
+# Which part of the step an operation belongs to, by a function that is at work; the first that fits.
+_SECTIONS = (
+    ("finish", "update"),
+    ("Layout.join", "update"),
+    ("Layout.split", "inputs"),
+    ("forward", "forward"),
+    ("Loss.value", "loss"),
+    ("data_gradient", "backward"),
+)
+
+
+class Start(NamedTuple):
+    """What a step starts from: arrays where the network lives."""
+
+    progress: Progress
+    batch: Batch
+    learning_rate: Array  # ()
+    key: Array | None  # (), int32: of the dropout
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All of them, in the order in which a program takes them."""
+        theta, state = self.progress
+        parts = (theta, *state, *self.batch, self.learning_rate, self.key)
+        return [part for part in parts if part is not None]
+
+
+def traced(step: TrainingStep, start: Start) -> Program:
+    """Return the program of the step.
+
+    Raises
+    ------
+    RuntimeError
+        If a profiler is at work: the names are found in its place.
+    """
+    if sys.getprofile() is not None:
+        msg = "a profiler is at work, and names are found where it sits; explain without it"
+        raise RuntimeError(msg)
+    rows = start.batch.X.shape[-2]
+    rate, key = (
+        None if x is None else spec(x, name)
+        for x, name in zip(start[2:], ("learning_rate", "key"), strict=True)
+    )
+    return trace(step.whole, progress_spec(start.progress), batch_spec(start.batch, rows), rate, key)
+
+
+def names(program: Program) -> dict[int, str]:
+    """Return what each value is called: two of one name are told apart by a prime.
+
+    What is carried from step to step goes by one name, as it is written: ``m <- 0.9 m + 0.1 g``.
+    """
+    called: dict[int, str] = {}
+    taken: dict[str, int] = {}
+    for value in (*program.inputs, *(operation.result for operation in program.operations)):
+        if value.name:
+            count = taken.setdefault(value.name, -1) + 1
+            taken[value.name] = count
+            called[id(value)] = value.name + "'" * count
+    states = len(program.outputs) - 2
+    for old, new in zip(program.inputs[1 : 1 + states], program.outputs[1:-1], strict=True):
+        if id(new) in called and not _is_read_late(old, new, program):
+            called[id(old)] = called[id(new)]
+    return called
+
+
+def _is_read_late(old: Value, new: Value, program: Program) -> bool:
+    """Return whether the old value is still read after the new one has been made."""
+    places = {id(operation.result): place for place, operation in enumerate(program.operations)}
+    late = program.operations[places.get(id(new), 0) + 1 :]
+    return any(old is operand for operation in late for operand in operation.operands)
+
+
+def section(within: tuple[str, ...]) -> str:
+    """Return the part of the step that these functions, at work, belong to."""
+    return next(
+        section
+        for function, section in (*_SECTIONS, ("", "update"))
+        if not function or function in within
+    )

@@ -1,0 +1,80 @@
+"""Units: those that let no gradient through, and those that all do the same."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.explain.evidence import Evidence
+from chainrule.explain.records import Flag
+
+_MOST = 0.6  # of a layer's slopes that may be flat
+_MOST_DEAD = 0.5  # of a layer's units
+
+
+def saturated(evidence: Evidence) -> Iterator[Flag]:
+    """Yield layers whose activation is flat where it stands, in a network that has not learnt."""
+    if evidence.has_learnt:  # then a flat sigmoid is a decided one
+        return
+    for number, slope in enumerate(evidence.slopes, start=1):
+        dA_dZ = np.abs(evidence.arrays[f"dA_dZ{number}"])  # (n, n_l)
+        share = float(np.mean(dA_dZ < slope.flat))
+        if slope.saturates and share >= _MOST:
+            Z = np.abs(evidence.arrays[f"Z{number}"])  # (n, n_l)
+            what = (
+                f"{share:.0%} of dA/dZ{number} is below {slope.flat:.2g} (at its steepest it is "
+                f"{slope.steepest:.2g}); |Z{number}| is {np.median(Z):.3g} in the middle"
+            )
+            remedy = (
+                "start from smaller weights (initializer='glorot_uniform') and features of about unit "
+                "size; for a wrong output, a loss on logits"
+            )
+            yield Flag("saturated units", f"layer {number}", what, remedy)
+
+
+def dead(evidence: Evidence) -> Iterator[Flag]:
+    """Yield layers where half of the units or more are on the flat side for every row."""
+    for number, slope in enumerate(evidence.slopes, start=1):
+        dA_dZ = np.abs(evidence.arrays[f"dA_dZ{number}"])  # (n, n_l)
+        units = np.all(dA_dZ <= 1e-6 * slope.steepest, axis=0)  # (n_l,)
+        if slope.dies and units.mean() >= _MOST_DEAD:
+            what = (
+                f"dA/dZ{number} is 0 on every row for {units.sum()} of {units.size} units: they pass "
+                f"nothing on, and their weights stay as they are"
+            )
+            remedy = (
+                f"draw W{number} anew (initializer='he_normal') with biases at 0, take a lower learning "
+                "rate, or activation='gelu'"
+            )
+            yield Flag("dead units", f"layer {number}", what, remedy)
+
+
+def symmetric(evidence: Evidence) -> Iterator[Flag]:
+    """Yield hidden layers where half of the units or more are, and stay, copies of another."""
+    for number in range(1, evidence.depth):
+        W, b = evidence.arrays[f"W{number}"], evidence.arrays[f"b{number}"]
+        slopes = np.vstack([evidence.arrays[f"dL_dW{number}"], evidence.arrays[f"dL_db{number}"]])
+        copies = _copies(np.vstack([W, b]), slopes)
+        if copies >= 0.5 * W.shape[1] or (W.shape[1] == 1 and _all_zero(evidence)):
+            same = "every weight is 0" if not W.any() else "they have the same weights"
+            what = (
+                f"{copies or 1} of {W.shape[1]} units are alike: {same} and the same gradient, so that "
+                "they stay alike for ever"
+            )
+            remedy = "draw the weights by chance (initializer='glorot_uniform'); biases may start at 0"
+            yield Flag("symmetric weights", f"layer {number}", what, remedy)
+
+
+def _all_zero(evidence: Evidence) -> bool:
+    return not any(evidence.arrays[f"W{number}"].any() for number in range(1, evidence.depth + 1))
+
+
+def _copies(parameters: np.ndarray, slopes: np.ndarray) -> int:
+    """Return how many columns have a twin, in the parameters and in what would change them."""
+    _, groups = np.unique(parameters, axis=1, return_inverse=True)
+    tolerance = 1e-6 * np.abs(slopes).max(initial=0.0)  # products of equal columns may round apart
+    count = 0
+    for group in np.unique(groups):
+        inside = slopes[:, groups.reshape(-1) == group]
+        if inside.shape[1] > 1 and np.ptp(inside, axis=1).max() <= tolerance:
+            count += inside.shape[1]
+    return count

@@ -1,0 +1,150 @@
+"""The canvas: pictures that need no pyplot, colours that everybody can tell apart, files.
+
+A figure made by pyplot stays in its list until it is closed, and asks for a display. These are plain
+``matplotlib.figure.Figure`` objects: they are gone when the last name for them is.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from chainrule.files import PathLike, write_whole
+
+# M. Okabe and K. Ito, "Color Universal Design" (2008), the darker of them first.
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
+# M. A. Petroff, "Accessible Color Sequences for Data Visualization" (2021), arXiv:2107.02270, of 10.
+PETROFF = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
+POSITIVE, NEGATIVE, QUIET = OKABE_ITO[0], OKABE_ITO[3], "0.45"
+
+_SUFFIXES = (".png", ".svg")
+# The same picture is the same file: no date, no random names; letters stay letters.
+_STEADY = {"svg.hashsalt": "chainrule", "svg.fonttype": "none"}
+
+
+class Picture(Figure):  # type: ignore[misc]  # matplotlib is optional, so its classes are Any here
+    """A figure that shows itself at the end of a notebook's cell, with or without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+def panels(
+    ax: Any, size: tuple[float, float], rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[list[Any], Any]:
+    """Return the axes to draw in, and what the caller is handed: a new picture, or what was given.
+
+    Parameters
+    ----------
+    ax
+        ``None``, an ``Axes``, or a sequence of ``rows * columns`` of them.
+    size
+        Of the new picture, width and height in inches.
+    rows, columns, options
+        Of its grid, as ``Figure.subplots`` takes them.
+
+    Raises
+    ------
+    TypeError
+        If something given is no ``Axes``.
+    ValueError
+        If there are not as many as there are panels.
+    """
+    if ax is None:
+        picture = Picture(figsize=size, dpi=120, layout="constrained")
+        return list(np.ravel(picture.subplots(rows, columns, **options))), picture
+    given = list(ax) if isinstance(ax, Sequence | np.ndarray) and not isinstance(ax, str) else [ax]
+    for one in given:
+        if not isinstance(one, Axes):
+            msg = (
+                f"ax is {type(one).__name__!r}, wanted a matplotlib Axes; leave it out for a new picture"
+            )
+            raise TypeError(msg)
+    if len(given) != rows * columns:
+        msg = (
+            f"ax has {len(given)} Axes but there are {rows * columns} panels; give one for each, or none"
+        )
+        raise ValueError(msg)
+    return given, ax
+
+
+def class_colours(count: int) -> list[str]:
+    """Return ``count`` colours: Okabe and Ito's up to 8, Petroff's up to 10, then steps of viridis.
+
+    Examples
+    --------
+    >>> class_colours(2)
+    ['#0072B2', '#E69F00']
+    """
+    for known in (OKABE_ITO, PETROFF):
+        if count <= len(known):
+            return list(known[:count])
+    steps = np.linspace(0.0, 1.0, count)  # (count,)
+    return [to_hex(colour) for colour in matplotlib.colormaps["viridis"](steps)]
+
+
+def spans_decades(values: Any) -> bool:
+    """Return whether a log scale suits: all finite values above 0, the largest 10 times the smallest.
+
+    Examples
+    --------
+    >>> spans_decades([0.5, 0.04]), spans_decades([0.5, 0.4]), spans_decades([0.5, 0.0])
+    (True, False, False)
+    """
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    return bool(finite.size and finite.min() > 0 and finite.max() >= 10 * finite.min())
+
+
+def save(picture: Any, path: PathLike) -> Path:
+    """Write a picture to ``path``, as PNG or SVG by its suffix, whole or not at all.
+
+    The same picture gives the same bytes: an SVG holds no date and no random names, and its letters
+    are text that can be searched.
+
+    Parameters
+    ----------
+    picture
+        What a function of this package returned, or any matplotlib ``Figure`` or ``Axes``.
+    path
+        Where to; a file of that name is replaced.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is neither ``.png`` nor ``.svg``.
+    OSError
+        If the folder does not exist or is not writable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save(Picture(), Path(folder) / "empty.svg")
+    ...     path.read_text()[:5]
+    '<?xml'
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        msg = f"{path.name} ends in {suffix or 'no suffix'}; give a name that ends in .png or .svg"
+        raise ValueError(msg)
+    figure = picture.figure if isinstance(picture, Axes) else picture
+    metadata = {"Date": None} if suffix == ".svg" else {}
+    buffer = BytesIO()
+    with matplotlib.rc_context(_STEADY):
+        figure.savefig(buffer, format=suffix[1:], metadata=metadata)
+    write_whole(path, buffer.getvalue())
+    return path

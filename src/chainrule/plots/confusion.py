@@ -1,0 +1,129 @@
+"""How good predictions are: the confusion matrix of classes, predicted against true of a quantity."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.evaluation import confusion_counts
+from chainrule.plots.canvas import OKABE_ITO, QUIET, panels
+from chainrule.plots.subject import host
+
+_MOST_FIGURES = 25  # classes; the counts of more would not be legible
+_LONGEST = 24  # letters of a name
+_MANY = 2000  # points; from there on they are one image within an SVG
+
+
+def plot_confusion(
+    truth: Any, predicted: Any, *, labels: Sequence[Any] | None = None, ax: Any = None
+) -> Any:
+    """Draw the confusion matrix: a row for each true class, a column for each predicted one.
+
+    A cell holds the count; its colour is the share of its row.
+
+    Parameters
+    ----------
+    truth, predicted
+        ``(n,)``: classes from 0, as ``net.predict_classes`` returns them.
+    labels
+        What the classes are called; unless given, their numbers.
+    ax
+        An ``Axes``; ``None`` makes a new picture.
+
+    Returns
+    -------
+    The new picture, or ``ax``.
+
+    Raises
+    ------
+    ValueError
+        If the two differ in length, are empty, or hold what is no class.
+
+    Examples
+    --------
+    >>> picture = plot_confusion([0, 1, 1], [0, 1, 0], labels=["no", "yes"])
+    >>> picture.axes[0].get_title(loc="left")
+    '2 of 3 right (66.7 %)'
+    """
+    truth, predicted = (np.asarray(host(given)).ravel() for given in (truth, predicted))  # (n,)
+    least = int(max(truth.max(initial=0), predicted.max(initial=0))) + 1
+    names = [str(name) for name in (range(least) if labels is None else labels)]
+    counts = confusion_counts(truth, predicted, len(names))  # (k, k)
+    shown = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+    cell = min(max(0.42, 2.4 / len(names)), 7.5 / len(names))  # inches
+    written = 0.08 * max(map(len, shown))  # inches, about
+    turned = written > cell
+    side = cell * len(names)
+    size = (side + written + 2.2, side + (0.7 * written if turned else 0.2) + 0.9)
+    (axes,), drawn = panels(ax, size)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (k, k)
+    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    axes.figure.colorbar(image, ax=axes, label="share of the true class")
+    _name_classes(axes, shown, turned=turned)
+    if len(names) <= _MOST_FIGURES:
+        _write_counts(axes, counts, shares)
+    right, n = int(np.trace(counts)), int(counts.sum())
+    axes.set_title(f"{right} of {n} right ({100 * right / n:.1f} %)", loc="left", fontsize="medium")
+    return drawn
+
+
+def _name_classes(ax: Any, names: list[str], *, turned: bool) -> None:
+    every = 1 + len(names) // 40  # of a hundred classes, a name for each third
+    places = range(0, len(names), every)
+    angle = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    ax.set_xticks(places, names[::every], **angle)
+    ax.set_yticks(places, names[::every])
+    ax.set(xlabel="predicted class", ylabel="true class")
+
+
+def _write_counts(ax: Any, counts: np.ndarray, shares: np.ndarray) -> None:
+    size = "medium" if len(counts) <= 12 else "x-small"
+    for (i, j), count in np.ndenumerate(counts):
+        if count:  # an empty cell is easier to see than a 0
+            colour = "white" if shares[i, j] > 0.5 else "black"
+            ax.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=size)
+
+
+def plot_predictions(truth: Any, predicted: Any, *, name: str = "", ax: Any = None) -> Any:
+    """Draw predictions of a quantity against what it truly was; on the line they are equal.
+
+    Parameters
+    ----------
+    truth, predicted
+        ``(n,)`` or ``(n, 1)``, in the units of the quantity.
+    name
+        Of the quantity, with its unit.
+    ax
+        An ``Axes``; ``None`` makes a new picture.
+
+    Returns
+    -------
+    The new picture, or ``ax``.
+
+    Raises
+    ------
+    ValueError
+        If the two differ in length, or are empty.
+
+    Examples
+    --------
+    >>> picture = plot_predictions([1.0, 2.0], [1.1, 1.9], name="price in €")
+    >>> picture.axes[0].get_xlabel()
+    'true price in €'
+    """
+    truth, predicted = (
+        np.asarray(host(a), dtype=np.float64).ravel() for a in (truth, predicted)
+    )  # (n,)
+    if truth.size != predicted.size or truth.size == 0:
+        msg = f"got {truth.size} true values and {predicted.size} predictions; give one for each sample"
+        raise ValueError(msg)
+    (axes,), drawn = panels(ax, (5.4, 5.0))
+    axes.axline((truth[0], truth[0]), slope=1, color=QUIET, linewidth=1, label="equal")
+    options = {"s": float(np.clip(4000 / truth.size, 5, 30)), "alpha": 0.6, "linewidths": 0}
+    axes.scatter(truth, predicted, color=OKABE_ITO[0], rasterized=truth.size > _MANY, **options)
+    axes.set(xlabel=f"true {name}".strip(), ylabel=f"predicted {name}".strip())
+    error = np.sqrt(np.mean((predicted - truth) ** 2))
+    axes.set_title(f"root mean squared error {error:.4g}", loc="left", fontsize="medium")
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.25)
+    return drawn

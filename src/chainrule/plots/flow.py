@@ -1,0 +1,136 @@
+"""The flow of the gradient: how large it is in each layer, and how far a step moves the weights."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import NullLocator
+
+from chainrule.optimizers import Optimizer
+from chainrule.plots import subject
+from chainrule.plots.canvas import OKABE_ITO, QUIET, panels
+
+_SPREAD, _NORM = OKABE_ITO[0], OKABE_ITO[3]
+_USUAL = (1e-4, 1e-2)
+
+
+def plot_gradient_flow(
+    net: Any,
+    X: Any,
+    y: Any,
+    *,
+    learning_rate: float = 0.1,
+    optimizer: str | Optimizer = "sgd",
+    ax: Any = None,
+) -> Any:
+    """Draw the sizes of each layer's gradients, and the ratio of the first update to the weights.
+
+    Above, for each ``dL/dW``: where the sizes of its entries lie, and their root mean square. They
+    vanish or explode where the layers differ by powers of ten. Below: ``‖ΔW‖ / ‖W‖`` of one step;
+    about 1e-3 is usual (A. Karpathy, CS231n notes, "Ratio of weights:updates"), and the shaded band
+    is a power of ten to either side.
+
+    Parameters
+    ----------
+    net
+        A network: it is asked for ``net.architecture`` and ``net.layers``.
+    X, y
+        Data as for ``net.train``: one batch.
+    learning_rate, optimizer
+        Of the step; its state is fresh, as in a first step.
+    ax
+        Two ``Axes``; ``None`` makes a new picture.
+
+    Returns
+    -------
+    The new picture, or ``ax``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the data are not what ``net.train`` takes, or the optimizer is not known.
+
+    Examples
+    --------
+    >>> from chainrule import NeuralNetwork
+    >>> net = NeuralNetwork(2, (4, 4), 1, seed=0)
+    >>> picture = plot_gradient_flow(net, [[0, 1], [1, 1]], [[1], [0]])
+    >>> [label.get_text() for label in picture.axes[1].get_xticklabels()]
+    ['W1', 'W2', 'W3']
+    """
+    gradients = [layer.W for layer in subject.gradients(net, X, y)]
+    moves = [layer.W for layer in subject.updates(net, X, y, learning_rate, optimizer)]
+    weights = [layer.W for layer in net.architecture.layout.split(subject.parameters(net))]
+    wide = max(6.4, 1.6 + 0.55 * len(weights))
+    (sizes, ratios), drawn = panels(ax, (wide, 6.0), rows=2, sharex=True)
+    draw_sizes(sizes, gradients)
+    draw_ratios(ratios, moves, weights)
+    for panel in (sizes, ratios):
+        _tick_layers(panel, len(weights))
+    return drawn
+
+
+def draw_sizes(ax: Any, gradients: Sequence[np.ndarray]) -> None:
+    """Draw where the sizes of each layer's gradients lie, on a log scale, zeros apart."""
+    notes: dict[int, str] = {}
+    told = {"spread": "5 to 95 % of |dL/dW|", "middle": "25 to 75 %", "norm": "root mean square"}
+    for place, g in enumerate(gradients):
+        size = np.abs(g).ravel()  # (n_in n_out,)
+        above = size[size > 0]
+        if above.size:
+            low, lower, upper, high = np.quantile(above, [0.05, 0.25, 0.75, 0.95])
+            ax.plot(
+                [place, place], [low, high], color=_SPREAD, linewidth=1.5, label=told.pop("spread", None)
+            )
+            ax.plot(
+                [place, place],
+                [lower, upper],
+                color=_SPREAD,
+                linewidth=7,
+                label=told.pop("middle", None),
+            )
+            rms = np.sqrt(np.mean(size**2))
+            ax.plot(place, rms, "D", color=_NORM, markeredgecolor="white", label=told.pop("norm", None))
+        if above.size < size.size:
+            notes[place] = f"{1 - above.size / size.size:.0%}\nare 0"
+    ax.set_ylabel("size of the gradient |dL/dW|")
+    _finish(ax, notes)
+
+
+def draw_ratios(ax: Any, moves: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
+    """Draw ``‖ΔW‖ / ‖W‖`` of each layer, on a log scale."""
+    notes: dict[int, str] = {}
+    ax.axhspan(
+        *_USUAL, color=QUIET, alpha=0.15, linewidth=0, label=f"usual: {_USUAL[0]:g} to {_USUAL[1]:g}"
+    )
+    for place, (move, W) in enumerate(zip(moves, weights, strict=True)):
+        length, change = np.linalg.norm(W), np.linalg.norm(move)
+        if length > 0 and change > 0:
+            ax.plot(place, change / length, "o", color=_SPREAD)
+            continue
+        notes[place] = "no\nupdate" if change == 0 else "W\nis 0"
+    ax.set_ylabel("update / weight  ‖ΔW‖ / ‖W‖")
+    _finish(ax, notes)
+
+
+def _finish(ax: Any, notes: dict[int, str]) -> None:
+    """Set the log scale and the legend, and write below the data what a log scale cannot show."""
+    ax.set_yscale("log")
+    if notes and ax.lines:
+        low, high = ax.get_ylim()
+        ax.set_ylim(low * (low / high) ** 0.2, high)
+    for place, text in notes.items():
+        at = {"transform": ax.get_xaxis_transform(), "ha": "center", "fontsize": "small"}
+        ax.text(place, 0.03, text, **at)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    else:
+        ax.yaxis.set_major_locator(NullLocator())  # nothing is drawn, so no size means anything
+        ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _tick_layers(ax: Any, layers: int) -> None:
+    ax.set_xticks(range(layers), [f"W{number}" for number in range(1, layers + 1)])
+    ax.set_xlim(-0.5, layers - 0.5)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", alpha=0.25)

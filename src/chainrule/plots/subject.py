@@ -1,0 +1,79 @@
+"""The subject: what is drawn of a network, as float64 arrays on the host.
+
+A network is known here by what anybody can read of it: ``net.architecture`` and ``net.layers``. Its
+gradient, its update and its loss are those of :mod:`chainrule.step`, the functions that train it.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from chainrule import backends, inputs
+from chainrule.architecture import Architecture
+from chainrule.layers import Dense
+from chainrule.optimizers import Optimizer, optimizer
+from chainrule.samples import batch
+from chainrule.step import Batch, Progress, gradient, objective, step
+
+_MOST_AT_ONCE = 100_000  # numbers in the widest layer of a stack of networks: what a cache holds
+
+
+def host(array: Any) -> Any:
+    """Return an array as NumPy's, wherever it is; what is no array is returned as it is."""
+    return backends.of(array).to_numpy(array) if inputs.is_device_array(array) else array
+
+
+def parameters(net: Any) -> np.ndarray:
+    """Return a network's flat parameters ``(P,)``."""
+    return flat(net.layers, net.architecture)
+
+
+def flat(layers: Any, net: Architecture) -> np.ndarray:
+    """Return layers ``(W, b)`` as flat parameters ``(P,)``."""
+    parts = [Dense(*(np.asarray(host(part), dtype=np.float64) for part in layer)) for layer in layers]
+    joined: np.ndarray = net.layout.join(parts)  # (P,)
+    return joined
+
+
+def samples(net: Any, X: Any, y: Any) -> Batch:
+    """Return the data as a network takes it: ``X (n, n_0)`` and ``Y (n, n_L)``, checked.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As ``net.train`` does.
+    """
+    door = inputs.Door(backends.named("numpy"), "float64")
+    return batch((host(X), host(y), None), net.architecture, door)
+
+
+def gradients(net: Any, X: Any, y: Any) -> tuple[Dense, ...]:
+    """Return ``dL_dW (n_in, n_out)`` and ``dL_db (1, n_out)`` of each layer, without dropout."""
+    shape: Architecture = net.architecture
+    return shape.layout.split(gradient(parameters(net), samples(net, X, y), shape)[1])
+
+
+def updates(
+    net: Any, X: Any, y: Any, learning_rate: float, rule: str | Optimizer = "sgd"
+) -> tuple[Dense, ...]:
+    """Return what one step of a fresh optimizer adds to each layer's ``W`` and ``b``."""
+    shape, theta, chosen = net.architecture, parameters(net), optimizer(rule)
+    start = Progress(theta, chosen.init(theta))
+    end, _ = step(start, samples(net, X, y), np.asarray(learning_rate), None, shape, chosen)
+    layers: tuple[Dense, ...] = shape.layout.split(end.theta - theta)
+    return layers
+
+
+def losses(thetas: np.ndarray, data: Batch, net: Architecture) -> np.ndarray:
+    """Return the objective at each of ``thetas (k, P)``, on the scale that training reports: ``(k,)``.
+
+    The layers take leading dimensions, so that many networks go through at once.
+    """
+    rows = data.X.shape[0]
+    together = max(1, _MOST_AT_ONCE // (rows * max(net.sizes)))
+    with np.errstate(over="ignore", invalid="ignore"):  # far out a loss may overflow: it is left blank
+        parts = [
+            objective(thetas[start : start + together], data, net)  # (<= together,)
+            for start in range(0, len(thetas), together)
+        ]
+    return net.loss.reported(1.0, rows, net.sizes[-1]) * np.concatenate(parts)  # (k,)

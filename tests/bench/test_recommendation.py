@@ -1,0 +1,218 @@
+"""The recommendation for one network: measured once, stored, and read back the next time."""
+
+import json
+
+import numpy as np
+import pytest
+
+from chainrule import speed_map
+from chainrule.bench.cells import parse
+from chainrule.bench.mapping import spots, store
+from chainrule.bench.recommendation import BUDGET, HEAD, installed, micro_grid, recommend
+from chainrule.bench.results import Results
+from chainrule.bench.store import Records
+from support.runs import a_run, ceilings, measurement
+
+CELL = parse("784-256-10,128")
+NAMES = ["numpy-jit", "torch"]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+
+
+class Bench:
+    """Measures as told, and remembers what it was asked for."""
+
+    def __init__(self, torch=2.0, noise=0.01, calls=None, copy=None, floor=0.6, left_out=()):
+        self.asked, self.torch, self.noise, self.calls = [], torch, noise, calls
+        self.copy, self.floor, self.left_out = copy, floor, left_out
+
+    def __call__(self, cells, contestants, seconds, operations=("step",)):
+        self.asked.append((list(cells), list(contestants), seconds, tuple(operations)))
+        taken = {cell: self.steps(cell, contestants) for cell in cells if cell not in self.left_out}
+        records = a_run(taken, shape=(1, 9), noise=self.noise)
+        records.ceilings = [ceilings("numpy"), ceilings("torch")]
+        if "transfer" in operations:
+            records.measurements += [
+                measurement(cell, name, 0, np.full(9, self.copy[name]), operation="transfer")
+                for cell in taken
+                for name in contestants
+            ]
+        return records
+
+    def steps(self, cell, contestants):
+        step = 1e-5 + cell.flops / 5e10
+        times = {"numpy-jit": step, "torch": step * self.torch}
+        return {"floor-numpy": self.floor * step, "floor-torch": self.floor * step} | {
+            name: times[name] for name in contestants
+        }
+
+
+def test_nothing_stored_is_measured_within_twenty_seconds_and_answered_in_a_sentence():
+    bench = Bench()
+    found = recommend(CELL, bench, contestants=NAMES)
+    ((cells, contestants, seconds, operations),) = bench.asked
+    assert cells[0] == CELL
+    assert (contestants, seconds, operations) == (NAMES, BUDGET, ("step",))
+    assert seconds <= 20
+    assert found.was_measured
+    assert found.choice.backend == "numpy"
+    assert found.sentence.startswith("784-256-10, batch 128: numpy (numpy-jit) takes ")
+    assert "times as fast as torch (95 % interval " in found.sentence
+    assert "; GEMM-bound: matrix products take " in found.sentence
+    assert "\n" not in found.sentence
+
+
+def test_what_was_stored_answers_the_next_time_without_measuring():
+    first = recommend(CELL, Bench(), contestants=NAMES)
+    bench = Bench()
+    second = recommend(CELL, bench, contestants=NAMES)
+    assert bench.asked == []
+    assert not second.was_measured
+    assert second.sentence == first.sentence
+
+
+def test_it_is_measured_again_where_that_is_asked_for():
+    recommend(CELL, Bench(), contestants=NAMES)
+    found = recommend(CELL, Bench(torch=0.5), contestants=NAMES, again=True)
+    assert found.choice.backend == "torch"
+
+
+def test_a_batch_between_measured_ones_is_answered_from_the_map():
+    recommend(CELL, Bench(), contestants=NAMES)
+    bench = Bench()
+    found = recommend(CELL._replace(batch=200), bench, contestants=NAMES)
+    assert bench.asked == []
+    assert found.choice.first.how == "interpolated"
+
+
+def test_a_network_off_the_grid_is_measured():
+    recommend(CELL, Bench(), contestants=NAMES)
+    bench = Bench()
+    found = recommend(parse("700-256-10,128"), bench, contestants=NAMES)
+    assert len(bench.asked) == 1
+    assert found.choice.first.how == "measured"
+
+
+def test_a_backend_installed_since_is_measured():
+    recommend(CELL, Bench(), contestants=["numpy-jit"])
+    bench = Bench()
+    recommend(CELL, bench, contestants=NAMES)
+    assert len(bench.asked) == 1
+
+
+def test_a_stale_map_is_measured_anew_and_the_reason_is_noted():
+    recommend(CELL, Bench(), contestants=NAMES)
+    file = speed_map.stored.file()
+    held = json.loads(file.read_text())
+    held["key"]["cores"] = "4096"
+    file.write_text(json.dumps(held))
+    bench = Bench()
+    found = recommend(CELL, bench, contestants=NAMES)
+    assert len(bench.asked) == 1
+    assert found.notes[0].startswith("measured again, since the stored map was measured with cores 4096")
+    assert speed_map.read().spots  # and kept under the key of here
+
+
+def test_two_that_take_as_long_are_undecided_and_both_are_named():
+    found = recommend(CELL, Bench(torch=1.0, noise=0.05), contestants=NAMES)
+    assert not found.choice.is_decided
+    assert found.choice.backend == "numpy"
+    assert "numpy (numpy-jit) takes" in found.sentence
+    assert "torch takes" in found.sentence
+    assert "undecided, for the second takes" in found.sentence
+
+
+def test_an_undecided_answer_is_not_measured_over_and_over():
+    recommend(CELL, Bench(torch=1.0, noise=0.05), contestants=NAMES)
+    bench = Bench()
+    recommend(CELL, bench, contestants=NAMES)
+    assert bench.asked == []
+
+
+def test_too_few_rounds_leave_it_open_and_are_measured_again():
+    def hasty(cells, contestants, seconds, operations=("step",)):
+        times = {name: 1e-3 * (1 + n) for n, name in enumerate(contestants)}
+        return a_run({cells[0]: times}, shape=(1, 3))
+
+    found = recommend(CELL, hasty, contestants=NAMES)
+    assert found.sentence.endswith("undecided, for too few rounds were taken to tell")
+    assert found.rows[0][2] == "too few rounds"
+    bench = Bench()
+    assert recommend(CELL, bench, contestants=NAMES).choice.is_decided
+    assert len(bench.asked) == 1
+
+
+def test_with_the_copy_of_each_batch_another_may_win():
+    copies = {"numpy-jit": 1e-6, "torch": 1e-2}
+    assert recommend(CELL, Bench(torch=0.5), contestants=NAMES).choice.backend == "torch"
+    bench = Bench(torch=0.5, copy=copies)
+    found = recommend(CELL, bench, contestants=NAMES, transfer=True)
+    assert bench.asked[0][3] == ("step", "transfer")
+    assert found.choice.backend == "numpy"
+    assert "the copy of each batch from the host is counted" in found.notes
+    assert (
+        recommend(CELL, Bench(), contestants=NAMES).choice.backend == "torch"
+    )  # and resident as before
+
+
+def test_if_nothing_can_be_measured_it_says_why():
+    def fails(cells, contestants, seconds, operations=("step",)):
+        return Records(
+            measurements=[
+                measurement(cells[0], "torch", 0, [], status="skipped", reason="torch is not installed")
+            ]
+        )
+
+    with pytest.raises(RuntimeError, match=r"784-256-10,128 \(torch: torch is not installed\)"):
+        recommend(CELL, fails, contestants=NAMES)
+
+
+def test_every_backend_has_a_row():
+    found = recommend(CELL, Bench(), contestants=NAMES)
+    rows = [dict(zip(HEAD, row, strict=True)) for row in found.rows]
+    assert [row["backend"] for row in rows] == ["numpy (numpy-jit)", "torch"]
+    assert all(row["known"] == "measured" and " to " in row["95 % interval"] for row in rows)
+
+
+def test_a_step_that_is_mostly_calls_is_launch_bound():
+    cell = parse("8-4-2,4")
+    run = a_run({cell: {"floor-torch": 1e-5, "torch": 1e-4}}, shape=(1, 9))
+    run.measurements += [measurement(cell, "torch", 0, np.full(9, 1e-4), calls=11)]
+    run.ceilings = [ceilings("torch", empty_call=7e-6)]
+    store(Results(run))
+    found = recommend(cell, Bench(), contestants=["torch"])
+    assert found.choice.bound == "launch-bound"
+    assert "launch-bound: 11 calls x 8.19 us" in found.sentence
+
+
+def test_numpy_is_known_by_its_faster_form_where_both_were_measured():
+    run = a_run({CELL: {"numpy": 2e-4, "numpy-jit": 1e-4, "notebook": 5e-4}})
+    (spot,) = spots(Results(run))
+    assert {name: time.contestant for name, time in spot.times.items()} == {"numpy": "numpy-jit"}
+
+
+def test_an_invalid_figure_has_no_place_in_the_map():
+    run = a_run({CELL: {"numpy": 1e-9}})
+    run.ceilings = [ceilings("numpy")]  # 1e11 FLOP/s at the most
+    assert spots(Results(run)) == []
+
+
+def test_the_micro_grid_begins_with_the_cell_and_repeats_nothing():
+    grid = micro_grid(parse("8-1-2,1"))
+    assert grid[0] == parse("8-1-2,1")
+    assert len(grid) == len(set(grid)) == 3
+
+
+def test_one_form_of_each_backend_is_measured():
+    assert len({name.split("-")[0] for name in installed()}) == len(installed())
+
+
+def test_products_too_small_for_the_machine_are_calls_and_not_matrix_products():
+    cell = parse("16-32-1,8")
+    run = a_run({cell: {"floor-numpy": 4e-6, "numpy-jit": 3e-6}}, shape=(1, 9))
+    run.ceilings = [ceilings("numpy", empty_call=4e-7)]
+    store(Results(run))
+    assert recommend(cell, Bench(), contestants=["numpy-jit"]).choice.bound == "launch-bound"

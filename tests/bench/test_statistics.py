@@ -1,0 +1,190 @@
+"""The statistics as a measuring instrument: simulated machines, whose truth is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from chainrule.bench.statistics import (
+    Ratio,
+    geometric_mean,
+    paired,
+    typical,
+    unpaired,
+    verdict,
+)
+
+DEFAULT, QUICK = (3, 15), (1, 9)  # processes, rounds: what `bench run` takes, and `--quick`
+QUIET, BUSY = 0.015, 0.05  # how much a block varies by itself, as the deviation of its logarithm
+RUNS = 200
+
+
+class Machine:
+    """Makes the seconds of blocks: log-normal, like their neighbours (0.3), now and then far too long."""
+
+    def __init__(self, noise=QUIET, *, process=0.0, seed=0):
+        self.noise, self.process = noise, process
+        self.rng = np.random.default_rng(seed)
+
+    def own(self, processes, rounds):
+        """What a contestant's blocks do by themselves, as logarithms (processes, rounds)."""
+        fresh = self.rng.normal(0.0, self.noise, (processes, rounds))
+        held = fresh.copy()
+        for n in range(1, rounds):
+            held[:, n] = 0.3 * held[:, n - 1] + math.sqrt(1 - 0.3**2) * fresh[:, n]
+        spikes = self.rng.random((processes, rounds)) < 0.05
+        return held + spikes * np.abs(self.rng.standard_t(2, (processes, rounds))) * 0.2
+
+    def pairs(self, shape, ratio=1.0, shared=0.0):
+        """Rounds of A and B; what the machine does to both (``shared``) is in both."""
+        differing = self.rng.normal(0.0, self.process, (shape[0], 1)) if self.process else 0.0
+        a = np.exp(self.own(*shape) + differing + shared) * ratio
+        b = np.exp(self.own(*shape) + shared)
+        return [list(zip(*rows, strict=True)) for rows in zip(a.tolist(), b.tolist(), strict=True)]
+
+
+def verdicts(machine, shape, ratio=1.0):
+    return [verdict(paired(machine.pairs(shape, ratio))) for _ in range(RUNS)]
+
+
+def test_a_against_a_is_the_same():
+    found = verdicts(Machine(), DEFAULT)
+    assert found.count("same") >= 0.95 * RUNS
+
+
+@pytest.mark.parametrize("shape", [DEFAULT, QUICK], ids=["default", "quick"])
+@pytest.mark.parametrize("noise", [QUIET, BUSY], ids=["quiet", "busy"])
+def test_a_against_a_is_hardly_ever_faster_or_slower(shape, noise):
+    found = verdicts(Machine(noise), shape)
+    assert found.count("faster") + found.count("slower") <= 0.05 * RUNS
+
+
+def test_nor_where_processes_differ_by_themselves():
+    found = verdicts(Machine(process=0.03), DEFAULT)
+    assert found.count("faster") + found.count("slower") <= 0.05 * RUNS
+
+
+@pytest.mark.parametrize("noise", [QUIET, BUSY], ids=["quiet", "busy"])
+def test_a_slowdown_of_a_fifth_is_slower(noise):
+    assert verdicts(Machine(noise), DEFAULT, 1.2).count("slower") >= 0.95 * RUNS
+    assert verdicts(Machine(noise), DEFAULT, 1 / 1.2).count("faster") >= 0.95 * RUNS
+
+
+def test_a_slowdown_of_a_fifth_shows_in_a_quick_run_of_a_quiet_machine():
+    found = verdicts(Machine(), QUICK, 1.2)
+    assert found.count("slower") >= 0.7 * RUNS
+    assert {"faster", "same"}.isdisjoint(found)
+
+
+def test_a_drifting_machine_is_covered_by_the_paired_interval_and_not_by_the_unpaired_one():
+    machine, truth, shape = Machine(0.02), 1.1, (5, 15)
+    ramp = np.linspace(0.0, math.log(1.5), 150)  # a block each: half as slow again at the end
+    covered = {"paired": 0, "unpaired": 0}
+    for _ in range(RUNS):
+        levels = machine.rng.normal(0.0, 0.02, (2, 5, 1))  # of the processes
+        ratio = paired(machine.pairs(shape, truth, ramp[::2].reshape(shape) + levels[0]))
+        covered["paired"] += ratio.low <= truth <= ratio.high
+        a, b = (
+            np.exp(machine.own(*shape) + half.reshape(shape) + level)
+            for half, level in zip((ramp[:75], ramp[75:]), levels, strict=True)
+        )
+        ratio = unpaired((a * truth).tolist(), b.tolist())
+        covered["unpaired"] += ratio.low <= truth <= ratio.high
+    assert covered["paired"] >= 0.93 * RUNS
+    assert covered["unpaired"] <= 0.1 * RUNS
+
+
+def test_the_interval_covers_the_truth_on_a_steady_machine_paired_or_not():
+    machine, truth = Machine(BUSY), 0.8
+    covered = np.zeros(2)
+    for _ in range(RUNS):
+        pairs = machine.pairs(DEFAULT, truth)
+        a, b = ([[one[side] for one in rounds] for rounds in pairs] for side in (0, 1))
+        for which, ratio in enumerate((paired(pairs), unpaired(a, b))):
+            covered[which] += ratio.low <= truth <= ratio.high
+    assert (covered >= 0.93 * RUNS).all()
+
+
+def test_processes_that_disagree_make_the_interval_wide_however_many_rounds_they_have():
+    apart = [[(1.0 + step + 1e-4 * n, 1.0) for n in range(100)] for step in (0.0, 0.2, 0.4)]
+    ratio = paired(apart)
+    assert ratio.low < 1.0
+    assert ratio.high > 1.4
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3, 5])
+def test_too_few_rounds_of_one_process_decide_nothing(rounds):
+    ratio = paired([[(2.0, 1.0)] * rounds])
+    assert ratio == Ratio(2.0, 0.0, math.inf, rounds)
+    assert verdict(ratio) == "undecided"
+
+
+def test_three_processes_of_one_round_decide_nothing_either():
+    assert verdict(paired([[(2.0, 1.0)], [(2.1, 1.0)], [(1.9, 1.0)]])) == "undecided"
+
+
+def test_equal_measurements_give_equal_intervals():
+    pairs = Machine().pairs(DEFAULT)
+    assert paired(pairs) == paired(pairs)
+
+
+def test_processes_may_have_been_cut_short():
+    pairs = Machine().pairs(DEFAULT, 1.3)
+    ratio = paired([pairs[0], pairs[1][:4], []])
+    assert ratio.rounds == 19
+    assert ratio.low < 1.3 < ratio.high
+
+
+def test_one_very_long_block_moves_the_ratio_little():
+    pairs = Machine().pairs(DEFAULT)
+    hurt = [*pairs[:2], [(pairs[2][0][0] * 1000, pairs[2][0][1]), *pairs[2][1:]]]
+    assert paired(hurt).estimate == pytest.approx(paired(pairs).estimate, rel=0.005)
+
+
+def test_the_ratio_turned_round_is_the_inverse():
+    pairs = Machine().pairs(DEFAULT, 1.3)
+    turned = paired([[(b, a) for a, b in rounds] for rounds in pairs])
+    assert paired(pairs).inverse()[:3] == pytest.approx(turned[:3], rel=1e-12)
+
+
+def test_the_typical_time_lies_in_its_interval():
+    seconds = np.exp(Machine().own(*DEFAULT)).tolist()
+    time = typical(seconds)
+    assert time.low <= time.estimate <= time.high
+    assert time.estimate == pytest.approx(1.0, rel=0.05)
+
+
+def test_nothing_measured_is_said():
+    with pytest.raises(ValueError, match="no round"):
+        paired([])
+    with pytest.raises(ValueError, match="no ratio"):
+        geometric_mean([])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "wanted"),
+    [
+        (Ratio(1.00, 0.98, 1.02, 9), "same"),
+        (Ratio(1.02, 1.01, 1.025, 9), "same"),  # it differs, by less than anybody minds
+        (Ratio(1.05, 1.02, 1.08, 9), "undecided"),
+        (Ratio(1.05, 1.04, 1.06, 9), "slower"),
+        (Ratio(0.95, 0.94, 0.96, 9), "faster"),
+        (Ratio(1.0, 0.9, 1.1, 9), "undecided"),
+    ],
+)
+def test_the_verdict_is_where_the_whole_interval_lies(ratio, wanted):
+    assert verdict(ratio) == wanted
+
+
+def test_a_wider_band_calls_more_the_same():
+    assert verdict(Ratio(1.05, 1.02, 1.08, 9), band=0.1) == "same"
+
+
+def test_the_geometric_mean_of_cells_that_agree_is_narrow():
+    mean = geometric_mean([Ratio(1.2 + step, 1.1, 1.3, 9) for step in (-0.01, 0.0, 0.01)])
+    assert mean.estimate == pytest.approx(1.2, rel=1e-3)
+    assert 1.15 < mean.low < mean.high < 1.25
+
+
+def test_the_geometric_mean_of_one_cell_is_its_ratio():
+    assert geometric_mean([Ratio(1.2, 1.1, 1.3, 9)]) == Ratio(1.2, 1.1, 1.3, 9)

@@ -1,0 +1,72 @@
+"""The browser's own eyes: each fault that pages are searched for is found where it was put."""
+
+import pytest
+
+from support.browser import VIEWS, View, is_elsewhere
+
+pytestmark = pytest.mark.browser
+
+SOUND = "<p style='color: CanvasText; background: Canvas'>Read me</p>"
+HEAD = "<!doctype html><meta name=viewport content='width=device-width'><meta name=color-scheme content='light dark'>"
+
+
+@pytest.fixture
+def faults(browser, tmp_path):
+    def look(body, view=VIEWS[0]):
+        page = tmp_path / "page.html"
+        page.write_text(HEAD + "<title>A page</title>" + body, encoding="utf-8")
+        return browser.faults(page, view)
+
+    return look
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_a_sound_page_has_no_fault(faults, view):
+    assert faults(SOUND, view) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("<script>console.error('so it goes')</script>", "console: so it goes"),
+        ("<script>nothing_of_this_name()</script>", "nothing_of_this_name is not defined"),
+        ("<img src=none.png>", "not loaded"),
+        ("<img src='data:image/png;base64,AAAA'>", "no image"),
+        ("<img src='https://elsewhere.example/a.png'>", "asked: https://elsewhere.example/a.png"),
+        ("<div style='width: 600px'>wide</div>", "pixels wide in a window of 400: <div>"),
+        ("<p style='color: #999; background: #fff'>faint</p>", "contrast 2.85"),
+        ("<p style='opacity: 0.3'>faint</p>", "contrast"),
+        ("<svg><text y=20 style='fill: #eee'>faint</text></svg>", "contrast"),
+    ],
+)
+def test_a_fault_is_named(faults, body, said):
+    assert said in "\n".join(faults(body))
+
+
+def test_what_scrolls_by_itself_and_what_is_hidden_is_no_fault(faults):
+    wide = "<div style='overflow-x: auto'><div style='width: 600px'>wide</div></div>"
+    hidden = "<p style='visibility: hidden; color: white'>unseen</p><p hidden>unseen</p>"
+    assert faults(wide + hidden) == []
+
+
+def test_the_scheme_and_the_width_reach_the_page(browser, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(HEAD + SOUND, encoding="utf-8")
+    tab = browser.open(page, View(400, "dark"))
+    assert tab.evaluate("innerWidth") == 400
+    assert tab.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+
+
+@pytest.mark.parametrize(
+    ("url", "elsewhere"),
+    [
+        ("file:///tmp/a.html", False),
+        ("data:text/plain,a", False),
+        ("http://127.0.0.1:8000/a", False),
+        ("http://localhost/a", False),
+        ("https://elsewhere.example/a.js", True),
+        ("http://10.0.0.1/a", True),
+    ],
+)
+def test_an_address_of_another_machine_is_known(url, elsewhere):
+    assert is_elsewhere(url) is elsewhere

@@ -1,0 +1,145 @@
+"""The canvas: pictures without pyplot, their files, and what is refused."""
+
+import gc
+import re
+import subprocess
+import sys
+import weakref
+
+import matplotlib
+import pytest
+from matplotlib.figure import Figure
+
+from chainrule import NeuralNetwork, plots
+from chainrule.plots.canvas import class_colours, panels, spans_decades
+from support.data import XOR_X, XOR_Y
+
+
+def network():
+    return NeuralNetwork(2, 4, 1, seed=0)
+
+
+def drawings():
+    """Every function of the room, on something small."""
+    net = network()
+    history = net.train(XOR_X, XOR_Y, epochs=3, progress=False)
+    return {
+        "history": history.plot,
+        "boundary": lambda: plots.plot_decision_boundary(net, XOR_X, XOR_Y),
+        "network": lambda: plots.plot_network(net, XOR_X, XOR_Y),
+        "flow": lambda: plots.plot_gradient_flow(net, XOR_X, XOR_Y),
+        "confusion": lambda: plots.plot_confusion([0, 1, 1], [0, 1, 0]),
+        "predictions": lambda: plots.plot_predictions([0.0, 1.0], [0.1, 0.9]),
+        "surface": lambda: plots.plot_loss_surface(net, XOR_X, XOR_Y),
+    }
+
+
+NAMES = sorted(drawings())
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return drawings()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_picture_is_the_same_svg_whose_letters_are_text(drawn, tmp_path, name):
+    first = plots.save(drawn[name](), tmp_path / "a.svg").read_bytes()
+    assert plots.save(drawn[name](), tmp_path / "b.svg").read_bytes() == first
+    assert b"dc:date" not in first
+    assert len(re.findall(rb"<text ", first)) >= 3
+
+
+def test_a_picture_is_written_as_png_and_shows_itself_in_a_notebook(drawn, tmp_path):
+    picture = drawn["predictions"]()
+    assert plots.save(picture, tmp_path / "a.PNG").read_bytes().startswith(b"\x89PNG\r\n")
+    assert picture._repr_png_().startswith(b"\x89PNG\r\n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_letter_is_cut_off_at_the_edge_of_its_picture(drawn, name):
+    picture = drawn[name]()
+    assert hasattr(picture, "_repr_png_")
+    picture.draw_without_rendering()
+    width, height = picture.get_size_inches()
+    box = picture.get_tightbbox()
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= width
+    assert box.y1 <= height
+
+
+def test_pictures_need_no_pyplot_and_importing_chainrule_no_matplotlib():
+    code = (
+        "import sys, chainrule; assert 'matplotlib' not in sys.modules;"
+        "from chainrule import plots; plots.plot_network(chainrule.NeuralNetwork(2, 4, 1));"
+        "assert 'matplotlib' in sys.modules; assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_picture_is_gone_when_its_last_name_is():
+    picture = plots.plot_network(network())
+    kept = weakref.ref(picture)
+    del picture
+    gc.collect()
+    assert kept() is None
+
+
+def test_saving_leaves_the_settings_of_matplotlib_as_they_were(tmp_path):
+    before = dict(matplotlib.rcParams)
+    plots.save(plots.plot_network(network()), tmp_path / "a.svg")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_axes_of_ones_own_are_saved_as_the_figure_around_them(tmp_path):
+    axes = Figure().subplots()
+    assert plots.plot_confusion([0, 1], [0, 1], ax=axes) is axes
+    assert b"predicted class" in plots.save(axes, tmp_path / "a.svg").read_bytes()
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.gif", r"ends in \.gif"), ("a", "ends in no suffix")])
+def test_another_suffix_is_refused_and_nothing_written(tmp_path, name, said):
+    with pytest.raises(ValueError, match=rf"{said}; give a name that ends in \.png or \.svg"):
+        plots.save(Figure(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none"):
+        plots.save(Figure(), tmp_path / "none" / "a.png")
+
+
+def test_what_is_no_axes_is_refused():
+    with pytest.raises(TypeError, match="ax is 'Figure', wanted a matplotlib Axes"):
+        plots.plot_network(network(), ax=Figure())
+    with pytest.raises(TypeError, match="ax is 'str'"):
+        plots.plot_network(network(), ax="here")
+
+
+def test_as_many_axes_are_wanted_as_there_are_panels():
+    pair = Figure().subplots(2)
+    assert plots.plot_gradient_flow(network(), XOR_X, XOR_Y, ax=pair) is pair
+    with pytest.raises(ValueError, match="ax has 1 Axes but there are 2 panels"):
+        plots.plot_gradient_flow(network(), XOR_X, XOR_Y, ax=pair[0])
+    assert panels(pair, (1, 1), rows=2)[0] == list(pair)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 9, 10, 11, 40])
+def test_each_class_has_a_colour_of_its_own(count):
+    assert len(set(class_colours(count))) == count
+
+
+@pytest.mark.parametrize(
+    ("values", "suits"),
+    [([1, 10], True), ([1, 9], False), ([0, 10], False), ([-1, 10], False), ([float("nan")], False)],
+)
+def test_a_log_scale_suits_a_spread_over_a_power_of_ten(values, suits):
+    assert spans_decades(values) is suits
+
+
+def test_without_matplotlib_one_line_says_what_to_install(without_matplotlib):
+    with pytest.raises(
+        ImportError, match=r"^pictures need matplotlib; pip install 'chainrule\[plots\]'$"
+    ):
+        from chainrule import plots  # noqa: F401

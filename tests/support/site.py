@@ -1,0 +1,32 @@
+"""The documentation site, built for the tests as it is for readers: warnings are errors."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from support.browser import absent
+
+ROOT = Path(__file__).parents[2]
+REPOSITORY = "someone/chainrule"
+SITE = ROOT / "build" / "site"
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Return the folder of the site, built afresh: an earlier build may have pages of its own."""
+    if find_spec("furo") is None:
+        absent("Sphinx and its theme are not installed (dependency group 'docs')")
+    shutil.rmtree(SITE, ignore_errors=True)
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "docs", str(SITE)]
+    here = os.environ | {
+        "PYTHONPATH": str(ROOT / "src"),  # for the notebook's own process as well
+        "GITHUB_REPOSITORY": REPOSITORY,  # so that the badges are there to be looked at
+    }
+    done = subprocess.run(command, cwd=ROOT, env=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return SITE
