@@ -12,7 +12,6 @@ import numpy as np
 
 from chainrule.arrays import Array
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
-from chainrule.backends.cupy_device import CupyDevice
 from chainrule.backends.cupy_library import CupyLibrary
 from chainrule.backends.numpy import make as numpy_backend
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES
@@ -102,6 +101,8 @@ class CupyBackend(Backend):
 
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: generated kernels, captured as CUDA graphs."""
+        from chainrule.backends.cupy_device import CupyDevice
+
         streams = is_on_host(work)
         with self.device:
             try:
