@@ -33,7 +33,14 @@ def lowered(x: Array, compute: str | None) -> Array:
 
 
 def raised(x: Array, like: Array) -> Array:
-    """Return ``x``, of any shape, in the dtype of ``like``."""
+    """Return ``x``, of any shape, in the dtype of ``like``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> raised(lowered(np.ones(2), "float16"), like=np.ones(1, dtype=np.float32)).dtype
+    dtype('float32')
+    """
     return x if x.dtype == like.dtype else namespace(x).astype(x, like.dtype)
 
 
