@@ -10,9 +10,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from chainrule.bench import store
 from chainrule.cli.app import app
-from support.bench import records
 from support.terminal import COMMAND, shown
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38)[0-9;]*m")
@@ -27,6 +25,10 @@ def paths(command, above=()):
 
 
 PATHS = list(paths(get_command(app)))
+
+
+# They measure for many seconds; the session `gate` runs the one, tests of their own the others.
+LONG = {("bench", "calibrate"), ("bench", "gate"), ("bench", "recommend")}
 
 
 def help_of(path, monkeypatch, columns=80):
@@ -59,30 +61,26 @@ def test_help_keeps_to_a_narrower_terminal_and_does_not_spread_over_a_wider_one(
     assert max(map(len, lines)) <= min(columns, 80)
 
 
-# These time the machine, for a minute or so, or read the table of this repository: their examples are
-# only parsed here. tests/bench runs the commands.
-MEASURING = [("bench",), *(("bench", name) for name in ("run", "recommend", "calibrate", "gate"))]
-
-
-def keep_runs(folder):
-    """Write the runs that the examples read, as `bench run` would."""
-    for name in ("results", "before", "after"):
-        made = records(["64-64-10,64"], run=name)
-        lines = [
-            {"record": "environment", "id": key, **facts} for key, facts in made.environments.items()
-        ]
-        store.append(folder / name, [*lines, *(one.line() for one in made.measurements)])
-
-
 def test_the_example_of_every_help_runs_as_it_stands(tmp_path, monkeypatch):
     pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
     monkeypatch.chdir(tmp_path)
-    keep_runs(tmp_path)
     for path in PATHS:
         program, *words = shlex.split(example_in(help_of(path, monkeypatch)))
         assert program == "chainrule"
-        result = CliRunner().invoke(app, [*words, "--help"] if path in MEASURING else words)
+        if path in LONG:
+            parsed(words)
+            continue
+        result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, f"{words}: {result.stderr}"
+
+
+def parsed(words):
+    """Have the words read as a command line, without running the command."""
+    command = get_command(app)
+    while hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands[name]
+    assert command.make_context(command.name, words).params
 
 
 def test_every_option_is_shown_with_what_it_is_for_and_its_default(monkeypatch):

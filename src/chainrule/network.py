@@ -417,7 +417,7 @@ class NeuralNetwork(Inspection, TextbookNames):
             return inputs.features(X, self.architecture.sizes[0], self._door)
 
     def _data(self, X: Any, y: Any, sample_weight: Any = None, *, finite: bool = True) -> Batch:
-        self._follow(X)
+        self._choose(X)
         with self.backend.quiet():
             door = self._door._replace(finite=finite)
             return samples.batch((X, y, sample_weight), self.architecture, door)

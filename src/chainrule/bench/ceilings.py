@@ -4,7 +4,7 @@ The best rate of square matrix products, the bandwidth of a copy that fits no ca
 smallest call there is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,6 @@ import numpy as np
 from chainrule.bench.clock import BLOCK_SECONDS, block, warm_up
 from chainrule.bench.contestant import Contestant
 
-SQUARES = (512, 1024, 2048)
 COPIED = 1 << 26  # bytes
 BLOCKS = 5
 WARM_SECONDS = 0.05
@@ -37,7 +36,7 @@ class Calls(NamedTuple):
     wait: Callable[[Any], object]
 
 
-def ceilings(library: str, dtype: str = "float32") -> Measured:
+def ceilings(library: str, dtype: str = "float32", squares: Sequence[int] = (512, 1024)) -> Measured:
     """Return what the machine does at its best with a library.
 
     Examples
@@ -48,7 +47,7 @@ def ceilings(library: str, dtype: str = "float32") -> Measured:
     calls = _CALLS[library]()
     rng = np.random.default_rng(0)
     rates = []
-    for n in SQUARES:
+    for n in squares:
         # Of random numbers: products of zeros draw less power, and some processors clock higher for it.
         A, B, out = (calls.place(rng.standard_normal((n, n)).astype(dtype)) for _ in range(3))
         rates.append(2 * n**3 / _least(partial(calls.matmul, A, B, out), calls))

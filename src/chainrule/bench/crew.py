@@ -1,7 +1,9 @@
 """The crew: a process for each contestant, and how they take turns in a cell."""
 
+import math
 import random
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +15,8 @@ from chainrule.bench.environment import stolen
 from chainrule.bench.process import Process
 from chainrule.bench.store import Ceilings, Measurement
 
+OVER = {"status": "skipped", "reason": "the time was over"}
+SHORT_PASS = 0.01  # seconds; to fill a cache again takes less than a hundredth of it
 STOLEN_SHARE = 0.05  # of a cell's time, taken by other guests of the machine: flagged
 
 
@@ -31,10 +35,12 @@ class Care:
     least_rounds: int = 3
     warm: float = 0.1
     block: float = 0.01
+    squares: tuple[int, ...] = (512, 1024, 2048)  # whose products show the best rate
     budget: float = 20.0  # for the rounds of a cell: there are fewer where they take long
+    until: float = math.inf  # by time.monotonic(): nothing is begun after it
 
 
-QUICK = Care(rounds=9, warm=0.03, block=0.005, budget=3.0)
+QUICK = Care(rounds=9, warm=0.03, block=0.005, squares=(512, 1024), budget=3.0)
 
 
 @dataclass
@@ -60,7 +66,7 @@ class Crew:
         stopped = False
         try:
             for seat in seats:
-                made[seat] = self._make(seat, cell, operation)
+                made[seat] = OVER if self._is_over else self._make(seat, cell, operation)
                 if made[seat]["status"] == "ok":
                     ready[seat] = made[seat]
             self._rounds(cell, ready, turns)
@@ -80,9 +86,15 @@ class Crew:
             seat = Seat(f"floor-{library}", threads)
             if roster.entry(seat.contestant).missing():
                 continue
-            found = self._process(seat).ask("ceilings", library=library, dtype=self.dtype)
+            found = self._process(seat).ask(
+                "ceilings", library=library, dtype=self.dtype, squares=self.care.squares
+            )
             if "peak" in found:
                 yield Ceilings(self.run, self.number, library, self.dtype, threads, **found).line()
+
+    @property
+    def _is_over(self) -> bool:
+        return time.monotonic() > self.care.until
 
     def end(self) -> None:
         """End all processes."""
@@ -108,25 +120,31 @@ class Crew:
 
     def _rounds(self, cell: Cell, ready: dict[Seat, dict[str, Any]], turns: "Turns") -> None:
         """Let everybody take a turn in each round, in an order drawn anew."""
-        each = {seat: (answer["passes"] + 1) * answer["pass"] for seat, answer in ready.items()}
         care = self.care
+        again = {seat: answer["pass"] < SHORT_PASS for seat, answer in ready.items()}
+        each = {
+            seat: (answer["passes"] + again[seat]) * answer["pass"] for seat, answer in ready.items()
+        }
         rounds = int(care.budget / max(sum(each.values()), 1e-9))
         rounds = max(care.least_rounds, min(rounds, care.rounds))
         shuffle = random.Random(f"{self.run} {self.number} {cell.name}").shuffle  # noqa: S311  an order, no secret
         order = list(ready)
         for number in range(rounds):
+            if self._is_over and number >= care.least_rounds:
+                break
             shuffle(order)
-            for seat in order:
-                took = self._process(seat).ask("time", passes=ready[seat]["passes"])
+            for seat in (seat for seat in order if seat not in turns.failed):
+                took = self._process(seat).ask("time", passes=ready[seat]["passes"], again=again[seat])
                 turns.add(seat, number, took)
-        for seat in ready:
+        for seat in ready.keys() - turns.failed.keys():
             self._process(seat).ask("drop")
 
     def _told(self, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
         """Yield the environments that are not known yet."""
         for seat in seats:
-            if seat in self._processes and seat not in self._environments:
-                found = self._process(seat).ask("environment")
+            process = self._processes.get(seat)
+            if process is not None and process.is_alive and seat not in self._environments:
+                found = process.ask("environment")
                 if "id" in found:
                     self._environments[seat] = found
                     yield found

@@ -31,6 +31,7 @@ class Process:
 
     def __init__(self, threads: int = 0, dtype: str = "float32") -> None:
         self._threads = threads
+        self._asked = 0
         self._process: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-m", "chainrule.bench.worker"],
             stdin=subprocess.PIPE,
@@ -48,9 +49,11 @@ class Process:
         """Let it run until it has answered a request; return the answer."""
         self._signal("SIGCONT")
         try:
-            _pipe(self._process.stdin).write(json.dumps({"do": do, **request}) + "\n")
+            self._asked += 1
+            line = json.dumps({"do": do, "number": self._asked, **request})
+            _pipe(self._process.stdin).write(line + "\n")
             _pipe(self._process.stdin).flush()
-            answer: dict[str, Any] = json.loads(self._line())
+            answer = self._answer(self._asked)
         except (OSError, ValueError) as error:
             self.end()
             why = (
@@ -59,6 +62,9 @@ class Process:
                 else "its process ended"
             )
             return {"status": "failed", "reason": why}
+        except KeyboardInterrupt:
+            self.end()  # it is in the middle of an answer, which nobody will read
+            raise
         self._signal("SIGSTOP")
         return answer
 
@@ -74,6 +80,13 @@ class Process:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+    def _answer(self, number: int) -> dict[str, Any]:
+        """Return the answer to a request; those to requests that were given up (Ctrl-C) are passed over."""
+        while True:
+            answer: dict[str, Any] = json.loads(self._line())
+            if answer.pop("number", None) == number:
+                return answer
 
     def _line(self) -> str:
         out = _pipe(self._process.stdout)

@@ -64,7 +64,7 @@ def _backend(name: str, library: str, needs: tuple[str, ...], says: str) -> Entr
 ROSTER = {
     entry.name: entry
     for entry in (
-        _floor("numpy", "numpy", "the step's matrix products alone, np.matmul(out=)"),
+        _floor("numpy", "numpy", "the step's matrix products alone, np.dot(out=)"),
         _floor("torch", "torch", "the same, torch.matmul(out=)"),
         _floor("jax", "jax", "the same, one compiled function"),
         _floor("cupy", "cupy", "the same, cupy.matmul(out=)"),

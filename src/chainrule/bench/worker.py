@@ -1,7 +1,7 @@
 """The worker: a process that is one contestant, cell after cell, and does what it is told.
 
-It reads a request a line from standard input, and answers each with a line. Whatever a library prints
-goes to standard error, so that it cannot pass for an answer.
+It reads a request a line from standard input, and answers each with a line under the request's number.
+Whatever a library prints goes to standard error, so that it cannot pass for an answer.
 """
 
 import ctypes
@@ -73,9 +73,12 @@ class Worker:
         }
 
     def time(self, request: dict[str, Any]) -> Answer:
-        """Run a block of passes; one pass before it, untimed, brings back what others had displaced."""
+        """Run a block of passes; before it, untimed, one more where others' turns would tell.
+
+        They have displaced what was in the caches; against a long pass that is nothing.
+        """
         assert self._contestant is not None  # noqa: S101  the protocol
-        if request.get("again", True):
+        if request["again"]:
             block(self._contestant, 1)
         took = block(self._contestant, request["passes"])
         return {"seconds": took.computed, "enqueued": took.enqueued}
@@ -91,7 +94,7 @@ class Worker:
 
     def ceilings(self, request: dict[str, Any]) -> Answer:
         """Measure what the machine can do with this library."""
-        return ceilings(request["library"], request["dtype"])._asdict()
+        return ceilings(request["library"], request["dtype"], request["squares"])._asdict()
 
     def memory(self, request: dict[str, Any]) -> Answer:
         """Say what a step of a contestant holds and allocates; it is not timed."""
@@ -144,7 +147,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
                 "status": "failed",
                 "reason": f"{type(error).__name__}: {error}".partition("\n")[0],
             }
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(answer | {"number": request.get("number")}) + "\n")
         answers.flush()
 
 

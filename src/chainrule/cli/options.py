@@ -20,7 +20,7 @@ BackendName = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="numpy, cupy, torch or jax; also cupy:1.",
+        help="numpy, cupy, torch, jax or auto; also cupy:1.",
         show_default="numpy",
         autocompletion=lambda: list(INSTALL),
     ),

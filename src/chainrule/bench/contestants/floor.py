@@ -15,8 +15,8 @@ Product = tuple[Any, Any, Any]
 
 
 def numpy(problem: Problem, operation: str) -> Contestant:
-    """Return the products by ``np.matmul(out=)``."""
-    return _with_out(products(problem, operation), np.matmul, problem.steps)
+    """Return the products by ``np.dot(out=)``: the BLAS calls of ``np.matmul``, half the way to them."""
+    return _with_out(products(problem, operation), np.dot, problem.steps)
 
 
 def torch(problem: Problem, operation: str) -> Contestant:

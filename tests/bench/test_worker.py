@@ -1,0 +1,149 @@
+"""The worker and its process: what a contestant may do without spoiling the measurement, or outliving it."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import chainrule.bench.process as process_room
+from chainrule.bench.process import CAN_STOP, Process
+from chainrule.bench.worker import serve
+from support.contestants import HERE, TICKS
+
+CELL = "2-4-1,4"
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+
+
+def made(process, contestant, cell=CELL, operation="step"):
+    return process.ask(
+        "make", contestant=contestant, cell=cell, operation=operation, warm=0.0, block=0.0005
+    )
+
+
+def served(*requests):
+    answers = io.StringIO()
+    serve(io.StringIO("".join(json.dumps(request) + "\n" for request in requests)), answers)
+    return [json.loads(line) for line in answers.getvalue().splitlines()]
+
+
+def test_a_contestant_is_made_checked_and_timed(process):
+    answer = made(process, "notebook")
+    assert answer["status"] == "ok"
+    assert answer["check"]["share_of_tolerance"] <= 1
+    assert answer["steps"] == 50
+    took = process.ask("time", passes=answer["passes"])
+    assert 0 < took["enqueued"] <= took["seconds"] < 1
+
+
+def test_what_is_not_installed_is_skipped_with_its_name(monkeypatch):
+    monkeypatch.setattr("chainrule.bench.roster.find_spec", lambda _: None)
+    (answer,) = served({"do": "make", "contestant": "sklearn", "cell": CELL, "number": 7})
+    assert answer == {"status": "skipped", "reason": "sklearn is not installed", "number": 7}
+
+
+def test_a_wrong_step_is_told_and_not_timed(process):
+    answer = made(process, f"{HERE}wrong")
+    assert answer["status"] == "wrong"
+    assert "after 50 steps" in answer["reason"]
+    assert "passes" not in answer
+    assert made(process, "notebook")["status"] == "ok"  # the process is as good as new
+
+
+def test_an_error_is_told_in_one_line(process):
+    answer = made(process, f"{HERE}raises")
+    assert answer == {"status": "failed", "reason": "OSError: no such thing"}
+    assert process.is_alive
+
+
+def test_what_a_library_prints_is_no_answer(process):
+    answer = made(process, f"{HERE}prints")
+    assert answer["status"] == "ok"
+    assert process.ask("time", passes=3)["seconds"] > 0
+
+
+def test_a_process_that_ends_is_told(process):
+    assert made(process, f"{HERE}crashes") == {"status": "failed", "reason": "its process ended"}
+    assert not process.is_alive
+    assert process.ask("time", passes=1)["status"] == "failed"
+
+
+@pytest.mark.skipif(not CAN_STOP, reason="no answer is awaited for a limited time here")
+def test_a_process_that_hangs_is_ended(process, monkeypatch):
+    made(process, "notebook")  # imported: what follows hangs, and is not only slow
+    monkeypatch.setattr(process_room, "PATIENCE", 0.3)
+    assert made(process, f"{HERE}hangs") == {"status": "failed", "reason": "no answer within 0 s"}
+    assert not process.is_alive
+
+
+@pytest.mark.usefixtures("_own_contestants")
+@pytest.mark.skipif(not CAN_STOP, reason="processes cannot be stopped here")
+def test_nothing_of_a_process_runs_while_it_is_not_its_turn(tmp_path, monkeypatch):
+    file = tmp_path / "ticks"
+    monkeypatch.setenv(TICKS, str(file))
+    process = Process()
+    try:
+        made(process, f"{HERE}ticks")
+        assert comes_to(process._process.pid, "T")
+        stands = file.stat().st_size
+        time.sleep(0.1)  # a hundred ticks
+        assert file.stat().st_size == stands
+        process.ask("time", passes=50)
+        assert file.stat().st_size > stands
+    finally:
+        process.end()
+
+
+@on_linux
+def test_a_stopped_process_ends_with_a_parent_that_is_killed():
+    code = (
+        "import time; from chainrule.bench.process import Process; p = Process(); p.ask('environment');"
+        "print(p._process.pid, flush=True); time.sleep(1e6)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        child = int(parent.stdout.readline())
+        assert comes_to(child, "T")
+    finally:
+        parent.kill()
+        parent.communicate()
+    assert comes_to(child, "ZX")
+
+
+def comes_to(pid, states):
+    """Return whether a process gets into one of these states: a signal takes a moment to arrive."""
+    until = time.monotonic() + 10
+    while state(pid) not in states and time.monotonic() < until:
+        time.sleep(0.005)
+    return state(pid) in states
+
+
+def state(pid):
+    """Return the letter that Linux has for a process: T is stopped, Z has ended, X is no more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(process, monkeypatch):
+    made(process, "notebook")
+
+    def given_up(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Process, "_answer", given_up)
+        with pytest.raises(KeyboardInterrupt):
+            process.ask("time", passes=1)
+    assert "cpu" in process.ask("environment")
+
+
+def test_threads_are_told_to_the_libraries_and_the_processors_taken(process):
+    found = process.ask("environment")
+    assert found["cores"] == 1
+    assert {library["num_threads"] for library in found["blas"]} == {1}
+    assert found["variables"]["OMP_NUM_THREADS"] == "1"

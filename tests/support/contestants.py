@@ -1,0 +1,135 @@
+"""Contestants that are known to be slow, wrong or unruly: what the benchmark is tested with.
+
+A worker finds them by name, as `support.contestants:slower`.
+"""
+
+import os
+import sys
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from chainrule.bench.contestants import notebook as room
+
+HERE = f"{__name__}:"
+TICKS = "CHAINRULE_TEST_TICKS"  # the file that `ticks` counts in
+
+
+def steady(problem, operation):
+    """Plain NumPy by a clock that other processes of a busy machine do not move."""
+    made = room.notebook(problem, operation)
+    return replace(made, clocked=partial(_cpu_seconds, made.run))
+
+
+def steady_too(problem, operation):
+    """The same under another name."""
+    return steady(problem, operation)
+
+
+def slower(problem, operation):
+    """The same, but every pass takes 20 % longer."""
+    return _longer(problem, operation, 0.2)
+
+
+def twice(problem, operation):
+    """The same, but every pass takes twice as long."""
+    return _longer(problem, operation, 1.0)
+
+
+def _longer(problem, operation, share):
+    made = room.notebook(problem, operation)
+
+    def run():
+        began = time.process_time()
+        returned = made.run()
+        ended = time.process_time()
+        while time.process_time() < ended + share * (ended - began):
+            pass
+        return returned
+
+    return replace(made, run=run, clocked=partial(_cpu_seconds, run))
+
+
+def _cpu_seconds(run, passes):
+    began = time.process_time()
+    for _ in range(passes):
+        run()
+    return time.process_time() - began
+
+
+def wrong(problem, operation):
+    """A step that goes too far by a twentieth, as one with a factor wrong in its gradient."""
+    return room.notebook(problem._replace(rate=1.05 * problem.rate), operation)
+
+
+def unsynchronised(problem, operation):
+    """A device that computes when somebody looks, and a wait that does not look."""
+    made, queue = room.notebook(problem, operation), []
+
+    def state(_):
+        returned = [run() for run in queue]
+        queue.clear()
+        return made.state(returned[-1])
+
+    return replace(made, run=lambda: queue.append(made.run), state=state, wait=lambda: None)
+
+
+def crashes(problem, operation):
+    """It ends its process in the middle of a pass."""
+    return replace(room.notebook(problem, operation), run=lambda: os._exit(3))
+
+
+def crashes_later(problem, operation):
+    """It ends its process when it is timed."""
+    return replace(room.notebook(problem, operation), clocked=_crash_after_warm_up())
+
+
+def _crash_after_warm_up():
+    calls = []
+
+    def clocked(passes):
+        calls.append(passes)
+        if len(calls) > 6:
+            os._exit(3)
+        return 0.01 * passes
+
+    return clocked
+
+
+def hangs(problem, operation):
+    """It never comes back."""
+    return replace(room.notebook(problem, operation), run=lambda: time.sleep(1e6))
+
+
+def raises(problem, operation):
+    """It fails with two lines."""
+    msg = "no such thing\nand more of it"
+    raise OSError(msg)
+
+
+def prints(problem, operation):
+    """It writes to standard output, through Python and past it."""
+    made = room.notebook(problem, operation)
+
+    def run():
+        sys.stdout.write('{"seconds": 0}\n')
+        os.write(1, b"a library says hello\n")
+        return made.run()
+
+    return replace(made, run=run)
+
+
+def ticks(problem, operation):
+    """A thread of it counts in a file for as long as it may run."""
+    file = Path(os.environ[TICKS])
+
+    def count():
+        while True:
+            with file.open("a") as out:
+                out.write("x")
+            time.sleep(0.001)
+
+    threading.Thread(target=count, daemon=True).start()
+    return room.notebook(problem, operation)
