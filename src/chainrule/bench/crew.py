@@ -33,14 +33,14 @@ class Care:
 
     rounds: int = 15
     least_rounds: int = 3
-    warm: float = 0.1
-    block: float = 0.01
-    squares: tuple[int, ...] = (512, 1024, 2048)  # whose products show the best rate
+    warm: float = 0.05
+    block: float = 0.006
+    squares: tuple[int, ...] = (1024, 2048)  # whose products show the best rate
     budget: float = 20.0  # for the rounds of a cell: there are fewer where they take long
     until: float = math.inf  # by time.monotonic(): nothing is begun after it
 
 
-QUICK = Care(rounds=9, warm=0.03, block=0.005, squares=(512, 1024), budget=3.0)
+QUICK = Care(rounds=9, warm=0.03, block=0.005, budget=3.0)
 
 
 @dataclass

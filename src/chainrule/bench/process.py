@@ -62,9 +62,6 @@ class Process:
                 else "its process ended"
             )
             return {"status": "failed", "reason": why}
-        except KeyboardInterrupt:
-            self.end()  # it is in the middle of an answer, which nobody will read
-            raise
         self._signal("SIGSTOP")
         return answer
 

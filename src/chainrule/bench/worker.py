@@ -78,7 +78,7 @@ class Worker:
         They have displaced what was in the caches; against a long pass that is nothing.
         """
         assert self._contestant is not None  # noqa: S101  the protocol
-        if request["again"]:
+        if request.get("again", True):
             block(self._contestant, 1)
         took = block(self._contestant, request["passes"])
         return {"seconds": took.computed, "enqueued": took.enqueued}
@@ -94,7 +94,7 @@ class Worker:
 
     def ceilings(self, request: dict[str, Any]) -> Answer:
         """Measure what the machine can do with this library."""
-        return ceilings(request["library"], request["dtype"], request["squares"])._asdict()
+        return ceilings(request["library"], request["dtype"], request.get("squares", (1024,)))._asdict()
 
     def memory(self, request: dict[str, Any]) -> Answer:
         """Say what a step of a contestant holds and allocates; it is not timed."""
