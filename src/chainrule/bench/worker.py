@@ -78,7 +78,7 @@ class Worker:
         They have displaced what was in the caches; against a long pass that is nothing.
         """
         assert self._contestant is not None  # noqa: S101  the protocol
-        if request["again"]:
+        if request.get("again", True):
             block(self._contestant, 1)
         took = block(self._contestant, request["passes"])
         return {"seconds": took.computed, "enqueued": took.enqueued}
