@@ -11,7 +11,7 @@ CACHE = tempfile.TemporaryDirectory(prefix="chainrule-test-")
 os.environ["CHAINRULE_CACHE_DIR"] = CACHE.name
 
 ROOMS = {
-    "cupy": ["backends/cupy.py"],
+    "cupy": ["backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
     "jax": ["backends/jax.py", "program/scan.py"],
     "matplotlib": ["plots"],
     "torch": ["backends/torch.py"],

@@ -66,6 +66,28 @@ def tests_jit(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def cuda(session: nox.Session) -> None:
+    """The CUDA kernels, run on the CPU thread by thread; a missing C++ compiler fails."""
+    session.install("-e", ".[data]", *group("test"))
+    session.run("pytest", "tests/cuda", *session.posargs, env={"REQUIRE_EXTRA": "c++"})
+
+
+@nox.session(default=False)
+def nvrtc(session: nox.Session) -> None:
+    """NVIDIA's compiler takes every generated kernel, for two generations of devices; no GPU is needed."""
+    session.install("-e", ".[data]", "nvidia-cuda-nvrtc-cu12", *group("test"))
+    session.run("pytest", "tests/cuda/test_nvrtc.py", *session.posargs, env={"REQUIRE_EXTRA": "nvrtc"})
+
+
+@nox.session(default=False)
+def cupy_without_driver(session: nox.Session) -> None:
+    """CuPy installed and no driver: imports work, and it is said why CUDA does not."""
+    session.install("-e", ".[data,cuda12]", *group("test"))
+    test = "tests/cuda/test_cupy_without_driver.py"
+    session.run("pytest", test, *session.posargs, env={"REQUIRE_EXTRA": "cupy"})
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """The documentation site, into build/site, warnings being errors; the notebook, run on its own."""
     session.install("-e", ".[data,plots]", *group("docs"))
@@ -86,6 +108,18 @@ def gpu(session: nox.Session) -> None:
     """The tests that need a CUDA device, with CuPy; a missing device fails."""
     session.install("-e", ".[data,cuda12]", *group("test"))
     run_tests(session, "cupy", "-m", "gpu")
+
+
+@nox.session(default=False)
+def sanitizer(session: nox.Session) -> None:
+    """The kernels and the captured step under NVIDIA's compute-sanitizer, which the CUDA toolkit brings."""
+    session.install("-e", ".[data,cuda12]", *group("test"))
+    for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
+        session.run(
+            "compute-sanitizer", f"--tool={tool}", "--error-exitcode=1", "--target-processes=all",
+            "python", "-m", "pytest", "-m", "gpu", "tests/gpu/test_gpu_step.py", *session.posargs,
+            "-k", "every_form or captured_step", external=True, env={"REQUIRE_BACKEND": "cupy", "NO_POOL": "1"},
+        )  # fmt: skip
 
 
 @nox.session(default=False)

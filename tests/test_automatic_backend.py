@@ -54,9 +54,19 @@ def test_the_batch_is_that_of_training_and_no_larger_than_the_data(said):
     assert "64-16-10, batch 16:" in said()[0]
 
 
-def test_without_training_the_rows_given_are_the_batch(said):
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda net: net.feedforward(X),
+        lambda net: net.predict(X),
+        lambda net: net.evaluate(X, Y),
+        lambda net: net.backward(X, Y),
+    ],
+    ids=["feedforward", "predict", "evaluate", "backward"],
+)
+def test_without_training_the_rows_given_are_the_batch(said, use):
     write(a_map())
-    a_network().feedforward(X)
+    use(a_network())
     assert "64-16-10, batch 256:" in said()[0]
 
 

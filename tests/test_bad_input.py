@@ -203,7 +203,7 @@ BAD_NETWORKS = {
     "negative decay": ({"weight_decay": -1.0}, ValueError, "weight_decay is -1.0", "0 or more"),
     "endless decay": ({"weight_decay": np.inf}, ValueError, "weight_decay is inf", "0 or more"),
     "clipping to nothing": ({"clip_norm": 0.0}, ValueError, "clip_norm is 0.0", "above 0"),
-    "half precision": ({"dtype": "float16"}, ValueError, "dtype is float16", "'float32' or 'float64'"),
+    "eighth precision": ({"dtype": "float8"}, ValueError, "dtype is float8", "'float32' or 'float64'"),
     "no dtype": ({"dtype": "double-ish"}, ValueError, "double-ish", "'float32' or 'float64'"),
     "a negative seed": ({"seed": -1}, ValueError, "seed is -1", "0 or more"),
     "half a seed": ({"seed": 1.5}, TypeError, "seed is 1.5", "whole number"),

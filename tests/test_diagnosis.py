@@ -85,6 +85,13 @@ def test_the_learning_rate_that_is_advised_is_not_flagged_itself(optimizer):
         assert for_digits().explain(X, Y, advised, optimizer=optimizer).flags == ()
 
 
+@pytest.mark.parametrize("rate", [0.0, 1e-300])
+def test_a_learning_rate_that_changes_nothing_at_all_is_too_small(rate):
+    (flag,) = for_digits().explain(X, Y, rate).flags
+    assert flag.kind == "learning rate too small"
+    assert "take 0.0" in flag.remedy
+
+
 @pytest.mark.parametrize("kind", ["all", "one"])
 def test_unscaled_features_are_named_with_the_column(kind):
     wild = X.copy()
@@ -165,6 +172,17 @@ def test_shuffled_labels_are_named_though_not_how():
     (flag,) = for_digits().explain(X, shuffled).flags
     assert flag.kind == "targets misaligned"
     assert "shuffled" in flag.what
+
+
+@pytest.mark.parametrize("classes", [2, 10, 300])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_reshape_is_blamed_for_targets_drawn_by_chance(classes, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, 720)  # 720 = 2 * 360 = 3 * 240 = ...: many ways to reshape
+    net = NeuralNetwork(8, 8, classes, loss="cross_entropy", seed=0)
+    step = net.explain(rng.standard_normal((720, 8)), labels)
+    assert not any("reshape(" in flag.remedy for flag in step.flags)
+    assert step.flags or step.findings.undecided
 
 
 def test_one_hot_targets_that_a_reshape_mixed_are_named():

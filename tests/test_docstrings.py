@@ -18,6 +18,8 @@ SHOWN_ELSEWHERE = {
     "chainrule.samples": "NeuralNetwork.train, likewise",
     "chainrule.memory": "NeuralNetwork.memory_estimate",
     "chainrule.training": "NeuralNetwork.train",
+    "chainrule.held_out": "NeuralNetwork.train",
+    "chainrule.oracles": "NeuralNetwork.check_gradients",
     "chainrule.evaluation": "NeuralNetwork.evaluate",
 }
 

@@ -22,6 +22,7 @@ MATHEMATICS = [
     "parameters",
     "schedules",
     "optimizers",
+    "precision",
     "architecture",
     "dropout",
     "step",

@@ -79,3 +79,21 @@ def test_the_program_of_a_step_counts_and_prints():
     text = str(made)
     assert "dL_dZ2" in text
     assert "63,920,000 FLOPs" in text
+
+
+@pytest.mark.parametrize("available", [None, 300_000])
+def test_memory_that_runs_out_all_the_same_is_explained(monkeypatch, available):
+    net = NeuralNetwork(8, 64, 2, backend="numpy", seed=0)
+
+    def fails(_self, _work):
+        monkeypatch.setattr(NumpyBackend, "available_bytes", lambda _self: available)
+        raise MemoryError  # as when the free memory is in pieces
+
+    monkeypatch.setattr(NumpyBackend, "engine", fails)
+    with pytest.raises(MemoryError, match="numpy ran out of memory for a step on 200 rows") as error:
+        net.train(np.zeros((200, 8)), np.zeros((200, 2)), 1, 0.1, progress=False)
+    fits = int(str(error.value).rpartition(" ")[2])
+    if available is None:
+        assert fits == 199
+    else:
+        assert net.memory_estimate(fits).total <= available < net.memory_estimate(fits + 1).total

@@ -11,6 +11,7 @@ from typing import Any
 from chainrule.activations import ACTIVATIONS, Activation, activation
 from chainrule.losses import LOSSES, Loss, loss
 from chainrule.parameters import Layout
+from chainrule.precision import HALVES
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Architecture:
         The lambda of the penalty ``lambda/2 sum W²`` (weights, not biases), 0 or more.
     clip_norm
         The largest Euclidean norm of the whole gradient; ``None`` leaves it alone.
+    compute
+        "float16" or "bfloat16": what a training step multiplies in; ``None``: the dtype of the parameters.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Architecture:
     dropout: float = 0.0
     weight_decay: float = 0.0
     clip_norm: float | None = None
+    compute: str | None = None
     depth: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +76,9 @@ class Architecture:
         _check(decays, "weight_decay", self.weight_decay, "of 0 or more, such as 1e-4")
         clips = self.clip_norm is None or (math.isfinite(self.clip_norm) and self.clip_norm > 0.0)
         _check(clips, "clip_norm", self.clip_norm, "above 0, or None")
+        if self.compute not in {None, *HALVES}:
+            msg = f"compute is {self.compute!r}; give 'float16', 'bfloat16' or None"
+            raise ValueError(msg)
         if self.loss.logits and self.activations[-1].name != "identity":
             msg = (
                 f"loss {self.loss.name!r} takes logits, got output activation "
@@ -165,7 +172,7 @@ def architecture(
     objective
         The loss.
     additions
-        dropout, weight_decay, clip_norm.
+        dropout, weight_decay, clip_norm, compute.
 
     Raises
     ------

@@ -89,8 +89,9 @@ def score(theta: Array, data: Batch, net: Architecture, backend: Backend) -> Sco
         return float(backend.to_numpy(array))
 
     A = outputs(theta, data.X, net, backend)  # (n, n_L)
+    Y, weights = backend.near(data.Y), None if data.weights is None else backend.near(data.weights)
     rows = A.shape[-2]
-    loss = net.loss.reported(to_float(net.loss.value(A, data.Y, data.weights)), rows, A.shape[-1])
+    loss = net.loss.reported(to_float(net.loss.value(A, Y, weights)), rows, A.shape[-1])
     if net.loss.targets == "values":
         return Score(loss, None)
-    return Score(loss, to_float(namespace(A).mean(right(A, data.Y, net))))
+    return Score(loss, to_float(namespace(A).mean(right(A, Y, net))))

@@ -33,6 +33,7 @@ class History:
     records: list[Record] = field(default_factory=list)
     interrupted: bool = False  # Ctrl-C, or a callback that returned True
     best_epoch: int | None = None  # where early stopping found the weights that it restored
+    notes: tuple[str, ...] = ()  # what is to be known of the numbers, such as how a GPU multiplied
 
     def __len__(self) -> int:
         return len(self.records)
@@ -54,7 +55,7 @@ class History:
         return f"History({len(self)} epochs, last {self.reported} {last.loss:.6g})"
 
     def __str__(self) -> str:
-        """Return a table of at most 20 epochs, the first and the last among them."""
+        """Return a table of at most 20 epochs, the first and the last among them, and the notes."""
         validated = any(record.validation_loss is not None for record in self.records)
         scored = any(record.validation_accuracy is not None for record in self.records)
         head = f"{'epoch':>7}  {'loss':>12}"
@@ -66,7 +67,7 @@ class History:
             line += f"  {_figure(record.validation_loss):>12}" if validated else ""
             line += f"  {_percent(record.validation_accuracy):>8}" if scored else ""
             lines.append(f"{line}  {record.seconds:>8.2f}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
     def _shown(self, most: int) -> list[Record]:
         if len(self.records) <= most:

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule import backends
 from chainrule.arrays import Array, namespace
 from chainrule.backends import Backend
+from chainrule.precision import HALVES
 
 
 class Door(NamedTuple):
@@ -149,13 +150,13 @@ def check_finite(array: Array, name: str, door: Door) -> None:
     raise ValueError(msg)
 
 
-def floating(dtype: str | None) -> str | None:
-    """Return the name of the dtype that parameters may have, of whatever library it is.
+def precision(dtype: str | None) -> tuple[str | None, str | None]:
+    """Return the dtype that parameters are to have, and what training multiplies in where that is another.
 
     Examples
     --------
-    >>> floating(np.float32)
-    'float32'
+    >>> precision(np.float32), precision("bfloat16")
+    (('float32', None), ('float32', 'bfloat16'))
 
     Raises
     ------
@@ -163,12 +164,14 @@ def floating(dtype: str | None) -> str | None:
         If it is another dtype.
     """
     if dtype is None:
-        return None
+        return None, None
     try:
         name = np.dtype(dtype).name
     except TypeError:  # a dtype of another library, or none
-        name = str(dtype)
+        name = str(dtype).rpartition(".")[2]
+    if name in HALVES:
+        return "float32", name
     if name not in {"float32", "float64"}:
-        msg = f"dtype is {name}; give 'float32' or 'float64'"
+        msg = f"dtype is {name}; give 'float32' or 'float64' (or 'float16', 'bfloat16' to train in 16 bits)"
         raise ValueError(msg)
-    return name
+    return name, None

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -130,7 +131,7 @@ class Inspection(ABC):
             if name not in NAMES:
                 msg = f"unknown oracle {name!r}{nearest(name, list(NAMES))} (known: {', '.join(NAMES)})"
                 raise ValueError(msg)
-        host, net = backends.named("numpy"), self.architecture
+        host, net = backends.named("numpy"), replace(self.architecture, compute=None)
         parts = (
             None if p is None else self.backend.to_numpy(p) for p in self._data(X, y, sample_weight)
         )
@@ -157,7 +158,7 @@ class Inspection(ABC):
         """
         rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
         made: Plan = step_plan(self.architecture, rule, rows, self.dtype)
-        return made
+        return self.backend.planned(made)
 
     def memory_estimate(
         self, batch_size: int, *, backend: Any = None, optimizer: str | Optimizer = "sgd"

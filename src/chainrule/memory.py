@@ -65,7 +65,7 @@ def estimate(
     >>> found.parameters, found.state, found.batch  # bytes: 17 numbers four times, 35, 12
     (544, 280, 96)
     """
-    plan = step_plan(net, optimizer, rows, dtype)
+    plan = backend.planned(step_plan(net, optimizer, rows, dtype))
     sizes = {value.name: value.nbytes for value in plan.program.inputs}
     kept = sum(operation.result.nbytes for operation in plan.operations if not operation.is_view)
     theta = sizes.pop("theta")
@@ -74,8 +74,31 @@ def estimate(
         parameters=theta * (1 + KEPT_WEIGHTS),
         state=sum(size for name, size in sizes.items() if name.startswith("state")),
         batch=batch,
-        scratch=plan.constant_bytes + (plan.scratch_bytes if backend.plans else kept),
+        scratch=backend.own_bytes
+        + plan.constant_bytes
+        + (plan.scratch_bytes if backend.plans else kept),
     )
+
+
+def largest_batch(
+    net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend
+) -> int:
+    """Return the largest batch of at most ``rows`` rows whose step fits into what memory is left; 0 if none does."""
+
+    def needs(batch: int) -> int:
+        return estimate(net, optimizer, batch, dtype, backend).total
+
+    return bisect_right(range(1, rows + 1), backend.available_bytes() or 0, key=needs)
+
+
+def used_up(net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend) -> str:
+    """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
+    fits = rows - 1
+    if backend.available_bytes() is not None:
+        fits = min(fits, largest_batch(net, optimizer, rows, dtype, backend))
+    needed = readable(estimate(net, optimizer, rows, dtype, backend).total)
+    remedy = f"give a batch_size of at most {fits}" if fits else "give a smaller net"
+    return f"{backend.describe()} ran out of memory for a step on {rows} rows, which takes {needed}; {remedy}"
 
 
 def check_fits(net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend) -> None:
@@ -90,16 +113,12 @@ def check_fits(net: Architecture, optimizer: Optimizer, rows: int, dtype: str, b
     if available is None:
         return
     widest = 16 * rows * sum(net.sizes) * 8  # more than any step keeps: saves a trace of the small ones
-    if widest + 16 * net.layout.total * 8 < available:
+    if widest + 16 * net.layout.total * 8 + backend.own_bytes < available:
         return
-
-    def needs(batch: int) -> int:
-        return estimate(net, optimizer, batch, dtype, backend).total
-
-    needed = needs(rows)
+    needed = estimate(net, optimizer, rows, dtype, backend).total
     if needed <= available:
         return
-    fits = bisect_right(range(1, rows + 1), available, key=needs)
+    fits = largest_batch(net, optimizer, rows, dtype, backend)
     remedy = f"the largest batch_size that fits is {fits}" if fits else "no batch fits: a smaller net"
     msg = (
         f"a step on {rows} rows needs {readable(needed)} but {backend.describe()} has "

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Self
 
+import numpy as np
+
 from chainrule import backends, inputs, samples
 from chainrule.activations import Activation
 from chainrule.architecture import architecture, at_least
@@ -63,7 +65,8 @@ class NeuralNetwork(Inspection, TextbookNames):
         (``chainrule bench recommend``) for this network and its first batch, unless those arrays are on a
         device; the choice is logged.
     dtype
-        "float32" or "float64"; unless given, the widest that the backend computes in.
+        "float32" or "float64"; unless given, the widest that the backend computes in. "float16" or
+        "bfloat16": training multiplies in 16 bits, under float32 weights (:mod:`chainrule.precision`).
     seed
         Equal seeds give equal starts, batches and dropout masks on every backend. ``None`` draws from
         NumPy's global state, as ``numpy.random.seed`` left it.
@@ -111,6 +114,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         dtype: str | None = None,
         seed: int | None = None,
     ) -> None:
+        self._asked_dtype, compute = inputs.precision(dtype)
         self.architecture = architecture(
             (input_size, hidden_size, output_size),
             activation,
@@ -119,9 +123,9 @@ class NeuralNetwork(Inspection, TextbookNames):
             dropout=dropout,
             weight_decay=weight_decay,
             clip_norm=clip_norm,
+            compute=compute,
         )
         self.metadata: dict[str, Any] = {}
-        self._asked_dtype = inputs.floating(dtype)
         self._backend: Backend | None = None
         self._forward: Forward | None = None
         seed = None if seed is None else at_least(0, "seed", seed)
@@ -250,7 +254,7 @@ class NeuralNetwork(Inspection, TextbookNames):
             tune=tune,
         )
         self._choose(X, settings.batch_size, settings.optimizer)
-        data = self._data(X, y, sample_weight)
+        data = self._data(X, y, sample_weight, door=self._wide_door(X))
         data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
         rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
@@ -269,7 +273,7 @@ class NeuralNetwork(Inspection, TextbookNames):
 
         Any number of rows does: they go through a block at a time.
         """
-        X = self._features(X)
+        X = self._features(X, self._wide_door(X))
         with self.backend.quiet():
             return self.architecture.loss.link(outputs(self._theta, X, self.architecture, self.backend))
 
@@ -286,7 +290,7 @@ class NeuralNetwork(Inspection, TextbookNames):
 
         Weights count in the loss; in the accuracy every sample counts the same.
         """
-        data = self._data(X, y, sample_weight)
+        data = self._data(X, y, sample_weight, door=self._wide_door(X))
         with self.backend.quiet():
             return score(self._theta, data, self.architecture, self.backend)
 
@@ -348,12 +352,12 @@ class NeuralNetwork(Inspection, TextbookNames):
 
     @property
     def dtype(self) -> str:
-        """The dtype of the parameters and of everything computed."""
+        """The dtype of the parameters, and of everything computed but what training does in 16 bits."""
         return self._asked_dtype or self.backend.default_dtype
 
     def _place(self, backend: Backend) -> Backend:
         dtype = self._asked_dtype or backend.default_dtype
-        backend.check_dtype(dtype)
+        backend.check_dtype(self.architecture.compute or dtype)
         self._theta = backend.copy(backend.asarray(self._theta, dtype))
         self._backend = backend
         return backend
@@ -385,7 +389,8 @@ class NeuralNetwork(Inspection, TextbookNames):
         from chainrule import saving
 
         theta = self.backend.to_numpy(self._theta)
-        saving.write(path, theta, self.architecture, self.dtype, self.metadata)
+        dtype = self.architecture.compute or self.dtype
+        saving.write(path, theta, self.architecture, dtype, self.metadata)
 
     @classmethod
     def load(cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None) -> Self:
@@ -411,20 +416,37 @@ class NeuralNetwork(Inspection, TextbookNames):
 
     # -- what comes in ---------------------------------------------------------------------------
 
-    def _features(self, X: Any) -> Array:
+    def _features(self, X: Any, door: inputs.Door | None = None) -> Array:
         self._choose(X)
         with self.backend.quiet():
-            return inputs.features(X, self.architecture.sizes[0], self._door)
+            return inputs.features(X, self.architecture.sizes[0], door or self._door)
 
-    def _data(self, X: Any, y: Any, sample_weight: Any = None, *, finite: bool = True) -> Batch:
-        self._follow(X)
+    def _data(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        finite: bool = True,
+        door: inputs.Door | None = None,
+    ) -> Batch:
+        self._choose(X)
         with self.backend.quiet():
-            door = self._door._replace(finite=finite)
+            door = (door or self._door)._replace(finite=finite)
             return samples.batch((X, y, sample_weight), self.architecture, door)
 
     @property
     def _door(self) -> inputs.Door:
         return inputs.Door(self.backend, self.dtype)
+
+    def _wide_door(self, X: Any) -> inputs.Door:
+        """Return the door for what goes through in batches: host data may stay there, where there is more room."""
+        self._choose(X)
+        if inputs.is_device_array(X):
+            return self._door
+        columns = self.architecture.sizes[0] + self.architecture.sizes[-1] + 1
+        nbytes = inputs.count(X) * columns * np.dtype(self.dtype).itemsize
+        return self._door._replace(backend=self.backend.holder(nbytes))
 
     def _held_out(
         self, data: Batch, validation_data: Data | None, fraction: float | None
@@ -433,9 +455,9 @@ class NeuralNetwork(Inspection, TextbookNames):
             return (
                 (data, None)
                 if fraction is None
-                else held_out(data, fraction, self._chance, self.backend)
+                else held_out(data, fraction, self._chance, backends.of(data.X))
             )
         if fraction is not None:
             msg = "got validation_data and validation_fraction; give one of them"
             raise ValueError(msg)
-        return data, self._data(*validation_data)
+        return data, self._data(*validation_data, door=self._wide_door(validation_data[0]))

@@ -130,7 +130,20 @@ def complex_step(
 
 
 def all_of(question: Question, wanted: Sequence[str] = NAMES) -> tuple[list[Oracle], tuple[str, ...]]:
-    """Return the oracles that can answer here, of those ``wanted``, and why the others cannot."""
+    """Return the oracles that can answer here, of those ``wanted``, and why the others cannot.
+
+    Examples
+    --------
+    >>> from chainrule.arrays import namespace
+    >>> class Nothing(NamedTuple):
+    ...     data: None = None
+    >>> def length(theta, _):
+    ...     return namespace(theta).sum(abs(theta), axis=-1)
+    >>> question = Question(length, np.asarray([2.0]), Nothing())
+    >>> found, notes = all_of(question, ["differences", "complex step"])
+    >>> found[0].slopes(question.theta, np.arange(1)).round(6), notes
+    (array([1.]), ('complex step: left out: abs is not analytic',))
+    """
     found, notes = [], []
     for name in wanted:
         try:

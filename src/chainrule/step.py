@@ -14,6 +14,7 @@ from chainrule.arrays import Array, namespace
 from chainrule.dropout import dropout_mask
 from chainrule.layers import Dense, DenseCache, dense_backward, dense_backward_input, dense_forward
 from chainrule.optimizers import Optimizer, State
+from chainrule.precision import loss_scale, lowered, raised
 
 
 class Batch(NamedTuple):
@@ -119,7 +120,8 @@ def data_gradient(
     """Return ``L (...,)`` and ``dL/dtheta (..., P)`` of the data, without the penalty.
 
     Both are sums over rows. ``rows`` is how many the whole batch has and ``first_row`` where this
-    part of it starts: the parts' results add up to the whole's.
+    part of it starts: the parts' results add up to the whole's. Where the network computes in 16 bits, the
+    two passes do, and the loss and what is returned are in the dtype of ``theta``.
 
     Examples
     --------
@@ -131,10 +133,16 @@ def data_gradient(
     >>> data_gradient(theta, batch, net)[1]  # (7 - 5) * 3, (7 - 5)
     Array([6., 2.], dtype=array_api_strict.float64)
     """
-    layers = net.layout.split(theta)
-    A, caches, masks = forward(theta, batch.X, net, key, first_row)
+    low = lowered(theta, net.compute)  # (..., P)
+    layers = net.layout.split(low)
+    A, caches, masks = forward(low, lowered(batch.X, net.compute), net, key, first_row)
+    A = raised(A, theta)  # (..., n, n_L)
     L = net.loss.value(A, batch.Y, batch.weights, rows)  # (...,)
     dL_dA = net.loss.gradient(A, batch.Y, batch.weights, rows)  # (..., n, n_L)
+    scale = loss_scale(net.compute, net.loss.divisor(rows or A.shape[-2], A.shape[-1]))
+    if scale != 1.0:
+        dL_dA = scale * dL_dA  # (..., n, n_L)
+    dL_dA = lowered(dL_dA, net.compute)  # (..., n, n_L)
     gradients: list[Dense] = []
     for number in reversed(range(net.depth)):
         gradient, dL_dZ = dense_backward(dL_dA, caches[number], net.activations[number])
@@ -143,7 +151,8 @@ def data_gradient(
             dL_dA = dense_backward_input(dL_dZ, layers[number])  # (..., n, n_l)
             mask = masks[number - 1]
             dL_dA = dL_dA if mask is None else dL_dA * mask  # (..., n, n_l)
-    return L, net.layout.join(gradients[::-1])
+    g = raised(net.layout.join(gradients[::-1]), theta)  # (..., P)
+    return L, g if scale == 1.0 else g * (1.0 / scale)  # (..., P)
 
 
 def penalised(g: Array, theta: Array, net: Architecture) -> Array:

@@ -15,8 +15,9 @@ from chainrule.display import Display
 from chainrule.evaluation import score
 from chainrule.history import History, Record
 from chainrule.interrupts import Interrupts
+from chainrule.memory import used_up
 from chainrule.optimizers import Optimizer
-from chainrule.program.engine import Work
+from chainrule.program.engine import Engine, Work, numpy_dtype
 from chainrule.schedules import Schedule
 from chainrule.step import Batch, Progress, TrainingStep
 
@@ -101,14 +102,23 @@ class _Run:
             threads=settings.threads,
             tune=settings.tune,
         )
-        self.engine = backend.engine(work) if settings.compiled else backend.plain(work)
+        self.engine = self._engine(work)
         self._bounds = work.bounds
         # The newest weights known to be finite, and a place for those before the epoch in hand.
         self._good, self._spare = backend.copy(theta), backend.copy(theta)
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
-        self.history = History(net.loss.reported_name)
+        in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
+        self.history = History(net.loss.reported_name, notes=backend.notes + in_16_bits)
+
+    def _engine(self, work: Work) -> Engine:
+        backend, settings = self._backend, self._settings
+        try:
+            return backend.engine(work) if settings.compiled else backend.plain(work)
+        except MemoryError as error:
+            rows, dtype = max(work.batch_sizes), numpy_dtype(work.progress.theta.dtype).name
+            raise MemoryError(used_up(self._net, settings.optimizer, rows, dtype, backend)) from error
 
     def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
         """Run an epoch and return its record, which is kept."""

@@ -5,6 +5,7 @@ extra into failures, so that a session that is meant to have it cannot pass by s
 """
 
 import os
+import shutil
 import sys
 from importlib.util import find_spec
 
@@ -22,10 +23,20 @@ def need(extra, *, module=False):
     """Skip the test, or with ``module`` the whole file, unless the extra is there; fail where it is required."""
     if is_there(extra):
         return
-    reason = f"{LIBRARIES[extra]} is not installed (extra '{extra}')"
+    missing(extra, f"{LIBRARIES[extra]} is not installed (extra '{extra}')", module=module)
+
+
+def missing(extra, reason, *, module=False):
+    """Skip the test, or with ``module`` the whole file; fail where the extra is required."""
     if extra in os.environ.get("REQUIRE_EXTRA", "").split(","):
         pytest.fail(f"REQUIRE_EXTRA names {extra}, but {reason}", pytrace=False)
     pytest.skip(reason, allow_module_level=module)
+
+
+def need_compiler():
+    """Return the C++ compiler of this machine; skips the test where there is none (extra "c++")."""
+    found = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    return found or missing("c++", "no C++ compiler is here")
 
 
 @pytest.fixture

@@ -123,7 +123,12 @@ def ran(engine, plans):
         for epoch in plans:
             losses += engine.run(epoch, lambda: None)
     theta, state = engine.progress
-    return np.array(losses), [np.array(part) for part in (theta, *state)]
+    return np.array(losses), [host(part) for part in (theta, *state)]
+
+
+def host(array):
+    """Return a copy of an array on the host."""
+    return np.array(array.get() if hasattr(array, "get") else array)
 
 
 def plain(work):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from chainrule.arrays import Array, Namespace
 from chainrule.batches import bounds
 from chainrule.program.engine import Engine, Work
 from chainrule.program.plain import Plain
+
+if TYPE_CHECKING:
+    from chainrule.program.plan import Plan
 
 Forward = Callable[[Array, Array], Array]  # theta (P,), X (n, n_in) -> A (n, n_out)
 BLOCK = 8192  # rows; bounds the memory of a forward pass over any number of them
@@ -59,12 +62,30 @@ class Backend:
         """Whether a step runs in memory that was planned, or that a compiler planned."""
         return False
 
+    @property
+    def own_bytes(self) -> int:
+        """What a run takes besides its arrays."""
+        return 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the numbers that are computed here."""
+        return ()
+
+    def planned(self, plan: "Plan") -> "Plan":
+        """Return the plan of a step as it runs here."""
+        return plan
+
     def available_bytes(self) -> int | None:
         """Return how much memory the device has left; ``None`` where it does not say."""
         return None
 
     def check_dtype(self, dtype: str) -> None:
         """Raise ``ValueError`` where the device does not compute in ``dtype``."""
+        if hasattr(self.xp, dtype):
+            return
+        msg = f"{self.describe()} has no {dtype}; give dtype='float32', or another backend"
+        raise ValueError(msg)
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """Return host data or an array of this backend as an array of it, on its device."""
@@ -93,10 +114,19 @@ class Backend:
         """Return ``forward(theta, X)`` for any number of rows, a block of them at a time."""
         n = X.shape[0]
         if n <= BLOCK:
-            return forward(theta, X)
+            return forward(theta, self.near(X))
         # bounds() keeps inside X: the standard says nothing of slices that end beyond it.
-        parts = [forward(theta, X[start:stop, :]) for start, stop in bounds(n, BLOCK)]
+        parts = [forward(theta, self.near(X[start:stop, :])) for start, stop in bounds(n, BLOCK)]
         return self.xp.concat(parts, axis=0)
+
+    def holder(self, nbytes: int) -> "Backend":
+        """Return where so many bytes of host data go to train on: here, or where there is room for them."""
+        del nbytes
+        return self
+
+    def near(self, x: Array) -> Array:
+        """Return data as an array of this backend: as they are, unless they were left on the host."""
+        return x
 
     def autodiff(self, function: Callable[[Array], Array], theta: Array) -> Array:
         """Return the derivative ``(P,)`` of ``function(theta) -> ()``, taken by the library itself.

@@ -1,19 +1,32 @@
 """CuPy: CUDA devices."""
 
-from functools import partial
+import logging
+import os
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
-from chainrule.arrays import Array, size
+from chainrule.arrays import Array
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
+from chainrule.backends.cupy_device import CupyDevice
+from chainrule.backends.cupy_library import CupyLibrary
+from chainrule.backends.numpy import make as numpy_backend
+from chainrule.program.cuda.cublas import WORKSPACE_BYTES
+from chainrule.program.cuda.device import CannotCaptureError
+from chainrule.program.cuda.engine import GraphEngine
+from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.cuda.stream import StreamEngine
 from chainrule.program.engine import Engine, Work
-from chainrule.program.operations import Operation
-from chainrule.program.replay import Call, Replay
+from chainrule.program.plan import Plan
+from chainrule.program.replay import Replay
 
-_NAMES = {"bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
+SHARE_FOR_DATA = 0.5  # of the memory that is left: more data than that stay on the host
+PART_BYTES = 4 << 20  # more than the blocks of any kernel leave of sums over 1024 columns
+LOG = logging.getLogger("chainrule")
 
 
 class CupyBackend(Backend):
@@ -39,16 +52,68 @@ class CupyBackend(Backend):
         """Whether a step runs in memory that was planned: it does."""
         return True
 
-    def available_bytes(self) -> int | None:
+    def available_bytes(self) -> int:
         """Return how much memory the device has left."""
         with self.device:
             free: int = cupy.cuda.runtime.memGetInfo()[0]
             held: int = cupy.get_default_memory_pool().free_bytes()
         return free + held
 
+    def check_dtype(self, dtype: str) -> None:
+        """Raise ``ValueError`` where the device does not compute in ``dtype``."""
+        if dtype != "bfloat16":
+            super().check_dtype(dtype)
+        elif find_spec("ml_dtypes") is None:
+            msg = (
+                "CuPy has bfloat16 from ml_dtypes alone; pip install ml_dtypes, or give dtype='float16'"
+            )
+            raise ValueError(msg)
+        else:
+            import_module("ml_dtypes")
+
+    def planned(self, plan: Plan) -> Plan:
+        """Return the plan of a step as it runs here: its operations grouped into kernels."""
+        return cuda_plan(plan)
+
+    @property
+    def own_bytes(self) -> int:
+        """What a run takes besides its arrays: cuBLAS's workspace, and room for parts of sums."""
+        return WORKSPACE_BYTES + PART_BYTES
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of the numbers: how float32 matrices are multiplied."""
+        return (f"{self.describe()}: TF32 {'on (CUPY_TF32=1)' if tf32_is_on() else 'off'}",)
+
+    def holder(self, nbytes: int) -> Backend:
+        """Return where so many bytes of host data go to train on: the host, where they would fill the device."""
+        return self if nbytes <= SHARE_FOR_DATA * self.available_bytes() else numpy_backend()
+
+    def near(self, x: Any) -> Array:
+        """Return data as an array of the device: as they are, unless they were left on the host."""
+        return self.asarray(x) if isinstance(x, np.ndarray) else x
+
+    def plain(self, work: Work) -> Engine:
+        """Return what runs the step as it is written; its data must be on the device."""
+        if is_on_host(work):
+            msg = f"{self.describe()} has no room for the data; leave compile=False out to have them streamed"
+            raise ValueError(msg)
+        return super().plain(work)
+
     def engine(self, work: Work) -> Engine:
-        """Return what runs a step fastest here: its plan, replayed."""
-        return Replay(work, CupyLibrary(), self.asarray)
+        """Return what runs a step fastest here: generated kernels, captured as CUDA graphs."""
+        streams = is_on_host(work)
+        with self.device:
+            try:
+                device = CupyDevice(self.device, tf32=tf32_is_on())
+                return StreamEngine(work, device) if streams else GraphEngine(work, device)
+            except CannotCaptureError as error:
+                if streams:
+                    raise
+                LOG.warning(
+                    "the step is replayed with CuPy's own functions, without CUDA graphs: %s", error
+                )
+            return Replay(work, CupyLibrary(), self.asarray)
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
         """Return an array of the same values that shares no memory with ``array``; ``out`` if given."""
@@ -63,47 +128,14 @@ class CupyBackend(Backend):
         return f"cupy:{self.device.id}"
 
 
-class CupyLibrary:
-    """CuPy for replay: its memory, and its functions with ``out``."""
+def is_on_host(work: Work) -> bool:
+    """Return whether the data were left on the host."""
+    return isinstance(work.data.X, np.ndarray)
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an array of any content; CuPy's allocator begins at 512 bytes."""
-        return cupy.empty(shape, dtype=dtype)
 
-    def reshaped(self, raw: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return the first bytes of ``raw``, 1-d of uint8, as an array of this shape and dtype."""
-        return raw[: size(shape) * dtype.itemsize].view(dtype).reshape(shape)
-
-    def constant(self, data: np.ndarray) -> Array:
-        """Return a known array."""
-        return cupy.asarray(data, order="C")
-
-    def call(self, operation: Operation, arguments: list[Any], out: Array) -> Call:
-        """Return the call that computes ``operation`` into ``out``."""
-        function, settings = operation.function, operation.settings
-        if function in {"copy", "astype"}:
-            return partial(cupy.copyto, casting="unsafe"), (out, arguments[0])
-        if function in {"sum", "max"}:
-            over = {"axis": settings["axis"], "keepdims": settings["keepdims"]}
-            return partial(getattr(cupy, function), out=out, **over), tuple(arguments)
-        return partial(getattr(cupy, _NAMES.get(function, function)), out=out), tuple(arguments)
-
-    def gather(self, source: Array, rows: Array, out: Array) -> None:
-        """Copy rows of ``source`` to ``out``."""
-        cupy.take(source, rows, axis=0, out=out)
-
-    def fill(self, target: Array, number: float) -> None:
-        """Write a number into a 0-d array."""
-        target.fill(number)
-
-    def listed(self, array: Array) -> list[float]:
-        """Return the numbers of a 1-d array, on the host."""
-        numbers: list[float] = array.tolist()
-        return numbers
-
-    def captured(self, calls: list[Call]) -> list[Call]:
-        """Return the calls as they are: CuPy refuses cuBLAS while a stream captures."""
-        return calls
+def tf32_is_on() -> bool:
+    """Return whether float32 products round their factors to 10 bits: CuPy's own switch, off unless set."""
+    return os.environ.get("CUPY_TF32", "0") not in {"", "0"}
 
 
 def make(device: str | None = None) -> CupyBackend:
@@ -142,5 +174,5 @@ def probe() -> Availability:
     for number in range(cupy.cuda.runtime.getDeviceCount()):
         make(str(number))
         name = cupy.cuda.runtime.getDeviceProperties(number)["name"].decode()
-        devices.append(f"{number} ({name})")
+        devices.append(f"{number} ({name}, TF32 {'on' if tf32_is_on() else 'off'})")
     return Availability("cupy", usable=True, version=cupy.__version__, devices=tuple(devices))

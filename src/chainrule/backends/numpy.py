@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend, Forward
 from chainrule.program import machine, tuning
+from chainrule.program.chains import HALVES
 from chainrule.program.engine import Engine, Work
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.kernels import Kernels
@@ -40,7 +41,7 @@ class NumpyBackend(Backend):
         A long run goes to native code where llvmlite is installed; what is estimated to be over sooner
         than that is compiled, and what native code cannot run, goes to NumPy's own functions.
         """
-        native = native_is_at_hand()
+        native = native_is_at_hand() and not _has_halves(work)
         if work.tune:
             choice = tuning.tuned(work, self._built, native=native)
             return self._built(work, choice)
@@ -138,6 +139,12 @@ class NumpyLibrary:
     def captured(self, calls: list[Call]) -> list[Call]:
         """Return the calls as they are."""
         return calls
+
+
+def _has_halves(work: Work) -> bool:
+    """Return whether a step computes in 16 bits, which native code does not."""
+    operations = work.plan(max(work.batch_sizes)).operations
+    return any(operation.result.dtype.name in HALVES for operation in operations)
 
 
 @cache

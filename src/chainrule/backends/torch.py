@@ -29,6 +29,7 @@ class TorchBackend(Backend):
         if dtype == "float64" and self.default_dtype != dtype:
             msg = "torch's mps device has no float64; give dtype='float32', or backend='torch:cpu'"
             raise ValueError(msg)
+        super().check_dtype(dtype)
 
     def asarray(self, x: Any, dtype: Any = None) -> torch.Tensor:
         """Return ``x`` as a tensor on the device; host data are copied, a tensor is detached."""
@@ -101,6 +102,8 @@ class TorchLibrary:
 
     def constant(self, data: np.ndarray) -> torch.Tensor:
         """Return a known tensor."""
+        if data.dtype.name == "bfloat16":  # torch does not know NumPy's
+            return self.constant(data.astype(np.float32)).to(torch.bfloat16)
         return torch.tensor(np.ascontiguousarray(data).reshape(data.shape), device=self._device)
 
     def call(self, operation: Operation, arguments: list[Any], out: torch.Tensor) -> Call:

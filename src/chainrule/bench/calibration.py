@@ -10,10 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chainrule.bench import ratios, roster
-from chainrule.bench.environment import cpu_model
 from chainrule.bench.ratios import Pair
 from chainrule.bench.statistics import Ratio
-from chainrule.program.machine import cache_folder, cores
+from chainrule.program.machine import cache_folder, cores, processor
 
 CELLS = ("2-4-1,4", "64-16-10,32", "64-64-10,64")
 SETS = 5  # of processes: more than a gate takes
@@ -99,7 +98,7 @@ def twin(contestant: str) -> str:
 
 def machine() -> str:
     """Return what is calibrated: nothing that tells whose it is."""
-    return f"{cpu_model()}, {cores()} cores"
+    return f"{processor()}, {cores()} cores"
 
 
 def file() -> Path:

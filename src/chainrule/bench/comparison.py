@@ -1,6 +1,6 @@
 """Comparison: two runs, or two contestants of one, cell by cell, with a verdict each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple
@@ -8,10 +8,9 @@ from typing import NamedTuple
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.machines import SOFTWARE, check_same_machine, differences
-from chainrule.bench.results import Place, Results
+from chainrule.bench.results import Place, Results, side_by_side
 from chainrule.bench.statistics import (
     BAND,
-    Pairs,
     Ratio,
     Verdict,
     geometric_mean,
@@ -125,20 +124,6 @@ def compare_contestants(records: Records, before: str, after: str, *, band: floa
         msg = f"{before!r} and {after!r} have no cell in common; measure both in one run"
         raise ValueError(msg)
     return _comparison(rows, [], band)
-
-
-def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:
-    """Return, for each process, the seconds a step of both in the rounds that both took part in."""
-    others = {(one.run, one.process): one for one in under if one.status == "ok"}
-    found = []
-    for one in over:
-        other = others.get((one.run, one.process))
-        if one.status != "ok" or other is None:
-            continue
-        theirs = dict(zip(other.rounds, other.per_step, strict=True))
-        both = [(t, theirs[n]) for n, t in zip(one.rounds, one.per_step, strict=True) if n in theirs]
-        found += [both] if both else []
-    return found
 
 
 def _row(

@@ -10,7 +10,6 @@ import numpy as np
 
 from chainrule.batches import Epoch, bounds
 from chainrule.bench.cells import Cell
-from chainrule.bench.contestants.ours import network
 from chainrule.bench.counting import Counting
 from chainrule.bench.counting_library import CountingLibrary
 from chainrule.bench.problem import problem
@@ -19,6 +18,7 @@ from chainrule.program.engine import Engine, Work
 from chainrule.program.fusion import fuse
 from chainrule.program.plain import Plain
 from chainrule.program.replay import Replay
+from chainrule.speed_map.workload import network
 from chainrule.step import Batch, Progress, TrainingStep
 
 
@@ -79,7 +79,7 @@ def counts(cell: Cell) -> Counts:
 
 def planned(cell: Cell) -> Any:
     """Return the plan of a step of a cell; nothing is computed."""
-    return step_plan(*network(cell), cell.batch, cell.dtype)
+    return step_plan(*network(cell.sizes, cell.rule), cell.batch, cell.dtype)
 
 
 class Ran(NamedTuple):
@@ -114,7 +114,7 @@ def _engine(cell: Cell, engine: str, steps: int, counting: Counting) -> Engine:
     def asarray(values: Any, dtype: Any = None) -> Any:
         return counting.array(np.asarray(values, dtype))
 
-    net, optimizer = network(cell)
+    net, optimizer = network(cell.sizes, cell.rule)
     given = problem(cell)
     rows = np.arange(steps * cell.batch) % len(given.X)  # (steps n,)
     X, Y = (counting.array(part[rows]) for part in (given.X, given.Y))  # (steps n, n_0), (steps n, n_L)

@@ -1,7 +1,9 @@
 """The crew: a process for each contestant, and how they take turns in a cell."""
 
+import math
 import random
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from chainrule.bench.environment import stolen
 from chainrule.bench.process import Process
 from chainrule.bench.store import Ceilings, Measurement
 
+OVER = {"status": "skipped", "reason": "the time was over"}
 SHORT_PASS = 0.01  # seconds; to fill a cache again takes less than a hundredth of it
 STOLEN_SHARE = 0.05  # of a cell's time, taken by other guests of the machine: flagged
 
@@ -30,13 +33,14 @@ class Care:
 
     rounds: int = 15
     least_rounds: int = 3
-    warm: float = 0.1
-    block: float = 0.01
-    squares: tuple[int, ...] = (512, 1024, 2048)  # whose products show the best rate
-    budget: float = 20.0  # for the rounds of a cell: there are fewer where they take long
+    warm: float = 0.05
+    block: float = 0.006
+    squares: tuple[int, ...] = (1024, 2048)  # whose products show the best rate
+    budget: float = 10.0  # for the rounds of a cell: there are fewer where they take long
+    until: float = math.inf  # by time.monotonic(): nothing is begun after it
 
 
-QUICK = Care(rounds=9, warm=0.03, block=0.005, squares=(512, 1024), budget=3.0)
+QUICK = Care(rounds=9, warm=0.03, block=0.005, budget=3.0)
 
 
 @dataclass
@@ -62,7 +66,7 @@ class Crew:
         stopped = False
         try:
             for seat in seats:
-                made[seat] = self._make(seat, cell, operation)
+                made[seat] = OVER if self._is_over else self._make(seat, cell, operation)
                 if made[seat]["status"] == "ok":
                     ready[seat] = made[seat]
             self._rounds(cell, ready, turns)
@@ -87,6 +91,10 @@ class Crew:
             )
             if "peak" in found:
                 yield Ceilings(self.run, self.number, library, self.dtype, threads, **found).line()
+
+    @property
+    def _is_over(self) -> bool:
+        return time.monotonic() > self.care.until
 
     def end(self) -> None:
         """End all processes."""
@@ -122,6 +130,8 @@ class Crew:
         shuffle = random.Random(f"{self.run} {self.number} {cell.name}").shuffle  # noqa: S311  an order, no secret
         order = list(ready)
         for number in range(rounds):
+            if self._is_over and number >= care.least_rounds:
+                break
             shuffle(order)
             for seat in (seat for seat in order if seat not in turns.failed):
                 took = self._process(seat).ask("time", passes=ready[seat]["passes"], again=again[seat])

@@ -14,7 +14,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from chainrule.program.machine import cores
+from chainrule.program.machine import cores, processor
 
 PACKAGES = (
     *("numpy", "chainrule", "llvmlite", "torch", "jax", "jaxlib", "scikit-learn", "threadpoolctl"),
@@ -34,7 +34,7 @@ Question = Callable[[Any], Any]  # asked of a loaded library
 def environment() -> dict[str, Any]:
     """Return what this process runs on; the libraries that it has loaded tell their threads."""
     facts: dict[str, Any] = {
-        "cpu": cpu_model(),
+        "cpu": processor(),
         "cores": cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "quota": cpu_quota(),
@@ -55,15 +55,6 @@ def _identity(facts: dict[str, Any]) -> str:
     gpu = {k: v for k, v in (facts["gpu"] or {}).items() if k in {"name", "driver_version"}}
     text = json.dumps(facts | {"gpu": gpu}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def cpu_model() -> str:
-    """Return the processor's name."""
-    for line in (_text("/proc/cpuinfo") or "").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def cpu_quota() -> float | None:

@@ -9,6 +9,10 @@ from chainrule.bench.results import LAUNCH_BOUND, Figures, Place, Results
 from chainrule.bench.statistics import Ratio, typical
 from chainrule.speed_map import Interval, Parts, SpeedMap, Spot, StaleMapError, Time, Workload
 
+FAR_BELOW = 0.2  # the share of the best rate from which products count as such
+SMALL = 1 << 18  # bytes, of all operands of a step; passes over so few are over at once
+PASSES = 4  # times as long as a copy of its bytes an elementwise operation takes at the most
+
 
 def store(results: Results) -> SpeedMap:
     """Put what was measured on this machine into its map, and return the map.
@@ -79,19 +83,21 @@ def _time(results: Results, place: Place, work: Workload) -> Time:
 def _parts(results: Results, figures: Figures, work: Workload) -> Parts | None:
     """Return where a step's time goes, as far as it is known.
 
-    Where nobody knows the calls (compiled steps), what memory does not explain counts as dispatch.
+    Products that run far below the machine's best rate are too small for it: what they take beyond that is
+    memory's or the calls'. Where nobody knows the calls (compiled steps), what memory does not explain counts
+    as theirs.
     """
-    step, products, place = figures.step or 0.0, figures.products, figures.place
+    step, floor, place = figures.step or 0.0, figures.products, figures.place
     ceilings = results.ceilings(roster.entry(place.contestant).library, place.cell.dtype, place.threads)
-    if products is None or ceilings is None:
+    if floor is None or ceilings is None:
         return None
+    products = min(floor, figures.flops / ceilings.peak / FAR_BELOW) if floor > step / 2 else floor
     rest = step - products
     is_device = roster.entry(place.contestant).device != "cpu"
     if is_device and (figures.enqueued_share or 0.0) >= LAUNCH_BOUND:
         return Parts(0.0, 0.0, step)  # the device waits for the host
-    if figures.dispatch is not None:
-        return Parts(products, rest - figures.dispatch, figures.dispatch)
-    elementwise = min(rest, work.bytes / ceilings.bandwidth)
+    known = rest - figures.dispatch if figures.dispatch is not None and products == floor else rest
+    elementwise = min(known, PASSES * work.bytes / ceilings.bandwidth if work.bytes > SMALL else 0.0)
     return Parts(products, elementwise, rest - elementwise)
 
 

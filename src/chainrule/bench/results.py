@@ -5,6 +5,7 @@
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -132,16 +133,7 @@ class Results:
 
     def pairs(self, over: Place, under: Place) -> Pairs:
         """Return, for each process, the seconds a step of both in the rounds that both took part in."""
-        others = self._held.get(under, {})
-        found = []
-        for key, one in self._held.get(over, {}).items():
-            if key not in others or "ok" not in (one.status, others[key].status):
-                continue
-            theirs = dict(zip(others[key].rounds, others[key].per_step, strict=True))
-            both = [(t, theirs[n]) for n, t in zip(one.rounds, one.per_step, strict=True) if n in theirs]
-            if both:
-                found.append(both)
-        return found
+        return side_by_side(self.measurements(over), self.measurements(under))
 
     def ratio(self, over: Place, under: Place) -> Ratio | None:
         """Return how many times as long ``over`` takes as ``under``, with its interval."""
@@ -202,6 +194,20 @@ class Results:
             return None
         operation = "forward" if place.operation == "forward" else "step"
         return self.time(Place(place.cell, name, operation, place.threads))
+
+
+def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:
+    """Return, for each process, the seconds a step of both in the rounds that both took part in."""
+    others = {(one.run, one.process): one for one in under if one.status == "ok"}
+    found = []
+    for one in over:
+        other = others.get((one.run, one.process))
+        if one.status != "ok" or other is None:
+            continue
+        theirs = dict(zip(other.rounds, other.per_step, strict=True))
+        both = [(t, theirs[n]) for n, t in zip(one.rounds, one.per_step, strict=True) if n in theirs]
+        found += [both] if both else []
+    return found
 
 
 def _dispatch(

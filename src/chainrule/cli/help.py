@@ -62,7 +62,13 @@ def _usage(command: Any, ctx: Any, named: list[Any]) -> str:
 
 def _commands(command: Any, ctx: Any) -> list[Row]:
     found = {name: command.get_command(ctx, name) for name in getattr(command, "commands", {})}
-    return [(name, _paragraphs(c.help or "", 1000)[0]) for name, c in found.items() if not c.hidden]
+    return [(name, _sentence(c.help or "")) for name, c in found.items() if not c.hidden]
+
+
+def _sentence(text: str) -> str:
+    """Return the first sentence of what a command says of itself."""
+    first, stop, _ = " ".join(text.split()).partition(". ")
+    return f"{first}." if stop else first
 
 
 def _row(parameter: Any, ctx: Any) -> Row:

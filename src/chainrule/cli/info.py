@@ -41,7 +41,7 @@ def info(as_json: AsJson = False) -> None:
     screen = console()
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
-        table.add_row(Text(name, style="bold"), str(value))
+        table.add_row(Text(name, style="bold"), Text(str(value)))
     screen.print(table)
     screen.print(_backends_table(found))
 

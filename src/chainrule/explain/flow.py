@@ -56,9 +56,12 @@ def step_length(evidence: Evidence) -> Iterator[Flag]:
         # A change of a hundredth of the weights is a step of usual length.
         remedy = f"take {_rounded(rate * min(0.1, 0.01 / ratios[name]))} or so, or clip_norm=1.0"
         yield Flag("learning rate too large", f"learning_rate={rate:g}", what, remedy)
-    elif ratios[name] < _LEAST_CHANGE and ratios[name] / rate > 100 * _LEAST_CHANGE:
+        return
+    usual = max(update.gradient / update.norm for update in weights)  # of plain descent at rate 1
+    pull = max(usual, ratios[name] / rate if rate else 0.0)
+    if ratios[name] < _LEAST_CHANGE and pull > 100 * _LEAST_CHANGE:
         what = f"no weight changes by more than {ratios[name]:.2g} of the norm of its matrix"
-        remedy = f"take {_rounded(rate * 0.001 / ratios[name])} or so"
+        remedy = f"take {_rounded(0.001 / pull)} or so"
         yield Flag("learning rate too small", f"learning_rate={rate:g}", what, remedy)
 
 

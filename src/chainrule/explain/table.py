@@ -52,11 +52,13 @@ class _Shuffled:
     """Targets against their rows, and against shuffled rows."""
 
     def __init__(self, X: np.ndarray, Y: np.ndarray) -> None:
-        rng, n = np.random.default_rng(0), len(Y)
+        rng, (n, k) = np.random.default_rng(0), Y.shape
         self._X, self._Y = X, Y
         self._rows = np.sort(rng.choice(n, min(n, _ROWS), replace=False))  # (rows,)
+        # Many outputs are mixed into a few: what neighbours share, their mixtures share.
+        self._mix = rng.standard_normal((k, _OUTPUTS)) if k > _OUTPUTS else np.eye(k)  # (k, m)
         self._measure = _Measure(X[self._rows])
-        some = Y[self._rows][:, :_OUTPUTS]  # (rows, k)
+        some = self._some(Y)
         orders = np.argsort(rng.random((_SHUFFLES, len(some))), axis=1)  # (shuffles, rows)
         self._chance = self._measure.of(some[orders])  # (shuffles, 2)
         self._given = self._measure.of(some)  # (2,)
@@ -69,16 +71,28 @@ class _Shuffled:
         p = _p_value(self._given, self._chance)
         for how, X, Y in _untangled(self._X, self._Y):
             measure = self._measure if X is self._X else _Measure(X[self._rows])
-            if self._surely(measure.of(Y[self._rows][:, :_OUTPUTS])) > max(_SURE, 2 * surely):
-                what = f"X says little or nothing of y (against shuffled rows p = {p:.2f}), but with {how} it does"
+            if self._surely(measure.of(self._some(Y))) > max(_SURE, 2 * surely):
+                what = (
+                    f"X says little or nothing of y (against shuffled rows p = {p:.2f}), but with {how} "
+                    "it does"
+                )
                 remedy = f"use {how}, or .T in the place of reshape where it was made"
                 return Alignment(Flag(_KIND, _WHERE, what, remedy))
         return _unrelated(p)
 
+    def _some(self, Y: np.ndarray) -> np.ndarray:
+        """Return the targets that are looked at, ``(rows, m)``."""
+        some: np.ndarray = Y[self._rows] @ self._mix
+        return some
+
     def _surely(self, measured: np.ndarray) -> float:
-        """Return how many standard deviations of chance a measure is above its mean."""
-        deviations = (measured - self._chance.mean(axis=0)) / self._chance.std(axis=0)  # (2,)
-        return float(deviations.max())
+        """Return how far a measure is above chance, in deviations; half its reach counts as one too.
+
+        Where few targets differ from the rest, chance reaches much further than its deviation says.
+        """
+        above = measured - self._chance.mean(axis=0)  # (2,)
+        reach = np.max(self._chance, axis=0) - self._chance.mean(axis=0)  # (2,)
+        return float(np.max(above / np.maximum(self._chance.std(axis=0), 0.5 * reach)))
 
 
 def _unrelated(p: float) -> Alignment:

@@ -16,7 +16,7 @@ from chainrule.program.operations import Group
 from chainrule.program.plan import Plan
 from chainrule.program.planner import plan
 from chainrule.program.program import Program
-from chainrule.program.replay import Arrays, Library
+from chainrule.program.replay import Arrays, Memory
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec, trace
 
@@ -26,7 +26,7 @@ SHARED_UPDATE = 30_000  # parameters; fewer are updated by one thread before two
 class Arena:
     """Memory that the blocks of one thread use one after the other."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Memory) -> None:
         self._library = library
         self._raw: list[np.ndarray] = []
         self._used = 0

@@ -1,8 +1,9 @@
 """A chain: a run of elementwise operations over one (rows, columns) shape, to become ONE kernel.
 
-The chain is plain data. Two printers spell it: `llvm_printer.py` for the CPU, `cuda_printer.py` for CuPy. A chain may
-also hold *row statements*, `row_max` and `row_sum` over the last axis (a softmax works row by row, in L1), and *total
-sums* into 0-d outputs. Functions are named as in the Array API.
+The chain is plain data. Two printers spell it: `native/llvm_printer.py` for the CPU, `cuda/source.py` for CUDA devices. A
+chain may also hold *row statements*, `row_max` and `row_sum` over the last axis (a softmax works row by row, in L1), and
+*total sums* into 0-d outputs; on CUDA also sums over the rows, the gradients of biases. Functions are named as in the
+Array API.
 
 >>> x, b = Operand("x", "full", "float32"), Operand("b", "row", "float32")
 >>> bias_tanh = Chain((x, b), (Statement("add", "z", ("x", "b")), Statement("tanh", "a", ("z",))), (Output("a"),))
@@ -23,7 +24,11 @@ Kind = Literal["full", "row", "column", "scalar"]  # (rows, columns), (1, column
 Number = bool | int | float
 Argument = str | Number  # the name of an operand or of an earlier result, or a Python number
 
-DTYPES: Final = ("bool", "int32", "uint32", "int64", "float32", "float64")
+HALVES: Final = (
+    "float16",
+    "bfloat16",
+)  # on CUDA alone: computed in float32, rounded where they are stored
+DTYPES: Final = ("bool", "int32", "uint32", "int64", "float32", "float64", *HALVES)
 FLOAT_FUNCTIONS: Final = ("exp", "expm1", "log", "log1p", "tanh", "sqrt")
 COMPARISONS: Final = {
     "greater": ">",
@@ -59,20 +64,23 @@ class Statement(NamedTuple):
     dtype: str = ""
 
 
-_SUMMABLE: Final = (("full", "float32"), ("full", "float64"))
-
-
 class Output(NamedTuple):
-    """A value that a chain writes: as it is, or, with `total`, its sum over everything, 0-d."""
+    """A value that a chain writes: as it is; with `total`, its sum over everything, 0-d; with `columns`, over the rows."""
 
     value: str
     total: bool = False
+    columns: bool = False  # (1, columns)
 
 
 class _Facts(NamedTuple):
     kind: Kind
     dtype: str
     stage: int
+
+    @property
+    def is_summable(self) -> bool:
+        """Whether it is floats that differ from row to row."""
+        return self.kind in ("full", "column") and "float" in self.dtype
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,7 @@ class Chain:
         rows = [
             output.value
             for output in self.outputs
-            if self.kinds[output.value] == "row" and not output.total
+            if self.kinds[output.value] == "row" and not (output.total or output.columns)
         ]
         if rows:
             msg = f"the chain writes {rows} of shape (1, columns) once a row; make a chain of its own with rows = 1 and kind 'full'"
@@ -104,10 +112,11 @@ class Chain:
         sums = [
             output.value
             for output in self.outputs
-            if output.total and self._facts[output.value][:2] not in _SUMMABLE
+            if (output.total and not self._facts[output.value].is_summable)
+            or (output.columns and self.kinds[output.value] != "full")
         ]
         if sums:
-            msg = f"the chain sums {sums}, which is not (rows, columns) of floats; cast it, or spread it over the columns"
+            msg = f"the chain sums {sums}, which is not (rows, columns) or (rows, 1) of floats; cast it, or spread it"
             raise ValueError(msg)
 
     @cached_property
@@ -168,7 +177,7 @@ def _derive(statement: Statement, facts: Mapping[str, _Facts]) -> _Facts:
         raise ValueError(msg)
     stage = max(fact.stage for fact in known)
     if function in ROW_FUNCTIONS:
-        if known[0][:2] not in _SUMMABLE:
+        if known[0].kind != "full" or not known[0].is_summable:
             msg = f"{function} of {arguments[0]!r}, which is not (rows, columns) of floats; cast it, or reduce it before the chain"
             raise ValueError(msg)
         return _Facts("column", known[0].dtype, stage + 1)
@@ -189,7 +198,7 @@ def _result_dtype(function: str, known: list[_Facts], target: str) -> str:
     values = known[1:] if function == "where" and len(known) > 1 else known
     dtypes = {fact.dtype for fact in values}
     dtype = dtypes.pop()
-    if dtypes or (function in (*FLOAT_FUNCTIONS, "divide") and not dtype.startswith("float")):
+    if dtypes or (function in (*FLOAT_FUNCTIONS, "divide") and "float" not in dtype):
         msg = f"{function} of {[fact.dtype for fact in known]}; a chain converts nothing by itself: add astype"
         raise ValueError(msg)
     return "bool" if function in COMPARISONS else dtype

@@ -22,8 +22,8 @@ class Lowered(NamedTuple):
     outputs: tuple[Value, ...]
 
 
-def lower(group: Group) -> Lowered:
-    """Return a group as a chain.
+def lower(group: Group, where: Grid | None = None) -> Lowered:
+    """Return a group as a chain over ``where``, the grid of its first operation unless given.
 
     Names are given by position, so that equal chains of different networks are one kernel.
 
@@ -38,21 +38,19 @@ def lower(group: Group) -> Lowered:
     r0 add x0 1.0
     r1 tanh r0
     """
-    where = over(group.operations[0])
+    where = where or over(group.operations[0])
     inputs = tuple(value for value in group.inputs if not _is_number(value))
     names = {id(value): f"x{number}" for number, value in enumerate(inputs)}
-    statements, totals = [], {}
+    statements, sums = [], {}
     for number, operation in enumerate(group.operations):
-        if operation.function == "sum" and is_total(operation):
-            totals[id(operation.result)] = names[id(operation.inputs[0])]
+        if is_total(operation) or operation.is_row_product:
+            summed = names[id(operation.inputs[-1])]
+            sums[id(operation.result)] = Output(summed, is_total(operation), operation.is_row_product)
             continue
         names[id(operation.result)] = f"r{number}"
         statements.append(_statement(operation, names))
     operands = tuple(Operand(names[id(v)], kind(v, where), v.dtype.name) for v in inputs)
-    outputs = tuple(
-        Output(totals[id(value)], total=True) if id(value) in totals else Output(names[id(value)])
-        for value in group.results
-    )
+    outputs = tuple(sums.get(id(v)) or Output(names[id(v)]) for v in group.results)
     return Lowered(Chain(operands, tuple(statements), outputs), where, inputs, group.results)
 
 

@@ -24,8 +24,8 @@ Empty = Callable[[tuple[int, ...], np.dtype[Any]], Array]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
-class Library(Protocol):
-    """What replay asks of an array library: memory, and its functions with ``out``."""
+class Memory(Protocol):
+    """What the arrays of a plan ask of an array library."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return an array of any content, on a cache line's boundary."""
@@ -35,6 +35,10 @@ class Library(Protocol):
 
     def constant(self, data: np.ndarray) -> Array:
         """Return a known array."""
+
+
+class Library(Memory, Protocol):
+    """What replay asks of an array library: memory, and its functions with ``out``."""
 
     def call(self, operation: Operation, arguments: list[Any], out: Array) -> Call:
         """Return the call that computes ``operation`` into ``out``."""
@@ -63,7 +67,7 @@ class Arrays:
         self,
         plan: Plan,
         inputs: Sequence[Array],
-        library: Library,
+        library: Memory,
         outputs: Mapping[int, Array] = EMPTY,
         scratch: Empty | None = None,
     ) -> None:

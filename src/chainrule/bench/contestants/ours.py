@@ -7,22 +7,20 @@ from typing import Any
 import numpy as np
 
 from chainrule import backends
-from chainrule.activations import identity, sigmoid
-from chainrule.architecture import Architecture, architecture
+from chainrule.architecture import Architecture
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.batches import Epoch
-from chainrule.bench.cells import Cell
 from chainrule.bench.contestant import Contestant, State, UnavailableError
 from chainrule.bench.problem import Problem
 from chainrule.evaluation import outputs
 from chainrule.history import History
 from chainrule.layers import Dense
 from chainrule.network import NeuralNetwork
-from chainrule.optimizers import Optimizer, adam, sgd
 from chainrule.program.engine import Engine, Work
 from chainrule.program.replay import Replay
 from chainrule.program.steps import Steps, cuts
+from chainrule.speed_map.workload import network
 from chainrule.step import Batch, Progress, TrainingStep
 
 MANY = 10**9  # steps: a run long enough to be worth compiling for
@@ -66,17 +64,9 @@ def _made(problem: Problem, operation: str, name: str) -> Contestant:
     return makers[operation](problem, backend)
 
 
-def network(cell: Cell) -> tuple[Architecture, Optimizer]:
-    """Return what is trained, and by which rule."""
-    first, *hidden, last = cell.sizes
-    if cell.rule == "adam":
-        return architecture((first, hidden, last), "relu", identity, "cross_entropy"), adam()
-    return architecture((first, hidden, last), "sigmoid", sigmoid, "squared_error"), sgd()
-
-
 def work(problem: Problem, backend: Backend) -> Work:
     """Return the step as ``train`` hands it to its backend."""
-    net, optimizer = network(problem.cell)
+    net, optimizer = network(problem.cell.sizes, problem.cell.rule)
     X, Y = backend.asarray(problem.X), backend.asarray(problem.Y)  # (batches n, n_0), (batches n, n_L)
     theta = backend.copy(backend.asarray(_theta(problem, net)))  # (P,)
     progress = Progress(theta, optimizer.init(theta))
@@ -134,7 +124,7 @@ def _how_cut(todo: Work, engine: Engine) -> str:
 
 def _forward(problem: Problem, backend: Backend) -> Contestant:
     """Return forward passes over the batches, which are resident and as they lie."""
-    net, _ = network(problem.cell)
+    net, _ = network(problem.cell.sizes, problem.cell.rule)
     theta = backend.asarray(_theta(problem, net))  # (P,)
     batches = [backend.asarray(problem.X[rows]) for rows in problem.rows]  # (n, n_0) each
 
@@ -199,7 +189,7 @@ def _epochs(problem: Problem, backend: Backend) -> Contestant:
 
 def _trained(problem: Problem, backend: Backend) -> NeuralNetwork:
     """Return the network at the problem's start."""
-    net, _ = network(problem.cell)
+    net, _ = network(problem.cell.sizes, problem.cell.rule)
     trained = NeuralNetwork(**net.arguments(), backend=backend.name, dtype=problem.cell.dtype, seed=0)
     for number, (W, b) in enumerate(zip(problem.weights, problem.biases, strict=True)):
         trained.set_layer(number, W=W, b=b)

@@ -15,12 +15,12 @@ app = typer.Typer(
     help="Measure where a network runs fastest here, and how near the limit it is.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="chainrule bench run --quick",
+    epilog="chainrule bench env",
 )
 # Each epilog is the example that the command's help ends with.
-app.command(cls=Command, epilog="chainrule bench run --quick --peers -o results")(run)
+app.command(cls=Command, epilog="chainrule bench run --quick --cell 64-256-10,64 -o results")(run)
 app.command(cls=Command, epilog="chainrule bench report results --format html -o report.html")(report)
-app.command(cls=Command, epilog="chainrule bench compare before after")(compare)
+app.command(cls=Command, epilog="chainrule bench compare floor-numpy numpy --in results")(compare)
 app.command(cls=Command, epilog="chainrule bench recommend --layers 784,256,10 --batch 128")(recommend)
 app.command(cls=Command, epilog="chainrule bench calibrate --backend numpy")(calibrate)
 app.command(cls=Command, epilog="chainrule bench gate --backend numpy")(gate)

@@ -53,7 +53,10 @@ def recommend(
         return
     screen = console()
     screen.print(found.sentence, style="bold", markup=False)
-    screen.print(Table("", HEAD, [*found.rows], list(found.notes)).rich())
+    *head, last = HEAD
+    why = [f"{row[0]}: {row[-1]}" for row in found.rows]
+    table = Table("", head, [row[:-1] for row in found.rows], [f"{last}:", *why, *found.notes])
+    screen.print(table.rich())
 
 
 def _backends() -> list[str]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from llvmlite import ir
 
-from chainrule.program.chains import ROW_FUNCTIONS, Argument, Chain, Statement
+from chainrule.program.chains import HALVES, ROW_FUNCTIONS, Argument, Chain, Statement
 from chainrule.program.native.lanes import ITEM_BITS, Lanes, Value, lanes_type
 from chainrule.program.native.statements import apply, as_lanes
 from chainrule.program.native.writer import Writer
@@ -88,6 +88,14 @@ class _Kernel(Writer):
 
 def print_llvm(chain: Chain) -> str:
     """Return the LLVM module of a chain; its one function is `NAME`."""
+    sums = [
+        o.value for o in chain.outputs if o.columns or (o.total and chain.kinds[o.value] == "column")
+    ]
+    if sums or set(chain.dtypes.values()) & set(HALVES):
+        msg = (
+            f"the chain sums {sums} over rows, or computes in 16 bits, which is for CUDA; print it there"
+        )
+        raise ValueError(msg)
     kernel = _Kernel(chain)
     for index in range(len(chain.inputs) + len(chain.outputs)):
         kernel.places.append(

@@ -1,19 +1,20 @@
-"""Spell an elementwise `Chain` in CUDA C, for a CuPy `ElementwiseKernel`.
+"""Expressions: each statement of a chain as CUDA C.
 
-CuPy broadcasts the operands itself and takes care of strides, so this printer has only the statements to spell. Row statements
-and totals are reductions, which an elementwise kernel cannot hold: split the chain there.
+16-bit floats are computed in float32: they are rounded where they are stored, and where ``astype`` asks for it.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
-from chainrule.program.chains import COMPARISONS, ROW_FUNCTIONS, Argument, Chain, Statement
+from chainrule.program.chains import COMPARISONS, HALVES, Argument, Chain, Statement
 
-_TYPES: Final = {
+REGISTERS: Final = {
     "bool": "bool", "int32": "int", "uint32": "unsigned int", "int64": "long long", "float32": "float", "float64": "double",
+    "float16": "float", "bfloat16": "float",
 }  # fmt: skip
+STORED: Final = {**REGISTERS, "float16": "float16", "bfloat16": "bfloat16"}
 _INFIX: Final = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^",
     "bitwise_right_shift": ">>", **COMPARISONS,
@@ -26,29 +27,18 @@ _WRAPPING: Final = (
 )  # signed overflow is undefined in C: go unsigned
 
 
-class ElementwiseSource(NamedTuple):
-    """The three texts that `cupy.ElementwiseKernel` takes."""
+def assignment(statement: Statement, chain: Chain) -> str:
+    """Return a statement as CUDA C: what it computes, under its own name.
 
-    in_params: str
-    out_params: str
-    operation: str
-
-
-def print_cuda(chain: Chain) -> ElementwiseSource:
-    """Return the source of an elementwise chain; each output is named `out_` and its value's name."""
-    reductions = [s.function for s in chain.statements if s.function in ROW_FUNCTIONS]
-    reductions += ["total" for output in chain.outputs if output.total]
-    if reductions:
-        msg = f"the chain holds {reductions}, and an elementwise kernel reduces nothing; end the chain before them"
-        raise ValueError(msg)
-    inputs = ", ".join(f"{operand.dtype} {operand.name}" for operand in chain.inputs)
-    outputs = ", ".join(f"{chain.dtypes[output.value]} out_{output.value}" for output in chain.outputs)
-    lines = [
-        f"const {_TYPES[chain.dtypes[s.result]]} {s.result} = {_expression(s, chain)};"
-        for s in chain.statements
-    ]
-    lines += [f"out_{output.value} = {output.value};" for output in chain.outputs]
-    return ElementwiseSource(inputs, outputs, "\n".join(lines))
+    Examples
+    --------
+    >>> from chainrule.program.chains import Operand, Output
+    >>> half = Statement("multiply", "h", ("x", -0.5))
+    >>> assignment(half, Chain((Operand("x", "full", "float32"),), (half,), (Output("h"),)))
+    'const float h = x * (-0.5f);'
+    """
+    kind = REGISTERS[chain.dtypes[statement.result]]
+    return f"const {kind} {statement.result} = {_expression(statement, chain)};"
 
 
 def _expression(statement: Statement, chain: Chain) -> str:
@@ -58,13 +48,13 @@ def _expression(statement: Statement, chain: Chain) -> str:
         _spell(a, "bool" if function == "where" and i == 0 else dtype)
         for i, a in enumerate(statement.arguments)
     ]
-    if function in (*_WRAPPING, "negative") and not dtype.startswith("float"):
+    if function in (*_WRAPPING, "negative") and "float" not in dtype:
         return _wrapping(function, dtype, x, rest)
     if function in _INFIX:
         return f"{x} {_INFIX[function]} {rest[0]}"
     simple = {
         "negative": f"-{x}", "positive": x, "square": f"{x} * {x}", "where": f"{x} ? {' : '.join(rest)}",
-        "sign": f"{x} > 0 ? 1 : ({x} < 0 ? -1 : {x})",
+        "sign": f"{x} > 0 ? 1 : {x if dtype == 'uint32' else f'({x} < 0 ? -1 : {x})'}",
     }  # fmt: skip
     if function in simple:
         return simple[function]
@@ -78,27 +68,29 @@ def _expression(statement: Statement, chain: Chain) -> str:
 def _wrapping(function: str, dtype: str, x: str, rest: list[str]) -> str:
     unsigned = "unsigned long long" if dtype == "int64" else "unsigned int"
     if function == "negative":
-        return f"({_TYPES[dtype]})(0u - ({unsigned}){x})"
+        return f"({REGISTERS[dtype]})(0u - ({unsigned}){x})"
     sign = "<<" if function == "bitwise_left_shift" else _INFIX[function]
-    return f"({_TYPES[dtype]})(({unsigned}){x} {sign} ({unsigned}){rest[0]})"
+    return f"({REGISTERS[dtype]})(({unsigned}){x} {sign} ({unsigned}){rest[0]})"
 
 
 def _extreme(function: str, dtype: str, x: str, y: str) -> str:
     """NaN if either is, as the Array API has it; C's fmaxf drops a NaN."""
     sign = ">" if function == "maximum" else "<"
-    nan = f" || {x} != {x}" if dtype.startswith("float") else ""
+    nan = f" || {x} != {x}" if "float" in dtype else ""
     return f"({x} {sign} {y}{nan}) ? {x} : {y}"
 
 
 def _call(function: str, dtype: str, x: str) -> str:
-    if dtype.startswith("float"):
+    if "float" in dtype:
         name = "fabs" if function == "abs" else function
-        return f"{name}{'f' if dtype == 'float32' else ''}({x})"
-    return f"{x} < 0 ? -{x} : {x}"  # abs of an integer
+        return f"{name}{'' if dtype == 'float64' else 'f'}({x})"
+    return x if dtype == "uint32" else f"{x} < 0 ? -{x} : {x}"  # abs of an integer
 
 
 def _cast(x: str, source: str, target: str) -> str:
-    return f"{x} != 0" if target == "bool" and source != "bool" else f"({_TYPES[target]}){x}"
+    if target in HALVES:
+        return x if source == target else f"to_float(rounded<{target}>((float){x}))"
+    return f"{x} != 0" if target == "bool" and source != "bool" else f"({REGISTERS[target]}){x}"
 
 
 def _argument_dtype(statement: Statement, chain: Chain) -> str:
@@ -111,9 +103,9 @@ def _spell(argument: Argument, dtype: str) -> str:
     """Return a name, or a Python number with its type's suffix, so that float32 arithmetic stays float32."""
     if isinstance(argument, str):
         return argument
-    if not dtype.startswith("float"):
+    if "float" not in dtype:
         return str(int(argument)) if dtype != "int64" else f"{int(argument)}LL"
     if not math.isfinite(argument):
         return "NAN" if math.isnan(argument) else f"({'-' if argument < 0 else ''}INFINITY)"
-    literal = f"{float(argument)!r}{'f' if dtype == 'float32' else ''}"
+    literal = f"{float(argument)!r}{'' if dtype == 'float64' else 'f'}"
     return literal if argument >= 0 else f"({literal})"

@@ -1,0 +1,175 @@
+"""A CUDA device by way of CuPy: what ``program/cuda`` asks for, each in a few lines of CuPy's own."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from typing import Any
+
+import cupy
+import numpy as np
+
+from chainrule.arrays import Array, size
+from chainrule.backends.cupy_library import CupyLibrary
+from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
+from chainrule.program.cuda.device import CannotCaptureError, Launchable, Product
+from chainrule.program.cuda.source import Text, prelude
+from chainrule.program.replay import Call
+
+OPTIONS = ("--std=c++17",)
+REFUSALS = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, RuntimeError)
+
+
+class CupyLane:
+    """A way from pinned memory to one place on the device, on a stream of its own.
+
+    Parameters
+    ----------
+    computing, copying
+        The streams that the place is read on, and filled on.
+    """
+
+    def __init__(self, computing: cupy.cuda.Stream, copying: cupy.cuda.Stream) -> None:
+        self._computing, self._copying = computing, copying
+        self._sent, self._free = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
+
+    def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
+        """Copy, once what read the targets before has been computed; returns at once."""
+        self._copying.wait_event(self._free)  # one that was never recorded is not waited for
+        for target, source in zip(targets, sources, strict=True):
+            target.set(source, stream=self._copying)
+        self._sent.record(self._copying)
+
+    def arrive(self) -> None:
+        """Have what is launched from now on wait for what was sent."""
+        self._computing.wait_event(self._sent)
+
+    def release(self) -> None:
+        """Say that what was launched so far reads the targets, and nothing after it does."""
+        self._free.record(self._computing)
+
+    def wait_until_sent(self) -> None:
+        """Wait, on the host, until the sources have been read."""
+        self._sent.synchronize()
+
+
+class CupyDevice(CupyLibrary):
+    """One CUDA device, with a stream and a cuBLAS of its own.
+
+    The stream is an ordinary one: it waits for what CuPy does on the default stream, and the other way round.
+
+    Parameters
+    ----------
+    device
+        CuPy's.
+    tf32
+        Whether float32 products may round their factors to 10 bits.
+
+    Raises
+    ------
+    CannotCaptureError
+        If cuBLAS cannot be reached.
+    """
+
+    def __init__(self, device: cupy.cuda.Device, *, tf32: bool = False) -> None:
+        self._device = device
+        self._kernels: dict[str, Launchable] = {}
+        self._ones: dict[str, Array] = {}
+        self._copying: cupy.cuda.Stream | None = None
+        with device:
+            self.multiprocessors: int = device.attributes["MultiProcessorCount"]
+            self.stream = cupy.cuda.Stream()
+            self._workspace = cupy.empty((WORKSPACE_BYTES,), dtype=cupy.uint8)
+            where = self.stream.ptr, self._workspace.data.ptr, WORKSPACE_BYTES
+            self._cublas = Cublas(find_cublas(), *where, tf32=tf32)
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context in which everything is launched on the stream."""
+        stack = ExitStack()
+        stack.enter_context(self._device)
+        stack.enter_context(self.stream)
+        return stack
+
+    def address(self, array: Array) -> int:
+        """Return where an array begins."""
+        address: int = array.data.ptr
+        return address
+
+    def kernel(self, text: Text) -> Launchable:
+        """Return a kernel, compiled when it is first launched and kept in CuPy's cache on disk."""
+        if text.name not in self._kernels:
+            source = prelude() + text.source
+            self._kernels[text.name] = cupy.RawKernel(source, text.name, options=OPTIONS)
+        return self._kernels[text.name]
+
+    def product(self, product: Product) -> Call:
+        """Return the call that multiplies two matrices."""
+        A, B, out = (matrix(a, self.address(a), a.dtype.name) for a in product[:3])
+        scale, plus = product.scale, 0
+        if scale is None:
+            return self._cublas.multiply, (A, B, out)
+        if product.onto:
+            one = self._ones.setdefault(scale.dtype.name, cupy.ones((), dtype=scale.dtype))
+            plus = self.address(one)
+        return self._cublas.multiply, (A, B, out, self.address(scale), plus)
+
+    def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
+        """Return what runs these calls, each made once before, as one graph."""
+        try:
+            with self.at_work():
+                self.stream.begin_capture()
+                try:
+                    for function, arguments in calls:
+                        function(*arguments)
+                finally:
+                    graph = self.stream.end_capture()
+                graph.upload(self.stream)
+        except REFUSALS as error:
+            raise CannotCaptureError(str(error)) from None
+        return partial(graph.launch, self.stream)
+
+    def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Return host memory that the device reads by itself while it computes."""
+        memory = cupy.cuda.alloc_pinned_memory(size(shape) * dtype.itemsize)
+        array: np.ndarray = np.frombuffer(memory, dtype, size(shape)).reshape(shape)
+        return array
+
+    def lane(self) -> "CupyLane":
+        """Return a way for batches from the host to the device, beside what is computed."""
+        with self._device:
+            if self._copying is None:
+                self._copying = cupy.cuda.Stream(non_blocking=True)
+            return CupyLane(self.stream, self._copying)
+
+    def write(self, target: Array, numbers: np.ndarray) -> None:
+        """Write host numbers into an array, in order with what is launched."""
+        target.set(np.ascontiguousarray(numbers))
+
+    def copy(self, target: Array, source: Array) -> None:
+        """Copy one array of the device into another."""
+        cupy.copyto(target, source)
+
+
+def find_cublas() -> Any:
+    """Return libcublas, as CuPy has loaded it or as NVIDIA's own search finds it.
+
+    Raises
+    ------
+    CannotCaptureError
+        If it is nowhere.
+    """
+    major = cupy.cuda.runtime.runtimeGetVersion() // 1000
+    names = [f"libcublas.so.{major}", f"cublas64_{major}.dll"]
+    try:
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+
+        names.insert(0, load_nvidia_dynamic_lib("cublas").abs_path)
+    except Exception:  # noqa: BLE001, S110  an older CuPy comes without it, and it has errors of its own
+        pass
+    for name in names:
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    msg = f"libcublas of CUDA {major} is not found; install the toolkit, or cupy-cuda{major}x[ctk]"
+    raise CannotCaptureError(msg)

@@ -1,0 +1,130 @@
+"""cuBLAS, by its C interface: the one way to a matrix product that a capturing stream allows.
+
+CuPy's own products refuse a stream that captures. The interface is told a stream and a workspace once, before
+anything is captured, so that it allocates nothing; after that a call is a launch like any other.
+"""
+
+import ctypes
+import weakref
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chainrule.program.cuda.device import CannotCaptureError
+
+HOST, ON_DEVICE = 0, 1  # where alpha and beta lie
+DEFAULT_ALGORITHM: Final = -1
+TYPES: Final = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}  # cudaDataType_t
+COMPUTE: Final = {
+    "float32": 68,
+    "float64": 70,
+    "tf32": 77,
+}  # cublasComputeType_t: 32F, 64F, 32F_FAST_TF32
+WORKSPACE_BYTES: Final = 32 << 20  # what NVIDIA recommends for Hopper; smaller devices need less
+_NAMES: Final = (
+    "cublasCreate_v2", "cublasDestroy_v2", "cublasSetStream_v2", "cublasSetWorkspace_v2",
+    "cublasSetPointerMode_v2", "cublasGemmEx",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A row-major matrix, or the transpose of one: its address, its shape and how long its rows in memory are."""
+
+    address: int
+    rows: int
+    columns: int
+    stride: int  # entries from row to row; of a transpose, from column to column
+    turned: bool
+    dtype: str
+
+
+def matrix(array: Any, address: int, dtype: str) -> Matrix:
+    """Return what cuBLAS is told of a 2-d array.
+
+    Raises
+    ------
+    CannotCaptureError
+        If neither its rows nor its columns are contiguous.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.ones((3, 4), dtype=np.float32)
+    >>> matrix(x.T, 0, "float32")
+    Matrix(address=0, rows=4, columns=3, stride=4, turned=True, dtype='float32')
+    """
+    (rows, columns), size = array.shape, array.itemsize
+    down, along = array.strides
+    if along == size or columns == 1:
+        return Matrix(address, rows, columns, down // size if rows > 1 else columns, False, dtype)
+    if down == size or rows == 1:
+        return Matrix(address, rows, columns, along // size, True, dtype)
+    msg = f"the step multiplies an array of shape {array.shape} and strides {array.strides}"
+    raise CannotCaptureError(msg)
+
+
+class Cublas:
+    """A cuBLAS handle, bound to one stream and one workspace.
+
+    Parameters
+    ----------
+    library
+        libcublas, or what answers to its names.
+    stream
+        The address of a CUDA stream.
+    workspace
+        The address of so many bytes of device memory, that live as long as this.
+    tf32
+        Whether float32 products may round their factors to 10 bits.
+    """
+
+    def __init__(
+        self, library: Any, stream: int, workspace: int, nbytes: int, *, tf32: bool = False
+    ) -> None:
+        missing = [name for name in _NAMES if not hasattr(library, name)]
+        if missing:
+            msg = f"libcublas lacks {', '.join(missing)}; install another one"
+            raise CannotCaptureError(msg)
+        self._library = library
+        self._handle = ctypes.c_void_p()
+        self._tf32 = tf32
+        self._mode = HOST
+        self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
+        # Not at the interpreter's end: the device may be gone by then.
+        weakref.finalize(self, library.cublasDestroy_v2, self._handle).atexit = False
+        # In this order: setting the stream sets the workspace back.
+        self._check(library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)), "cublasSetStream")
+        place = ctypes.c_void_p(workspace), ctypes.c_size_t(nbytes)
+        self._check(library.cublasSetWorkspace_v2(self._handle, *place), "cublasSetWorkspace")
+
+    def multiply(self, A: Matrix, B: Matrix, out: Matrix, scale: int = 0, plus: int = 0) -> None:
+        """Launch ``out <- A @ B``; or with the addresses of two numbers ``out <- scale A @ B + plus out``."""
+        self._point(ON_DEVICE if scale else HOST)
+        compute = "float64" if out.dtype == "float64" else "float32"
+        number = ctypes.c_double if compute == "float64" else ctypes.c_float
+        alpha = ctypes.c_void_p(scale) if scale else ctypes.byref(number(1.0))
+        beta = ctypes.c_void_p(plus) if scale else ctypes.byref(number(0.0))
+        kind = COMPUTE[
+            "tf32" if self._tf32 and out.dtype == "float32" and A.dtype == "float32" else compute
+        ]
+        # cuBLAS has columns where we have rows: there, out' = B' A', each the same memory.
+        status = self._library.cublasGemmEx(
+            self._handle, int(B.turned), int(A.turned), B.columns, A.rows, A.columns,
+            alpha, ctypes.c_void_p(B.address), TYPES[B.dtype], B.stride,
+            ctypes.c_void_p(A.address), TYPES[A.dtype], A.stride,
+            beta, ctypes.c_void_p(out.address), TYPES[out.dtype], out.stride, kind, DEFAULT_ALGORITHM,
+        )  # fmt: skip
+        self._check(status, "cublasGemmEx")
+
+    def _point(self, mode: int) -> None:
+        if mode != self._mode:
+            self._check(
+                self._library.cublasSetPointerMode_v2(self._handle, mode), "cublasSetPointerMode"
+            )
+            self._mode = mode
+
+    @staticmethod
+    def _check(status: int, function: str) -> None:
+        if status:
+            msg = f"{function} failed with cuBLAS's status {status}"
+            raise RuntimeError(msg)

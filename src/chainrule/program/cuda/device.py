@@ -1,0 +1,88 @@
+"""The device: what running a step asks of CUDA. The backend does it with CuPy; tests, with a stand-in."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from chainrule.arrays import Array
+from chainrule.program.cuda.source import Text
+from chainrule.program.replay import Call, Library
+
+Launchable = Callable[
+    [tuple[int, int], tuple[int, int], tuple[Any, ...]], None
+]  # grid, block, arguments
+
+
+class CannotCaptureError(RuntimeError):
+    """A step cannot be one CUDA graph here; the message says why."""
+
+
+class Product(NamedTuple):
+    """``out <- scale A @ B``, with ``onto`` ``out <- out + scale A @ B``.
+
+    ``A (m, k)``, ``B (k, n)`` may be transposed views; ``out (m, n)`` is C-contiguous. ``scale`` is a 0-d
+    array of the device, 1 unless given.
+    """
+
+    A: Array
+    B: Array
+    out: Array
+    scale: Array | None = None
+    onto: bool = False
+
+
+class Lane(Protocol):
+    """A way from pinned host memory to one place on the device, beside what is computed there."""
+
+    def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
+        """Copy, once what read the targets before has been computed; returns at once."""
+
+    def arrive(self) -> None:
+        """Have what is launched from now on wait for what was sent."""
+
+    def release(self) -> None:
+        """Say that what was launched so far reads the targets, and nothing after it does."""
+
+    def wait_until_sent(self) -> None:
+        """Wait, on the host, until the sources have been read."""
+
+
+class Device(Library, Protocol):
+    """What running a step asks of a CUDA device, besides what replay asks of an array library."""
+
+    multiprocessors: int
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context in which everything is launched in order."""
+
+    def address(self, array: Array) -> int:
+        """Return where an array begins."""
+
+    def kernel(self, text: Text) -> Launchable:
+        """Return a kernel, compiled."""
+
+    def product(self, product: Product) -> Call:
+        """Return the call that multiplies two matrices."""
+
+    def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
+        """Return what runs these calls, each made once before, as one graph.
+
+        Raises
+        ------
+        CannotCaptureError
+            Where the driver refuses it.
+        """
+
+    def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """Return host memory that the device reads by itself while it computes."""
+
+    def lane(self) -> "Lane":
+        """Return a way for batches from the host to the device, beside what is computed."""
+
+    def write(self, target: Array, numbers: np.ndarray) -> None:
+        """Write host numbers into an array, in order with what is launched."""
+
+    def copy(self, target: Array, source: Array) -> None:
+        """Copy one array of the device into another."""

@@ -1,0 +1,163 @@
+"""The engine: training on a CUDA device, many steps as one graph.
+
+Each step is launched one kernel after the other once, which trains like any other step, compiles the kernels
+and lets cuBLAS choose; from then on a graph repeats it. Nothing is allocated and nothing is told to a kernel
+from the host: the learning rates, the keys and the order of the rows lie in buffers that are filled anew.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from chainrule.batches import Epoch
+from chainrule.program.cuda.batch import BoundBatch
+from chainrule.program.cuda.device import CannotCaptureError, Device
+from chainrule.program.cuda.feed import Feed, feed
+from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.replay import Call
+
+LOG = logging.getLogger("chainrule")
+MOST_STEPS = 64  # in one graph
+MOST_NODES = 2000
+
+
+@dataclass
+class Chunk:
+    """Steps that are launched together: which of the epoch, and their calls or, once captured, their graph."""
+
+    steps: slice
+    rows: slice
+    feed: Feed  # where the calls read: parts of the epoch's own, or a place that several chunks share
+    shared: bool
+    run: "Runner"
+
+
+class Runner:
+    """Calls, made one by one the first time and as one graph from then on."""
+
+    def __init__(self, device: Device, calls: list[Call]) -> None:
+        self._device, self.calls = device, calls
+        self._graph: Callable[[], None] | None = None
+        self._tried = False
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether it is a graph by now."""
+        return self._graph is not None
+
+    def __call__(self) -> None:
+        """Make the calls."""
+        if self._graph is not None:
+            self._graph()
+            return
+        for function, arguments in self.calls:
+            function(*arguments)
+        if not self._tried:
+            self._tried = True
+            try:
+                self._graph = self._device.graph(self.calls)
+            except CannotCaptureError as error:
+                LOG.warning("a step runs as single kernels, not as one CUDA graph: %s", error)
+
+
+class GraphEngine:
+    """Runs steps on a CUDA device.
+
+    Parameters
+    ----------
+    work
+        What to run, its data on the device; the arrays of its progress are written over.
+    device
+        The device.
+    straight
+        Whether products go straight into the weights where they can; by a rule unless given.
+
+    Raises
+    ------
+    CannotCaptureError
+        If the step does something that the kernels cannot.
+    """
+
+    def __init__(self, work: Work, device: Device, *, straight: bool | None = None) -> None:
+        self.progress = work.progress
+        self._work, self._device = work, device
+        rows = 0 if work.is_one_batch else work.bounds[-1][1]
+        self._dtype = numpy_dtype(work.progress[0].dtype)
+        self._feed = feed(device, len(work.bounds), rows, self._dtype, keys=work.drops)
+        self._batches = {n: BoundBatch(work, n, device, straight=straight) for n in work.batch_sizes}
+        self._chunks = self._cut()
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether every step is a launch of a graph by now."""
+        return all(chunk.run.is_captured for chunk in self._chunks)
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run in: everything goes to the device's own stream."""
+        return self._device.at_work()
+
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
+        """Run an epoch: see ``Engine``. Ctrl-C is heard between two graphs."""
+        self._feed.tell(self._device, epoch)
+        for chunk in self._chunks:
+            check()
+            mine = self._feed.part(chunk.steps, chunk.rows)
+            if chunk.shared:
+                chunk.feed.take(self._device, mine)
+            chunk.run()
+            if chunk.shared:
+                self._device.copy(mine.losses, chunk.feed.losses)
+        return self._device.listed(self._feed.losses)  # sync: the losses, once an epoch
+
+    def _cut(self) -> list[Chunk]:
+        """Return the epoch as chunks; those of one length and batch size share a graph."""
+        bounds = self._work.bounds
+        spans = chunks(bounds, {n: batch.nodes for n, batch in self._batches.items()})
+        kinds = [(len(span), bounds[span.start][1] - bounds[span.start][0]) for span in spans]
+        made: dict[tuple[int, int], tuple[Feed, Runner]] = {}
+        cut = []
+        for span, kind in zip(spans, kinds, strict=True):
+            steps = slice(span.start, span.stop)
+            rows = slice(bounds[span.start][0], bounds[span.stop - 1][1])
+            shared = kinds.count(kind) > 1
+            if kind not in made:
+                place = self._place(*kind) if shared else self._feed.part(steps, rows)
+                made[kind] = place, Runner(self._device, self._calls(kind, place))
+            cut.append(Chunk(steps, rows, made[kind][0], shared, made[kind][1]))
+        return cut
+
+    def _place(self, steps: int, rows: int) -> Feed:
+        """Return a feed of its own for so many steps on so many rows each."""
+        return feed(self._device, steps, steps * rows, self._dtype, keys=self._work.drops)
+
+    def _calls(self, kind: tuple[int, int], told: Feed) -> list[Call]:
+        steps, rows = kind
+        calls: list[Call] = []
+        for step in range(steps):
+            mine = told.part(slice(step, step + 1), slice(step * rows, (step + 1) * rows))
+            calls += self._batches[rows].calls(mine)
+        return calls
+
+
+def chunks(bounds: Sequence[tuple[int, int]], nodes: dict[int, int]) -> list[range]:
+    """Return the steps of an epoch, cut where a graph ends: at another batch size, or when it is long enough.
+
+    Examples
+    --------
+    >>> chunks([(0, 4), (4, 8), (8, 12), (12, 13)], {4: 1000, 1: 1000})
+    [range(0, 2), range(2, 3), range(3, 4)]
+    """
+    cut: list[range] = []
+    start = 0
+    while start < len(bounds):
+        rows = bounds[start][1] - bounds[start][0]
+        same = start
+        while same < len(bounds) and bounds[same][1] - bounds[same][0] == rows:
+            same += 1
+        most = max(1, min(MOST_STEPS, MOST_NODES // nodes[rows]))
+        count = -(-(same - start) // most)  # as few graphs as do, and so of one length, but for the last
+        length = -(-(same - start) // count)
+        cut += [range(first, min(first + length, same)) for first in range(start, same, length)]
+        start = same
+    return cut

@@ -1,0 +1,115 @@
+"""Geometry: how many threads and blocks a kernel is launched with, and what memory its sums take."""
+
+from typing import NamedTuple
+
+from chainrule.arrays import size
+from chainrule.program.cuda.loop import THREADS, Loop, form_of
+from chainrule.program.cuda.lowering import Fused
+from chainrule.program.fusion import Grid
+
+WARP = 32
+PACK_BYTES = 16  # the most that a thread moves at once
+STREAMING_BLOCKS = 16  # a multiprocessor, where nothing is summed: enough to hide the memory's latency
+SUMMING_BLOCKS = 4  # where each block leaves a part to be added up
+
+
+class Launch(NamedTuple):
+    """A kernel's launch: the loop that it runs, and over what."""
+
+    loop: Loop
+    where: Grid
+    grid: tuple[int, int]
+    block: tuple[int, int]
+
+    @property
+    def parts(self) -> int:
+        """How many parts of sums the blocks write."""
+        outputs = self.loop.chain.outputs
+        columns = sum(output.columns for output in outputs) * self.grid[1] * self.where.columns
+        return columns + sum(output.total for output in outputs) * size(self.grid)
+
+    @property
+    def part_bytes(self) -> int:
+        """The bytes of those parts."""
+        return self.parts * (8 if self.loop.sums == "double" else 4)
+
+    @property
+    def counters(self) -> int:
+        """How many counters of blocks it needs."""
+        return self.grid[0] + 1 if self.parts else 0
+
+
+def launch(made: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
+    """Return how a kernel is launched on a device with so many multiprocessors.
+
+    By shapes alone: the same network on the same device adds in the same order.
+
+    Parameters
+    ----------
+    made
+        The chain over its grid.
+    multiprocessors
+        Of the device.
+    aligned
+        Whether all its full arrays begin at multiples of 16 bytes.
+
+    Examples
+    --------
+    >>> from chainrule.program.chains import Chain, Operand, Output, Statement
+    >>> tanh = Chain((Operand("x0", "full", "float32"),), (Statement("tanh", "r0", ("x0",)),), (Output("r0"),))
+    >>> made = launch(Fused(tanh, None, Grid(64, 128), (), ()), 132, aligned=True)
+    >>> made.loop.width, made.where, made.grid, made.block
+    (4, Grid(rows=1, columns=8192), (8, 1), (256, 1))
+    """
+    form, where = form_of(made.chain), made.where
+    if form == "row":
+        return _rows(made, multiprocessors)
+    if form == "flat":
+        where = Grid(1, where.rows * where.columns)
+    sums = any(output.total or output.columns for output in made.chain.outputs)
+    most = multiprocessors * (SUMMING_BLOCKS if sums else STREAMING_BLOCKS)
+    width = _width(made, where.columns) if aligned else 1
+    if form == "flat":
+        blocks = _ceil(where.columns, THREADS * width)
+        return Launch(
+            Loop(made.chain, width), where, (min(blocks, most) if sums else blocks, 1), (THREADS, 1)
+        )
+    across = min(WARP, _power_of_two(_ceil(where.columns, width)))
+    columns = _ceil(where.columns, across * width)
+    down = THREADS // across
+    rows = min(_ceil(where.rows, down), max(1, most // columns), 65535)
+    return Launch(Loop(made.chain, width), where, (columns, rows), (across, down))
+
+
+def _rows(made: Fused, multiprocessors: int) -> Launch:
+    where = made.where
+    across = min(WARP, _power_of_two(where.columns))
+    down = THREADS // across
+    keeps = any(output.columns for output in made.chain.outputs)
+    loop = Loop(made.chain, kept=_ceil(where.columns, across) if keeps else 0)
+    blocks = min(_ceil(where.rows, down), multiprocessors * SUMMING_BLOCKS)
+    return Launch(loop, where, (1, blocks), (across, down))
+
+
+def _width(made: Fused, columns: int) -> int:
+    """Return how many columns a thread moves at once: 16 bytes of the widest, where they divide the row."""
+    kinds = made.chain.kinds.items()
+    bytes_each = [_BYTES[made.chain.dtypes[name]] for name, kind in kinds if kind == "full"]
+    width = PACK_BYTES // max(bytes_each, default=PACK_BYTES)
+    while columns % width:
+        width //= 2
+    return max(1, width)
+
+
+_BYTES = {
+    "bool": 1, "int32": 4, "uint32": 4, "int64": 8, "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2,
+}  # fmt: skip
+
+
+def _ceil(count: int, of: int) -> int:
+    return -(-count // of)
+
+
+def _power_of_two(count: int) -> int:
+    """Return the smallest power of two that is not below ``count``."""
+    return 1 << (count - 1).bit_length()

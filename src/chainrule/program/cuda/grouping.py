@@ -1,0 +1,133 @@
+"""Grouping: which operations of a program run as one kernel on a CUDA device.
+
+A launch costs more there than a pass over a small array, so more is brought together than on a CPU: what a
+softmax makes of each row, the totals of a chain with what is computed from them, and the gradient of a bias,
+a sum over rows, with the chain that makes its terms. As in ``fusion.py``, nothing moves across a product.
+"""
+
+from dataclasses import dataclass, field
+
+from chainrule.program.cuda.loop import KEPT_COLUMNS
+from chainrule.program.fusion import Grid, is_total, over
+from chainrule.program.operations import REDUCTIONS, Group, Operation, Value
+from chainrule.program.plan import Roots
+from chainrule.program.program import Program
+
+ONE = Grid(1, 1)
+
+
+@dataclass(eq=False)
+class Cluster:
+    """Operations on the way to becoming one kernel: a chain over one grid, and the tail after its totals."""
+
+    where: Grid
+    main: list[Operation] = field(default_factory=list)
+    tail: list[Operation] = field(default_factory=list)
+    late: set[int] = field(default_factory=set)  # values known once all blocks are done
+    narrow: set[int] = field(default_factory=set)  # values of one entry a row, made here
+
+    def takes(self, operation: Operation, roots: Roots) -> str:
+        """Return where the operation fits: "main", "tail", or nowhere: ""."""
+        inputs, where = {id(value) for value in operation.inputs}, over(operation)
+        viewed = {id(root) for v in operation.inputs if (root := roots.of(v)) is not v}
+        if viewed & {id(made.result) for made in (*self.main, *self.tail)}:
+            return ""  # another entry of what a thread here has yet to write
+        if inputs & self.late:
+            return "tail" if where == ONE and operation.is_elementwise else ""
+        column = Grid(self.where.rows, 1)
+        if where == self.where or (where == column and inputs & self.narrow):
+            return "main"
+        return ""
+
+    def add(self, operation: Operation, place: str) -> None:
+        """Take an operation in."""
+        (self.main if place == "main" else self.tail).append(operation)
+        result = id(operation.result)
+        if place == "tail" or is_total(operation) or operation.is_row_product:
+            self.late.add(result)
+        elif over(operation) != self.where or operation.function in REDUCTIONS:
+            self.narrow.add(result)
+
+    def can_sum(self, operation: Operation) -> bool:
+        """Return whether a row product sums over the rows of what is made here.
+
+        A kernel with a row at a time keeps the sums of its columns in registers.
+        """
+        made_here = any(made.result is operation.inputs[1] for made in self.main)
+        fits = not self.narrow or self.where.columns <= KEPT_COLUMNS
+        return made_here and fits and self.where == over_rows(operation)
+
+
+def grouped(program: Program) -> list[Group]:
+    """Return the groups that the program runs as, in order.
+
+    Examples
+    --------
+    >>> from chainrule.arrays import namespace
+    >>> from chainrule.program.trace import Spec, trace
+    >>> def mean_square(x):
+    ...     return namespace(x).sum(x * x, axis=(-2, -1)) / 6.0
+    >>> program = trace(mean_square, Spec((3, 2), "float32", "x"))
+    >>> [[operation.function for operation in group.operations] for group in grouped(program)]
+    [['multiply', 'sum', 'divide']]
+    """
+    roots = Roots(program)
+    parts: list[Cluster | Operation] = []
+    makers: dict[int, Cluster] = {}
+    segment: list[Cluster] = []  # those since the last product
+    for operation in program.operations:
+        if operation.is_view:
+            continue
+        maker = makers.get(id(operation.inputs[1])) if operation.is_row_product else None
+        if maker is not None and maker.can_sum(operation):
+            maker.add(operation, "main")
+        elif operation.is_elementwise or operation.function in REDUCTIONS:
+            cluster, place = _place(operation, segment, makers, roots)
+            cluster.add(operation, place)
+            makers[id(operation.result)] = cluster
+        else:
+            parts += [*segment, operation]
+            segment = []
+    return [_group(part, program, roots) for part in (*parts, *segment)]
+
+
+def over_rows(operation: Operation) -> Grid:
+    """Return the grid that a row product sums over the rows of."""
+    *_, rows, columns = operation.inputs[1].shape
+    return Grid(rows, columns)
+
+
+def _place(
+    operation: Operation, segment: list[Cluster], makers: dict[int, Cluster], roots: Roots
+) -> tuple[Cluster, str]:
+    """Return the first cluster that takes the operation after all that it reads; else a new one."""
+    read = [makers.get(id(roots.of(value))) for value in operation.inputs]
+    made = [number for number, cluster in enumerate(segment) if any(cluster is c for c in read)]
+    for cluster in segment[max(made, default=0) :]:
+        if place := cluster.takes(operation, roots):
+            return cluster, place
+    new = Cluster(over(operation))
+    # Single numbers as early as can be: then what is computed with them can still join what is wide.
+    segment.insert(max(made, default=-1) + 1 if new.where == ONE else len(segment), new)
+    return new, "main"
+
+
+def _group(cluster: Cluster | Operation, program: Program, roots: Roots) -> Group:
+    """Return a cluster as a group: what it reads from outside, and what of it is read outside."""
+    if isinstance(cluster, Operation):
+        return Group((cluster,), _read(cluster), (cluster.result,))
+    operations = (*cluster.main, *cluster.tail)
+    here = {id(operation) for operation in operations}
+    made = {id(operation.result) for operation in operations}
+    inputs = {id(v): v for op in operations for v in _read(op) if id(v) not in made}
+    kept = {id(roots.of(value)) for value in program.outputs}
+    for operation in program.operations:
+        if id(operation) not in here and not operation.is_view:
+            kept |= {id(roots.of(value)) for value in operation.inputs}
+    results = tuple(op.result for op in operations if id(op.result) in kept)
+    return Group(operations, tuple(inputs.values()), results)
+
+
+def _read(operation: Operation) -> tuple[Value, ...]:
+    """Return what an operation reads; a sum over rows reads no ones."""
+    return operation.inputs[1:] if operation.is_row_product else operation.inputs

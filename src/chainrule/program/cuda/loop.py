@@ -1,0 +1,91 @@
+"""The loop of a kernel: a chain, and how the threads go over its rows and columns.
+
+``flat``: one long row, several columns a thread at once. ``tile``: each thread keeps its columns and goes down the
+rows. ``row``: a warp, or a part of one, to each row, which it goes over once for each stage of the chain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from chainrule.program.chains import ROW_FUNCTIONS, Chain, Operand
+from chainrule.program.cuda.expressions import REGISTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Form = Literal["flat", "tile", "row"]
+THREADS: Final = 256  # of a block
+KEPT_COLUMNS: Final = (
+    1024  # a row kernel that sums over rows keeps its columns in registers: at most so many
+)
+
+
+def form_of(chain: Chain) -> Form:
+    """Return how the threads go over a chain."""
+    kinds = [chain.kinds[output.value] for output in chain.outputs]
+    if "column" in kinds or any(s.function in ROW_FUNCTIONS for s in chain.statements):
+        return "row"
+    sums_rows = any(output.columns for output in chain.outputs)
+    return "flat" if chain.flattens and not sums_rows else "tile"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A chain, and how many columns a thread has at once, or in all."""
+
+    chain: Chain
+    width: int = 1  # flat, tile: the columns that a thread moves as one
+    kept: int = 0  # row: the columns of a thread, where it keeps sums of them; else 0
+
+    @property
+    def form(self) -> Form:
+        """How the threads go over it."""
+        return form_of(self.chain)
+
+    @property
+    def sums(self) -> str:
+        """The type that sums are kept in."""
+        return "double" if "float64" in self.chain.dtypes.values() else "float"
+
+    @property
+    def lanes(self) -> int:
+        """How many columns' sums a thread keeps."""
+        return self.kept if self.form == "row" else self.width
+
+    @property
+    def column(self) -> str:
+        """The column of a thread's sum ``i``."""
+        return "threadIdx.x + i * blockDim.x" if self.form == "row" else "first + i"
+
+    def operands(self, kind: str) -> list[Operand]:
+        """Return the operands of a kind."""
+        return [operand for operand in self.chain.inputs if operand.kind == kind]
+
+    def scalars(self) -> list[str]:
+        """Return the loads of what is one number everywhere."""
+        operands = self.operands("scalar")
+        return [f"const {REGISTERS[o.dtype]} {o.name} = value_of(*{o.name}_);" for o in operands]
+
+    def stored(self, kind: str) -> list[str]:
+        """Return the values of a kind that are written as they are."""
+        outputs = self.chain.outputs
+        return [
+            o.value for o in outputs if not (o.total or o.columns) and self.chain.kinds[o.value] == kind
+        ]
+
+    def added(self, lane: str) -> list[str]:
+        """Return the additions of one entry to the sums."""
+        lines = []
+        for number, output in enumerate(self.chain.outputs):
+            if output.columns:
+                lines.append(f"sum{number}[{lane}] += {output.value};")
+            elif output.total and self.chain.kinds[output.value] == "full":
+                lines.append(f"total{number} += {output.value};")
+        return lines
+
+
+def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
+    """Return lines of a block; what speaks to the compiler stays at the margin."""
+    return [line if line.startswith("#") else "  " * depth + line for line in lines]

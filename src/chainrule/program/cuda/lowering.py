@@ -1,0 +1,87 @@
+"""Lowering to CUDA: a group of operations as the chain of a kernel, and the tail after its totals."""
+
+from typing import NamedTuple
+
+from chainrule.program.chains import Chain
+from chainrule.program.cuda.grouping import ONE, over_rows
+from chainrule.program.cuda.source import Tail
+from chainrule.program.fusion import Grid, is_total, over
+from chainrule.program.lowering import lower
+from chainrule.program.operations import Group, Operation, Value
+
+
+class Fused(NamedTuple):
+    """What a kernel computes, and the values of its arguments, in their order."""
+
+    chain: Chain
+    tail: Tail | None
+    where: Grid
+    arguments: tuple[Value, ...]  # inputs and outputs of the chain, then those of the tail
+    full: tuple[Value, ...]  # those of them that several columns are moved of at once
+
+
+def fused(group: Group) -> Fused:
+    """Return a group as a chain over its grid, with what follows its totals apart.
+
+    Examples
+    --------
+    >>> from chainrule.arrays import namespace
+    >>> from chainrule.program.cuda.grouping import grouped
+    >>> from chainrule.program.trace import Spec, trace
+    >>> def mean_square(x):
+    ...     return namespace(x).sum(x * x, axis=(-2, -1)) / 6.0
+    >>> (group,) = grouped(trace(mean_square, Spec((3, 2), "float32", "x")))
+    >>> made = fused(group)
+    >>> [s.function for s in made.chain.statements], [s.function for s in made.tail.chain.statements]
+    (['multiply'], ['divide'])
+    """
+    first = group.operations[0]
+    where = over_rows(first) if first.is_row_product else over(first)
+    late = _late(group)
+    main = _part(group, [op for op in group.operations if id(op) not in late], late)
+    lowered = lower(main, where)
+    arguments = [*lowered.inputs, *lowered.outputs]
+    tail = None
+    if late:
+        after = lower(_part(group, [op for op in group.operations if id(op) in late], set()), ONE)
+        known = {id(value): number for number, value in enumerate(lowered.outputs)}
+        names = zip(after.chain.inputs, after.inputs, strict=True)
+        totals = tuple((o.name, known[id(v)]) for o, v in names if id(v) in known)
+        kept = {id(value) for value in group.results}
+        inner = tuple(number for value, number in known.items() if value not in kept)
+        tail = Tail(after.chain, totals, inner)
+        arguments = [v for v in arguments if id(v) not in known or id(v) in kept]
+        arguments += [v for v in after.inputs if id(v) not in known] + list(after.outputs)
+    # A thread moves several columns at once of what is full; the rest is read an entry at a time.
+    kinds = [operand.kind for operand in lowered.chain.inputs]
+    full = [value for value, kind in zip(lowered.inputs, kinds, strict=True) if kind == "full"]
+    for value, output in zip(lowered.outputs, lowered.chain.outputs, strict=True):
+        if not (output.total or output.columns) and lowered.chain.kinds[output.value] == "full":
+            full.append(value)
+    return Fused(lowered.chain, tail, where, tuple(arguments), tuple(full))
+
+
+def _late(group: Group) -> set[int]:
+    """Return the operations of a group that wait for its totals."""
+    waits = {id(op.result) for op in group.operations if is_total(op)}
+    late: set[int] = set()
+    for operation in group.operations:
+        if any(id(value) in waits for value in operation.inputs):
+            late.add(id(operation))
+            waits.add(id(operation.result))
+    return late
+
+
+def _part(group: Group, operations: list[Operation], late: set[int]) -> Group:
+    """Return some operations of a group as one of their own; what the late ones read is a result."""
+    made = {id(operation.result) for operation in operations}
+    wanted = {id(value) for value in group.results}
+    wanted |= {id(v) for op in group.operations if id(op) in late for v in op.inputs}
+    inputs = {
+        id(v): v
+        for op in operations
+        for v in (op.inputs[1:] if op.is_row_product else op.inputs)
+        if id(v) not in made
+    }
+    results = tuple(op.result for op in operations if id(op.result) in wanted)
+    return Group(tuple(operations), tuple(inputs.values()), results)

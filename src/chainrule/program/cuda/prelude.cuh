@@ -1,0 +1,95 @@
+// What every kernel begins with. It includes nothing: the runtime compiler then needs no headers.
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+#ifndef NAN
+#define NAN __int_as_float(0x7fffffff)
+#endif
+
+#ifdef __CUDACC__
+// 16-bit floats as they are stored; all arithmetic is in float.
+struct float16 { unsigned short bits; };
+struct bfloat16 { unsigned short bits; };
+
+__device__ inline float to_float(float16 x) {
+  float y;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+  return y;
+}
+__device__ inline float to_float(bfloat16 x) { return __uint_as_float((unsigned int)x.bits << 16); }
+
+template <typename T> __device__ T rounded(float x);
+template <> __device__ inline float16 rounded<float16>(float x) {
+  float16 y;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+  return y;
+}
+template <> __device__ inline bfloat16 rounded<bfloat16>(float x) {
+  bfloat16 y;
+  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+  return y;
+}
+#endif
+
+template <typename T> __device__ inline T value_of(T x) { return x; }
+__device__ inline float value_of(float16 x) { return to_float(x); }
+__device__ inline float value_of(bfloat16 x) { return to_float(x); }
+template <typename T> __device__ inline void store(T *at, T x) { *at = x; }
+__device__ inline void store(float16 *at, float x) { *at = rounded<float16>(x); }
+__device__ inline void store(bfloat16 *at, float x) { *at = rounded<bfloat16>(x); }
+
+// So many columns that lie side by side, moved as one.
+template <typename T, int width> struct alignas(sizeof(T) * width) Pack { T at[width]; };
+template <int width, typename T> __device__ inline Pack<T, width> load(const T *at) {
+  return *reinterpret_cast<const Pack<T, width> *>(at);
+}
+template <typename T, int width> __device__ inline void store(T *at, const Pack<T, width> &x) {
+  *reinterpret_cast<Pack<T, width> *>(at) = x;
+}
+
+// Sums in a fixed order: over the threads of a column, of the whole block, and of a row of at most a warp.
+template <typename T> __device__ inline T sum_over_y(T x, T *shared) {
+  const int here = threadIdx.y * blockDim.x + threadIdx.x;
+  shared[here] = x;
+  __syncthreads();
+  for (int half = blockDim.y / 2; half > 0; half /= 2) {
+    if (threadIdx.y < half) shared[here] += shared[here + half * blockDim.x];
+    __syncthreads();
+  }
+  const T sum = shared[threadIdx.x];
+  __syncthreads();
+  return sum;
+}
+template <typename T> __device__ inline T sum_over_block(T x, T *shared) {
+  const int here = threadIdx.y * blockDim.x + threadIdx.x;
+  shared[here] = x;
+  __syncthreads();
+  for (int half = blockDim.x * blockDim.y / 2; half > 0; half /= 2) {
+    if (here < half) shared[here] += shared[here + half];
+    __syncthreads();
+  }
+  const T sum = shared[0];
+  __syncthreads();
+  return sum;
+}
+template <typename T> __device__ inline T sum_over_row(T x) {
+  for (int half = blockDim.x / 2; half > 0; half /= 2) x += __shfl_xor_sync(0xffffffffu, x, half);
+  return x;
+}
+template <typename T> __device__ inline T larger(T x, T y) { return (x > y || x != x) ? x : y; }  // NaN if either is
+template <typename T> __device__ inline T max_over_row(T x) {
+  for (int half = blockDim.x / 2; half > 0; half /= 2) x = larger(x, __shfl_xor_sync(0xffffffffu, x, half));
+  return x;
+}
+
+// Whether this is the last of so many blocks to get here; it then sees what the others wrote before. The counter
+// is 0 again afterwards.
+__device__ inline bool is_last(unsigned int *counter, unsigned int blocks) {
+  __shared__ bool last;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0 && threadIdx.y == 0) last = atomicInc(counter, blocks - 1) == blocks - 1;
+  __syncthreads();
+  __threadfence();
+  return last;
+}

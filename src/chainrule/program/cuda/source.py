@@ -1,0 +1,109 @@
+"""Source: a chain, with what follows its totals, as the text of one CUDA kernel.
+
+The arguments of a kernel are, in order: the rows and columns of its grid, the inputs and the outputs of the
+chain, the inputs and the outputs of the tail, and where there are sums the memory for their parts and the
+counters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chainrule.program.cuda import sums
+from chainrule.program.cuda.expressions import REGISTERS, STORED, assignment
+from chainrule.program.cuda.loop import THREADS, Loop
+from chainrule.program.cuda.rows import rows
+from chainrule.program.cuda.strips import flat, tile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chainrule.program.chains import Chain
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What one thread does with the totals of a chain: statements on single numbers."""
+
+    chain: Chain
+    totals: tuple[tuple[str, int], ...]  # inputs of it that are totals, and which output each is
+    inner: tuple[int, ...]  # the outputs that nothing but the tail reads: they are not stored
+
+
+@dataclass(frozen=True)
+class Text:
+    """The source of a kernel, and its name, which is equal where the source is."""
+
+    name: str
+    source: str
+
+
+@cache
+def prelude() -> str:
+    """Return what every kernel's source begins with."""
+    return Path(__file__).with_name("prelude.cuh").read_text(encoding="utf-8")
+
+
+def write(loop: Loop, tail: Tail | None = None) -> Text:
+    """Return the kernel of a chain, and of what follows its totals.
+
+    Examples
+    --------
+    >>> from chainrule.program.chains import Chain, Operand, Output, Statement
+    >>> tanh = Chain((Operand("x0", "full", "float32"),), (Statement("tanh", "r0", ("x0",)),), (Output("r0"),))
+    >>> text = write(Loop(tanh, width=4))
+    >>> "const float r0 = tanhf(x0);" in text.source
+    True
+    """
+    inner = () if tail is None else tail.inner
+    parameters = ["const long long rows", "const long long columns", *_parameters(loop.chain, "", inner)]
+    last = _stored_totals(loop.chain, inner)
+    if tail is not None:
+        parameters += _parameters(tail.chain, "tail_", (), [name for name, _ in tail.totals])
+        last += _tail(tail)
+    if any(output.total or output.columns for output in loop.chain.outputs):
+        parameters += [f"{loop.sums} *parts", "unsigned int *counters"]
+    walk = {"flat": flat, "tile": tile, "row": rows}[loop.form]
+    body = [*sums.declared(loop), *loop.scalars(), *walk(loop), *sums.finished(loop, last)]
+    lines = [") {", *(line if line.startswith("#") else f"  {line}" for line in body), "}", ""]
+    rest = ",\n    ".join(parameters) + "\n".join(lines)
+    name = f"chain_{sha256(rest.encode()).hexdigest()[:16]}"
+    head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(\n    '
+    return Text(name, head + rest)
+
+
+def _parameters(chain: Chain, prefix: str, inner: Iterable[int], known: Iterable[str] = ()) -> list[str]:
+    inputs = [f"const {STORED[o.dtype]} *{prefix}{o.name}_" for o in chain.inputs if o.name not in known]
+    return inputs + [
+        f"{STORED[chain.dtypes[output.value]]} *{prefix}{_place(number, chain)}_"
+        for number, output in enumerate(chain.outputs)
+        if number not in inner
+    ]
+
+
+def _place(number: int, chain: Chain) -> str:
+    """Return the name of an output's place: sums are told apart by their numbers."""
+    output = chain.outputs[number]
+    return f"out{number}" if output.total or output.columns else output.value
+
+
+def _stored_totals(chain: Chain, inner: Iterable[int]) -> list[str]:
+    """Return the stores of the totals."""
+    totals = [n for n, output in enumerate(chain.outputs) if output.total and n not in inner]
+    return [f"store(out{n}_, total{n});" for n in totals]
+
+
+def _tail(tail: Tail) -> list[str]:
+    """Return the statements of the tail; its names shadow the chain's."""
+    lines, known = ["{"], dict(tail.totals)
+    for operand in tail.chain.inputs:
+        kind, name = REGISTERS[operand.dtype], operand.name
+        value = f"total{known[name]}" if name in known else f"value_of(*tail_{name}_)"
+        lines.append(f"  const {kind} {name} = {value};")
+    lines += [f"  {assignment(statement, tail.chain)}" for statement in tail.chain.statements]
+    lines += [f"  store(tail_{output.value}_, {output.value});" for output in tail.chain.outputs]
+    return [*lines, "}"]

@@ -1,0 +1,75 @@
+"""Strips: the loops of kernels without row statements, each thread with some columns side by side."""
+
+from __future__ import annotations
+
+from chainrule.program.cuda.expressions import REGISTERS, STORED, assignment
+from chainrule.program.cuda.loop import Loop, indented
+
+
+def flat(loop: Loop) -> list[str]:
+    """Return the loop over one long row."""
+    start = f"(blockIdx.x * (long long)blockDim.x + threadIdx.x) * {loop.width}"
+    step = f"gridDim.x * (long long)blockDim.x * {loop.width}"
+    return [
+        f"for (long long at = {start}; at < columns; at += {step}) {{",
+        *indented(_packs(loop)),
+        *indented(_strip(loop)),
+        "}",
+    ]
+
+
+def tile(loop: Loop) -> list[str]:
+    """Return the loop down the rows."""
+    down = "long long row = blockIdx.y * (long long)blockDim.y + threadIdx.y"
+    columns = [
+        f"const {REGISTERS[o.dtype]} {o.name} = value_of({o.name}_[row]);"
+        for o in loop.operands("column")
+    ]
+    return [
+        f"const long long first = (blockIdx.x * (long long)blockDim.x + threadIdx.x) * {loop.width};",
+        "if (first < columns) {",
+        *indented(_row_operands(loop)),
+        f"  for ({down}; row < rows; row += gridDim.y * (long long)blockDim.y) {{",
+        "    const long long at = row * columns + first;",
+        *indented([*columns, *_packs(loop), *_strip(loop)], 2),
+        "  }",
+        "}",
+    ]
+
+
+def _row_operands(loop: Loop) -> list[str]:
+    """Return the loads of the operands of one row, an entry at a time: they begin anywhere."""
+    lines = []
+    for operand in loop.operands("row"):
+        name = operand.name
+        lines.append(f"Pack<{STORED[operand.dtype]}, {loop.width}> {name}_pack;")
+        lines.append(f"for (int i = 0; i < {loop.width}; i++) {name}_pack.at[i] = {name}_[first + i];")
+    return lines
+
+
+def _packs(loop: Loop) -> list[str]:
+    return [
+        f"const Pack<{STORED[o.dtype]}, {loop.width}> {o.name}_pack = load<{loop.width}>({o.name}_ + at);"
+        for o in loop.operands("full")
+    ]
+
+
+def _strip(loop: Loop) -> list[str]:
+    """Return what is done with the columns in hand: all loads are before, all stores after."""
+    stored = loop.stored("full")
+    dtypes = loop.chain.dtypes
+    reads = [
+        f"const {REGISTERS[o.dtype]} {o.name} = value_of({o.name}_pack.at[i]);"
+        for o in (*loop.operands("full"), *loop.operands("row"))
+    ]
+    return [
+        *(f"Pack<{STORED[dtypes[name]]}, {loop.width}> {name}_pack;" for name in stored),
+        "#pragma unroll",
+        f"for (int i = 0; i < {loop.width}; i++) {{",
+        *indented(reads),
+        *indented(assignment(s, loop.chain) for s in loop.chain.statements),
+        *(f"  store(&{name}_pack.at[i], {name});" for name in stored),
+        *indented(loop.added("i")),
+        "}",
+        *(f"store({name}_ + at, {name}_pack);" for name in stored),
+    ]

@@ -1,0 +1,78 @@
+"""Products straight into the weights: the same step as the plain one, and only where it is plain descent."""
+
+import numpy as np
+import pytest
+
+from chainrule.architecture import architecture
+from chainrule.memory import step_plan
+from chainrule.optimizers import OPTIMIZERS, optimizer, sgd
+from chainrule.program.cuda.batch import is_product
+from chainrule.program.cuda.direct import LARGE, descent, pays
+from chainrule.program.cuda.engine import GraphEngine
+from chainrule.program.cuda.step import cuda_plan
+from support.cuda.device import stand_in  # noqa: F401
+from support.cuda.work import on_device
+from support.engines import error_relative_to
+from support.steps import CASES, Case, epochs, made_plan, made_work, plain, ran
+
+PLAIN = {
+    "three-layers": Case((7, 6), "gelu", "cross_entropy"),
+    "one-layer": Case(()),
+    "everything-else": Case(
+        (7, 1, 6), "relu", "squared_error", weighted=True, additions={"dropout": 0.2}
+    ),
+}
+
+
+@pytest.mark.parametrize("batch_size", [None, 4], ids=["whole", "ragged"])
+@pytest.mark.parametrize("name", PLAIN)
+def test_products_into_the_weights_are_the_plain_step(stand_in, name, batch_size):  # noqa: F811
+    def work():
+        return made_work(PLAIN[name], 11, batch_size=batch_size)
+
+    plans = epochs(work(), 4)
+    wanted = ran(plain(work()), plans)
+    engine = GraphEngine(on_device(stand_in, work()), stand_in, straight=True)
+    losses, changed = ran(engine, plans)
+    for x, y in zip((wanted[0], *wanted[1]), (losses, *changed), strict=True):
+        assert error_relative_to(x, y) < 16 * np.finfo(np.float64).eps
+
+
+def test_no_gradient_of_a_weight_is_stored_and_the_step_is_no_launch_more():
+    step = made_plan(PLAIN["three-layers"])
+    straight, through = cuda_plan(step, straight=True), cuda_plan(step, straight=False)
+    assert len(straight.groups) == len(through.groups) == 14
+    wide = step_plan(architecture((300, (300,), 300)), sgd(), 2, "float64")
+    saved = [cuda_plan(wide, straight=how).scratch_bytes for how in (False, True)]
+    assert saved[0] - saved[1] >= 0.9 * 8 * 2 * 300 * 300
+    onto = [
+        group.only for group in straight.groups if is_product(group) and "rate" in group.only.settings
+    ]
+    assert [op.result.name for op in onto] == ["dL_dW1", "dL_dW2", "dL_dW3"]
+    theta = straight.homes[id(straight.program.inputs[0])].storage
+    assert all(straight.homes[id(op.result)].storage is theta for op in onto)
+    assert [straight.homes[id(op.result)].start for op in onto] == [0, 5 * 7, 5 * 7 + 7 * 6]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_only_plain_descent_goes_straight_into_the_weights(name):
+    additions = CASES[name].additions
+    is_plain = CASES[name].optimizer == "sgd" and not {"weight_decay", "clip_norm"} & set(additions)
+    assert (descent(made_plan(CASES[name]).program) is not None) == is_plain
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_rule_is_for_many_weights(name):
+    side = int(LARGE**0.5)
+    for width, large in ((side - 4, False), (side + 4, True)):
+        net = architecture((width, (), width), "relu", None, "mean_squared_error")
+        found = descent(step_plan(net, optimizer(name), 2, "float32").program)
+        assert (found is not None) == (name == "sgd")
+        if found is not None:
+            assert pays(found) == large
+            rates = [
+                g.only.settings
+                for g in cuda_plan(step_plan(net, sgd(), 2, "float32")).groups
+                if is_product(g)
+            ]
+            assert any("rate" in settings for settings in rates) == large

@@ -1,0 +1,174 @@
+"""The engine for CUDA, end to end: the generated kernels, run on the CPU, against the plain step."""
+
+import numpy as np
+import pytest
+
+from chainrule import NeuralNetwork, backends
+from chainrule.backends.numpy import NumpyBackend
+from chainrule.program.cuda.batch import BoundBatch
+from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
+from chainrule.program.cuda.feed import feed
+from support.cuda.device import need_device, stand_in  # noqa: F401
+from support.cuda.work import on_device, trained, worst
+from support.engines import error_relative_to
+from support.steps import CASES, Case, epochs, made_work, plain, ran
+
+EPSILON = np.finfo(np.float64).eps
+
+
+@pytest.fixture(scope="module")
+def engines():
+    """Every step on a device, whole and in ragged batches: their kernels are then compiled at once."""
+    made = {}
+    for name, case in CASES.items():
+        for batch_size in (None, 4):
+            device = need_device()
+            work = on_device(device, made_work(case, 11, batch_size=batch_size))
+            made[name, batch_size] = GraphEngine(work, device), device
+    return made
+
+
+@pytest.mark.parametrize("batch_size", [None, 4], ids=["whole", "ragged"])
+@pytest.mark.parametrize("name", CASES)
+def test_every_step_is_the_plain_one(engines, name, batch_size):
+    engine, device = engines[name, batch_size]
+    work = made_work(CASES[name], 11, batch_size=batch_size)
+    plans = epochs(work)
+    # Adam divides by the root of what may be a rounding error alone.
+    limit = (2**10 if "adam" in name else 16) * EPSILON
+    assert worst(ran(engine, plans), ran(plain(work), plans)) < limit
+    device.check_guards()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_many_blocks_and_wide_rows_add_up(stand_in, loss):  # noqa: F811
+    case = Case((70, 130), "gelu", loss, "momentum", weighted=True, additions={"clip_norm": 0.5})
+    got, wanted = trained(stand_in, case, rows=300, count=2)
+    assert worst(got, wanted) < 64 * EPSILON
+
+
+def test_float32_stays_float32(stand_in):  # noqa: F811
+    got, wanted = trained(stand_in, Case((32, 16), "tanh", "cross_entropy"), 40, dtype="float32")
+    assert {part.dtype.name for part in got[1]} == {"float32"}
+    assert worst(got, wanted) < 64 * np.finfo(np.float32).eps
+
+
+@pytest.mark.parametrize("name", ["everything-adam", "loss-cross_entropy"])
+def test_the_order_in_which_threads_run_changes_no_bit(name):
+    bits = []
+    for backwards in (False, True):
+        device = need_device(backwards=backwards)
+        losses, changed = trained(device, CASES[name], rows=70)[0]
+        bits.append([part.tobytes() for part in (losses, *changed)])
+    assert bits[0] == bits[1]
+
+
+def test_a_second_epoch_makes_no_buffer_and_is_a_launch_of_the_graphs(stand_in):  # noqa: F811
+    work = made_work(CASES["everything-adam"], 11, batch_size=4)
+    engine = GraphEngine(on_device(stand_in, work), stand_in)
+    plans = epochs(work, 4)
+    ran(engine, plans[:1])
+    before = len(stand_in.allocated), stand_in.uploads, stand_in.launches, len(stand_in.graphs)
+    ran(engine, plans[1:])
+    assert (len(stand_in.allocated), stand_in.uploads, stand_in.launches, len(stand_in.graphs)) == before
+    assert len(stand_in.graphs) == 2  # two whole batches; the ragged one
+
+
+def test_memory_filled_after_capture_does_not_disturb_a_replay(stand_in):  # noqa: F811
+    work = made_work(CASES["optimizer-adam"], 11, batch_size=4)
+    plans = epochs(work, 3)
+    wanted = ran(plain(work), plans)
+    engine = GraphEngine(
+        on_device(stand_in, made_work(CASES["optimizer-adam"], 11, batch_size=4)), stand_in
+    )
+    losses = ran(engine, plans[:1])[0]
+    for _ in range(8):
+        stand_in.empty((4096,), np.dtype(np.float64))[...] = 1e30
+    more, changed = ran(engine, plans[1:])
+    assert worst((np.concatenate([losses, more]), changed), wanted) < 2**10 * EPSILON
+
+
+def test_two_networks_train_side_by_side(stand_in):  # noqa: F811
+    works = [made_work(CASES[name], 11, batch_size=4) for name in ("optimizer-sgd", "optimizer-adam")]
+    engines = [GraphEngine(on_device(stand_in, work), stand_in) for work in works]
+    plans = [epochs(work, 3) for work in works]
+    losses = [[], []]
+    for turn in range(3):
+        for n, engine in enumerate(engines):
+            losses[n] += list(ran(engine, plans[n][turn : turn + 1])[0])
+    for n, work in enumerate(works):
+        assert error_relative_to(ran(plain(work), plans[n])[0], losses[n]) < 16 * EPSILON
+
+
+def test_a_device_that_captures_nothing_trains_all_the_same_and_says_why(caplog):
+    device = need_device(captures=False)
+    got, wanted = trained(device, CASES["loss-cross_entropy"], batch_size=4)
+    assert worst(got, wanted) < 16 * EPSILON
+    assert [record.getMessage() for record in caplog.records] == [
+        "a step runs as single kernels, not as one CUDA graph: this device captures nothing"
+    ] * 2
+
+
+def test_an_epoch_of_many_steps_is_a_few_graphs_that_are_shared(stand_in, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("chainrule.program.cuda.engine.MOST_STEPS", 4)
+    got, wanted = trained(stand_in, Case((), "relu", "squared_error"), rows=9, batch_size=1)
+    assert worst(got, wanted) < 64 * EPSILON
+    assert [len(nodes) for nodes in stand_in.graphs] == [
+        3 * 5
+    ]  # one graph, launched three times an epoch
+
+
+@pytest.mark.parametrize(("steps", "nodes"), [(1, 14), (64, 15), (65, 15), (1000, 15), (7, 3000)])
+def test_chunks_cover_the_epoch_in_as_few_graphs_as_do(steps, nodes):
+    cut = chunks([(n, n + 1) for n in range(steps)], {1: nodes})
+    assert [n for span in cut for n in span] == list(range(steps))
+    most = max(1, min(MOST_STEPS, 2000 // nodes))
+    assert len(cut) == -(-steps // most)
+    assert len({len(span) for span in cut[:-1]}) <= 1
+
+
+def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand_in):  # noqa: F811
+    work = on_device(stand_in, made_work(Case(optimizer="adam"), 8, batch_size=4))
+    batch = BoundBatch(work, 4, stand_in)
+    told = feed(stand_in, 1, 4, np.dtype(np.float64), keys=False)
+    assert batch.nodes == len(batch.calls(told)) == 16
+    assert len(batch.calls(told, products_only=True)) == 8
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_16_bits_go_the_way_of_float32_with_the_weights_in_float32(stand_in, half, optimizer):  # noqa: F811
+    full, low = (
+        Case((32, 16), "tanh", "cross_entropy", optimizer, additions={"compute": c})
+        for c in (None, half)
+    )
+    wanted = trained(stand_in, full, 40, dtype="float32")[1]
+    engine = GraphEngine(on_device(stand_in, made_work(low, 40, "float32")), stand_in)
+    got = ran(engine, epochs(made_work(low, 40, "float32"), 3))
+    assert {part.dtype.name for part in got[1]} == {"float32"}
+    # Adam makes a step of the rate's size even of a gradient that is a rounding error: only its losses compare.
+    count = 0 if optimizer == "adam" else 1
+    assert 0 < worst((got[0], got[1][:count]), (wanted[0], wanted[1][:count])) < 2.0**-6
+    # To 14 or 15 launches come two that round: the weights, and the samples.
+    assert len(stand_in.graphs[-1]) == 16 + (optimizer == "adam")
+
+
+class OnStandIn(NumpyBackend):
+    """NumPy, but that steps run on the stand-in."""
+
+    def engine(self, work):
+        device = need_device()
+        return GraphEngine(on_device(device, work), device)
+
+
+def test_a_network_trains_on_it_from_end_to_end():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 4)), rng.integers(0, 3, 50)
+    losses = []
+    for backend in (backends.named("numpy"), OnStandIn("numpy", backends.named("numpy").xp)):
+        net = NeuralNetwork(
+            4, (8, 8), 3, activation="relu", loss="cross_entropy", backend=backend, seed=0
+        )
+        kinds = {"batch_size": 16, "optimizer": "adam", "validation_fraction": 0.2, "early_stopping": 3}
+        losses.append(net.train(X, y, 6, 0.01, progress=False, **kinds)["validation_loss"])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)

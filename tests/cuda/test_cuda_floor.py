@@ -1,0 +1,49 @@
+"""The floor: the graph of a step with its products alone, on the very numbers of the step."""
+
+import numpy as np
+import pytest
+
+from chainrule.program.cuda.floor import floor, steps
+from support.cuda.device import stand_in  # noqa: F401
+from support.cuda.work import on_device
+from support.engines import error_relative_to
+from support.steps import CASES, epochs, made_work, plain, ran
+
+
+@pytest.mark.parametrize("name", ["optimizer-sgd", "everything-adam"])
+def test_the_floor_is_the_products_of_so_many_steps(stand_in, name):  # noqa: F811
+    work = on_device(stand_in, made_work(CASES[name], 9))
+    run = floor(work, stand_in, 3)
+    theta = work.progress.theta.copy()
+    run()
+    run()
+    assert len(stand_in.graphs[-1]) == 3 * 8
+    np.testing.assert_allclose(work.progress.theta, theta, rtol=1e-12)
+    arrays = [
+        raw[start : start + nbytes].view(np.float64)
+        for raw, start, nbytes in stand_in.allocated
+        if nbytes % 8 == 0
+    ]
+    made = [
+        a for a in arrays if a.size == 9 * 7
+    ]  # of the first layer: filled by the step, and multiplied again
+    assert made
+    assert all(np.isfinite(a).all() for a in made)
+
+
+def test_so_many_steps_are_one_graph(stand_in):  # noqa: F811
+    reference = made_work(CASES["optimizer-sgd"], 9)
+    plans = [plan._replace(rates=[0.05]) for plan in epochs(reference, 4)]
+    wanted = ran(plain(reference), plans)
+    work = on_device(stand_in, made_work(CASES["optimizer-sgd"], 9))
+    run = steps(work, stand_in, 2, rate=0.05)
+    run()
+    run()
+    assert [len(nodes) for nodes in stand_in.graphs] == [2 * 14]
+    assert error_relative_to(wanted[1][0], work.progress.theta) < 16 * np.finfo(np.float64).eps
+
+
+def test_the_floor_is_of_one_batch(stand_in):  # noqa: F811
+    work = on_device(stand_in, made_work(CASES["optimizer-sgd"], 9, batch_size=3))
+    with pytest.raises(ValueError, match="got 3; give bounds of all rows"):
+        floor(work, stand_in)

@@ -1,0 +1,68 @@
+"""How many launches a step is, counted from its plan: no device is needed to know."""
+
+import pytest
+
+from chainrule.architecture import architecture
+from chainrule.memory import step_plan
+from chainrule.optimizers import OPTIMIZERS, sgd
+from chainrule.program.cuda.batch import is_product
+from chainrule.program.cuda.grouping import grouped
+from chainrule.program.cuda.step import cuda_plan
+from support.steps import CASES, Case, made_plan
+
+# What a step adds to a product for each weight matrix and a chain for each layer in each direction.
+PER_STEP = {"sgd": 0, "momentum": 0, "nesterov": 0, "adam": 1, "adamw": 1}
+
+
+def launches(case, rows=9):
+    return len(cuda_plan(made_plan(case, rows)).groups)
+
+
+@pytest.mark.parametrize(
+    "loss", ["cross_entropy", "binary_cross_entropy", "mean_squared_error", "squared_error"]
+)
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "gelu"])
+def test_a_step_of_three_layers_is_14_launches_and_15_with_adam(activation, loss):
+    assert launches(Case((16, 16), activation, loss, "sgd")) == 14
+    assert launches(Case((16, 16), activation, loss, "adam")) == 15
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+def test_a_layer_more_is_three_products_and_two_chains_more(depth, optimizer):
+    case = Case((6,) * (depth - 1), "relu", "cross_entropy", optimizer)
+    assert launches(case) == (3 * depth - 1) + (2 * depth - 1) + 1 + PER_STEP[optimizer]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_product_of_the_step_is_one_launch_and_no_other_launch_is_one(name):
+    made = cuda_plan(made_plan(CASES[name]))
+    products = [group for group in made.groups if is_product(group)]
+    assert len(products) == made.program.matmuls == 3 * CASES[name].net.depth - 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_operation_is_in_one_group_after_all_that_it_reads(name):
+    program = made_plan(CASES[name]).program
+    maker = {id(operation.result): operation for operation in program.operations}
+    known = {id(value) for value in program.inputs}
+
+    def is_known(value):
+        if value.data is not None or id(value) in known:
+            return True
+        made = maker[id(value)]
+        return made.is_view and is_known(made.inputs[0])
+
+    groups = grouped(program)
+    for group in groups:
+        for operation in group.operations:
+            assert all(is_known(value) for value in operation.inputs)
+            known.add(id(operation.result))
+    count = sum(not operation.is_view for operation in program.operations)
+    assert sum(len(group.operations) for group in groups) == count
+
+
+def test_a_wide_softmax_leaves_the_sum_over_its_rows_to_a_kernel_of_its_own():
+    for classes, count in ((1024, 9), (1025, 10)):
+        net = architecture((4, (4,), classes), "relu", None, "cross_entropy")
+        assert len(cuda_plan(step_plan(net, sgd(), 2, "float32")).groups) == count

@@ -1,0 +1,78 @@
+"""The generated kernels, run on the CPU thread by thread, against NumPy a statement at a time."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from chainrule.program.chains import DTYPES, HALVES, Chain, Output
+from chainrule.program.fusion import Grid
+from support.cuda.checks import BIAS_TANH, DTYPE, GRIDS, SOFTMAX, UPDATE, O, S, check, ran_chain
+from support.cuda.device import know, stand_in  # noqa: F401
+from support.cuda.texts import every_function, kernel_of
+
+
+@pytest.mark.parametrize("dtype", [name for name in DTYPES if name not in {"bool", *HALVES}])
+def test_every_function_in_every_dtype(stand_in, rng, dtype):  # noqa: F811
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of casts to a narrower dtype
+        check(stand_in, every_function(dtype), Grid(5, 12), rng)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _all_at_once():
+    """Make every kernel of this file known, so that the first to run has all of them compiled."""
+    for dtype in DTYPES[1:-2]:
+        know(kernel_of(every_function(dtype))[1])
+    for chain in (BIAS_TANH, SOFTMAX, UPDATE):
+        for where in GRIDS:
+            for aligned in (True, False):
+                know(kernel_of(chain, Grid(*where), aligned=aligned)[1])
+
+
+@pytest.mark.parametrize("aligned", [True, False], ids=["wide", "narrow"])
+@pytest.mark.parametrize("where", GRIDS, ids=str)
+@pytest.mark.parametrize("chain", [BIAS_TANH, SOFTMAX, UPDATE], ids=["tile", "row", "flat"])
+def test_every_form_on_every_shape(stand_in, rng, chain, where, aligned):  # noqa: F811
+    check(stand_in, chain, Grid(*where), rng, aligned=aligned, ulps=64)
+
+
+def test_a_row_wider_than_a_kernel_keeps_sums_for(stand_in, rng):  # noqa: F811
+    chain = Chain(SOFTMAX.inputs, SOFTMAX.statements, SOFTMAX.outputs[:3])
+    check(stand_in, chain, Grid(3, 3000), rng, ulps=64)
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_16_bits_are_computed_in_float32_and_rounded_when_stored(stand_in, half):  # noqa: F811
+    every = np.arange(2**16, dtype=np.uint16).view(DTYPE[half]).reshape(256, 256)
+    x = O("x0", "full", half)
+    # A sum that 16 bits would round away is there when the difference is taken.
+    statements = (
+        S("multiply", "r0", ("x0", 1 / 3)),
+        S("add", "r1", ("x0", 1e-6)),
+        S("subtract", "r2", ("r1", "x0")),
+    )
+    chain = Chain((x,), statements, (Output("r0"), Output("r2")))
+    third, small = ran_chain(stand_in, chain, [every], Grid(256, 256))
+    with np.errstate(all="ignore"):
+        expected = (every.astype(np.float32) * np.float32(1 / 3)).astype(DTYPE[half])
+        assert np.array_equal(third.astype(np.float32), expected.astype(np.float32), equal_nan=True)
+        between = (every.astype(np.float32) + np.float32(1e-6)) - every.astype(np.float32)
+        assert np.array_equal(
+            small.astype(np.float32), between.astype(DTYPE[half]).astype(np.float32), equal_nan=True
+        )
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_cast_to_16_bits_rounds(stand_in, rng, half):  # noqa: F811
+    x = O("x0", "full", "float32")
+    statements = (S("astype", "r0", ("x0",), half), S("astype", "r1", ("r0",), "float32"))
+    numbers = rng.standard_normal((64, 64)).astype(np.float32) * np.float32(10.0) ** rng.integers(
+        -7, 5, (64, 64)
+    )
+    chain = Chain((x,), statements, (Output("r0"), Output("r1")))
+    low, back = ran_chain(stand_in, chain, [numbers.astype(np.float32)], Grid(64, 64))
+    np.testing.assert_array_equal(
+        low.view(np.uint16), numbers.astype(np.float32).astype(DTYPE[half]).view(np.uint16)
+    )
+    np.testing.assert_array_equal(back, low.astype(np.float32))

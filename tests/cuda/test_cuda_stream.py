@@ -1,0 +1,38 @@
+"""Data that stays on the host: the same training, its batches sent one ahead."""
+
+import numpy as np
+import pytest
+
+from chainrule.program.cuda.stream import StreamEngine
+from chainrule.program.engine import Work
+from support.cuda.device import stand_in  # noqa: F401
+from support.cuda.work import uploaded
+from support.engines import error_relative_to
+from support.steps import CASES, epochs, made_work, plain, ran
+
+
+@pytest.mark.parametrize("batch_size", [None, 4], ids=["whole", "ragged"])
+@pytest.mark.parametrize("name", ["loss-cross_entropy", "everything-momentum"])
+def test_batches_from_the_host_train_the_same(stand_in, name, batch_size):  # noqa: F811
+    work = made_work(CASES[name], 15, batch_size=batch_size)
+    plans = epochs(work, 3)
+    wanted = ran(plain(work), plans)
+    data = made_work(CASES[name], 15, batch_size=batch_size)
+    kept = [part.copy() for part in data.arrays]
+    start = uploaded(stand_in, data.progress)
+    engine = StreamEngine(Work(data.step, start, data.data, data.bounds, drops=data.drops), stand_in)
+    losses, changed = ran(engine, plans)
+    for x, y in zip((wanted[0], *wanted[1]), (losses, *changed), strict=True):
+        assert error_relative_to(x, y) < 32 * np.finfo(np.float64).eps
+    assert all(np.array_equal(x, y) for x, y in zip(kept, data.arrays, strict=True))
+
+
+def test_the_device_never_holds_more_than_two_batches(stand_in):  # noqa: F811
+    few, many = (made_work(CASES["optimizer-sgd"], rows, batch_size=4) for rows in (8, 800))
+    taken = []
+    for work in (few, many):
+        before = sum(nbytes for *_, nbytes in stand_in.allocated)
+        on_device = Work(work.step, uploaded(stand_in, work.progress), work.data, work.bounds)
+        ran(StreamEngine(on_device, stand_in), epochs(on_device, 1))
+        taken.append(sum(nbytes for *_, nbytes in stand_in.allocated) - before)
+    assert taken[1] - taken[0] == (200 - 2) * 3 * 8  # a rate, its opposite and a loss for each step more

@@ -1,0 +1,98 @@
+"""CuPy installed on a machine without an NVIDIA driver: everything but CUDA works, and it is said why that does not."""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from chainrule import NeuralNetwork, backends
+from support.extras import missing
+
+
+@pytest.fixture(autouse=True)
+def _cupy_and_no_driver():
+    if find_spec("cupy") is None:
+        missing("cupy", "CuPy is not installed")
+    import cupy
+
+    if cupy.is_available():
+        pytest.skip("there is a GPU here")
+
+
+def test_the_others_can_be_used_and_cupy_says_why_not():
+    found = {record.name: record for record in backends.available()}
+    assert found["numpy"].usable
+    assert not found["cupy"].usable
+    assert found["cupy"].version
+    assert "cudaError" in found["cupy"].reason
+
+
+def test_info_tells_it():
+    code = [sys.executable, "-m", "chainrule", "info", "--json"]
+    said = subprocess.run(code, capture_output=True, text=True, check=True)
+    assert said.stderr == ""
+    (cupy,) = (record for record in json.loads(said.stdout)["backends"] if record["name"] == "cupy")
+    assert not cupy["usable"]
+    assert "driver" in cupy["reason"]
+
+
+def test_asking_for_it_is_an_error_with_a_remedy():
+    with pytest.raises(
+        backends.BackendUnavailableError, match=r"'cupy' cannot be used here: .*try backend='numpy'"
+    ):
+        NeuralNetwork(2, 3, 1, backend="cupy")
+
+
+def test_what_the_backend_asks_of_cupy_is_there():
+    """Names and signatures, which need no device: what is called when there is one."""
+    import cupy
+
+    from chainrule.backends import cupy_device
+    from chainrule.program.cuda.source import prelude
+    from support.cuda.texts import every_function, kernel_of
+
+    text = kernel_of(every_function("float32"))[1]
+    kernel = cupy.RawKernel(prelude() + text.source, text.name, options=cupy_device.OPTIONS)
+    assert callable(kernel)
+    for owner, names in {
+        cupy.cuda.Stream: ("begin_capture", "end_capture", "wait_event", "synchronize"),
+        cupy.cuda.Graph: ("launch", "upload"),
+        cupy.cuda.Event: ("record", "synchronize"),
+        cupy.cuda.Device: ("attributes", "use"),
+        cupy.cuda: ("alloc_pinned_memory", "get_current_stream"),
+        cupy.cuda.runtime: ("memGetInfo", "runtimeGetVersion", "getDeviceProperties"),
+        cupy.ndarray: ("set", "get", "data", "flags", "view", "swapaxes"),
+        cupy: ("copyto", "take", "asnumpy", "get_default_memory_pool"),
+    }.items():
+        assert [name for name in names if not hasattr(owner, name)] == []
+    assert issubclass(
+        cupy.cuda.memory.OutOfMemoryError, MemoryError
+    )  # how running out of it is recognised
+
+
+def test_more_data_than_half_the_free_memory_stay_on_the_host(monkeypatch):
+    from chainrule.backends.cupy import CupyBackend
+
+    backend = CupyBackend("cupy", None)
+    monkeypatch.setattr(CupyBackend, "available_bytes", lambda _: 1000)
+    assert backend.holder(500) is backend
+    assert backend.holder(501).name == "numpy"
+    moved = []
+    monkeypatch.setattr(CupyBackend, "asarray", lambda _, x: moved.append(x) or "on the device")
+    assert backend.near(np.ones(3)) == "on the device"
+    assert backend.near("an array of CuPy's") == "an array of CuPy's"
+    assert len(moved) == 1
+
+
+@pytest.mark.parametrize(("asked", "said"), [(None, "off"), ("0", "off"), ("1", "on (CUPY_TF32=1)")])
+def test_tf32_is_off_unless_asked_and_noted(monkeypatch, asked, said):
+    from chainrule.backends.cupy import CupyBackend
+
+    monkeypatch.delenv("CUPY_TF32", raising=False)
+    if asked:
+        monkeypatch.setenv("CUPY_TF32", asked)
+    assert CupyBackend("cupy", None, SimpleNamespace(id=0)).notes == (f"cupy:0: TF32 {said}",)

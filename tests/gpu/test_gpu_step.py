@@ -1,0 +1,145 @@
+"""On a GPU: every kernel and the captured step against NumPy and the plain step, in float64."""
+
+import numpy as np
+import pytest
+
+from chainrule.batches import Epoch
+from chainrule.program.chains import DTYPES, HALVES
+from chainrule.program.cuda.engine import GraphEngine
+from chainrule.program.cuda.floor import floor, steps
+from chainrule.program.cuda.stream import StreamEngine
+from chainrule.program.engine import Work
+from chainrule.program.fusion import Grid
+from support.cuda.checks import BIAS_TANH, GRIDS, SOFTMAX, UPDATE, check
+from support.cuda.gpu import gpu  # noqa: F401
+from support.cuda.texts import every_function
+from support.cuda.work import on_device, trained, uploaded, worst
+from support.engines import error_relative_to
+from support.steps import CASES, Case, epochs, host, made_work, plain, ran
+
+pytestmark = pytest.mark.gpu
+
+EPSILON = np.finfo(np.float64).eps
+LIMIT = 2**12 * EPSILON  # CUDA's functions are within 2 ulp, and its products add in another order
+
+
+@pytest.mark.parametrize("dtype", [name for name in DTYPES if name not in {"bool", *HALVES}])
+def test_every_function_in_every_dtype(gpu, rng, dtype):  # noqa: F811
+    check(gpu, every_function(dtype), Grid(5, 12), rng, ulps=8)
+
+
+@pytest.mark.parametrize("aligned", [True, False], ids=["wide", "narrow"])
+@pytest.mark.parametrize("where", [*GRIDS, (70000, 33), (1, 1 << 22), (4, 40000)], ids=str)
+@pytest.mark.parametrize("chain", [BIAS_TANH, SOFTMAX, UPDATE], ids=["tile", "row", "flat"])
+def test_every_form_on_every_shape(gpu, rng, chain, where, aligned):  # noqa: F811
+    if chain is SOFTMAX and where[1] > 1024:
+        chain = type(chain)(chain.inputs, chain.statements, chain.outputs[:3])
+    check(gpu, chain, Grid(*where), rng, aligned=aligned, ulps=512)
+
+
+@pytest.mark.parametrize("batch_size", [None, 4], ids=["whole", "ragged"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_captured_step_is_the_plain_one(gpu, name, batch_size):  # noqa: F811
+    got, wanted = trained(gpu, CASES[name], batch_size=batch_size, count=4)
+    assert worst(got, wanted) < LIMIT * (2**6 if "adam" in name else 1)
+
+
+@pytest.mark.parametrize("straight", [False, True])
+@pytest.mark.parametrize("sizes", [(256, 128), (1000, 30)], ids=str)
+def test_wide_layers_and_many_rows(gpu, sizes, straight):  # noqa: F811
+    def work():
+        return made_work(Case(sizes, "gelu", "cross_entropy"), 4000, batch_size=1024)
+
+    plans = epochs(work(), 3)
+    engine = GraphEngine(on_device(gpu, work()), gpu, straight=straight)
+    assert worst(ran(engine, plans), ran(plain(work()), plans)) < 2**14 * EPSILON
+    assert engine.is_captured
+
+
+def test_a_learning_rate_changed_in_mid_run_reaches_the_graph(gpu):  # noqa: F811
+    work = on_device(gpu, made_work(CASES["optimizer-sgd"], 11))
+    engine = GraphEngine(work, gpu)
+    ran(engine, [Epoch(None, [0.1], None)] * 3)
+    assert engine.is_captured
+    before = host(engine.progress.theta)
+    ran(engine, [Epoch(None, [0.0], None)])
+    np.testing.assert_array_equal(host(engine.progress.theta), before)
+    ran(engine, [Epoch(None, [0.1], None)])
+    assert not np.array_equal(host(engine.progress.theta), before)
+
+
+def test_memory_filled_after_capture_does_not_disturb_a_replay(gpu):  # noqa: F811
+    import cupy
+
+    plans = epochs(made_work(CASES["optimizer-adam"], 11, batch_size=4), 6)
+    wanted = ran(plain(made_work(CASES["optimizer-adam"], 11, batch_size=4)), plans)
+    engine = GraphEngine(on_device(gpu, made_work(CASES["optimizer-adam"], 11, batch_size=4)), gpu)
+    losses = list(ran(engine, plans[:2])[0])
+    kept = [cupy.full(size, np.nan) for size in (1, 7, 64, 111, 4096, 1 << 20) for _ in range(20)]
+    more, changed = ran(engine, plans[2:])
+    assert worst((np.array(losses + list(more)), changed), wanted) < LIMIT * 2**6
+    del kept
+
+
+def test_ten_thousand_replays_take_no_more_memory(gpu):  # noqa: F811
+    import cupy
+
+    engine = GraphEngine(on_device(gpu, made_work(CASES["optimizer-adam"], 64, "float32", 32)), gpu)
+    plan = epochs(made_work(CASES["optimizer-adam"], 64, "float32", 32), 1)
+    ran(engine, plan * 10)
+    pool = cupy.get_default_memory_pool()
+    used, held = pool.used_bytes(), pool.total_bytes()
+    free = cupy.cuda.runtime.memGetInfo()[0]
+    ran(engine, plan * 10_000)
+    assert (pool.used_bytes(), pool.total_bytes()) == (used, held)
+    assert free - cupy.cuda.runtime.memGetInfo()[0] < 1 << 20
+
+
+def test_two_networks_train_side_by_side(gpu):  # noqa: F811
+    from chainrule.backends.cupy_device import CupyDevice
+
+    other = CupyDevice(gpu._device)
+    names = ("optimizer-sgd", "loss-cross_entropy")
+    works = [made_work(CASES[name], 11, batch_size=4) for name in names]
+    engines = [GraphEngine(on_device(d, w), d) for d, w in zip((gpu, other), works, strict=True)]
+    plans = [epochs(work, 4) for work in works]
+    losses = [[], []]
+    for turn in range(4):
+        for n, engine in enumerate(engines):
+            losses[n] += list(ran(engine, plans[n][turn : turn + 1])[0])
+    for n, work in enumerate(works):
+        assert error_relative_to(ran(plain(work), plans[n])[0], losses[n]) < LIMIT
+
+
+@pytest.mark.parametrize("batch_size", [None, 4, 512], ids=["whole", "ragged", "large"])
+def test_batches_from_the_host_train_the_same(gpu, batch_size):  # noqa: F811
+    def work():
+        return made_work(
+            CASES["loss-cross_entropy"], 3000 if batch_size == 512 else 15, batch_size=batch_size
+        )
+
+    plans = epochs(work(), 3)
+    mine = work()
+    mine = Work(mine.step, uploaded(gpu, mine.progress), mine.data, mine.bounds)
+    assert worst(ran(StreamEngine(mine, gpu), plans), ran(plain(work()), plans)) < LIMIT
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_16_bits_go_the_way_of_float32(gpu, half):  # noqa: F811
+    import ml_dtypes  # noqa: F401  NumPy then knows bfloat16
+
+    full, low = (Case((32, 16), "tanh", "cross_entropy", additions={"compute": c}) for c in (None, half))
+    wanted = trained(gpu, full, 40, dtype="float32")[1]
+    engine = GraphEngine(on_device(gpu, made_work(low, 40, "float32")), gpu)
+    assert 0 < worst(ran(engine, epochs(made_work(low, 40, "float32"), 3)), wanted) < 2.0**-6
+    assert engine.is_captured
+
+
+def test_the_floor_and_many_steps_are_graphs(gpu):  # noqa: F811
+    work = on_device(gpu, made_work(CASES["optimizer-sgd"], 64, "float32"))
+    for run in (floor(work, gpu, 4), steps(work, gpu, 4)):
+        with gpu.at_work():
+            run()
+            run()
+        assert run.is_captured
+    assert np.isfinite(host(work.progress.theta)).all()

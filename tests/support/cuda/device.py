@@ -1,0 +1,233 @@
+"""The stand-in: a CUDA device on the CPU, whose kernels are the generated ones and whose arrays are NumPy's.
+
+It does what CUDA does where the step could go wrong: memory comes filled with NaN and between guards, a graph
+repeats its calls with the arguments that it was captured with, and what cannot be captured is refused.
+"""
+
+import ctypes
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
+
+import ml_dtypes  # noqa: F401  NumPy then knows bfloat16
+import numpy as np
+import pytest
+
+from chainrule.arrays import size
+from chainrule.backends.numpy import NumpyLibrary
+from chainrule.program.cuda.cublas import Cublas, matrix
+from chainrule.program.cuda.device import CannotCaptureError
+from chainrule.program.cuda.source import prelude
+from support.extras import need_compiler
+
+HERE = Path(__file__).parent
+GUARD, LINE = 0xA5, 256
+FLAGS = ("-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas")
+
+
+@cache
+def folder():
+    return Path(tempfile.mkdtemp(prefix="chainrule-cuda-"))
+
+
+@cache
+def compiled(text, suffix=".cpp"):
+    """Return the shared library of a C++ text."""
+    compiler = need_compiler()
+    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    source, library = folder() / f"{name}{suffix}", folder() / f"{name}.so"
+    if not library.exists():
+        source.write_text(text, encoding="utf-8")
+        command = [compiler, *FLAGS, "-o", library, source]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[:4000]
+    return ctypes.CDLL(str(library))
+
+
+def wrapped(text):
+    """Return a kernel's source and a function that runs it over a grid, its arguments from an array."""
+    head = re.search(rf"{text.name}\((.*?)\) \{{", text.source, re.DOTALL)
+    parameters = [" ".join(part.split()) for part in head.group(1).split(",")]
+    kinds = [re.match(r"(.*?)(\w+)$", part).group(1).strip() for part in parameters]
+    arguments = ", ".join(f"*({kind.removeprefix('const ') if '*' not in kind else kind} *)a[{n}]" for n, kind in enumerate(kinds))  # fmt: skip
+    return (
+        f"{text.source}\nstatic void body_{text.name}(void **a) {{ {text.name}({arguments}); }}\n"
+        f'extern "C" void run_{text.name}(void **a, const unsigned int *shape, int backwards) '
+        f"{{ run_grid(body_{text.name}, a, shape, backwards); }}\n"
+    )
+
+
+KNOWN, RUNS = {}, {}  # texts of kernels by their names, and what runs them
+
+
+def know(text):
+    """Make a kernel known before it is first run."""
+    KNOWN[text.name] = text
+
+
+def function_of(name):
+    """Return what runs a kernel; all that are known by then and not compiled yet are compiled with it."""
+    if name not in RUNS:
+        new = [text for text in KNOWN.values() if text.name not in RUNS]
+        source = (HERE / "threads.h").read_text(encoding="utf-8") + prelude()
+        library = compiled(source + "".join(map(wrapped, new)))
+        RUNS.update({text.name: getattr(library, f"run_{text.name}") for text in new})
+    return RUNS[name]
+
+
+class LateLane:
+    """Copies as late as it may, so that what is not waited for is found missing."""
+
+    def __init__(self):
+        self._sent, self._released, self.log = None, True, []
+
+    def send(self, targets, sources):
+        assert self._released, "a place was filled while a step may still read it"
+        assert self._sent is None
+        self._sent, self._released = (targets, sources), False
+
+    def arrive(self):
+        for target, source in zip(*self._sent, strict=True):
+            target[...] = source
+            source[...] = np.nan  # from here on it may be filled anew
+        self._sent = None
+
+    def release(self):
+        self._released = True
+
+    def wait_until_sent(self):
+        assert self._sent is None
+
+
+class StandIn(NumpyLibrary):
+    """A CUDA device on the CPU."""
+
+    def __init__(self, multiprocessors=3, *, backwards=False, captures=True, tf32=False):
+        self.multiprocessors, self.backwards, self._captures = multiprocessors, backwards, captures
+        self.allocated, self.uploads, self.launches, self.graphs = [], 0, 0, []
+        self.capturing = None
+        self.blas = compiled((HERE / "cublas.cpp").read_text(encoding="utf-8"))
+        self._workspace = self.empty((4096,), np.dtype(np.uint8))
+        self.cublas = Cublas(self.blas, 0, self._workspace.ctypes.data, 4096, tf32=tf32)
+        self._one = {}
+
+    # -- memory -----------------------------------------------------------------------------------
+
+    def empty(self, shape, dtype):
+        nbytes = size(shape) * dtype.itemsize
+        assert self.capturing is None, "memory was allocated while a graph was captured"
+        raw = np.full(nbytes + 3 * LINE, GUARD, dtype=np.uint8)
+        start = LINE + -raw.ctypes.data % LINE
+        raw[start : start + nbytes] = 0xFF  # NaN, of every float
+        self.allocated.append((raw, start, nbytes))
+        return self.reshaped(raw[start:], shape, dtype)
+
+    def constant(self, data):
+        self.uploads += 1
+        array = self.empty(data.shape, data.dtype)
+        array[...] = data
+        return array
+
+    def asarray(self, x, dtype=None):
+        return self.constant(np.asarray(x, dtype=dtype))
+
+    def at_work(self):
+        return nullcontext()
+
+    def check_guards(self):
+        for raw, start, nbytes in self.allocated:
+            assert (raw[:start] == GUARD).all(), "a kernel wrote before its array"
+            assert (raw[start + nbytes :] == GUARD).all(), "a kernel wrote beyond its array"
+
+    def address(self, array):
+        return array.ctypes.data
+
+    def pinned(self, shape, dtype):
+        return np.empty(shape, dtype)
+
+    def lane(self):
+        return LateLane()
+
+    def write(self, target, numbers):
+        assert target.dtype == numbers.dtype
+        target[...] = numbers
+
+    def copy(self, target, source):
+        target[...] = source
+
+    # -- launches ---------------------------------------------------------------------------------
+
+    def kernel(self, text):
+        know(text)
+
+        def launch(grid, block, arguments):
+            self._call(function_of(text.name), grid, block, arguments)
+
+        return launch
+
+    def _call(self, function, grid, block, arguments):
+        self.launches += 1
+        for argument in arguments:
+            # A number from the host would be the same in every replay: only lengths may be.
+            assert isinstance(argument, np.ndarray | np.int64), f"{argument!r} is baked into the launch"
+        numbers = [ctypes.c_longlong(int(a)) if isinstance(a, np.int64) else ctypes.c_void_p(a.ctypes.data) for a in arguments]  # fmt: skip
+        places = (ctypes.c_void_p * len(numbers))(*(ctypes.addressof(n) for n in numbers))
+        shape = (ctypes.c_uint * 4)(*grid, *block)
+        if self.capturing is None:
+            function(places, shape, self.backwards)
+        else:
+            self.capturing.append((function, places, shape, numbers, arguments))
+
+    def product(self, product):
+        A, B, out = (matrix(a, a.ctypes.data, a.dtype.name) for a in product[:3])
+        scale, plus = product.scale, 0
+        if product.onto:
+            plus = self._one.setdefault(scale.dtype, np.ones((), scale.dtype)).ctypes.data
+
+        def multiply():
+            self.cublas.multiply(A, B, out, 0 if scale is None else scale.ctypes.data, plus)
+
+        def launch():
+            self.launches += 1
+            if self.capturing is None:
+                multiply()
+            else:
+                self.capturing.append((multiply, product))
+
+        return launch, ()
+
+    def graph(self, calls):
+        if not self._captures:
+            msg = "this device captures nothing"
+            raise CannotCaptureError(msg)
+        self.capturing = []
+        for function, arguments in calls:
+            function(*arguments)
+        nodes, self.capturing = self.capturing, None
+        self.graphs.append(nodes)
+
+        def replay():
+            for function, *how in nodes:
+                function() if len(how) == 1 else function(how[0], how[1], self.backwards)
+
+        return replay
+
+
+def need_device(**how):
+    """Return a stand-in; skips the test where there is no C++ compiler."""
+    if shutil.which("c++") is None:
+        need_compiler()
+    return StandIn(**how)
+
+
+@pytest.fixture
+def stand_in():
+    """A CUDA device on the CPU; at the end nothing was written beside its arrays."""
+    device = need_device()
+    yield device
+    device.check_guards()

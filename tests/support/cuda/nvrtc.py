@@ -1,0 +1,36 @@
+"""NVRTC: NVIDIA's compiler of CUDA C, from its wheel. It needs no device and no driver."""
+
+import ctypes
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from support.extras import missing
+
+
+@cache
+def library():
+    """Return NVRTC; skips the test where it is not installed."""
+    spec = find_spec("nvidia")
+    folders = [] if spec is None else spec.submodule_search_locations
+    found = [path for folder in folders for path in Path(folder).rglob("libnvrtc.so.*")]
+    if not found:
+        missing("nvrtc", "NVRTC is not installed (the wheel nvidia-cuda-nvrtc-cu12)")
+    return ctypes.CDLL(str(min(found, key=lambda path: len(path.name))))
+
+
+def cubin(source, architecture):
+    """Return the machine code of a source, such as for "sm_90"; an error of the compiler fails the test."""
+    nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
+    options = [b"--std=c++17", f"--gpu-architecture={architecture}".encode()]
+    assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"k.cu", 0, None, None) == 0
+    status = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    assert (status, log.value.decode()) == (0, "")  # not even a warning
+    assert nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size)) == 0
+    code = ctypes.create_string_buffer(size.value)
+    assert nvrtc.nvrtcGetCUBIN(program, code) == 0
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+    return code.raw

@@ -1,0 +1,62 @@
+"""The sources of kernels, for tests: of every step, and of chains with every function."""
+
+from chainrule.program.chains import DTYPES, HALVES, Chain, Operand, Output, Statement
+from chainrule.program.cuda.batch import is_product
+from chainrule.program.cuda.geometry import launch
+from chainrule.program.cuda.lowering import fused
+from chainrule.program.cuda.source import write
+from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.fusion import Grid
+from support.steps import CASES, made_plan
+
+S = Statement
+MULTIPROCESSORS = 132
+
+
+def kernels_of(plan):
+    """Return the kernels of a step, with and without room to move several columns at once."""
+    found = {}
+    for group in cuda_plan(plan).groups:
+        if not is_product(group):
+            made = fused(group)
+            for aligned in (True, False):
+                text = write(launch(made, MULTIPROCESSORS, aligned=aligned).loop, made.tail)
+                found[text.name] = text
+    return found
+
+
+def kernels_of_every_step(dtypes):
+    """Return every kernel of every kind of step, once."""
+    found = {}
+    for dtype in dtypes:
+        for case in CASES.values():
+            found |= kernels_of(made_plan(case, 9, dtype))
+    return found
+
+
+def every_function(dtype):
+    """Return a chain with every elementwise statement that the dtype allows."""
+    x, y = (Operand(name, "full", dtype) for name in ("x0", "x1"))
+    one = ["negative", "abs", "square", "sign"]
+    two = ["add", "subtract", "multiply", "maximum", "minimum"]
+    compared = ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal"]
+    if "float" in dtype:
+        one += ["exp", "expm1", "log", "log1p", "tanh", "sqrt"]
+        two += ["divide"]
+    else:
+        two += [f"bitwise_{name}" for name in ("and", "or", "xor", "left_shift", "right_shift")]
+    statements = [S(function, f"r_{function}", ("x0",)) for function in one]
+    statements += [S(function, f"r_{function}", ("x0", "x1")) for function in two]
+    statements += [S(function, f"r_{function}", ("x0", 3)) for function in compared]
+    statements += [S("where", "r_where", ("r_less", "x0", 7))]
+    casts = DTYPES if "float" in dtype else [to for to in DTYPES if to not in HALVES]
+    statements += [S("astype", f"r_{to}", ("x0",), to) for to in casts]
+    return Chain((x, y), tuple(statements), tuple(Output(s.result) for s in statements))
+
+
+def kernel_of(chain, where=None, multiprocessors=MULTIPROCESSORS, *, aligned=True):
+    """Return how a chain is launched over a grid, and its kernel."""
+    from chainrule.program.cuda.lowering import Fused
+
+    how = launch(Fused(chain, None, where or Grid(8, 8), (), ()), multiprocessors, aligned=aligned)
+    return how, write(how.loop)

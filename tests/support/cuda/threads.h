@@ -1,0 +1,138 @@
+// CUDA's threads on a CPU: the threads of a block are fibers, which go on where one has to wait for another.
+// `backwards` runs them in the other order: a missing barrier then gives other numbers.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define __global__
+#define __device__
+#define __launch_bounds__(n)
+#define __shared__ static
+#define __int_as_float(x) INFINITY
+
+struct uint2_ { unsigned int x, y; };
+static uint2_ threadIdx, blockIdx, blockDim, gridDim;
+
+enum { MOST = 256, STACK = 1 << 16 };
+struct Meeting { int arrived, times, members; };
+static ucontext_t scheduler, fibers[MOST];
+static bool done[MOST];
+static char *stacks = (char *)malloc((size_t)MOST * STACK);
+static Meeting of_block, of_warp[MOST / 32];
+static char slots[MOST][8];
+static int current;
+static void (*kernel_body)(void **);
+static void **kernel_arguments;
+
+static void wait_at(Meeting &meeting) {
+  const int mine = meeting.times;
+  if (++meeting.arrived == meeting.members) {
+    meeting.arrived = 0;
+    meeting.times++;
+    return;
+  }
+  while (meeting.times == mine) swapcontext(&fibers[current], &scheduler);
+}
+static void __syncthreads() { wait_at(of_block); }
+static void __threadfence() {}
+template <typename T> static T __ldcg(const T *at) { return *at; }
+static unsigned int atomicInc(unsigned int *at, unsigned int most) {
+  const unsigned int old = *at;
+  *at = old >= most ? 0 : old + 1;
+  return old;
+}
+template <typename T> static T __shfl_xor_sync(unsigned int, T x, int half) {
+  const int me = current;
+  memcpy(slots[me], &x, sizeof(T));
+  wait_at(of_warp[me / 32]);
+  T y;
+  memcpy(&y, slots[me ^ half], sizeof(T));
+  wait_at(of_warp[me / 32]);
+  return y;
+}
+
+static void fiber() {
+  kernel_body(kernel_arguments);
+  done[current] = true;
+  swapcontext(&fibers[current], &scheduler);
+}
+static void run_block(bool backwards) {
+  const int count = blockDim.x * blockDim.y;
+  of_block = {0, 0, count};
+  for (int warp = 0; warp * 32 < count; warp++) of_warp[warp] = {0, 0, count - warp * 32 < 32 ? count - warp * 32 : 32};
+  for (int t = 0; t < count; t++) {
+    done[t] = false;
+    getcontext(&fibers[t]);
+    fibers[t].uc_stack.ss_sp = stacks + (size_t)t * STACK;
+    fibers[t].uc_stack.ss_size = STACK;
+    makecontext(&fibers[t], fiber, 0);
+  }
+  for (int left = count; left > 0;) {
+    left = 0;
+    for (int i = 0; i < count; i++) {
+      const int t = backwards ? count - 1 - i : i;
+      if (done[t]) continue;
+      current = t;
+      threadIdx = {t % blockDim.x, t / blockDim.x};
+      swapcontext(&scheduler, &fibers[t]);
+      left += !done[t];
+    }
+  }
+}
+// threadIdx is one variable for all fibers: the scheduler sets it before it goes on with one.
+static void run_grid(void (*body)(void **), void **arguments, const unsigned int *shape, int backwards) {
+  kernel_body = body;
+  kernel_arguments = arguments;
+  gridDim = {shape[0], shape[1]};
+  blockDim = {shape[2], shape[3]};
+  const unsigned int blocks = gridDim.x * gridDim.y;
+  for (unsigned int i = 0; i < blocks; i++) {
+    const unsigned int b = backwards ? blocks - 1 - i : i;
+    blockIdx = {b % gridDim.x, b / gridDim.x};
+    run_block(backwards);
+  }
+}
+
+// 16-bit floats, rounded to the nearest, ties to even.
+struct float16 { unsigned short bits; };
+struct bfloat16 { unsigned short bits; };
+static float bits_to_float(unsigned int bits) {
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+static unsigned int float_to_bits(float x) {
+  unsigned int bits;
+  memcpy(&bits, &x, 4);
+  return bits;
+}
+static float to_float(bfloat16 x) { return bits_to_float((unsigned int)x.bits << 16); }
+static float to_float(float16 x) {
+  const int exponent = x.bits >> 10 & 31, fraction = x.bits & 1023;
+  const float size = exponent == 31 ? (fraction ? NAN : INFINITY)
+                     : exponent     ? ldexpf(1024 + fraction, exponent - 25)
+                                    : ldexpf(fraction, -24);
+  return x.bits & 0x8000 ? -size : size;
+}
+template <typename T> T rounded(float x);
+template <> bfloat16 rounded<bfloat16>(float x) {
+  const unsigned int bits = float_to_bits(x);
+  if (x != x) return {(unsigned short)(bits >> 16 | 64)};
+  return {(unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+}
+template <> float16 rounded<float16>(float x) {
+  const unsigned short sign = float_to_bits(x) >> 16 & 0x8000;
+  const float size = fabsf(x);
+  if (x != x) return {(unsigned short)(sign | 0x7e00)};
+  if (size >= 65520) return {(unsigned short)(sign | 0x7c00)};
+  int exponent = 0;
+  frexpf(size, &exponent);
+  const int unit = (exponent > -13 ? exponent : -13) - 11;  // of the last place
+  const float steps = nearbyintf(ldexpf(size, -unit));      // at most 2048
+  unsigned short bits;
+  if (size < 6.103515625e-05f) bits = (unsigned short)steps;  // denormal
+  else bits = (unsigned short)(((unit + 24) << 10) + (int)steps);
+  return {(unsigned short)(sign | bits)};
+}
