@@ -36,7 +36,7 @@ class Care:
     warm: float = 0.05
     block: float = 0.006
     squares: tuple[int, ...] = (1024, 2048)  # whose products show the best rate
-    budget: float = 20.0  # for the rounds of a cell: there are fewer where they take long
+    budget: float = 10.0  # for the rounds of a cell: there are fewer where they take long
     until: float = math.inf  # by time.monotonic(): nothing is begun after it
 
 

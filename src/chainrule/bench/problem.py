@@ -16,8 +16,9 @@ from chainrule.bench.cells import Cell
 
 ADAM_RATE = 1e-6
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-# Of a pass: at most so many batches, bytes of X, and floating-point operations; but two batches.
-MOST_BATCHES, MOST_BYTES, MOST_FLOPS = 50, 64 << 20, 2e9
+# Of a pass: at most so many batches, bytes of X, floating-point operations, and bytes of parameters that
+# are updated; but two batches.
+MOST_BATCHES, MOST_BYTES, MOST_FLOPS, MOST_UPDATED = 50, 64 << 20, 2e9, 32 << 20
 
 
 class Problem(NamedTuple):
@@ -91,8 +92,13 @@ def problem(cell: Cell) -> Problem:
 
 
 def _batches(cell: Cell) -> int:
-    fits = min(MOST_BYTES // (cell.batch * cell.sizes[0] * 4), int(MOST_FLOPS // cell.flops))
-    return max(2, min(fits, MOST_BATCHES))
+    parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(cell.sizes))
+    fits = (
+        MOST_BYTES // (cell.batch * cell.sizes[0] * 4),
+        int(MOST_FLOPS // cell.flops),
+        MOST_UPDATED // (4 * parameters),
+    )
+    return max(2, min(MOST_BATCHES, *fits))
 
 
 def _all(arrays: Sequence[np.ndarray], dtype: str) -> tuple[np.ndarray, ...]:
