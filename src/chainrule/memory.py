@@ -83,7 +83,7 @@ def estimate(
 def largest_batch(
     net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend
 ) -> int:
-    """Return the largest batch of at most ``rows`` rows whose step fits into what memory is left; 0 if none does."""
+    """Return the largest batch, of at most ``rows`` rows, whose step fits into the memory left; 0 for none."""
 
     def needs(batch: int) -> int:
         return estimate(net, optimizer, batch, dtype, backend).total

@@ -81,7 +81,13 @@ class Backend:
         return None
 
     def check_dtype(self, dtype: str) -> None:
-        """Raise ``ValueError`` where the device does not compute in ``dtype``."""
+        """Refuse a dtype that the device does not compute in.
+
+        Raises
+        ------
+        ValueError
+            If it does not compute in ``dtype``.
+        """
         if hasattr(self.xp, dtype):
             return
         msg = f"{self.describe()} has no {dtype}; give dtype='float32', or another backend"

@@ -118,6 +118,8 @@ def _surroundings(threads: int, dtype: str) -> dict[str, str]:
     """Return what the worker's environment has beside this process's own."""
     told = {name: str(threads) for name in _THREADS} if threads else {}
     told["PYTHONWARNINGS"] = "ignore"  # of other libraries
+    # Equal precision: float32 means float32 for everybody, whatever a library would choose by itself.
+    told |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
     if dtype == "float64":
         told["JAX_ENABLE_X64"] = "1"
     return told
