@@ -24,11 +24,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    for name in words(config, "require-backend"):
-        try:
-            roster.entry(name)
-        except ValueError as error:
-            raise pytest.UsageError(str(error)) from None
+    for group in (roster.BACKEND, roster.PEER):
+        cases(config, group, "step")  # what the flags do not mean is told before anything runs
     config.option.benchmark_columns = config.option.benchmark_columns or COLUMNS
     # What pytest-benchmark says of a comparison (no run to compare with, another machine) is no error.
     warnings.filterwarnings("default", category=PytestBenchmarkWarning)

@@ -56,4 +56,4 @@ html_theme_options = {
 }
 
 # Names of other libraries lead nowhere: looking them up would ask their sites.
-nitpick_ignore_regex = [("py:.*", r"(collections|typing|numpy|np|types|pathlib|os)\..*")]
+nitpick_ignore_regex = [("py:.*", r"(collections|contextlib|typing|numpy|np|types|pathlib|os)\..*")]

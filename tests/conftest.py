@@ -13,6 +13,7 @@ from support.browser import browser  # noqa: F401
 from support.data import rng  # noqa: F401
 from support.extras import without_matplotlib  # noqa: F401
 from support.site import site  # noqa: F401
+from support.workers import _own_contestants, process  # noqa: F401
 
 # The same examples at every run, and no verdict by the clock of a busy machine.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

@@ -49,10 +49,11 @@ def cases(config: Any, group: str, operation: str) -> list[Case]:
     """Return the cases of the contestants of a group that can do the operation."""
     try:
         names = _names(config, group, operation)
-        cells = _cells(config)
+        cells, threads = _cells(config), _threads(config)
+        for required in words(config, "require-backend"):
+            roster.entry(required)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
-    threads = [int(count) for count in words(config, "threads") or ["0"]]
     return [Case(name, *cell, count) for cell, name, count in product(cells, names, threads)]
 
 
@@ -60,6 +61,14 @@ def words(config: Any, option: str) -> list[str]:
     """Return what a flag lists."""
     given = config.getoption(f"--{option}")
     return [word.strip() for word in given.split(",") if word.strip()] if given else []
+
+
+def _threads(config: Any) -> list[int]:
+    given = words(config, "threads") or ["0"]
+    if not all(count.isdecimal() for count in given):
+        msg = f"--threads {','.join(given)}: wanted whole numbers with commas; 0 is the libraries' own choice"
+        raise ValueError(msg)
+    return [int(count) for count in given]
 
 
 def _cells(config: Any) -> list[tuple[str, Cell]]:

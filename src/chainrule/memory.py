@@ -83,7 +83,7 @@ def estimate(
 def largest_batch(
     net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend
 ) -> int:
-    """Return how many of ``rows`` rows a step can take in the memory that is left; 0 if it fits with none."""
+    """Return the largest batch, of at most ``rows`` rows, whose step fits into the memory left; 0 for none."""
 
     def needs(batch: int) -> int:
         return estimate(net, optimizer, batch, dtype, backend).total

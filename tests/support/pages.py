@@ -25,6 +25,8 @@ from chainrule.cli.app import app
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```[ ]*$", re.DOTALL | re.MULTILINE)
 BACKEND = re.compile(r'backend="(\w+)[^"]*"')
 # What a page may tell a reader to type that is not run here: it installs, or it takes long.
+# These time the machine for a minute or more, or read what they have timed: they are parsed only.
+PARSED = tuple(f"chainrule bench {name}" for name in ("run", "report", "compare", "recommend", "gate"))
 NOT_RUN = ("pip ", "python ", "python3 ", "nox", "pre-commit ", "source ", "benchmarks/")
 
 
@@ -111,8 +113,8 @@ def here(text):
     """Return a block with the backends that cannot be used on this machine replaced by NumPy."""
 
     def usable(found):
-        room = rooms()[found[1]]
-        if room.usable:
+        room = rooms().get(found[1])
+        if room is None or room.usable:  # "auto" is none of them
             return found[0]
         assert room.name not in os.environ.get("REQUIRE_BACKEND", "").split(","), room.reason
         return 'backend="numpy"'
@@ -129,6 +131,7 @@ def rooms():
 def run_shell(example):
     """Run a command line of ours, and return what it prints on standard output."""
     program, *words = shlex.split(example.text)
+    words += ["--help"] if example.text.startswith(PARSED) else []
     result = CliRunner().invoke(app, words, prog_name=program)
     assert result.exit_code == 0, f"{example.text}: {result.stderr}"
     return result.stdout

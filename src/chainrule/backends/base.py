@@ -86,7 +86,11 @@ class Backend:
         Raises
         ------
         ValueError
+<<<<<<< HEAD
             If it is such a one; the message says which would do.
+=======
+            If it does not compute in ``dtype``.
+>>>>>>> main
         """
         if hasattr(self.xp, dtype):
             return

@@ -82,13 +82,25 @@ def _numpy() -> Calls:
 def _torch() -> Calls:
     from chainrule.bench.peers import pytorch
 
+    return _torch_calls(pytorch.tensor, lambda _: None)
+
+
+def _torch_cuda() -> Calls:
+    from chainrule.bench.peers import pytorch
+
+    return _torch_calls(pytorch.cuda_tensor, lambda _: pytorch.wait_for_cuda())
+
+
+def _torch_calls(place: Callable[[np.ndarray], Any], wait: Callable[[Any], object]) -> Calls:
+    from chainrule.bench.peers import pytorch
+
     matmul = pytorch.matmul()
     return Calls(
-        place=pytorch.tensor,
+        place=place,
         matmul=lambda A, B, out: matmul(A, B, out=out),
         copy=lambda source, target: target.copy_(source),
         add=lambda one, out: out.copy_(one),
-        wait=lambda _: None,
+        wait=wait,
     )
 
 
@@ -113,4 +125,10 @@ def _cupy() -> Calls:
     )
 
 
-_CALLS: dict[str, Callable[[], Calls]] = {"numpy": _numpy, "torch": _torch, "jax": _jax, "cupy": _cupy}
+_CALLS: dict[str, Callable[[], Calls]] = {
+    "numpy": _numpy,
+    "torch": _torch,
+    "torch-cuda": _torch_cuda,
+    "jax": _jax,
+    "cupy": _cupy,
+}

@@ -103,7 +103,18 @@ def parse(text: str) -> Cell:
 
 
 def checked(cell: Cell) -> Cell:
-    """Return the cell; raise ``ValueError`` where its rule has no such network."""
+    """Return the cell; raise ``ValueError`` where its rule has no such network.
+
+    Raises
+    ------
+    ValueError
+        If it is ``sgd`` with more than one hidden layer.
+
+    Examples
+    --------
+    >>> checked(parse("64-16-10,8")).name
+    '64-16-10,8'
+    """
     if cell.depth > 2 and cell.rule == "sgd":
         msg = f"cell {cell.name!r} has {cell.depth - 1} hidden layers; only cells with ',adam' may"
         raise ValueError(msg)
@@ -147,6 +158,11 @@ def axes(grid: str) -> tuple[list[int], list[int]]:
     --------
     >>> axes("H=16..4096:x4 B=1,100")
     ([16, 64, 256, 1024, 4096], [1, 100])
+
+    Raises
+    ------
+    ValueError
+        If an axis is missing, or is none.
     """
     found = dict(part.partition("=")[::2] for part in grid.split())
     if set(found) != {"H", "B"}:
@@ -192,5 +208,11 @@ def template_of(cell: Cell) -> str:
 
 
 def named(names: Sequence[str]) -> list[Cell]:
-    """Return the cells of these names."""
+    """Return the cells of these names.
+
+    Examples
+    --------
+    >>> [cell.batch for cell in named(["64-16-10,8", "2-4-1,4"])]
+    [8, 4]
+    """
     return [parse(name) for name in names]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import NamedTuple
 
 from chainrule.bench import ratios, roster
@@ -12,6 +13,7 @@ from chainrule.bench.memory import Memory, asked
 from chainrule.bench.ratios import Pair
 from chainrule.bench.statistics import Ratio
 
+UPDATES = 3  # measurements, of which the median goes into the table
 MEANT = "if it is meant: chainrule bench gate --update"
 
 # Where there is no ratio, the reason.
@@ -157,22 +159,27 @@ def updated(allowed: Allowed, instruments: Instruments | None = None) -> Allowed
         If something of it cannot be measured here; the message says what, and why.
     """
     look = instruments or Instruments()
-    got = look.ratios(list(_wanted(allowed)))
-    if missing := [
-        f"{pair.over} in {pair.cell}: {why}" for pair, why in got.items() if isinstance(why, str)
-    ]:
-        msg = f"the table was not written: {'; '.join(missing)}"
-        raise RuntimeError(msg)
     ratios: dict[str, dict[str, float]] = {cell: {} for cell in allowed.ratios}
-    for pair, ratio in got.items():
-        if isinstance(ratio, Ratio):
-            ratios[pair.cell][pair.over] = ratio.estimate
+    for pair, estimates in _repeated(list(_wanted(allowed)), look).items():
+        ratios[pair.cell][pair.over] = median(estimates)
     memory = {
         cell: {name: _limits(look.memory(name, parse(cell))) for name in named}
         for cell, named in allowed.memory.items()
     }
     counts = {cell: look.counts(parse(cell))._asdict() for cell in allowed.counts}
     return replace(allowed, counts=counts, memory=memory, ratios=ratios)
+
+
+def _repeated(pairs: Sequence[Pair], look: Instruments) -> dict[Pair, list[float]]:
+    """Return the estimates of a few measurements: one is good enough to look at, not to hold others to."""
+    found: dict[Pair, list[float]] = {pair: [] for pair in pairs}
+    for _ in range(UPDATES):
+        for pair, got in look.ratios(pairs).items():
+            if isinstance(got, str):
+                msg = f"the table was not written: {pair.over} in {pair.cell}: {got}"
+                raise RuntimeError(msg)  # noqa: TRY004  not a type, a reason
+            found[pair].append(got.estimate)
+    return found
 
 
 def _limits(got: Memory) -> dict[str, int]:

@@ -47,6 +47,11 @@ class Problem(NamedTuple):
         """The rows ``(n,)`` of each batch."""
         return [self.order[start:stop] for start, stop in self.bounds]
 
+    def first_batch(self) -> "Problem":
+        """Return the problem with its first rows alone, one batch of them."""
+        n = self.cell.batch
+        return self._replace(X=self.X[:n], Y=self.Y[:n], order=np.arange(n))
+
     @property
     def labels(self) -> np.ndarray:
         """The classes ``(batches n,)`` of one-hot targets."""

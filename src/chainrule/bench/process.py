@@ -6,11 +6,13 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import IO, Any
 
 from chainrule.program.machine import cores
 
 PATIENCE = 300.0  # seconds for one answer; a process that takes longer hangs
+SLICE = 1.0  # seconds
 CAN_STOP = hasattr(signal, "SIGSTOP")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CHAINRULE_THREADS")
 
@@ -87,13 +89,24 @@ class Process:
 
     def _line(self) -> str:
         out = _pipe(self._process.stdout)
-        if CAN_STOP and not select.select([out], [], [], PATIENCE)[0]:
+        if CAN_STOP and not any(_is_readable(out, each) for each in _slices(PATIENCE)):
             raise TimeoutError
         return out.readline()
 
     def _signal(self, name: str) -> None:
         if CAN_STOP and self.is_alive:
             self._process.send_signal(getattr(signal, name))
+
+
+def _is_readable(pipe: IO[str], seconds: float) -> bool:
+    return bool(select.select([pipe], [], [], seconds)[0])
+
+
+def _slices(seconds: float) -> Iterator[float]:
+    """Yield a wait in short pieces: while all of us are stopped (Ctrl-Z, a laptop that sleeps) one piece passes."""
+    while seconds > 0:
+        yield min(seconds, SLICE)
+        seconds -= SLICE
 
 
 def _pipe(pipe: IO[str] | None) -> IO[str]:
@@ -105,6 +118,8 @@ def _surroundings(threads: int, dtype: str) -> dict[str, str]:
     """Return what the worker's environment has beside this process's own."""
     told = {name: str(threads) for name in _THREADS} if threads else {}
     told["PYTHONWARNINGS"] = "ignore"  # of other libraries
+    # Equal precision: float32 means float32 for everybody, whatever a library would choose by itself.
+    told |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
     if dtype == "float64":
         told["JAX_ENABLE_X64"] = "1"
     return told

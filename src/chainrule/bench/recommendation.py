@@ -123,7 +123,7 @@ def installed() -> list[str]:
     >>> any(name.startswith("numpy") for name in installed())
     True
     """
-    names = [name for name in roster.of(roster.BACKEND) if not roster.entry(name).missing()]
+    names = [name for name in roster.of(roster.BACKEND) if roster.entry(name).is_at_hand]
     return list({backend_of(name): name for name in names}.values())
 
 

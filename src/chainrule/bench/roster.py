@@ -5,6 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+from chainrule.bench.environment import gpu
 from chainrule.naming import nearest
 
 # A floor computes the step's matrix products alone; a backend is ours; a peer is anybody else.
@@ -30,6 +31,11 @@ class Entry(NamedTuple):
     def missing(self) -> list[str]:
         """Return what it needs and is not installed."""
         return [name for name in self.needs if find_spec(name) is None]
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether what it needs is installed and, as far as the driver says, its device is there."""
+        return not self.missing() and (self.device == "cpu" or gpu() is not None)
 
     @property
     def device(self) -> str:
@@ -61,18 +67,36 @@ def _backend(name: str, library: str, needs: tuple[str, ...], says: str) -> Entr
     return Entry(name, BACKEND, library, f"contestants.ours:{function}", needs, says, OPERATIONS)
 
 
+def _on_cuda(name: str, function: str, says: str, *, is_slow: bool = False) -> Entry:
+    is_tuned = name != "torch-cuda-eager"
+    code = f"peers.pytorch:{function}"
+    return Entry(name, PEER, "torch-cuda", code, ("torch",), says, ("step",), is_tuned, is_slow)
+
+
 ROSTER = {
     entry.name: entry
     for entry in (
         _floor("numpy", "numpy", "the step's matrix products alone, np.dot(out=)"),
         _floor("torch", "torch", "the same, torch.matmul(out=)"),
         _floor("jax", "jax", "the same, one compiled function"),
-        _floor("cupy", "cupy", "the same, cupy.matmul(out=)"),
+        _floor("cupy", "cupy", "the same, one CUDA graph of as many steps as ours"),
+        _floor("torch-cuda", "torch", "the same, torch.matmul(out=) on a CUDA device"),
         _backend("numpy", "numpy", ("numpy",), "chainrule on NumPy, as installed plainly"),
         _backend("numpy-jit", "numpy", ("numpy", "llvmlite"), "chainrule on NumPy with the extra jit"),
         _backend("torch", "torch", ("torch",), "chainrule on PyTorch's arrays"),
         _backend("jax", "jax", ("jax",), "chainrule on JAX's arrays"),
         _backend("cupy", "cupy", ("cupy",), "chainrule on CuPy's arrays"),
+        _backend(
+            "torch-cuda", "torch-cuda", ("torch",), "chainrule on PyTorch's arrays on a CUDA device"
+        ),
+        Entry(
+            "cupy-plain",
+            PEER,
+            "cupy",
+            "contestants.ours:cupy_plain",
+            ("cupy",),
+            "the same source on CuPy, operation by operation, as train(compile=False) runs it",
+        ),
         Entry(
             "notebook",
             PEER,
@@ -117,14 +141,20 @@ ROSTER = {
             is_tuned=True,
             is_slow_to_make=True,
         ),
-        Entry(
-            "torch-graph",
-            PEER,
-            "torch-cuda",
-            "peers.pytorch:graph",
-            ("torch",),
-            "PyTorch: the whole step, optimiser included, in one CUDA graph",
-            is_tuned=True,
+        _on_cuda(
+            "torch-cuda-eager",
+            "eager_cuda",
+            "PyTorch on a CUDA device: autograd, SGD or Adam, foreach=True",
+        ),
+        _on_cuda("torch-cuda-compile", "compiled_cuda", "the same, through torch.compile", is_slow=True),
+        _on_cuda(
+            "torch-cuda-reduce-overhead",
+            "reduced_cuda",
+            "the same, through torch.compile(mode='reduce-overhead')",
+            is_slow=True,
+        ),
+        _on_cuda(
+            "torch-cuda-graph", "graph", "PyTorch: the whole step, optimiser included, in one CUDA graph"
         ),
         Entry(
             "jax-jit",
@@ -154,7 +184,7 @@ def of(*groups: str, operation: str = "step") -> list[str]:
     Examples
     --------
     >>> of(BACKEND, operation="epoch")
-    ['numpy', 'numpy-jit', 'torch', 'jax', 'cupy']
+    ['numpy', 'numpy-jit', 'torch', 'jax', 'cupy', 'torch-cuda']
     """
     return [
         name for name, entry in ROSTER.items() if entry.group in groups and operation in entry.operations

@@ -3,7 +3,7 @@
 A round gives the seconds of A and of B one after the other; whatever slows the machine for longer than
 that slows both, and leaves their ratio. The estimate is the median of all rounds' log-ratios.
 
-Where the interval comes from stands in :mod:`chainrule.bench.intervals`.
+Where the interval comes from stands in ``chainrule.bench.intervals``.
 """
 
 import math
@@ -61,6 +61,11 @@ def typical(samples: Samples) -> Ratio:
     ------
     ValueError
         If there is no sample.
+
+    Examples
+    --------
+    >>> typical([[1.0, 2.0, 4.0], [2.0, 2.0, 2.0]]).estimate
+    2.0
     """
     return _ratio(median([np.log(rounds) for rounds in samples if rounds]))
 
@@ -75,6 +80,11 @@ def unpaired(a: Samples, b: Samples) -> Ratio:
     ------
     ValueError
         If either has no sample.
+
+    Examples
+    --------
+    >>> unpaired([[2.0, 2.0, 2.0]], [[1.0, 1.0, 1.0]]).estimate
+    2.0
     """
     over = median([np.log(rounds) for rounds in a if rounds])
     under = median([np.log(rounds) for rounds in b if rounds])

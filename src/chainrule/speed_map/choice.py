@@ -64,7 +64,7 @@ def choose(known: SpeedMap, work: Workload, usable: Callable[[str], bool] = lamb
     Parameters
     ----------
     known
-        The map; :meth:`SpeedMap.with_copies` counts the copy of each batch, too.
+        The map; :meth:`~chainrule.speed_map.SpeedMap.with_copies` counts the copy of each batch, too.
     work
         What is to be run.
     usable

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.bench.contestant import Contestant
+from chainrule.bench.contestants import ours
 from chainrule.bench.problem import Problem
 
 EXEMPT = "it takes no step"
@@ -27,15 +28,37 @@ def torch(problem: Problem, operation: str) -> Contestant:
     return _with_out(calls, pytorch.matmul(), problem.steps)
 
 
-def cupy(problem: Problem, operation: str) -> Contestant:
-    """Return the products by ``cupy.matmul(out=)``."""
-    from chainrule.backends import named
+def torch_cuda(problem: Problem, operation: str) -> Contestant:
+    """Return the products by ``torch.matmul(out=)`` on a CUDA device."""
+    from chainrule.bench.peers import pytorch
 
-    backend = named("cupy")
-    calls = [tuple(map(backend.asarray, call)) for call in products(problem, operation)]
-    made = _with_out(calls, backend.xp.matmul, problem.steps)
-    made.wait = lambda: backend.synchronize(calls[-1][2])
+    calls = [tuple(map(pytorch.cuda_tensor, call)) for call in products(problem, operation)]
+    made = _with_out(calls, pytorch.matmul(), problem.steps)
+    made.wait = pytorch.wait_for_cuda
     return made
+
+
+def cupy(problem: Problem, operation: str) -> Contestant:
+    """Return the products of our own step's CUDA graph, a pass of them one launch; forward, one by one."""
+    backend = ours.available("cupy")
+    if operation == "forward":
+        calls = [tuple(map(backend.asarray, call)) for call in products(problem, operation)]
+        made = _with_out(calls, backend.xp.matmul, problem.steps)
+        made.wait = backend.device.synchronize
+        return made
+    from chainrule.backends.cupy_device import CupyDevice
+    from chainrule.program.cuda.floor import floor
+
+    device = CupyDevice(backend.device)
+    run = floor(ours.work(problem.first_batch(), backend), device, problem.steps)
+    return Contestant(
+        run,
+        problem.steps,
+        wait=backend.device.synchronize,
+        exempt=EXEMPT,
+        context=device.at_work,
+        calls=0,
+    )
 
 
 def jax(problem: Problem, operation: str) -> Contestant:

@@ -1,6 +1,7 @@
 """Ours: on each backend the engine that ``train`` would run on, the forward pass, and ``train`` itself."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -55,11 +56,27 @@ def cupy(problem: Problem, operation: str) -> Contestant:
     return _made(problem, operation, "cupy")
 
 
-def _made(problem: Problem, operation: str, name: str) -> Contestant:
+def cupy_plain(problem: Problem, _operation: str) -> Contestant:
+    """Return the step on CuPy's arrays as it is written, operation by operation."""
+    backend = available("cupy")
+    return _steps(problem, backend, backend.plain)
+
+
+def torch_cuda(problem: Problem, operation: str) -> Contestant:
+    """Return chainrule on PyTorch's arrays on a CUDA device."""
+    return _made(problem, operation, "torch:cuda")
+
+
+def available(name: str) -> Backend:
+    """Return a backend; raise ``UnavailableError`` where it cannot be used here."""
     try:
-        backend = backends.named(name)
+        return backends.named(name)
     except BackendUnavailableError as why:
         raise UnavailableError(str(why)) from None
+
+
+def _made(problem: Problem, operation: str, name: str) -> Contestant:
+    backend = available(name)
     makers = {"step": _steps, "forward": _forward, "epoch": _epochs, "transfer": _transfer}
     return makers[operation](problem, backend)
 
@@ -78,10 +95,12 @@ def _theta(problem: Problem, net: Architecture) -> np.ndarray:
     return theta
 
 
-def _steps(problem: Problem, backend: Backend) -> Contestant:
+def _steps(
+    problem: Problem, backend: Backend, engine_of: Callable[[Work], Engine] | None = None
+) -> Contestant:
     """Return a pass as an epoch of the engine; it reads the losses on the host when it ends."""
     todo = work(problem, backend)
-    engine = backend.engine(todo)
+    engine = (engine_of or backend.engine)(todo)
     epoch = Epoch(problem.order, [problem.rate] * problem.steps, None)
     run = partial(engine.run, epoch, _no_check)
     layout = todo.step.net.layout  # type: ignore[attr-defined]
@@ -190,7 +209,7 @@ def _epochs(problem: Problem, backend: Backend) -> Contestant:
 def _trained(problem: Problem, backend: Backend) -> NeuralNetwork:
     """Return the network at the problem's start."""
     net, _ = network(problem.cell.sizes, problem.cell.rule)
-    trained = NeuralNetwork(**net.arguments(), backend=backend.name, dtype=problem.cell.dtype, seed=0)
+    trained = NeuralNetwork(**net.arguments(), backend=backend, dtype=problem.cell.dtype, seed=0)
     for number, (W, b) in enumerate(zip(problem.weights, problem.biases, strict=True)):
         trained.set_layer(number, W=W, b=b)
     return trained

@@ -11,6 +11,25 @@ from chainrule.bench.peers.pytorch_by_hand import Step, deep, shallow
 from chainrule.bench.problem import BETA1, BETA2, EPSILON, Problem
 
 tensor = torch.from_numpy
+NO_DEVICE = "PyTorch finds no CUDA device"
+
+
+def cuda_tensor(array: np.ndarray) -> Any:
+    """Return a copy of an array on a CUDA device.
+
+    Raises
+    ------
+    UnavailableError
+        If there is none.
+    """
+    if not torch.cuda.is_available():
+        raise UnavailableError(NO_DEVICE)
+    return tensor(array).cuda()
+
+
+def wait_for_cuda() -> None:
+    """Return when a CUDA device has computed everything."""
+    torch.cuda.synchronize()
 
 
 def matmul() -> Callable[..., Any]:
@@ -22,7 +41,16 @@ def matmul() -> Callable[..., Any]:
 
 def eager(problem: Problem, operation: str) -> Contestant:
     """Return modules, autograd and an optimizer of torch.optim, as the tutorials write it."""
-    model = _Model(problem, "cpu")
+    return _eager(problem, operation, "cpu")
+
+
+def eager_cuda(problem: Problem, operation: str) -> Contestant:
+    """Return the same on a CUDA device."""
+    return _eager(problem, operation, "cuda")
+
+
+def _eager(problem: Problem, operation: str, device: str) -> Contestant:
+    model = _Model(problem, device)
     if operation == "forward":
         return _forward(problem, model)
 
@@ -38,8 +66,22 @@ def eager(problem: Problem, operation: str) -> Contestant:
 
 def compiled(problem: Problem, _operation: str) -> Contestant:
     """Return the same, the loss and its gradient compiled by ``torch.compile``."""
-    model = _Model(problem, "cpu")
-    loss_of = torch.compile(model.loss)
+    return _compiled(problem, "cpu", "default")
+
+
+def compiled_cuda(problem: Problem, _operation: str) -> Contestant:
+    """Return the same on a CUDA device."""
+    return _compiled(problem, "cuda", "default")
+
+
+def reduced_cuda(problem: Problem, _operation: str) -> Contestant:
+    """Return the same with ``mode="reduce-overhead"``, which captures CUDA graphs of what it compiled."""
+    return _compiled(problem, "cuda", "reduce-overhead")
+
+
+def _compiled(problem: Problem, device: str, mode: str) -> Contestant:
+    model = _Model(problem, device)
+    loss_of = torch.compile(model.loss, mode=mode)
 
     def step(rows: Any) -> Any:
         model.optimizer.zero_grad(set_to_none=True)
@@ -53,9 +95,6 @@ def compiled(problem: Problem, _operation: str) -> Contestant:
 
 def graph(problem: Problem, _operation: str) -> Contestant:
     """Return the whole step captured in a CUDA graph, its batch gathered into static tensors."""
-    if not torch.cuda.is_available():
-        msg = "PyTorch finds no CUDA device"
-        raise UnavailableError(msg)
     model = _Model(problem, "cuda", capturable=True)
     rows = model.rows[0].clone()  # (n,)
 
@@ -100,6 +139,8 @@ class _Model:
     """Modules at the problem's start, its data, and the optimizer."""
 
     def __init__(self, problem: Problem, device: str, **how: bool) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UnavailableError(NO_DEVICE)
         self._problem, is_adam = problem, problem.cell.rule == "adam"
         self._device = device
         self.X = tensor(problem.X).to(device)
@@ -116,7 +157,7 @@ class _Model:
         self._criterion = torch.nn.CrossEntropyLoss() if is_adam else torch.nn.MSELoss(reduction="sum")
         rate = problem.rate * self._scale
         if is_adam:
-            self.optimizer: Any = adam(self.parameters, rate, foreach=True, **how)
+            self.optimizer: Any = adam(self.parameters, rate, **({"foreach": True} | how))
         else:
             self.optimizer = torch.optim.SGD(self.parameters, lr=rate, foreach=True)
 
@@ -133,9 +174,10 @@ class _Model:
             return loss
 
         note = f"{torch.get_num_threads()} threads" if self._device == "cpu" else self._device
-        return Contestant(run, self._problem.steps, self._state, wait=self._wait, note=note)
+        return Contestant(run, self._problem.steps, self._state, wait=self.wait, note=note)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait for the device."""
         if self._device == "cuda":
             torch.cuda.synchronize()
 
@@ -167,7 +209,7 @@ def _forward(problem: Problem, model: _Model) -> Contestant:
                 A = model.module(X)  # (n, n_L)
         return A
 
-    return Contestant(run, problem.steps, outputs=lambda A: np.asarray(A.numpy()))
+    return Contestant(run, problem.steps, outputs=lambda A: np.asarray(A.cpu().numpy()), wait=model.wait)
 
 
 def manual(problem: Problem, _operation: str) -> Contestant:

@@ -48,14 +48,14 @@ def contestants(named: str | None, *, peers: bool) -> list[str]:
     if named is not None:
         names = [roster.entry(name).name for name in words(named)]
     else:
-        names = [name for name in roster.of(roster.BACKEND) if not roster.entry(name).missing()]
+        names = [name for name in roster.of(roster.BACKEND) if roster.entry(name).is_at_hand]
     if peers:
         names += [name for name in roster.of(roster.PEER) if _takes_part(roster.entry(name))]
     return roster.with_floors(names)
 
 
 def _takes_part(peer: roster.Entry) -> bool:
-    return not peer.missing() and not peer.is_slow_to_make
+    return peer.is_at_hand and not peer.is_slow_to_make
 
 
 def threads(given: str | None) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""What the tests of the benchmark share."""
+"""A process of the benchmark, with a worker in it that finds the contestants of the tests."""
 
 import os
 from pathlib import Path

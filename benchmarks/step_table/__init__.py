@@ -1,1 +1,0 @@
-"""The table of steps: processes run in rounds, their figures put together, and printed."""
