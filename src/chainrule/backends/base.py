@@ -86,11 +86,7 @@ class Backend:
         Raises
         ------
         ValueError
-<<<<<<< HEAD
-            If it is such a one; the message says which would do.
-=======
             If it does not compute in ``dtype``.
->>>>>>> main
         """
         if hasattr(self.xp, dtype):
             return
