@@ -33,7 +33,14 @@ def lowered(x: Array, compute: str | None) -> Array:
 
 
 def raised(x: Array, like: Array) -> Array:
-    """Return ``x``, of any shape, in the dtype of ``like``."""
+    """Return ``x``, of any shape, in the dtype of ``like``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> raised(xp.ones(2, dtype=xp.float32), xp.ones(1, dtype=xp.float64)).dtype
+    array_api_strict.float64
+    """
     return x if x.dtype == like.dtype else namespace(x).astype(x, like.dtype)
 
 
