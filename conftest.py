@@ -12,9 +12,10 @@ os.environ["CHAINRULE_CACHE_DIR"] = CACHE.name
 
 ROOMS = {
     "cupy": ["backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
-    "jax": ["backends/jax.py", "program/scan.py"],
+    "jax": ["backends/jax.py", "program/scan.py", "bench/peers/jax.py"],
     "matplotlib": ["plots"],
-    "torch": ["backends/torch.py"],
+    "sklearn": ["bench/peers/scikit_learn.py"],
+    "torch": ["backends/torch.py", "bench/peers/pytorch.py", "bench/peers/pytorch_by_hand.py"],
     "llvmlite": ["program/native"],
 }
 
