@@ -17,6 +17,21 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, name))
 
 
+# Held once, by the session `tests`: they know no backend but NumPy.
+ONCE = [
+    *("plots", "cuda", "pages", "test_docs.py", "test_docstrings.py", "test_cli_help.py"),
+    *(
+        f"bench/test_{room}.py"
+        for room in ("campaign", "comparison", "crossover", "recommendation", "report")
+    ),
+    *(
+        f"bench/test_{room}.py"
+        for room in ("report_command", "report_figures", "statistics", "suite", "gate")
+    ),
+]
+AGAIN = [f"--ignore=tests/{place}" for place in ONCE]
+
+
 def run_tests(session: nox.Session, backend: str, *more: str) -> None:
     # REQUIRE_BACKEND turns the skips of that backend into failures.
     session.run("pytest", *more, *session.posargs, env={"REQUIRE_BACKEND": backend})
@@ -48,21 +63,22 @@ def types(session: nox.Session) -> None:
 def tests_torch(session: nox.Session) -> None:
     """The same tests with PyTorch, which must be there."""
     session.install("-e", ".[data]", TORCH_CPU, *group("test"))
-    run_tests(session, "torch")
+    run_tests(session, "torch", *AGAIN)
 
 
 @nox.session(default=False)
 def tests_jax(session: nox.Session) -> None:
     """The same tests with JAX, which must be there."""
     session.install("-e", ".[data,jax]", *group("test"))
-    run_tests(session, "jax")
+    run_tests(session, "jax", *AGAIN)
 
 
 @nox.session(default=False)
 def tests_jit(session: nox.Session) -> None:
     """The same tests with llvmlite, which must be there: native code on the CPU."""
     session.install("-e", ".[data,jit]", *group("test_jit"))
-    session.run("pytest", *session.posargs, env={"REQUIRE_BACKEND": "numpy", "REQUIRE_EXTRA": "jit"})
+    needed = {"REQUIRE_BACKEND": "numpy", "REQUIRE_EXTRA": "jit"}
+    session.run("pytest", *AGAIN, *session.posargs, env=needed)
 
 
 @nox.session(default=False)

@@ -32,6 +32,9 @@ nb_execution_mode = "force"  # a cache would not see that the library has change
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+suppress_warnings = [
+    "myst.header"
+]  # tables that the benchmark writes begin at the third level, wherever they stand
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the shapes and dtypes of the text say more
