@@ -1,6 +1,7 @@
 """What all tests share. The fixtures themselves stand in ``support/``, one theme a file."""
 
 import os
+import signal
 
 # Before anything imports JAX: it computes float64 only when told so.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
@@ -23,3 +24,7 @@ settings.load_profile("repeatable")
 @pytest.fixture(autouse=True)
 def _no_backend_from_outside(monkeypatch):
     monkeypatch.delenv("CHAINRULE_BACKEND", raising=False)
+
+
+# A shell has what it runs in the background ignore Ctrl-C, which tests of Ctrl-C would wait for in vain.
+signal.signal(signal.SIGINT, signal.default_int_handler)
