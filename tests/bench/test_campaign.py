@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from chainrule.bench import campaign
 from chainrule.bench.campaign import Plan, Silence
@@ -19,6 +20,7 @@ from chainrule.bench.process import Process
 from chainrule.bench.results import Place, Results
 from chainrule.bench.statistics import verdict
 from chainrule.bench.store import FILE, Records, read
+from chainrule.cli.app import app
 from support.contestants import HERE
 
 TINY, SMALL = parse("2-4-1,4"), parse("4-8-2,4")
@@ -237,3 +239,10 @@ def test_an_injected_slowdown_of_a_fifth_reads_slower(beside):
 def test_a_contestant_beside_itself_reads_neither_slower_nor_faster(beside):
     assert verdict(beside[TOO]) in {"same", "undecided"}
     assert beside[TOO].estimate == pytest.approx(1.0, abs=0.08)
+
+
+def test_a_run_in_which_nobody_could_start_is_an_error(tmp_path):
+    words = ["bench", "run", "--quick", "--cell", "64-16-10,1", "--backend", "no.such:thing"]
+    result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "nothing was measured: ModuleNotFoundError: No module named 'no'" in result.stderr

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.bench import campaign
+from chainrule.bench import campaign, roster
 from chainrule.bench.crew import QUICK, Care
 from chainrule.bench.mapping import store
 from chainrule.bench.report import terminal
@@ -12,6 +12,7 @@ from chainrule.bench.results import Results
 from chainrule.bench.roster import OPERATIONS
 from chainrule.cli.bench import options
 from chainrule.cli.bench.progress import Shown
+from chainrule.cli.errors import fail
 from chainrule.cli.show import console
 
 Processes = Annotated[int | None, typer.Option(min=1, metavar="N", help="Sets of processes; else 3.")]
@@ -50,6 +51,9 @@ def run(
                 f"interrupted; what was measured is kept. The same command goes on: {output}", err=True
             )
             raise typer.Exit(130) from None
+    taken = [m for m in records.measurements if roster.entry(m.contestant).group != roster.FLOOR]
+    if all(one.status != "ok" for one in taken):
+        fail(f"nothing was measured: {taken[0].reason}")
     results = Results(records)
     store(results)
     console().print(terminal(results))
