@@ -39,6 +39,13 @@ def test_a_contestant_is_made_checked_and_timed(process):
     assert 0 < took["enqueued"] <= took["seconds"] < 1
 
 
+def test_a_pass_takes_by_the_clock_at_least_what_it_is_known_to_take(process):
+    answer = made(process, f"{HERE}sleeps")
+    assert answer["first_call"] >= 0.002
+    assert answer["pass"] >= 0.002
+    assert process.ask("time", passes=5)["seconds"] >= 5 * 0.002
+
+
 def test_what_is_not_installed_is_skipped_with_its_name(monkeypatch):
     monkeypatch.setattr("chainrule.bench.roster.find_spec", lambda _: None)
     (answer,) = served({"do": "make", "contestant": "sklearn", "cell": CELL, "number": 7})
