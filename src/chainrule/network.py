@@ -258,7 +258,10 @@ class NeuralNetwork(Inspection, TextbookNames):
         data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
         rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
-        check_fits(self.architecture, settings.optimizer, rows, self.dtype, self.backend)
+        streamed = self.backend.streams(data.X)
+        check_fits(
+            self.architecture, settings.optimizer, rows, self.dtype, self.backend, streamed=streamed
+        )
         problem = Problem(self.architecture, self.backend, data, validation)
         outcome = fit(self._theta, problem, settings, self._chance, shown)
         self._theta, self._forward = outcome.theta, None
