@@ -66,11 +66,14 @@ def cut(theta: np.ndarray, X: np.ndarray) -> Blocks:
     >>> cut(np.zeros(3), np.zeros((10, 2)))
     Blocks(rows=10, threads=1, is_planned=False)
     """
-    n, most, takes = len(X), threads(), seconds(theta, X)
+    n, takes = len(X), seconds(theta, X)
+    if takes < 2 * SHARED_SECONDS:
+        return Blocks(n, 1, is_planned=False)
+    most = threads()
     if n >= BLOCKS_A_THREAD * most * PLANNED_ROWS and takes > most * PLANNED_SECONDS:
         return Blocks(PLANNED_ROWS, most, is_planned=True)
     count = min(most, int(takes / SHARED_SECONDS))
-    if takes < 2 * SHARED_SECONDS or n < count * FEWEST_ROWS:
+    if n < count * FEWEST_ROWS:
         return Blocks(n, 1, is_planned=False)
     turns = -(-n // (count * MOST_ROWS))
     return Blocks(-(-n // (count * turns)), count, is_planned=False)
