@@ -11,7 +11,7 @@ from chainrule.architecture import architecture
 from chainrule.optimizers import sgd
 from chainrule.program import machine, row_blocks
 from chainrule.program.engine import Work, plan_step
-from chainrule.program.row_blocks import Cut, cut
+from chainrule.program.row_blocks import Cut, cut, one_core
 from chainrule.program.steps import is_long
 from chainrule.program.trace import Spec
 from chainrule.step import Batch, Progress, TrainingStep
@@ -62,6 +62,11 @@ def test_one_thread_takes_the_batch_whole():
 def test_few_rows_are_not_shared():
     assert chosen((4096, 4096, 4096), 47, threads=2) == Cut(1, 1)
     assert chosen((4096, 4096, 4096), 48, threads=2).threads == 2
+
+
+def test_products_keep_to_one_core_where_its_cache_holds_the_weights_or_there_is_one_row():
+    assert [one_core(MB, rows) for rows in (1, 16)] == [True, True]
+    assert [one_core(3 * MB, rows) for rows in (1, 16)] == [True, False]
 
 
 def test_interpreted_blocks_are_taken_later_and_not_where_the_products_are_all():

@@ -71,6 +71,15 @@ def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
     return Cut(threads, min(max(1, round(rows / threads / block)), rows // threads))
 
 
+def one_core(weight_bytes: int, rows: int) -> bool:
+    """Return whether the products of an undivided batch do best in one thread of their BLAS.
+
+    That is where the weights stay in the cache of the core that changes them, and where each product has
+    one row and goes through its weights once: with more threads they move from core to core at every step.
+    """
+    return rows == 1 or weight_bytes <= machine.l2_bytes() / 2
+
+
 def _row_bytes(program: Program, rows: int) -> float:
     """Return the bytes of a row: its samples, and what the products make of them."""
     made = [op.result for op in program.operations if op.is_matrix_product]

@@ -7,10 +7,11 @@ import numpy as np
 
 from chainrule.batches import Epoch
 from chainrule.program.blocks import BlockedBatch
+from chainrule.program.descending import DescendingBatch, places
 from chainrule.program.engine import Work
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import asked_threads, blas_threads, threads
-from chainrule.program.row_blocks import Cut, cut
+from chainrule.program.row_blocks import Cut, cut, one_core
 
 # What a replayed step costs, roughly: a call, a FLOP of a product, a byte of memory. For telling a run
 # that is over in a moment from one that is worth compiling for, no more.
@@ -38,7 +39,11 @@ def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
     """Return the engine that runs ``work`` cut like that, with these kernels."""
     rate = np.zeros((), dtype=work.progress[0].dtype)  # ()
     key = np.zeros((), dtype=np.int32)  # ()
-    batches = {rows: BlockedBatch(work, rows, how, rate, key, kernels) for rows, how in cuts.items()}
+    batches = {}
+    for rows, how in cuts.items():
+        given = (work, rows, how, rate, key, kernels)
+        straight = places(work, rows, how, kernels)
+        batches[rows] = DescendingBatch(*given, places=straight) if straight else BlockedBatch(*given)
     return Steps(work, rate, key, batches)
 
 
@@ -64,7 +69,8 @@ class Steps:
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: where the threads are ours, BLAS keeps to one in each."""
         ours = any(batch.threads > 1 for batch in self._batches.values())
-        return blas_threads(1 if ours else asked_threads(self._work.threads))
+        one = all(one_core(self.progress[0].nbytes, rows) for rows in self._batches)
+        return blas_threads(1 if ours or one else asked_threads(self._work.threads))
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
