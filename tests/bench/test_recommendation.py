@@ -170,6 +170,18 @@ def test_if_nothing_can_be_measured_it_says_why():
         recommend(CELL, fails, contestants=NAMES)
 
 
+def test_who_was_left_out_is_told():
+    def without_torch(cells, contestants, seconds, operations=("step",)):
+        records = Bench()(cells, ["numpy-jit"], seconds)
+        late = {"status": "skipped", "reason": "the time was over"}
+        records.measurements.append(measurement(cells[0], "torch", 0, [], **late))
+        return records
+
+    found = recommend(CELL, without_torch, contestants=NAMES)
+    assert found.choice.backend == "numpy"
+    assert found.notes == ["not known: torch: the time was over"]
+
+
 def test_every_backend_has_a_row():
     found = recommend(CELL, Bench(), contestants=NAMES)
     rows = [dict(zip(HEAD, row, strict=True)) for row in found.rows]

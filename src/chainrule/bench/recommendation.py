@@ -112,7 +112,7 @@ def recommend(
     found = _from(known, workload_of(cell), names, transfer=transfer)
     if found is None:
         raise RuntimeError(_nothing(records, cell))
-    return found._replace(was_measured=True, notes=notes)
+    return found._replace(was_measured=True, notes=[*notes, *_absent(records, cell, found)])
 
 
 def installed() -> list[str]:
@@ -181,6 +181,20 @@ def _nothing(records: Records, cell: Cell) -> str:
     why = {one.contestant: one.reason for one in records.measurements if one.cell == cell and one.reason}
     said = "; ".join(f"{name}: {text}" for name, text in why.items()) or "the time was over before"
     return f"nothing could be measured of {cell.name} ({said}); give a smaller batch, or more time"
+
+
+def _absent(records: Records, cell: Cell, found: Recommendation) -> list[str]:
+    """Return who was to be measured and is not in the answer, and why."""
+    known = {one.backend for one in found.predictions}
+    lines = (one for one in records.measurements if one.cell == cell and one.reason)
+    return list(
+        dict.fromkeys(
+            f"not known: {one.contestant}: {one.reason}"
+            for one in lines
+            if roster.entry(one.contestant).group == roster.BACKEND
+            and backend_of(one.contestant) not in known
+        )
+    )
 
 
 def _interval(one: Prediction) -> str:
