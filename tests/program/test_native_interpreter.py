@@ -57,6 +57,26 @@ def test_products_are_numpys(size, turned, small, dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("small", [0, 10**9])
+@pytest.mark.parametrize(
+    "size", [*SIZES, (7, 100, 1), (64, 64, 1), (3, 65, 1), (1, 130, 1), (500, 79, 1)]
+)
+def test_a_product_is_subtracted_at_the_rate_that_holds_when_it_runs(size, small, dtype, monkeypatch):
+    monkeypatch.setattr(interpreter, "SMALL_PRODUCT", small)
+    m, n, k = size
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=(k, m)).astype(dtype).T, rng.normal(size=(k, n)).astype(dtype)
+    before = rng.normal(size=(m, n + 3)).astype(dtype)
+    out, rate = before.copy(), np.zeros((), dtype)
+    table = Table([matmul(A, B, out[:, :n], rate=rate)])
+    for rate[()] in (0.5, 0.25):
+        table.run()
+    bound = 4 * k * np.finfo(dtype).eps * (np.abs(A) @ np.abs(B) + np.abs(before[:, :n]) + 1)
+    assert (np.abs(out[:, :n] - (before[:, :n] - 0.75 * (A @ B))) <= bound).all()
+    assert (out[:, n:] == before[:, n:]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_product_with_a_single_number_is_numpys_whatever_its_strides(dtype):
     # The gradient of a bias on a batch of one row: a constant 1 that was broadcast, whose strides are 0.
     one = np.broadcast_to(np.ones((), dtype), (1, 1))
