@@ -89,9 +89,10 @@ def cuda(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def nvrtc(session: nox.Session) -> None:
+@nox.parametrize("wheel", ["nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc>=13"], ids=["cuda12", "cuda13"])
+def nvrtc(session: nox.Session, wheel: str) -> None:
     """NVIDIA's compiler takes every generated kernel, for two generations of devices; no GPU is needed."""
-    session.install("-e", ".[data]", "nvidia-cuda-nvrtc-cu12", *group("test"))
+    session.install("-e", ".[data]", wheel, *group("test"))
     session.run("pytest", "tests/cuda/test_nvrtc.py", *session.posargs, env={"REQUIRE_EXTRA": "nvrtc"})
 
 
