@@ -35,7 +35,7 @@ class CupyBackend(Backend):
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """Return ``x`` as a C-contiguous CuPy array on the device."""
         with self.device:
-            return cupy.ascontiguousarray(cupy.asarray(x, dtype=dtype))
+            return cupy.asarray(x, dtype=dtype, order="C")  # ascontiguousarray makes (1,) of ()
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Return a copy on the host."""
