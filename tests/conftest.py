@@ -9,7 +9,7 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from support.backends import backend, reference  # noqa: F401
 from support.browser import browser  # noqa: F401
@@ -19,7 +19,9 @@ from support.site import site  # noqa: F401
 from support.workers import _own_contestants, process  # noqa: F401
 
 # The same examples at every run, and no verdict by the clock of a busy machine.
-settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("repeatable")
 
 

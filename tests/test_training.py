@@ -56,7 +56,16 @@ def test_a_batch_size_beyond_the_rows_takes_them_all(rng):
     one, other = network(), network()
     one.train(X, y, 3, batch_size=1000, progress=False)
     other.train(X, y, 3, progress=False)
-    assert relative_error(parameters(one), parameters(other)) < 1e-13  # the order of the sum differs
+    assert (parameters(one) == parameters(other)).all()
+
+
+@pytest.mark.parametrize("batch_size", [None, 5, 12, 1000])
+def test_the_arrays_that_are_given_stay_as_they_are(rng, backend, batch_size):
+    X, y = (backend.asarray(part, "float64") for part in regression(rng))
+    before = backend.to_numpy(X).copy(), backend.to_numpy(y).copy()
+    network(backend=backend).train(X, y, 3, batch_size=batch_size, progress=False)
+    assert (backend.to_numpy(X) == before[0]).all()
+    assert (backend.to_numpy(y) == before[1]).all()
 
 
 @pytest.mark.parametrize("loss", ["mean_squared_error", "squared_error"])
@@ -297,18 +306,27 @@ def test_training_in_another_thread_leaves_signals_alone(rng):
     assert len(histories[0]) == 3
 
 
+def press_ctrl_c(moment):
+    """Press it so many seconds after training has begun to listen: before that, it would end the test."""
+    until = time.monotonic() + 60
+    while signal.getsignal(signal.SIGINT) is signal.default_int_handler and time.monotonic() < until:
+        time.sleep(0.001)
+    time.sleep(moment)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 @pytest.mark.parametrize("moment", [0.05, 0.11, 0.17])
 def test_ctrl_c_at_any_moment_leaves_a_network_that_can_be_used(rng, backend, moment):
     X, y = regression(rng, 512)
     net = network(backend=backend)
     net.train(X, y, 1, 0.01, batch_size=64, progress=False)  # what is compiled is compiled here
     start = parameters(net)
-    killer = threading.Timer(moment, os.kill, (os.getpid(), signal.SIGINT))
+    killer = threading.Thread(target=press_ctrl_c, args=(moment,))
     killer.start()
-    began = time.perf_counter()
+    began = time.process_time()  # what others do on the machine is not counted
     history = net.train(X, y, 10_000_000, 0.01, batch_size=64, progress=False)
     killer.join()
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 20
     assert history.interrupted
     assert np.isfinite(parameters(net)).all()
     assert (parameters(net) != start).any() or not history.records  # or still compiling

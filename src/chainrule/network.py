@@ -326,10 +326,11 @@ class NeuralNetwork(Inspection, TextbookNames):
         if not -depth <= number < depth:
             msg = f"the network has {depth} layers; there is no layer {number}"
             raise IndexError(msg)
-        old = self.layers[number]
         self._follow(W if b is None else b)
+        door = self._door  # places the network: the layers are read after that, in its dtype
+        old = self.layers[number]
         parts = [
-            kept if new is None else inputs.parameter(new, tuple(kept.shape), name, self._door)
+            kept if new is None else inputs.parameter(new, tuple(kept.shape), name, door)
             for new, kept, name in ((W, old.W, "W"), (b, old.b, "b"))
         ]
         layers = list(self.layers)

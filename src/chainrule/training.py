@@ -201,7 +201,7 @@ class _Run:
         if loss is None:
             # In full batch the loss is that of the weights before the update; over minibatches it is
             # a mean along the way, and the newest weights are the nearest to it.
-            loss, theta = record.loss, self._good if self._settings.batch_size is None else theta
+            loss, theta = record.loss, self._good if len(self._bounds) == 1 else theta
         if (self._best is None or loss < self._best[0]) and math.isfinite(loss) and _finite(theta):
             self._best = loss, self._backend.copy(theta)
             self.history.best_epoch = record.epoch
@@ -210,7 +210,8 @@ class _Run:
         settings = self._settings
         steps = len(self._bounds)
         rates = [settings.schedule(number + i / steps, settings.epochs) for i in range(steps)]
-        order = None if settings.batch_size is None else chance.order(self._rows)
+        # One batch is all rows: an engine takes them where they lie, in the caller's own array.
+        order = None if steps == 1 else chance.order(self._rows)
         return Epoch(order, rates, chance.keys(steps) if self._net.dropout else None)
 
     def _reported(self, losses: list[float]) -> float:

@@ -1,5 +1,6 @@
 """The gate: what it lets through, what it stops, and in which words."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from chainrule.bench import gates, ratios
 from chainrule.bench.cells import parse
+from chainrule.bench.clock import FINE, WALL
 from chainrule.bench.counts import counts
 from chainrule.bench.crew import Care
 from chainrule.bench.gate import Instruments, gate, updated
@@ -179,6 +181,16 @@ def test_the_committed_table_holds_what_steps_consist_of_and_is_as_it_is_written
         assert (numbers["products"], numbers["row_products"]) == (3 * cell.depth - 1, cell.depth)
         assert (numbers["flops"], numbers["host_reads"]) == (cell.flops, 0)
     assert str(allowed) == TABLE.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("_own_contestants")
+@pytest.mark.skipif(
+    time.get_clock_info("process_time").resolution > FINE, reason="it is too coarse here"
+)
+def test_what_a_step_waits_for_on_a_busy_machine_is_not_its_own():
+    pair = Pair(CELL, f"{HERE}sleeps", "notebook")
+    by_wall = ratios.measured([pair], sets=1, care=replace(ratios.CARE, clock=WALL))
+    assert ratios.measured([pair], sets=1)[pair].estimate < 0.8 * by_wall[pair].estimate
 
 
 @pytest.mark.usefixtures("_own_contestants")

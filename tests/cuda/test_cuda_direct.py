@@ -7,9 +7,10 @@ from chainrule.architecture import architecture
 from chainrule.memory import step_plan
 from chainrule.optimizers import OPTIMIZERS, optimizer, sgd
 from chainrule.program.cuda.batch import is_product
-from chainrule.program.cuda.direct import LARGE, descent, pays
+from chainrule.program.cuda.direct import LARGE, pays
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.descent import descent
 from support.cuda.device import stand_in  # noqa: F401
 from support.cuda.work import on_device
 from support.engines import error_relative_to

@@ -276,7 +276,7 @@ def test_a_long_update_is_shared_out(name, monkeypatch):
 @pytest.mark.parametrize("columns", [1, 15, 16, 17, 33, 100, 30_000, 30_001])
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_the_shares_of_an_update_are_all_the_columns_once(columns, count):
-    shares = [share for share in blocks._shares(columns, count) if share.stop > share.start]
+    shares = [share for share in blocks.shares(columns, count) if share.stop > share.start]
     assert shares[0].start == 0
     assert shares[-1].stop == columns
     assert all(one.stop == other.start for one, other in pairwise(shares))

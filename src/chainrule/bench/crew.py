@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
+from chainrule.bench.clock import WALL
 from chainrule.bench.environment import stolen
 from chainrule.bench.process import Process
 from chainrule.bench.store import Ceilings, Measurement
@@ -38,6 +39,7 @@ class Care:
     squares: tuple[int, ...] = (1024, 2048)  # whose products show the best rate
     budget: float = 10.0  # for the rounds of a cell: there are fewer where they take long
     until: float = math.inf  # by time.monotonic(): nothing is begun after it
+    clock: str = WALL  # which one times the blocks
 
 
 QUICK = Care(rounds=9, warm=0.03, block=0.005, budget=3.0)
@@ -134,7 +136,10 @@ class Crew:
                 break
             shuffle(order)
             for seat in (seat for seat in order if seat not in turns.failed):
-                took = self._process(seat).ask("time", passes=ready[seat]["passes"], again=again[seat])
+                passes = ready[seat]["passes"]
+                took = self._process(seat).ask(
+                    "time", passes=passes, again=again[seat], clock=care.clock
+                )
                 turns.add(seat, number, took)
         for seat in ready.keys() - turns.failed.keys():
             self._process(seat).ask("drop")

@@ -5,6 +5,7 @@ memory, and adds up one gradient. When all are done, the gradients are added in 
 threads, and the update follows, a long one shared out again.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -126,64 +127,75 @@ class BlockedBatch:
         made = self._part(where, rows)
         key = (self._key,) if work.drops else ()
         given = (work.progress[0], *taken, *key)
-        outputs = {0: _bytes(self._losses[number : number + 1]), 1: _bytes(self._gradients[thread])}
+        places = [self._losses[number : number + 1], *self._gradient_of(made, thread)]
+        outputs = {place: array.view(np.uint8) for place, array in enumerate(places)}
         arrays = Arrays(made, given, self._kernels.library, outputs, arena.empty)
+        self._are_made(made, arrays)
         for group in made.groups:
             items += self._kernels.item(group, arrays, slice(None), add=turn > 0)
         return items
+
+    def _gradient_of(self, _made: Plan, thread: int) -> list[np.ndarray]:
+        """Return where a block's gradient goes, part by part of what its program puts out after the loss."""
+        return [self._gradients[thread]]
+
+    def _are_made(self, made: Plan, arrays: Arrays) -> None:
+        """Hear of the arrays of a block."""
 
     def _part(self, where: slice, rows: int) -> Plan:
         """Return the plan of a block: blocks of one size share it, unless their dropout differs."""
         size = where.stop - where.start
         place = size, where.start if self._work.drops else 0
         if place not in self._plans:
-            theta = self._work.progress[0]
-            program = trace(
-                self._work.step.part,
-                Spec(theta.shape, theta.dtype, "theta"),
-                batch_spec(self._work.data, size),
-                Spec((), np.int32, "key") if self._work.drops else None,
-                rows,
-                place[1],
-            )
+            program = self._program(size, place[1], rows)
             self._plans[place] = plan(program, (), self._kernels.groups(program))
         return self._plans[place]
 
+    def _program(self, size: int, first: int, rows: int) -> Program:
+        """Return the program of a block of so many rows: its loss, and its gradient."""
+        theta = self._work.progress[0]
+        return trace(
+            self._work.step.part,
+            Spec(theta.shape, theta.dtype, "theta"),
+            batch_spec(self._work.data, size),
+            Spec((), np.int32, "key") if self._work.drops else None,
+            rows,
+            first,
+        )
+
     def _finish(self) -> list[list[list[Item]]]:
         """Return the update as phases: in each, what each thread does."""
-        theta, state = self._work.progress
-        inputs = (theta, *state, *self._gradients, self._rate)
-        program = self._finish_program()
+        return self._update(self._work.progress, self._gradients)
+
+    def _update(self, progress: Any, gradients: Sequence[np.ndarray]) -> list[list[list[Item]]]:
+        """Return the update of where training stands, by the gradients of the threads, as phases."""
+        theta, state = progress
+        inputs = (theta, *state, *gradients, self._rate)
+        program = self._update_program(progress, gradients)
         carried = list(zip(program.inputs, program.outputs, strict=False))[: 1 + len(state)]
         made = plan(program, carried, self._kernels.groups(program))
         arrays = Arrays(made, inputs, self._kernels.library)
         count, phases = self._cut.threads, []
         for group in made.groups:
             if count > 1 and _is_long_update(group):
-                shares = _shares(over(group.operations[0]).columns, count)
-                phases.append([self._kernels.item(group, arrays, share, add=False) for share in shares])
+                parts = shares(over(group.operations[0]).columns, count)
+                phases.append([self._kernels.item(group, arrays, share, add=False) for share in parts])
                 continue
             if not phases or len(phases[-1]) > 1:
                 phases.append([[]])  # a phase of this thread alone
             phases[-1][0].extend(self._kernels.item(group, arrays, slice(None), add=False))
         return phases
 
-    def _finish_program(self) -> Program:
-        theta = self._work.progress[0]
-
+    def _update_program(self, progress: Any, gradients: Sequence[np.ndarray]) -> Program:
         def finish(progress: Any, gradients: tuple[Any, ...], rate: Any) -> Any:
             total = gradients[0]
             for g in gradients[1:]:  # in the order of the threads
                 total = total + g
             return self._work.step.finish(progress, total, rate)
 
-        gradients = tuple(Spec(g.shape, g.dtype, f"g{n}") for n, g in enumerate(self._gradients, 1))
-        start = progress_spec(self._work.progress)
-        return trace(finish, start, gradients, Spec((), theta.dtype, "learning_rate"))
-
-
-def _bytes(array: np.ndarray) -> np.ndarray:
-    return array.view(np.uint8)
+        parts = tuple(Spec(g.shape, g.dtype, f"g{n}") for n, g in enumerate(gradients, 1))
+        rate = Spec((), progress[0].dtype, "learning_rate")
+        return trace(finish, progress_spec(progress), parts, rate)
 
 
 def _is_long_update(group: Group) -> bool:
@@ -193,12 +205,12 @@ def _is_long_update(group: Group) -> bool:
     return itself and where.rows == 1 and where.columns >= SHARED_UPDATE
 
 
-def _shares(columns: int, count: int) -> list[slice]:
-    """Return equal runs of columns, cut at cache lines.
+def shares(columns: int, count: int) -> list[slice]:
+    """Return equal runs of columns, cut at cache lines; the last ones may be empty.
 
     Examples
     --------
-    >>> _shares(100, 2)
+    >>> shares(100, 2)
     [slice(0, 64, None), slice(64, 100, None)]
     """
     line = 16

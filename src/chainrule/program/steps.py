@@ -7,24 +7,35 @@ import numpy as np
 
 from chainrule.batches import Epoch
 from chainrule.program.blocks import BlockedBatch
+from chainrule.program.descending import DescendingBatch, places
 from chainrule.program.engine import Work
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import asked_threads, blas_threads, threads
-from chainrule.program.row_blocks import Cut, cut
+from chainrule.program.row_blocks import Cut, cut, one_core
 
 # What a replayed step costs, roughly: a call, a FLOP of a product, a byte of memory. For telling a run
 # that is over in a moment from one that is worth compiling for, no more.
 CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 0.6e-6, 1 / 40e9, 1 / 10e9
 LONG_SECONDS = 0.25
+LIMIT_SECONDS = 0.02  # a run below this is over before setting the threads of BLAS, 0.3 ms, has paid
+
+
+def seconds(work: Work) -> float:
+    """Return what the run takes, roughly, by its shapes and steps alone."""
+    program = work.plan(max(work.batch_sizes)).program
+    calls = program.launches * CALL_SECONDS
+    return work.steps * (calls + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS)
 
 
 def is_long(work: Work) -> bool:
-    """Return whether the run takes longer than native code takes to compile, by its shapes alone."""
-    program = work.plan(max(work.batch_sizes)).program
-    seconds = (
-        program.launches * CALL_SECONDS + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS
-    )
-    return work.steps * seconds > LONG_SECONDS
+    """Return whether the run takes longer than native code takes to compile."""
+    return seconds(work) > LONG_SECONDS
+
+
+def product_threads(work: Work) -> int | None:
+    """Return how many threads BLAS takes for batches that are not divided; ``None`` changes nothing."""
+    one = all(one_core(work.progress[0], rows) for rows in work.batch_sizes)
+    return 1 if one and seconds(work) > LIMIT_SECONDS else asked_threads(work.threads)
 
 
 def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
@@ -38,7 +49,11 @@ def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
     """Return the engine that runs ``work`` cut like that, with these kernels."""
     rate = np.zeros((), dtype=work.progress[0].dtype)  # ()
     key = np.zeros((), dtype=np.int32)  # ()
-    batches = {rows: BlockedBatch(work, rows, how, rate, key, kernels) for rows, how in cuts.items()}
+    batches = {}
+    for rows, how in cuts.items():
+        given = (work, rows, how, rate, key, kernels)
+        straight = places(work, rows, how, kernels)
+        batches[rows] = DescendingBatch(*given, places=straight) if straight else BlockedBatch(*given)
     return Steps(work, rate, key, batches)
 
 
@@ -64,7 +79,7 @@ class Steps:
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: where the threads are ours, BLAS keeps to one in each."""
         ours = any(batch.threads > 1 for batch in self._batches.values())
-        return blas_threads(1 if ours else asked_threads(self._work.threads))
+        return blas_threads(1 if ours else product_threads(self._work))
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""

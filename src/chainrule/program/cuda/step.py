@@ -1,7 +1,8 @@
 """The plan of a step for a CUDA device: its operations grouped as kernels, and which way its update goes."""
 
-from chainrule.program.cuda.direct import descent, direct, pays
+from chainrule.program.cuda.direct import direct, pays
 from chainrule.program.cuda.grouping import grouped
+from chainrule.program.descent import descent
 from chainrule.program.plan import Plan
 from chainrule.program.planner import plan
 

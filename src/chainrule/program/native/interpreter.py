@@ -37,6 +37,9 @@ Array = np.ndarray[Any, Any]
 SMALL_PRODUCT: Final = (
     64  # m n k up to which the plain product beats the dispatch of a BLAS (some 100 ns)
 )
+WIDE_OUTER: Final = (
+    64  # columns from which on adding x y' row by row is no slower than by a BLAS (measured)
+)
 
 
 class Instruction(NamedTuple):
@@ -145,34 +148,49 @@ def _check_arrays(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array
 # ---- matrix products ------------------------------------------------------------------------------------------------
 
 
-def matmul(A: Array, B: Array, out: Array, *, accumulate: bool = False) -> Instruction | None:
-    """Return the instruction `out = A @ B` (`out += A @ B`), or None where no BLAS was found and it is not small."""
+def matmul(
+    A: Array, B: Array, out: Array, *, accumulate: bool = False, rate: Array | None = None
+) -> Instruction | None:
+    """Return the instruction `out = A @ B`, or None where no BLAS was found and it is not small.
+
+    With `accumulate`, `out += A @ B`; with a `rate`, 0-d and read at each run, `out -= rate A @ B`.
+    """
+    scale = _one(out.dtype.name) if rate is None else rate
+    ends = [accumulate or rate is not None, scale.ctypes.data, 1 if rate is None else -1]
+    called = _own_product(A, B, out, adds=bool(ends[0])) or _blas_product(A, B, out)
+    if called is None:
+        return None
+    function, words = called
+    return Instruction(function, np.array([*words, *ends], np.int64), (A, B, out, scale))
+
+
+def _own_product(A: Array, B: Array, out: Array, *, adds: bool) -> tuple[int, list[int]] | None:
+    """Return our function for a product, and its first words; None where a BLAS does better."""
     (m, k), n = A.shape, B.shape[1]
+    has_rows = B.strides[1] == B.itemsize
     if m * n * k <= SMALL_PRODUCT:
-        words = [
-            m,
-            n,
-            k,
-            A.ctypes.data,
-            *A.strides,
-            B.ctypes.data,
-            *B.strides,
-            out.ctypes.data,
-            out.strides[0],
-            accumulate,
-        ]
-        contiguous = B.strides[1] == B.itemsize
-        return Instruction(
-            _small_address(out.dtype.name, contiguous), np.array(words, np.int64), (A, B, out)
-        )
+        places = [word for array in (A, B) for word in (array.ctypes.data, *array.strides)]
+        words = [m, n, k, *places, out.ctypes.data, out.strides[0]]
+        return _small_address(out.dtype.name, has_rows), words
+    if k == 1 and n >= WIDE_OUTER and has_rows and adds:
+        words = [m, n, A.ctypes.data, A.strides[0], B.ctypes.data, out.ctypes.data, out.strides[0]]
+        return _outer_address(out.dtype.name), words
+    return None
+
+
+def _blas_product(A: Array, B: Array, out: Array) -> tuple[int, list[int]] | None:
+    """Return the function that calls a BLAS for a product, and its first words; None where there is none."""
     blas = find_blas()
     if blas is None:
         return None
-    words = _gemv_words(A, B, out) if m == 1 else _gemm_words(A, B, out)
-    kind = "gemv" if m == 1 else "gemm"
+    kind, words = ("gemv", _gemv_words) if A.shape[0] == 1 else ("gemm", _gemm_words)
     function = _blas_address(kind, out.dtype.name, blas.integer_bits)
-    cblas = getattr(blas, kind)[out.dtype.name]
-    return Instruction(function, np.array([cblas, *words, accumulate], np.int64), (A, B, out))
+    return function, [getattr(blas, kind)[out.dtype.name], *words(A, B, out)]
+
+
+@functools.cache
+def _one(dtype: str) -> Array:
+    return np.ones((), dtype)
 
 
 def _leading(matrix: Array) -> tuple[int, int]:
@@ -206,12 +224,12 @@ def _gemm_words(A: Array, B: Array, out: Array) -> list[int]:
     ]
 
 
-def _gemv_words(x: Array, B: Array, out: Array) -> list[int]:
+def _gemv_words(A: Array, B: Array, out: Array) -> list[int]:
     """Return the words of `(1, k) @ (k, n)` as `B.T @ x`."""
     transpose_B, ldb = _leading(B)
     rows, columns = B.shape if transpose_B == products.PLAIN else B.shape[::-1]
     turned = products.TRANSPOSED if transpose_B == products.PLAIN else products.PLAIN
-    ends = [x.ctypes.data, _step(x), out.ctypes.data, _step(out)]
+    ends = [A.ctypes.data, _step(A), out.ctypes.data, _step(out)]
     return [turned, rows, columns, B.ctypes.data, ldb, *ends]
 
 
@@ -230,10 +248,16 @@ def _small_address(dtype: str, contiguous: bool) -> int:
 
 
 @functools.cache
+def _outer_address(dtype: str) -> int:
+    return compiler.compile_function(functools.partial(products.print_outer, dtype), "outer", dtype)
+
+
+@functools.cache
 def _blas_address(kind: str, dtype: str, integer_bits: int) -> int:
-    printer = {"gemm": products.print_gemm, "gemv": products.print_gemv}[kind]
     return compiler.compile_function(
-        functools.partial(printer, dtype, integer_bits), kind, f"{dtype} {integer_bits}"
+        functools.partial(products.print_blas_call, kind, dtype, integer_bits),
+        kind,
+        f"{dtype} {integer_bits}",
     )
 
 

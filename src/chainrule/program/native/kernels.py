@@ -17,6 +17,8 @@ from chainrule.program.replay import Arrays, Library
 class NativeKernels:
     """Chains fused, products by the BLAS that NumPy is linked with, called by its address."""
 
+    subtracts = True
+
     def __init__(self, library: Library) -> None:
         self.library = library
 
@@ -29,11 +31,7 @@ class NativeKernels:
         if group.is_product:
             A, B = (arrays.of(value) for value in group.inputs)
             result = group.only.result
-            product = matmul(A, B, arrays.of(result), accumulate=add and arrays.is_part(result))
-            if product is None:
-                msg = "no BLAS to call by its address; native_is_at_hand says so beforehand"
-                raise RuntimeError(msg)
-            return [product]
+            return [_product(A, B, arrays.of(result), accumulate=add and arrays.is_part(result))]
         lowered = lower(group)
         inputs = [
             laid_out(arrays.of(value), kind(value, lowered.where), lowered.where)
@@ -46,6 +44,10 @@ class NativeKernels:
         shared = [_columns(array, columns) for array in (*inputs, *outputs)]
         return [call_chain(lowered.chain, shared[: len(inputs)], shared[len(inputs) :])]
 
+    def subtract(self, rate: np.ndarray, A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Instruction:
+        """Return what computes ``out -= rate A @ B``."""
+        return _product(A, B, out, rate=rate)
+
     def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Instruction:
         """Return what copies rows of ``source`` to ``out``."""
         return gather_rows(source, rows, out)
@@ -56,6 +58,21 @@ class NativeKernels:
         if len(tables) == 1:
             return tables[0].run
         return functools.partial(_pool(len(tables)).run, tables)
+
+
+def _product(
+    A: np.ndarray,
+    B: np.ndarray,
+    out: np.ndarray,
+    *,
+    accumulate: bool = False,
+    rate: np.ndarray | None = None,
+) -> Instruction:
+    product = matmul(A, B, out, accumulate=accumulate, rate=rate)
+    if product is None:
+        msg = "no BLAS to call by its address; native_is_at_hand says so beforehand"
+        raise RuntimeError(msg)
+    return product
 
 
 def _columns(array: np.ndarray, columns: slice) -> np.ndarray:

@@ -1,0 +1,87 @@
+"""Products straight into the weights on the CPU: the same step as the plain one, and only where it is plain descent."""
+
+import numpy as np
+import pytest
+
+from chainrule.program import descending
+from chainrule.program.descending import DescendingBatch, places
+from chainrule.program.interpreted import InterpretedKernels
+from chainrule.program.row_blocks import Cut
+from chainrule.program.steps import blocked
+from support.engines import error_relative_to, native_kernels
+from support.steps import CASES, Case, epochs, made_work, plain, ran
+
+ROWS = 23
+CUTS = [Cut(1, 1), Cut(2, 1), Cut(3, 1)]
+PLAIN = {
+    "three-layers": Case((7, 6), "gelu", "cross_entropy"),
+    "one-layer": Case(()),
+    "wide": Case((70, 66)),
+    "everything-else": Case(
+        (7, 1, 6), "relu", "squared_error", weighted=True, additions={"dropout": 0.2}
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _everywhere(monkeypatch):
+    for name in ("MANY", "WIDE", "MANY_FOR_THREADS"):
+        monkeypatch.setattr(descending, name, 0)
+
+
+def engine(work, cut):
+    cuts = {rows: cut if rows >= cut.threads else Cut(1, 1) for rows in work.batch_sizes}
+    return blocked(work, native_kernels(), cuts)
+
+
+def batches(engine):
+    return list(engine._batches.values())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch_size", [None, 4, 1], ids=["whole", "ragged", "one-row"])
+@pytest.mark.parametrize("cut", CUTS, ids=["one-thread", "two-threads", "three-threads"])
+@pytest.mark.parametrize("name", PLAIN)
+def test_products_into_the_weights_are_the_plain_step(name, cut, batch_size, dtype):
+    def work():
+        return made_work(PLAIN[name], ROWS, dtype, batch_size)
+
+    plans = epochs(work(), 4)
+    wanted = ran(plain(work()), plans)
+    descends = engine(work(), cut)
+    assert {type(batch) for batch in batches(descends)} == {DescendingBatch}
+    losses, changed = ran(descends, plans)
+    for want, got in zip((wanted[0], *wanted[1]), (losses, *changed), strict=True):
+        assert error_relative_to(want, got) < 200 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_no_gradient_of_a_weight_is_stored(cut):
+    work = made_work(PLAIN["three-layers"], ROWS)
+    descends = engine(work, cut)
+    for gradient in batches(descends)[0]._gradients:
+        gradient[:] = np.nan
+    ran(descends, epochs(work))
+    biases = 7 + 6 + 3
+    for gradient in batches(descends)[0]._gradients:
+        assert len(gradient) > biases
+        assert (~np.isnan(gradient)).sum() == biases
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_only_plain_descent_goes_straight_into_the_weights(name):
+    work, additions = made_work(CASES[name], ROWS), CASES[name].additions
+    is_plain = CASES[name].optimizer == "sgd" and not {"weight_decay", "clip_norm"} & set(additions)
+    assert bool(places(work, ROWS, Cut(1, 1), native_kernels())) == is_plain
+    assert not places(work, ROWS, Cut(1, 2), native_kernels())  # one block after the other
+    assert not places(work, ROWS, Cut(1, 1), InterpretedKernels(None))  # no product that adds
+
+
+def test_the_rule_takes_the_matrices_that_are_large_and_wide(monkeypatch):
+    monkeypatch.undo()
+    work = made_work(Case((200, 100, 10, 2000, 10, 10)), 4, "float32")
+    sizes = (5 * 200, 200 * 100, 100 * 10, 10 * 2000, 2000 * 10, 10 * 10, 10 * 3)
+    starts = np.cumsum([0, *sizes])
+    assert places(work, 4, Cut(1, 1), native_kernels()) == [starts[1], starts[3]]
+    assert not places(work, 4, Cut(2, 1), native_kernels())
+    assert places(made_work(Case((800, 700)), 4), 4, Cut(2, 1), native_kernels()) == [5 * 800]
