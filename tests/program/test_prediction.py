@@ -1,7 +1,9 @@
 """NumPy's predictions in blocks of rows: what the forward pass says, whatever happens between two calls."""
 
+import copy
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -83,6 +85,15 @@ def test_parameters_that_changed_since_the_last_call_count(way, rng, tmp_path):
     net.save(tmp_path / "net.safetensors")
     loaded = NeuralNetwork.load(tmp_path / "net.safetensors", backend="numpy")
     assert np.array_equal(loaded.predict(X), said[-1])
+
+
+def test_a_network_that_has_predicted_is_copied_and_pickled_without_what_was_prepared(way, rng):
+    net, X = network(), samples(rng, 500, 3)
+    fresh = len(pickle.dumps(net))
+    said = net.predict(X)
+    assert len(pickle.dumps(net)) == fresh
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):  # noqa: S301
+        assert np.array_equal(other.predict(X), said)
 
 
 def test_held_out_rows_are_scored_by_the_weights_after_each_epoch(way, rng):

@@ -31,7 +31,7 @@ SHARED_SECONDS = 2.5e-3  # of each thread; in less, the BLAS's own threads do as
 PLANNED_SECONDS = 5e-3  # of each thread; in less, memory planned saves no more than it takes to bind it
 PLANNED_ROWS = 512  # of a block: fewer, and the products run at a lower rate; more, and caches overflow
 MOST_ROWS = 1024  # of a block that runs as it is written
-FEWEST_ROWS = 64
+FEWEST_ROWS = 256  # of such a block: BLAS multiplies fewer at a lower rate
 BLOCKS_A_THREAD = 4  # so that the last ones to end keep nobody waiting for long
 
 
