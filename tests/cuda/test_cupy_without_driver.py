@@ -54,7 +54,8 @@ def test_a_driver_without_the_compiler_or_its_headers_is_told_from_none(monkeypa
 
     monkeypatch.setattr("cupy.cuda.Device", device)
     with pytest.raises(
-        backends.BackendUnavailableError, match=r"Please install CUDA toolkit headers; try backend='numpy'$"
+        backends.BackendUnavailableError,
+        match=r"Please install CUDA toolkit headers; try backend='numpy'$",
     ):
         backends.named("cupy")
 
