@@ -5,17 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+import chainrule.bench.crew as crew_room
 from chainrule.bench import campaign
 from chainrule.bench.campaign import Plan, Silence
 from chainrule.bench.cells import parse
 from chainrule.bench.crew import Care, Crew, Seat
-from chainrule.bench.process import Process
+from chainrule.bench.process import CAN_STOP, Process
 from chainrule.bench.results import Place, Results
 from chainrule.bench.statistics import verdict
 from chainrule.bench.store import FILE, Records, read
@@ -207,6 +210,26 @@ def test_what_cannot_be_measured_says_why_and_keeps_nobody_else_from_it(tmp_path
     assert said[f"{HERE}crashes"] == ("failed", "its process ended")
     assert said[f"{HERE}crashes_later"] == ("failed", "its process ended")
     assert said[f"{HERE}raises"] == ("failed", "OSError: no such thing")
+
+
+@pytest.mark.skipif(not CAN_STOP, reason="no answer is awaited for a limited time here")
+def test_when_the_time_is_over_nobody_is_waited_for(tmp_path, monkeypatch):
+    until, late = time.monotonic() + 1e6, [0.0]
+    true_make = Crew._make
+
+    def make(self, seat, *what):
+        made = true_make(self, seat, *what)
+        late[0] = late[0] or until - 0.5 - time.monotonic()  # half a second is left after the first
+        return made
+
+    monkeypatch.setattr(Crew, "_make", make)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0])
+    monkeypatch.setattr(crew_room, "time", clock)
+    three = plan("notebook", f"{HERE}hangs", STEADY, care=replace(BRIEF, until=until))
+    records = campaign.run(three, tmp_path, Silence())
+    said = {one.contestant: (one.status, one.reason) for one in records.measurements}
+    assert said["notebook"] == ("ok", "")
+    assert said[f"{HERE}hangs"] == said[STEADY] == ("skipped", "the time was over")
 
 
 CAREFUL = Care(rounds=15, warm=0.05, block=0.01, budget=1e6)
