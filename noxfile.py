@@ -20,6 +20,7 @@ def group(name: str) -> list[str]:
 # Held once, by the session `tests`: they know no backend but NumPy.
 ONCE = [
     *("plots", "cuda", "pages", "test_docs.py", "test_docstrings.py", "test_cli_help.py"),
+    "test_estimator_checks.py",
     *(
         f"bench/test_{room}.py"
         for room in ("campaign", "comparison", "crossover", "recommendation", "report")
@@ -89,9 +90,10 @@ def cuda(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def nvrtc(session: nox.Session) -> None:
+@nox.parametrize("wheel", ["nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc>=13"], ids=["cuda12", "cuda13"])
+def nvrtc(session: nox.Session, wheel: str) -> None:
     """NVIDIA's compiler takes every generated kernel, for two generations of devices; no GPU is needed."""
-    session.install("-e", ".[data]", "nvidia-cuda-nvrtc-cu12", *group("test"))
+    session.install("-e", ".[data]", wheel, *group("test"))
     session.run("pytest", "tests/cuda/test_nvrtc.py", *session.posargs, env={"REQUIRE_EXTRA": "nvrtc"})
 
 
@@ -131,11 +133,7 @@ def sanitizer(session: nox.Session) -> None:
     """The kernels and the captured step under NVIDIA's compute-sanitizer, which the CUDA toolkit brings."""
     session.install("-e", ".[data,cuda12]", *group("test"))
     for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
-        session.run(
-            "compute-sanitizer", f"--tool={tool}", "--error-exitcode=1", "--target-processes=all",
-            "python", "-m", "pytest", "-m", "gpu", "tests/gpu/test_gpu_step.py", *session.posargs,
-            "-k", "every_form or captured_step", external=True, env={"REQUIRE_BACKEND": "cupy", "NO_POOL": "1"},
-        )  # fmt: skip
+        session.run(".ci/gpu", tool, *session.posargs, external=True, env={"PYTHON": "python"})
 
 
 @nox.session(default=False)

@@ -54,6 +54,7 @@ HOST = [
     "inspection",
     "network",
     "__init__",
+    "estimators",
     "tables",
     "data",
     "scaling",
@@ -131,10 +132,10 @@ def test_the_program_is_handed_the_step_and_knows_no_mathematics():
     assert known & set(MATHEMATICS) <= {"naming", "arrays"}
 
 
-def test_only_the_benchmark_and_the_command_line_know_the_network():
+def test_only_estimators_the_benchmark_and_the_command_line_know_the_network():
     knowing = {room(module) for module in MODULES if "chainrule.network" in imported(module)}
     knowing |= {room(m) for m in MODULES if "chainrule.NeuralNetwork" in imported(m)}
-    assert knowing <= {"__init__", "bench", "cli"}
+    assert knowing <= {"__init__", "estimators", "bench", "cli"}
 
 
 def test_importing_chainrule_loads_nothing_heavy():

@@ -11,6 +11,7 @@ import pytest
 from chainrule import Activation, NeuralNetwork, schedules
 from chainrule.activations import tanh
 from chainrule.batches import Chance
+from chainrule.optimizers import adam
 from support.compare import parameters, relative_error
 from support.data import blobs, samples
 
@@ -329,6 +330,62 @@ def test_ctrl_c_at_any_moment_leaves_a_network_that_can_be_used(rng, backend, mo
     assert history.interrupted
     assert np.isfinite(parameters(net)).all()
     assert (parameters(net) != start).any() or not history.records  # or still compiling
+
+
+def test_held_out_rows_may_have_weights(rng, backend):
+    X, y = regression(rng)
+    held = regression(rng)
+    histories = []
+    for given in (
+        (held[0][:5], held[1][:5]),
+        (*held, [1.0] * 5 + [0.0] * 7),
+        (*held, [2.0] * 5 + [0.0] * 7),
+    ):
+        history = network(backend=backend).train(X, y, 2, validation_data=given, progress=False)
+        histories.append(np.array(history["validation_loss"]))
+    few, all_of_them, doubled = histories
+    assert relative_error(all_of_them * 12, few * 5) < 1e-12  # a weight multiplies; the divisor stays
+    assert relative_error(doubled, 2 * all_of_them) < 1e-12
+
+
+# -- in several runs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
+def test_runs_that_resume_are_one_run(backend, rng, optimizer):
+    X, y = regression(rng)
+    whole, parts = (network(backend=backend) for _ in range(2))
+    whole.train(X, y, 6, 0.05, optimizer=optimizer, progress=False)
+    for epochs in (1, 2, 3):
+        parts.train(X, y, epochs, 0.05, optimizer=optimizer, progress=False, resume=True)
+    assert relative_error(parameters(parts), parameters(whole)) < 1e-12
+
+
+def test_a_run_that_does_not_resume_starts_the_optimizer_afresh(rng):
+    X, y = regression(rng)
+    theirs, ours = network(), network()
+    for net, resume in ((theirs, False), (ours, True)):
+        net.train(X, y, 3, 0.05, optimizer="adam", progress=False, resume=resume)
+        net.train(X, y, 3, 0.05, optimizer="adam", progress=False)
+    assert (parameters(theirs) == parameters(ours)).all()
+
+
+def test_another_optimizer_is_not_given_what_the_last_one_kept(rng):
+    X, y = regression(rng)
+    changed, plain = network(), network()
+    for net, resume in ((changed, True), (plain, False)):
+        net.train(X, y, 3, 0.05, optimizer="adam", progress=False, resume=resume)
+        net.train(X, y, 3, 0.05, optimizer=adam(beta1=0.5), progress=False, resume=resume)
+    assert (parameters(changed) == parameters(plain)).all()
+
+
+def test_after_early_stopping_the_optimizer_starts_afresh_beside_the_best_weights(rng):
+    X, y = regression(rng)
+    one, other = network(), network()
+    for net, resume in ((one, True), (other, False)):
+        net.train(X, y, 8, 0.05, optimizer="adam", early_stopping=2, progress=False, resume=resume)
+        net.train(X, y, 3, 0.05, optimizer="adam", progress=False, resume=resume)
+    assert (parameters(one) == parameters(other)).all()
 
 
 # -- divergence ----------------------------------------------------------------------------------------

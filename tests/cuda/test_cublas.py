@@ -63,6 +63,11 @@ def test_tf32_is_for_float32_and_off_unless_asked(rng, tf32, dtype, compute):
     assert device.blas.last_compute() == compute
 
 
+def test_parts_of_a_16_bit_product_are_added_up_in_float32(stand_in):  # noqa: F811
+    # CUBLAS_DEFAULT_MATH allows 16 bits there; with CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION it does not.
+    assert stand_in.blas.math_mode(stand_in.cublas._handle) == 16
+
+
 def test_what_cublas_refuses_is_an_error(stand_in):  # noqa: F811
     A = matrix(np.ones((2, 3), np.float32), 256, "float32")
     with pytest.raises(RuntimeError, match="cublasGemmEx failed with cuBLAS's status 7"):

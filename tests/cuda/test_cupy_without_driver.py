@@ -47,6 +47,32 @@ def test_asking_for_it_is_an_error_with_a_remedy():
         NeuralNetwork(2, 3, 1, backend="cupy")
 
 
+def test_a_driver_without_the_compiler_or_its_headers_is_told_from_none(monkeypatch):
+    def device(_=None):
+        msg = "Failed to find CUDA headers. Please install CUDA toolkit headers.\nMore."
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr("cupy.cuda.Device", device)
+    with pytest.raises(
+        backends.BackendUnavailableError,
+        match=r"Please install CUDA toolkit headers; try backend='numpy'$",
+    ):
+        backends.named("cupy")
+
+
+@pytest.mark.parametrize(("version", "works"), [("13.6.0", False), ("14.0.0", True)])
+def test_bfloat16_needs_a_cupy_that_computes_in_it(monkeypatch, version, works):
+    from chainrule.backends.cupy import CupyBackend
+
+    monkeypatch.setattr("cupy.__version__", version)
+    backend = CupyBackend("cupy", None, SimpleNamespace(id=0))
+    if works:
+        backend.check_dtype("bfloat16")
+    else:
+        with pytest.raises(ValueError, match=r"bfloat16 on CuPy needs CuPy 14, this is 13\.6\.0"):
+            backend.check_dtype("bfloat16")
+
+
 def test_what_the_backend_asks_of_cupy_is_there():
     """Names and signatures, which need no device: what is called when there is one."""
     import cupy
@@ -62,7 +88,7 @@ def test_what_the_backend_asks_of_cupy_is_there():
         cupy.cuda.Stream: ("begin_capture", "end_capture", "wait_event", "synchronize"),
         cupy.cuda.Graph: ("launch", "upload"),
         cupy.cuda.Event: ("record", "synchronize"),
-        cupy.cuda.Device: ("attributes", "use"),
+        cupy.cuda.Device: ("synchronize", "use"),
         cupy.cuda: ("alloc_pinned_memory", "get_current_stream"),
         cupy.cuda.runtime: ("memGetInfo", "runtimeGetVersion", "getDeviceProperties"),
         cupy.ndarray: ("set", "get", "data", "flags", "view", "swapaxes"),

@@ -39,6 +39,15 @@ def test_one_seed_gives_the_weights_of_the_cpu(backend):
         np.testing.assert_array_equal(backend.to_numpy(ours.W), theirs.W)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (3, 2)], ids=str)
+def test_an_array_keeps_its_shape_and_lies_row_by_row(backend, shape):
+    host = np.ones(shape[::-1]).T
+    for given in (host, backend.asarray(host).T.T, backend.asarray(host.T).T):
+        made = backend.asarray(given)
+        assert made.shape == shape
+        assert made.flags.c_contiguous
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 def test_training_goes_as_on_the_cpu(backend, compiled):
     np.testing.assert_allclose(losses(backend, compile=compiled), losses("numpy"), rtol=1e-8)

@@ -24,7 +24,8 @@ from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 
 SHARE_FOR_DATA = 0.5  # of the memory that is left: more data than that stay on the host
-PART_BYTES = 4 << 20  # more than the blocks of any kernel leave of sums over 1024 columns
+PART_BYTES = 8 << 20  # more than the blocks of a kernel leave of sums over 1024 columns in float64
+FIRST_WITH_BFLOAT16 = 14
 LOG = logging.getLogger("chainrule")
 
 
@@ -34,7 +35,7 @@ class CupyBackend(Backend):
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """Return ``x`` as a C-contiguous CuPy array on the device."""
         with self.device:
-            return cupy.ascontiguousarray(cupy.asarray(x, dtype=dtype))
+            return cupy.asarray(x, dtype=dtype, order="C")  # ascontiguousarray makes (1,) of ()
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Return a copy on the host."""
@@ -43,8 +44,7 @@ class CupyBackend(Backend):
 
     def synchronize(self, result: Array) -> None:
         """Wait until the device of ``result`` has nothing left to do."""
-        with result.device:
-            cupy.cuda.get_current_stream().synchronize()
+        result.device.synchronize()
 
     @property
     def plans(self) -> bool:
@@ -62,13 +62,14 @@ class CupyBackend(Backend):
         """Raise ``ValueError`` where the device does not compute in ``dtype``."""
         if dtype != "bfloat16":
             super().check_dtype(dtype)
-        elif find_spec("ml_dtypes") is None:
-            msg = (
-                "CuPy has bfloat16 from ml_dtypes alone; pip install ml_dtypes, or give dtype='float16'"
-            )
+            return
+        lacks = "ml_dtypes" if find_spec("ml_dtypes") is None else ""
+        if int(cupy.__version__.partition(".")[0]) < FIRST_WITH_BFLOAT16:
+            lacks = f"CuPy {FIRST_WITH_BFLOAT16}, this is {cupy.__version__}"
+        if lacks:
+            msg = f"bfloat16 on CuPy needs {lacks}; install it, or give dtype='float16'"
             raise ValueError(msg)
-        else:
-            import_module("ml_dtypes")
+        import_module("ml_dtypes")  # NumPy then knows the name
 
     def planned(self, plan: Plan) -> Plan:
         """Return the plan of a step as it runs here: its operations grouped into kernels."""
@@ -147,7 +148,7 @@ def make(device: str | None = None) -> CupyBackend:
     ValueError
         If ``device`` is no number.
     BackendUnavailableError
-        If the device cannot be used: no driver, no such device, or no memory left.
+        If the device cannot be used: no driver, no such device, no memory left, or no compiler of CUDA.
     """
     if device is not None and not device.isdigit():
         msg = f"CuPy's devices are numbers, got {device!r}; give 'cupy' or 'cupy:1'"
@@ -156,9 +157,10 @@ def make(device: str | None = None) -> CupyBackend:
         chosen = cupy.cuda.Device(None if device is None else int(device))
         with chosen:
             (cupy.zeros(1) + 1).get()
-    except (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.memory.OutOfMemoryError) as error:
+    except Exception as error:  # noqa: BLE001  no driver, NVRTC or headers: each has errors of its own
         shown = "cupy" if device is None else f"cupy:{device}"
-        msg = f"backend {shown!r} cannot be used here: {error}; try backend='numpy'"
+        why = str(error).strip().partition("\n")[0].removesuffix(".")
+        msg = f"backend {shown!r} cannot be used here: {why}; try backend='numpy'"
         raise BackendUnavailableError(msg) from None
     return CupyBackend("cupy", xp, chosen)
 

@@ -1,8 +1,9 @@
 """A CUDA device by way of CuPy: what ``program/cuda`` asks for, each in a few lines of CuPy's own."""
 
 import ctypes
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -77,7 +78,8 @@ class CupyDevice(CupyLibrary):
         self._ones: dict[str, Array] = {}
         self._copying: cupy.cuda.Stream | None = None
         with device:
-            self.multiprocessors: int = device.attributes["MultiProcessorCount"]
+            facts = cupy.cuda.runtime.getDeviceProperties(device.id)
+            self.multiprocessors: int = facts["multiProcessorCount"]
             self.stream = cupy.cuda.Stream()
             self._workspace = cupy.empty((WORKSPACE_BYTES,), dtype=cupy.uint8)
             where = self.stream.ptr, self._workspace.data.ptr, WORKSPACE_BYTES
@@ -116,7 +118,7 @@ class CupyDevice(CupyLibrary):
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         """Return what runs these calls, each made once before, as one graph."""
         try:
-            with self.at_work():
+            with self.at_work(), uncollected():
                 self.stream.begin_capture()
                 try:
                     for function, arguments in calls:
@@ -150,6 +152,18 @@ class CupyDevice(CupyLibrary):
         cupy.copyto(target, source)
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python's collector waiting: a handle of cuBLAS that it frees waits for the device, which ends a capture."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def find_cublas() -> Any:
     """Return libcublas, as CuPy has loaded it or as NVIDIA's own search finds it.
 
@@ -163,10 +177,12 @@ def find_cublas() -> Any:
     try:
         from cuda.pathfinder import load_nvidia_dynamic_lib
 
-        names.insert(0, load_nvidia_dynamic_lib("cublas").abs_path)
-    except Exception:  # noqa: BLE001, S110  an older CuPy comes without it, and it has errors of its own
-        pass
-    for name in names:
+        found = load_nvidia_dynamic_lib("cublas").abs_path or ""
+    except Exception:  # noqa: BLE001  an older CuPy comes without it, and it has errors of its own
+        found = ""
+    # Where two versions of CUDA are installed it may find the one that CuPy is not made for.
+    is_ours = any(mark in found for mark in (f".so.{major}", f"64_{major}."))
+    for name in [found, *names] if is_ours else names:
         try:
             return ctypes.CDLL(name)
         except OSError:

@@ -125,6 +125,8 @@ def _surroundings(threads: int, dtype: str) -> dict[str, str]:
     told["PYTHONWARNINGS"] = "ignore"  # of other libraries
     # Equal precision: float32 means float32 for everybody, whatever a library would choose by itself.
     told |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
+    # JAX would take three quarters of a device's memory at once, and leave too little to those beside it.
+    told["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if dtype == "float64":
         told["JAX_ENABLE_X64"] = "1"
     return told

@@ -2,7 +2,7 @@
 #include <string.h>
 
 enum { HOST = 0, DEVICE = 1, R_32F = 0, R_64F = 1, R_16F = 2, R_16BF = 14, C_32F = 68, C_64F = 70, C_TF32 = 77 };
-struct Handle { void *stream, *workspace; size_t bytes; int mode; };
+struct Handle { void *stream, *workspace; size_t bytes; int mode, math; };
 static long long calls, compute;
 
 static float bits(unsigned int b) { float x; memcpy(&x, &b, 4); return x; }
@@ -40,7 +40,7 @@ static void put(void *at, int type, long long i, double x) {
 }
 
 extern "C" {
-int cublasCreate_v2(Handle **handle) { *handle = new Handle{0, 0, 0, HOST}; return 0; }
+int cublasCreate_v2(Handle **handle) { *handle = new Handle{0, 0, 0, HOST, 0}; return 0; }
 int cublasDestroy_v2(Handle *handle) { delete handle; return 0; }
 int cublasSetStream_v2(Handle *h, void *stream) { h->stream = stream; h->workspace = 0; return 0; }
 int cublasSetWorkspace_v2(Handle *h, void *at, size_t bytes) {
@@ -49,6 +49,8 @@ int cublasSetWorkspace_v2(Handle *h, void *at, size_t bytes) {
   return 0;
 }
 int cublasSetPointerMode_v2(Handle *h, int mode) { h->mode = mode; return 0; }
+int cublasSetMathMode(Handle *h, int math) { h->math = math; return 0; }
+int math_mode(Handle *h) { return h->math; }
 long long gemm_calls() { return calls; }
 long long last_compute() { return compute; }
 // Column-major C (m, n) <- alpha op(A) op(B) + beta C, as cublasGemmEx.

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from support.extras import missing
 
+AS_CUPY = (b"-ftz=true", b"--device-as-default-execution-space")  # what CuPy adds for every kernel
+
 
 @cache
 def library():
@@ -15,14 +17,19 @@ def library():
     folders = [] if spec is None else spec.submodule_search_locations
     found = [path for folder in folders for path in Path(folder).rglob("libnvrtc.so.*")]
     if not found:
-        missing("nvrtc", "NVRTC is not installed (the wheel nvidia-cuda-nvrtc-cu12)")
-    return ctypes.CDLL(str(min(found, key=lambda path: len(path.name))))
+        missing(
+            "nvrtc", "NVRTC is not installed (the wheel nvidia-cuda-nvrtc-cu12, or nvidia-cuda-nvrtc)"
+        )
+    chosen = min(found, key=lambda path: len(path.name))
+    for part in chosen.parent.glob("libnvrtc-builtins.so.*"):  # it looks for them by name alone
+        ctypes.CDLL(str(part))
+    return ctypes.CDLL(str(chosen))
 
 
 def cubin(source, architecture):
     """Return the machine code of a source, such as for "sm_90"; an error of the compiler fails the test."""
     nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
-    options = [b"--std=c++17", f"--gpu-architecture={architecture}".encode()]
+    options = [b"--std=c++17", f"--gpu-architecture={architecture}".encode(), *AS_CUPY]
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"k.cu", 0, None, None) == 0
     status = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
     nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))

@@ -37,6 +37,7 @@ static void wait_at(Meeting &meeting) {
 }
 static void __syncthreads() { wait_at(of_block); }
 static void __threadfence() {}
+static void __syncwarp();
 template <typename T> static T __ldcg(const T *at) { return *at; }
 static unsigned int atomicInc(unsigned int *at, unsigned int most) {
   const unsigned int old = *at;
@@ -52,6 +53,8 @@ template <typename T> static T __shfl_xor_sync(unsigned int, T x, int half) {
   wait_at(of_warp[me / 32]);
   return y;
 }
+
+static void __syncwarp() { wait_at(of_warp[current / 32]); }
 
 static void fiber() {
   kernel_body(kernel_arguments);

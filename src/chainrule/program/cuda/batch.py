@@ -14,9 +14,8 @@ from chainrule.arrays import Array, size
 from chainrule.program.blocks import Arena
 from chainrule.program.cuda.device import CannotCaptureError, Device, Product
 from chainrule.program.cuda.feed import Feed
-from chainrule.program.cuda.gather import gather
-from chainrule.program.cuda.geometry import PACK_BYTES, STREAMING_BLOCKS, launch
-from chainrule.program.cuda.loop import THREADS
+from chainrule.program.cuda.gather import BLOCK, gather, gather_grid
+from chainrule.program.cuda.geometry import PACK_BYTES, launch
 from chainrule.program.cuda.lowering import Fused, fused
 from chainrule.program.cuda.source import write
 from chainrule.program.cuda.step import cuda_plan
@@ -97,10 +96,9 @@ class BoundBatch:
         given: list[Any] = [np.int64(self._rows), feed.order]
         for source, target in zip(self._work.arrays, self._batch, strict=True):
             given += [np.int64(target.shape[-1]), source, target]
-        entries = max(size(target.shape) for target in self._batch)
-        grid = (min(-(-entries // THREADS), self._device.multiprocessors * STREAMING_BLOCKS), 1)
+        grid = gather_grid(self._rows, self._device.multiprocessors)
         kernel = self._device.kernel(gather([numpy_dtype(part.dtype).name for part in self._batch]))
-        return kernel, (grid, (THREADS, 1), tuple(given))
+        return kernel, (grid, BLOCK, tuple(given))
 
     def _kernel(self, made: Fused, arrays: Arrays) -> Call:
         aligned = all(self._device.address(arrays.of(value)) % PACK_BYTES == 0 for value in made.full)

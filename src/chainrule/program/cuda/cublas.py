@@ -12,6 +12,7 @@ from typing import Any, Final
 from chainrule.program.cuda.device import CannotCaptureError
 
 HOST, ON_DEVICE = 0, 1  # where alpha and beta lie
+FULL_SUMS: Final = 16  # cublasMath_t: parts of a 16-bit product are added up in float32, too
 DEFAULT_ALGORITHM: Final = -1
 TYPES: Final = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}  # cudaDataType_t
 COMPUTE: Final = {
@@ -22,7 +23,7 @@ COMPUTE: Final = {
 WORKSPACE_BYTES: Final = 32 << 20  # what NVIDIA recommends for Hopper; smaller devices need less
 _NAMES: Final = (
     "cublasCreate_v2", "cublasDestroy_v2", "cublasSetStream_v2", "cublasSetWorkspace_v2",
-    "cublasSetPointerMode_v2", "cublasGemmEx",
+    "cublasSetMathMode", "cublasSetPointerMode_v2", "cublasGemmEx",
 )  # fmt: skip
 
 
@@ -96,6 +97,7 @@ class Cublas:
         self._check(library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)), "cublasSetStream")
         place = ctypes.c_void_p(workspace), ctypes.c_size_t(nbytes)
         self._check(library.cublasSetWorkspace_v2(self._handle, *place), "cublasSetWorkspace")
+        self._check(library.cublasSetMathMode(self._handle, FULL_SUMS), "cublasSetMathMode")
 
     def multiply(self, A: Matrix, B: Matrix, out: Matrix, scale: int = 0, plus: int = 0) -> None:
         """Launch ``out <- A @ B``; or with the addresses of two numbers ``out <- scale A @ B + plus out``."""

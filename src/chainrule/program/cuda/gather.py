@@ -1,10 +1,25 @@
 """Gather: the rows of a batch, of all its arrays at once, as one kernel."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from chainrule.program.cuda.expressions import STORED
+from chainrule.program.cuda.geometry import STREAMING_BLOCKS, WARP
 from chainrule.program.cuda.loop import THREADS
 from chainrule.program.cuda.source import Text
+
+BLOCK: Final = (WARP, THREADS // WARP)  # a warp to each row
+
+
+def gather_grid(rows: int, multiprocessors: int) -> tuple[int, int]:
+    """Return the blocks of the kernel: as many as there are rows for, or as the device keeps busy.
+
+    Examples
+    --------
+    >>> gather_grid(100, 132), gather_grid(10**6, 132)
+    ((13, 1), (2112, 1))
+    """
+    return min(-(-rows // BLOCK[1]), multiprocessors * STREAMING_BLOCKS), 1
 
 
 def gather(dtypes: Sequence[str]) -> Text:
@@ -26,15 +41,17 @@ def gather(dtypes: Sequence[str]) -> Text:
             f"const long long columns{number}", f"const {kind} *from{number}", f"{kind} *to{number}"
         ]  # fmt: skip
         body += [
-            f"  for (long long at = first; at < rows * columns{number}; at += step)",
-            f"    to{number}[at] = from{number}[order[at / columns{number}] * columns{number} + at % columns{number}];",
+            f"    for (long long column = threadIdx.x; column < columns{number}; column += blockDim.x)",
+            f"      to{number}[row * columns{number} + column] = from{number}[source * columns{number} + column];",
         ]
     name = "_".join(["gather", *dtypes])
     lines = [
         f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}({", ".join(parameters)}) {{',
-        "  const long long first = blockIdx.x * (long long)blockDim.x + threadIdx.x;",
-        "  const long long step = gridDim.x * (long long)blockDim.x;",
+        "  const long long first = blockIdx.x * (long long)blockDim.y + threadIdx.y;",
+        "  for (long long row = first; row < rows; row += gridDim.x * (long long)blockDim.y) {",
+        "    const long long source = order[row];",
         *body,
+        "  }",
         "}\n",
     ]
     return Text(name, "\n".join(lines))

@@ -31,7 +31,10 @@ def rows(loop: Loop) -> list[str]:
         narrow = [s for s in chain.statements if _is_narrow(loop, s) and chain.stages[s.result] == stage]
         body += [assignment(statement, chain) for statement in narrow]
         body += _pass(loop, stage, is_last=stage == last)
-    body += [f"if (live && threadIdx.x == 0) store({n}_ + row, {n});" for n in loop.stored("column")]
+    column = loop.stored("column")
+    # What a row knows may lie where another such number lay: all of its threads have read that by now.
+    body += ["__syncwarp();"] if column else []
+    body += [f"if (live && threadIdx.x == 0) store({n}_ + row, {n});" for n in column]
     for number, output in enumerate(chain.outputs):
         if output.total and chain.kinds[output.value] == "column":
             body.append(f"if (live && threadIdx.x == 0) total{number} += {output.value};")
