@@ -14,7 +14,7 @@ ROOMS = {
     "cupy": ["backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
     "jax": ["backends/jax.py", "program/scan.py", "bench/peers/jax.py"],
     "matplotlib": ["plots"],
-    "sklearn": ["bench/peers/scikit_learn.py"],
+    "sklearn": ["bench/peers/scikit_learn.py", "estimators"],
     "torch": ["backends/torch.py", "bench/peers/pytorch.py", "bench/peers/pytorch_by_hand.py"],
     "llvmlite": ["program/native"],
 }

@@ -20,6 +20,7 @@ def group(name: str) -> list[str]:
 # Held once, by the session `tests`: they know no backend but NumPy.
 ONCE = [
     *("plots", "cuda", "pages", "test_docs.py", "test_docstrings.py", "test_cli_help.py"),
+    "test_estimator_checks.py",
     *(
         f"bench/test_{room}.py"
         for room in ("campaign", "comparison", "crossover", "recommendation", "report")

@@ -59,4 +59,6 @@ html_theme_options = {
 }
 
 # Names of other libraries lead nowhere: looking them up would ask their sites.
-nitpick_ignore_regex = [("py:.*", r"(collections|contextlib|typing|numpy|np|types|pathlib|os)\..*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|contextlib|typing|numpy|np|types|pathlib|os|sklearn)\..*")
+]

@@ -5,19 +5,23 @@ import signal
 
 # Before anything imports JAX: it computes float64 only when told so.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+# And before anything imports SciPy: scikit-learn's check of array libraries runs only with it.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from support.backends import backend, reference  # noqa: F401
 from support.browser import browser  # noqa: F401
 from support.data import rng  # noqa: F401
-from support.extras import without_matplotlib  # noqa: F401
+from support.extras import without_matplotlib, without_scikit_learn  # noqa: F401
 from support.site import site  # noqa: F401
 from support.workers import _own_contestants, process  # noqa: F401
 
 # The same examples at every run, and no verdict by the clock of a busy machine.
-settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("repeatable")
 
 

@@ -193,7 +193,9 @@ BAD_NETWORKS = {
     "an unknown loss": ({"loss": "crossentropy"}, ValueError, "unknown loss 'crossentropy'", "'cross_entropy'"),
     "an unknown initializer": ({"initializer": "he"}, ValueError, "unknown initializer 'he'", "he_normal"),
     "an unknown backend": ({"backend": "cpuy"}, ValueError, "unknown backend 'cpuy'", "'cupy'"),
-    "too few activations": ({"activation": ["relu", "relu"]}, ValueError, "3 activations for 2 layers", "one name"),
+    "too few activations": ({"activation": ["relu", "relu"]}, ValueError, "got 2 activations for 1 hidden layer;", "one name"),
+    "an activation that is a function": ({"activation": abs}, TypeError, "a name or Activation", "builtin"),
+    "dropout as a word": ({"dropout": "a fifth"}, TypeError, "dropout is 'a fifth'", "give a number"),
     "logits through a sigmoid": (
         {"loss": "cross_entropy", "output_activation": "sigmoid"}, ValueError, "logits", "'sigmoid'", "leave"
     ),

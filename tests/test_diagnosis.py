@@ -85,6 +85,12 @@ def test_the_learning_rate_that_is_advised_is_not_flagged_itself(optimizer):
         assert for_digits().explain(X, Y, advised, optimizer=optimizer).flags == ()
 
 
+def test_a_learning_rate_of_1000_is_named_where_it_hits_a_single_row_by_luck():
+    step = for_digits(activation="softplus").explain(X[:1], Y[:1], 1000, optimizer="adam")
+    assert step.loss_after < 1e-6 < step.loss_before
+    assert "learning rate too large" in kinds(step)
+
+
 @pytest.mark.parametrize("rate", [0.0, 1e-300])
 def test_a_learning_rate_that_changes_nothing_at_all_is_too_small(rate):
     (flag,) = for_digits().explain(X, Y, rate).flags
@@ -159,6 +165,18 @@ def test_labels_in_the_order_of_a_transposed_grid_are_named():
     assert flag.kind == "targets misaligned"
     assert "y.reshape(30, 20).T.reshape(-1)" in flag.remedy
     assert (mixed.reshape(30, 20).T.reshape(-1) == Y).all()
+
+
+def test_labels_that_a_reshape_mixed_by_halves_are_named_though_X_still_says_something_of_them():
+    rng = np.random.default_rng(0)
+    ordered = np.repeat([0, 1, 2], 50)  # as iris lies in its file
+    rows = rng.standard_normal((150, 4)) + 3 * np.eye(4)[ordered]
+    mixed = ordered.reshape(75, 2).T.reshape(-1)
+    net = NeuralNetwork(4, 8, 3, activation="tanh", loss="cross_entropy", seed=0)
+    assert net.explain(rows, ordered).flags == ()
+    (flag,) = net.explain(rows, mixed).flags
+    assert "X says something of y" in flag.what
+    assert "y.reshape(2, 75).T.reshape(-1)" in flag.remedy
 
 
 def test_features_that_a_reshape_mixed_are_named():
@@ -282,6 +300,40 @@ def test_digits_are_left_in_peace(activation, epochs):
         step = net.explain(X[:rows], Y[:rows], rate, optimizer=optimizer)
         assert step.flags == ()
         assert step.findings.undecided == ()
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("epochs", [0, 20])
+def test_a_batch_of_few_rows_is_left_in_peace(rows, activation, loss, epochs):
+    given = {"output_activation": "sigmoid", "initializer": "glorot_uniform"} if loss[0] == "m" else {}
+    net, targets = (
+        for_digits(activation=activation, loss=loss, **given),
+        Y if loss[0] == "c" else ONE_HOT,
+    )
+    if epochs:
+        net.train(X, targets, epochs, 1e-2, optimizer="adam", batch_size=32, progress=False)
+    for start in range(0, 80, 8):
+        some = slice(start, start + rows)
+        assert net.explain(X[some], targets[some], 0.01).flags == ()
+
+
+def test_what_few_rows_cannot_tell_is_said():
+    step = for_digits().explain(X[:1], Y[:1])
+    assert "whether units of layer 1 are dead (1 row is too few to tell)" in step.findings.undecided
+    curve = changed(NeuralNetwork(1, 8, 1, activation="tanh", seed=0), lambda W: 100 * W)
+    step = curve.explain([[1.0]], [[0.3]])
+    assert "whether layer 1 is flat too soon (y is the same in every row)" in step.findings.undecided
+    assert step.flags == ()
+
+
+def test_near_its_goal_a_network_may_overshoot():
+    net = NeuralNetwork(1, (16, 16), 1, activation="tanh", loss="mean_squared_error", seed=0)
+    net.train(LINE, np.sin(LINE), 300, 0.01, optimizer="adam", batch_size=20, progress=False)
+    step = net.explain(LINE, np.sin(LINE), 0.01, optimizer="adam")  # it starts afresh: a long first step
+    assert step.loss_after > 2 * step.loss_before
+    assert step.flags == ()
 
 
 @pytest.mark.parametrize("hidden", [8, (16, 16), (16, 16, 16)])

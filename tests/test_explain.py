@@ -107,7 +107,8 @@ def test_it_reads_as_the_chain_rule_does():
     assert formulas["dZ_dW2"] == "A1"
     assert formulas["dL_dZ2"] == "dL/dA2 * dA/dZ2"
     assert formulas["dL_dW2"] == "(dZ/dW2).T @ dL/dZ2"
-    assert formulas["dL_dA1"] == "dL/dZ2 @ (dZ/dX2).T"
+    assert formulas["dL_dX2"] == "dL/dZ2 @ (dZ/dX2).T"
+    assert formulas["dL_dA1"] == "dL/dX2"
     assert formulas["theta"] == "theta - learning_rate * g"
     names = [line.name for line in step]
     order = [
@@ -132,6 +133,16 @@ def test_it_reads_as_the_chain_rule_does():
     assert [name for name in names if name in order] == order
     assert list(dict.fromkeys(line.section for line in step)) == list(SECTIONS)
     assert {line.layer for line in step if line.name.startswith("dL_d")} == {1, 2}
+
+
+def test_with_dropout_it_reads_as_the_mathematics_too():
+    step = NeuralNetwork(2, (4, 3), 1, dropout=0.2, seed=1).explain(XOR_X, XOR_Y)
+    formulas = {line.name: line.formula.text for line in step}
+    assert formulas["A_kept1"] == "A1 * dropout_mask1"
+    assert formulas["Z2"] == "A_kept1 @ W2 + b2"
+    assert formulas["dZ_dW2"] == "A_kept1"
+    assert formulas["dL_dA1"] == "dL/dX2 * dropout_mask1"
+    assert not any("backward" in name for name in formulas)
 
 
 def test_a_line_says_where_it_stands_and_what_it_made():

@@ -19,6 +19,7 @@ def log_softmax(Z):
 PLAIN = {
     "squared_error": lambda A, Y, w: 0.5 * (w * (A - Y) ** 2).sum(),
     "mean_squared_error": lambda A, Y, w: (w * (A - Y) ** 2).mean(),
+    "half_squared_error": lambda A, Y, w: 0.5 * (w * (A - Y) ** 2).sum() / len(A),
     "binary_cross_entropy": lambda Z, Y, w: (
         -w * (Y * np.log(1 / (1 + np.exp(-Z))) + (1 - Y) * np.log(1 / (1 + np.exp(Z))))
     ).mean(),
@@ -146,6 +147,7 @@ def test_a_stack_of_outputs_has_a_loss_each(name, rng):
 
 def test_what_is_reported_is_the_mean_whatever_is_trained_on():
     assert LOSSES["squared_error"].reported(3.0, rows=4, outputs=3) == 0.5
+    assert LOSSES["half_squared_error"].reported(3.0, rows=4, outputs=3) == 1.0
     for name in ("mean_squared_error", "binary_cross_entropy", "cross_entropy"):
         assert LOSSES[name].reported(3.0, rows=4, outputs=3) == 3.0
 

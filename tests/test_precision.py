@@ -131,3 +131,11 @@ def test_a_library_without_the_dtype_says_so():
 
     with pytest.raises(ValueError, match="has no float16"):
         NeuralNetwork(2, 3, 1, backend=backends.get(array_api_strict), dtype="float16")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_layer_that_is_put_in_first_has_the_dtype_that_was_asked_for(number):
+    net = NeuralNetwork(6, 16, 2, dtype="float32", seed=0)
+    net.set_layer(number, W=np.full(net.layers[number].W.shape, 0.1))
+    assert {part.dtype.name for layer in net.layers for part in layer} == {"float32"}
+    net.train(*problem(), epochs=1, progress=False)

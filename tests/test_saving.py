@@ -1,10 +1,14 @@
 """Saving a network and loading it, on any backend."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 from chainrule import Activation, NeuralNetwork
 from chainrule.activations import tanh
+from support.backends import params
 from support.compare import parameters
 from support.data import blobs, samples
 
@@ -87,3 +91,30 @@ def test_a_file_whose_arrays_do_not_fit_its_architecture_is_refused(rng, tmp_pat
     checkpoint.write(path, arrays | {"W1": np.ones((3, 3))}, facts)
     with pytest.raises(ValueError, match=r"W1 has shape \(3, 3\), wanted \(3, 5\)"):
         NeuralNetwork.load(path)
+
+
+@pytest.mark.parametrize("backend", params("numpy-readonly"), indirect=True)
+@pytest.mark.parametrize(
+    "again",
+    [lambda net: pickle.loads(pickle.dumps(net)), copy.deepcopy],  # noqa: S301
+    ids=["pickle", "deepcopy"],
+)
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_network_that_is_pickled_or_copied_goes_on_as_the_first_does(backend, rng, again, resume):
+    net = trained(rng, backend)
+    X, y = blobs(rng, 20, 3, 2)
+    net.train(X, y, 2, optimizer="adam", batch_size=8, progress=False, resume=resume)
+    net.feedforward(X)
+    other = again(net)
+    assert other.backend == net.backend
+    assert other.architecture == net.architecture
+    for each in (net, other):
+        each.train(X, y, 2, optimizer="adam", batch_size=8, progress=False, resume=resume)
+    assert (parameters(other) == parameters(net)).all()
+
+
+def test_a_copy_of_a_network_without_a_backend_is_placed_as_a_new_one_is():
+    xp = pytest.importorskip("array_api_strict")
+    net = copy.deepcopy(NeuralNetwork(3, 4, 2, seed=0))
+    net.predict(xp.ones((1, 3)))
+    assert net.backend.name == "array_api_strict"

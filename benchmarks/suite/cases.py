@@ -8,15 +8,17 @@ import pytest
 
 from chainrule.bench import roster
 from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, preset
+from chainrule.cli.bench import options
 
 FLAGS = {
     "--backend": "backends, as numpy,numpy-jit (default: those that are installed)",
     "--require-backend": "backends whose absence fails their benchmarks instead of skipping them",
-    "--peers": "peers (default: those that are installed and do not compile for seconds in every cell)",
-    "--preset": f"networks: {', '.join(PRESETS)} (default: digits)",
+    "--peers": "peers (default: those that are installed and do not compile for seconds in every cell: "
+    f"{', '.join(name for name, entry in roster.ROSTER.items() if entry.is_slow_to_make)} run when named)",
+    "--preset": f"networks: {', '.join(PRESETS)}; all (default: digits)",
     "--grid": f'hidden sizes and batch sizes (default: "{GRID}"; with --quick: "{QUICK_GRID}")',
     "--dtype": f"dtypes: {', '.join(DTYPES)} (default: float32)",
-    "--threads": "numbers of threads, as 1,2; 0 is the libraries' own choice (default: 0)",
+    "--threads": "numbers of threads, as 1,2; best: 1, 2, 4 ... cores; 0: the libraries' own choice (default: 0)",
 }
 
 
@@ -65,8 +67,10 @@ def words(config: Any, option: str) -> list[str]:
 
 def _threads(config: Any) -> list[int]:
     given = words(config, "threads") or ["0"]
+    if given == [options.BEST]:
+        return list(options.threads(options.BEST))
     if not all(count.isdecimal() for count in given):
-        msg = f"--threads {','.join(given)}: wanted whole numbers with commas; 0 is the libraries' own choice"
+        msg = f"--threads {','.join(given)}: wanted whole numbers with commas, or best; 0 is the libraries' own choice"
         raise ValueError(msg)
     return [int(count) for count in given]
 
@@ -74,6 +78,7 @@ def _threads(config: Any) -> list[int]:
 def _cells(config: Any) -> list[tuple[str, Cell]]:
     grid = config.getoption("--grid") or (QUICK_GRID if config.getoption("--quick") else GRID)
     presets, dtypes = words(config, "preset") or ["digits"], words(config, "dtype") or ["float32"]
+    presets = list(PRESETS) if presets == ["all"] else presets
     if unknown := set(dtypes) - set(DTYPES):
         msg = f"unknown dtype {', '.join(sorted(unknown))} (known: {', '.join(DTYPES)})"
         raise ValueError(msg)

@@ -38,6 +38,13 @@ class Activation:
     value: Callable[[Array], Array]
     derivative: Callable[[Array, Array], Array]
 
+    def __post_init__(self) -> None:
+        """Check that it is two functions."""
+        for part, wanted in (("value", "Z"), ("derivative", "Z, A")):
+            if not callable(getattr(self, part)):
+                msg = f"{part} of {self.name!r} is {getattr(self, part)!r}; give a function of {wanted}"
+                raise TypeError(msg)
+
 
 def _sigmoid(Z: Array) -> Array:
     # sigmoid(z) = (1 + tanh(z/2)) / 2: it cannot overflow, and it saturates to exact 0 and 1 rather

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -67,10 +68,15 @@ class Architecture:
                 raise ValueError(msg)
         if len(self.activations) != self.depth:
             msg = (
-                f"got {len(self.activations)} activations for {self.depth} layers; "
-                "give one name for all hidden layers, or one for each"
+                f"got {len(self.activations) - 1} activations for {self.depth - 1} hidden layer"
+                f"{'s' * (self.depth != 2)}; give one name for all of them, or one for each"
             )
             raise ValueError(msg)
+        for name in ("dropout", "weight_decay", "clip_norm"):
+            given = getattr(self, name)
+            if not isinstance(given, Real | None):
+                msg = f"{name} is {given!r}; give a number"
+                raise TypeError(msg)
         _check(0.0 <= self.dropout < 1.0, "dropout", self.dropout, "from 0 up to, but not including, 1")
         decays = math.isfinite(self.weight_decay) and self.weight_decay >= 0.0
         _check(decays, "weight_decay", self.weight_decay, "of 0 or more, such as 1e-4")
@@ -188,8 +194,8 @@ def architecture(
     first, hidden, last = sizes
     widths = tuple(hidden) if isinstance(hidden, Sequence) else (hidden,)
     function = loss(objective)
-    if isinstance(activations, str | Activation):
-        activations = [activations] * len(widths)
+    if isinstance(activations, str) or not isinstance(activations, Sequence):
+        activations = [activation(activations)] * len(widths)
     output = function.output_activation if output_activation is None else output_activation
     return Architecture(
         tuple(whole_number("a layer size", width) for width in (first, *widths, last)),

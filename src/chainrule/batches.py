@@ -9,7 +9,7 @@ import numpy as np
 class Epoch(NamedTuple):
     """What one epoch needs of chance and of the schedule: an entry a step, on the host."""
 
-    order: np.ndarray | None  # (n,) int64, the rows in the order they are taken; None: as they lie
+    order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, as they lie
     rates: Sequence[float]  # of each step, the learning rate
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
 

@@ -66,3 +66,16 @@ def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int =
     H = _hash(_hash(place) ^ key)  # (n, n_out)   uniform over the int32
     kept = round(rate * 2**32) - 2**31 <= H  # (n, n_out)
     return xp.astype(kept, A.dtype) * (1.0 / (1.0 - rate))  # (n, n_out)
+
+
+def dropped(A: Array, mask: Array) -> Array:
+    """Return ``A * M (..., n, n_out)``: the activations that are kept, scaled up.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> dropped(xp.asarray([[3.0, 4.0]]), xp.asarray([[0.0, 2.0]]))
+    Array([[0., 8.]], dtype=array_api_strict.float64)
+    """
+    A_kept = A * mask  # (..., n, n_out)
+    return A_kept  # noqa: RET504  a step is explained by the names of its variables

@@ -115,4 +115,5 @@ def dense_backward_input(dL_dZ: Array, layer: Dense) -> Array:
     """
     xp = namespace(dL_dZ, layer.W)
     dZ_dX = layer.W  # (..., n_in, n_out)   since Z = X @ W + b
-    return xp.matmul(dL_dZ, xp.matrix_transpose(dZ_dX))  # (..., n, n_in)
+    dL_dX = xp.matmul(dL_dZ, xp.matrix_transpose(dZ_dX))  # (..., n, n_in)
+    return dL_dX  # noqa: RET504  a step is explained by the names of its variables

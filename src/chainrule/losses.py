@@ -180,6 +180,15 @@ squared_error = Loss(
 )
 # The mean over samples and outputs of the squared error.
 mean_squared_error = Loss("mean_squared_error", _half_square, _difference, divisor=_half_elements)
+# Half the squared error of a sample, its outputs added up, and the mean over samples. Reported as the mean
+# over outputs as well.
+half_squared_error = Loss(
+    "half_squared_error",
+    _half_square,
+    _difference,
+    divisor=_rows,
+    report_divisor=_elements,
+)
 # The mean over samples and outputs, on logits; targets are probabilities.
 binary_cross_entropy = Loss(
     "binary_cross_entropy",
@@ -201,7 +210,16 @@ cross_entropy = Loss(
     targets="classes",
 )
 
-LOSSES = {f.name: f for f in (squared_error, mean_squared_error, binary_cross_entropy, cross_entropy)}
+LOSSES = {
+    f.name: f
+    for f in (
+        squared_error,
+        mean_squared_error,
+        half_squared_error,
+        binary_cross_entropy,
+        cross_entropy,
+    )
+}
 
 
 def loss(given: str | Loss) -> Loss:

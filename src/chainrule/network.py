@@ -25,14 +25,15 @@ from chainrule.inspection import Inspection
 from chainrule.layers import Dense, DenseCache
 from chainrule.losses import Loss
 from chainrule.memory import check_fits
-from chainrule.optimizers import Optimizer, sgd
+from chainrule.optimizers import Optimizer, State, sgd
 from chainrule.optimizers import optimizer as named_optimizer
 from chainrule.schedules import Schedule, schedule
 from chainrule.step import Batch, Forward, Progress, forward, step
 from chainrule.textbook import TextbookNames
 from chainrule.training import Callback, Problem, Settings, fit
 
-Data = tuple[Any, Any]
+Data = tuple[Any, Any] | tuple[Any, Any, Any]
+Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
 
 
 class NeuralNetwork(Inspection, TextbookNames):
@@ -49,8 +50,8 @@ class NeuralNetwork(Inspection, TextbookNames):
     output_activation
         Of the last layer; unless given, the loss says: sigmoid for ``squared_error``, else identity.
     loss
-        "squared_error" (half the sum over the batch), "mean_squared_error", "binary_cross_entropy",
-        "cross_entropy" (both on logits), or a ``Loss``.
+        "squared_error" (half the sum over the batch), "mean_squared_error", "half_squared_error" (of a
+        sample, the mean over samples), "binary_cross_entropy", "cross_entropy" (both on logits), or a ``Loss``.
     initializer
         "standard_normal", "glorot_uniform", "he_normal", or a function; unless given, by activation.
     dropout
@@ -128,6 +129,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         self.metadata: dict[str, Any] = {}
         self._backend: Backend | None = None
         self._forward: Forward | None = None
+        self._kept: tuple[Rule, State] | None = None  # what the optimizer goes on from, and whose it is
         seed = None if seed is None else at_least(0, "seed", seed)
         chosen, self._is_auto = backends.get(backend), backends.is_auto(backend)
         # On the host, in float64, until the network has a backend.
@@ -190,6 +192,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         compile: bool = True,
         threads: int | None = None,
         tune: bool = False,
+        resume: bool = False,
     ) -> History:
         """Train on ``X (n, input_size)`` and ``y``, and return the history.
 
@@ -205,11 +208,13 @@ class NeuralNetwork(Inspection, TextbookNames):
         batch_size
             Rows a step, drawn in another order each epoch; ``None`` takes all rows in every step.
         optimizer
-            "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``; it starts afresh.
+            "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``; it starts afresh unless
+            told to ``resume``.
         sample_weight
             ``(n,)``: multiplies each sample's loss.
         validation_data, validation_fraction
-            Held-out data ``(X, y)``, or the share of the rows to hold out, drawn from the seed.
+            Held-out data ``(X, y)`` or ``(X, y, sample_weight)``, or the share of the rows to hold out,
+            drawn from the seed.
         early_stopping
             Epochs without a better loss (on the held-out data where there are any) before training
             stops; the best weights seen are restored.
@@ -225,6 +230,9 @@ class NeuralNetwork(Inspection, TextbookNames):
         tune
             ``True`` measures, on NumPy, how this step runs fastest here, and keeps the choice on disk;
             else a rule chooses by shapes, and the same machine gives the same bits.
+        resume
+            ``True`` keeps the optimizer's arrays (Adam's moments) after training, and starts from those that a
+            run before it kept, where its optimizer was the same.
 
         Raises
         ------
@@ -260,8 +268,11 @@ class NeuralNetwork(Inspection, TextbookNames):
         rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
         check_fits(self.architecture, settings.optimizer, rows, self.dtype, self.backend)
         problem = Problem(self.architecture, self.backend, data, validation)
-        outcome = fit(self._theta, problem, settings, self._chance, shown)
+        rule = settings.optimizer.name, dict(settings.optimizer.settings)
+        before = self._kept[1] if resume and self._kept and self._kept[0] == rule else None
+        outcome = fit(self._theta, problem, settings, self._chance, shown, before)
         self._theta, self._forward = outcome.theta, None
+        self._kept = (rule, outcome.state) if resume and outcome.state is not None else None
         if outcome.error is not None:
             raise outcome.error
         return outcome.history
@@ -315,10 +326,11 @@ class NeuralNetwork(Inspection, TextbookNames):
         if not -depth <= number < depth:
             msg = f"the network has {depth} layers; there is no layer {number}"
             raise IndexError(msg)
-        old = self.layers[number]
         self._follow(W if b is None else b)
+        door = self._door  # places the network: the layers are read after that, in its dtype
+        old = self.layers[number]
         parts = [
-            kept if new is None else inputs.parameter(new, tuple(kept.shape), name, self._door)
+            kept if new is None else inputs.parameter(new, tuple(kept.shape), name, door)
             for new, kept, name in ((W, old.W, "W"), (b, old.b, "b"))
         ]
         layers = list(self.layers)
@@ -375,6 +387,23 @@ class NeuralNetwork(Inspection, TextbookNames):
             self._place(speed_map.pick(self.architecture, optimizer or sgd(), rows, self._asked_dtype))
 
     # -- saving ----------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For pickle and copy: the parameters on the host, without what the last feedforward left.
+        state = self.__dict__ | {"_forward": None}
+        if self._backend is not None:
+            host = self._backend.to_numpy
+            state["_theta"] = host(self._theta)  # (P,)
+            state["_kept"] = self._kept and (self._kept[0], tuple(map(host, self._kept[1])))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        if self._backend is not None:
+            backend = self._place(self._backend)
+            if self._kept is not None:
+                rule, arrays = self._kept
+                self._kept = rule, tuple(backend.copy(backend.asarray(a, self.dtype)) for a in arrays)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters, the architecture and the metadata to a safetensors file.

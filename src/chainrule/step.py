@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from chainrule.architecture import Architecture
 from chainrule.arrays import Array, namespace
-from chainrule.dropout import dropout_mask
+from chainrule.dropout import dropout_mask, dropped
 from chainrule.layers import Dense, DenseCache, dense_backward, dense_backward_input, dense_forward
 from chainrule.optimizers import Optimizer, State
 from chainrule.precision import loss_scale, lowered, raised
@@ -82,7 +82,7 @@ def forward(
         mask = None
         if key is not None and net.dropout and number < net.depth - 1:
             mask = dropout_mask(A, key, net.dropout, number, first_row)  # (n, n_l)
-            A = A * mask  # (..., n, n_l)
+            A = dropped(A, mask)  # (..., n, n_l)
         masks.append(mask)
     return Forward(A, tuple(caches), tuple(masks))
 

@@ -16,7 +16,7 @@ from chainrule.evaluation import score
 from chainrule.history import History, Record
 from chainrule.interrupts import Interrupts
 from chainrule.memory import used_up
-from chainrule.optimizers import Optimizer
+from chainrule.optimizers import Optimizer, State
 from chainrule.program.engine import Engine, Work, numpy_dtype
 from chainrule.schedules import Schedule
 from chainrule.step import Batch, Progress, TrainingStep
@@ -45,6 +45,7 @@ class Outcome(NamedTuple):
     theta: Array  # (P,)
     history: History
     error: Exception | None
+    state: State | None  # the optimizer's arrays beside these weights; None where they went further
 
 
 class Problem(NamedTuple):
@@ -56,8 +57,15 @@ class Problem(NamedTuple):
     validation: Batch | None = None
 
 
-def fit(theta: Array, problem: Problem, settings: Settings, chance: Chance, display: Display) -> Outcome:
-    """Train from ``theta`` and return what came of it.
+def fit(
+    theta: Array,
+    problem: Problem,
+    settings: Settings,
+    chance: Chance,
+    display: Display,
+    state: State | None = None,
+) -> Outcome:
+    """Train from ``theta``, the optimizer from ``state`` or afresh, and return what came of it.
 
     Ctrl-C ends the run as if it had been over: the step in hand is finished first. An error
     on the way (a loss that is no longer finite, one from a callback) ends it too, with the last good
@@ -65,7 +73,7 @@ def fit(theta: Array, problem: Problem, settings: Settings, chance: Chance, disp
     """
     error: Exception | None = None
     with closing(display), problem.backend.quiet(), Interrupts() as interrupts:
-        run = _Run(theta, problem, settings)
+        run = _Run(theta, problem, settings, state)
         try:
             with run.engine.at_work():
                 for number in range(settings.epochs):
@@ -79,22 +87,23 @@ def fit(theta: Array, problem: Problem, settings: Settings, chance: Chance, disp
             run.history.interrupted = True
         except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
             error = stopped
-        return Outcome(run.weights(), run.history, error)
+        return run.outcome(error)
 
 
 class _Run:
     """One run of training: its records, and the weights worth keeping."""
 
-    def __init__(self, theta: Array, problem: Problem, settings: Settings) -> None:
+    def __init__(self, theta: Array, problem: Problem, settings: Settings, state: State | None) -> None:
         net, backend, data, self._validation = problem
         self._rows = data.X.shape[-2]
         self._net = net
         self._backend = backend
         self._settings = settings
         start = backend.copy(theta)
+        kept = settings.optimizer.init(start) if state is None else tuple(map(backend.copy, state))
         work = Work(
             TrainingStep(net, settings.optimizer),
-            Progress(start, settings.optimizer.init(start)),
+            Progress(start, kept),
             data,
             bounds(self._rows, settings.batch_size),
             drops=bool(net.dropout),
@@ -178,19 +187,21 @@ class _Run:
                 self._advice(last.epoch, "its update overflowed", last.learning_rate)
             )
 
-    def weights(self) -> Array:
+    def outcome(self, error: Exception | None) -> Outcome:
         """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
+        newest, state = self.engine.progress
         if self._best is not None:
-            return self._best[1]
-        newest = self.engine.progress.theta
-        return newest if self._newest_is_good and _finite(newest) else self._good
+            return Outcome(self._best[1], self.history, error, None)
+        if self._newest_is_good and _finite(newest):
+            return Outcome(newest, self.history, error, state)
+        return Outcome(self._good, self.history, error, None)
 
     def _keep_if_best(self, record: Record) -> None:
         loss, theta = record.validation_loss, self.engine.progress.theta
         if loss is None:
             # In full batch the loss is that of the weights before the update; over minibatches it is
             # a mean along the way, and the newest weights are the nearest to it.
-            loss, theta = record.loss, self._good if self._settings.batch_size is None else theta
+            loss, theta = record.loss, self._good if len(self._bounds) == 1 else theta
         if (self._best is None or loss < self._best[0]) and math.isfinite(loss) and _finite(theta):
             self._best = loss, self._backend.copy(theta)
             self.history.best_epoch = record.epoch
@@ -199,7 +210,8 @@ class _Run:
         settings = self._settings
         steps = len(self._bounds)
         rates = [settings.schedule(number + i / steps, settings.epochs) for i in range(steps)]
-        order = None if settings.batch_size is None else chance.order(self._rows)
+        # One batch is all rows: an engine takes them where they lie, in the caller's own array.
+        order = None if steps == 1 else chance.order(self._rows)
         return Epoch(order, rates, chance.keys(steps) if self._net.dropout else None)
 
     def _reported(self, losses: list[float]) -> float:

@@ -8,15 +8,17 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+import chainrule.bench.crew as crew_room
 from chainrule.bench import campaign
 from chainrule.bench.campaign import Plan, Silence
 from chainrule.bench.cells import parse
 from chainrule.bench.crew import Care, Crew, Seat
-from chainrule.bench.process import Process
+from chainrule.bench.process import CAN_STOP, Process
 from chainrule.bench.results import Place, Results
 from chainrule.bench.statistics import verdict
 from chainrule.bench.store import FILE, Records, read
@@ -24,7 +26,7 @@ from chainrule.cli.app import app
 from support.contestants import HERE
 
 TINY, SMALL = parse("2-4-1,4"), parse("4-8-2,4")
-BRIEF = Care(rounds=4, least_rounds=2, warm=0.0, block=0.0005)
+BRIEF = Care(rounds=4, least_rounds=2, warm=0.0, block=0.0005, budget=1e6)  # none for want of time
 TESTS = Path(__file__).parents[1]
 FAKE = f"{HERE}unsynchronised"
 STEADY, TOO, SLOWER = (HERE + name for name in ("steady", "steady_too", "slower"))
@@ -156,26 +158,27 @@ def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_what_there_is(tmp_path):
     code = (
         "import sys; from pathlib import Path; from chainrule.bench import campaign;"
         "from chainrule.bench.cells import parse; from chainrule.bench.crew import Care;"
+        "from chainrule.bench.process import Process; ask = Process.ask;"
+        "Process.ask = lambda self, do, **more: print(do, flush=True) or ask(self, do, **more);"
         "care = Care(rounds=10**6, warm=0.0, block=0.05, budget=1e6);"
         "plan = campaign.Plan([parse('2-4-1,4')], ['notebook'], processes=1, care=care);"
-        "print('begun', flush=True); campaign.run(plan, Path(sys.argv[1]), campaign.Silence())"
+        "campaign.run(plan, Path(sys.argv[1]), campaign.Silence())"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        running.stdout.readline()
-        until = time.monotonic() + 60
-        while not (tmp_path / FILE).exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        time.sleep(2)  # a few blocks
+        asked = []
+        while asked.count("time") < 6:
+            asked.append(running.stdout.readline().strip())
+            assert asked[-1], "it ended by itself"
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate(timeout=600)
     finally:
         running.kill()
     assert "KeyboardInterrupt" in said
     (one,) = read(tmp_path).measurements
-    assert one.status in {"ok", "interrupted"}
-    assert len(one.rounds) == len(one.seconds)
+    assert one.status == "ok"
+    assert len(one.rounds) == len(one.seconds) >= 5
     assert one.environment in read(tmp_path).environments
 
 
@@ -209,7 +212,27 @@ def test_what_cannot_be_measured_says_why_and_keeps_nobody_else_from_it(tmp_path
     assert said[f"{HERE}raises"] == ("failed", "OSError: no such thing")
 
 
-CAREFUL = Care(rounds=15, warm=0.05, block=0.01)
+@pytest.mark.skipif(not CAN_STOP, reason="no answer is awaited for a limited time here")
+def test_when_the_time_is_over_nobody_is_waited_for(tmp_path, monkeypatch):
+    until, late = time.monotonic() + 1e6, [0.0]
+    true_make = Crew._make
+
+    def make(self, seat, *what):
+        made = true_make(self, seat, *what)
+        late[0] = late[0] or until - 0.5 - time.monotonic()  # half a second is left after the first
+        return made
+
+    monkeypatch.setattr(Crew, "_make", make)
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0])
+    monkeypatch.setattr(crew_room, "time", clock)
+    three = plan("notebook", f"{HERE}hangs", STEADY, care=replace(BRIEF, until=until))
+    records = campaign.run(three, tmp_path, Silence())
+    said = {one.contestant: (one.status, one.reason) for one in records.measurements}
+    assert said["notebook"] == ("ok", "")
+    assert said[f"{HERE}hangs"] == said[STEADY] == ("skipped", "the time was over")
+
+
+CAREFUL = Care(rounds=15, warm=0.05, block=0.01, budget=1e6)
 
 
 @pytest.fixture(scope="module")

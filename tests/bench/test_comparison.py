@@ -109,6 +109,15 @@ def test_runs_of_different_machines_are_refused_and_the_fact_is_named(fact, othe
     assert len(forced.rows) == 4
 
 
+def test_what_a_variable_says_of_a_gpu_means_nothing_where_there_is_none():
+    tuesday = two_cells(run="tuesday", variables={"NVIDIA_TF32_OVERRIDE": "0"})
+    assert len(compare(two_cells(), tuesday).rows) == 4
+    device = {"gpu": {"name": "A Device"}}
+    tuesday = two_cells(run="tuesday", variables={"NVIDIA_TF32_OVERRIDE": "0"}, **device)
+    with pytest.raises(DifferentMachinesError, match="variables NVIDIA_TF32_OVERRIDE"):
+        compare(two_cells(**device), tuesday)
+
+
 def test_a_device_at_another_clock_is_the_same_device():
     devices = [{"name": "A Device", "clocks.sm": clock} for clock in ("900 MHz", "1000 MHz")]
     runs = [two_cells(run=day, gpu=gpu) for day, gpu in zip(("monday", "tuesday"), devices, strict=True)]

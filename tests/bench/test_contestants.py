@@ -1,10 +1,15 @@
 """The contestants: each takes the right step before it is timed, in every kind of cell that it can do."""
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from chainrule.bench import roster
+from chainrule.bench.cells import parse
+from chainrule.bench.contestants.floor import numpy
+from chainrule.bench.problem import problem
 from chainrule.bench.process import Process
 from support.backends import need
+from support.engines import blas_threads
 from support.extras import need as need_extra
 
 CELLS = ("2-4-1,4", "8-16-16-4,8,adam", "8-16-4,8,float64")
@@ -44,3 +49,12 @@ def test_the_extra_jit_is_what_tells_the_two_on_numpy_apart():
     (native,) = asked("numpy-jit", {"cell": CELLS[0], "operation": "step"})
     assert plain["note"] == "Replay"
     assert "native" in native["note"]
+
+
+@pytest.mark.parametrize(("cell", "threads"), [("64-256-10,16", 1), ("2000-2000-10,16", 2)])
+def test_the_floor_on_numpy_has_the_threads_of_blas_that_our_step_has(cell, threads):
+    with threadpool_limits(2, user_api="blas"):
+        floor = numpy(problem(parse(cell)), "step")
+        with floor.context():
+            assert set(blas_threads()) == {threads}
+        assert set(blas_threads()) == {2}

@@ -1,5 +1,6 @@
 """The gate: what it lets through, what it stops, and in which words."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from chainrule.bench import gates, ratios
 from chainrule.bench.cells import parse
+from chainrule.bench.clock import FINE, PROCESSOR, WALL, block
+from chainrule.bench.contestant import Contestant
 from chainrule.bench.counts import counts
 from chainrule.bench.crew import Care
 from chainrule.bench.gate import Instruments, gate, updated
@@ -179,6 +182,18 @@ def test_the_committed_table_holds_what_steps_consist_of_and_is_as_it_is_written
         assert (numbers["products"], numbers["row_products"]) == (3 * cell.depth - 1, cell.depth)
         assert (numbers["flops"], numbers["host_reads"]) == (cell.flops, 0)
     assert str(allowed) == TABLE.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(
+    time.get_clock_info("process_time").resolution > FINE, reason="it is too coarse here"
+)
+def test_what_a_step_waits_for_on_a_busy_machine_is_not_its_own():
+    assert ratios.CARE.clock == PROCESSOR
+    waits = Contestant(run=lambda: time.sleep(0.02), steps=1)
+    assert (
+        block(waits, 10, PROCESSOR).computed < 0.1
+    )  # a thread of BLAS may still be on its way to sleep
+    assert block(waits, 10, WALL).computed >= 10 * 0.02
 
 
 @pytest.mark.usefixtures("_own_contestants")

@@ -1,9 +1,11 @@
 """The recommendation for one network: measured once, stored, and read back the next time."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from chainrule import speed_map
 from chainrule.bench.cells import parse
@@ -11,9 +13,11 @@ from chainrule.bench.mapping import spots, store
 from chainrule.bench.recommendation import BUDGET, HEAD, installed, micro_grid, recommend
 from chainrule.bench.results import Results
 from chainrule.bench.store import Records
+from chainrule.cli.app import app
 from support.runs import a_run, ceilings, measurement
 
 CELL = parse("784-256-10,128")
+command = sys.modules["chainrule.cli.bench.recommend"]
 NAMES = ["numpy-jit", "torch"]
 
 
@@ -168,6 +172,30 @@ def test_if_nothing_can_be_measured_it_says_why():
 
     with pytest.raises(RuntimeError, match=r"784-256-10,128 \(torch: torch is not installed\)"):
         recommend(CELL, fails, contestants=NAMES)
+
+
+def test_nothing_measured_is_an_error_in_one_line(monkeypatch):
+    late = {"status": "skipped", "reason": "the time was over"}
+    nothing = Records(measurements=[measurement(CELL, "numpy", 0, [], **late)])
+    monkeypatch.setattr(command, "measure", lambda *_: nothing)
+    result = CliRunner().invoke(app, ["bench", "recommend", "--layers", "784,256,10", "--batch", "128"])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: nothing could be measured of 784-256-10,128 (numpy: the time was over); "
+        "measure again when the machine is less busy, or give a smaller batch\n"
+    )
+
+
+def test_who_was_left_out_is_told():
+    def without_torch(cells, contestants, seconds, operations=("step",)):
+        records = Bench()(cells, ["numpy-jit"], seconds)
+        late = {"status": "skipped", "reason": "the time was over"}
+        records.measurements.append(measurement(cells[0], "torch", 0, [], **late))
+        return records
+
+    found = recommend(CELL, without_torch, contestants=NAMES)
+    assert found.choice.backend == "numpy"
+    assert found.notes == ["not known: torch: the time was over"]
 
 
 def test_every_backend_has_a_row():

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from chainrule.bench import report
-from chainrule.bench.cells import GRID, named, parse, preset
+from chainrule.bench.cells import GRID, PRESETS, named, parse, preset
 from chainrule.bench.report.findings import Findings
+from chainrule.bench.report.page import bounds
 from chainrule.bench.report.pivots import against_peers
 from chainrule.bench.report.regions import regions
 from chainrule.bench.report.words import verdict
@@ -290,6 +291,39 @@ def test_a_table_prints_the_same_words_everywhere():
 
 
 def test_a_page_of_a_whole_preset_is_small():
-    # All four presets stay below a megabyte and a half, with twice as many contestants.
     made = results([cell.name for cell in preset("mnist", GRID)], shape=(1, 3))
     assert len(report.html(made).encode()) < 220_000
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """All presets, with three hidden sizes and three batches each."""
+    cells = [cell.name for name in PRESETS for cell in preset(name, "H=16,256,4096 B=1,64,4096")]
+    return results(cells, shape=(1, 3))
+
+
+def test_a_page_of_a_large_run_stays_small_and_says_what_it_leaves_out(whole, monkeypatch):
+    every = report.html(whole)
+    assert "Left out" not in every
+    for name, share in (("DRAWN", 6), ("LISTED", 10), ("HELD", 10)):
+        monkeypatch.setattr(bounds, name, getattr(bounds, name) // share)
+    page = report.html(whole)
+    assert len(page.encode()) < 200_000 < len(every.encode())
+    for section in ("map", "limit", "throughput", "peers"):
+        start = page.index(f'<section id="{section}">')
+        assert "<svg" in page[start : page.index("</section>", start)]  # each has its first figure
+    assert "Left out, so that a telephone opens the page: " in page
+    assert "chainrule bench report FOLDER --format svg draws all." in page
+    assert f"Here are 100 of {36 * len(FORMULAS)} rows." in page
+    assert 'id="data"' not in page
+    assert "chainrule bench report FOLDER --format json writes all." in page
+
+
+def test_of_too_many_rows_those_of_backends_stay_longest(whole, monkeypatch):
+    monkeypatch.setattr(bounds, "LISTED", 110)
+    rows = Findings(whole).rows
+    kept = bounds.listed(rows)
+    names = [one.place.contestant for one in kept]
+    assert [names.count(name) for name in ("numpy", "numpy-jit", "torch")] == [36, 36, 36]
+    assert len(kept) == 110
+    assert kept == [one for one in rows if one in kept]

@@ -10,6 +10,8 @@ import pytest
 
 import chainrule
 from chainrule.bench import roster
+from chainrule.bench.cells import PRESETS
+from chainrule.cli.bench import options
 
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "benchmarks"))  # where its conftest finds its rooms
@@ -123,7 +125,7 @@ class Flags:
         ("preset", "mnits", r"unknown preset 'mnits'; did you mean 'mnist'\?"),
         ("dtype", "float16", "unknown dtype float16"),
         ("require-backend", "numpi", "unknown contestant 'numpi'"),
-        ("threads", "two", "--threads two: wanted whole numbers with commas"),
+        ("threads", "two", "--threads two: wanted whole numbers with commas, or best"),
     ],
 )
 def test_a_flag_says_what_it_wanted(flag, given, said):
@@ -141,6 +143,14 @@ def test_presets_dtypes_and_threads_multiply_and_stand_in_the_names():
         for dtype in ("float32", "float64")
         for threads in ("", "-T1")
     ]
+
+
+def test_all_presets_and_the_best_number_of_threads_can_be_asked_for(monkeypatch):
+    monkeypatch.setattr(options, "cores", lambda: 5)
+    flags = Flags(grid="H=4 B=8", backend="numpy", preset="all", threads="best")
+    found = cases(flags, roster.BACKEND, "step")
+    assert {case.preset for case in found} == set(PRESETS)
+    assert sorted({case.threads for case in found}) == [1, 2, 4]
 
 
 def test_what_is_installed_takes_part_and_floors_are_those_of_its_libraries():

@@ -165,20 +165,25 @@ def test_a_pool_refuses_a_wrong_number_of_tables():
         WorkerPool(2).run([Table([])])
 
 
+def used_within(seconds):
+    """Return the seconds that all threads of this process compute while this one sleeps."""
+    before = time.process_time()
+    time.sleep(seconds)
+    return time.process_time() - before
+
+
 def test_idle_workers_do_not_spin():
     pool = WorkerPool(2)
     pool.run([Table([]), Table([])])
-    time.sleep(0.02)
-    before = time.process_time()
-    time.sleep(0.3)
-    assert time.process_time() - before < 0.05
+    # Other threads of this process (BLAS's) may be at work for a moment; one that spins always is.
+    assert any(used_within(0.1) < 0.02 for _ in range(20))
     pool.close()
 
 
 def script(text, **environment):
     """Run a script in a process of its own; return what it printed."""
     result = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True, timeout=60, check=True,
+        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True, timeout=600, check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
     )  # fmt: skip
     return result.stdout.strip()
@@ -211,8 +216,8 @@ def test_an_interpreter_with_live_workers_exits():
 
 def test_ctrl_c_leaves_the_pool_usable():
     assert script(START + """
-    threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     try:
+        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
         while True:
             pool.run(tables)
     except KeyboardInterrupt:
@@ -248,20 +253,20 @@ def test_processes_that_compile_the_same_kernel_at_once_all_run_it(tmp_path):
         "CHAINRULE_CACHE_DIR": str(tmp_path),
     }
     processes = [subprocess.Popen([sys.executable, "-c", text], env=environment) for _ in range(4)]
-    assert [process.wait(60) for process in processes] == [0] * 4
+    assert [process.wait(600) for process in processes] == [0] * 4
     assert len(list((tmp_path / "native").iterdir())) == 1
 
 
 def test_compile_later_gives_the_address_that_compile_gives():
     future = compiler.compile_later(interpreter.print_gather, "gather")
-    assert future.result(30) == compiler.compile_function(interpreter.print_gather, "gather")
+    assert future.result(300) == compiler.compile_function(interpreter.print_gather, "gather")
 
 
 def test_a_requested_chain_is_the_compiled_chain():
     chain = Chain(
         (Operand("x", "full", "float64"),), (Statement("add", "y", ("x", 3.0)),), (Output("y"),)
     )
-    assert interpreter.request_chain(chain).result(30) == interpreter.compile_chain(chain)
+    assert interpreter.request_chain(chain).result(300) == interpreter.compile_chain(chain)
 
 
 def test_one_blas_thread_gives_the_same_bits_again():

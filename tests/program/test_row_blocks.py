@@ -1,8 +1,10 @@
 """The rule for row blocks: from shapes, cores and cache alone; and what of the machine it asks."""
 
+import math
 import os
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from chainrule.optimizers import sgd
 from chainrule.program import machine, row_blocks
 from chainrule.program.engine import Work, plan_step
 from chainrule.program.row_blocks import Cut, cut, one_core
-from chainrule.program.steps import is_long
+from chainrule.program.steps import is_long, product_threads
 from chainrule.program.trace import Spec
 from chainrule.step import Batch, Progress, TrainingStep
 from support.steps import Case
@@ -65,8 +67,21 @@ def test_few_rows_are_not_shared():
 
 
 def test_products_keep_to_one_core_where_its_cache_holds_the_weights_or_there_is_one_row():
-    assert [one_core(MB, rows) for rows in (1, 16)] == [True, True]
-    assert [one_core(3 * MB, rows) for rows in (1, 16)] == [True, False]
+    assert one_core_at(MB) == {1, 4, 47}
+    assert one_core_at(3 * MB) == {1}
+    assert one_core_at(4096) == {1, 4, 47, 48, 400}
+
+
+def one_core_at(nbytes):
+    theta = np.zeros(nbytes // 4, np.float32)
+    return {rows for rows in (1, 4, 47, 48, 400, 500) if one_core(theta, rows)}
+
+
+def test_a_run_that_is_over_in_a_moment_leaves_the_threads_of_blas_alone(monkeypatch):
+    monkeypatch.delenv("CHAINRULE_THREADS", raising=False)
+    assert product_threads(work((4,), 10, steps=10)) is None
+    assert product_threads(work((4,), 10, steps=100_000)) == 1
+    assert product_threads(work((2000, 2000), 10, steps=100_000)) is None
 
 
 def test_interpreted_blocks_are_taken_later_and_not_where_the_products_are_all():
@@ -156,7 +171,8 @@ class NoArray:
     """An array that has a shape and a dtype, and nothing that could be read or timed."""
 
     def __init__(self, *shape, dtype="float32"):
-        self.shape, self.dtype = shape, dtype
+        self.shape, self.dtype, self.size = shape, dtype, math.prod(shape)
+        self.nbytes = self.size * np.dtype(dtype).itemsize
 
 
 def work(hidden, rows, steps):

@@ -98,10 +98,10 @@ def test_the_values_are_named_as_the_mathematics_names_them():
     names = {op.result.name for op in made_plan(case).program.operations}
     layers = ("Z", "A", "W", "b", "dL_dZ", "dL_dW", "dL_db")
     assert {f"{name}{number}" for name in layers for number in (1, 2, 3)} - names == set()
-    assert {"dL_dA1", "dL_dA2", "D"} <= names  # the loss has named the dL_dA of the last layer
+    assert {"dL_dX2", "dL_dX3", "D"} <= names  # the loss has named the dL_dA of the last layer
     assert {"L", "m", "v", "t", "g", "norm"} <= names
     lines = written(made_plan(Case(hidden=(7,), loss="squared_error")).program)
-    chain_rule = ("dL_dZ2 = multiply(D, dA_dZ2)", "dL_dZ1 = multiply(dL_dA1, dA_dZ1)")
+    chain_rule = ("dL_dZ2 = multiply(D, dA_dZ2)", "dL_dZ1 = multiply(dL_dX2, dA_dZ1)")
     assert [line for line in chain_rule if line not in lines] == []
 
 

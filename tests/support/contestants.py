@@ -19,7 +19,7 @@ TICKS = "CHAINRULE_TEST_TICKS"  # the file that `ticks` counts in
 
 
 def steady(problem, operation):
-    """Plain NumPy that takes a hundred microseconds a pass, by a clock of its own.
+    """Plain NumPy that takes a millisecond a pass, by a clock of its own.
 
     Its clock counts passes, and shivers by up to one per cent. The instrument between a clock and a verdict
     is tested with it; a real clock would test how busy the machine is.
@@ -48,7 +48,7 @@ def _counted(problem, operation, share, seed=0):
     def clocked(passes):
         for _ in range(passes):
             made.run()
-        return passes * 1e-4 * share * float(chance.uniform(0.99, 1.01))
+        return passes * 1e-3 * share * float(chance.uniform(0.99, 1.01))
 
     return replace(made, clocked=clocked)
 

@@ -39,12 +39,22 @@ def need_compiler():
     return found or missing("c++", "no C++ compiler is here")
 
 
+def _without(monkeypatch, library, room):
+    import chainrule
+
+    for name in [n for n in sys.modules if n.partition(".")[0] == library or f"rule.{room}" in n]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(chainrule, room, raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+
+
 @pytest.fixture
 def without_matplotlib(monkeypatch):
     """Make this Python one in which matplotlib is not installed."""
-    import chainrule
+    _without(monkeypatch, "matplotlib", "plots")
 
-    for name in [n for n in sys.modules if n.partition(".")[0] == "matplotlib" or "rule.plots" in n]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr(chainrule, "plots", raising=False)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+@pytest.fixture
+def without_scikit_learn(monkeypatch):
+    """Make this Python one in which scikit-learn is not installed."""
+    _without(monkeypatch, "sklearn", "estimators")

@@ -30,6 +30,6 @@ def shown(*arguments, columns=80, **environment):
             if not part:
                 break
             parts.append(part)
-        process.wait(60)
+        process.wait(600)
     os.close(ours)
     return b"".join(parts).decode().replace("\r\n", "\n")

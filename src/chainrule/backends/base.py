@@ -52,6 +52,12 @@ class Backend:
     xp: Namespace = field(compare=False, repr=False)
     device: Any = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A module cannot be pickled or copied: the library and the device are found anew, by their names.
+        from chainrule.backends import named
+
+        return named, (self.describe(),)
+
     @property
     def default_dtype(self) -> str:
         """The widest floating-point dtype that the device computes in."""

@@ -1,5 +1,6 @@
 """Any other Array API namespace, given as an object: the plain step runs on it as it stands."""
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,20 @@ _NEEDED = ("asarray", "matmul", "matrix_transpose", "reshape", "concat", "astype
 class NamespaceBackend(Backend):
     """The arrays of a library that this package does not know by name."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.name, str(self.device))
+
     def to_numpy(self, array: Array) -> np.ndarray:
         """Return a copy of ``array`` on the host, by way of its library's default device."""
         default = self.xp.__array_namespace_info__().default_device()
         return np.asarray(array.to_device(default))
+
+
+def _again(module: str, device: str) -> NamespaceBackend:
+    """Return the backend of these names, as it was pickled or is to be copied."""
+    xp = import_module(module)
+    devices = {str(each): each for each in xp.__array_namespace_info__().devices()}
+    return make(xp, devices[device])
 
 
 def make(xp: Namespace, device: Any = None) -> NamespaceBackend:

@@ -17,7 +17,7 @@ from chainrule.program.kernels import Kernels
 from chainrule.program.operations import Operation
 from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut
-from chainrule.program.steps import FLOP_SECONDS, LONG_SECONDS, blocked, cuts, is_long
+from chainrule.program.steps import FLOP_SECONDS, LONG_SECONDS, blocked, cuts, is_long, product_threads
 
 FEW_ROWS = 256  # not worth a trace
 CACHE_LINE = 64  # bytes; also the widest vector
@@ -49,7 +49,7 @@ class NumpyBackend(Backend):
             return blocked(work, self._kernels(native=True), cuts(work, native=True))
         interpreted = cuts(work, native=False)
         if set(interpreted.values()) == {Cut(1, 1)}:
-            return Replay(work, NumpyLibrary(), self.asarray)
+            return Replay(work, NumpyLibrary(), self.asarray, product_threads(work))
         return blocked(work, self._kernels(native=False), interpreted)
 
     def _built(self, work: Work, choice: tuning.Choice) -> Engine:

@@ -4,7 +4,7 @@ from chainrule.bench.comparison import Comparison
 from chainrule.bench.statistics import Ratio
 from chainrule.speed_map.wording import microseconds
 
-HEAD = ("cell", "contestant", "before, us", "after, us", "times", "95 % interval", "verdict")
+HEAD = ("cell", "contestant", "before", "after", "times", "95 % interval", "verdict")
 MEANS_HEAD = ("contestant", "cells", "geometric mean", "95 % interval", "verdict")
 WORDS = 2  # the first columns of HEAD that are words
 
@@ -12,7 +12,7 @@ WORDS = 2  # the first columns of HEAD that are words
 def rows(comparison: Comparison) -> list[tuple[str, ...]]:
     """Return a row for each contestant in each cell, under :data:`HEAD`.
 
-    "times": how many times as long it takes after as before.
+    "before" and "after": microseconds a step. "times": how many times as long it takes after as before.
     """
     return [
         (

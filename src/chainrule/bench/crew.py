@@ -11,11 +11,14 @@ from typing import Any, NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
+from chainrule.bench.clock import WALL
 from chainrule.bench.environment import stolen
 from chainrule.bench.process import Process
 from chainrule.bench.store import Ceilings, Measurement
 
 OVER = {"status": "skipped", "reason": "the time was over"}
+LATE = 1.0  # seconds that an answer is waited for when the time is over
+FEWEST = 3  # rounds that are kept, however late it is
 SHORT_PASS = 0.01  # seconds; to fill a cache again takes less than a hundredth of it
 STOLEN_SHARE = 0.05  # of a cell's time, taken by other guests of the machine: flagged
 
@@ -38,6 +41,7 @@ class Care:
     squares: tuple[int, ...] = (1024, 2048)  # whose products show the best rate
     budget: float = 10.0  # for the rounds of a cell: there are fewer where they take long
     until: float = math.inf  # by time.monotonic(): nothing is begun after it
+    clock: str = WALL  # which one times the blocks
 
 
 QUICK = Care(rounds=9, warm=0.03, block=0.005, budget=3.0)
@@ -66,7 +70,7 @@ class Crew:
         stopped = False
         try:
             for seat in seats:
-                made[seat] = OVER if self._is_over else self._make(seat, cell, operation)
+                made[seat] = self._make(seat, cell, operation)
                 if made[seat]["status"] == "ok":
                     ready[seat] = made[seat]
             self._rounds(cell, ready, turns)
@@ -87,7 +91,11 @@ class Crew:
             if roster.entry(seat.contestant).missing():
                 continue
             found = self._process(seat).ask(
-                "ceilings", library=library, dtype=self.dtype, squares=self.care.squares
+                "ceilings",
+                patience=self._patience,
+                library=library,
+                dtype=self.dtype,
+                squares=self.care.squares,
             )
             if "peak" in found:
                 yield Ceilings(self.run, self.number, library, self.dtype, threads, **found).line()
@@ -95,6 +103,15 @@ class Crew:
     @property
     def _is_over(self) -> bool:
         return time.monotonic() > self.care.until
+
+    @property
+    def _is_nearly_over(self) -> bool:
+        return time.monotonic() > self.care.until - LATE
+
+    @property
+    def _patience(self) -> float:
+        """How many seconds an answer is worth waiting for."""
+        return max(0.0, self.care.until - time.monotonic()) + LATE
 
     def end(self) -> None:
         """End all processes."""
@@ -108,8 +125,12 @@ class Crew:
         return self._processes[seat]
 
     def _make(self, seat: Seat, cell: Cell, operation: str) -> dict[str, Any]:
-        return self._process(seat).ask(
+        patience = self._patience
+        if patience <= LATE:
+            return OVER
+        answer = self._process(seat).ask(
             "make",
+            patience=patience,
             contestant=seat.contestant,
             cell=cell.name,
             operation=operation,
@@ -117,6 +138,7 @@ class Crew:
             block=self.care.block,
             cache=self.folder,
         )
+        return OVER if answer["status"] == "failed" and self._is_over else answer
 
     def _rounds(self, cell: Cell, ready: dict[Seat, dict[str, Any]], turns: "Turns") -> None:
         """Let everybody take a turn in each round, in an order drawn anew."""
@@ -130,12 +152,14 @@ class Crew:
         shuffle = random.Random(f"{self.run} {self.number} {cell.name}").shuffle  # noqa: S311  an order, no secret
         order = list(ready)
         for number in range(rounds):
-            if self._is_over and number >= care.least_rounds:
+            if (self._is_over and number >= care.least_rounds) or (
+                self._is_nearly_over and number >= FEWEST
+            ):
                 break
             shuffle(order)
             for seat in (seat for seat in order if seat not in turns.failed):
-                took = self._process(seat).ask("time", passes=ready[seat]["passes"], again=again[seat])
-                turns.add(seat, number, took)
+                how = {"passes": ready[seat]["passes"], "again": again[seat], "clock": care.clock}
+                turns.add(seat, number, self._process(seat).ask("time", **how))
         for seat in ready.keys() - turns.failed.keys():
             self._process(seat).ask("drop")
 
@@ -161,7 +185,7 @@ class Crew:
         status, reason = answer["status"], answer.get("reason", "")
         if turns.failed.get(seat):
             status, reason = "failed", turns.failed[seat]
-        elif status == "ok" and len(taken) < self.care.least_rounds:
+        elif status == "ok" and len(taken) < min(self.care.least_rounds, FEWEST):
             status, reason = "interrupted", f"stopped after {len(taken)} rounds"
         kept = {key: answer[key] for key in ("first_call", "calls", "note", "check") if key in answer}
         return Measurement(

@@ -21,12 +21,13 @@ HEAD = """\
 # memory: of each contestant. kept: arrays that ten passes leave behind, exact. most_rise: the most bytes that a
 #   pass may have for a moment beyond what there was. 32 KiB are NumPy's own buffer for an operand that it
 #   broadcasts; any array of a hidden layer that is allocated beside it passes the limit.
-# ratios: how many times as long a step takes as its bare matrix products, at one thread, as measured where the
-#   table was written. On another machine they are others: its BLAS has other vectors, its Python another
-#   speed. The cells are so small that most of a step is calls, as most of their floor is, which keeps the
-#   two together; and `band` is wide. A cell fails where the whole interval lies above ratio x (1 + band), in two
-#   attempts one after the other. A step that takes twice as long is caught; one that takes 20 % longer is
-#   not: that is what `chainrule bench compare` is for.
+# ratios: how many times as long a step takes as its bare matrix products, at one thread, in time of the
+#   processor: what else the machine does is not counted. On another machine they are others: its BLAS has other
+#   vectors, its Python another speed. The cells are so small that most of a step is calls, as most of their floor
+#   is, which keeps the two together, and `band` is wide; where products take longer, ratios are lower. A cell
+#   fails where the whole interval lies above ratio x (1 + band), in two attempts one after the other. A step
+#   that takes twice as long is caught; one that takes 20 % longer is not: that is what `chainrule bench compare`
+#   is for.
 """
 
 

@@ -78,15 +78,31 @@ def _flat(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if fact == "gpu" and value:
             yield fact, value["name"]  # its clocks and temperature are never the same
         elif fact == "blas":
-            yield fact, ", ".join(sorted(map(_library, value or []))) or "none"
+            yield fact, ", ".join(sorted(map(library, value or []))) or "none"
+        elif fact == "variables":
+            held = value or {}
+            yield from (
+                (f"{fact} {key}", held[key]) for key in held if key not in _without_use(environment)
+            )
         elif isinstance(value, dict):
             yield from ((f"{fact} {key}", str(part)) for key, part in value.items())
         elif value is not None:
             yield fact, str(value)
 
 
-def _library(facts: dict[str, Any]) -> str:
-    """Return a BLAS or OpenMP in words."""
+def _without_use(environment: dict[str, Any]) -> tuple[str, ...]:
+    """Return the variables that change nothing there: they are about a GPU, and there is none."""
+    return () if environment.get("gpu") else ("CUPY_TF32", "NVIDIA_TF32_OVERRIDE")
+
+
+def library(facts: dict[str, Any]) -> str:
+    """Return a BLAS or OpenMP in words.
+
+    Examples
+    --------
+    >>> library({"internal_api": "openblas", "version": "0.3.30", "num_threads": 2})
+    'openblas 0.3.30 x 2 threads'
+    """
     words = [facts.get("internal_api"), facts.get("version"), facts.get("architecture")]
     threads = facts.get("num_threads")
     return " ".join(str(word) for word in words if word) + (f" x {threads} threads" if threads else "")

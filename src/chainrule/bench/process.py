@@ -1,6 +1,7 @@
 """A process with a worker in it, of which no thread runs but when it is its turn."""
 
 import json
+import math
 import os
 import select
 import signal
@@ -47,19 +48,23 @@ class Process:
             # XLA asks for nothing else.
             os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[:threads])
 
-    def ask(self, do: str, **request: Any) -> dict[str, Any]:
-        """Let it run until it has answered a request; return the answer."""
+    def ask(self, do: str, patience: float = math.inf, **request: Any) -> dict[str, Any]:
+        """Let it run until it has answered a request; return the answer.
+
+        One that has not answered after so many seconds, or those of ``PATIENCE``, is ended.
+        """
+        patience = min(patience, PATIENCE)
         self._signal("SIGCONT")
         try:
             self._asked += 1
             line = json.dumps({"do": do, "number": self._asked, **request})
             _pipe(self._process.stdin).write(line + "\n")
             _pipe(self._process.stdin).flush()
-            answer = self._answer(self._asked)
+            answer = self._answer(self._asked, patience)
         except (OSError, ValueError) as error:
             self.end()
             why = (
-                f"no answer within {PATIENCE:.0f} s"
+                f"no answer within {patience:.0f} s"
                 if isinstance(error, TimeoutError)
                 else "its process ended"
             )
@@ -80,16 +85,16 @@ class Process:
             if pipe is not None:
                 pipe.close()
 
-    def _answer(self, number: int) -> dict[str, Any]:
+    def _answer(self, number: int, patience: float) -> dict[str, Any]:
         """Return the answer to a request; those to requests that were given up (Ctrl-C) are passed over."""
         while True:
-            answer: dict[str, Any] = json.loads(self._line())
+            answer: dict[str, Any] = json.loads(self._line(patience))
             if answer.pop("number", None) == number:
                 return answer
 
-    def _line(self) -> str:
+    def _line(self, patience: float) -> str:
         out = _pipe(self._process.stdout)
-        if CAN_STOP and not any(_is_readable(out, each) for each in _slices(PATIENCE)):
+        if CAN_STOP and not any(_is_readable(out, each) for each in _slices(patience)):
             raise TimeoutError
         return out.readline()
 

@@ -73,9 +73,12 @@ class Table:
         drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for place, heading in enumerate(self.head):
             is_text = place < self.texts
-            # Words may be broken over lines, but for the first column: what a row is about.
+            # Words may be broken over lines, but for the first column: what a row is about. Nothing is cut off.
             drawn.add_column(
-                Text(heading), justify="left" if is_text else "right", no_wrap=not is_text or place == 0
+                Text(heading),
+                justify="left" if is_text else "right",
+                no_wrap=not is_text or place == 0,
+                overflow="fold",
             )
         for row in self.rows:
             drawn.add_row(*(Text(text, style=STYLES.get(getattr(text, "tone", ""), "")) for text in row))

@@ -20,7 +20,7 @@ from chainrule.bench import roster
 from chainrule.bench.ceilings import ceilings
 from chainrule.bench.cells import parse
 from chainrule.bench.check import check
-from chainrule.bench.clock import block, warm_up
+from chainrule.bench.clock import WALL, block, warm_up
 from chainrule.bench.contestant import Contestant, UnavailableError
 from chainrule.bench.environment import environment
 from chainrule.bench.problem import problem
@@ -80,7 +80,7 @@ class Worker:
         assert self._contestant is not None  # noqa: S101  the protocol
         if request.get("again", True):
             block(self._contestant, 1)
-        took = block(self._contestant, request["passes"])
+        took = block(self._contestant, request["passes"], request.get("clock", WALL))
         return {"seconds": took.computed, "enqueued": took.enqueued}
 
     def drop(self, _request: dict[str, Any]) -> Answer:

@@ -1,6 +1,7 @@
 """Errors on the command line: one line on stderr, exit code 2, no traceback."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import typer
@@ -45,13 +46,14 @@ class OneLineGroup(Group):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line; in standalone mode, leave with its exit code."""
         standalone = options.pop("standalone_mode", True)
+        words = options.get("args") or (args[0] if args else None) or sys.argv[1:]
         options["standalone_mode"] = False  # the errors come here
         if not standalone:
             return super().main(*args, **options)
         try:
             code = super().main(*args, **options)
         except TyperException as error:
-            fail(f"{one_line(error)} (see chainrule --help)")
+            fail(f"{one_line(error)} (see {_named(self, words)} --help)")
         except FloatingPointError as error:
             fail(f"{one_line(error)}; no model was written")
         except AT_THE_DOOR as error:
@@ -59,3 +61,14 @@ class OneLineGroup(Group):
         except typer.Abort:
             sys.exit(130)
         return sys.exit(code if isinstance(code, int) else 0)
+
+
+def _named(group: Any, words: Sequence[str]) -> str:
+    """Return the command that the words of a command line begin with: ``chainrule bench run``."""
+    named = "chainrule"
+    for word in words:
+        group = getattr(group, "commands", {}).get(word)
+        if group is None:
+            break
+        named = f"{named} {word}"
+    return named

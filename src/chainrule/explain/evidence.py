@@ -14,6 +14,7 @@ from chainrule.step import Batch
 
 _FAR = 20.0  # an input at which every usual activation is as flat as it will get
 _FLAT = 0.04  # of the steepest slope: a sigmoid beyond ±4.6
+FEWEST = 20  # rows; what fewer have in common may be chance
 
 
 class Slope(NamedTuple):
@@ -49,7 +50,7 @@ class Evidence:
     learning_rate: float
     loss_before: float
     loss_after: float
-    loss_of_mean: float  # of always answering the mean target
+    loss_of_guess: float  # of giving one answer to every row
 
     @property
     def depth(self) -> int:
@@ -57,9 +58,14 @@ class Evidence:
         return len(self.slopes)
 
     @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.arrays["X"])
+
+    @property
     def has_learnt(self) -> bool:
-        """Whether the network does clearly better than the mean of the targets."""
-        return self.loss_before <= 0.5 * self.loss_of_mean
+        """Whether the network does clearly better than one answer for all rows."""
+        return 0.0 < self.loss_of_guess >= 2.0 * self.loss_before
 
 
 def slope(activation: Activation, backend: Backend) -> Slope:
@@ -70,14 +76,21 @@ def slope(activation: Activation, backend: Backend) -> Slope:
     return Slope(float(dA_dZ.max()), float(dA_dZ[0]), float(dA_dZ[-1]))
 
 
-def loss_of_mean(batch: Batch, net: Architecture, backend: Backend) -> float:
-    """Return the loss of a network that answers the mean target whatever it is given."""
+def loss_of_guess(batch: Batch, net: Architecture, backend: Backend) -> float:
+    """Return the loss of a network that gives one answer whatever it is given: the mean target.
+
+    Of a few rows the mean says little, of one row nothing. Where their targets are classes, the answer
+    is that each class is as likely.
+    """
     Y = backend.to_numpy(batch.Y)  # (n, n_L)
-    mean = np.broadcast_to(Y.mean(axis=0, keepdims=True), Y.shape)  # (n, n_L)
+    guess = np.broadcast_to(Y.mean(axis=0, keepdims=True), Y.shape)  # (n, n_L)
+    if len(Y) < FEWEST and np.isin(Y, (0, 1)).all():
+        alike = 1 / Y.shape[1] if (Y.sum(axis=1) == 1).all() and Y.shape[1] > 1 else 0.5
+        guess = np.full_like(Y, alike)  # (n, n_L)
     if net.loss.logits:
-        inside = np.clip(mean, 1e-12, 1 - 1e-12)  # (n, n_L)
+        inside = np.clip(guess, 1e-12, 1 - 1e-12)  # (n, n_L)
         others = 1.0 if net.loss.targets == "classes" else 1 - inside
-        mean = np.log(inside / others)  # (n, n_L)
-    A = backend.asarray(np.array(mean, dtype=Y.dtype))  # (n, n_L)
+        guess = np.log(inside / others)  # (n, n_L)
+    A = backend.asarray(np.array(guess, dtype=Y.dtype))  # (n, n_L)
     with backend.quiet():
         return float(backend.to_numpy(net.loss.value(A, batch.Y, batch.weights)))

@@ -4,7 +4,7 @@ from chainrule.backends import Backend
 from chainrule.explain import faults
 from chainrule.explain.building import Builder
 from chainrule.explain.diagnosis import findings
-from chainrule.explain.evidence import Evidence, loss_of_mean, slope
+from chainrule.explain.evidence import Evidence, loss_of_guess, slope
 from chainrule.explain.records import Explanation, Findings, Line, Setting
 from chainrule.explain.tracing import Start
 from chainrule.step import TrainingStep, objective
@@ -43,7 +43,7 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
             learning_rate=float(backend.to_numpy(start.learning_rate)),
             loss_before=before,
             loss_after=after,
-            loss_of_mean=loss_of_mean(batch, net, backend),
+            loss_of_guess=loss_of_guess(batch, net, backend),
         )
         found = findings(evidence)
     return Explanation(_setting(step, start, backend, lines), lines, updates, before, after, found)

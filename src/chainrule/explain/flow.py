@@ -6,16 +6,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.explain.evidence import Evidence
-from chainrule.explain.records import Flag
+from chainrule.explain.records import Flag, Update
 
 _LOST, _BLOWN = 1e-3, 1e3  # of the last layer's gradient
-_LEAST_CHANGE = 1e-6  # of the weights, in one step
+_LEAST_CHANGE = 3e-6  # of the weights, in one step
+_LEAST_PULL = 1e-3  # of the gradient against the weights, for such a step to be the rate's fault
+_FAR = 10.0  # a change against the weights, or against those of a usual start where these are larger
 
 
 def through_layers(evidence: Evidence) -> Iterator[Flag]:
     """Yield the layer where the gradient has vanished or exploded most, against the last layer's."""
     sizes = [_rms(evidence.arrays[f"dL_dZ{number}"]) for number in range(1, evidence.depth + 1)]
-    if evidence.depth == 1 or sizes[-1] == 0.0:
+    if evidence.depth == 1 or sizes[-1] == 0.0 or evidence.has_learnt:
         return
     shares = [size / sizes[-1] for size in sizes]
     by_layer = ", ".join(f"{share:.2g}" for share in shares)
@@ -47,11 +49,10 @@ def step_length(evidence: Evidence) -> Iterator[Flag]:
         return
     name = max(ratios, key=lambda name: ratios[name])
     before, after, rate = evidence.loss_before, evidence.loss_after, evidence.learning_rate
-    rises = not math.isfinite(after) or after > max(1.5 * before, 1e-6 * evidence.loss_of_mean)
-    if rises or (ratios[name] > 1.0 and after >= 0.9 * before):
+    if _rises(evidence, ratios[name]) or any(map(_is_far, weights)):
         what = (
-            f"it changes {name} by {ratios[name]:.3g} of its norm, and the loss goes from "
-            f"{before:.4g} to {after:.4g}"
+            f"with these {evidence.rows} rows as one batch it changes {name} by {ratios[name]:.3g} of "
+            f"its norm, and the loss goes from {before:.4g} to {after:.4g}"
         )
         # A change of a hundredth of the weights is a step of usual length.
         remedy = f"take {_rounded(rate * min(0.1, 0.01 / ratios[name]))} or so, or clip_norm=1.0"
@@ -59,10 +60,30 @@ def step_length(evidence: Evidence) -> Iterator[Flag]:
         return
     usual = max(update.gradient / update.norm for update in weights)  # of plain descent at rate 1
     pull = max(usual, ratios[name] / rate if rate else 0.0)
-    if ratios[name] < _LEAST_CHANGE and pull > 100 * _LEAST_CHANGE:
+    if ratios[name] < _LEAST_CHANGE and pull > _LEAST_PULL and not evidence.has_learnt:
         what = f"no weight changes by more than {ratios[name]:.2g} of the norm of its matrix"
         remedy = f"take {_rounded(0.001 / pull)} or so"
         yield Flag("learning rate too small", f"learning_rate={rate:g}", what, remedy)
+
+
+def _rises(evidence: Evidence, ratio: float) -> bool:
+    """Return whether the step makes the loss worse by much, or changes all for nothing.
+
+    Near its goal a good rate overshoots, too, the more so with an optimizer that starts afresh: there
+    the loss rises many times over and is as small as before, against that of a guess.
+    """
+    before, after, guess = evidence.loss_before, evidence.loss_after, evidence.loss_of_guess
+    if not math.isfinite(after) or (ratio > 1.0 and after >= 0.9 * before):
+        return True
+    worth_it = ratio > 0.1 if guess == 0.0 else after > 0.2 * guess
+    return worth_it and after > 1.5 * before
+
+
+def _is_far(update: Update) -> bool:
+    """Return whether the step leaves nothing of a weight matrix: on a few rows even that may hit."""
+    n_in, n_out = update.shape
+    usual = math.sqrt(2.0 * n_in * n_out / (n_in + n_out))  # the norm of Glorot's start
+    return update.change > _FAR * max(update.norm, usual)
 
 
 def _rms(array: np.ndarray) -> float:

@@ -1,14 +1,14 @@
 """The table: features of one size, and targets that belong to their rows."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.explain.evidence import FEWEST
 from chainrule.explain.records import Flag
 
 _LARGEST, _SPREAD = 10.0, 100.0  # rms of a column, and against the middle one
-_FEWEST, _ROWS, _OUTPUTS, _SHUFFLES = 20, 300, 16, 99  # the shuffles lie in memory together
+_ROWS, _OUTPUTS, _SHUFFLES = 300, 16, 99  # the shuffles lie in memory together
 _QUESTION = "whether y belongs to the rows of X"
 _KIND, _WHERE = "targets misaligned", "y against X"
 _RELATED, _UNRELATED, _SURE = 0.05, 0.2, 5.0  # two p-values, and standard deviations
@@ -25,27 +25,22 @@ def features(X: np.ndarray) -> Iterator[Flag]:
     yield Flag("unscaled features", "X", what, remedy)
 
 
-class Alignment(NamedTuple):
-    """What can be said of whether targets belong to their rows."""
-
-    flag: Flag | None = None
-    undecided: str = ""
-
-
-def targets(X: np.ndarray, Y: np.ndarray) -> Alignment:
+def targets(X: np.ndarray, Y: np.ndarray) -> Iterator[Flag | str]:
     """Tell whether ``X (n, d)`` says anything of ``Y (n, k)``, by shuffling the rows of ``Y``.
 
     Two measures: how near the targets of nearest neighbours are, and how much a linear fit explains.
-    Where neither is clearly better than under shuffles, the ways are tried in which a reshape in the
-    place of a transpose mixes rows.
+    Then the ways are tried in which a reshape in the place of a transpose mixes rows: undone, the
+    table says much more. Where it cannot be told, that is yielded in words.
     """
     if flag := _mixed_one_hot(Y):
-        return Alignment(flag)
-    if len(Y) < _FEWEST:
-        return Alignment(undecided=f"{_QUESTION} ({len(Y)} rows are too few to tell)")
-    if np.ptp(Y, axis=0).max() == 0 or np.ptp(X, axis=0).max() == 0:
-        return Alignment(undecided=f"{_QUESTION} (one of them is constant)")
-    return _Shuffled(X, Y).judged()
+        yield flag
+    elif len(Y) < FEWEST:
+        few = "1 row is" if len(Y) == 1 else f"{len(Y)} rows are"
+        yield f"{_QUESTION} ({few} too few to tell)"
+    elif np.ptp(Y, axis=0).max() == 0 or np.ptp(X, axis=0).max() == 0:
+        yield f"{_QUESTION} (one of them is constant)"
+    else:
+        yield from _Shuffled(X, Y).judged()
 
 
 class _Shuffled:
@@ -63,22 +58,22 @@ class _Shuffled:
         self._chance = self._measure.of(some[orders])  # (shuffles, 2)
         self._given = self._measure.of(some)  # (2,)
 
-    def judged(self) -> Alignment:
-        """Return what there is to say."""
+    def judged(self) -> Iterator[Flag | str]:
+        """Yield what there is to say."""
         surely = self._surely(self._given)
-        if surely > _SURE:
-            return Alignment()
         p = _p_value(self._given, self._chance)
         for how, X, Y in _untangled(self._X, self._Y):
             measure = self._measure if X is self._X else _Measure(X[self._rows])
             if self._surely(measure.of(self._some(Y))) > max(_SURE, 2 * surely):
+                some = "something" if surely > _SURE else "little or nothing"
                 what = (
-                    f"X says little or nothing of y (against shuffled rows p = {p:.2f}), but with {how} "
-                    "it does"
+                    f"X says {some} of y (against shuffled rows p = {p:.2f}), but much more with {how}"
                 )
                 remedy = f"use {how}, or .T in the place of reshape where it was made"
-                return Alignment(Flag(_KIND, _WHERE, what, remedy))
-        return _unrelated(p)
+                yield Flag(_KIND, _WHERE, what, remedy)
+                return
+        if surely <= _SURE:
+            yield from _unrelated(p)
 
     def _some(self, Y: np.ndarray) -> np.ndarray:
         """Return the targets that are looked at, ``(rows, m)``."""
@@ -95,16 +90,17 @@ class _Shuffled:
         return float(np.max(above / np.maximum(self._chance.std(axis=0), 0.5 * reach)))
 
 
-def _unrelated(p: float) -> Alignment:
+def _unrelated(p: float) -> Iterator[Flag | str]:
     if p <= _RELATED:
-        return Alignment()
+        return
     if p <= _UNRELATED:
-        return Alignment(undecided=f"{_QUESTION} (p = {p:.2f})")
+        yield f"{_QUESTION} (p = {p:.2f})"
+        return
     what = f"X says nothing of y: neighbours and a linear fit do no better than with rows shuffled (p = {p:.2f})"
     remedy = (
         "look whether y was shuffled, sorted or reshaped apart from X; else these features do not tell"
     )
-    return Alignment(Flag(_KIND, _WHERE, what, remedy))
+    yield Flag(_KIND, _WHERE, what, remedy)
 
 
 def _untangled(X: np.ndarray, Y: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

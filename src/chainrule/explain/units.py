@@ -1,17 +1,20 @@
-"""Units: those that let no gradient through, and those that all do the same."""
+"""Units: those that let no gradient through, and those that all do the same.
 
-from collections.abc import Iterator
+Where it cannot be told from the rows that are there, it is said in words instead of a flag.
+"""
+
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from chainrule.explain.evidence import Evidence
+from chainrule.explain.evidence import FEWEST, Evidence
 from chainrule.explain.records import Flag
 
 _MOST = 0.6  # of a layer's slopes that may be flat
 _MOST_DEAD = 0.5  # of a layer's units
 
 
-def saturated(evidence: Evidence) -> Iterator[Flag]:
+def saturated(evidence: Evidence) -> Iterator[Flag | str]:
     """Yield layers whose activation is flat where it stands, in a network that has not learnt."""
     if evidence.has_learnt:  # then a flat sigmoid is a decided one
         return
@@ -19,6 +22,11 @@ def saturated(evidence: Evidence) -> Iterator[Flag]:
         dA_dZ = np.abs(evidence.arrays[f"dA_dZ{number}"])  # (n, n_l)
         share = float(np.mean(dA_dZ < slope.flat))
         if slope.saturates and share >= _MOST:
+            if (
+                evidence.loss_of_guess == 0.0
+            ):  # one answer would do, so that it cannot be told who has learnt
+                yield f"whether layer {number} is flat too soon (y is the same in every row)"
+                continue
             Z = np.abs(evidence.arrays[f"Z{number}"])  # (n, n_l)
             what = (
                 f"{share:.0%} of dA/dZ{number} is below {slope.flat:.2g} (at its steepest it is "
@@ -31,12 +39,21 @@ def saturated(evidence: Evidence) -> Iterator[Flag]:
             yield Flag("saturated units", f"layer {number}", what, remedy)
 
 
-def dead(evidence: Evidence) -> Iterator[Flag]:
-    """Yield layers where half of the units or more are on the flat side for every row."""
+def dead(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | str]:
+    """Yield layers, ``but`` for some, where half of the units or more are on the flat side for every row.
+
+    A healthy relu is flat on every second row: of a few rows only all units together say something.
+    """
+    rows = evidence.rows
     for number, slope in enumerate(evidence.slopes, start=1):
         dA_dZ = np.abs(evidence.arrays[f"dA_dZ{number}"])  # (n, n_l)
         units = np.all(dA_dZ <= 1e-6 * slope.steepest, axis=0)  # (n_l,)
-        if slope.dies and units.mean() >= _MOST_DEAD:
+        if not slope.dies or units.mean() < _MOST_DEAD or f"layer {number}" in but:
+            continue
+        if rows == 1 or (rows < FEWEST and not units.all()):
+            few = "1 row is" if rows == 1 else f"{rows} rows are"
+            yield f"whether units of layer {number} are dead ({few} too few to tell)"
+        else:
             what = (
                 f"dA/dZ{number} is 0 on every row for {units.sum()} of {units.size} units: they pass "
                 f"nothing on, and their weights stay as they are"

@@ -25,7 +25,7 @@ def plot_network(net: Any, X: Any = None, y: Any = None, *, most: int = 10, ax: 
     Parameters
     ----------
     net
-        A network: it is asked for ``net.architecture`` and ``net.layers``.
+        A network.
     X, y
         Data as for ``net.train``; given, the gradients on all of it are drawn as well.
     most

@@ -33,7 +33,7 @@ def plot_gradient_flow(
     Parameters
     ----------
     net
-        A network: it is asked for ``net.architecture`` and ``net.layers``.
+        A network.
     X, y
         Data as for ``net.train``: one batch.
     learning_rate, optimizer

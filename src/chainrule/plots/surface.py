@@ -27,7 +27,7 @@ def plot_loss_surface(
     Parameters
     ----------
     net
-        A network: it is asked for ``net.architecture`` and ``net.layers``.
+        A network.
     X, y
         Data as for ``net.train``. The loss is computed 1681 times on all of it: give some of the rows
         of a large table.

@@ -167,10 +167,19 @@ class Replay:
         The array library.
     asarray
         The backend's: a host array to its device.
+    threads
+        Of NumPy's BLAS; as asked unless given.
     """
 
-    def __init__(self, work: Work, library: Library, asarray: Callable[..., Array]) -> None:
+    def __init__(
+        self,
+        work: Work,
+        library: Library,
+        asarray: Callable[..., Array],
+        threads: int | None = None,
+    ) -> None:
         self.progress = work.progress
+        self._threads = threads or asked_threads(work.threads)
         self._work = work
         self._library = library
         self._asarray = asarray
@@ -181,7 +190,7 @@ class Replay:
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: one with as many BLAS threads as were asked for."""
-        return blas_threads(asked_threads(self._work.threads))
+        return blas_threads(self._threads)
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""

@@ -7,6 +7,8 @@ same order of addition, and so the same bits.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from chainrule.program import machine
 from chainrule.program.program import Program
 
@@ -20,6 +22,7 @@ _SHARED_FLOPS_A_CALL = 1_400_000
 # Where each byte of an activation meets so many FLOPs, the products are all that counts, and a BLAS
 # with threads of its own runs those best: interpreted blocks would gain nothing.
 _PRODUCTS_ALONE = 100
+_PASSES = 3  # products of a weight: forward, its gradient, and that of what it multiplies
 
 
 class Cut(NamedTuple):
@@ -71,13 +74,15 @@ def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
     return Cut(threads, min(max(1, round(rows / threads / block)), rows // threads))
 
 
-def one_core(weight_bytes: int, rows: int) -> bool:
+def one_core(theta: np.ndarray, rows: int) -> bool:
     """Return whether the products of an undivided batch do best in one thread of their BLAS.
 
-    That is where the weights stay in the cache of the core that changes them, and where each product has
-    one row and goes through its weights once: with more threads they move from core to core at every step.
+    That is where they are small and the weights stay in the cache of the core that changes them, and where
+    each product has one row and goes through its weights once: with more threads they would move from core to
+    core at every step.
     """
-    return rows == 1 or weight_bytes <= machine.l2_bytes() / 2
+    small = rows < 2 * _SHARED_ROWS or _PASSES * 2 * theta.size * rows < _SHARED_FLOPS
+    return rows == 1 or (small and theta.nbytes <= machine.l2_bytes() / 2)
 
 
 def _row_bytes(program: Program, rows: int) -> float:

@@ -17,15 +17,25 @@ from chainrule.program.row_blocks import Cut, cut, one_core
 # that is over in a moment from one that is worth compiling for, no more.
 CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 0.6e-6, 1 / 40e9, 1 / 10e9
 LONG_SECONDS = 0.25
+LIMIT_SECONDS = 0.02  # a run below this is over before setting the threads of BLAS, 0.3 ms, has paid
+
+
+def seconds(work: Work) -> float:
+    """Return what the run takes, roughly, by its shapes and steps alone."""
+    program = work.plan(max(work.batch_sizes)).program
+    calls = program.launches * CALL_SECONDS
+    return work.steps * (calls + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS)
 
 
 def is_long(work: Work) -> bool:
-    """Return whether the run takes longer than native code takes to compile, by its shapes alone."""
-    program = work.plan(max(work.batch_sizes)).program
-    seconds = (
-        program.launches * CALL_SECONDS + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS
-    )
-    return work.steps * seconds > LONG_SECONDS
+    """Return whether the run takes longer than native code takes to compile."""
+    return seconds(work) > LONG_SECONDS
+
+
+def product_threads(work: Work) -> int | None:
+    """Return how many threads BLAS takes for batches that are not divided; ``None`` changes nothing."""
+    one = all(one_core(work.progress[0], rows) for rows in work.batch_sizes)
+    return 1 if one and seconds(work) > LIMIT_SECONDS else asked_threads(work.threads)
 
 
 def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
@@ -69,8 +79,7 @@ class Steps:
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: where the threads are ours, BLAS keeps to one in each."""
         ours = any(batch.threads > 1 for batch in self._batches.values())
-        one = all(one_core(self.progress[0].nbytes, rows) for rows in self._batches)
-        return blas_threads(1 if ours or one else asked_threads(self._work.threads))
+        return blas_threads(1 if ours else product_threads(self._work))
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""

@@ -1,6 +1,7 @@
 """The floors: the matrix products of a step and nothing else, in each library."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from chainrule.bench.contestant import Contestant
 from chainrule.bench.contestants import ours
 from chainrule.bench.problem import Problem
+from chainrule.program.machine import blas_threads
+from chainrule.program.row_blocks import one_core
 
 EXEMPT = "it takes no step"
 
@@ -16,8 +19,15 @@ Product = tuple[Any, Any, Any]
 
 
 def numpy(problem: Problem, operation: str) -> Contestant:
-    """Return the products by ``np.dot(out=)``: the BLAS calls of ``np.matmul``, half the way to them."""
-    return _with_out(products(problem, operation), np.dot, problem.steps)
+    """Return the products by ``np.dot(out=)``: the BLAS calls of ``np.matmul``, half the way to them.
+
+    BLAS has the threads that it has in our step: one where more would only move the weights about.
+    """
+    made = _with_out(products(problem, operation), np.dot, problem.steps)
+    theta = np.concatenate([part.ravel() for part in problem.parameters])  # (P,)
+    if one_core(theta, problem.cell.batch):
+        made.context = partial(blas_threads, 1)
+    return made
 
 
 def torch(problem: Problem, operation: str) -> Contestant:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chainrule.bench.machines import library
 from chainrule.bench.report.findings import Findings
 
 FLAGS = {
@@ -34,7 +35,8 @@ def rows(found: Findings) -> list[tuple[str, str]]:
     """Return every fact of the environments, a name and what it was; where they differ, all values."""
     told: dict[str, dict[str, None]] = {}
     for environment in found.results.environments:
-        for name, value in _flat(environment):
+        pools = [library(pool) for pool in _listed(environment.get("blas"))]
+        for name, value in _flat(environment | {"blas": ", ".join(sorted(set(pools)))}):
             told.setdefault(name, {})[value] = None
     return [(name, " / ".join(values)) for name, values in told.items()]
 

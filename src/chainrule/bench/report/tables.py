@@ -51,10 +51,10 @@ def _parts(one: Figures) -> Sequence[float | None]:
     return one.products, one.elementwise, one.dispatch
 
 
-def every_row(found: Findings) -> Table:
+def every_row(rows: Sequence[Figures]) -> Table:
     """Return all figures, those that are missing with the reason."""
     table = Table("All rows", ROWS, texts=5)
-    for one in found.rows:
+    for one in rows:
         place = one.place
         status = one.status if not one.reason else f"{one.status}: {one.reason}"
         told = [place.cell.name, place.contestant, place.operation, str(place.threads or "own"), status]

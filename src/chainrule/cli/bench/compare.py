@@ -45,7 +45,7 @@ def compare(
             json.dumps({"rows": rows(found), "means": mean_rows(found), "notes": list(found.notes)})
         )
     else:
-        console().print(_tables(found, f"{after} beside {before}"))
+        console().print(_tables(found, f"{after} beside {before}, us a step"))
     if fail and found.slower:
         raise typer.Exit(SLOWER)
 

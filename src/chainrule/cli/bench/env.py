@@ -1,14 +1,15 @@
 """`chainrule bench env`: what would be measured here, and on what."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from chainrule.bench.environment import environment
-from chainrule.bench.roster import ROSTER
+from chainrule.bench.machines import library
+from chainrule.bench.roster import ROSTER, Entry
 from chainrule.cli.show import console
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
@@ -17,20 +18,33 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 def env(as_json: AsJson = False) -> None:
     """Say what this machine is, and who can take part here."""
     facts = {key: value for key, value in environment().items() if key != "record"}
-    who: list[dict[str, object]] = [
-        {"name": entry.name, "group": entry.group, "missing": entry.missing(), "says": entry.says}
-        for entry in ROSTER.values()
-    ]
+    who = [_told(entry, has_gpu=facts["gpu"] is not None) for entry in ROSTER.values()]
     if as_json:
         typer.echo(json.dumps({**facts, "contestants": who}))
         return
     screen = console()
     table = Table.grid(padding=(0, 2))
     for name, value in facts.items():
-        shown = value if isinstance(value, str | int | float) else json.dumps(value)
-        table.add_row(Text(name, style="bold"), Text(str(shown)))
+        table.add_row(Text(name, style="bold"), Text(_shown(name, value)))
     screen.print(table)
     screen.print(_roster(who))
+
+
+def _told(entry: Entry, *, has_gpu: bool) -> dict[str, object]:
+    missing = entry.missing()
+    if entry.device == "cuda" and not has_gpu:
+        missing.append("a CUDA device")
+    says = entry.says + ("; only when named: it compiles in every cell" if entry.is_slow_to_make else "")
+    return {"name": entry.name, "group": entry.group, "missing": missing, "says": says}
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a fact as a person reads it."""
+    if name == "blas":
+        return "\n".join(library(one) for one in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {held}" for key, held in value.items()) or "none"
+    return "not known" if value is None and name != "gpu" else "none" if value is None else str(value)
 
 
 def _roster(who: list[dict[str, object]]) -> Table:

@@ -25,7 +25,14 @@ CellsGiven = Annotated[
 Contestants = Annotated[
     str | None, typer.Option("--backend", metavar="NAMES", help="Just these; see bench env.")
 ]
-Peers = Annotated[bool, typer.Option("--peers", help="PyTorch, JAX, scikit-learn, plain NumPy too.")]
+Peers = Annotated[
+    bool,
+    typer.Option(
+        "--peers",
+        help="PyTorch, JAX, scikit-learn, plain NumPy too. What compiles for seconds in every cell, as torch-compile, "
+        "takes part only when --backend names it.",
+    ),
+]
 Operations = Annotated[str, typer.Option(metavar="NAMES", help="step,forward,epoch,transfer.")]
 Dtype = Annotated[str, typer.Option(metavar="NAMES", help="float32,float64.")]
 Threads = Annotated[str | None, typer.Option(metavar="N", help="1,2 or best; else as each chooses.")]

@@ -12,6 +12,7 @@ from chainrule.bench.recommendation import HEAD, Recommendation
 from chainrule.bench.recommendation import recommend as recommended
 from chainrule.bench.table import Table
 from chainrule.cli.bench import options
+from chainrule.cli.errors import fail
 from chainrule.cli.show import console
 
 Layers = Annotated[
@@ -41,21 +42,21 @@ def recommend(
 
     What `bench run` stored is asked first; else it is measured, in at most 20 s.
     """
-    found = recommended(
-        _cell(layers, batch, rule, dtype),
-        measure,
-        contestants=None if backend is None else options.listed("backend", backend, _backends()),
-        transfer=transfer,
-        again=again,
-    )
+    chosen = None if backend is None else options.listed("backend", backend, _backends())
+    cell = _cell(layers, batch, rule, dtype)
+    try:
+        found = recommended(cell, measure, contestants=chosen, transfer=transfer, again=again)
+    except RuntimeError as error:
+        fail(str(error))
     if as_json:
         typer.echo(json.dumps(_facts(found)))
         return
     screen = console()
     screen.print(found.sentence, style="bold", markup=False)
     *head, last = HEAD
-    why = [f"{row[0]}: {row[-1]}" for row in found.rows]
-    table = Table("", head, [row[:-1] for row in found.rows], [f"{last}:", *why, *found.notes])
+    why = [f"{row[0]}: {row[-1]}" for row in found.rows if row[-1]]
+    notes = [*([f"{last}:"] if why else []), *why, *found.notes]
+    table = Table("", head, [row[:-1] for row in found.rows], notes)
     screen.print(table.rich())
 
 

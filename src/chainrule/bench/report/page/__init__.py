@@ -9,6 +9,7 @@ from chainrule.bench.report.as_json import derived
 from chainrule.bench.report.drawings import inks, svg
 from chainrule.bench.report.drawings.shapes import Figure
 from chainrule.bench.report.findings import Findings
+from chainrule.bench.report.page import bounds
 from chainrule.bench.report.page.elements import element, facts, listed, table
 
 SECTIONS = {
@@ -18,30 +19,28 @@ SECTIONS = {
     "peers": "Against the others",
 }
 ALIKE = {"map", "throughput", "peers"}  # their figures differ in the network alone
+_ELSEWHERE = "chainrule bench report FOLDER --format"
 OPENED = 2  # figures of a section that are open from the start
 
 
 def html(found: Findings) -> str:
     """Return the page."""
     title = f"chainrule on {machine.short(found)}"
-    sections = charts.sections(found)
+    sections, data = charts.sections(found), _data(found)
     body = [
         _head(found, [name for name, drawn in sections.items() if drawn]),
-        *(_section(name, drawn) for name, drawn in sections.items()),
+        *_sections(sections),
         _method(found),
         _environment(found),
-        _rows(found),
+        _rows(found, data),
     ]
-    held = json.dumps(derived(found), separators=(",", ":"), ensure_ascii=False)
-    # No "<" in it: nothing that was measured can end the script.
-    data = held.replace("<", "\\u003c")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<link rel="icon" href="data:,">\n'
         f"<title>{escape(title)}</title>\n<style>\n{_colours()}{_asset('page.css')}</style>\n</head>\n<body>\n"
         + "\n".join(part for part in body if part)
-        + f'\n<script type="application/json" id="data">{data}</script>\n<script>\n{_asset("page.js")}</script>\n'
+        + f"\n{data}<script>\n{_asset('page.js')}</script>\n"
         "</body>\n</html>\n"
     )
 
@@ -74,18 +73,33 @@ def _links(drawn: list[str]) -> str:
     return "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title in names.items())
 
 
-def _section(name: str, figures: list[Figure]) -> str:
-    if not figures:
-        return ""
+def _sections(sections: dict[str, list[Figure]]) -> list[str]:
+    written = {name: _figures(name, drawn) for name, drawn in sections.items()}
+    kept = bounds.kept(written)
+    return [_section(name, kept[name], drawn) for name, drawn in sections.items() if drawn]
+
+
+def _section(name: str, written: list[str], figures: list[Figure]) -> str:
+    left = [_title(name, one) for one in figures[len(written) :]]
+    more = (
+        f"Left out, so that a telephone opens the page: {'; '.join(left)}. {_ELSEWHERE} svg draws all."
+    )
+    parts = [*written, element("p", more, "where")] if left else written
+    return f'<section id="{name}"><h2>{SECTIONS[name]}</h2>\n' + "\n".join(parts) + "\n</section>"
+
+
+def _figures(name: str, figures: list[Figure]) -> list[str]:
     shown, told = [], ""
     for place, one in enumerate(figures):
-        title = one.of if name in ALIKE else one.title
         # What a figure shows is told once for all of its kind.
-        shown.append(
-            _figure(one, title, "" if one.caption == told else one.caption, is_open=place < OPENED)
-        )
+        caption = "" if one.caption == told else one.caption
+        shown.append(_figure(one, _title(name, one), caption, is_open=place < OPENED))
         told = one.caption
-    return f'<section id="{name}"><h2>{SECTIONS[name]}</h2>\n' + "\n".join(shown) + "\n</section>"
+    return shown
+
+
+def _title(name: str, figure: Figure) -> str:
+    return figure.of if name in ALIKE else figure.title
 
 
 def _figure(figure: Figure, title: str, caption: str, *, is_open: bool) -> str:
@@ -116,11 +130,26 @@ def _environment(found: Findings) -> str:
     return f'<section id="environment"><h2>Environment</h2>{told}</section>'
 
 
-def _rows(found: Findings) -> str:
+def _rows(found: Findings, data: str) -> str:
+    rows = bounds.listed(found.rows)
+    more = f" Here are {len(rows)} of {len(found.rows)} rows." if len(rows) < len(found.rows) else ""
+    button = '<button type="button" id="download" hidden>Download the JSON</button>'
+    offer = button if data else escape(f"{_ELSEWHERE} json writes all.")
+    told = f'<p class="tools">A heading sorts.{more} {offer}</p>'
     return (
-        '<section id="rows"><h2>All rows</h2><p class="tools">A heading sorts. <button type="button" id="download" hidden>'
-        "Download the JSON</button></p>\n"
-        f"{table(tables.every_row(found))}</section>\n</main>"
+        f'<section id="rows"><h2>All rows</h2>{told}\n{table(tables.every_row(rows))}</section>\n</main>'
+    )
+
+
+def _data(found: Findings) -> str:
+    """Return the JSON that can be taken away; nothing where it is too much for a page."""
+    held = json.dumps(derived(found), separators=(",", ":"), ensure_ascii=False)
+    # No "<" in it: nothing that was measured can end the script.
+    held = held.replace("<", "\\u003c")
+    return (
+        f'<script type="application/json" id="data">{held}</script>\n'
+        if len(held) <= bounds.HELD
+        else ""
     )
 
 

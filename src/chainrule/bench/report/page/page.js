@@ -30,8 +30,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 const button = document.getElementById("download");
-button.hidden = false;
-button.addEventListener("click", () => {
+if (button) button.hidden = false; // a run too large for a page has none
+button?.addEventListener("click", () => {
   const text = document.getElementById("data").textContent;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
