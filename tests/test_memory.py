@@ -97,3 +97,43 @@ def test_memory_that_runs_out_all_the_same_is_explained(monkeypatch, available):
         assert fits == 199
     else:
         assert net.memory_estimate(fits).total <= available < net.memory_estimate(fits + 1).total
+
+
+@pytest.fixture
+def _streaming(monkeypatch):
+    """Have NumPy do as a device that has no room for the data: two batches are there at once."""
+    monkeypatch.setattr(NumpyBackend, "places", 2)
+    monkeypatch.setattr(NumpyBackend, "streams", lambda _self, X: isinstance(X, np.ndarray))
+
+
+@pytest.mark.usefixtures("_streaming")
+def test_what_is_streamed_takes_two_batches_and_the_largest_that_fits_is_smaller(monkeypatch):
+    net = NeuralNetwork(8, 64, 2, backend="numpy", seed=0)
+    one, two = net.memory_estimate(100), net.memory_estimate(100, streamed=True)
+    assert (two.parameters, two.state) == (one.parameters, one.state)
+    assert (two.batch, two.scratch) == (2 * one.batch, 2 * one.scratch)
+    message = refused(monkeypatch, net, 300_000)
+    assert f"{net.memory_estimate(1000, streamed=True).total / 1e6:.2f} MB" in message
+    fits = int(message.rpartition(" ")[2])
+    assert fits < 0.6 * 1000
+    totals = [net.memory_estimate(rows, streamed=True).total for rows in (fits, fits + 1)]
+    assert totals[0] <= 300_000 < totals[1]
+    net.train(np.zeros((1000, 8)), np.zeros((1000, 2)), 1, 0.1, batch_size=fits, progress=False)
+
+
+@pytest.mark.usefixtures("_streaming")
+def test_streaming_that_runs_out_of_memory_all_the_same_counts_two_batches(monkeypatch):
+    net = NeuralNetwork(8, 64, 2, backend="numpy", seed=0)
+
+    def fails(_self, _work):
+        raise MemoryError
+
+    monkeypatch.setattr(NumpyBackend, "engine", fails)
+    needed = net.memory_estimate(200, streamed=True).total
+    with pytest.raises(MemoryError, match=f"which takes {needed / 1e3:.2f} kB"):
+        net.train(np.zeros((200, 8)), np.zeros((200, 2)), 1, 0.1, progress=False)
+
+
+def test_where_nothing_is_streamed_one_batch_is_counted():
+    net = NeuralNetwork(8, 64, 2, backend="numpy", seed=0)
+    assert net.memory_estimate(100, streamed=True) == net.memory_estimate(100)

@@ -70,18 +70,6 @@ def test_many_rows_go_through_in_blocks_and_come_out_the_same(monkeypatch, rng, 
         assert sum(seen) == rows
 
 
-@pytest.mark.parametrize("rows", [1, 63, 64, 200, 257])
-@pytest.mark.parametrize("threads", ["1", "2"])
-def test_numpy_predicts_in_threads_what_the_forward_pass_says(monkeypatch, rng, rows, threads):
-    monkeypatch.setenv("CHAINRULE_THREADS", threads)
-    monkeypatch.setattr("chainrule.backends.numpy.FEW_ROWS", 0)
-    monkeypatch.setattr("chainrule.program.prediction.SHARED_FLOPS", 0)
-    monkeypatch.setattr("chainrule.program.machine.l2_bytes", lambda: 1)  # the smallest blocks
-    net, X = NeuralNetwork(3, (5, 4), 2, backend="numpy", seed=0), samples(rng, rows, 3)
-    A = evaluation.forward(net._theta, X, net.architecture).A
-    assert relative_error(net.predict(X), A) < 1e-14
-
-
 def test_scores_are_counted_as_a_person_would(rng, backend):
     X, y = blobs(rng, 25, 4, 3)
     net = NeuralNetwork(4, 5, 3, loss="cross_entropy", backend=backend, seed=0)

@@ -161,11 +161,18 @@ class Inspection(ABC):
         return self.backend.planned(made)
 
     def memory_estimate(
-        self, batch_size: int, *, backend: Any = None, optimizer: str | Optimizer = "sgd"
+        self,
+        batch_size: int,
+        *,
+        backend: Any = None,
+        optimizer: str | Optimizer = "sgd",
+        streamed: bool = False,
     ) -> MemoryEstimate:
         """Return the bytes that training on batches of ``batch_size`` rows takes at its peak.
 
-        On ``backend``, or on the network's own. The data beyond one batch come on top.
+        On ``backend``, or on the network's own. The data beyond one batch come on top; or, ``streamed``,
+        stay on the host where a CUDA device has no room for them, and it holds two batches at once. A
+        shorter last batch comes on top as well.
 
         Examples
         --------
@@ -178,4 +185,4 @@ class Inspection(ABC):
         """
         rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
         where = backends.get(backend) or self.backend
-        return estimate(self.architecture, rule, rows, self.dtype, where)
+        return estimate(self.architecture, rule, rows, self.dtype, where, streamed=streamed)

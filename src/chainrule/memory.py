@@ -18,7 +18,7 @@ class MemoryEstimate(NamedTuple):
 
     parameters: int  # the weights and biases, and the copies that training keeps of them
     state: int  # the optimiser's
-    batch: int  # the samples and the targets of one step
+    batch: int  # the samples and the targets of one step; where they are streamed, of two
     scratch: int  # everything between them: activations, deltas, gradients
 
     @property
@@ -49,12 +49,19 @@ def step_plan(
 
 
 def estimate(
-    net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend
+    net: Architecture,
+    optimizer: Optimizer,
+    rows: int,
+    dtype: str,
+    backend: Backend,
+    *,
+    streamed: bool = False,
 ) -> MemoryEstimate:
     """Return what a step on batches of so many rows takes on a backend.
 
     Where the step is replayed or compiled, its plan says; where it runs as it is written, every
-    result is counted as kept, which is the most it can be.
+    result is counted as kept, which is the most it can be. Where the data are streamed, a step is bound
+    to each place for a batch, with memory of its own.
 
     Examples
     --------
@@ -70,38 +77,60 @@ def estimate(
     kept = sum(operation.result.nbytes for operation in plan.operations if not operation.is_view)
     theta = sizes.pop("theta")
     batch = sizes.pop("X") + sizes.pop("Y")
+    places = backend.places if streamed else 1
     return MemoryEstimate(
         parameters=theta * (1 + KEPT_WEIGHTS),
         state=sum(size for name, size in sizes.items() if name.startswith("state")),
-        batch=batch,
+        batch=places * batch,
         scratch=backend.own_bytes
-        + plan.constant_bytes
-        + (plan.scratch_bytes if backend.plans else kept),
+        + places * (plan.constant_bytes + (plan.scratch_bytes if backend.plans else kept)),
     )
 
 
 def largest_batch(
-    net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend
+    net: Architecture,
+    optimizer: Optimizer,
+    rows: int,
+    dtype: str,
+    backend: Backend,
+    *,
+    streamed: bool = False,
 ) -> int:
     """Return the largest batch, of at most ``rows`` rows, whose step fits into the memory left; 0 for none."""
 
     def needs(batch: int) -> int:
-        return estimate(net, optimizer, batch, dtype, backend).total
+        return estimate(net, optimizer, batch, dtype, backend, streamed=streamed).total
 
     return bisect_right(range(1, rows + 1), backend.available_bytes() or 0, key=needs)
 
 
-def used_up(net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend) -> str:
+def used_up(
+    net: Architecture,
+    optimizer: Optimizer,
+    rows: int,
+    dtype: str,
+    backend: Backend,
+    *,
+    streamed: bool = False,
+) -> str:
     """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
     fits = rows - 1
     if backend.available_bytes() is not None:
-        fits = min(fits, largest_batch(net, optimizer, rows, dtype, backend))
-    needed = readable(estimate(net, optimizer, rows, dtype, backend).total)
+        fits = min(fits, largest_batch(net, optimizer, rows, dtype, backend, streamed=streamed))
+    needed = readable(estimate(net, optimizer, rows, dtype, backend, streamed=streamed).total)
     remedy = f"give a batch_size of at most {fits}" if fits else "give a smaller net"
     return f"{backend.describe()} ran out of memory for a step on {rows} rows, which takes {needed}; {remedy}"
 
 
-def check_fits(net: Architecture, optimizer: Optimizer, rows: int, dtype: str, backend: Backend) -> None:
+def check_fits(
+    net: Architecture,
+    optimizer: Optimizer,
+    rows: int,
+    dtype: str,
+    backend: Backend,
+    *,
+    streamed: bool = False,
+) -> None:
     """Raise ``MemoryError`` where a step on batches of so many rows cannot fit.
 
     Raises
@@ -112,13 +141,16 @@ def check_fits(net: Architecture, optimizer: Optimizer, rows: int, dtype: str, b
     available = backend.available_bytes()
     if available is None:
         return
-    widest = 16 * rows * sum(net.sizes) * 8  # more than any step keeps: saves a trace of the small ones
+    places = backend.places if streamed else 1
+    widest = (
+        places * 16 * rows * sum(net.sizes) * 8
+    )  # more than any step keeps: saves a trace of the small ones
     if widest + 16 * net.layout.total * 8 + backend.own_bytes < available:
         return
-    needed = estimate(net, optimizer, rows, dtype, backend).total
+    needed = estimate(net, optimizer, rows, dtype, backend, streamed=streamed).total
     if needed <= available:
         return
-    fits = largest_batch(net, optimizer, rows, dtype, backend)
+    fits = largest_batch(net, optimizer, rows, dtype, backend, streamed=streamed)
     remedy = f"the largest batch_size that fits is {fits}" if fits else "no batch fits: a smaller net"
     msg = (
         f"a step on {rows} rows needs {readable(needed)} but {backend.describe()} has "

@@ -266,7 +266,10 @@ class NeuralNetwork(Inspection, TextbookNames):
         data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
         rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
-        check_fits(self.architecture, settings.optimizer, rows, self.dtype, self.backend)
+        streamed = self.backend.streams(data.X)
+        check_fits(
+            self.architecture, settings.optimizer, rows, self.dtype, self.backend, streamed=streamed
+        )
         problem = Problem(self.architecture, self.backend, data, validation)
         rule = settings.optimizer.name, dict(settings.optimizer.settings)
         before = self._kept[1] if resume and self._kept and self._kept[0] == rule else None

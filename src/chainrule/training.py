@@ -127,7 +127,9 @@ class _Run:
             return backend.engine(work) if settings.compiled else backend.plain(work)
         except MemoryError as error:
             rows, dtype = max(work.batch_sizes), numpy_dtype(work.progress.theta.dtype).name
-            raise MemoryError(used_up(self._net, settings.optimizer, rows, dtype, backend)) from error
+            streamed = backend.streams(work.data.X)
+            msg = used_up(self._net, settings.optimizer, rows, dtype, backend, streamed=streamed)
+            raise MemoryError(msg) from error
 
     def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
         """Run an epoch and return its record, which is kept."""

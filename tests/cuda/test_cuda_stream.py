@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from chainrule.program.cuda.stream import StreamEngine
+from chainrule import backends
+from chainrule.backends.numpy import NumpyBackend
+from chainrule.memory import estimate
+from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Work
 from support.cuda.device import stand_in  # noqa: F401
 from support.cuda.work import uploaded
@@ -36,3 +40,18 @@ def test_the_device_never_holds_more_than_two_batches(stand_in):  # noqa: F811
         ran(StreamEngine(on_device, stand_in), epochs(on_device, 1))
         taken.append(sum(nbytes for *_, nbytes in stand_in.allocated) - before)
     assert taken[1] - taken[0] == (200 - 2) * 3 * 8  # a rate, its opposite and a loss for each step more
+
+
+@pytest.mark.parametrize("batch_size", [400, 800])
+def test_the_device_holds_what_the_estimate_says(stand_in, monkeypatch, batch_size):  # noqa: F811
+    monkeypatch.setattr(NumpyBackend, "places", PLACES)
+    monkeypatch.setattr(NumpyBackend, "planned", lambda _self, plan: cuda_plan(plan))
+    work = made_work(CASES["optimizer-sgd"], 800, batch_size=batch_size)
+    on_device = Work(work.step, uploaded(stand_in, work.progress), work.data, work.bounds)
+    before = sum(nbytes for *_, nbytes in stand_in.allocated)
+    StreamEngine(on_device, stand_in)
+    taken = sum(nbytes for *_, nbytes in stand_in.allocated) - before
+    backend = backends.named("numpy")
+    said = estimate(*work.step, batch_size, "float64", backend, streamed=True)
+    parts_of_sums = taken - said.batch - said.scratch
+    assert 0 <= parts_of_sums < 0.1 * taken

@@ -74,6 +74,11 @@ class Backend:
         return 0
 
     @property
+    def places(self) -> int:
+        """How many batches are here at once where the data stay on the host: see :meth:`holder`."""
+        return 1
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What is to be known of the numbers that are computed here."""
         return ()
@@ -135,6 +140,11 @@ class Backend:
         """Return where so many bytes of host data go to train on: here, or where there is room for them."""
         del nbytes
         return self
+
+    def streams(self, x: Array) -> bool:
+        """Return whether data were left on the host, to come here batch by batch."""
+        del x
+        return False
 
     def near(self, x: Array) -> Array:
         """Return data as an array of this backend: as they are, unless they were left on the host."""

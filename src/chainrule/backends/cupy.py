@@ -18,7 +18,7 @@ from chainrule.program.cuda.cublas import WORKSPACE_BYTES
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.step import cuda_plan
-from chainrule.program.cuda.stream import StreamEngine
+from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
@@ -77,8 +77,13 @@ class CupyBackend(Backend):
 
     @property
     def own_bytes(self) -> int:
-        """What a run takes besides its arrays: cuBLAS's workspace, and room for parts of sums."""
-        return WORKSPACE_BYTES + PART_BYTES
+        """What a run takes besides its arrays: cuBLAS's workspace, and room for parts of sums at each place."""
+        return WORKSPACE_BYTES + PLACES * PART_BYTES
+
+    @property
+    def places(self) -> int:
+        """How many batches are on the device at once where the data stay on the host: one comes in meanwhile."""
+        return PLACES
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -91,11 +96,15 @@ class CupyBackend(Backend):
 
     def near(self, x: Any) -> Array:
         """Return data as an array of the device: as they are, unless they were left on the host."""
-        return self.asarray(x) if isinstance(x, np.ndarray) else x
+        return self.asarray(x) if self.streams(x) else x
+
+    def streams(self, x: Any) -> bool:
+        """Return whether data were left on the host, to come here batch by batch."""
+        return isinstance(x, np.ndarray)
 
     def plain(self, work: Work) -> Engine:
         """Return what runs the step as it is written; its data must be on the device."""
-        if is_on_host(work):
+        if self.streams(work.data.X):
             msg = f"{self.describe()} has no room for the data; leave compile=False out to have them streamed"
             raise ValueError(msg)
         return super().plain(work)
@@ -104,7 +113,7 @@ class CupyBackend(Backend):
         """Return what runs a step fastest here: generated kernels, captured as CUDA graphs."""
         from chainrule.backends.cupy_device import CupyDevice
 
-        streams = is_on_host(work)
+        streams = self.streams(work.data.X)
         with self.device:
             try:
                 device = CupyDevice(self.device, tf32=tf32_is_on())
@@ -128,11 +137,6 @@ class CupyBackend(Backend):
     def describe(self) -> str:
         """Return "cupy:0", "cupy:1", ..."""
         return f"cupy:{self.device.id}"
-
-
-def is_on_host(work: Work) -> bool:
-    """Return whether the data were left on the host."""
-    return isinstance(work.data.X, np.ndarray)
 
 
 def tf32_is_on() -> bool:

@@ -17,9 +17,8 @@ from chainrule.program.kernels import Kernels
 from chainrule.program.operations import Operation
 from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut
-from chainrule.program.steps import FLOP_SECONDS, LONG_SECONDS, blocked, cuts, is_long, product_threads
+from chainrule.program.steps import LONG_SECONDS, blocked, cuts, is_long, product_threads
 
-FEW_ROWS = 256  # not worth a trace
 CACHE_LINE = 64  # bytes; also the widest vector
 
 
@@ -46,38 +45,29 @@ class NumpyBackend(Backend):
             choice = tuning.tuned(work, self._built, native=native)
             return self._built(work, choice)
         if native and is_long(work):
-            return blocked(work, self._kernels(native=True), cuts(work, native=True))
+            return blocked(work, _kernels(native=True), cuts(work, native=True))
         interpreted = cuts(work, native=False)
         if set(interpreted.values()) == {Cut(1, 1)}:
             return Replay(work, NumpyLibrary(), self.asarray, product_threads(work))
-        return blocked(work, self._kernels(native=False), interpreted)
+        return blocked(work, _kernels(native=False), interpreted)
 
     def _built(self, work: Work, choice: tuning.Choice) -> Engine:
         """Return the engine that a measured choice describes."""
         # A ragged last batch may be too short for the blocks of the others.
         count = choice.threads * choice.blocks
         cut = {n: choice.cut if n >= count else Cut(1, 1) for n in work.batch_sizes}
-        return blocked(work, self._kernels(native=choice.native), cut)
-
-    def _kernels(self, *, native: bool) -> Kernels:
-        if native:
-            from chainrule.program.native.kernels import NativeKernels
-
-            return NativeKernels(NumpyLibrary())
-        return InterpretedKernels(NumpyLibrary())
+        return blocked(work, _kernels(native=choice.native), cut)
 
     def predict(self, forward: Forward, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
-        """Return ``forward(theta, X)`` for any number of rows: a long one in threads, block by block."""
+        """Return ``forward(theta, X)`` for any number of rows: many in threads, block by block."""
         from chainrule.program import prediction
 
-        flops = 0
-        if len(X) > FEW_ROWS:
-            flops = prediction.program_of(forward, theta, X, len(X)).flops
-        if flops < prediction.SHARED_FLOPS:
-            plain: np.ndarray = forward(theta, X)
-            return plain
-        native = flops * FLOP_SECONDS > LONG_SECONDS and native_is_at_hand()
-        return prediction.predict(forward, theta, X, self._kernels(native=native))
+        how = prediction.cut(theta, X)
+        if how.rows >= len(X):
+            whole: np.ndarray = forward(theta, X)  # (n, n_out)
+            return whole
+        native = prediction.seconds(theta, X) > LONG_SECONDS and native_is_at_hand()
+        return prediction.predict(forward, theta, X, how, _kernels(native=native))
 
     def asarray(self, x: Any, dtype: Any = None) -> np.ndarray:
         """Return ``x`` as a C-contiguous NumPy array: ``x`` itself where it is one already."""
@@ -145,6 +135,15 @@ def _has_halves(work: Work) -> bool:
     """Return whether a step computes in 16 bits, which native code does not."""
     operations = work.plan(max(work.batch_sizes)).operations
     return any(operation.result.dtype.name in HALVES for operation in operations)
+
+
+@cache
+def _kernels(*, native: bool) -> Kernels:
+    if native:
+        from chainrule.program.native.kernels import NativeKernels
+
+        return NativeKernels(NumpyLibrary())
+    return InterpretedKernels(NumpyLibrary())
 
 
 @cache

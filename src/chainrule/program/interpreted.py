@@ -6,12 +6,12 @@ ones would wait for the lock longer than they take, which the rule in ``row_bloc
 
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from chainrule.program.operations import Group, alone
+from chainrule.program.pool import pool
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Call, Library, call
 
@@ -60,7 +60,7 @@ def _run(calls: Sequence[Call]) -> None:
 
 
 def _run_all(threads: Sequence[Sequence[Call]]) -> None:
-    others = [_pool(len(threads)).submit(_quietly, calls) for calls in threads[1:]]
+    others = [pool(len(threads)).submit(_quietly, calls) for calls in threads[1:]]
     try:
         _run(threads[0])
     finally:
@@ -71,11 +71,6 @@ def _run_all(threads: Sequence[Sequence[Call]]) -> None:
 def _quietly(calls: Sequence[Call]) -> None:
     with np.errstate(all="ignore"):  # a thread has an error state of its own
         _run(calls)
-
-
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="chainrule")
 
 
 def _columns(argument: Any, columns: slice) -> Any:

@@ -36,3 +36,6 @@ class Kernels(Protocol):
 
     def ready(self, threads: Sequence[Sequence[Item]]) -> Callable[[], None]:
         """Return what runs these items, each thread its own, and returns when all are done."""
+
+    def __hash__(self) -> int:
+        """Return the same number for kernels that are the same: a plan made for them is found again."""

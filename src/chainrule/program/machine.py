@@ -3,8 +3,12 @@
 import functools
 import os
 import platform
-from contextlib import AbstractContextManager, nullcontext
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 _L2_BYTES = 1 << 20  # where the system does not say: small for a server, large for a laptop
 
@@ -78,19 +82,57 @@ def threads(asked: int | None = None) -> int:
 
 
 def blas_threads(count: int | None) -> AbstractContextManager[object]:
-    """Return a context in which BLAS uses so many threads, set back when it ends; ``None`` changes nothing.
+    """Return a context in which BLAS uses so many threads; ``None`` changes nothing.
+
+    How many it uses is a setting of the whole process. Where such contexts overlap, in several threads,
+    the latest decides; when the last one ends it is set back to what it was before the first.
 
     Examples
     --------
     >>> with blas_threads(1):
     ...     pass
     """
-    if count is None:
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
+    return nullcontext() if count is None else _BLAS.limited(count)
 
-    limits: AbstractContextManager[object] = threadpool_limits(count, user_api="blas")
-    return limits
+
+class _Blas:
+    """The numbers of threads that BLAS libraries were asked to use, and used before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: list[list[int]] = []  # a list of its own for each who asked: equal, not the same
+        self._before: dict[str, tuple[Any, int]] = {}  # by the library's file
+
+    @contextmanager
+    def limited(self, count: int) -> Iterator[None]:
+        """Have them use so many threads until it ends."""
+        mine = [count]
+        with self._lock:
+            self._asked.append(mine)
+            for library in _blas_libraries(len(sys.modules)):
+                self._before.setdefault(library.filepath, (library, library.get_num_threads()))
+                library.set_num_threads(count)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asked = [other for other in self._asked if other is not mine]
+                for library, before in self._before.values():
+                    library.set_num_threads(self._asked[-1][0] if self._asked else before)
+                if not self._asked:
+                    self._before.clear()
+
+
+_BLAS = _Blas()
+
+
+@functools.lru_cache(maxsize=1)
+def _blas_libraries(_modules: int) -> list[Any]:
+    """Return the BLAS libraries in this process; looked for anew once more was imported, which brings them."""
+    from threadpoolctl import ThreadpoolController
+
+    found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return found
 
 
 @functools.cache

@@ -1,79 +1,145 @@
-"""Prediction: the forward pass over any number of rows, a block at a time, in bounded memory.
+"""Prediction: the forward pass over any number of rows, a block of them at a time, each thread its own.
 
-Blocks are so small that what lies between the samples and the outputs stays in the second-level cache.
-Each thread has the memory of one block, and takes the blocks in turn.
+Three ways, chosen by shapes alone. Little work runs as it is written, on all rows at once. More is cut
+into a block a thread, which also runs as it is written, so a network's first prediction pays for no
+preparation. What takes a thread longer than preparing goes through in blocks of one size, planned once
+for a network and kept: the plans hold no arrays. Memory is bound to them anew in each call, so calls may
+overlap, the parameters may lie elsewhere in the next one, and nothing large outlives a call.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections import deque
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from chainrule.program import machine
-from chainrule.program.engine import numpy_dtype
 from chainrule.program.kernels import Kernels
+from chainrule.program.machine import blas_threads, threads
+from chainrule.program.plan import Plan
 from chainrule.program.planner import plan
-from chainrule.program.program import Program
+from chainrule.program.pool import pool
 from chainrule.program.replay import Arrays
 from chainrule.program.trace import Spec, trace
 
-Forward = Callable[[Any, Any], Any]  # theta (P,), X (n, n_in) -> A (n, n_out)
-SMALLEST_BLOCK = 64  # rows; fewer, and the products run at a lower rate
-SHARED_FLOPS = 20_000_000  # a forward pass below this is over before threads have met
+Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]  # theta (P,), X (n, n_in) -> A (n, n_out)
+Run = Callable[[np.ndarray], np.ndarray]  # X (rows, n_in) -> A (rows, n_out)
+
+FLOPS_A_SECOND = 100e9  # of a core in float32; for telling little work from much, no more
+FLOPS_A_UNIT = 150  # that take as long as a unit's bias and activation
+SHARED_SECONDS = 2.5e-3  # of each thread; in less, the BLAS's own threads do as well on all rows at once
+PLANNED_SECONDS = 5e-3  # of each thread; in less, memory planned saves no more than it takes to bind it
+PLANNED_ROWS = 512  # of a block: fewer, and the products run at a lower rate; more, and caches overflow
+MOST_ROWS = 1024  # of a block that runs as it is written
+FEWEST_ROWS = 64
+BLOCKS_A_THREAD = 4  # so that the last ones to end keep nobody waiting for long
 
 
-def program_of(forward: Forward, theta: np.ndarray, X: np.ndarray, rows: int) -> Program:
-    """Return the program of the forward pass on so many rows."""
-    specs = (Spec(theta.shape, theta.dtype, "theta"), Spec((rows, X.shape[1]), X.dtype, "X"))
-    return trace(forward, *specs)
+class Blocks(NamedTuple):
+    """How rows are cut: so many rows a block, so many threads, and whether the blocks are planned."""
+
+    rows: int
+    threads: int
+    is_planned: bool
 
 
-def block_rows(program: Program, rows: int) -> int:
-    """Return how many rows a block has: those whose activations fill half of the second-level cache."""
-    made = sum(op.result.nbytes for op in program.operations if op.is_matrix_product)
-    row_bytes = max(1.0, made / rows)
-    return int(min(rows, max(SMALLEST_BLOCK, machine.l2_bytes() / 2 / row_bytes)))
+def seconds(theta: np.ndarray, X: np.ndarray) -> float:
+    """Return about how long one thread takes for the outputs of ``X (n, n_in)``.
+
+    Each parameter is multiplied once a row. At most ``P / (n_in + 1)`` units have a bias and an activation.
+
+    Examples
+    --------
+    >>> seconds(np.zeros(64 * 64 + 64), np.zeros((1000, 64))) < 1e-3
+    True
+    """
+    n, n_in = X.shape
+    flops: float = n * theta.size * (2 + FLOPS_A_UNIT / (n_in + 1))
+    return flops / FLOPS_A_SECOND * X.dtype.itemsize / 4
 
 
-def predict(forward: Forward, theta: np.ndarray, X: np.ndarray, kernels: Kernels) -> np.ndarray:
-    """Return the outputs ``(n, n_out)`` of ``X (n, n_in)``."""
-    n = X.shape[0]
-    rows = block_rows(program_of(forward, theta, X, n), n)
-    starts = range(0, n - n % rows, rows)
-    first = _Block(forward, theta, X, rows, kernels)
-    out = np.empty((n, first.A.shape[1]), dtype=first.A.dtype)  # (n, n_out)
-    threads = min(machine.threads(), len(starts))
-    blocks = [first, *(_Block(forward, theta, X, rows, kernels) for _ in range(threads - 1))]
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        shares = [pool.submit(b.run, X, starts[i::threads], out) for i, b in enumerate(blocks)]
-        for share in shares:
-            share.result()  # waits, and raises what was raised there
-        if n % rows:
-            _Block(forward, theta, X, n % rows, kernels).run(X, [n - n % rows], out)
-    return out
+def cut(theta: np.ndarray, X: np.ndarray) -> Blocks:
+    """Return how the rows of ``X (n, n_in)`` are cut, by shapes and the number of threads.
+
+    Examples
+    --------
+    >>> cut(np.zeros(3), np.zeros((10, 2)))
+    Blocks(rows=10, threads=1, is_planned=False)
+    """
+    n, takes = len(X), seconds(theta, X)
+    if takes < 2 * SHARED_SECONDS:
+        return Blocks(n, 1, is_planned=False)
+    most = threads()
+    if n >= BLOCKS_A_THREAD * most * PLANNED_ROWS and takes > most * PLANNED_SECONDS:
+        return Blocks(PLANNED_ROWS, most, is_planned=True)
+    count = min(most, int(takes / SHARED_SECONDS))
+    if n < count * FEWEST_ROWS:
+        return Blocks(n, 1, is_planned=False)
+    turns = -(-n // (count * MOST_ROWS))
+    return Blocks(-(-n // (count * turns)), count, is_planned=False)
 
 
-class _Block:
-    """The forward pass of one block, in memory of its own."""
+def predict(
+    forward: Forward, theta: np.ndarray, X: np.ndarray, how: Blocks, kernels: Kernels
+) -> np.ndarray:
+    """Return the outputs ``(n, n_out)`` of ``X (n, n_in)``, cut as ``how`` says."""
+    todo = deque(range(0, len(X), how.rows))  # where the blocks start
+    done: dict[int, np.ndarray] = {}  # their outputs, each (rows, n_out)
+    specs = Spec(theta.shape, theta.dtype, "theta"), Spec((how.rows, X.shape[1]), X.dtype, "X")
+    made = _plan(forward, specs, kernels) if how.is_planned else None
 
-    def __init__(
-        self, forward: Forward, theta: np.ndarray, X: np.ndarray, rows: int, kernels: Kernels
-    ) -> None:
-        program = program_of(forward, theta, X, rows)
-        made = plan(program, (), kernels.groups(program))
-        self._X = kernels.library.empty((rows, X.shape[1]), numpy_dtype(X.dtype))  # (rows, n_in)
-        arrays = Arrays(made, (theta, self._X), kernels.library)
-        items = [kernels.item(group, arrays, slice(None), add=False) for group in made.groups]
-        self._run = kernels.ready([[item for part in items for item in part]])
-        self.A: np.ndarray = arrays.of(program.outputs[0])  # (rows, n_out)
-
-    def run(self, X: np.ndarray, starts: Sequence[int], out: np.ndarray) -> None:
-        """Write the outputs of the blocks that start there."""
-        rows = len(self._X)
+    def work() -> None:
+        run = partial(forward, theta) if made is None else _bound(made, theta, kernels)
         with np.errstate(all="ignore"):  # a thread has an error state of its own
-            for start in starts:
-                np.copyto(self._X, X[start : start + rows])
-                self._run()
-                out[start : start + rows] = self.A
+            while todo:
+                try:
+                    start = todo.popleft()
+                except IndexError:  # another thread was faster
+                    return
+                done[start] = run(X[start : start + how.rows])
+
+    with blas_threads(1):
+        others = [pool(how.threads).submit(work) for _ in range(how.threads - 1)]
+        try:
+            work()
+        finally:
+            todo.clear()  # whatever went wrong, or Ctrl-C: nobody starts another block
+            for other in others:
+                # One that has begun is waited for; the others found their threads busy with another call.
+                if not other.cancel():
+                    other.result()  # raises what was raised there
+    return np.concatenate([done[start] for start in sorted(done)])  # (n, n_out)
+
+
+@lru_cache(maxsize=32)
+def _plan(forward: Forward, specs: tuple[Spec, Spec], kernels: Kernels) -> Plan | None:
+    """Return the plan of a block, made once for all networks that are equal.
+
+    ``None`` where an activation of the user's own cannot be traced: it runs as it is written.
+    """
+    try:
+        program = trace(forward, *specs)
+    except (AttributeError, TypeError, ValueError):
+        return None
+    return plan(program, (), kernels.groups(program))
+
+
+def _bound(made: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
+    """Return what runs the plan of a block, in memory of its own."""
+    _, samples = made.program.inputs
+    taken = kernels.library.empty(samples.shape, samples.dtype)  # (rows, n_in)
+    arrays = Arrays(made, (theta, taken), kernels.library)
+    items = [kernels.item(group, arrays, slice(None), add=False) for group in made.groups]
+    replay = kernels.ready([[item for part in items for item in part]])
+    A = arrays.of(made.program.outputs[0])  # (rows, n_out)
+
+    def run(X: np.ndarray) -> np.ndarray:
+        np.copyto(taken[: len(X)], X)
+        taken[len(X) :] = (
+            0.0  # where the last block is short; what lies there may be slow to compute with
+        )
+        replay()
+        outputs: np.ndarray = A[: len(X)].copy()  # (len(X), n_out)
+        return outputs
+
+    return run

@@ -1,0 +1,195 @@
+"""NumPy's predictions in blocks of rows: what the forward pass says, whatever happens between two calls."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import tracemalloc
+import weakref
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from chainrule import NeuralNetwork, evaluation
+from chainrule.activations import tanh
+from chainrule.program import prediction
+from support.compare import relative_error
+from support.data import samples
+from support.engines import blas_threads
+from support.extras import missing
+
+WAYS = ["written", "planned", "native"]
+ROWS = 8  # of a block
+
+
+@pytest.fixture(params=WAYS)
+def way(request, monkeypatch):
+    """Have even small networks go through in small blocks, this way."""
+    monkeypatch.setenv("CHAINRULE_THREADS", "2")
+    monkeypatch.setattr(prediction, "SHARED_SECONDS", 1e-15)
+    monkeypatch.setattr(prediction, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(prediction, "MOST_ROWS", ROWS)
+    if request.param != "written":
+        monkeypatch.setattr(prediction, "PLANNED_SECONDS", 0.0)
+        monkeypatch.setattr(prediction, "PLANNED_ROWS", ROWS)
+        monkeypatch.setattr(prediction, "BLOCKS_A_THREAD", 1)
+    native = request.param == "native"
+    if native:
+        from chainrule.backends.numpy import native_is_at_hand
+
+        if not native_is_at_hand():
+            missing("jit", "native code cannot be made here")
+    monkeypatch.setattr("chainrule.backends.numpy.LONG_SECONDS", 0.0 if native else np.inf)
+    return request.param
+
+
+def network(**given):
+    return NeuralNetwork(3, (5, 4), 2, activation="tanh", backend="numpy", seed=0, **given)
+
+
+def error(net, X):
+    A = evaluation.forward(net._theta, X, net.architecture).A  # (n, 2)
+    return relative_error(net.predict(X), A)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 15, 16, 17, 63, 64, 200])
+@pytest.mark.parametrize("threads", ["1", "2", "3"])
+def test_every_number_of_rows_comes_out_as_the_forward_pass_says(monkeypatch, way, rng, rows, threads):
+    monkeypatch.setenv("CHAINRULE_THREADS", threads)
+    assert error(network(), samples(rng, rows, 3)) < 1e-14
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_predictions_have_the_dtype_of_the_network(way, rng, dtype):
+    assert network(dtype=dtype).predict(samples(rng, 50, 3)).dtype == dtype
+
+
+def test_parameters_that_changed_since_the_last_call_count(way, rng, tmp_path):
+    net, X, Y = network(), samples(rng, 50, 3), samples(rng, 50, 2)
+    said = [net.predict(X)]
+    for change in (
+        lambda: net.train(X, Y, 3, 0.5, progress=False),
+        lambda: net.set_layer(0, W=rng.standard_normal((3, 5))),
+        lambda: np.multiply(net._theta, 2.0, out=net._theta),  # written over where it lies
+    ):
+        change()
+        assert error(net, X) < 1e-14
+        said.append(net.predict(X))
+    assert all(np.abs(x - y).max() > 1e-3 for x, y in pairwise(said))
+    net.save(tmp_path / "net.safetensors")
+    loaded = NeuralNetwork.load(tmp_path / "net.safetensors", backend="numpy")
+    assert np.array_equal(loaded.predict(X), said[-1])
+
+
+def test_held_out_rows_are_scored_by_the_weights_after_each_epoch(way, rng):
+    X, Y = samples(rng, 50, 3), samples(rng, 50, 2)
+    given = {"progress": False, "batch_size": 16}
+    history = network().train(X, Y, 5, 0.5, validation_data=(X, Y), **given)
+    net, losses = network(), []
+    for _ in range(5):
+        net.train(X, Y, 1, 0.5, **given)
+        losses.append(net.evaluate(X, Y).loss)
+    assert history["validation_loss"] == pytest.approx(losses, rel=1e-12)
+
+
+def test_calls_may_overlap_and_blas_has_its_threads_back_afterwards(way, rng):
+    nets = [network(), NeuralNetwork(3, (5, 4), 2, activation="tanh", backend="numpy", seed=1)]
+    cases = [(net, samples(rng, rows, 3)) for net in nets for rows in (50, 61)]
+    wanted = [net.predict(X) for net, X in cases]
+    start, wrong = threading.Barrier(4), []
+
+    def predict(number):
+        (net, X), right = cases[number], wanted[number]
+        start.wait()
+        wrong.extend(1 for _ in range(100) if not np.array_equal(net.predict(X), right))
+
+    with threadpool_limits(2, user_api="blas"):
+        threads = [threading.Thread(target=predict, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+        assert set(blas_threads()) == {2}
+
+
+def test_networks_that_are_equal_are_planned_once_for_any_number_of_rows(way, rng, monkeypatch):
+    traced = []
+    usual = prediction.trace
+    monkeypatch.setattr(prediction, "trace", lambda *given: traced.append(1) or usual(*given))
+    for rows in (50, 61, 50):
+        for seed in (0, 1):
+            net = NeuralNetwork(
+                3, (6, 4), 2, activation="tanh", clip_norm=7.0, backend="numpy", seed=seed
+            )
+            net.predict(samples(rng, rows, 3))
+    prediction._plan.cache_clear()  # so that another way plans it again
+    assert len(traced) == (0 if way == "written" else 1)
+
+
+def test_a_hundred_calls_leave_nothing_behind_and_parameters_die_with_their_network(way, rng):
+    net, X = network(), samples(rng, 500, 3)
+    tracemalloc.start()
+    held = []
+    for calls in (100, 100):  # the interpreter keeps a few small objects of its own
+        for _ in range(calls):
+            net.predict(X)
+        gc.collect()
+        held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert held[1] - held[0] < 2 * X.nbytes
+    theta = weakref.ref(net._theta)
+    del net
+    gc.collect()
+    assert theta() is None
+
+
+def test_an_activation_that_looks_at_its_numbers_is_run_as_it_is_written(way, rng):
+    def value(Z):
+        return np.tanh(Z) if float(Z[0, 0]) < np.inf else Z
+
+    odd = replace(tanh, name="odd", value=value)
+    net = NeuralNetwork(3, 5, 2, activation=odd, backend="numpy", seed=0)
+    assert error(net, samples(rng, 50, 3)) < 1e-14
+
+
+def test_what_goes_wrong_in_a_thread_is_raised_and_the_next_call_is_right(way, rng, monkeypatch):
+    net, X = network(), samples(rng, 50, 3)
+    with monkeypatch.context() as broken:
+        for name in ("partial", "_bound"):
+            broken.setattr(prediction, name, lambda *_: lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            net.predict(X)
+    assert error(net, X) < 1e-14
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_threads_of_its_own():
+    code = (
+        "import os\nfrom chainrule.program.pool import pool\n"
+        "pool(2).submit(int).result()\nchild = os.fork()\n"
+        "if child == 0: os._exit(pool(2).submit(int, 7).result(timeout=20))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "7"
+
+
+def test_what_is_cut_has_blocks_of_bounded_size_and_little_work_is_not_cut(monkeypatch):
+    for threads in ("1", "2", "16"):
+        monkeypatch.setenv("CHAINRULE_THREADS", threads)
+        for n in (1, 100, 1000, 10_000, 1_000_000):
+            for units in (1, 100, 5000):
+                theta, X = np.broadcast_to(0.0, 11 * units), np.broadcast_to(0.0, (n, 10))
+                how = prediction.cut(theta, X)
+                assert 1 <= how.threads <= int(threads)
+                if n * units > 50_000_000:
+                    assert how.rows <= max(prediction.MOST_ROWS, prediction.PLANNED_ROWS)
+                if n * units < 100_000:
+                    assert how.rows == n
