@@ -258,6 +258,31 @@ def test_a_schedule_and_an_optimizer_of_ones_own_are_taken(rng):
     assert model.score(X, y) > 0.9
 
 
+def test_ctrl_c_ends_fit_with_a_warning_and_a_model_that_can_be_used(rng):
+    def rate(epoch, _epochs):
+        if epoch >= 3:
+            raise KeyboardInterrupt
+        return 0.01
+
+    X, y = blobs(rng, 100, 4, 3)
+    model = MLPClassifier((8,), learning_rate_init=rate, random_state=0)
+    with pytest.warns(UserWarning, match="training was interrupted after 3 epochs"):
+        model.fit(X, y)
+    assert model.n_iter_ == 3
+    assert model.predict(X).shape == y.shape
+
+
+@quick
+def test_layers_may_differ_and_there_may_be_none(rng):
+    X, y, name = problem(rng, "two classes")
+    given = {"max_iter": 1, "random_state": 0}
+    mixed = getattr(estimators, name)((4, 3), ["logistic", "gelu"], **given).fit(X, y)
+    assert [f.name for f in mixed.network_.architecture.activations] == ["sigmoid", "gelu", "identity"]
+    linear = getattr(estimators, name)((), **given).fit(X, y)
+    assert [W.shape for W in linear.coefs_] == [(5, 1)]
+    assert getattr(estimators, name)(6, **given).fit(X, y).coefs_[0].shape == (5, 6)
+
+
 # -- in scikit-learn's hands ---------------------------------------------------------------------------
 
 

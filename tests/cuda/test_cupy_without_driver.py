@@ -1,8 +1,10 @@
 """CuPy installed on a machine without an NVIDIA driver: everything but CUDA works, and it is said why that does not."""
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork, backends
+from chainrule.program.cuda.device import Product
 from support.extras import missing
 
 
@@ -54,7 +57,8 @@ def test_a_driver_without_the_compiler_or_its_headers_is_told_from_none(monkeypa
 
     monkeypatch.setattr("cupy.cuda.Device", device)
     with pytest.raises(
-        backends.BackendUnavailableError, match=r"Please install CUDA toolkit headers; try backend='numpy'$"
+        backends.BackendUnavailableError,
+        match=r"Please install CUDA toolkit headers; try backend='numpy'$",
     ):
         backends.named("cupy")
 
@@ -70,6 +74,24 @@ def test_bfloat16_needs_a_cupy_that_computes_in_it(monkeypatch, version, works):
     else:
         with pytest.raises(ValueError, match=r"bfloat16 on CuPy needs CuPy 14, this is 13\.6\.0"):
             backend.check_dtype("bfloat16")
+
+
+def test_the_call_of_a_product_keeps_its_arrays(monkeypatch):
+    """CuBLAS is told addresses; what lies there must not be given to anybody else before the last replay."""
+    from chainrule.backends.cupy_device import CupyDevice
+
+    monkeypatch.setattr(CupyDevice, "address", lambda _, array: array.ctypes.data)
+    device, told = object.__new__(CupyDevice), []
+    device._cublas = SimpleNamespace(multiply=lambda *matrices: told.append(matrices))
+    arrays = [np.ones((2, 2), np.float32) for _ in range(3)]
+    kept = [weakref.ref(array) for array in arrays]
+    function, arguments = device.product(Product(*arrays))
+    addresses = [array.ctypes.data for array in arrays]
+    del arrays
+    gc.collect()
+    assert all(array() is not None for array in kept)
+    function(*arguments)
+    assert [each.address for each in told[0]] == addresses
 
 
 def test_what_the_backend_asks_of_cupy_is_there():

@@ -143,3 +143,17 @@ def test_the_floor_and_many_steps_are_graphs(gpu):  # noqa: F811
             run()
         assert run.is_captured
     assert np.isfinite(host(work.progress.theta)).all()
+
+
+def test_the_floor_writes_to_memory_of_its_own(gpu):  # noqa: F811
+    import cupy
+
+    work = on_device(gpu, made_work(Case((64, 32)), 64, "float32"))
+    run = floor(work, gpu, 2)
+    filled = [
+        cupy.ones(size, dtype=cupy.uint8) for size in (64, 512, 8192, 16384, 1 << 16) for _ in range(50)
+    ]
+    with gpu.at_work():
+        for _ in range(3):
+            run()
+    assert all(bool((array == 1).all()) for array in filled)

@@ -105,15 +105,14 @@ class CupyDevice(CupyLibrary):
         return self._kernels[text.name]
 
     def product(self, product: Product) -> Call:
-        """Return the call that multiplies two matrices."""
-        A, B, out = (matrix(a, self.address(a), a.dtype.name) for a in product[:3])
-        scale, plus = product.scale, 0
-        if scale is None:
-            return self._cublas.multiply, (A, B, out)
-        if product.onto:
-            one = self._ones.setdefault(scale.dtype.name, cupy.ones((), dtype=scale.dtype))
-            plus = self.address(one)
-        return self._cublas.multiply, (A, B, out, self.address(scale), plus)
+        """Return the call that multiplies two matrices; it keeps them, of which cuBLAS knows the addresses alone."""
+        told: list[Any] = [matrix(a, self.address(a), a.dtype.name) for a in product[:3]]
+        if product.scale is not None:
+            told.append(self.address(product.scale))
+        if product.scale is not None and product.onto:
+            dtype = product.scale.dtype
+            told.append(self.address(self._ones.setdefault(dtype.name, cupy.ones((), dtype=dtype))))
+        return _multiply, (self._cublas, product, tuple(told))
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         """Return what runs these calls, each made once before, as one graph."""
@@ -150,6 +149,10 @@ class CupyDevice(CupyLibrary):
     def copy(self, target: Array, source: Array) -> None:
         """Copy one array of the device into another."""
         cupy.copyto(target, source)
+
+
+def _multiply(cublas: Cublas, _kept: Product, told: tuple[Any, ...]) -> None:
+    cublas.multiply(*told)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from support.extras import missing
 
-
 AS_CUPY = (b"-ftz=true", b"--device-as-default-execution-space")  # what CuPy adds for every kernel
 
 
@@ -18,7 +17,9 @@ def library():
     folders = [] if spec is None else spec.submodule_search_locations
     found = [path for folder in folders for path in Path(folder).rglob("libnvrtc.so.*")]
     if not found:
-        missing("nvrtc", "NVRTC is not installed (the wheel nvidia-cuda-nvrtc-cu12, or nvidia-cuda-nvrtc)")
+        missing(
+            "nvrtc", "NVRTC is not installed (the wheel nvidia-cuda-nvrtc-cu12, or nvidia-cuda-nvrtc)"
+        )
     chosen = min(found, key=lambda path: len(path.name))
     for part in chosen.parent.glob("libnvrtc-builtins.so.*"):  # it looks for them by name alone
         ctypes.CDLL(str(part))
