@@ -72,6 +72,24 @@ def test_a_wrong_step_is_told_and_not_timed(process):
     assert made(process, "notebook")["status"] == "ok"  # the process is as good as new
 
 
+@pytest.mark.usefixtures("_own_contestants")
+@pytest.mark.parametrize(
+    ("asked", "refused", "status"), [("0", "", "wrong"), ("1", "0", "wrong"), ("1", "", "ok")]
+)
+@pytest.mark.parametrize("cell", ["784-64-10,16", "64-16-16-8,16,adam"])
+def test_products_of_10_bits_are_right_only_where_tf32_was_asked_for(
+    asked, refused, status, cell, monkeypatch
+):
+    monkeypatch.setenv("CUPY_TF32", asked)
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", refused)
+    process = Process()
+    try:
+        assert made(process, f"{HERE}rounded", cell)["status"] == status
+        assert made(process, f"{HERE}wrong", "784-64-10,16")["status"] == "wrong"
+    finally:
+        process.end()
+
+
 def test_an_error_is_told_in_one_line(process):
     answer = made(process, f"{HERE}raises")
     assert answer == {"status": "failed", "reason": "OSError: no such thing"}

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from chainrule.backends.numpy import NumpyLibrary
 from chainrule.bench.contestants import notebook as room
+from chainrule.bench.contestants import ours
 
 HERE = f"{__name__}:"
 TICKS = "CHAINRULE_TEST_TICKS"  # the file that `ticks` counts in
@@ -62,6 +64,24 @@ def sleeps(problem, operation):
         return made.run()
 
     return replace(made, run=run)
+
+
+def rounded(problem, operation):
+    """Ours on NumPy, the factors of its products rounded to 10 bits, as TF32 does. Its process has no other."""
+    usual = NumpyLibrary.call
+
+    def call(library, made, arguments, out):
+        if not made.is_matrix_product:
+            return usual(library, made, arguments, out)
+        return lambda A, B, out: np.copyto(out, _to_10_bits(A) @ _to_10_bits(B)), (*arguments, out)
+
+    NumpyLibrary.call = call
+    return ours.numpy(problem, operation)
+
+
+def _to_10_bits(array):
+    bits = np.ascontiguousarray(array).view(np.uint32)
+    return ((bits + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
 def wrong(problem, operation):

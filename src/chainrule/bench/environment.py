@@ -14,6 +14,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
+from chainrule.bench.precision import of_products
 from chainrule.program.machine import cores, processor
 
 PACKAGES = (
@@ -96,7 +97,7 @@ def precision() -> dict[str, Any]:
     asked: dict[str, Question] = {
         "torch": lambda torch: torch.get_float32_matmul_precision(),
         "jax": lambda jax: jax.config.jax_default_matmul_precision or "default",
-        "cupy": lambda _: "tf32" if os.environ.get("CUPY_TF32") == "1" else "float32",
+        "cupy": lambda _: of_products("float32"),
     }
     return {name: ask(sys.modules[name]) for name, ask in asked.items() if sys.modules.get(name)}
 

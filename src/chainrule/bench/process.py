@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
+from chainrule.bench import precision
 from chainrule.program.machine import cores
 
 PATIENCE = 300.0  # seconds for one answer; a process that takes longer hangs
@@ -123,8 +124,7 @@ def _surroundings(threads: int, dtype: str) -> dict[str, str]:
     """Return what the worker's environment has beside this process's own."""
     told = {name: str(threads) for name in _THREADS} if threads else {}
     told["PYTHONWARNINGS"] = "ignore"  # of other libraries
-    # Equal precision: float32 means float32 for everybody, whatever a library would choose by itself.
-    told |= {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
+    told |= precision.variables()
     # JAX would take three quarters of a device's memory at once, and leave too little to those beside it.
     told["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if dtype == "float64":
