@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork, backends
+from chainrule.activations import Activation
+from chainrule.arrays import namespace
 from chainrule.optimizers import OPTIMIZERS
 from support.backends import need, params
 from support.compare import parameters, relative_error
@@ -75,6 +77,34 @@ def test_the_compiled_step_does_what_the_plain_one_does(backend, optimizer):
     compiled, history = run(backend, optimizer, "float64")
     assert relative_error(parameters(compiled), parameters(plain)) < 1e-12
     assert relative_error(history["loss"], plain_history["loss"]) < 1e-12
+
+
+def test_a_reshape_of_what_is_turned_is_refused_where_it_would_be_a_copy_and_never_wrong(backend, rng):
+    def turned(Z):
+        xp, (n, width) = namespace(Z), Z.shape
+        flat = xp.reshape(xp.matrix_transpose(Z), (n * width,))
+        return xp.matrix_transpose(xp.reshape(xp.tanh(flat), (width, n)))
+
+    X, y, nets = samples(rng, 23, 3), samples(rng, 23, 2), []
+    for asked in (False, True):
+        activation = Activation("turned", turned, lambda _Z, A: 1.0 - A * A)
+        net = NeuralNetwork(
+            *(3, 4, 2), activation=activation, output_activation="identity", backend=backend, seed=0
+        )
+        try:
+            net.train(X, y, 5, 0.1, batch_size=5, progress=False, compile=asked)
+        except ValueError as refused:
+            said = str(refused)
+        else:
+            said = ""
+        if said:
+            wanted = "a plan cannot; reshape first, or train with compile=False"
+            assert (asked, said[-len(wanted) :]) == (True, wanted)
+            return
+        nets.append(net)
+    assert relative_error(parameters(nets[1]), parameters(nets[0])) < (
+        1e-12 if backend.default_dtype == "float64" else 1e-5
+    )
 
 
 def test_validation_holds_out_the_same_rows_on_every_backend(backend, reference):

@@ -28,6 +28,10 @@ class CupyLibrary:
         """Return a known array."""
         return cupy.asarray(data, order="C")
 
+    def shares(self, view: Array, array: Array) -> bool:
+        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        return bool(cupy.may_share_memory(view, array))
+
     def call(self, operation: Operation, arguments: list[Any], out: Array) -> Call:
         """Return the call that computes ``operation`` into ``out``."""
         function, settings = operation.function, operation.settings

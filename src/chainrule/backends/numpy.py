@@ -99,6 +99,10 @@ class NumpyLibrary:
         """Return a known array."""
         return np.asarray(data, order="C")
 
+    def shares(self, view: np.ndarray, array: np.ndarray) -> bool:
+        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        return np.may_share_memory(view, array)
+
     def call(self, operation: Operation, arguments: list[Any], out: np.ndarray) -> Call:
         """Return the call that computes ``operation`` into ``out``."""
         function, settings = operation.function, operation.settings

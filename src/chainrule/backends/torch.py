@@ -106,6 +106,10 @@ class TorchLibrary:
             return self.constant(data.astype(np.float32)).to(torch.bfloat16)
         return torch.tensor(np.ascontiguousarray(data).reshape(data.shape), device=self._device)
 
+    def shares(self, view: torch.Tensor, array: torch.Tensor) -> bool:
+        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        return bool(view.data_ptr() == array.data_ptr())
+
     def call(self, operation: Operation, arguments: list[Any], out: torch.Tensor) -> Call:
         """Return the call that computes ``operation`` into ``out``."""
         function, settings = operation.function, operation.settings

@@ -28,6 +28,10 @@ class CountingLibrary:
         """Return a known array."""
         return self._counting.array(self._numpy.constant(data))
 
+    def shares(self, view: Counted, array: Counted) -> bool:
+        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        return self._numpy.shares(view.held, array.held)
+
     def call(self, operation: Operation, arguments: list[Any], out: Counted) -> Call:
         """Return the call that computes ``operation`` into ``out``, and counts it."""
         given = [bare(part) for part in arguments]

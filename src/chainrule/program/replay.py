@@ -36,6 +36,9 @@ class Memory(Protocol):
     def constant(self, data: np.ndarray) -> Array:
         """Return a known array."""
 
+    def shares(self, view: Array, array: Array) -> bool:
+        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+
 
 class Library(Memory, Protocol):
     """What replay asks of an array library: memory, and its functions with ``out``."""
@@ -109,7 +112,7 @@ class Arrays:
             return array[view.settings["places"]]
         if view.function == "reshape":
             reshaped = array.reshape(view.result.shape)
-            if isinstance(array, np.ndarray) and not np.may_share_memory(reshaped, array):
+            if not self._library.shares(reshaped, array):
                 # What is turned round cannot be reshaped in place, and a copy would never change again.
                 msg = (
                     f"the step reshapes a transposed array, or a part of one, to {view.result.shape}, which "

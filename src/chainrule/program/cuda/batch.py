@@ -151,7 +151,7 @@ class _Once:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._known: dict[int, tuple[np.ndarray, Array]] = {}
-        self.empty, self.reshaped = device.empty, device.reshaped
+        self.empty, self.reshaped, self.shares = device.empty, device.reshaped, device.shares
 
     def constant(self, data: np.ndarray) -> Array:
         """Return a known array."""
