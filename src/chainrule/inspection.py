@@ -14,7 +14,7 @@ from chainrule.arrays import Array
 from chainrule.backends import Backend
 from chainrule.batches import Chance
 from chainrule.gradcheck import GradientCheck, check
-from chainrule.memory import MemoryEstimate, estimate, step_plan
+from chainrule.memory import Demand, MemoryEstimate, step_plan
 from chainrule.naming import nearest
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers import optimizer as named_optimizer
@@ -185,4 +185,4 @@ class Inspection(ABC):
         """
         rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
         where = backends.get(backend) or self.backend
-        return estimate(self.architecture, rule, rows, self.dtype, where, streamed=streamed)
+        return Demand(self.architecture, rule, self.dtype, where, streamed).of(rows)

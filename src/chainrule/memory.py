@@ -48,115 +48,95 @@ def step_plan(
     return plan_step(TrainingStep(net, optimizer), Progress(theta, state), Batch(X, Y, weights), key)
 
 
-def estimate(
-    net: Architecture,
-    optimizer: Optimizer,
-    rows: int,
-    dtype: str,
-    backend: Backend,
-    *,
-    streamed: bool = False,
-) -> MemoryEstimate:
-    """Return what a step on batches of so many rows takes on a backend.
-
-    Where the step is replayed or compiled, its plan says; where it runs as it is written, every
-    result is counted as kept, which is the most it can be. Where the data are streamed, a step is bound
-    to each place for a batch, with memory of its own.
+class Demand(NamedTuple):
+    """What training asks of the memory of a backend; ``streamed`` where its data stay on the host.
 
     Examples
     --------
     >>> from chainrule.architecture import architecture
     >>> from chainrule.backends import named
     >>> from chainrule.optimizers import optimizer
-    >>> found = estimate(architecture((2, 4, 1)), optimizer("adam"), 4, "float64", named("numpy"))
+    >>> found = Demand(architecture((2, 4, 1)), optimizer("adam"), "float64", named("numpy")).of(4)
     >>> found.parameters, found.state, found.batch  # bytes: 17 numbers four times, 35, 12
     (544, 280, 96)
     """
-    plan = backend.planned(step_plan(net, optimizer, rows, dtype))
-    sizes = {value.name: value.nbytes for value in plan.program.inputs}
-    kept = sum(operation.result.nbytes for operation in plan.operations if not operation.is_view)
-    theta = sizes.pop("theta")
-    batch = sizes.pop("X") + sizes.pop("Y")
-    places = backend.places if streamed else 1
-    return MemoryEstimate(
-        parameters=theta * (1 + KEPT_WEIGHTS),
-        state=sum(size for name, size in sizes.items() if name.startswith("state")),
-        batch=places * batch,
-        scratch=backend.own_bytes
-        + places * (plan.constant_bytes + (plan.scratch_bytes if backend.plans else kept)),
-    )
 
+    net: Architecture
+    optimizer: Optimizer
+    dtype: str
+    backend: Backend
+    streamed: bool = False
 
-def largest_batch(
-    net: Architecture,
-    optimizer: Optimizer,
-    rows: int,
-    dtype: str,
-    backend: Backend,
-    *,
-    streamed: bool = False,
-) -> int:
-    """Return the largest batch, of at most ``rows`` rows, whose step fits into the memory left; 0 for none."""
+    @property
+    def places(self) -> int:
+        """How many batches are there at once."""
+        return self.backend.places if self.streamed else 1
 
-    def needs(batch: int) -> int:
-        return estimate(net, optimizer, batch, dtype, backend, streamed=streamed).total
+    def of(self, rows: int) -> MemoryEstimate:
+        """Return what a step on batches of so many rows takes.
 
-    return bisect_right(range(1, rows + 1), backend.available_bytes() or 0, key=needs)
+        Where the step is replayed or compiled, its plan says; where it runs as it is written, every
+        result is counted as kept, which is the most it can be. Where the data are streamed, a step is bound
+        to each place for a batch, with memory of its own.
+        """
+        backend = self.backend
+        plan = backend.planned(step_plan(self.net, self.optimizer, rows, self.dtype))
+        sizes = {value.name: value.nbytes for value in plan.program.inputs}
+        kept = sum(operation.result.nbytes for operation in plan.operations if not operation.is_view)
+        scratch = plan.constant_bytes + (plan.scratch_bytes if backend.plans else kept)
+        theta = sizes.pop("theta")
+        batch = sizes.pop("X") + sizes.pop("Y")
+        return MemoryEstimate(
+            parameters=theta * (1 + KEPT_WEIGHTS),
+            state=sum(size for name, size in sizes.items() if name.startswith("state")),
+            batch=self.places * batch,
+            scratch=backend.own_bytes + self.places * scratch,
+        )
 
+    def largest_batch(self, rows: int) -> int:
+        """Return the largest batch, of at most ``rows`` rows, whose step fits into the memory left; 0 for none."""
+        left = self.backend.available_bytes() or 0
+        return bisect_right(range(1, rows + 1), left, key=lambda batch: self.of(batch).total)
 
-def used_up(
-    net: Architecture,
-    optimizer: Optimizer,
-    rows: int,
-    dtype: str,
-    backend: Backend,
-    *,
-    streamed: bool = False,
-) -> str:
-    """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
-    fits = rows - 1
-    if backend.available_bytes() is not None:
-        fits = min(fits, largest_batch(net, optimizer, rows, dtype, backend, streamed=streamed))
-    needed = readable(estimate(net, optimizer, rows, dtype, backend, streamed=streamed).total)
-    remedy = f"give a batch_size of at most {fits}" if fits else "give a smaller net"
-    return f"{backend.describe()} ran out of memory for a step on {rows} rows, which takes {needed}; {remedy}"
+    def used_up(self, rows: int) -> str:
+        """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
+        fits = rows - 1
+        if self.backend.available_bytes() is not None:
+            fits = min(fits, self.largest_batch(rows))
+        needed = readable(self.of(rows).total)
+        remedy = f"give a batch_size of at most {fits}" if fits else "give a smaller net"
+        return (
+            f"{self.backend.describe()} ran out of memory for a step on {rows} rows, which takes {needed}; "
+            f"{remedy}"
+        )
 
+    def check(self, rows: int) -> None:
+        """Raise ``MemoryError`` where a step on batches of so many rows cannot fit.
 
-def check_fits(
-    net: Architecture,
-    optimizer: Optimizer,
-    rows: int,
-    dtype: str,
-    backend: Backend,
-    *,
-    streamed: bool = False,
-) -> None:
-    """Raise ``MemoryError`` where a step on batches of so many rows cannot fit.
-
-    Raises
-    ------
-    MemoryError
-        It says what is needed, what there is, and the largest batch that fits.
-    """
-    available = backend.available_bytes()
-    if available is None:
-        return
-    places = backend.places if streamed else 1
-    widest = (
-        places * 16 * rows * sum(net.sizes) * 8
-    )  # more than any step keeps: saves a trace of the small ones
-    if widest + 16 * net.layout.total * 8 + backend.own_bytes < available:
-        return
-    needed = estimate(net, optimizer, rows, dtype, backend, streamed=streamed).total
-    if needed <= available:
-        return
-    fits = largest_batch(net, optimizer, rows, dtype, backend, streamed=streamed)
-    remedy = f"the largest batch_size that fits is {fits}" if fits else "no batch fits: a smaller net"
-    msg = (
-        f"a step on {rows} rows needs {readable(needed)} but {backend.describe()} has "
-        f"{readable(available)}; {remedy}"
-    )
-    raise MemoryError(msg)
+        Raises
+        ------
+        MemoryError
+            It says what is needed, what there is, and the largest batch that fits.
+        """
+        available = self.backend.available_bytes()
+        if available is None:
+            return
+        # More than any step keeps: saves a trace of the small ones.
+        widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
+        if widest + self.backend.own_bytes < available:
+            return
+        needed = self.of(rows).total
+        if needed <= available:
+            return
+        fits = self.largest_batch(rows)
+        remedy = (
+            f"the largest batch_size that fits is {fits}" if fits else "no batch fits: a smaller net"
+        )
+        msg = (
+            f"a step on {rows} rows needs {readable(needed)} but {self.backend.describe()} has "
+            f"{readable(available)}; {remedy}"
+        )
+        raise MemoryError(msg)
 
 
 def readable(count: int) -> str:

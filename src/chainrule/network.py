@@ -24,7 +24,7 @@ from chainrule.initializers import Initializer, draw
 from chainrule.inspection import Inspection
 from chainrule.layers import Dense, DenseCache
 from chainrule.losses import Loss
-from chainrule.memory import check_fits
+from chainrule.memory import Demand
 from chainrule.optimizers import Optimizer, State, sgd
 from chainrule.optimizers import optimizer as named_optimizer
 from chainrule.schedules import Schedule, schedule
@@ -267,9 +267,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
         rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
         streamed = self.backend.streams(data.X)
-        check_fits(
-            self.architecture, settings.optimizer, rows, self.dtype, self.backend, streamed=streamed
-        )
+        Demand(self.architecture, settings.optimizer, self.dtype, self.backend, streamed).check(rows)
         problem = Problem(self.architecture, self.backend, data, validation)
         rule = settings.optimizer.name, dict(settings.optimizer.settings)
         before = self._kept[1] if resume and self._kept and self._kept[0] == rule else None

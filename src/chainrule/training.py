@@ -15,7 +15,7 @@ from chainrule.display import Display
 from chainrule.evaluation import score
 from chainrule.history import History, Record
 from chainrule.interrupts import Interrupts
-from chainrule.memory import used_up
+from chainrule.memory import Demand
 from chainrule.optimizers import Optimizer, State
 from chainrule.program.engine import Engine, Work, numpy_dtype
 from chainrule.schedules import Schedule
@@ -126,10 +126,9 @@ class _Run:
         try:
             return backend.engine(work) if settings.compiled else backend.plain(work)
         except MemoryError as error:
-            rows, dtype = max(work.batch_sizes), numpy_dtype(work.progress.theta.dtype).name
-            streamed = backend.streams(work.data.X)
-            msg = used_up(self._net, settings.optimizer, rows, dtype, backend, streamed=streamed)
-            raise MemoryError(msg) from error
+            dtype, streamed = numpy_dtype(work.progress.theta.dtype).name, backend.streams(work.data.X)
+            demand = Demand(self._net, settings.optimizer, dtype, backend, streamed)
+            raise MemoryError(demand.used_up(max(work.batch_sizes))) from error
 
     def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
         """Run an epoch and return its record, which is kept."""

@@ -5,7 +5,7 @@ import pytest
 
 from chainrule import backends
 from chainrule.backends.numpy import NumpyBackend
-from chainrule.memory import estimate
+from chainrule.memory import Demand
 from chainrule.program.cuda.step import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Work
@@ -52,6 +52,6 @@ def test_the_device_holds_what_the_estimate_says(stand_in, monkeypatch, batch_si
     StreamEngine(on_device, stand_in)
     taken = sum(nbytes for *_, nbytes in stand_in.allocated) - before
     backend = backends.named("numpy")
-    said = estimate(*work.step, batch_size, "float64", backend, streamed=True)
+    said = Demand(*work.step, "float64", backend, streamed=True).of(batch_size)
     parts_of_sums = taken - said.batch - said.scratch
     assert 0 <= parts_of_sums < 0.1 * taken

@@ -66,7 +66,7 @@ def places(work: Work, rows: int, cut: Cut, kernels: Kernels) -> list[int]:
     Only in plain gradient descent, and only where each thread has one block, so that what its products
     multiply is still there when all are done.
     """
-    if not kernels.subtracts or cut.blocks > 1 or work.progress[1]:
+    if kernels.subtract is None or cut.blocks > 1 or work.progress[1]:
         return []
     found = descent(work.plan(rows).program)
     least = MANY if cut.threads == 1 else MANY_FOR_THREADS
@@ -128,4 +128,6 @@ class DescendingBatch(BlockedBatch):
     def _subtract(self, block: tuple[Split, Arrays], start: int, W: np.ndarray, where: slice) -> Item:
         found, arrays = block
         A, B = (arrays.of(value) for value in found.products[start].inputs)  # (n_in, n), (n, n_out)
-        return self._kernels.subtract(self._rate, A[where], B, W[where])
+        subtract = self._kernels.subtract
+        assert subtract is not None  # noqa: S101  else there are no such places
+        return subtract(self._rate, A[where], B, W[where])

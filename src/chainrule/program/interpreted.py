@@ -19,7 +19,7 @@ from chainrule.program.replay import Arrays, Call, Library, call
 class InterpretedKernels:
     """One call an operation, with ``out``."""
 
-    subtracts = False
+    subtract = None  # NumPy's products have no way to add to what is there
 
     def __init__(self, library: Library) -> None:
         self.library = library
@@ -38,10 +38,6 @@ class InterpretedKernels:
         if columns != slice(None):
             arguments = tuple(_columns(argument, columns) for argument in arguments)
         return [(function, arguments)]
-
-    def subtract(self, rate: np.ndarray, A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Call:
-        """Refuse: NumPy's products have no way to add to what is there."""
-        raise NotImplementedError
 
     def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Call:
         """Return what copies rows of ``source`` to ``out``."""

@@ -15,12 +15,13 @@ from chainrule.program.replay import Arrays, Library
 
 Item = Any  # what kernels make of a group: a call, or a native instruction
 
+Subtract = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Item]
+
 
 class Kernels(Protocol):
     """How the groups of a plan become something that runs in threads."""
 
     library: Library
-    subtracts: bool  # whether a product can be subtracted from what is there
 
     def groups(self, program: Program) -> list[Group]:
         """Return the operations as they are to run."""
@@ -28,8 +29,9 @@ class Kernels(Protocol):
     def item(self, group: Group, arrays: Arrays, columns: slice, *, add: bool) -> list[Item]:
         """Return what runs a group on some columns; with ``add``, a product adds to its result."""
 
-    def subtract(self, rate: np.ndarray, A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Item:
-        """Return what computes ``out -= rate A @ B``, where ``subtracts`` says that it can."""
+    @property
+    def subtract(self) -> Subtract | None:
+        """What returns the item for ``out -= rate A @ B``, of ``rate, A, B, out``; ``None``: there is no such product."""
 
     def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Item:
         """Return what copies rows of ``source`` to ``out``."""

@@ -17,8 +17,6 @@ from chainrule.program.replay import Arrays, Library
 class NativeKernels:
     """Chains fused, products by the BLAS that NumPy is linked with, called by its address."""
 
-    subtracts = True
-
     def __init__(self, library: Library) -> None:
         self.library = library
 
