@@ -18,7 +18,9 @@ need("jit", module=True)
 from chainrule import NeuralNetwork
 from chainrule.program.chains import Chain, Operand, Output, Statement
 from chainrule.program.native import blas, compiler, interpreter
-from chainrule.program.native.interpreter import Table, call_chain, gather_rows, matmul
+from chainrule.program.native import matmul as room
+from chainrule.program.native.interpreter import Table, call_chain, gather_rows
+from chainrule.program.native.matmul import matmul
 from chainrule.program.native.workers import WorkerPool
 
 SIZES = [
@@ -39,7 +41,7 @@ SIZES = [
 @pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("size", SIZES)
 def test_products_are_numpys(size, turned, small, dtype, monkeypatch):
-    monkeypatch.setattr(interpreter, "SMALL_PRODUCT", small)
+    monkeypatch.setattr(room, "SMALL_PRODUCT", small)
     m, n, k = size
     rng = np.random.default_rng(0)
     A, B = (
@@ -62,7 +64,7 @@ def test_products_are_numpys(size, turned, small, dtype, monkeypatch):
     "size", [*SIZES, (7, 100, 1), (64, 64, 1), (3, 65, 1), (1, 130, 1), (500, 79, 1)]
 )
 def test_a_product_is_subtracted_at_the_rate_that_holds_when_it_runs(size, small, dtype, monkeypatch):
-    monkeypatch.setattr(interpreter, "SMALL_PRODUCT", small)
+    monkeypatch.setattr(room, "SMALL_PRODUCT", small)
     m, n, k = size
     rng = np.random.default_rng(0)
     A, B = rng.normal(size=(k, m)).astype(dtype).T, rng.normal(size=(k, n)).astype(dtype)
@@ -99,7 +101,7 @@ def test_batches_of_one_row_train_as_the_plain_step_does():
 
 
 def test_without_a_blas_a_large_product_is_declined(monkeypatch):
-    monkeypatch.setattr(interpreter, "find_blas", lambda: None)
+    monkeypatch.setattr(room, "find_blas", lambda: None)
     A = np.ones((50, 50))
     assert matmul(A, A, np.empty_like(A)) is None
 

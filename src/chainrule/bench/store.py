@@ -138,8 +138,9 @@ def read(path: Path) -> Records:
         If a line is no record of this schema.
     """
     file = path / FILE if path.is_dir() else path
-    if not file.exists() and path.is_dir():
-        msg = f"{path} holds no {FILE}; measure with: chainrule bench run -o {path}"
+    if not file.exists():
+        lacking = f"{path} holds no {FILE}" if path.is_dir() else f"there is no run at {path}"
+        msg = f"{lacking}; measure with: chainrule bench run -o {path}"
         raise FileNotFoundError(msg)
     records = Records()
     for number, text in enumerate(_lines(file), start=1):

@@ -7,7 +7,8 @@ import numpy as np
 
 from chainrule.program.fusion import fuse
 from chainrule.program.lowering import kind, laid_out, lower
-from chainrule.program.native.interpreter import Instruction, Table, call_chain, gather_rows, matmul
+from chainrule.program.native.interpreter import Instruction, Table, call_chain, gather_rows
+from chainrule.program.native.matmul import matmul
 from chainrule.program.native.workers import WorkerPool
 from chainrule.program.operations import Group
 from chainrule.program.program import Program
