@@ -98,19 +98,20 @@ def print_small_product(dtype: str, *, contiguous: bool) -> str:
     """
     writer = Writer("small")
     width = _WIDTH[dtype]
-    m, n = writer.argument(0), writer.argument(1)
+    m, n, alpha = writer.argument(0), writer.argument(1), _alpha(writer, dtype, 12)
     with writer.loop(writer.word(0), m, 1) as row, writer.loop(writer.word(0), n, width) as column:
         mask = writer.first_lanes(writer.builder.sub(n, column), width)
-        _write_strip(writer, dtype, (row, column, mask), contiguous=contiguous)
+        _write_strip(writer, alpha, (row, column, mask), contiguous=contiguous)
     return writer.text()
 
 
 def _write_strip(
-    writer: Writer, dtype: str, strip: tuple[Value, Value, Value], *, contiguous: bool
+    writer: Writer, alpha: Lanes, strip: tuple[Value, Value, Value], *, contiguous: bool
 ) -> None:
     """Write `C[row, columns] = Σ_i alpha A[row, i] B[i, columns]` for a strip: row, first column, mask."""
     row, column, mask = strip
-    builder, width = writer.builder, _WIDTH[dtype]
+    builder, dtype = writer.builder, alpha.dtype
+    width = _WIDTH[dtype]
     k, A, A_row, A_column, B, B_row, B_column, C, C_row, accumulate = (
         writer.argument(i) for i in range(2, 12)
     )
@@ -121,7 +122,6 @@ def _write_strip(
     with builder.goto_entry_block():
         total = builder.alloca(lanes_type(dtype, width))
     builder.store((wanted > 0.0).where(before, 0.0).value, total)
-    alpha = _alpha(writer, dtype, 12)
     with writer.loop(writer.word(0), k, 1) as i:
         a_place = writer.pointer(A, builder.mul(row, A_row), builder.mul(i, A_column))
         a = (writer.load(a_place, dtype, 1) * alpha).spread(width)
