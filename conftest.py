@@ -12,10 +12,14 @@ os.environ["CHAINRULE_CACHE_DIR"] = CACHE.name
 
 ROOMS = {
     "cupy": ["backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
-    "jax": ["backends/jax.py", "program/scan.py", "bench/peers/jax.py"],
+    "jax": ["backends/jax.py", "program/scan.py", "bench/contestants/jax.py"],
     "matplotlib": ["plots"],
-    "sklearn": ["bench/peers/scikit_learn.py", "estimators"],
-    "torch": ["backends/torch.py", "bench/peers/pytorch.py", "bench/peers/pytorch_by_hand.py"],
+    "sklearn": ["bench/contestants/scikit_learn.py", "estimators"],
+    "torch": [
+        "backends/torch.py",
+        "bench/contestants/pytorch.py",
+        "bench/contestants/pytorch_by_hand.py",
+    ],
     "llvmlite": ["program/native"],
 }
 

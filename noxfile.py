@@ -19,8 +19,8 @@ def group(name: str) -> list[str]:
 
 # Held once, by the session `tests`: they know no backend but NumPy.
 ONCE = [
-    *("plots", "cuda", "pages", "test_docs.py", "test_docstrings.py", "test_cli_help.py"),
-    "test_estimator_checks.py",
+    *("plots", "cuda", "docs", "house", "cli/test_cli_help.py"),
+    "estimators/test_estimator_checks.py",
     *(
         f"bench/test_{room}.py"
         for room in ("campaign", "comparison", "crossover", "recommendation", "report")
@@ -111,7 +111,7 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".[data,plots]", *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "build/site", *session.posargs)
     needed = {"REQUIRE_EXTRA": "notebook,plots"}
-    session.run("pytest", "tests/test_backpropagation.py", "docs/extensions", env=needed)
+    session.run("pytest", "tests/docs/test_backpropagation.py", "docs/extensions", env=needed)
 
 
 @nox.session(default=False)

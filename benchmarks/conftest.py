@@ -12,8 +12,8 @@ from suite.stage import CannotRunError, Stage
 from suite.timing import timed
 
 from chainrule.bench import roster
-from chainrule.bench.crew import QUICK, Care
-from chainrule.bench.environment import environment
+from chainrule.bench.measure.crew import QUICK, Care
+from chainrule.bench.measure.environment import environment
 
 ENVIRONMENTS = pytest.StashKey[dict[str, dict[str, object]]]()
 COLUMNS = ["min", "median", "iqr", "rounds"]

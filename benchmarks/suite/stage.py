@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.counts import planned
-from chainrule.bench.crew import Care
-from chainrule.bench.process import Process
+from chainrule.bench.judge.gate.counts import planned
+from chainrule.bench.measure.crew import Care
+from chainrule.bench.measure.process import Process
 from suite.cases import Case
 
 TRIPS = 15

@@ -1,16 +1,19 @@
 """chainrule: dense networks, their forward and hand-derived backward pass written once.
 
 The same source trains on NumPy, on CuPy (CUDA), on torch, on JAX and on any other library that follows
-the Python Array API standard. Start with :class:`NeuralNetwork`; read :mod:`chainrule.layers` first.
+the Python Array API standard. Start with :class:`NeuralNetwork`; read :mod:`chainrule.mathematics.layers` first.
 """
 
-from chainrule import backends, schedules
+import sys
+
+from chainrule import backends
 from chainrule._version import __version__
-from chainrule.activations import Activation
-from chainrule.history import History
-from chainrule.losses import Loss
+from chainrule.mathematics import activations, arrays, layers, losses, optimizers, schedules
+from chainrule.mathematics.activations import Activation
+from chainrule.mathematics.losses import Loss
+from chainrule.mathematics.optimizers import Optimizer
 from chainrule.network import NeuralNetwork
-from chainrule.optimizers import Optimizer
+from chainrule.training.history import History
 
 __all__ = [
     "Activation",
@@ -22,3 +25,7 @@ __all__ = [
     "backends",
     "schedules",
 ]
+
+# Short names of the modules that users import from: chainrule.layers is chainrule.mathematics.layers.
+for _module in (activations, arrays, layers, losses, optimizers, schedules):
+    sys.modules[f"{__name__}.{_module.__name__.rpartition('.')[2]}"] = _module

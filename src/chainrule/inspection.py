@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from chainrule import backends
-from chainrule.architecture import Architecture, at_least
-from chainrule.arrays import Array
 from chainrule.backends import Backend
-from chainrule.batches import Chance
-from chainrule.gradcheck import GradientCheck, check
-from chainrule.memory import Demand, MemoryEstimate, step_plan
-from chainrule.naming import nearest
-from chainrule.optimizers import Optimizer
-from chainrule.optimizers import optimizer as named_optimizer
-from chainrule.oracles import NAMES, Question, all_of
-from chainrule.schedules import Schedule, schedule
-from chainrule.step import Batch, Progress, TrainingStep, gradient, objective
+from chainrule.backends.plans import step_plan
+from chainrule.explain.gradcheck import GradientCheck, check
+from chainrule.explain.oracles import NAMES, Question, all_of
+from chainrule.mathematics.architecture import Architecture, at_least
+from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.naming import nearest
+from chainrule.mathematics.optimizers import Optimizer
+from chainrule.mathematics.optimizers import optimizer as named_optimizer
+from chainrule.mathematics.schedules import Schedule, schedule
+from chainrule.mathematics.step import Batch, Progress, TrainingStep, gradient, objective
+from chainrule.training.batches import Chance
+from chainrule.training.memory import Demand, MemoryEstimate
 
 if TYPE_CHECKING:
     from chainrule.explain.records import Explanation

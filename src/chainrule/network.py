@@ -10,27 +10,27 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule import backends, inputs, samples
-from chainrule.activations import Activation
-from chainrule.architecture import architecture, at_least
-from chainrule.arrays import Array, namespace
+from chainrule import backends
 from chainrule.backends import Backend
-from chainrule.batches import Chance
-from chainrule.display import display
-from chainrule.evaluation import Score, outputs, score
-from chainrule.held_out import held_out
-from chainrule.history import History
-from chainrule.initializers import Initializer, draw
+from chainrule.data import inputs, targets
 from chainrule.inspection import Inspection
-from chainrule.layers import Dense, DenseCache
-from chainrule.losses import Loss
-from chainrule.memory import Demand
-from chainrule.optimizers import Optimizer, State, sgd
-from chainrule.optimizers import optimizer as named_optimizer
-from chainrule.schedules import Schedule, schedule
-from chainrule.step import Batch, Forward, Progress, forward, step
+from chainrule.mathematics.activations import Activation
+from chainrule.mathematics.architecture import architecture, at_least
+from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.initializers import Initializer, draw
+from chainrule.mathematics.layers import Dense, DenseCache
+from chainrule.mathematics.losses import Loss
+from chainrule.mathematics.optimizers import Optimizer, State, sgd
+from chainrule.mathematics.optimizers import optimizer as named_optimizer
+from chainrule.mathematics.schedules import Schedule, schedule
+from chainrule.mathematics.step import Batch, Forward, Progress, forward, step
 from chainrule.textbook import TextbookNames
-from chainrule.training import Callback, Problem, Settings, fit
+from chainrule.training.batches import Chance, held_out
+from chainrule.training.display import display
+from chainrule.training.evaluation import Score, outputs, score
+from chainrule.training.history import History
+from chainrule.training.loop import Callback, Problem, Settings, fit
+from chainrule.training.memory import Demand
 
 Data = tuple[Any, Any] | tuple[Any, Any, Any]
 Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
@@ -67,7 +67,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         device; the choice is logged.
     dtype
         "float32" or "float64"; unless given, the widest that the backend computes in. "float16" or
-        "bfloat16": training multiplies in 16 bits, under float32 weights (:mod:`chainrule.precision`).
+        "bfloat16": training multiplies in 16 bits, under float32 weights (:mod:`chainrule.mathematics.precision`).
     seed
         Equal seeds give equal starts, batches and dropout masks on every backend. ``None`` draws from
         NumPy's global state, as ``numpy.random.seed`` left it.
@@ -204,7 +204,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         epochs
             How many times to go over all rows.
         learning_rate
-            A number, or a schedule from :mod:`chainrule.schedules`.
+            A number, or a schedule from :mod:`chainrule.mathematics.schedules`.
         batch_size
             Rows a step, drawn in another order each epoch; ``None`` takes all rows in every step.
         optimizer
@@ -382,7 +382,7 @@ class NeuralNetwork(Inspection, TextbookNames):
     def _choose(self, X: Any, batch_size: int | None = None, optimizer: Optimizer | None = None) -> None:
         self._follow(X)
         if self._backend is None and self._is_auto:
-            from chainrule import speed_map
+            from chainrule.backends import speed_map
 
             rows = min(batch_size or inputs.count(X), inputs.count(X))
             self._place(speed_map.pick(self.architecture, optimizer or sgd(), rows, self._asked_dtype))
@@ -416,11 +416,11 @@ class NeuralNetwork(Inspection, TextbookNames):
         ValueError
             If an activation or the loss is one of your own: a file holds no code, only names.
         """
-        from chainrule import saving
+        from chainrule.saving import models
 
         theta = self.backend.to_numpy(self._theta)
         dtype = self.architecture.compute or self.dtype
-        saving.write(path, theta, self.architecture, dtype, self.metadata)
+        models.write(path, theta, self.architecture, dtype, self.metadata)
 
     @classmethod
     def load(cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None) -> Self:
@@ -435,9 +435,9 @@ class NeuralNetwork(Inspection, TextbookNames):
         ValueError
             If the file is not a model of this package, or its arrays do not fit together.
         """
-        from chainrule import saving
+        from chainrule.saving import models
 
-        saved = saving.read(path)
+        saved = models.read(path)
         net = cls(**saved.arguments, backend=backend, dtype=dtype or saved.dtype, seed=0)
         net.metadata, net._theta = saved.metadata, saved.theta
         if net._backend is not None:
@@ -463,7 +463,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         self._choose(X)
         with self.backend.quiet():
             door = (door or self._door)._replace(finite=finite)
-            return samples.batch((X, y, sample_weight), self.architecture, door)
+            return targets.batch((X, y, sample_weight), self.architecture, door)
 
     @property
     def _door(self) -> inputs.Door:

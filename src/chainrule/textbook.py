@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.activations import sigmoid
-from chainrule.arrays import Array
-from chainrule.layers import Dense, DenseCache
+from chainrule.mathematics.activations import sigmoid
+from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.layers import Dense, DenseCache
 
 FIRST, LAST_HIDDEN, LAST = 0, -2, -1
 

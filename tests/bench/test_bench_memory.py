@@ -3,7 +3,7 @@
 import pytest
 
 from chainrule.bench.cells import parse
-from chainrule.bench.memory import asked
+from chainrule.bench.measure.peak_memory import asked
 
 CELL = parse("64-256-10,64")
 LAYER = 64 * 256 * 4  # bytes of an activation

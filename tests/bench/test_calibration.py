@@ -2,8 +2,8 @@
 
 import pytest
 
-from chainrule.bench import calibration as room
-from chainrule.bench.calibration import Calibration, calibrate, keep, kept
+from chainrule.bench.judge.gate import calibration as room
+from chainrule.bench.judge.gate.calibration import Calibration, calibrate, keep, kept
 
 CALM = Calibration(
     room.machine(), "numpy", {"2-4-1,4": (1.01, 0.98, 1.04), "4-8-2,4": (0.99, 0.97, 1.02)}

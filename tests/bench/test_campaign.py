@@ -13,14 +13,14 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-import chainrule.bench.crew as crew_room
-from chainrule.bench import campaign
-from chainrule.bench.campaign import Plan, Silence
+import chainrule.bench.measure.crew as crew_room
 from chainrule.bench.cells import parse
-from chainrule.bench.crew import Care, Crew, Seat
-from chainrule.bench.process import CAN_STOP, Process
-from chainrule.bench.results import Place, Results
-from chainrule.bench.statistics import verdict
+from chainrule.bench.judge.results import Place, Results
+from chainrule.bench.judge.statistics import verdict
+from chainrule.bench.measure import campaign
+from chainrule.bench.measure.campaign import Plan, Silence
+from chainrule.bench.measure.crew import Care, Crew, Seat
+from chainrule.bench.measure.process import CAN_STOP, Process
 from chainrule.bench.store import FILE, Records, read
 from chainrule.cli.app import app
 from support.contestants import HERE
@@ -156,9 +156,9 @@ def test_ctrl_c_before_a_contestants_turn_says_so(tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_what_there_is(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from chainrule.bench import campaign;"
-        "from chainrule.bench.cells import parse; from chainrule.bench.crew import Care;"
-        "from chainrule.bench.process import Process; ask = Process.ask;"
+        "import sys; from pathlib import Path; from chainrule.bench.measure import campaign;"
+        "from chainrule.bench.cells import parse; from chainrule.bench.measure.crew import Care;"
+        "from chainrule.bench.measure.process import Process; ask = Process.ask;"
         "Process.ask = lambda self, do, **more: print(do, flush=True) or ask(self, do, **more);"
         "care = Care(rounds=10**6, warm=0.0, block=0.05, budget=1e6);"
         "plan = campaign.Plan([parse('2-4-1,4')], ['notebook'], processes=1, care=care);"

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chainrule.bench import comparison_rows
 from chainrule.bench.cells import parse
-from chainrule.bench.comparison import NOT_PAIRED, compare, compare_contestants
-from chainrule.bench.machines import DifferentMachinesError
+from chainrule.bench.judge import comparison_rows
+from chainrule.bench.judge.comparison import NOT_PAIRED, compare, compare_contestants
+from chainrule.bench.judge.machines import DifferentMachinesError
 from chainrule.bench.store import Records
 from support.runs import a_run
 

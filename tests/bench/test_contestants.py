@@ -5,9 +5,9 @@ from threadpoolctl import threadpool_limits
 
 from chainrule.bench import roster
 from chainrule.bench.cells import parse
-from chainrule.bench.contestants.floor import numpy
+from chainrule.bench.contestants.products import numpy
+from chainrule.bench.measure.process import Process
 from chainrule.bench.problem import problem
-from chainrule.bench.process import Process
 from support.backends import need
 from support.engines import blas_threads
 from support.extras import need as need_extra

@@ -5,10 +5,10 @@ from operator import methodcaller
 import numpy as np
 import pytest
 
-from chainrule.bench import counts as room
 from chainrule.bench.cells import PRESETS, parse, preset
-from chainrule.bench.counting import Counting
-from chainrule.bench.counts import counts, planned, ran
+from chainrule.bench.judge.gate import counts as room
+from chainrule.bench.judge.gate.counting import Counting
+from chainrule.bench.judge.gate.counts import counts, planned, ran
 
 CELLS = [
     *(cell for name in PRESETS for cell in preset(name, "H=1,16,300 B=1,7,64")),

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from chainrule.bench.cells import preset
-from chainrule.bench.contours import Grid, contours
-from chainrule.bench.crossover import axes, crossover, winners
-from chainrule.bench.results import Results
+from chainrule.bench.judge.crossover import axes, crossover, winners
+from chainrule.bench.judge.results import Results
+from chainrule.bench.report.contours import Grid, contours
 from support.runs import a_run
 
 CELLS = preset("digits", "H=16..4096:x4 B=1..4096:x8")

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.bench import gates, ratios
 from chainrule.bench.cells import parse
-from chainrule.bench.clock import FINE, PROCESSOR, WALL, block
 from chainrule.bench.contestant import Contestant
-from chainrule.bench.counts import counts
-from chainrule.bench.crew import Care
-from chainrule.bench.gate import Instruments, gate, updated
-from chainrule.bench.gates import Allowed
-from chainrule.bench.memory import Memory
-from chainrule.bench.ratios import Pair
-from chainrule.bench.statistics import Ratio
+from chainrule.bench.judge.gate import gates, ratios
+from chainrule.bench.judge.gate.counts import counts
+from chainrule.bench.judge.gate.gates import Allowed
+from chainrule.bench.judge.gate.ratios import Pair
+from chainrule.bench.judge.gate.verdict import Instruments, gate, updated
+from chainrule.bench.judge.statistics import Ratio
+from chainrule.bench.measure.clock import FINE, PROCESSOR, WALL, block
+from chainrule.bench.measure.crew import Care
+from chainrule.bench.measure.peak_memory import Memory
 from support.contestants import HERE
 
 CELL = "2-4-1,4"

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from chainrule import speed_map
+from chainrule.backends import speed_map
 from chainrule.bench.cells import parse
-from chainrule.bench.mapping import spots, store
-from chainrule.bench.recommendation import BUDGET, HEAD, installed, micro_grid, recommend
-from chainrule.bench.results import Results
+from chainrule.bench.judge.mapping import spots, store
+from chainrule.bench.judge.recommendation import BUDGET, HEAD, installed, micro_grid, recommend
+from chainrule.bench.judge.results import Results
 from chainrule.bench.store import Records
 from chainrule.cli.app import app
 from support.runs import a_run, ceilings, measurement

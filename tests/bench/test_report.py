@@ -8,14 +8,14 @@ from rich.console import Console
 
 from chainrule.bench import report
 from chainrule.bench.cells import GRID, PRESETS, named, parse, preset
+from chainrule.bench.judge.results import Results
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.page import bounds
 from chainrule.bench.report.pivots import against_peers
 from chainrule.bench.report.regions import regions
+from chainrule.bench.report.word_table import STYLES, Table, Toned, number, scaled
 from chainrule.bench.report.words import verdict
-from chainrule.bench.results import Results
 from chainrule.bench.store import Records
-from chainrule.bench.table import STYLES, Table, Toned, number, scaled
 from support.bench import FORMULAS, records, results, without
 
 NASTY = "</script><script>alert('x')</script> | <b>& \"quoted\""

@@ -9,6 +9,7 @@ import pytest
 
 from chainrule.bench import report
 from chainrule.bench.cells import Cell, parse
+from chainrule.bench.judge.results import Results
 from chainrule.bench.report.charts import crossover_map, parts, peers, roofline, sections, throughput
 from chainrule.bench.report.charts.panels import spread
 from chainrule.bench.report.drawings import inks
@@ -16,7 +17,6 @@ from chainrule.bench.report.drawings.axes import Scale, apart
 from chainrule.bench.report.drawings.shapes import Box, Mark, Path, Words, sheet
 from chainrule.bench.report.drawings.svg import document
 from chainrule.bench.report.findings import Findings
-from chainrule.bench.results import Results
 from support.bench import records, results, without
 
 MOST_BYTES = 150_000

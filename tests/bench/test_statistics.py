@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.bench.statistics import (
+from chainrule.bench.judge.statistics import (
     Ratio,
     geometric_mean,
     paired,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import chainrule.bench.process as process_room
-from chainrule.bench.clock import FINE
-from chainrule.bench.process import CAN_STOP, Process
-from chainrule.bench.worker import serve
+import chainrule.bench.measure.process as process_room
+from chainrule.bench.measure.clock import FINE
+from chainrule.bench.measure.process import CAN_STOP, Process
+from chainrule.bench.measure.worker import serve
 from support.contestants import HERE, TICKS
 
 CELL = "2-4-1,4"
@@ -137,7 +137,7 @@ def test_nothing_of_a_process_runs_while_it_is_not_its_turn(tmp_path, monkeypatc
 @on_linux
 def test_a_stopped_process_ends_with_a_parent_that_is_killed():
     code = (
-        "import time; from chainrule.bench.process import Process; p = Process(); p.ask('environment');"
+        "import time; from chainrule.bench.measure.process import Process; p = Process(); p.ask('environment');"
         "print(p._process.pid, flush=True); time.sleep(1e6)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

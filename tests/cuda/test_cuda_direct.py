@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from chainrule.architecture import architecture
-from chainrule.memory import step_plan
-from chainrule.optimizers import OPTIMIZERS, optimizer, sgd
+from chainrule.backends.plans import step_plan
+from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.optimizers import OPTIMIZERS, optimizer, sgd
 from chainrule.program.cuda.batch import is_product
 from chainrule.program.cuda.direct import LARGE, pays
 from chainrule.program.cuda.engine import GraphEngine
-from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.descent import descent
 from support.cuda.device import stand_in  # noqa: F401
 from support.cuda.work import on_device

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.program.cuda.floor import floor, steps
+from chainrule.program.cuda.products_only import floor, steps
 from support.cuda.device import stand_in  # noqa: F401
 from support.cuda.work import on_device
 from support.engines import error_relative_to

@@ -2,12 +2,12 @@
 
 import pytest
 
-from chainrule.architecture import architecture
-from chainrule.memory import step_plan
-from chainrule.optimizers import OPTIMIZERS, sgd
+from chainrule.backends.plans import step_plan
+from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.optimizers import OPTIMIZERS, sgd
 from chainrule.program.cuda.batch import is_product
 from chainrule.program.cuda.grouping import grouped
-from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.cuda.planning import cuda_plan
 from support.steps import CASES, Case, made_plan
 
 # What a step adds to a product for each weight matrix and a chain for each layer in each direction.

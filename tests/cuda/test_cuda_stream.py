@@ -5,10 +5,10 @@ import pytest
 
 from chainrule import backends
 from chainrule.backends.numpy import NumpyBackend
-from chainrule.memory import Demand
-from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Work
+from chainrule.training.memory import Demand
 from support.cuda.device import stand_in  # noqa: F401
 from support.cuda.work import uploaded
 from support.engines import error_relative_to

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from chainrule.batches import Epoch
 from chainrule.program.chains import DTYPES, HALVES
 from chainrule.program.cuda.engine import GraphEngine
-from chainrule.program.cuda.floor import floor, steps
+from chainrule.program.cuda.products_only import floor, steps
 from chainrule.program.cuda.stream import StreamEngine
 from chainrule.program.engine import Work
+from chainrule.program.epoch import Epoch
 from chainrule.program.fusion import Grid
 from support.cuda.checks import BIAS_TANH, GRIDS, SOFTMAX, UPDATE, check
 from support.cuda.gpu import gpu  # noqa: F401

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork
-from chainrule.history import Record
 from chainrule.plots import plot_history
+from chainrule.training.history import Record
 from support.data import blobs
 
 FALLING = [1 / (1 + i) for i in range(5)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork
-from chainrule.parameters import Layout
+from chainrule.mathematics.parameters import Layout
 from chainrule.plots import plot_loss_surface, subject
 from chainrule.plots.directions import main_directions, random_directions
 from support.data import XOR_X, XOR_Y

@@ -9,8 +9,8 @@ import pytest
 
 import chainrule.backends.numpy as room
 from chainrule import NeuralNetwork, backends
-from chainrule.batches import Epoch
 from chainrule.program import blocks, machine, row_blocks, steps, trace
+from chainrule.program.epoch import Epoch
 from chainrule.program.replay import Replay
 from chainrule.program.row_blocks import Cut
 from support import engines

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.arrays import namespace
+from chainrule.mathematics.arrays import namespace
 from chainrule.program.fusion import fuse, is_total, over
 from chainrule.program.lowering import kind, laid_out, lower
 from chainrule.program.operations import VIEWS, Value

@@ -9,9 +9,9 @@ from threadpoolctl import threadpool_limits
 
 import chainrule.backends.numpy as room
 from chainrule import NeuralNetwork
-from chainrule.activations import ACTIVATIONS
 from chainrule.backends.numpy import NumpyLibrary
-from chainrule.losses import LOSSES
+from chainrule.mathematics.activations import ACTIVATIONS
+from chainrule.mathematics.losses import LOSSES
 from chainrule.program import blocks
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.steps import blocked

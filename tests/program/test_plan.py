@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from chainrule import backends
-from chainrule.arrays import namespace
 from chainrule.backends.numpy import NumpyLibrary
-from chainrule.optimizers import Optimizer
+from chainrule.mathematics.arrays import namespace
+from chainrule.mathematics.optimizers import Optimizer
 from chainrule.program import replay
 from chainrule.program.engine import batch_spec, progress_spec
 from chainrule.program.fusion import fuse

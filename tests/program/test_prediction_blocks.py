@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from chainrule import NeuralNetwork, evaluation
-from chainrule.activations import tanh
-from chainrule.program import prediction
+from chainrule import NeuralNetwork
+from chainrule.mathematics.activations import tanh
+from chainrule.program import forward_pass as prediction
+from chainrule.training import evaluation
 from support.compare import relative_error
 from support.data import samples
 from support.engines import blas_threads

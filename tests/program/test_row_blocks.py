@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.architecture import architecture
-from chainrule.optimizers import sgd
+from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.optimizers import sgd
+from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program import machine, row_blocks
 from chainrule.program.engine import Work, plan_step
 from chainrule.program.row_blocks import Cut, cut, one_core
 from chainrule.program.steps import is_long, product_threads
 from chainrule.program.trace import Spec
-from chainrule.step import Batch, Progress, TrainingStep
 from support.steps import Case
 
 MB = 1 << 20

@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from chainrule.activations import tanh
-from chainrule.arrays import namespace
-from chainrule.layers import Dense, dense_backward, dense_backward_input, dense_forward
+from chainrule.mathematics.activations import tanh
+from chainrule.mathematics.arrays import namespace
+from chainrule.mathematics.layers import Dense, dense_backward, dense_backward_input, dense_forward
+from chainrule.mathematics.step import Batch
 from chainrule.program.names import naming
 from chainrule.program.planner import plan
 from chainrule.program.trace import Spec, trace
-from chainrule.step import Batch
 from support.steps import ALL, CASES, Case, made_batch, made_plan, made_progress, ran_plan, replayed
 
 X32 = Spec((4, 3), "float32", "x")

@@ -1,7 +1,7 @@
 """Whole runs of the benchmark from a formula: a call's cost, and a rate of products."""
 
 from chainrule.bench.cells import named, preset
-from chainrule.bench.results import Results
+from chainrule.bench.judge.results import Results
 from support.runs import a_run, ceilings, measurement
 
 # Seconds of a step's calls, and FLOP/s. numpy-jit leads while a step is small, torch when it is large.

@@ -2,7 +2,7 @@
 
 import math
 
-from chainrule.speed_map import Interval, Parts, SpeedMap, Spot, Time, workload
+from chainrule.backends.speed_map import Interval, Parts, SpeedMap, Spot, Time, workload
 
 # Seconds of a call, a FLOP, a byte: as quick where nine microseconds a call outweigh half of the FLOPs.
 NUMPY, TORCH = (1e-6, 2e-11, 2e-11), (1e-5, 1e-11, 2e-11)

@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 
 from chainrule import backends
-from chainrule.activations import ACTIVATIONS
-from chainrule.architecture import Architecture, architecture
 from chainrule.backends.numpy import NumpyLibrary
-from chainrule.batches import Epoch, bounds
-from chainrule.initializers import draw
-from chainrule.losses import LOSSES
-from chainrule.optimizers import OPTIMIZERS, Optimizer, optimizer
+from chainrule.mathematics.activations import ACTIVATIONS
+from chainrule.mathematics.architecture import Architecture, architecture
+from chainrule.mathematics.initializers import draw
+from chainrule.mathematics.losses import LOSSES
+from chainrule.mathematics.optimizers import OPTIMIZERS, Optimizer, optimizer
+from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.engine import Work, batch_spec, plan_step, progress_spec
+from chainrule.program.epoch import Epoch, bounds
 from chainrule.program.replay import Arrays, call
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec
-from chainrule.step import Batch, Progress, TrainingStep
 from support.data import targets
 
 FEATURES, OUTPUTS = 5, 3

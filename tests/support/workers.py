@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.bench.process import Process
+from chainrule.bench.measure.process import Process
 
 TESTS = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ the one step is run with the least overhead. Several live in one process.
 
 Which one a network uses: the ``backend=`` argument, else the environment variable
 ``CHAINRULE_BACKEND``, else the arrays that it is first given. By the name "auto" the measured map of
-:mod:`chainrule.speed_map` chooses.
+:mod:`chainrule.backends.speed_map` chooses.
 """
 
 import os
@@ -16,9 +16,9 @@ from typing import Any
 
 import array_api_compat
 
-from chainrule.arrays import Array
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
-from chainrule.naming import nearest
+from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.naming import nearest
 
 __all__ = [
     "Availability",

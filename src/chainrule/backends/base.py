@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule.arrays import Array, Namespace
-from chainrule.batches import bounds
+from chainrule.mathematics.arrays import Array, Namespace
 from chainrule.program.engine import Engine, Work
+from chainrule.program.epoch import bounds
 from chainrule.program.plain import Plain
 
 if TYPE_CHECKING:
@@ -53,10 +54,8 @@ class Backend:
     device: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A module cannot be pickled or copied: the library and the device are found anew, by their names.
-        from chainrule.backends import named
-
-        return named, (self.describe(),)
+        # Modules cannot be pickled: the library and the device are looked up again by their names.
+        return import_module(__package__).named, (self.describe(),)
 
     @property
     def default_dtype(self) -> str:

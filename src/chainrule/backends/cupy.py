@@ -10,14 +10,14 @@ import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
-from chainrule.arrays import Array
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.backends.cupy_library import CupyLibrary
 from chainrule.backends.numpy import make as numpy_backend
+from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.engine import GraphEngine
-from chainrule.program.cuda.step import cuda_plan
+from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.plan import Plan

@@ -10,8 +10,8 @@ from typing import Any
 import cupy
 import numpy as np
 
-from chainrule.arrays import Array, size
 from chainrule.backends.cupy_library import CupyLibrary
+from chainrule.mathematics.arrays import Array, size
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
 from chainrule.program.cuda.device import CannotCaptureError, Launchable, Product
 from chainrule.program.cuda.source import Text, prelude

@@ -6,7 +6,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from chainrule.arrays import Array, size
+from chainrule.mathematics.arrays import Array, size
 from chainrule.program.operations import Operation
 from chainrule.program.replay import Call
 

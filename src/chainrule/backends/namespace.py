@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.arrays import Array, Namespace
-from chainrule.arrays import device as device_of
-from chainrule.arrays import namespace as namespace_of
 from chainrule.backends.base import Backend
+from chainrule.mathematics.arrays import Array, Namespace
+from chainrule.mathematics.arrays import device as device_of
+from chainrule.mathematics.arrays import namespace as namespace_of
 
 _NEEDED = ("asarray", "matmul", "matrix_transpose", "reshape", "concat", "astype", "tanh")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend, Forward
+from chainrule.mathematics.arrays import size
 from chainrule.program import machine, tuning
 from chainrule.program.chains import HALVES
 from chainrule.program.engine import Engine, Work
@@ -60,14 +60,14 @@ class NumpyBackend(Backend):
 
     def predict(self, forward: Forward, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Return ``forward(theta, X)`` for any number of rows: many in threads, block by block."""
-        from chainrule.program import prediction
+        from chainrule.program import forward_pass
 
-        how = prediction.cut(theta, X)
+        how = forward_pass.cut(theta, X)
         if how.rows >= len(X):
             whole: np.ndarray = forward(theta, X)  # (n, n_out)
             return whole
-        native = prediction.seconds(theta, X) > LONG_SECONDS and native_is_at_hand()
-        return prediction.predict(forward, theta, X, how, _kernels(native=native))
+        native = forward_pass.seconds(theta, X) > LONG_SECONDS and native_is_at_hand()
+        return forward_pass.predict(forward, theta, X, how, _kernels(native=native))
 
     def asarray(self, x: Any, dtype: Any = None) -> np.ndarray:
         """Return ``x`` as a C-contiguous NumPy array: ``x`` itself where it is one already."""

@@ -8,8 +8,8 @@ import array_api_compat.torch as xp
 import numpy as np
 import torch
 
-from chainrule.arrays import size
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
+from chainrule.mathematics.arrays import size
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.operations import Operation

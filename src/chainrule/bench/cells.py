@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from chainrule.naming import nearest
+from chainrule.mathematics.naming import nearest
 
 # What a preset's network is called with H for the hidden size; the deep one learns as deep ones do.
 PRESETS = {

@@ -5,8 +5,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from chainrule.bench.environment import gpu
-from chainrule.naming import nearest
+from chainrule.bench.measure.environment import gpu
+from chainrule.mathematics.naming import nearest
 
 # A floor computes the step's matrix products alone; a backend is ours; a peer is anybody else.
 FLOOR, BACKEND, PEER = "floor", "backend", "peer"
@@ -55,7 +55,7 @@ def _floor(library: str, needs: str, says: str) -> Entry:
         f"floor-{library}",
         FLOOR,
         library,
-        f"contestants.floor:{needs}",
+        f"contestants.products:{needs}",
         (needs,),
         says,
         ("step", "forward"),
@@ -69,7 +69,7 @@ def _backend(name: str, library: str, needs: tuple[str, ...], says: str) -> Entr
 
 def _on_cuda(name: str, function: str, says: str, *, is_slow: bool = False) -> Entry:
     is_tuned = name != "torch-cuda-eager"
-    code = f"peers.pytorch:{function}"
+    code = f"contestants.pytorch:{function}"
     return Entry(name, PEER, "torch-cuda", code, ("torch",), says, ("step",), is_tuned, is_slow)
 
 
@@ -109,7 +109,7 @@ ROSTER = {
             "sklearn",
             PEER,
             "numpy",
-            "peers.scikit_learn:partial_fit",
+            "contestants.scikit_learn:partial_fit",
             ("sklearn",),
             "scikit-learn: partial_fit over the batches, no momentum, no penalty, no shuffling",
         ),
@@ -117,7 +117,7 @@ ROSTER = {
             "torch-eager",
             PEER,
             "torch",
-            "peers.pytorch:eager",
+            "contestants.pytorch:eager",
             ("torch",),
             "PyTorch: nn.Linear, autograd, SGD or Adam with foreach=True",
             ("step", "forward"),
@@ -126,7 +126,7 @@ ROSTER = {
             "torch-manual",
             PEER,
             "torch",
-            "peers.pytorch:manual",
+            "contestants.pytorch:manual",
             ("torch",),
             "PyTorch: the derivatives written out, no autograd, in place where it can be",
             is_tuned=True,
@@ -135,7 +135,7 @@ ROSTER = {
             "torch-compile",
             PEER,
             "torch",
-            "peers.pytorch:compiled",
+            "contestants.pytorch:compiled",
             ("torch",),
             "PyTorch: the loss and its gradient through torch.compile, SGD or Adam with foreach=True",
             is_tuned=True,
@@ -160,7 +160,7 @@ ROSTER = {
             "jax-jit",
             PEER,
             "jax",
-            "peers.jax:jit",
+            "contestants.jax:jit",
             ("jax",),
             "JAX: jax.jit of a step, parameters donated",
             ("step", "forward"),
@@ -169,7 +169,7 @@ ROSTER = {
             "jax-scan",
             PEER,
             "jax",
-            "peers.jax:scan",
+            "contestants.jax:scan",
             ("jax",),
             "JAX: lax.scan over the batches, one call for all of them",
             is_tuned=True,

@@ -11,10 +11,11 @@ from rich.table import Table
 from chainrule import NeuralNetwork
 from chainrule.cli import show
 from chainrule.cli.pictures import Plots, check_plots, told, write
-from chainrule.data import Samples, digits, split
-from chainrule.history import Record
-from chainrule.scaling import Scaler
-from chainrule.schedules import cosine
+from chainrule.data.digits import digits
+from chainrule.data.samples import Samples, split
+from chainrule.data.scaling import Scaler
+from chainrule.mathematics.schedules import cosine
+from chainrule.training.history import Record
 
 
 def demo(plots: Plots = None) -> None:

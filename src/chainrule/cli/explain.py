@@ -10,7 +10,7 @@ from chainrule import NeuralNetwork
 from chainrule.cli import show
 from chainrule.cli.facts import Facts
 from chainrule.cli.options import BackendName, table_path
-from chainrule.tables import read_table
+from chainrule.data.tables import read_table
 
 Model = Annotated[Path, typer.Argument(help="A model that chainrule train wrote.")]
 Data = Annotated[str, typer.Argument(help="A table with its target too; or digits.")]

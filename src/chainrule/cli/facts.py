@@ -5,9 +5,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from chainrule.data import Label, Samples, Task
-from chainrule.scaling import Scaler
-from chainrule.tables import Table, column, numbers
+from chainrule.data.samples import Label, Samples, Task
+from chainrule.data.scaling import Scaler
+from chainrule.data.tables import Table, column, numbers
 
 _KEY = "table"  # in the metadata of the network
 

@@ -12,7 +12,7 @@ import typer
 
 from chainrule.backends import INSTALL
 from chainrule.cli.help import Command
-from chainrule.data import DIGITS
+from chainrule.data.digits import DIGITS
 
 HIDDEN = "--hidden"
 

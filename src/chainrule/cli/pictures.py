@@ -8,8 +8,8 @@ import typer
 
 from chainrule import History, NeuralNetwork
 from chainrule.cli.facts import Facts
-from chainrule.data import Samples
-from chainrule.files import check_folder
+from chainrule.data.samples import Samples
+from chainrule.saving.files import check_folder
 
 _SMALL = 16  # units of the widest layer; a diagram of more shows lines, not weights
 

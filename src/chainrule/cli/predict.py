@@ -10,8 +10,8 @@ import typer
 from chainrule import NeuralNetwork
 from chainrule.cli.facts import Facts
 from chainrule.cli.options import BackendName, table_path
-from chainrule.files import check_writable, write_whole
-from chainrule.tables import read_table
+from chainrule.data.tables import read_table
+from chainrule.saving.files import check_writable, write_whole
 
 Model = Annotated[Path, typer.Argument(help="A model that chainrule train wrote.")]
 Data = Annotated[

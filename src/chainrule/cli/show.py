@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from chainrule.data import Label
-from chainrule.evaluation import confusion_counts
-from chainrule.history import Record
+from chainrule.data.samples import Label
+from chainrule.training.evaluation import confusion_counts
+from chainrule.training.history import Record
 
 _MOST_SHOWN = 20  # classes; a wider matrix would not fit a terminal
 

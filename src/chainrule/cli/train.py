@@ -9,15 +9,16 @@ import numpy as np
 import typer
 
 from chainrule import History, NeuralNetwork
-from chainrule.activations import ACTIVATIONS
 from chainrule.cli import pictures
 from chainrule.cli.facts import Facts
 from chainrule.cli.options import BackendName, sizes, table_path
 from chainrule.cli.show import percent
-from chainrule.data import Samples, features_and_target, read_table, split
-from chainrule.files import check_writable
-from chainrule.optimizers import OPTIMIZERS
-from chainrule.schedules import cosine, schedule
+from chainrule.data.samples import Samples, features_and_target, split
+from chainrule.data.tables import read_table
+from chainrule.mathematics.activations import ACTIVATIONS
+from chainrule.mathematics.optimizers import OPTIMIZERS
+from chainrule.mathematics.schedules import cosine, schedule
+from chainrule.saving.files import check_writable
 
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from chainrule.estimators import settings
 from chainrule.estimators.perceptron import FLOATS, Perceptron
-from chainrule.step import Batch
+from chainrule.mathematics.step import Batch
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # scikit-learn's classes are Any here

@@ -8,11 +8,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from chainrule.architecture import at_least
 from chainrule.estimators import settings
-from chainrule.estimators.parameters import Parameters
+from chainrule.estimators.hyperparameters import Parameters
 from chainrule.estimators.stopping import Plateau
-from chainrule.step import Batch
+from chainrule.mathematics.architecture import at_least
+from chainrule.mathematics.step import Batch
 
 FLOATS = (np.float64, np.float32)  # what X may be; other numbers become the first
 

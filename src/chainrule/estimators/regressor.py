@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from chainrule.estimators import settings
 from chainrule.estimators.perceptron import FLOATS, Perceptron
-from chainrule.step import Batch
+from chainrule.mathematics.step import Batch
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-learn's classes are Any here

@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from chainrule import NeuralNetwork
-from chainrule.activations import Activation
-from chainrule.architecture import Architecture, architecture, at_least
-from chainrule.losses import loss as named_loss
-from chainrule.naming import lookup
-from chainrule.optimizers import Optimizer, adam, momentum, nesterov, sgd
-from chainrule.step import Batch
+from chainrule.mathematics.activations import Activation
+from chainrule.mathematics.architecture import Architecture, architecture, at_least
+from chainrule.mathematics.losses import loss as named_loss
+from chainrule.mathematics.naming import lookup
+from chainrule.mathematics.optimizers import Optimizer, adam, momentum, nesterov, sgd
+from chainrule.mathematics.step import Batch
 
 LOGISTIC = "logistic"  # scikit-learn's name of sigmoid
 AUTO = 200  # rows, the most that "auto" makes a batch of, as in scikit-learn

@@ -2,7 +2,7 @@
 
 from math import inf
 
-from chainrule.history import Record
+from chainrule.training.history import Record
 
 
 class Plateau:

@@ -15,10 +15,10 @@ from chainrule.explain.latex import Latex
 from chainrule.explain.records import Formula, Line, Update
 from chainrule.explain.tracing import Start, names, section, traced
 from chainrule.explain.writers import Html, Text
-from chainrule.program.evaluation import Evaluated
+from chainrule.mathematics.step import Progress, TrainingStep
 from chainrule.program.names import Mention
 from chainrule.program.operations import Operation, Value
-from chainrule.step import Progress, TrainingStep
+from chainrule.program.watch import Evaluated
 
 _WRITERS = (Text(), Html(), Latex())
 

@@ -1,6 +1,6 @@
 """The diagnosis: all that is looked for, the root causes first."""
 
-from chainrule.explain import flow, table, units
+from chainrule.explain import data_faults, rates, units
 from chainrule.explain.evidence import Evidence
 from chainrule.explain.records import Findings, Flag
 
@@ -9,14 +9,14 @@ def findings(evidence: Evidence) -> Findings:
     """Return what keeps a network of finite numbers from learning."""
     alike = list(units.symmetric(evidence))
     found = [
-        *table.features(evidence.arrays["X"]),
-        *table.targets(evidence.arrays["X"], evidence.arrays["Y"]),
+        *data_faults.features(evidence.arrays["X"]),
+        *data_faults.targets(evidence.arrays["X"], evidence.arrays["Y"]),
         *alike,
         *units.saturated(evidence),
         # A relu of weight 0 is flat at 0: it is dead because it is alike.
         *units.dead(evidence, but={flag.where for flag in alike}),
-        *flow.through_layers(evidence),
-        *flow.step_length(evidence),
+        *rates.through_layers(evidence),
+        *rates.step_length(evidence),
     ]
     undecided = [what for what in found if isinstance(what, str)]
     return Findings(tuple(flag for flag in found if isinstance(flag, Flag)), tuple(undecided))

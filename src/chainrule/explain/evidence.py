@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.activations import Activation
-from chainrule.architecture import Architecture
 from chainrule.backends import Backend
 from chainrule.explain.records import Update
-from chainrule.step import Batch
+from chainrule.mathematics.activations import Activation
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.step import Batch
 
 _FAR = 20.0  # an input at which every usual activation is as flat as it will get
 _FLAT = 0.04  # of the steepest slope: a sigmoid beyond ±4.6

@@ -7,7 +7,7 @@ from chainrule.explain.diagnosis import findings
 from chainrule.explain.evidence import Evidence, loss_of_guess, slope
 from chainrule.explain.records import Explanation, Findings, Line, Setting
 from chainrule.explain.tracing import Start
-from chainrule.step import TrainingStep, objective
+from chainrule.mathematics.step import TrainingStep, objective
 
 
 def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool = False) -> Explanation:

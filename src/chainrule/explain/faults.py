@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from chainrule.explain.records import Flag
-from chainrule.program.evaluation import Evaluated
 from chainrule.program.operations import Operation, Value
 from chainrule.program.program import Program
+from chainrule.program.watch import Evaluated
 
 Host = Callable[[Value], np.ndarray]
 _REMEDIES = {

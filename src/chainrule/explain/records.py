@@ -156,7 +156,7 @@ class Explanation:
 
     def __getitem__(self, name: str) -> Line:
         """Return the line of that name, such as ``"dL_dW1"``."""
-        from chainrule.naming import nearest
+        from chainrule.mathematics.naming import nearest
 
         for line in self.lines:
             if line.name == name:

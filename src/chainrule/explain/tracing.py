@@ -3,12 +3,12 @@
 import sys
 from typing import NamedTuple
 
-from chainrule.arrays import Array
+from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.engine import batch_spec, progress_spec, spec
 from chainrule.program.operations import Value
 from chainrule.program.program import Program
 from chainrule.program.trace import trace
-from chainrule.step import Batch, Progress, TrainingStep
 
 # Which part of the step an operation belongs to, by a function that is at work; the first that fits.
 _SECTIONS = (

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from chainrule.files import PathLike, write_whole
+from chainrule.saving.files import PathLike, write_whole
 
 # M. Okabe and K. Ito, "Color Universal Design" (2008), the darker of them first.
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")

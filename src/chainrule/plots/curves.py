@@ -23,7 +23,7 @@ def plot_history(
     Parameters
     ----------
     records
-        A history, or anything whose items have the fields of :class:`chainrule.history.Record`.
+        A history, or anything whose items have the fields of :class:`chainrule.training.history.Record`.
     reported
         What the loss is.
     best_epoch
@@ -42,7 +42,7 @@ def plot_history(
 
     Examples
     --------
-    >>> from chainrule.history import Record
+    >>> from chainrule.training.history import Record
     >>> records = [Record(0, 0.7, None, None, 0.1, 0.0), Record(1, 0.2, None, None, 0.1, 0.1)]
     >>> plot_history(records, reported="cross entropy").axes[0].get_ylabel()
     'cross entropy'

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.layers import Dense
-from chainrule.parameters import Layout
+from chainrule.mathematics.layers import Dense
+from chainrule.mathematics.parameters import Layout
 
 
 class Directions(NamedTuple):

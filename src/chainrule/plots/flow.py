@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from chainrule.optimizers import Optimizer
+from chainrule.mathematics.optimizers import Optimizer
 from chainrule.plots import subject
 from chainrule.plots.canvas import OKABE_ITO, QUIET, panels
 

@@ -1,19 +1,20 @@
 """The subject: what is drawn of a network, as float64 arrays on the host.
 
 A network is known here by what anybody can read of it: ``net.architecture`` and ``net.layers``. Its
-gradient, its update and its loss are those of :mod:`chainrule.step`, the functions that train it.
+gradient, its update and its loss are those of :mod:`chainrule.mathematics.step`, the functions that train it.
 """
 
 from typing import Any
 
 import numpy as np
 
-from chainrule import backends, inputs
-from chainrule.architecture import Architecture
-from chainrule.layers import Dense
-from chainrule.optimizers import Optimizer, optimizer
-from chainrule.samples import batch
-from chainrule.step import Batch, Progress, gradient, objective, step
+from chainrule import backends
+from chainrule.data import inputs
+from chainrule.data.targets import batch
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.layers import Dense
+from chainrule.mathematics.optimizers import Optimizer, optimizer
+from chainrule.mathematics.step import Batch, Progress, gradient, objective, step
 
 _MOST_AT_ONCE = 100_000  # numbers in the widest layer of a stack of networks: what a cache holds
 

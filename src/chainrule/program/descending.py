@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 from chainrule.program.blocks import BlockedBatch, shares
 from chainrule.program.descent import Products, Run, descent, rest, weight_products
 from chainrule.program.engine import Work

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 from chainrule.program.operations import Operation, Value
 from chainrule.program.plan import Roots
 from chainrule.program.program import Program

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from chainrule.arrays import Array
-from chainrule.batches import Epoch
+from chainrule.mathematics.arrays import Array
+from chainrule.program.epoch import Epoch
 
 if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule` stays light
     from chainrule.program.plan import Plan

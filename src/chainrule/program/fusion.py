@@ -8,7 +8,7 @@ activation's derivative, say) is not computed early and kept.
 
 from typing import NamedTuple
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 from chainrule.program.operations import REDUCTIONS, Group, Operation, alone
 from chainrule.program.plan import Roots
 from chainrule.program.program import Program
@@ -48,7 +48,7 @@ def fuse(program: Program) -> list[Group]:
 
     Examples
     --------
-    >>> from chainrule.arrays import namespace
+    >>> from chainrule.mathematics.arrays import namespace
     >>> from chainrule.program.trace import Spec, trace
     >>> program = trace(lambda x: namespace(x).tanh(x + 1.0), Spec((3, 2), "float32", "x"))
     >>> [[operation.function for operation in group.operations] for group in fuse(program)]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.arrays import Array
+from chainrule.mathematics.arrays import Array
 from chainrule.program.chains import Argument, Chain, Kind, Operand, Output, Statement
 from chainrule.program.fusion import Grid, grid, is_total, over
 from chainrule.program.operations import REDUCTIONS, Group, Operation, Value
@@ -29,7 +29,7 @@ def lower(group: Group, where: Grid | None = None) -> Lowered:
 
     Examples
     --------
-    >>> from chainrule.arrays import namespace
+    >>> from chainrule.mathematics.arrays import namespace
     >>> from chainrule.program.fusion import fuse
     >>> from chainrule.program.trace import Spec, trace
     >>> program = trace(lambda x: namespace(x).tanh(x + 1.0), Spec((3, 2), "float32", "x"))

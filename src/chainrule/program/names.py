@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from chainrule.program.operations import Value
 from chainrule.program.tracer import Recorder, Tracer, calls
 
-_HERE = str(Path(__file__).parent)
-_MATHEMATICS = str(Path(__file__).parent.parent)
+_MATHEMATICS = str(Path(__file__).parents[1] / "mathematics")
 
 
 class Mention(NamedTuple):
@@ -131,7 +130,7 @@ class _Scribe:
 
 def _is_mathematics(frame: FrameType) -> bool:
     path = frame.f_code.co_filename
-    return path.startswith(_MATHEMATICS) and not path.startswith(_HERE)
+    return path.startswith(_MATHEMATICS)
 
 
 def _locals(frame: FrameType) -> Iterator[tuple[str, Tracer]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 
 UNARY = frozenset({"abs", "exp", "expm1", "log", "log1p", "negative", "sqrt", "tanh"})
 BINARY = frozenset(

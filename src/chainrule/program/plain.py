@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.arrays import Array, namespace
-from chainrule.batches import Epoch
+from chainrule.mathematics.arrays import Array, namespace
 from chainrule.program.engine import Work
+from chainrule.program.epoch import Epoch
 
 
 class Plain:

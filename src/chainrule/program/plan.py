@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 from chainrule.program.operations import Group, Operation, Value
 from chainrule.program.program import Program
 

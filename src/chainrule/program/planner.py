@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 from chainrule.program.operations import Group, Operation, Value, alone
 from chainrule.program.plan import Carried, Home, Plan, Roots, Storage
 from chainrule.program.program import Program
@@ -240,7 +240,7 @@ def plan(program: Program, carried: Carried = (), groups: Sequence[Group] | None
 
     Examples
     --------
-    >>> from chainrule.arrays import namespace
+    >>> from chainrule.mathematics.arrays import namespace
     >>> from chainrule.program.trace import Spec, trace
     >>> made = plan(trace(lambda x: namespace(x).tanh(-(x + 1.0)), Spec((3, 2), "float32", "x")))
     >>> made.scratch_bytes  # the sum, whose place its negative takes; and the output, that of nobody

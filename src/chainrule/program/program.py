@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 from chainrule.program.operations import Operand, Operation, Value
 
 if TYPE_CHECKING:  # names are given to tracers, which make programs

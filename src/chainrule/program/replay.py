@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.arrays import Array, size
-from chainrule.batches import Epoch
+from chainrule.mathematics.arrays import Array, size
 from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.epoch import Epoch
 from chainrule.program.machine import asked_threads, blas_threads
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from chainrule.batches import Epoch
 from chainrule.program.engine import Step, Work
+from chainrule.program.epoch import Epoch
 
 
 class Scan:

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from chainrule.batches import Epoch
 from chainrule.program.blocks import BlockedBatch
 from chainrule.program.descending import DescendingBatch, places
 from chainrule.program.engine import Work
+from chainrule.program.epoch import Epoch
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import asked_threads, blas_threads, threads
 from chainrule.program.row_blocks import Cut, cut, one_core

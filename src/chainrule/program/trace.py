@@ -36,7 +36,7 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
 
     Examples
     --------
-    >>> from chainrule.arrays import namespace
+    >>> from chainrule.mathematics.arrays import namespace
     >>> def double(x):
     ...     return namespace(x).tanh(x + x)
     >>> print(trace(double, Spec((3, 2), "float32", "x")))
@@ -75,7 +75,7 @@ def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
 
     Examples
     --------
-    >>> from chainrule.optimizers import momentum
+    >>> from chainrule.mathematics.optimizers import momentum
     >>> made_by(momentum().init, Spec((3,), "float32", "theta"))[0].shape
     (3,)
     """

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 from chainrule.program.constants import computed
 from chainrule.program.operations import BINARY, COMPARISONS, UNARY, Operand, Operation, Value
 

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.batches import Epoch
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
+from chainrule.program.epoch import Epoch
 from chainrule.program.row_blocks import Cut
 
 ROUNDS = 5

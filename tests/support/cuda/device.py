@@ -18,8 +18,8 @@ import ml_dtypes  # noqa: F401  NumPy then knows bfloat16
 import numpy as np
 import pytest
 
-from chainrule.arrays import size
 from chainrule.backends.numpy import NumpyLibrary
+from chainrule.mathematics.arrays import size
 from chainrule.program.cuda.cublas import Cublas, matrix
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.source import prelude

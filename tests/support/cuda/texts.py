@@ -4,8 +4,8 @@ from chainrule.program.chains import DTYPES, HALVES, Chain, Operand, Output, Sta
 from chainrule.program.cuda.batch import is_product
 from chainrule.program.cuda.geometry import launch
 from chainrule.program.cuda.lowering import fused
+from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
-from chainrule.program.cuda.step import cuda_plan
 from chainrule.program.fusion import Grid
 from support.steps import CASES, made_plan
 

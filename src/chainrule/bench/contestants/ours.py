@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from chainrule import backends
-from chainrule.architecture import Architecture
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.backends.numpy import native_is_at_hand
-from chainrule.batches import Epoch
+from chainrule.backends.speed_map.workload import network
 from chainrule.bench.contestant import Contestant, State, UnavailableError
 from chainrule.bench.problem import Problem
-from chainrule.evaluation import outputs
-from chainrule.history import History
-from chainrule.layers import Dense
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.layers import Dense
+from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.network import NeuralNetwork
 from chainrule.program.engine import Engine, Work
+from chainrule.program.epoch import Epoch
 from chainrule.program.replay import Replay
 from chainrule.program.steps import Steps, cuts
-from chainrule.speed_map.workload import network
-from chainrule.step import Batch, Progress, TrainingStep
+from chainrule.training.evaluation import outputs
+from chainrule.training.history import History
 
 MANY = 10**9  # steps: a run long enough to be worth compiling for
 

@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chainrule.bench.judge.results import Results
 from chainrule.bench.report import as_json, as_markdown, charts, page
 from chainrule.bench.report.drawings.shapes import sheet
 from chainrule.bench.report.drawings.svg import document
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.update import updated
-from chainrule.bench.results import Results
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -3,10 +3,10 @@
 import math
 from typing import Any
 
-from chainrule.bench.report import machine, words
+from chainrule.bench.judge.results import Figures
+from chainrule.bench.judge.statistics import Ratio
+from chainrule.bench.report import machine_facts, words
 from chainrule.bench.report.findings import Findings, Match
-from chainrule.bench.results import Figures
-from chainrule.bench.statistics import Ratio
 
 SCHEMA = 1
 DIGITS = 5  # significant ones: no time is known better
@@ -23,8 +23,8 @@ def derived(found: Findings) -> dict[str, Any]:
     """Return the verdict, the standing of each cell, every row; a row is an array."""
     return {
         "schema": SCHEMA,
-        "date": machine.date(found),
-        "machine": machine.line(found),
+        "date": machine_facts.date(found),
+        "machine": machine_facts.line(found),
         "verdict": [str(said) for said in words.verdict(found)],
         "band": found.band,
         "cells": [

@@ -1,10 +1,10 @@
 """The report as Markdown, whole; and the few lines of it for the README."""
 
 from chainrule.bench.cells import Cell
-from chainrule.bench.report import caveats, machine, pivots, tables, words
+from chainrule.bench.report import caveats, machine_facts, pivots, tables, words
 from chainrule.bench.report.charts.panels import spread
 from chainrule.bench.report.findings import Findings
-from chainrule.bench.table import Table, escaped, scaled
+from chainrule.bench.report.word_table import Table, escaped, scaled
 
 COMMAND = "chainrule bench run -o results && chainrule bench report results"
 ROWS = 8
@@ -14,14 +14,14 @@ COLUMNS = 6  # backends and others, at the most: a wider table is cut off on a t
 def markdown(found: Findings) -> str:
     """Return the verdict, all tables of the terminal, the method and what was measured on."""
     tabled = [*pivots.pivots(found), tables.efficiency(found), tables.missing(found)]
-    environment = Table("Measured on", ["fact", "value"], list(machine.rows(found)), texts=2)
+    environment = Table("Measured on", ["fact", "value"], list(machine_facts.rows(found)), texts=2)
     parts = [
         _list("What it says", list(map(str, words.verdict(found)))),
         *(table.markdown() for table in tabled if table.rows),
         _list("Who took part", [f"{name}: {says}" for name, says in tables.contestants(found)]),
         _list("How it was measured", caveats.method(found)),
-        _list("What to keep in mind", [*caveats.caveats(found), *machine.flags(found)]),
-        environment.markdown() if environment.rows else f"Measured on {machine.UNKNOWN}.",
+        _list("What to keep in mind", [*caveats.caveats(found), *machine_facts.flags(found)]),
+        environment.markdown() if environment.rows else f"Measured on {machine_facts.UNKNOWN}.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -44,8 +44,8 @@ def readme(found: Findings, picture: str = "", command: str = COMMAND) -> str:
     """
     shown = [f"![{_picture_tells(found)}]({picture})"] if picture else []
     table = _times(found)
-    day = machine.date(found)
-    line = f"{machine.line(found)}{f'; {day}' if day else ''}; `{command}` measures yours."
+    day = machine_facts.date(found)
+    line = f"{machine_facts.line(found)}{f'; {day}' if day else ''}; `{command}` measures yours."
     first = words.verdict(found)[0]
     told = [*shown, " ".join(first.sentences[:2]), *([table.markdown(level=0)] if table.rows else [])]
     return "\n\n".join([*map(str, told), f"Measured on {line}"])

@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from chainrule.bench.report import machine, pivots, tables, words
+from chainrule.bench.report import machine_facts, pivots, tables, words
 from chainrule.bench.report.findings import Findings
 
 
@@ -18,6 +18,6 @@ def terminal(found: Findings) -> RenderableType:
     for table in [*pivots.pivots(found, columns=6), tables.efficiency(found), tables.missing(found)]:
         if table.rows:
             parts += [table.rich(), Text()]
-    parts += [Text(f"measured on {machine.line(found)}", style="dim")]
-    parts += [Text(f"flag {line}", style="magenta") for line in machine.flags(found)]
+    parts += [Text(f"measured on {machine_facts.line(found)}", style="dim")]
+    parts += [Text(f"flag {line}", style="magenta") for line in machine_facts.flags(found)]
     return Group(*parts)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
+from chainrule.bench.judge.results import Figures, Place, Results
+from chainrule.bench.judge.statistics import BAND, Ratio, typical, verdict
 from chainrule.bench.report.slices import Slice, slices
-from chainrule.bench.results import Figures, Place, Results
-from chainrule.bench.statistics import BAND, Ratio, typical, verdict
 
 # Why there is no figure, as one letter of a map.
 LETTERS = {"skipped": "s", "interrupted": "i", "wrong": "w", "failed": "f", "invalid": "!", "": "·"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from chainrule.bench.cells import Cell
 from chainrule.bench.report.findings import LETTERS, Findings, Match
 from chainrule.bench.report.slices import Slice
-from chainrule.bench.table import Table, Toned, number, scaled
+from chainrule.bench.report.word_table import Table, Toned, number, scaled
 
 SIGNS = {
     "faster": ("▲", "good"),
@@ -75,7 +75,7 @@ def standing(match: Match) -> Toned:
     Examples
     --------
     >>> from chainrule.bench.cells import parse
-    >>> from chainrule.bench.statistics import Ratio
+    >>> from chainrule.bench.judge.statistics import Ratio
     >>> standing(Match(parse("64-16-10,1"), None, None, Ratio(1.8, 1.7, 1.9, 15), "faster"))
     '1.80x ▲'
     """

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from chainrule.bench import roster
+from chainrule.bench.judge.results import Figures
 from chainrule.bench.report.charts.panels import spread
 from chainrule.bench.report.findings import Findings, is_known
+from chainrule.bench.report.word_table import Table, scaled
 from chainrule.bench.report.words import percent
-from chainrule.bench.results import Figures
-from chainrule.bench.table import Table, scaled
 
 MOST = 9  # cells of a slice in the table of limits
 ROWS = (

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
+from chainrule.bench.judge.results import LAUNCH_BOUND, Figures
+from chainrule.bench.judge.statistics import geometric_mean
 from chainrule.bench.report.findings import Findings, Match
 from chainrule.bench.report.regions import Regions, regions
 from chainrule.bench.report.slices import Slice
-from chainrule.bench.results import LAUNCH_BOUND, Figures
-from chainrule.bench.statistics import geometric_mean
-from chainrule.bench.table import number, scaled
+from chainrule.bench.report.word_table import number, scaled
 
 NOTHING = "Nothing was measured; the rows say why."
 

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import Group
 
-from chainrule.bench.comparison import Comparison, compare_contestants
-from chainrule.bench.comparison import compare as compared
-from chainrule.bench.comparison_rows import HEAD, MEANS_HEAD, mean_rows, rows
+from chainrule.bench.judge.comparison import Comparison, compare_contestants
+from chainrule.bench.judge.comparison import compare as compared
+from chainrule.bench.judge.comparison_rows import HEAD, MEANS_HEAD, mean_rows, rows
+from chainrule.bench.report.word_table import Table
 from chainrule.bench.store import read
-from chainrule.bench.table import Table
 from chainrule.cli.show import console
 
 SLOWER = 1  # the exit code

@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from chainrule.bench.environment import environment
-from chainrule.bench.machines import library
+from chainrule.bench.judge.machines import library
+from chainrule.bench.measure.environment import environment
 from chainrule.bench.roster import ROSTER, Entry
 from chainrule.cli.show import console
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from chainrule.bench import calibration, gates
-from chainrule.bench import gate as rooms
+from chainrule.bench.judge.gate import calibration, gates
+from chainrule.bench.judge.gate import verdict as rooms
 from chainrule.cli.bench import options
 from chainrule.cli.errors import fail
 

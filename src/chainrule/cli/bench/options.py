@@ -8,7 +8,7 @@ import typer
 
 from chainrule.bench import roster
 from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, parse, preset
-from chainrule.naming import nearest
+from chainrule.mathematics.naming import nearest
 from chainrule.program.machine import cores
 
 FOLDER = Path("bench-results")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from chainrule.bench.campaign import Ended
+from chainrule.bench.measure.campaign import Ended
 
 
 class Shown:

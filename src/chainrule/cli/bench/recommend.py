@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from chainrule.bench import roster
-from chainrule.bench.campaign import measure
 from chainrule.bench.cells import DTYPES, RULES, Cell, checked
-from chainrule.bench.recommendation import HEAD, Recommendation
-from chainrule.bench.recommendation import recommend as recommended
-from chainrule.bench.table import Table
+from chainrule.bench.judge.recommendation import HEAD, Recommendation
+from chainrule.bench.judge.recommendation import recommend as recommended
+from chainrule.bench.measure.campaign import measure
+from chainrule.bench.report.word_table import Table
 from chainrule.cli.bench import options
 from chainrule.cli.errors import fail
 from chainrule.cli.show import console

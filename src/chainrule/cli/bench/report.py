@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from chainrule.bench import report as made
-from chainrule.bench.results import Results
+from chainrule.bench.judge.results import Results
 from chainrule.bench.store import read
 from chainrule.cli.bench.options import Folder
 from chainrule.cli.show import console

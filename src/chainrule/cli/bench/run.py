@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from chainrule.bench import campaign, roster
-from chainrule.bench.crew import QUICK, Care
-from chainrule.bench.mapping import store
+from chainrule.bench import roster
+from chainrule.bench.judge.mapping import store
+from chainrule.bench.judge.results import Results
+from chainrule.bench.measure import campaign
+from chainrule.bench.measure.crew import QUICK, Care
 from chainrule.bench.report import terminal
-from chainrule.bench.results import Results
 from chainrule.bench.roster import OPERATIONS
 from chainrule.cli.bench import options
 from chainrule.cli.bench.progress import Shown

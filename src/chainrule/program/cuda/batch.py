@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.arrays import Array, size
+from chainrule.mathematics.arrays import Array, size
 from chainrule.program.blocks import Arena
 from chainrule.program.cuda.device import CannotCaptureError, Device, Product
 from chainrule.program.cuda.feed import Feed
 from chainrule.program.cuda.gather import BLOCK, gather, gather_grid
 from chainrule.program.cuda.geometry import PACK_BYTES, launch
 from chainrule.program.cuda.lowering import Fused, fused
+from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
-from chainrule.program.cuda.step import cuda_plan
 from chainrule.program.engine import Work, numpy_dtype
 from chainrule.program.operations import Group
 from chainrule.program.replay import Arrays, Call

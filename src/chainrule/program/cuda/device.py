@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from chainrule.arrays import Array
+from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.source import Text
 from chainrule.program.replay import Call, Library
 

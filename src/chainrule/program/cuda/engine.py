@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from chainrule.batches import Epoch
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import CannotCaptureError, Device
 from chainrule.program.cuda.feed import Feed, feed
 from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.epoch import Epoch
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")

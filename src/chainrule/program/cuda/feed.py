@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.arrays import Array
-from chainrule.batches import Epoch
+from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.device import Device
 from chainrule.program.engine import numpy_dtype
+from chainrule.program.epoch import Epoch
 
 
 class Feed(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from chainrule.arrays import size
+from chainrule.mathematics.arrays import size
 from chainrule.program.cuda.loop import THREADS, Loop, form_of
 from chainrule.program.cuda.lowering import Fused
 from chainrule.program.fusion import Grid

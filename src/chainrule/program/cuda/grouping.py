@@ -63,7 +63,7 @@ def grouped(program: Program) -> list[Group]:
 
     Examples
     --------
-    >>> from chainrule.arrays import namespace
+    >>> from chainrule.mathematics.arrays import namespace
     >>> from chainrule.program.trace import Spec, trace
     >>> def mean_square(x):
     ...     return namespace(x).sum(x * x, axis=(-2, -1)) / 6.0

@@ -25,7 +25,7 @@ def fused(group: Group) -> Fused:
 
     Examples
     --------
-    >>> from chainrule.arrays import namespace
+    >>> from chainrule.mathematics.arrays import namespace
     >>> from chainrule.program.cuda.grouping import grouped
     >>> from chainrule.program.trace import Spec, trace
     >>> def mean_square(x):

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from chainrule.batches import Epoch
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import Device
 from chainrule.program.cuda.engine import Runner
 from chainrule.program.cuda.feed import feed
 from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.epoch import Epoch
 
 PLACES = 2
 

@@ -11,7 +11,7 @@ from chainrule.bench.report.drawings import inks
 from chainrule.bench.report.drawings.shapes import Box, Drawing, Figure, Shape, Words
 from chainrule.bench.report.findings import LETTERS, Findings, Match
 from chainrule.bench.report.slices import Slice
-from chainrule.bench.table import scaled
+from chainrule.bench.report.word_table import scaled
 
 LEFT, TOP, ROW = 46.0, 44.0, 36.0
 CAPTION = (

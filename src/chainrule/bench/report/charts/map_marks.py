@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from chainrule.bench.cells import Cell
-from chainrule.bench.contours import Line
-from chainrule.bench.crossover import Crossover, Spot
+from chainrule.bench.judge.crossover import Crossover, Spot
+from chainrule.bench.judge.statistics import Ratio
+from chainrule.bench.report.contours import Line
 from chainrule.bench.report.drawings.shapes import Box, Path, Point, Shape, Words
 from chainrule.bench.report.findings import Match
 from chainrule.bench.report.slices import Slice
-from chainrule.bench.statistics import Ratio
 
 SWATCH = 27.0
 

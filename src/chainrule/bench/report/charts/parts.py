@@ -1,12 +1,12 @@
 """Where the time goes: products, elementwise work and calls, as shares of a step."""
 
+from chainrule.bench.judge.results import Figures
 from chainrule.bench.report.charts.panels import WIDTH, Group, groups, heading
 from chainrule.bench.report.drawings.inks import over
 from chainrule.bench.report.drawings.shapes import Box, Drawing, Figure, Path, Shape, Words, text_width
 from chainrule.bench.report.findings import Findings
+from chainrule.bench.report.word_table import scaled
 from chainrule.bench.report.words import percent
-from chainrule.bench.results import Figures
-from chainrule.bench.table import scaled
 
 LEFT, TOP, ROW, RIGHT, MOST = 124.0, 62.0, 24.0, 318.0, 10
 INKS = {

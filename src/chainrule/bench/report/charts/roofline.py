@@ -8,15 +8,15 @@ from itertools import pairwise
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
+from chainrule.bench.judge.results import Figures
 from chainrule.bench.report.charts.panels import WIDTH, heading
 from chainrule.bench.report.drawings import inks
 from chainrule.bench.report.drawings.axes import Frame, scale_of, tick
 from chainrule.bench.report.drawings.shapes import Drawing, Figure, Mark, Path, Shape, Words
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.slices import Slice
-from chainrule.bench.results import Figures
+from chainrule.bench.report.word_table import scaled
 from chainrule.bench.store import Ceilings
-from chainrule.bench.table import scaled
 
 HEIGHT, LEFT, TOP, RIGHT, FLOOR = 310.0, 50.0, 56.0, 356.0, 246.0
 CAPTION = (

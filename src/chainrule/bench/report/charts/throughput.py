@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
+from chainrule.bench.judge.results import Figures
 from chainrule.bench.report.charts.panels import WIDTH, heading
 from chainrule.bench.report.drawings import inks
 from chainrule.bench.report.drawings.axes import Frame, apart, scale_of, tick
 from chainrule.bench.report.drawings.shapes import Drawing, Figure, Mark, Path, Shape, Words
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.slices import Slice
-from chainrule.bench.results import Figures
-from chainrule.bench.table import scaled
+from chainrule.bench.report.word_table import scaled
 
 HEIGHT, LEFT, TOP, RIGHT, FLOOR = 280.0, 44.0, 52.0, 264.0, 236.0
 PANELS = 6

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from chainrule.bench.report.drawings.shapes import Path, Shape, Words
-from chainrule.bench.table import PREFIXES
+from chainrule.bench.report.word_table import PREFIXES
 
 
 @dataclass(frozen=True)

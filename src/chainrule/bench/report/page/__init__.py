@@ -4,7 +4,7 @@ import json
 from html import escape
 from importlib.resources import files
 
-from chainrule.bench.report import caveats, charts, machine, tables, words
+from chainrule.bench.report import caveats, charts, machine_facts, tables, words
 from chainrule.bench.report.as_json import derived
 from chainrule.bench.report.drawings import inks, svg
 from chainrule.bench.report.drawings.shapes import Figure
@@ -25,7 +25,7 @@ OPENED = 2  # figures of a section that are open from the start
 
 def html(found: Findings) -> str:
     """Return the page."""
-    title = f"chainrule on {machine.short(found)}"
+    title = f"chainrule on {machine_facts.short(found)}"
     sections, data = charts.sections(found), _data(found)
     body = [
         _head(found, [name for name, drawn in sections.items() if drawn]),
@@ -46,8 +46,8 @@ def html(found: Findings) -> str:
 
 
 def _head(found: Findings, drawn: list[str]) -> str:
-    day = machine.date(found)
-    where = machine.short(found) + (f", {day}" if day else "")
+    day = machine_facts.date(found)
+    where = machine_facts.short(found) + (f", {day}" if day else "")
     return (
         f"<header><p class=over>chainrule bench</p><h1>Where should a network run, and how near is it to the "
         f"limit?</h1>{element('p', where, 'where')}</header>\n"
@@ -119,14 +119,14 @@ def _figure(figure: Figure, title: str, caption: str, *, is_open: bool) -> str:
 def _method(found: Findings) -> str:
     return (
         f'<section id="method"><h2>Method and caveats</h2>{listed(caveats.method(found))}'
-        f"<h3>What to keep in mind</h3>{listed([*caveats.caveats(found), *machine.flags(found)])}"
+        f"<h3>What to keep in mind</h3>{listed([*caveats.caveats(found), *machine_facts.flags(found)])}"
         f"<h3>Who took part</h3>{facts(tables.contestants(found))}</section>"
     )
 
 
 def _environment(found: Findings) -> str:
-    known = machine.rows(found)
-    told = facts(known) if known else element("p", f"Measured on {machine.UNKNOWN}.")
+    known = machine_facts.rows(found)
+    told = facts(known) if known else element("p", f"Measured on {machine_facts.UNKNOWN}.")
     return f'<section id="environment"><h2>Environment</h2>{told}</section>'
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 from chainrule.bench import roster
-from chainrule.bench.results import Figures
+from chainrule.bench.judge.results import Figures
 
 DRAWN = 840_000  # characters of figures
 LISTED = 1000  # rows of the table

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from chainrule.bench.table import Table
+from chainrule.bench.report.word_table import Table
 
 
 def element(name: str, text: str, kind: str = "") -> str:

@@ -1,0 +1,64 @@
+"""Automatic: the backend for ``backend="auto"``, taken from the stored map and said in the log."""
+
+import logging
+
+from chainrule import backends
+from chainrule.backends import Backend, BackendUnavailableError
+from chainrule.backends.speed_map.choice import choose
+from chainrule.backends.speed_map.estimate import OutsideMapError
+from chainrule.backends.speed_map.stored import StaleMapError, read
+from chainrule.backends.speed_map.workload import Workload, workload_of
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.optimizers import Optimizer
+
+LOG = logging.getLogger("chainrule")
+
+
+def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None) -> Backend:
+    """Return the backend that the stored map speaks for, and log the choice at the level INFO.
+
+    NumPy where nothing is stored, where what is stored is of other versions or too far away, and where
+    the map leaves it open between NumPy and another. A backend that cannot be used here, or that does not
+    compute in the dtype by itself, is passed over.
+    """
+    work = workload_of(net, optimizer, batch, dtype or "float64")
+    refused: set[str] = set()
+    try:
+        known = read()
+        while known.spots:
+            choice = choose(known, work, lambda name: name not in refused)
+            backend = _usable(choice.backend, work.dtype, is_asked=dtype is not None)
+            if backend is not None:
+                LOG.info("backend auto: %s; %s", choice.backend, choice.sentence)
+                return backend
+            refused.add(choice.backend)
+        why = "nothing is measured on this machine yet"
+    except (StaleMapError, OutsideMapError) as error:
+        why = str(error)
+    LOG.info("backend auto: numpy, since %s; measure with: %s", why, command(work))
+    return backends.named("numpy")
+
+
+def command(work: Workload) -> str:
+    """Return what a person types to have a workload measured.
+
+    Examples
+    --------
+    >>> from chainrule.backends.speed_map.workload import workload
+    >>> command(workload((64, 16, 10), 32))
+    'chainrule bench recommend --layers 64,16,10 --batch 32'
+    """
+    layers = ",".join(map(str, work.sizes))
+    dtype = "" if work.dtype == "float32" else f" --dtype {work.dtype}"
+    rule = "" if work.rule == "sgd" else f" --rule {work.rule}"
+    return f"chainrule bench recommend --layers {layers} --batch {work.batch}{rule}{dtype}"
+
+
+def _usable(name: str, dtype: str, *, is_asked: bool) -> Backend | None:
+    """Return a backend that can be used here and would compute in the dtype."""
+    try:
+        backend = backends.named(name)
+        backend.check_dtype(dtype)
+    except (BackendUnavailableError, ValueError):
+        return None
+    return backend if is_asked or backend.default_dtype == dtype else None

@@ -1,0 +1,1 @@
+"""The gate: a step held to its committed counts and ratios."""

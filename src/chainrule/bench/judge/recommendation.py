@@ -1,0 +1,203 @@
+"""Recommendation: which backend for one network, from the stored map, or measured now."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from chainrule.backends import speed_map
+from chainrule.backends.speed_map import (
+    Choice,
+    OutsideMapError,
+    Prediction,
+    SpeedMap,
+    StaleMapError,
+    Workload,
+    choose,
+    predict,
+)
+from chainrule.backends.speed_map.wording import label, microseconds, reason, span
+from chainrule.bench import roster
+from chainrule.bench.cells import Cell
+from chainrule.bench.judge.mapping import backend_of, store, workload_of
+from chainrule.bench.judge.results import Results
+from chainrule.bench.store import Records
+
+BUDGET = 15.0  # seconds; what is begun in them, and the start of Python, is over within 20
+APART = 4  # the factor between a batch and its neighbours in the micro-grid; for hidden sizes, its root
+HEAD = ("backend", "us/step", "95 % interval", "known", "where the time goes")
+
+
+class Measure(Protocol):
+    """What measures a few cells in about so many seconds, the first ones first."""
+
+    def __call__(
+        self,
+        cells: Sequence[Cell],
+        contestants: Sequence[str],
+        seconds: float,
+        operations: Sequence[str] = ("step",),
+    ) -> Records:
+        """Return the records."""
+
+
+class Recommendation(NamedTuple):
+    """The choice, what each backend takes, and how that came to be known."""
+
+    choice: Choice
+    predictions: Sequence[Prediction]
+    was_measured: bool
+    notes: Sequence[str] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The answer in one sentence."""
+        return self.choice.sentence
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """A row for each backend under :data:`HEAD`, the fastest first."""
+        return [
+            (
+                label(one),
+                microseconds(one.seconds.estimate),
+                _interval(one),
+                one.how,
+                reason(one),
+            )
+            for one in self.predictions
+        ]
+
+
+def recommend(
+    cell: Cell,
+    measure: Measure,
+    *,
+    contestants: Sequence[str] | None = None,
+    transfer: bool = False,
+    again: bool = False,
+    seconds: float = BUDGET,
+) -> Recommendation:
+    """Return which backend to use for a network and a batch size.
+
+    From the stored map, where it was measured there or the spots about it decide; else a micro-grid is
+    measured and stored.
+
+    Parameters
+    ----------
+    measure
+        Called at most once.
+    contestants
+        Of which backends; unless given, all that are installed.
+    transfer
+        Count the copy of each batch from the host, too.
+    again
+        Measure whatever is stored.
+    seconds
+        The most that measuring may take.
+
+    Raises
+    ------
+    RuntimeError
+        If nothing could be measured; it says why.
+    """
+    names = installed() if contestants is None else list(contestants)
+    known, notes = _stored()
+    notes += ["the copy of each batch from the host is counted"] if transfer else []
+    if not again:
+        found = _from(known, workload_of(cell), names, transfer=transfer)
+        if found is not None and _is_enough(found, names):
+            return found._replace(notes=notes)
+    operations = ("step", "transfer") if transfer else ("step",)
+    records = measure(micro_grid(cell), names, seconds, operations)
+    known = store(Results(records))
+    found = _from(known, workload_of(cell), names, transfer=transfer)
+    if found is None:
+        raise RuntimeError(_nothing(records, cell))
+    return found._replace(was_measured=True, notes=[*notes, *_absent(records, cell, found)])
+
+
+def installed() -> list[str]:
+    """Return our backends that are installed; NumPy in its faster form where the extra is.
+
+    Examples
+    --------
+    >>> any(name.startswith("numpy") for name in installed())
+    True
+    """
+    names = [name for name in roster.of(roster.BACKEND) if roster.entry(name).is_at_hand]
+    return list({backend_of(name): name for name in names}.values())
+
+
+def micro_grid(cell: Cell) -> list[Cell]:
+    """Return the cell, and around it larger and smaller batches and hidden sizes.
+
+    Examples
+    --------
+    >>> from chainrule.bench.cells import parse
+    >>> [one.name for one in micro_grid(parse("784-256-10,128"))]
+    ['784-256-10,128', '784-256-10,512', '784-256-10,32', '784-512-10,128', '784-128-10,128']
+    """
+    first, *hidden, last = cell.sizes
+    root = round(APART**0.5)
+    batches = [cell.batch * APART, max(1, cell.batch // APART)]
+    widths = [[size * root for size in hidden], [max(1, size // root) for size in hidden]]
+    around = [cell, *(cell._replace(batch=batch) for batch in batches)]
+    around += [cell._replace(sizes=(first, *some, last)) for some in widths]
+    return list(dict.fromkeys(around))
+
+
+def _stored() -> tuple[SpeedMap, list[str]]:
+    try:
+        return speed_map.read(), []
+    except StaleMapError as error:
+        return SpeedMap(), [f"measured again, since {error}"]
+
+
+def _from(
+    known: SpeedMap, work: Workload, names: Sequence[str], *, transfer: bool
+) -> Recommendation | None:
+    """Return what a map says; ``None`` where it says nothing."""
+    known = known.with_copies() if transfer else known
+    wanted = {backend_of(name) for name in names}
+    try:
+        choice = choose(known, work, lambda name: name in wanted)
+        said = [one for one in predict(known, work).values() if one.backend in wanted]
+    except OutsideMapError:
+        return None
+    return Recommendation(choice, said, was_measured=False)
+
+
+def _is_enough(found: Recommendation, names: Sequence[str]) -> bool:
+    """Return whether measuring would add little: all are known there, or known about it and decided."""
+    if not all(one.seconds.is_bounded for one in found.predictions):
+        return False
+    if {one.backend for one in found.predictions} < {backend_of(name) for name in names}:
+        return False
+    hows = {one.how for one in found.predictions}
+    return hows == {"measured"} or ("fitted" not in hows and found.choice.is_decided)
+
+
+def _nothing(records: Records, cell: Cell) -> str:
+    """Return why nothing is known of a cell, though it was to be measured."""
+    why = {one.contestant: one.reason for one in records.measurements if one.cell == cell and one.reason}
+    said = "; ".join(f"{name}: {text}" for name, text in why.items()) or "the time was over before"
+    return f"nothing could be measured of {cell.name} ({said}); measure again when the machine is less busy, or give a smaller batch"
+
+
+def _absent(records: Records, cell: Cell, found: Recommendation) -> list[str]:
+    """Return who was to be measured and is not in the answer, and why."""
+    known = {one.backend for one in found.predictions}
+    lines = (one for one in records.measurements if one.cell == cell and one.reason)
+    return list(
+        dict.fromkeys(
+            f"not known: {one.contestant}: {one.reason}"
+            for one in lines
+            if roster.entry(one.contestant).group == roster.BACKEND
+            and backend_of(one.contestant) not in known
+        )
+    )
+
+
+def _interval(one: Prediction) -> str:
+    if not one.seconds.is_bounded:
+        return span(one.seconds)
+    return f"{microseconds(one.seconds.low)} to {microseconds(one.seconds.high)}"

@@ -1,0 +1,1 @@
+"""Measuring: contestants run by turns, each in a process of its own."""

@@ -1,0 +1,106 @@
+"""Correct before fast: the first pass of a contestant against the same steps in float64."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.bench.contestant import Contestant, State
+from chainrule.bench.contestants.notebook import forward, notebook
+from chainrule.bench.measure.product_precision import TF32, of_products
+from chainrule.bench.problem import Problem
+
+# By what products are computed in. Those of TF32: some ten times the largest error of steps whose factors were
+# rounded to 10 bits on a CPU, in cells from 64-16-16-8 to 784-1024-10.
+# Relative, of the loss: it is a sum over up to 1e6 terms. Of outputs: a row's sum over the inputs.
+LOSS_TOLERANCE = {TF32: 3e-3, "float32": 1e-5, "float64": 1e-12}
+OUTPUT_TOLERANCE = {TF32: 2e-2, "float32": 1e-4, "float64": 1e-11}
+# Of the distance that the pass goes, for SGD and for Adam. Adam divides each gradient by its own size, so
+# that what is left of one by rounding counts as much as any other.
+STEP_TOLERANCE = {
+    ("sgd", TF32): 1e-2,
+    ("adam", TF32): 1e-1,
+    ("sgd", "float32"): 1e-3,
+    ("adam", "float32"): 2e-2,
+    ("sgd", "float64"): 1e-9,
+    ("adam", "float64"): 1e-6,
+}
+# Roundings of the parameters themselves, each step's, which a short way cannot hide. Not only one a step: a
+# product that adds to the parameters in place (torch's addmm_) rounds them again at every panel of rows.
+ROUNDINGS = 2.5
+
+
+def check(
+    contestant: Contestant, returned: Any, problem: Problem, cache: Path | None = None
+) -> dict[str, Any]:
+    """Return what was compared after the first pass, and under "wrong" what does not agree.
+
+    Parameters
+    ----------
+    contestant, problem
+        Who, on what.
+    returned
+        What the pass returned.
+    cache
+        A folder where the reference is kept for the next contestant.
+    """
+    if contestant.outputs is not None:
+        return _outputs(contestant.outputs(returned), problem)
+    if contestant.state is None:
+        return {"exempt": contestant.exempt, "wrong": ""}
+    got = contestant.state(returned)
+    compared: dict[str, Any] = {"loss": got.loss, "exempt": contestant.exempt, "wrong": ""}
+    if contestant.exempt:
+        return compared | {"wrong": "" if np.isfinite(got.loss) else f"its loss is {got.loss}"}
+    return compared | _compared(got, reference(problem, cache), problem)
+
+
+def reference(problem: Problem, cache: Path | None = None) -> State:
+    """Return where a pass of plain NumPy in float64 leads; kept in the folder ``cache``, if given."""
+    file = None if cache is None else cache / f"{problem.cell.name}.npz"
+    if file is not None and file.exists():
+        with np.load(file) as kept:
+            count = len(kept.files) - 1
+            return State(float(kept["loss"]), [kept[f"p{number}"] for number in range(count)])
+    made = notebook(problem.in_float64(), "step")
+    assert made.state is not None  # noqa: S101  it is a step
+    found = made.state(made.run())
+    if file is not None:
+        arrays: dict[str, Any] = {f"p{number}": part for number, part in enumerate(found.parameters)}
+        np.savez(file, loss=found.loss, **arrays)
+    return found
+
+
+def _compared(got: State, wanted: State, problem: Problem) -> dict[str, Any]:
+    error = abs(got.loss - wanted.loss) / abs(wanted.loss)
+    share = worst_share(got.parameters, wanted.parameters, problem)
+    wrong = ""
+    if not error <= LOSS_TOLERANCE[of_products(problem.cell.dtype)]:
+        wrong = f"loss {got.loss:.9g} after {problem.steps} steps, wanted {wanted.loss:.9g}"
+    elif not share <= 1.0:
+        wrong = f"parameters off by {share:.3g} times the tolerance after {problem.steps} steps"
+    return {"loss_wanted": wanted.loss, "share_of_tolerance": share, "wrong": wrong}
+
+
+def worst_share(got: Any, wanted: Any, problem: Problem) -> float:
+    """Return the largest error of an array of parameters, in tolerances."""
+    cell = problem.cell
+    tolerance = STEP_TOLERANCE[cell.rule, of_products(cell.dtype)]
+    roundings = ROUNDINGS * problem.steps * float(np.finfo(cell.dtype).eps)
+    shares = []
+    for mine, right, start in zip(got, wanted, problem.parameters, strict=True):
+        if mine.shape != right.shape:
+            return float("inf")
+        allowed = tolerance * np.linalg.norm(right - start) + roundings * np.linalg.norm(right)
+        shares.append(float(np.linalg.norm(mine - right) / allowed))
+    return max(shares)
+
+
+def _outputs(got: np.ndarray, problem: Problem) -> dict[str, Any]:
+    wanted = forward(problem.in_float64(), problem.rows[-1])  # (n, n_L)
+    if got.shape != wanted.shape:
+        return {"wrong": f"outputs of shape {got.shape}, wanted {wanted.shape}"}
+    error = float(np.abs(got - wanted).max() / np.abs(wanted).max())
+    tolerance = OUTPUT_TOLERANCE[of_products(problem.cell.dtype)]
+    wrong = "" if error <= tolerance else f"outputs off by {error:.3g}, relative; {tolerance:.0e} passes"
+    return {"share_of_tolerance": error / tolerance, "exempt": "", "wrong": wrong}

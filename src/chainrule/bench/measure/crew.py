@@ -1,0 +1,242 @@
+"""The crew: a process for each contestant, and how they take turns in a cell."""
+
+import math
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from chainrule.bench import roster
+from chainrule.bench.cells import Cell
+from chainrule.bench.measure.clock import WALL
+from chainrule.bench.measure.environment import stolen
+from chainrule.bench.measure.process import Process
+from chainrule.bench.store import Ceilings, Measurement
+
+OVER = {"status": "skipped", "reason": "the time was over"}
+LATE = 1.0  # seconds that an answer is waited for when the time is over
+FEWEST = 3  # rounds that are kept, however late it is
+SHORT_PASS = 0.01  # seconds; to fill a cache again takes less than a hundredth of it
+STOLEN_SHARE = 0.05  # of a cell's time, taken by other guests of the machine: flagged
+
+
+class Seat(NamedTuple):
+    """A contestant with a number of threads; 0: as it chooses."""
+
+    contestant: str
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Care:
+    """With how much care a cell is measured; times in seconds."""
+
+    rounds: int = 15
+    least_rounds: int = 3
+    warm: float = 0.05
+    block: float = 0.006
+    squares: tuple[int, ...] = (1024, 2048)  # whose products show the best rate
+    budget: float = 10.0  # for the rounds of a cell: there are fewer where they take long
+    until: float = math.inf  # by time.monotonic(): nothing is begun after it
+    clock: str = WALL  # which one times the blocks
+
+
+QUICK = Care(rounds=9, warm=0.03, block=0.005, budget=3.0)
+
+
+@dataclass
+class Crew:
+    """The processes of one set: what is compared is compared within it."""
+
+    run: str
+    number: int
+    dtype: str
+    care: Care
+    folder: str
+    _processes: dict[Seat, Process] = field(default_factory=dict)
+    _environments: dict[Seat, dict[str, Any]] = field(default_factory=dict)
+
+    def measure(self, cell: Cell, operation: str, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
+        """Yield the lines of a cell: new environments, then a measurement for each contestant.
+
+        When interrupted between two turns it yields what there is, and raises ``KeyboardInterrupt`` after.
+        """
+        before, ready = stolen(), {}
+        made: dict[Seat, dict[str, Any]] = {}
+        turns = Turns()
+        stopped = False
+        try:
+            for seat in seats:
+                made[seat] = self._make(seat, cell, operation)
+                if made[seat]["status"] == "ok":
+                    ready[seat] = made[seat]
+            self._rounds(cell, ready, turns)
+        except KeyboardInterrupt:
+            stopped = True
+        flags = _flags(before, turns)
+        yield from self._told(seats)
+        for seat in seats:
+            answer = made.get(seat, {"status": "interrupted", "reason": "stopped before its turn"})
+            yield self._measurement(seat, (cell, operation), answer, turns, flags).line()
+        if stopped:
+            raise KeyboardInterrupt
+
+    def ceilings(self, libraries: Sequence[str], threads: int) -> Iterator[dict[str, Any]]:
+        """Yield what the machine can do with each library, asked of its floor's process."""
+        for library in libraries:
+            seat = Seat(f"floor-{library}", threads)
+            if roster.entry(seat.contestant).missing():
+                continue
+            found = self._process(seat).ask(
+                "ceilings",
+                patience=self._patience,
+                library=library,
+                dtype=self.dtype,
+                squares=self.care.squares,
+            )
+            if "peak" in found:
+                yield Ceilings(self.run, self.number, library, self.dtype, threads, **found).line()
+
+    @property
+    def _is_over(self) -> bool:
+        return time.monotonic() > self.care.until
+
+    @property
+    def _is_nearly_over(self) -> bool:
+        return time.monotonic() > self.care.until - LATE
+
+    @property
+    def _patience(self) -> float:
+        """How many seconds an answer is worth waiting for."""
+        return max(0.0, self.care.until - time.monotonic()) + LATE
+
+    def end(self) -> None:
+        """End all processes."""
+        for process in self._processes.values():
+            process.end()
+        self._processes.clear()
+
+    def _process(self, seat: Seat) -> Process:
+        if seat not in self._processes or not self._processes[seat].is_alive:
+            self._processes[seat] = Process(seat.threads, self.dtype)
+        return self._processes[seat]
+
+    def _make(self, seat: Seat, cell: Cell, operation: str) -> dict[str, Any]:
+        patience = self._patience
+        if patience <= LATE:
+            return OVER
+        answer = self._process(seat).ask(
+            "make",
+            patience=patience,
+            contestant=seat.contestant,
+            cell=cell.name,
+            operation=operation,
+            warm=self.care.warm,
+            block=self.care.block,
+            cache=self.folder,
+        )
+        return OVER if answer["status"] == "failed" and self._is_over else answer
+
+    def _rounds(self, cell: Cell, ready: dict[Seat, dict[str, Any]], turns: "Turns") -> None:
+        """Let everybody take a turn in each round, in an order drawn anew."""
+        care = self.care
+        again = {seat: answer["pass"] < SHORT_PASS for seat, answer in ready.items()}
+        each = {
+            seat: (answer["passes"] + again[seat]) * answer["pass"] for seat, answer in ready.items()
+        }
+        rounds = int(care.budget / max(sum(each.values()), 1e-9))
+        rounds = max(care.least_rounds, min(rounds, care.rounds))
+        shuffle = random.Random(f"{self.run} {self.number} {cell.name}").shuffle  # noqa: S311  an order, no secret
+        order = list(ready)
+        for number in range(rounds):
+            if (self._is_over and number >= care.least_rounds) or (
+                self._is_nearly_over and number >= FEWEST
+            ):
+                break
+            shuffle(order)
+            for seat in (seat for seat in order if seat not in turns.failed):
+                how = {"passes": ready[seat]["passes"], "again": again[seat], "clock": care.clock}
+                turns.add(seat, number, self._process(seat).ask("time", **how))
+        for seat in ready.keys() - turns.failed.keys():
+            self._process(seat).ask("drop")
+
+    def _told(self, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
+        """Yield the environments that are not known yet."""
+        for seat in seats:
+            process = self._processes.get(seat)
+            if process is not None and process.is_alive and seat not in self._environments:
+                found = process.ask("environment")
+                if "id" in found:
+                    self._environments[seat] = found
+                    yield found
+
+    def _measurement(
+        self,
+        seat: Seat,
+        what: tuple[Cell, str],
+        answer: dict[str, Any],
+        turns: "Turns",
+        flags: tuple[str, ...],
+    ) -> Measurement:
+        taken = turns.of(seat)
+        status, reason = answer["status"], answer.get("reason", "")
+        if turns.failed.get(seat):
+            status, reason = "failed", turns.failed[seat]
+        elif status == "ok" and len(taken) < min(self.care.least_rounds, FEWEST):
+            status, reason = "interrupted", f"stopped after {len(taken)} rounds"
+        kept = {key: answer[key] for key in ("first_call", "calls", "note", "check") if key in answer}
+        return Measurement(
+            *(self.run, self.number, *what, *seat, status, reason),
+            rounds=tuple(number for number, _ in taken),
+            seconds=tuple(took["seconds"] for _, took in taken),
+            enqueued=tuple(took["enqueued"] for _, took in taken),
+            steps=answer.get("passes", 0) * answer.get("steps", 0),
+            flags=flags,
+            environment=self._environments.get(seat, {}).get("id", ""),
+            **kept,
+        )
+
+
+@dataclass
+class Turns:
+    """What was timed in a cell."""
+
+    failed: dict[Seat, str] = field(default_factory=dict)
+    _taken: dict[Seat, list[tuple[int, dict[str, float]]]] = field(default_factory=dict)
+
+    def add(self, seat: Seat, number: int, answer: dict[str, Any]) -> None:
+        """Take in the answer of a turn."""
+        if "seconds" in answer:
+            self._taken.setdefault(seat, []).append((number, answer))
+        else:
+            self.failed[seat] = answer["reason"]
+
+    def of(self, seat: Seat) -> list[tuple[int, dict[str, float]]]:
+        """Return the rounds of a contestant and what they took."""
+        return self._taken.get(seat, [])
+
+    @property
+    def seconds(self) -> float:
+        """All that was timed."""
+        return sum(took["seconds"] for taken in self._taken.values() for _, took in taken)
+
+
+def _flags(before: float | None, turns: Turns) -> tuple[str, ...]:
+    after = stolen()
+    if before is None or after is None or not turns.seconds:
+        return ()
+    return ("stolen",) if after - before > STOLEN_SHARE * turns.seconds else ()
+
+
+@contextmanager
+def crew(run: str, number: int, dtype: str, care: Care) -> Iterator[Crew]:
+    """Return a crew, whose processes end with the context, however it ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Crew(run, number, dtype, care, folder)
+        try:
+            yield found
+        finally:
+            found.end()

@@ -1,0 +1,123 @@
+"""The environment: what a figure was measured on; no names of persons or machines, no paths."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_info
+
+from chainrule.bench.measure.product_precision import of_products
+from chainrule.program.machine import cores, processor
+
+PACKAGES = (
+    *("numpy", "chainrule", "llvmlite", "torch", "jax", "jaxlib", "scikit-learn", "threadpoolctl"),
+    *("cupy-cuda12x", "cupy-cuda13x"),
+)
+VARIABLES = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE", "XLA_FLAGS"),
+    *("JAX_ENABLE_X64", "JAX_PLATFORMS", "CHAINRULE_THREADS", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE"),
+)
+GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+GPU_FACTS = ("name", "driver_version", "memory.total", "clocks.sm", "clocks.max.sm", "temperature.gpu")
+
+
+Question = Callable[[Any], Any]  # asked of a loaded library
+
+
+def environment() -> dict[str, Any]:
+    """Return what this process runs on; the libraries that it has loaded tell their threads."""
+    facts: dict[str, Any] = {
+        "cpu": processor(),
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "quota": cpu_quota(),
+        "governor": (_text(GOVERNOR) or "").strip() or None,
+        "python": platform.python_version(),
+        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+        "blas": blas(),
+        "versions": versions(),
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "precision": precision(),
+        "gpu": gpu(),
+    }
+    return {"record": "environment", "id": _identity(facts), **facts, "load": load()}
+
+
+def _identity(facts: dict[str, Any]) -> str:
+    """Return a short hash of the facts that stay the same; clocks and temperatures do not."""
+    gpu = {k: v for k, v in (facts["gpu"] or {}).items() if k in {"name", "driver_version"}}
+    text = json.dumps(facts | {"gpu": gpu}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def cpu_quota() -> float | None:
+    """Return the cores that a container's limit allows, where there is one."""
+    limit = (_text("/sys/fs/cgroup/cpu.max") or "max").split()
+    return int(limit[0]) / int(limit[1]) if len(limit) == 2 and limit[0].isdecimal() else None
+
+
+def load() -> float | None:
+    """Return the load average of the last minute."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def stolen() -> float | None:
+    """Return the seconds that other guests of this machine have taken from it, where that is known."""
+    first = (_text("/proc/stat") or "").partition("\n")[0].split()
+    return int(first[8]) / os.sysconf("SC_CLK_TCK") if len(first) > 8 else None
+
+
+def blas() -> list[dict[str, Any]]:
+    """Return the libraries with threads that are loaded, without their paths."""
+    keys = ("user_api", "internal_api", "version", "architecture", "num_threads")
+    return [{key: info[key] for key in keys if key in info} for info in threadpool_info()]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what is installed."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def precision() -> dict[str, Any]:
+    """Return how the loaded libraries multiply float32: whether they may round it to TF32."""
+    asked: dict[str, Question] = {
+        "torch": lambda torch: torch.get_float32_matmul_precision(),
+        "jax": lambda jax: jax.config.jax_default_matmul_precision or "default",
+        "cupy": lambda _: of_products("float32"),
+    }
+    return {name: ask(sys.modules[name]) for name, ask in asked.items() if sys.modules.get(name)}
+
+
+def gpu() -> dict[str, str] | None:
+    """Return what the driver says of the first CUDA device; ``None`` where there is none."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    command = [program, f"--query-gpu={','.join(GPU_FACTS)}", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603  found on the path
+    except (OSError, subprocess.SubprocessError):
+        return None
+    first = done.stdout.strip().splitlines()[:1]
+    return dict(zip(GPU_FACTS, map(str.strip, first[0].split(",")), strict=False)) if first else None
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return None

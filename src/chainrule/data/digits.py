@@ -1,0 +1,27 @@
+"""Digits: the bundled table of handwritten digits."""
+
+from pathlib import Path
+
+import numpy as np
+
+DIGITS = Path(__file__).with_name("datasets") / "digits.csv.gz"
+"""The bundled digits as a table: ``pixel_0_0`` to ``pixel_7_7``, and ``digit``."""
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return 1797 handwritten digits: ``X (1797, 64)`` float32 of 0 to 16, ``y (1797,)`` int64.
+
+    A row of ``X`` is an image of 8 x 8 pixels, row by row; ``y`` is the digit drawn.
+
+    This is the test part of "Optical Recognition of Handwritten Digits" by E. Alpaydin and
+    C. Kaynak (1998), UCI Machine Learning Repository, https://doi.org/10.24432/C50P49, licensed
+    under CC BY 4.0.
+
+    Examples
+    --------
+    >>> X, y = digits()
+    >>> X.shape, y[:10]
+    ((1797, 64), array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
+    """
+    table = np.loadtxt(DIGITS, delimiter=",", skiprows=1, dtype=np.int64)
+    return table[:, :-1].astype(np.float32), table[:, -1]

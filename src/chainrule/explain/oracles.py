@@ -1,0 +1,199 @@
+"""Oracles: other ways to the derivative of a function, which know nothing of the derived one.
+
+Each is given the function itself: the forward pass and the loss, from the one source.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule import backends
+from chainrule.backends import Backend, BackendUnavailableError
+from chainrule.mathematics.arrays import Array
+
+Objective = Callable[[Array], Array]
+NAMES = ("differences", "complex step", "torch", "jax")
+
+STEP = 1e-5
+# So small that its square is lost beside 1, and nothing is subtracted: no rounding but the last.
+COMPLEX_STEP = 1e-30
+# A function of these alone is analytic; abs, max and comparisons are not.
+ANALYTIC = frozenset(
+    {"add", "subtract", "multiply", "divide", "negative", "matmul", "sum", "concat"}
+    | {"exp", "expm1", "log", "log1p", "sqrt", "tanh"}
+    | {"matrix_transpose", "reshape", "slice"}
+)
+
+
+class Question(NamedTuple):
+    """What is to be differentiated, and where."""
+
+    function: Callable[[Array, Any], Array]  # theta (P,), data -> ()
+    theta: np.ndarray  # (P,), float64
+    data: Any  # a record of arrays on the host, or ``None`` among them
+
+    def on(self, backend: Backend) -> Objective:
+        """Return the function of ``theta`` alone, with the data on a backend, in float64."""
+        parts = (None if part is None else backend.asarray(part, "float64") for part in self.data)
+        data = type(self.data)(*parts)
+        return lambda theta: self.function(theta, data)
+
+
+class Oracle(NamedTuple):
+    """A way to the derivative, and how near to it the derived one must be."""
+
+    name: str
+    tolerance: float  # relative to the largest entry of a parameter's gradient
+    slopes: Callable[[np.ndarray, np.ndarray], np.ndarray]  # theta (P,), places (k,) -> (k,)
+
+
+def central_differences(
+    objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: Sequence[int], step: float = STEP
+) -> np.ndarray:
+    """Return ``(len(places),)``: d objective / d theta at those places of the flat ``theta (P,)``.
+
+    ``(f(x + h) - f(x - h)) / 2h`` differs from the derivative by a term in h², and by rounding over h.
+    Only float64 makes that sharp: about ten digits agree there, and two or three in float32.
+
+    Examples
+    --------
+    >>> central_differences(lambda t: float(t @ t), np.asarray([1.0, 3.0]), [0, 1]).round(6)
+    array([2., 6.])
+    """
+    sides = _one_sided(objective, theta, places, step)  # (2, k)
+    slopes: np.ndarray = np.mean(sides, axis=0)
+    return slopes
+
+
+def smooth_differences(
+    objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: np.ndarray
+) -> np.ndarray:
+    """Return central differences, and NaN at a kink: where left and right slopes differ.
+
+    Between smooth sides the difference of the slopes shrinks with the step; at a kink it stays.
+
+    Examples
+    --------
+    >>> smooth_differences(lambda t: np.maximum(t, 0.0).sum(), np.asarray([0.0, 3.0]), np.arange(2))
+    array([nan,  1.])
+    """
+    sides = _one_sided(objective, theta, places, STEP)  # (2, k)
+    slopes: np.ndarray = np.mean(sides, axis=0)  # (k,)
+    apart = np.abs(sides[0] - sides[1])  # (k,)
+    suspect = np.flatnonzero(apart > 1e-3 * np.abs(sides).max(initial=0.0))
+    closer = _one_sided(objective, theta, places[suspect], 0.1 * STEP)  # (2, suspects)
+    is_kink = np.abs(closer[0] - closer[1]) > 0.5 * apart[suspect]
+    slopes[suspect] = np.where(is_kink, np.nan, np.mean(closer, axis=0))
+    return slopes
+
+
+def _one_sided(
+    objective: Callable[[np.ndarray], Any],
+    theta: np.ndarray,
+    places: Sequence[int] | np.ndarray,
+    step: float,
+) -> np.ndarray:
+    """Return the slopes to the right and to the left ``(2, k)``, weighed so that their mean is central."""
+    here = float(objective(theta))
+    slopes = np.empty((2, len(places)))
+    for number, place in enumerate(places):
+        h = step * max(1.0, abs(theta[place]))
+        up, down = theta.copy(), theta.copy()
+        up[place] += h
+        down[place] -= h
+        # The difference of the arguments as they were rounded, not h.
+        half = 0.5 * (up[place] - down[place])
+        slopes[:, number] = (objective(up) - here) / half, (here - objective(down)) / half
+    return slopes
+
+
+def complex_step(
+    objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: Sequence[int] | np.ndarray
+) -> np.ndarray:
+    """Return ``Im f(x + ih) / h`` at those places: the derivative to the last digits.
+
+    Nothing cancels, so h may be as small as it likes; f must be analytic, and written so that it runs
+    on complex numbers (Squire & Trapp 1998, SIAM Review 40(1), 110-112).
+
+    Examples
+    --------
+    >>> complex_step(lambda t: (t @ t), np.asarray([1.0, 3.0]), [0, 1])
+    array([2., 6.])
+    """
+    slopes = np.empty(len(places))
+    for number, place in enumerate(places):
+        moved = theta.astype(np.complex128)
+        moved[place] += 1j * COMPLEX_STEP
+        slopes[number] = np.imag(objective(moved)) / COMPLEX_STEP
+    return slopes
+
+
+def all_of(question: Question, wanted: Sequence[str] = NAMES) -> tuple[list[Oracle], tuple[str, ...]]:
+    """Return the oracles that can answer here, of those ``wanted``, and why the others cannot.
+
+    Examples
+    --------
+    >>> from chainrule.mathematics.arrays import namespace
+    >>> class Nothing(NamedTuple):
+    ...     data: None = None
+    >>> def length(theta, _):
+    ...     return namespace(theta).sum(abs(theta), axis=-1)
+    >>> question = Question(length, np.asarray([2.0]), Nothing())
+    >>> found, notes = all_of(question, ["differences", "complex step"])
+    >>> found[0].slopes(question.theta, np.arange(1)).round(6), notes
+    (array([1.]), ('complex step: left out: abs is not analytic',))
+    """
+    found, notes = [], []
+    for name in wanted:
+        try:
+            found.append(_oracle(name, question))
+        except (BackendUnavailableError, _LeftOutError) as error:
+            notes.append(f"{name}: {error}")
+    return found, tuple(notes)
+
+
+def _oracle(name: str, question: Question) -> Oracle:
+    plain = question.on(backends.named("numpy"))
+    if name == "differences":
+        return Oracle(name, 1e-6, lambda theta, places: smooth_differences(plain, theta, places))
+    if name == "complex step":
+        _check_analytic(question)
+        return Oracle(name, 1e-10, lambda theta, places: complex_step(plain, theta, places))
+    gradient = _autodiff(name, question)  # (P,)
+    return Oracle(name, 1e-10, lambda _, places: gradient[places])
+
+
+class _LeftOutError(Exception):
+    """An oracle cannot speak here."""
+
+
+def _check_analytic(question: Question) -> None:
+    """Raise unless the traced function is made of analytic ones alone."""
+    from chainrule.program.trace import Spec, trace
+
+    theta, data = question.theta, question.data
+    specs = (None if part is None else Spec(part.shape, theta.dtype) for part in data)
+    try:
+        program = trace(question.function, Spec(theta.shape, theta.dtype), type(data)(*specs))
+    except (AttributeError, TypeError) as error:
+        msg = f"left out: {error}"
+        raise _LeftOutError(msg) from None
+    others = sorted({operation.function for operation in program.operations} - ANALYTIC)
+    if others:
+        msg = f"left out: {', '.join(others)} {'is' if len(others) == 1 else 'are'} not analytic"
+        raise _LeftOutError(msg)
+
+
+def _autodiff(name: str, question: Question) -> np.ndarray:
+    """Return the gradient ``(P,)`` that a library takes of the same source by itself."""
+    backend = backends.named(f"{name}:cpu")
+    if backend.default_dtype != "float64":
+        msg = "left out: it computes in float32 here (JAX_ENABLE_X64=1 changes that)"
+        raise _LeftOutError(msg)
+    try:
+        return backend.to_numpy(backend.autodiff(question.on(backend), backend.asarray(question.theta)))
+    except Exception as error:  # a function of one's own may use what the library has not
+        why = str(error).partition("\n")[0]
+        msg = f"left out: the forward pass does not run there ({why})"
+        raise _LeftOutError(msg) from error

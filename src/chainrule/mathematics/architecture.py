@@ -1,0 +1,249 @@
+"""The architecture: everything a step needs to know of a network that is not an array."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from numbers import Real
+from operator import index
+from typing import Any
+
+from chainrule.mathematics.activations import ACTIVATIONS, Activation, activation
+from chainrule.mathematics.losses import LOSSES, Loss, loss
+from chainrule.mathematics.parameters import Layout
+from chainrule.mathematics.precision import HALVES
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes, activations, loss and what the step adds to them; checked when it is made.
+
+    Parameters
+    ----------
+    sizes
+        The widths ``(n_0, ..., n_L)`` from the input to the output.
+    activations
+        One for each of the L layers.
+    loss
+        What training makes small.
+    dropout
+        The probability of dropping each hidden unit in training, in [0, 1).
+    weight_decay
+        The lambda of the penalty ``lambda/2 sum W²`` (weights, not biases), 0 or more.
+    clip_norm
+        The largest Euclidean norm of the whole gradient; ``None`` leaves it alone.
+    compute
+        "float16" or "bfloat16": what a training step multiplies in; ``None``: the dtype of the parameters.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range, the loss is on logits and the output is not the identity, or
+        it chooses among classes and there is one output.
+
+    Examples
+    --------
+    >>> from chainrule.mathematics.activations import identity, relu
+    >>> from chainrule.mathematics.losses import cross_entropy
+    >>> Architecture((64, 32, 10), (relu, identity), cross_entropy).layout.total
+    2410
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[Activation, ...]
+    loss: Loss
+    dropout: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    compute: str | None = None
+    depth: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", len(self.sizes) - 1)
+        for size in self.sizes:
+            if size < 1:
+                shown = ", ".join(map(str, self.sizes))
+                msg = f"layer sizes are {shown}; every size must be 1 or more"
+                raise ValueError(msg)
+        if len(self.activations) != self.depth:
+            msg = (
+                f"got {len(self.activations) - 1} activations for {self.depth - 1} hidden layer"
+                f"{'s' * (self.depth != 2)}; give one name for all of them, or one for each"
+            )
+            raise ValueError(msg)
+        for name in ("dropout", "weight_decay", "clip_norm"):
+            given = getattr(self, name)
+            if not isinstance(given, Real | None):
+                msg = f"{name} is {given!r}; give a number"
+                raise TypeError(msg)
+        _check(0.0 <= self.dropout < 1.0, "dropout", self.dropout, "from 0 up to, but not including, 1")
+        decays = math.isfinite(self.weight_decay) and self.weight_decay >= 0.0
+        _check(decays, "weight_decay", self.weight_decay, "of 0 or more, such as 1e-4")
+        clips = self.clip_norm is None or (math.isfinite(self.clip_norm) and self.clip_norm > 0.0)
+        _check(clips, "clip_norm", self.clip_norm, "above 0, or None")
+        if self.compute not in {None, *HALVES}:
+            msg = f"compute is {self.compute!r}; give 'float16', 'bfloat16' or None"
+            raise ValueError(msg)
+        if self.loss.logits and self.activations[-1].name != "identity":
+            msg = (
+                f"loss {self.loss.name!r} takes logits, got output activation "
+                f"{self.activations[-1].name!r}; leave output_activation out (predict still returns "
+                "probabilities)"
+            )
+            raise ValueError(msg)
+        if self.loss.targets == "classes" and self.sizes[-1] < 2:
+            msg = (
+                f"loss {self.loss.name!r} chooses among 2 classes or more, got 1 output; give "
+                "output_size=2, or loss='binary_cross_entropy'"
+            )
+            raise ValueError(msg)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where each layer lies in the flat parameters."""
+        return Layout(self.sizes)
+
+    @property
+    def matrix_products(self) -> int:
+        """The matrix products of one step, the L one-row products of the biases apart: 3L - 1."""
+        return 3 * self.depth - 1
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what ``NeuralNetwork`` was called with, as names and numbers (JSON-able).
+
+        Raises
+        ------
+        ValueError
+            If an activation or the loss is not one of this package's: a name would not find it again.
+        """
+        pairs: list[tuple[Any, Mapping[str, Any]]] = [(f, ACTIVATIONS) for f in self.activations]
+        for function, known in [*pairs, (self.loss, LOSSES)]:
+            if known.get(function.name) is not function:
+                msg = f"{function.name!r} is not one of {sorted(known)}: a file cannot hold its code"
+                raise ValueError(msg)
+        return {
+            "input_size": self.sizes[0],
+            "hidden_size": list(self.sizes[1:-1]),
+            "output_size": self.sizes[-1],
+            "activation": [f.name for f in self.activations[:-1]],
+            "output_activation": self.activations[-1].name,
+            "loss": self.loss.name,
+            "dropout": self.dropout,
+            "weight_decay": self.weight_decay,
+            "clip_norm": self.clip_norm,
+        }
+
+    def flops(self, batch_size: int) -> int:
+        """Return the floating-point operations of those products for a batch of this many rows.
+
+        Two for each weight and row forward, two for its gradient, two to go on down; the first layer
+        has nowhere to go on to: ``6 n sum(n_in n_out) - 2 n n_0 n_1``.
+
+        Examples
+        --------
+        >>> from chainrule.mathematics.activations import identity, sigmoid
+        >>> from chainrule.mathematics.losses import cross_entropy
+        >>> net = Architecture((784, 100, 10), (sigmoid, identity), cross_entropy)
+        >>> net.flops(200)
+        63920000
+        """
+        products = [n_in * n_out for n_in, n_out in pairwise(self.sizes)]
+        return 6 * batch_size * sum(products) - 2 * batch_size * products[0]
+
+
+def _check(holds: bool, name: str, got: object, wanted: str) -> None:
+    if not holds:
+        msg = f"{name} is {got}; give a number {wanted}"
+        raise ValueError(msg)
+
+
+def architecture(
+    sizes: tuple[int, int | Sequence[int], int],
+    activations: str | Activation | Sequence[str | Activation] = "sigmoid",
+    output_activation: str | Activation | None = None,
+    objective: str | Loss = "squared_error",
+    **additions: Any,
+) -> Architecture:
+    """Return the architecture that these names and numbers describe, as a person would give them.
+
+    Parameters
+    ----------
+    sizes
+        Input, hidden (one width, or a sequence of them), output.
+    activations
+        One name for all hidden layers, or one for each.
+    output_activation
+        Unless given, the loss says.
+    objective
+        The loss.
+    additions
+        dropout, weight_decay, clip_norm, compute.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a name is unknown, a size is no whole number, or the parts do not go together.
+
+    Examples
+    --------
+    >>> built = architecture((64, (32, 16), 10), "relu", None, "cross_entropy")
+    >>> built.sizes, [f.name for f in built.activations]
+    ((64, 32, 16, 10), ['relu', 'relu', 'identity'])
+    """
+    first, hidden, last = sizes
+    widths = tuple(hidden) if isinstance(hidden, Sequence) else (hidden,)
+    function = loss(objective)
+    if isinstance(activations, str) or not isinstance(activations, Sequence):
+        activations = [activation(activations)] * len(widths)
+    output = function.output_activation if output_activation is None else output_activation
+    return Architecture(
+        tuple(whole_number("a layer size", width) for width in (first, *widths, last)),
+        tuple(activation(f) for f in (*activations, output)),
+        function,
+        **additions,
+    )
+
+
+def whole_number(name: str, given: Any) -> int:
+    """Return ``given`` as an ``int`` where it is a whole number, of whatever library.
+
+    Examples
+    --------
+    >>> whole_number("epochs", 3)
+    3
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    try:
+        return index(given)
+    except TypeError:
+        msg = f"{name} is {given!r}; give a whole number"
+        raise TypeError(msg) from None
+
+
+def at_least(least: int, name: str, given: Any) -> int:
+    """Return ``given`` as an ``int`` where it is a whole number of ``least`` or more.
+
+    Examples
+    --------
+    >>> at_least(1, "epochs", 0)
+    Traceback (most recent call last):
+    ...
+    ValueError: epochs is 0; give 1 or more
+
+    Raises
+    ------
+    TypeError
+        If it is no whole number.
+    ValueError
+        If it is less.
+    """
+    number = whole_number(name, given)
+    if number < least:
+        msg = f"{name} is {number}; give {least} or more"
+        raise ValueError(msg)
+    return number

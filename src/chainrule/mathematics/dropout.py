@@ -1,0 +1,81 @@
+"""Dropout: masks that are the same on every backend, because they are computed and not drawn.
+
+The standard has no random numbers, and masks drawn on the host would have to travel at every step.
+So an element's fate is a hash of its place (layer, row, column) and of the step's key: integer
+operations that every library does alike, to the bit. The keys are drawn on the host, one a step.
+
+Only the hash of the place is costly in memory, and it is the same at every step, so a traced step
+keeps it as a constant.
+"""
+
+from chainrule.mathematics.arrays import Array, device, namespace
+
+_MULTIPLIERS = (0x7FEB352D, 0x846CA68B - 2**32)  # as signed 32-bit integers
+_SHIFTS = (16, 15, 16)
+_LAYER_STRIDE = 0x9E3779B9  # 2**32 over the golden ratio: layers start far from each other
+
+
+def _shifted(H: Array, bits: int) -> Array:
+    # The standard shifts signed integers arithmetically; the mask makes the shift a logical one.
+    return (H >> bits) & (2 ** (32 - bits) - 1)
+
+
+def _hash(H: Array) -> Array:
+    """Mix 32-bit integers: "lowbias32" of Chris Wellons, github.com/skeeto/hash-prospector."""
+    H = H ^ _shifted(H, _SHIFTS[0])
+    H = H * _MULTIPLIERS[0]  # wraps modulo 2**32 in every library
+    H = H ^ _shifted(H, _SHIFTS[1])
+    H = H * _MULTIPLIERS[1]
+    return H ^ _shifted(H, _SHIFTS[2])
+
+
+def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int = 0) -> Array:
+    """Return ``M (n, n_out)``: 0 with probability ``rate``, else ``1 / (1 - rate)``.
+
+    Multiplying by ``M`` drops units and keeps the expected value (inverted dropout: Srivastava et
+    al. 2014, JMLR 15, section 10).
+
+    Parameters
+    ----------
+    A
+        ``(..., n, n_out)``: the activations to mask; gives the shape, the dtype and the device. All
+        leading dimensions share one mask.
+    key
+        int32, 0-d: another one at every step.
+    rate
+        The probability of dropping a unit, in [0, 1).
+    layer
+        Which layer's mask this is.
+    first_row
+        The row of the batch that ``A`` starts at, where ``A`` is only some rows of it.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> M = dropout_mask(xp.ones((2, 4)), xp.asarray(7, dtype=xp.int32), rate=0.5, layer=0)
+    >>> M
+    Array([[2., 0., 2., 0.],
+           [0., 2., 2., 0.]], dtype=array_api_strict.float64)
+    """
+    xp = namespace(A, key)
+    n, n_out = A.shape[-2:]
+    # Places count up from the layer's own start; below 2**31 elements none of them overflows.
+    start = (layer * _LAYER_STRIDE) % 2**31 - 2**31 + first_row * n_out
+    place = start + xp.arange(n * n_out, dtype=xp.int32, device=device(A))  # (n * n_out,)
+    place = xp.reshape(place, (n, n_out))  # (n, n_out)
+    H = _hash(_hash(place) ^ key)  # (n, n_out)   uniform over the int32
+    kept = round(rate * 2**32) - 2**31 <= H  # (n, n_out)
+    return xp.astype(kept, A.dtype) * (1.0 / (1.0 - rate))  # (n, n_out)
+
+
+def dropped(A: Array, mask: Array) -> Array:
+    """Return ``A * M (..., n, n_out)``: the activations that are kept, scaled up.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> dropped(xp.asarray([[3.0, 4.0]]), xp.asarray([[0.0, 2.0]]))
+    Array([[0., 8.]], dtype=array_api_strict.float64)
+    """
+    A_kept = A * mask  # (..., n, n_out)
+    return A_kept  # noqa: RET504  a step is explained by the names of its variables

@@ -1,0 +1,149 @@
+"""Initializers: weights drawn on the host from NumPy, then moved: equal on every backend.
+
+The standard has no random numbers, and no two libraries draw alike. One seed gives one start.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from types import FunctionType
+from typing import Any, Protocol
+
+import numpy as np
+
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.layers import Dense
+from chainrule.mathematics.naming import lookup
+
+
+class Source(Protocol):
+    """What weights are drawn from: a ``Generator``, a ``RandomState``, or ``numpy.random`` itself."""
+
+    def standard_normal(self, size: tuple[int, ...]) -> np.ndarray:
+        """Return draws from the normal distribution of mean 0 and variance 1."""
+
+    def uniform(self, low: float, high: float, size: tuple[int, ...]) -> np.ndarray:
+        """Return draws from the uniform distribution over ``[low, high)``."""
+
+
+Initializer = Callable[[Source, int, int], np.ndarray]
+
+
+def standard_normal(source: Source, n_in: int, n_out: int) -> np.ndarray:
+    """Return ``W (n_in, n_out)``, float64, each entry of mean 0 and variance 1.
+
+    Examples
+    --------
+    >>> standard_normal(np.random.default_rng(0), 2, 1).round(4)
+    array([[ 0.1257],
+           [-0.1321]])
+    """
+    return source.standard_normal((n_in, n_out))
+
+
+def glorot_uniform(source: Source, n_in: int, n_out: int) -> np.ndarray:
+    """Return ``W (n_in, n_out)``, float64, uniform over ±sqrt(6 / (n_in + n_out)).
+
+    Keeps the variance of activations and of gradients alike through layers that are nearly linear
+    (Glorot & Bengio 2010, AISTATS, equation 16).
+
+    Examples
+    --------
+    >>> W = glorot_uniform(np.random.default_rng(0), 100, 50)
+    >>> W.shape, bool(abs(W).max() <= math.sqrt(6 / 150))
+    ((100, 50), True)
+    """
+    limit = math.sqrt(6.0 / (n_in + n_out))
+    return source.uniform(-limit, limit, (n_in, n_out))
+
+
+def he_normal(source: Source, n_in: int, n_out: int) -> np.ndarray:
+    """Return ``W (n_in, n_out)``, float64, normal with variance 2 / n_in.
+
+    Makes up for the half of its input that a relu drops (He et al. 2015, arXiv:1502.01852,
+    equation 10; not truncated).
+
+    Examples
+    --------
+    >>> W = he_normal(np.random.default_rng(0), 200, 500)
+    >>> W.shape, round(float(W.var()), 3)
+    ((200, 500), 0.01)
+    """
+    return math.sqrt(2.0 / n_in) * source.standard_normal((n_in, n_out))
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "standard_normal": standard_normal,
+    "glorot_uniform": glorot_uniform,
+    "he_normal": he_normal,
+}
+
+# What a layer starts from unless told otherwise, by its activation: the sigmoid network of the
+# textbooks starts standard normal; the others by the paper that was written for them.
+DEFAULTS = {
+    "sigmoid": "standard_normal",
+    "tanh": "glorot_uniform",
+    "identity": "glorot_uniform",
+    "relu": "he_normal",
+    "gelu": "he_normal",
+    "softplus": "he_normal",
+}
+
+
+def initializer(given: str | Initializer | None, activation: str) -> Initializer:
+    """Return the initializer of this name, or the default for a layer with this activation.
+
+    Raises
+    ------
+    ValueError
+        If no initializer has the name; the message gives the nearest one.
+
+    Examples
+    --------
+    >>> initializer(None, "relu").__name__
+    'he_normal'
+    """
+    name = DEFAULTS.get(activation, "glorot_uniform") if given is None else given
+    if callable(name):
+        return name
+    found: Any = lookup("initializer", name, FunctionType, INITIALIZERS)
+    chosen: Initializer = found
+    return chosen
+
+
+def draw(
+    net: Architecture, given: str | Initializer | None = None, seed: int | None = None
+) -> np.ndarray:
+    """Return the parameters that training starts from, ``(P,)``, float64: weights drawn, biases 0.
+
+    Parameters
+    ----------
+    net
+        Gives the shapes and, for the defaults, the activations.
+    given
+        The initializer of every layer; unless given, the default of each.
+    seed
+        Equal seeds give equal starts. ``None`` draws from NumPy's global state, one layer after the
+        other, as a script of a few lines does: ``numpy.random.seed`` then makes it repeatable.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or an initializer of one's own draws another shape.
+
+    Examples
+    --------
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> draw(architecture((2, 1, 1)), seed=0).round(4)
+    array([ 0.1257, -0.1321,  0.6404,  0.    ,  0.    ])
+    """
+    source: Source = np.random if seed is None else np.random.default_rng(seed)
+    layers = []
+    for (n_in, n_out), function in zip(pairwise(net.sizes), net.activations, strict=True):
+        W = initializer(given, function.name)(source, n_in, n_out)  # (n_in, n_out)
+        if W.shape != (n_in, n_out):
+            msg = f"the initializer drew an array of shape {W.shape}, wanted {(n_in, n_out)}"
+            raise ValueError(msg)
+        layers.append(Dense(W, np.zeros((1, n_out))))
+    theta: np.ndarray = net.layout.join(layers)  # (P,)
+    return theta

@@ -1,0 +1,238 @@
+"""Losses: each one a pair, the error of an output and its slope, and the divisor that it owns.
+
+``L = sum_ij w_i error(A, Y)_ij / divisor(n, n_out)`` and so ``dL_dA = w * slope(A, Y) / divisor``,
+where ``n`` counts the rows of the whole batch and ``w (n, 1)`` are the optional sample weights. Every
+1/n and every 1/2 of the package stands in this file: layers and optimisers never see n.
+
+A weight multiplies its sample's error and changes nothing else: the divisor stays n. A weight of 2
+is the same as the row given twice, in a batch still divided by n.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chainrule.mathematics.activations import sigmoid
+from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.naming import lookup
+
+
+def _one(_rows: int, _outputs: int) -> float:
+    return 1.0
+
+
+def _rows(rows: int, _outputs: int) -> float:
+    return float(rows)
+
+
+def _elements(rows: int, outputs: int) -> float:
+    return float(rows * outputs)
+
+
+def _half_elements(rows: int, outputs: int) -> float:
+    return 0.5 * rows * outputs
+
+
+def _unchanged(A: Array) -> Array:
+    return A
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss: ``error`` of each output, its ``slope``, and the ``divisor`` of the sum.
+
+    Parameters
+    ----------
+    name
+        What messages, tables and saved models call it.
+    error
+        ``A, Y (..., n, n_out) -> (..., n, n_out)`` or ``(..., n, 1)``.
+    slope
+        ``A, Y -> (..., n, n_out)``: d error / dA, summed over the outputs that share the error.
+    divisor
+        ``n, n_out -> float``: what the sum over the batch is divided by in training.
+    report_divisor
+        The same for the figure that is printed and recorded; ``divisor`` unless given.
+    link
+        From the network's outputs to what ``predict`` returns: identity, sigmoid or softmax.
+    logits
+        Whether the outputs are logits: the output layer must then be the identity.
+    targets
+        "values" (any number), "probabilities" (0 to 1), or "classes" (one-hot or labels).
+    output_activation
+        The name of the activation that the output layer has unless told otherwise.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> A, Y = xp.asarray([[0.8], [0.4]]), xp.asarray([[1.0], [0.0]])
+    >>> round(float(squared_error.value(A, Y)), 4)
+    0.1
+    >>> squared_error.gradient(A, Y)
+    Array([[-0.2],
+           [ 0.4]], dtype=array_api_strict.float64)
+    """
+
+    name: str
+    error: Callable[[Array, Array], Array]
+    slope: Callable[[Array, Array], Array]
+    divisor: Callable[[int, int], float] = _rows
+    report_divisor: Callable[[int, int], float] | None = None
+    link: Callable[[Array], Array] = _unchanged
+    logits: bool = False
+    targets: str = "values"
+    output_activation: str = "identity"
+
+    @property
+    def reported_name(self) -> str:
+        """What the figure that is printed and recorded is called.
+
+        Examples
+        --------
+        >>> squared_error.reported_name, cross_entropy.reported_name
+        ('mean squared error', 'cross entropy')
+        """
+        squared = self.name in {"squared_error", "mean_squared_error"}
+        return "mean squared error" if squared else self.name.replace("_", " ")
+
+    def value(self, A: Array, Y: Array, weights: Array | None = None, rows: int | None = None) -> Array:
+        """Return ``L (...,)``, the sum of the errors over its divisor.
+
+        ``rows`` is the n of the divisor where ``A`` is only some rows of a batch: a loss is a sum
+        over rows, so the parts of a batch add up to the whole.
+        """
+        xp = namespace(A, Y)
+        E = self.error(A, Y)  # (..., n, n_out) or (..., n, 1)
+        if weights is not None:
+            E = weights * E  # (..., n, n_out) or (..., n, 1)
+        return self._divided(xp.sum(E, axis=(-2, -1)), A, rows)  # (...,)
+
+    def gradient(
+        self, A: Array, Y: Array, weights: Array | None = None, rows: int | None = None
+    ) -> Array:
+        """Return ``dL_dA (..., n, n_out)``; ``rows`` as in :meth:`value`."""
+        dL_dA = self.slope(A, Y)  # (..., n, n_out)
+        if weights is not None:
+            dL_dA = weights * dL_dA  # (..., n, n_out)
+        return self._divided(dL_dA, A, rows)  # (..., n, n_out)
+
+    def reported(self, value: float, rows: int, outputs: int) -> float:
+        """Return the figure to print for the loss ``value`` of a batch of ``rows`` rows."""
+        report_divisor = self.report_divisor or self.divisor
+        return value * self.divisor(rows, outputs) / report_divisor(rows, outputs)
+
+    def _divided(self, total: Array, A: Array, rows: int | None) -> Array:
+        divisor = self.divisor(rows or A.shape[-2], A.shape[-1])
+        return total if divisor == 1.0 else total * (1.0 / divisor)
+
+
+def _half_square(A: Array, Y: Array) -> Array:
+    D = A - Y  # (..., n, n_out)
+    return 0.5 * (D * D)  # (..., n, n_out)
+
+
+def _difference(A: Array, Y: Array) -> Array:
+    return A - Y  # (..., n, n_out)
+
+
+def _sigmoid_cross_entropy(Z: Array, Y: Array) -> Array:
+    # -y log s(z) - (1 - y) log(1 - s(z)) = max(z, 0) - z y + log1p(exp(-|z|)): finite for every z.
+    xp = namespace(Z, Y)
+    return xp.maximum(Z, xp.zeros_like(Z)) - Z * Y + xp.log1p(xp.exp(-xp.abs(Z)))  # (..., n, n_out)
+
+
+def _sigmoid_minus_target(Z: Array, Y: Array) -> Array:
+    return sigmoid.value(Z) - Y  # (..., n, n_out)
+
+
+def _softmax_terms(Z: Array) -> tuple[Array, Array, Array]:
+    # Shifting every row by its largest logit changes no probability and lets no exponential overflow.
+    xp = namespace(Z)
+    S = Z - xp.max(Z, axis=-1, keepdims=True)  # (..., n, n_out)
+    E = xp.exp(S)  # (..., n, n_out)
+    return S, E, xp.sum(E, axis=-1, keepdims=True)  # (..., n, 1)
+
+
+def _softmax(Z: Array) -> Array:
+    _, E, total = _softmax_terms(Z)
+    return E / total  # (..., n, n_out)
+
+
+def _softmax_cross_entropy(Z: Array, Y: Array) -> Array:
+    xp = namespace(Z, Y)
+    S, _, total = _softmax_terms(Z)
+    # The rows of Y sum to 1, so -sum_j y_j log p_j = log(total) - sum_j y_j s_j.
+    return xp.log(total) - xp.sum(Y * S, axis=-1, keepdims=True)  # (..., n, 1)
+
+
+def _softmax_minus_target(Z: Array, Y: Array) -> Array:
+    return _softmax(Z) - Y  # (..., n, n_out)
+
+
+# Half the sum of squared errors over the batch, not divided by n: its gradient through a sigmoid,
+# (A - Y) A (1 - A), is the one every first course on backpropagation derives. Reported as the mean.
+squared_error = Loss(
+    "squared_error",
+    _half_square,
+    _difference,
+    divisor=_one,
+    report_divisor=_half_elements,
+    output_activation="sigmoid",
+)
+# The mean over samples and outputs of the squared error.
+mean_squared_error = Loss("mean_squared_error", _half_square, _difference, divisor=_half_elements)
+# Half the squared error of a sample, its outputs added up, and the mean over samples. Reported as the mean
+# over outputs as well.
+half_squared_error = Loss(
+    "half_squared_error",
+    _half_square,
+    _difference,
+    divisor=_rows,
+    report_divisor=_elements,
+)
+# The mean over samples and outputs, on logits; targets are probabilities.
+binary_cross_entropy = Loss(
+    "binary_cross_entropy",
+    _sigmoid_cross_entropy,
+    _sigmoid_minus_target,
+    divisor=_elements,
+    link=sigmoid.value,
+    logits=True,
+    targets="probabilities",
+)
+# The mean over samples, on logits; the rows of the targets sum to 1 (one-hot, or soft labels).
+cross_entropy = Loss(
+    "cross_entropy",
+    _softmax_cross_entropy,
+    _softmax_minus_target,
+    divisor=_rows,
+    link=_softmax,
+    logits=True,
+    targets="classes",
+)
+
+LOSSES = {
+    f.name: f
+    for f in (
+        squared_error,
+        mean_squared_error,
+        half_squared_error,
+        binary_cross_entropy,
+        cross_entropy,
+    )
+}
+
+
+def loss(given: str | Loss) -> Loss:
+    """Return the loss of this name; a :class:`Loss` is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If no loss has the name; the message gives the nearest one.
+
+    Examples
+    --------
+    >>> loss("cross_entropy").logits
+    True
+    """
+    return lookup("loss", given, Loss, LOSSES)

@@ -1,0 +1,256 @@
+"""Optimizers: each one a pair of pure functions on flat arrays, ``init`` and ``update``.
+
+``theta (..., P)`` are all parameters, ``g (..., P)`` their gradient, ``learning_rate`` a 0-d array.
+The state is a tuple of arrays; it goes in and comes out, so that a traced step can carry it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.naming import lookup
+
+State = tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A rule for the update: ``state = init(theta)``; ``theta, state = update(g, state, theta, lr)``.
+
+    ``settings`` are the numbers that the rule was made with, for tables and messages.
+
+    Parameters
+    ----------
+    name
+        What messages and tables call it.
+    init
+        ``theta (..., P) -> state``, a tuple of arrays.
+    update
+        ``g (..., P), state, theta (..., P), learning_rate () -> theta, state``.
+    settings
+        The numbers that the rule was made with.
+
+    Examples
+    --------
+    >>> optimizer("momentum").name, momentum(decay=0.5).settings
+    ('momentum', {'decay': 0.5})
+    """
+
+    name: str
+    init: Callable[[Array], State]
+    update: Callable[[Array, State, Array, Array], tuple[Array, State]]
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+
+def sgd() -> Optimizer:
+    """Return gradient descent: ``theta <- theta - lr g``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> theta, g, lr = xp.asarray([1.0]), xp.asarray([2.0]), xp.asarray(0.1)
+    >>> rule = sgd()
+    >>> rule.update(g, rule.init(theta), theta, lr)
+    (Array([0.8], dtype=array_api_strict.float64), ())
+    """
+
+    def init(_theta: Array) -> State:
+        return ()
+
+    def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
+        return theta - learning_rate * g, state  # (..., P)
+
+    return Optimizer("sgd", init, update)
+
+
+def momentum(decay: float = 0.9) -> Optimizer:
+    """Return the heavy ball: ``v <- decay v + g``, ``theta <- theta - lr v``.
+
+    Polyak 1964, USSR Comput. Math. 4(5); written as PyTorch does, the rate outside the velocity.
+
+    Raises
+    ------
+    ValueError
+        If ``decay`` is outside [0, 1).
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> rule, theta, lr = momentum(0.5), xp.asarray([0.0]), xp.asarray(1.0)
+    >>> theta, state = rule.update(xp.asarray([1.0]), rule.init(theta), theta, lr)
+    >>> rule.update(xp.asarray([1.0]), state, theta, lr)[0]  # -1, then -(0.5 + 1) more
+    Array([-2.5], dtype=array_api_strict.float64)
+    """
+    _check_fraction("momentum", "decay", decay)
+
+    def init(theta: Array) -> State:
+        return (namespace(theta).zeros_like(theta),)  # v (..., P)
+
+    def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
+        (v,) = state
+        v = decay * v + g  # (..., P)
+        return theta - learning_rate * v, (v,)  # (..., P)
+
+    return Optimizer("momentum", init, update, {"decay": decay})
+
+
+def nesterov(decay: float = 0.9) -> Optimizer:
+    """Return Nesterov's: ``v <- decay v + g``, ``theta <- theta - lr (g + decay v)``.
+
+    Sutskever et al. 2013, ICML, equations 3 and 4, with the parameters taken after the look-ahead,
+    as PyTorch does.
+
+    Raises
+    ------
+    ValueError
+        If ``decay`` is outside [0, 1).
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> rule, theta, lr = nesterov(0.5), xp.asarray([0.0]), xp.asarray(1.0)
+    >>> rule.update(xp.asarray([1.0]), rule.init(theta), theta, lr)[0]  # -(1 + 0.5 * 1)
+    Array([-1.5], dtype=array_api_strict.float64)
+    """
+    _check_fraction("nesterov", "decay", decay)
+
+    def init(theta: Array) -> State:
+        return (namespace(theta).zeros_like(theta),)  # v (..., P)
+
+    def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
+        (v,) = state
+        v = decay * v + g  # (..., P)
+        return theta - learning_rate * (g + decay * v), (v,)  # (..., P)
+
+    return Optimizer("nesterov", init, update, {"decay": decay})
+
+
+def adam(beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> Optimizer:
+    """Return Adam: steps of the size of the rate, signed by the gradient's first two moments.
+
+    ``m <- beta1 m + (1 - beta1) g``, ``v <- beta2 v + (1 - beta2) g²``,
+    ``theta <- theta - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)``
+    (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; the two corrections are moved onto the rate and
+    onto epsilon, as the end of its section 2 does, but without changing what epsilon means).
+
+    Raises
+    ------
+    ValueError
+        If ``beta1`` or ``beta2`` is outside [0, 1), or ``epsilon`` is not above 0.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> rule, theta, lr = adam(), xp.asarray([0.0]), xp.asarray(0.1)
+    >>> theta, _ = rule.update(xp.asarray([123.0]), rule.init(theta), theta, lr)
+    >>> round(float(theta[0]), 6)  # the first step is as long as the rate, whatever the gradient
+    -0.1
+    """
+    return _adam("adam", beta1, beta2, epsilon, weight_decay=0.0)
+
+
+def adamw(
+    beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8, weight_decay: float = 0.01
+) -> Optimizer:
+    """Return Adam with decoupled weight decay: also ``theta <- theta - lr weight_decay theta``.
+
+    Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, with the schedule in the rate; biases
+    decay as well, as in PyTorch.
+
+    Raises
+    ------
+    ValueError
+        As :func:`adam`, or if ``weight_decay`` is negative or not finite.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> rule, theta, lr = adamw(weight_decay=0.5), xp.asarray([2.0]), xp.asarray(0.1)
+    >>> rule.update(xp.asarray([0.0]), rule.init(theta), theta, lr)[0]  # 2 - 0.1 * 0.5 * 2
+    Array([1.9], dtype=array_api_strict.float64)
+    """
+    if not (math.isfinite(weight_decay) and weight_decay >= 0.0):
+        msg = f"adamw(weight_decay={weight_decay}): give a finite number of 0 or more, such as 0.01"
+        raise ValueError(msg)
+    return _adam("adamw", beta1, beta2, epsilon, weight_decay)
+
+
+def _adam(name: str, beta1: float, beta2: float, epsilon: float, weight_decay: float) -> Optimizer:
+    _check_fraction(name, "beta1", beta1)
+    _check_fraction(name, "beta2", beta2)
+    if not epsilon > 0.0:
+        msg = f"{name}(epsilon={epsilon}): give a number above 0, such as 1e-8"
+        raise ValueError(msg)
+
+    def init(theta: Array) -> State:
+        zeros = namespace(theta).zeros_like
+        return zeros(theta), zeros(theta), zeros(theta[..., :1])  # m, v (..., P); t (..., 1)
+
+    def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
+        xp = namespace(g, theta)
+        m, v, t = state
+        t = t + 1.0  # (..., 1)
+        m = beta1 * m + (1.0 - beta1) * g  # (..., P)
+        v = beta2 * v + (1.0 - beta2) * (g * g)  # (..., P)
+        correction1 = _one_minus_power(beta1, t)  # (..., 1)
+        correction2 = xp.sqrt(_one_minus_power(beta2, t))  # (..., 1)
+        rate = learning_rate * correction2 / correction1  # (..., 1)
+        if weight_decay:
+            theta = theta - (learning_rate * weight_decay) * theta  # (..., P)
+        theta = theta - rate * m / (xp.sqrt(v) + epsilon * correction2)  # (..., P)
+        return theta, (m, v, t)
+
+    settings = {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
+    if weight_decay:
+        settings["weight_decay"] = weight_decay
+    return Optimizer(name, init, update, settings)
+
+
+def _one_minus_power(beta: float, t: Array) -> Array:
+    # 1 - beta^t = -expm1(t log beta), which keeps its digits in float32 where beta^t is near 1.
+    xp = namespace(t)
+    if beta == 0.0:
+        return xp.ones_like(t)  # (..., 1)
+    return -xp.expm1(t * math.log(beta))  # (..., 1)
+
+
+def _check_fraction(name: str, setting: str, value: float) -> None:
+    if not 0.0 <= value < 1.0:
+        msg = f"{name}({setting}={value}): give a number from 0 up to, but not including, 1"
+        raise ValueError(msg)
+
+
+OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "adam": adam,
+    "adamw": adamw,
+}
+
+
+def optimizer(given: str | Optimizer) -> Optimizer:
+    """Return the optimizer of this name with its usual settings; an :class:`Optimizer` as it is.
+
+    Raises
+    ------
+    ValueError
+        If no optimizer has the name; the message gives the nearest one.
+
+    Examples
+    --------
+    >>> optimizer("adam").settings["beta2"]
+    0.999
+    """
+    if isinstance(given, Optimizer):
+        return given
+    return lookup("optimizer", given, Optimizer, _usual())
+
+
+@cache
+def _usual() -> dict[str, Optimizer]:
+    """Return every optimizer as it is usually set: one object each, so that what is compiled is found again."""
+    return {name: make() for name, make in OPTIMIZERS.items()}

@@ -1,0 +1,57 @@
+"""Precision: a step computed in 16 bits under weights of 32, and what keeps its small numbers.
+
+The weights that are trained, the loss and the update stay in float32; a copy of the weights and the samples are
+rounded to 16 bits, and the forward and backward pass run on those (Micikevicius et al. 2018, arXiv:1710.03740).
+Products of 16-bit matrices are added up in float32 by the libraries themselves.
+
+Below 6e-5 a float16 loses digits, and below 6e-8 it is 0, where the gradients of a loss that is divided by n are. So the
+gradient is multiplied by a power of two on its way down and divided by it at the end. It must not be so
+large either that the sum over n samples overflows (65504): it is the power next to the square root of the loss's
+divisor, which leaves the same room to both sides. A bfloat16 has float32's range and needs none.
+"""
+
+import math
+
+from chainrule.mathematics.arrays import Array, namespace
+
+HALVES = ("float16", "bfloat16")
+
+
+def lowered(x: Array, compute: str | None) -> Array:
+    """Return ``x``, of any shape, in the dtype that is computed in; as it is where that is its own (``None``).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> lowered(np.asarray([1.0, 1.0001]), "float16")
+    array([1., 1.], dtype=float16)
+    """
+    if compute is None:
+        return x
+    xp = namespace(x)
+    return xp.astype(x, getattr(xp, compute, compute))  # CuPy knows a bfloat16 only by its name
+
+
+def raised(x: Array, like: Array) -> Array:
+    """Return ``x``, of any shape, in the dtype of ``like``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> raised(lowered(np.ones(2), "float16"), like=np.ones(1, dtype=np.float32)).dtype
+    dtype('float32')
+    """
+    return x if x.dtype == like.dtype else namespace(x).astype(x, like.dtype)
+
+
+def loss_scale(compute: str | None, divisor: float) -> float:
+    """Return what the gradient is multiplied by on its way down: a power of two, so that nothing is rounded.
+
+    Examples
+    --------
+    >>> loss_scale("float16", 4096.0), loss_scale("bfloat16", 4096.0)
+    (64.0, 1.0)
+    """
+    if compute != "float16":
+        return 1.0
+    return float(2.0 ** round(math.log2(max(divisor, 1.0)) / 2))

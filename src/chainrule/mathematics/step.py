@@ -1,0 +1,313 @@
+"""One training step as one pure function: forward, loss, backward, update.
+
+Everything that a step depends on is an argument and everything it changes is returned. It reads no
+value on the host, so it can be run as it stands, traced, compiled, or captured.
+
+The step is cut in two where its nature changes. ``data_gradient`` is a sum over the rows of the
+batch, so it may be run on parts of it; ``finish`` comes once, after the sum.
+"""
+
+from typing import NamedTuple
+
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.dropout import dropout_mask, dropped
+from chainrule.mathematics.layers import (
+    Dense,
+    DenseCache,
+    dense_backward,
+    dense_backward_input,
+    dense_forward,
+)
+from chainrule.mathematics.optimizers import Optimizer, State
+from chainrule.mathematics.precision import loss_scale, lowered, raised
+
+
+class Batch(NamedTuple):
+    """Some rows of the data."""
+
+    X: Array  # (..., n, n_0)
+    Y: Array  # (..., n, n_L)
+    weights: Array | None = None  # (..., n, 1)
+
+
+def rows_of(data: Batch, places: Array) -> Batch:
+    """Return the rows at ``places (rows,)``, integers, as a batch of their own.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> data = Batch(X=xp.asarray([[1.0], [2.0], [3.0]]), Y=xp.asarray([[0.0], [0.0], [1.0]]))
+    >>> rows_of(data, xp.asarray([2, 0])).X
+    Array([[3.],
+           [1.]], dtype=array_api_strict.float64)
+    """
+    xp = namespace(places)
+    return Batch(*(None if part is None else xp.take(part, places, axis=-2) for part in data))
+
+
+class Forward(NamedTuple):
+    """What the forward pass leaves behind."""
+
+    A: Array  # (..., n, n_L)   the outputs
+    caches: tuple[DenseCache, ...]
+    masks: tuple[Array | None, ...]  # each (n, n_l), for the hidden layers
+
+
+def forward(
+    theta: Array, X: Array, net: Architecture, key: Array | None = None, first_row: int = 0
+) -> Forward:
+    """Return the outputs of ``X`` through all layers; with a ``key``, hidden units are dropped.
+
+    Parameters
+    ----------
+    theta
+        ``(..., P)``: the flat parameters.
+    X
+        ``(..., n, n_0)``.
+    net
+        Sizes, activations and dropout.
+    key
+        int32, 0-d: the step's dropout key; ``None`` drops nothing (prediction).
+    first_row
+        The row of the batch that ``X`` starts at, where it is only some rows of it.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> forward(theta, xp.asarray([[3.0]]), net).A  # 2 * 3 + 1
+    Array([[7.]], dtype=array_api_strict.float64)
+    """
+    A, caches, masks = X, [], []
+    for number, layer in enumerate(net.layout.split(theta)):
+        A, cache = dense_forward(A, layer, net.activations[number])  # (..., n, n_l)
+        caches.append(cache)
+        mask = None
+        if key is not None and net.dropout and number < net.depth - 1:
+            mask = dropout_mask(A, key, net.dropout, number, first_row)  # (n, n_l)
+            A = dropped(A, mask)  # (..., n, n_l)
+        masks.append(mask)
+    return Forward(A, tuple(caches), tuple(masks))
+
+
+def objective(theta: Array, batch: Batch, net: Architecture, key: Array | None = None) -> Array:
+    """Return ``L + lambda/2 sum W² (...,)``: the number whose derivative :func:`gradient` returns.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> batch = Batch(X=xp.asarray([[3.0]]), Y=xp.asarray([[5.0]]))
+    >>> float(objective(theta, batch, net))  # (7 - 5)² / 2
+    2.0
+    """
+    A = forward(theta, batch.X, net, key).A  # (..., n, n_L)
+    L = net.loss.value(A, batch.Y, batch.weights)  # (...,)
+    if not net.weight_decay:
+        return L
+    W = theta[..., : net.layout.weights]  # (..., all weights)
+    return L + 0.5 * net.weight_decay * namespace(W).sum(W * W, axis=-1)  # (...,)
+
+
+def data_gradient(
+    theta: Array,
+    batch: Batch,
+    net: Architecture,
+    key: Array | None = None,
+    *,
+    rows: int | None = None,
+    first_row: int = 0,
+) -> tuple[Array, Array]:
+    """Return ``L (...,)`` and ``dL/dtheta (..., P)`` of the data, without the penalty.
+
+    Both are sums over rows. ``rows`` is how many the whole batch has and ``first_row`` where this
+    part of it starts: the parts' results add up to the whole's. Where the network computes in 16 bits, the
+    two passes do, and the loss and what is returned are in the dtype of ``theta``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> batch = Batch(X=xp.asarray([[3.0]]), Y=xp.asarray([[5.0]]))
+    >>> data_gradient(theta, batch, net)[1]  # (7 - 5) * 3, (7 - 5)
+    Array([6., 2.], dtype=array_api_strict.float64)
+    """
+    low = lowered(theta, net.compute)  # (..., P)
+    layers = net.layout.split(low)
+    A, caches, masks = forward(low, lowered(batch.X, net.compute), net, key, first_row)
+    A = raised(A, theta)  # (..., n, n_L)
+    L = net.loss.value(A, batch.Y, batch.weights, rows)  # (...,)
+    dL_dA = net.loss.gradient(A, batch.Y, batch.weights, rows)  # (..., n, n_L)
+    scale = loss_scale(net.compute, net.loss.divisor(rows or A.shape[-2], A.shape[-1]))
+    if scale != 1.0:
+        dL_dA = scale * dL_dA  # (..., n, n_L)
+    dL_dA = lowered(dL_dA, net.compute)  # (..., n, n_L)
+    gradients: list[Dense] = []
+    for number in reversed(range(net.depth)):
+        gradient, dL_dZ = dense_backward(dL_dA, caches[number], net.activations[number])
+        gradients.append(gradient)
+        if number > 0:  # below the first layer lie the samples, which nothing changes
+            dL_dA = dense_backward_input(dL_dZ, layers[number])  # (..., n, n_l)
+            mask = masks[number - 1]
+            dL_dA = dL_dA if mask is None else dL_dA * mask  # (..., n, n_l)
+    g = raised(net.layout.join(gradients[::-1]), theta)  # (..., P)
+    return L, g if scale == 1.0 else g * (1.0 / scale)  # (..., P)
+
+
+def penalised(g: Array, theta: Array, net: Architecture) -> Array:
+    """Return ``g + lambda W (..., P)``: the gradient with that of the penalty; biases are left out.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity", weight_decay=0.5)
+    >>> penalised(xp.asarray([6.0, 2.0]), xp.asarray([2.0, 1.0]), net)  # 6 + 0.5 * 2; the bias as it was
+    Array([7., 2.], dtype=array_api_strict.float64)
+    """
+    if not net.weight_decay:
+        return g
+    xp = namespace(g, theta)
+    weights = net.layout.weights
+    decayed = g[..., :weights] + net.weight_decay * theta[..., :weights]  # (..., all weights)
+    return xp.concat([decayed, g[..., weights:]], axis=-1)  # (..., P)
+
+
+def clipped(g: Array, clip_norm: float | None) -> Array:
+    """Return ``g (..., P)`` scaled down to the norm ``clip_norm`` where it is longer.
+
+    Pascanu et al. 2013, arXiv:1211.5063, algorithm 1, over all parameters together.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> clipped(xp.asarray([3.0, 4.0]), 1.0)  # of norm 5
+    Array([0.6, 0.8], dtype=array_api_strict.float64)
+    >>> clipped(xp.asarray([0.3, 0.4]), 1.0)
+    Array([0.3, 0.4], dtype=array_api_strict.float64)
+    """
+    if clip_norm is None:
+        return g
+    xp = namespace(g)
+    norm = xp.sqrt(xp.sum(g * g, axis=-1, keepdims=True))  # (..., 1)
+    # clip / max(norm, clip) is 1 for a short gradient and divides by zero for none.
+    return g * (clip_norm / xp.maximum(norm, clip_norm * xp.ones_like(norm)))  # (..., P)
+
+
+def gradient(
+    theta: Array, batch: Batch, net: Architecture, key: Array | None = None
+) -> tuple[Array, Array]:
+    """Return ``L (...,)`` of the data and the gradient of :func:`objective` ``(..., P)``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> batch = Batch(X=xp.asarray([[3.0]]), Y=xp.asarray([[5.0]]))
+    >>> L, g = gradient(theta, batch, net)
+    >>> float(L), g
+    (2.0, Array([6., 2.], dtype=array_api_strict.float64))
+    """
+    L, g = data_gradient(theta, batch, net, key)
+    return L, penalised(g, theta, net)
+
+
+class Progress(NamedTuple):
+    """What a step changes."""
+
+    theta: Array  # (..., P)
+    state: State  # the optimizer's arrays
+
+
+def finish(
+    progress: Progress, g: Array, learning_rate: Array, net: Architecture, optimizer: Optimizer
+) -> Progress:
+    """Return the parameters and the state after the update by the data's gradient ``g (..., P)``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> from chainrule.mathematics.optimizers import sgd
+    >>> finish(Progress(theta, ()), xp.asarray([6.0, 2.0]), xp.asarray(0.1), net, sgd()).theta
+    Array([1.4, 0.8], dtype=array_api_strict.float64)
+    """
+    theta, state = progress
+    g = clipped(penalised(g, theta, net), net.clip_norm)  # (..., P)
+    return Progress(*optimizer.update(g, state, theta, learning_rate))
+
+
+def step(
+    progress: Progress,
+    batch: Batch,
+    learning_rate: Array,
+    key: Array | None,
+    net: Architecture,
+    optimizer: Optimizer,
+) -> tuple[Progress, Array]:
+    """Return what one step of training makes of ``progress``, and the loss ``L`` it started from.
+
+    Parameters
+    ----------
+    progress
+        The flat parameters ``theta (..., P)`` and the optimizer's state.
+    batch
+        ``X (..., n, n_0)``, ``Y (..., n, n_L)``, and weights ``(..., n, 1)`` or ``None``.
+    learning_rate
+        0-d, in the dtype of ``theta``: an array, so that a compiled step can be told another one.
+    key
+        int32, 0-d: the dropout key of this step, or ``None`` where nothing is dropped.
+    net, optimizer
+        What to compute.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.mathematics.activations import identity
+    >>> from chainrule.mathematics.losses import squared_error
+    >>> from chainrule.mathematics.optimizers import sgd
+    >>> net = Architecture((1, 1), (identity,), squared_error)
+    >>> start = Progress(theta=xp.asarray([2.0, 0.0]), state=())
+    >>> batch = Batch(X=xp.asarray([[3.0]]), Y=xp.asarray([[5.0]]))
+    >>> end, L = step(start, batch, xp.asarray(0.1), None, net, sgd())
+    >>> float(L)  # (2 * 3 - 5)² / 2
+    0.5
+    >>> end.theta  # W - 0.1 * 3 * 1,  b - 0.1 * 1
+    Array([ 1.7, -0.1], dtype=array_api_strict.float64)
+    """
+    L, g = data_gradient(progress.theta, batch, net, key, rows=None)
+    return finish(progress, g, learning_rate, net, optimizer), L
+
+
+class TrainingStep(NamedTuple):
+    """A step of one network with one optimizer: functions of arrays alone, to trace or to compile."""
+
+    net: Architecture
+    optimizer: Optimizer
+
+    def whole(
+        self, progress: Progress, batch: Batch, learning_rate: Array, key: Array | None
+    ) -> tuple[Progress, Array]:
+        """Run :func:`step`."""
+        return step(progress, batch, learning_rate, key, self.net, self.optimizer)
+
+    def part(
+        self, theta: Array, batch: Batch, key: Array | None, rows: int, first_row: int
+    ) -> tuple[Array, Array]:
+        """Run :func:`data_gradient` on some of the ``rows`` of a batch."""
+        return data_gradient(theta, batch, self.net, key, rows=rows, first_row=first_row)
+
+    def finish(self, progress: Progress, g: Array, learning_rate: Array) -> Progress:
+        """Run :func:`finish`."""
+        return finish(progress, g, learning_rate, self.net, self.optimizer)

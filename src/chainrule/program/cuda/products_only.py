@@ -1,0 +1,49 @@
+"""The floor: what a step costs if everything but its matrix products is free, as a graph to be timed.
+
+It is the very graph of the step, with the same buffers, the same products in the same order and nothing else.
+"""
+
+import numpy as np
+
+from chainrule.program.cuda.batch import BoundBatch
+from chainrule.program.cuda.device import Device
+from chainrule.program.cuda.engine import Runner
+from chainrule.program.cuda.feed import feed
+from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.epoch import Epoch
+
+TINY = 1e-30  # the learning rate: what goes straight into the weights is added, and changes nothing
+
+
+def steps(work: Work, device: Device, count: int = 1, rate: float = TINY) -> Runner:
+    """Return so many steps on all rows of the data, as they lie, to be run as one graph.
+
+    Its first call makes the steps one kernel after the other, each later one is a launch of the graph.
+    """
+    return _runner(work, device, count, rate, products_only=False)
+
+
+def floor(work: Work, device: Device, count: int = 1) -> Runner:
+    """Return the products of so many steps, and nothing else, to be run as one graph.
+
+    A step has been made once when this returns, so that the products multiply its numbers.
+    """
+    with device.at_work():
+        return _runner(work, device, count, TINY, products_only=True)
+
+
+def _runner(work: Work, device: Device, count: int, rate: float, *, products_only: bool) -> Runner:
+    if not work.is_one_batch:
+        msg = f"the floor is that of one batch, got {len(work.bounds)}; give bounds of all rows"
+        raise ValueError(msg)
+    ((_, rows),) = work.bounds
+    told = feed(device, count, 0, numpy_dtype(work.progress[0].dtype), keys=work.drops)
+    keys = np.arange(count, dtype=np.int32) if work.drops else None
+    told.tell(device, Epoch(None, [rate] * count, keys))
+    batch = BoundBatch(work, rows, device)
+    parts = [told.part(slice(step, step + 1), slice(0)) for step in range(count)]
+    if products_only:
+        for function, arguments in batch.calls(parts[0]):
+            function(*arguments)
+    calls = [call for part in parts for call in batch.calls(part, products_only=products_only)]
+    return Runner(device, calls)

@@ -1,0 +1,28 @@
+"""Epochs: what an engine is handed for one pass over the rows, and where each of its batches lies."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Epoch(NamedTuple):
+    """What one epoch needs of chance and of the schedule: an entry a step, on the host."""
+
+    order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, as they lie
+    rates: Sequence[float]  # of each step, the learning rate
+    keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
+
+
+def bounds(n: int, batch_size: int | None) -> list[tuple[int, int]]:
+    """Return the ``(start, stop)`` of each batch of an epoch; a ragged last one is kept.
+
+    Examples
+    --------
+    >>> bounds(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    >>> bounds(5, None)
+    [(0, 5)]
+    """
+    size = n if batch_size is None else min(batch_size, n)
+    return [(start, min(start + size, n)) for start in range(0, n, size)]

@@ -1,0 +1,90 @@
+"""Evaluation: a program run operation by operation, every value kept, to be looked at."""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.mathematics.arrays import Array, Namespace, namespace
+from chainrule.program.operations import Operation, Value
+from chainrule.program.program import Program
+
+# As the step writes them: an operator takes a Python number on either side in every library.
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "bitwise_and": operator.and_,
+    "bitwise_xor": operator.xor,
+    "bitwise_left_shift": operator.lshift,
+    "bitwise_right_shift": operator.rshift,
+    "equal": operator.eq,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "negative": operator.neg,
+    "abs": operator.abs,
+}
+
+
+class Evaluated:
+    """The values of a program for some inputs, each an array of their library.
+
+    Parameters
+    ----------
+    program
+        What to run.
+    inputs
+        Its arrays, in its order.
+    asarray
+        The backend's: from the host to its device.
+
+    Examples
+    --------
+    >>> from chainrule.program.trace import Spec, trace
+    >>> program = trace(lambda x: x * 2.0 + 1.0, Spec((2,), "float64", "x"))
+    >>> run = Evaluated(program, [np.asarray([1.0, 2.0])], np.asarray)
+    >>> [run.of(operation.result).tolist() for operation in program.operations]
+    [[2.0, 4.0], [3.0, 5.0]]
+    """
+
+    def __init__(
+        self, program: Program, inputs: Sequence[Array], asarray: Callable[[np.ndarray], Array]
+    ) -> None:
+        self._asarray = asarray
+        self._arrays = {id(v): array for v, array in zip(program.inputs, inputs, strict=True)}
+        xp = namespace(inputs[0])
+        for operation in program.operations:
+            operands = [self.of(o) if isinstance(o, Value) else o for o in operation.operands]
+            self._arrays[id(operation.result)] = computed(operation, operands, xp)
+
+    def of(self, value: Value) -> Array:
+        """Return the array of a value: as it was computed, given, or a constant in its full shape."""
+        if value.data is not None and id(value) not in self._arrays:
+            full = np.array(np.broadcast_to(value.data, value.shape))
+            self._arrays[id(value)] = self._asarray(full)
+        return self._arrays[id(value)]
+
+    def knows(self, value: Value) -> bool:
+        """Return whether the value is there: what no output depends on is not computed."""
+        return value.is_constant or id(value) in self._arrays
+
+
+def computed(operation: Operation, operands: list[Any], xp: Namespace) -> Array:
+    """Return what an operation makes of arrays: the same call, of the same library, as in the step."""
+    function, settings = operation.function, operation.settings
+    if function in OPERATORS:
+        return OPERATORS[function](*operands)
+    if function == "slice":
+        return operands[0][settings["places"]]
+    if function == "reshape":
+        return xp.reshape(operands[0], settings["to_shape"])
+    if function == "astype":
+        name = settings["to"].name
+        return xp.astype(operands[0], getattr(xp, "bool" if name == "bool" else name))
+    if function == "concat":
+        return xp.concat(operands, axis=-1)
+    return getattr(xp, function)(*operands, **settings)

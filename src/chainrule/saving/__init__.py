@@ -1,0 +1,1 @@
+"""Saving: files written whole, and models kept in them."""

@@ -1,0 +1,65 @@
+"""Batches: the order of the rows, the dropout keys and the held-out rows, drawn on the host from the seed."""
+
+import numpy as np
+
+from chainrule.backends import Backend
+from chainrule.mathematics.step import Batch, rows_of
+
+
+class Chance:
+    """The draws of training: permutations and dropout keys, each from a stream of its own.
+
+    Parameters
+    ----------
+    seed
+        Equal seeds give equal draws on every backend. ``None`` draws one from NumPy's global state,
+        so that ``numpy.random.seed`` makes even an unseeded run repeatable.
+
+    Examples
+    --------
+    >>> Chance(0).order(4)
+    array([3, 0, 2, 1])
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        if seed is None:
+            seed = int(np.random.randint(2**31))  # noqa: NPY002  the global state is meant
+        self._orders = np.random.default_rng([seed, 1])
+        self._keys = np.random.default_rng([seed, 2])
+
+    def order(self, n: int) -> np.ndarray:
+        """Return a permutation of the rows ``(n,)``, int64."""
+        return self._orders.permutation(n)
+
+    def keys(self, steps: int) -> np.ndarray:
+        """Return ``(steps,)`` int32, uniform over all of them."""
+        return self._keys.integers(-(2**31), 2**31, size=steps, dtype=np.int32)
+
+
+def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> tuple[Batch, Batch]:
+    """Return the rows to train on and the rows held out: about ``fraction`` of them, by lot.
+
+    Raises
+    ------
+    ValueError
+        If ``fraction`` is not between 0 and 1, or leaves one of the two parts empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import backends
+    >>> data = Batch(X=np.arange(8.0)[:, None], Y=np.zeros((8, 1)))
+    >>> learnt, kept = held_out(data, 0.25, Chance(0), backends.named("numpy"))
+    >>> len(learnt.X), sorted({*range(8)} - {int(row) for row in learnt.X[:, 0]}) == sorted(kept.X[:, 0])
+    (6, True)
+    """
+    if not 0.0 < fraction < 1.0:
+        msg = f"validation_fraction is {fraction}; give a number above 0 and below 1"
+        raise ValueError(msg)
+    n = data.X.shape[0]
+    held = round(n * fraction)
+    if not 0 < held < n:
+        msg = f"validation_fraction={fraction} holds out {held} of {n} rows; give more rows, or another one"
+        raise ValueError(msg)
+    order = backend.asarray(chance.order(n))  # (n,)
+    return rows_of(data, order[held:]), rows_of(data, order[:held])

@@ -1,0 +1,132 @@
+"""The display of progress: a bar on a terminal, plain lines elsewhere, the textbook's lines unasked."""
+
+import sys
+import time
+from typing import Any, Protocol
+
+from chainrule.training.history import Record
+
+
+class Display(Protocol):
+    """What shows a run while it goes on."""
+
+    def show(self, record: Record) -> None:
+        """Show an epoch that has ended."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, record: Record) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Textbook:
+    """Prints ``Epoch 0, Loss:0.26`` and so on, every so many epochs."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+
+    def show(self, record: Record) -> None:
+        """Print a line where the epoch's number is a multiple."""
+        if record.epoch % self._every == 0:
+            print(f"Epoch {record.epoch}, Loss:{record.loss}")  # noqa: T201  asked for by the user
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Lines:
+    """Prints some twenty plain lines over the whole run, to standard error."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._every = max(1, epochs // 20)
+
+    def show(self, record: Record) -> None:
+        """Print a line for every twentieth part of the run and for the last epoch."""
+        last = record.epoch == self._epochs - 1
+        if record.epoch % self._every == 0 or last:
+            line = f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201  asked for by the user
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Bar:
+    """A progress bar (rich), redrawn ten times a second at the most."""
+
+    def __init__(self, epochs: int, console: Any) -> None:
+        from rich import progress
+        from rich.table import Column
+
+        self._bar = progress.Progress(
+            progress.TextColumn("epoch"),
+            progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            progress.BarColumn(bar_width=20),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[summary]}"),
+            console=console,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task("epoch", total=epochs, summary="")
+        self._newest: Record | None = None
+        self._drawn = 0.0
+        self._bar.start()
+
+    def show(self, record: Record) -> None:
+        """Move the bar on."""
+        self._newest = record
+        now = time.monotonic()
+        if now - self._drawn >= 0.1:
+            self._drawn = now
+            self._draw(record)
+
+    def close(self) -> None:
+        """Leave the bar at the newest epoch, whichever ended training, and give the cursor back."""
+        if self._newest is not None:
+            self._draw(self._newest)
+        self._bar.stop()
+
+    def _draw(self, record: Record) -> None:
+        self._bar.update(self._task, completed=record.epoch + 1, summary=summary(record))
+        self._bar.refresh()
+
+
+def summary(record: Record) -> str:
+    """Return one line about an epoch.
+
+    Examples
+    --------
+    >>> summary(Record(0, 0.5, 0.75, 0.9, 0.1, 1.25))
+    'loss 0.5  validation 0.75  accuracy 90.00%  1.2 s'
+    """
+    line = f"loss {record.loss:.4g}"
+    if record.validation_loss is not None:
+        line += f"  validation {record.validation_loss:.4g}"
+    if record.validation_accuracy is not None:
+        line += f"  accuracy {record.validation_accuracy:.2%}"
+    return f"{line}  {record.seconds:.1f} s"
+
+
+def display(progress: bool | None, epochs: int, every: int) -> Display:
+    """Return the display for ``train(progress=...)``.
+
+    ``True``: a bar on a terminal, plain lines elsewhere; ``False``: nothing; ``None``: a line of the
+    textbook's every ``every`` epochs.
+    """
+    if progress is None:
+        return Textbook(every)
+    if not progress:
+        return Silent()
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return Bar(epochs, console) if console.is_terminal else Lines(epochs)

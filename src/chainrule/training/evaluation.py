@@ -1,0 +1,97 @@
+"""Evaluation: predictions in row blocks, and how good they are against targets."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.backends import Backend
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.step import Batch, forward
+
+
+class Score(NamedTuple):
+    """How well a network does on some data."""
+
+    loss: float  # on the scale that is reported
+    accuracy: float | None  # share of right classes, 0 to 1; None where the targets are values
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs of a network, as a function; those of equal networks are equal, and compiled once."""
+
+    net: Architecture
+
+    def __call__(self, theta: Array, X: Array) -> Array:
+        """Return ``A (n, n_L)`` of the last layer for ``X (n, n_0)``."""
+        return forward(theta, X, self.net).A
+
+
+def outputs(theta: Array, X: Array, net: Architecture, backend: Backend) -> Array:
+    """Return the outputs ``(n, n_L)`` of the last layer for ``X (n, n_0)``.
+
+    The rows go through in blocks, so that any number of them takes the memory of one block.
+    """
+    return backend.predict(Outputs(net), theta, X)
+
+
+def right(A: Array, Y: Array, net: Architecture) -> Array:
+    """Return ``(n, 1)`` or ``(n, n_L)`` of 0 and 1: where the outputs say what the targets say.
+
+    One class of many: the largest output. Independent yes or no (logits): the sign of each output.
+    """
+    xp = namespace(A, Y)
+    if net.loss.targets == "classes":
+        said = xp.argmax(A, axis=-1, keepdims=True)  # (n, 1)
+        return xp.astype(said == xp.argmax(Y, axis=-1, keepdims=True), A.dtype)  # (n, 1)
+    return xp.astype((A > 0) == (Y > 0.5), A.dtype)  # (n, n_L)
+
+
+def confusion_counts(truth: Any, said: Any, classes: int) -> np.ndarray:
+    """Return how often each class was taken for each: ``(classes, classes)``, a row a true class.
+
+    Parameters
+    ----------
+    truth, said
+        ``(n,)`` on the host: whole numbers from 0 up to, but not including, ``classes``.
+
+    Raises
+    ------
+    ValueError
+        If the two differ in length, are empty, or hold another number.
+
+    Examples
+    --------
+    >>> confusion_counts([0, 1, 1], [0, 1, 0], classes=2)
+    array([[1, 0],
+           [1, 1]])
+    """
+    truth, said = np.asarray(truth), np.asarray(said)  # (n,)
+    if truth.shape != said.shape or truth.size == 0:
+        msg = f"got {truth.size} true classes and {said.size} predicted; give one of each a sample"
+        raise ValueError(msg)
+    for name, given in (("true", truth), ("predicted", said)):
+        if not np.isin(given, np.arange(classes)).all():
+            wrong = given[~np.isin(given, np.arange(classes))][0]
+            msg = f"a {name} class is {wrong}; give whole numbers from 0 to {classes - 1}"
+            raise ValueError(msg)
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (truth.astype(np.int64), said.astype(np.int64)), 1)
+    return counts
+
+
+def score(theta: Array, data: Batch, net: Architecture, backend: Backend) -> Score:
+    """Return the loss and the accuracy over ``data``."""
+
+    def to_float(array: Array) -> float:
+        return float(backend.to_numpy(array))
+
+    A = outputs(theta, data.X, net, backend)  # (n, n_L)
+    Y, weights = backend.near(data.Y), None if data.weights is None else backend.near(data.weights)
+    rows = A.shape[-2]
+    loss = net.loss.reported(to_float(net.loss.value(A, Y, weights)), rows, A.shape[-1])
+    if net.loss.targets == "values":
+        return Score(loss, None)
+    return Score(loss, to_float(namespace(A).mean(right(A, Y, net))))

@@ -1,0 +1,245 @@
+"""Training: the loop over epochs, what watches it, and what is kept when it ends early."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chainrule.backends import Backend
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.optimizers import Optimizer, State
+from chainrule.mathematics.schedules import Schedule
+from chainrule.mathematics.step import Batch, Progress, TrainingStep
+from chainrule.program.engine import Engine, Work, numpy_dtype
+from chainrule.program.epoch import Epoch, bounds
+from chainrule.training.batches import Chance
+from chainrule.training.display import Display
+from chainrule.training.evaluation import score
+from chainrule.training.history import History, Record
+from chainrule.training.interrupts import Interrupts
+from chainrule.training.memory import Demand
+
+Callback = Callable[[Record], object]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: everything that is neither the network nor the data."""
+
+    epochs: int
+    batch_size: int | None  # None: all rows in one batch, as they lie
+    schedule: Schedule
+    optimizer: Optimizer
+    patience: int | None = None  # epochs without a better loss before training stops
+    callbacks: Sequence[Callback] = ()  # each is handed every record; True ends training
+    compiled: bool = True  # False: the plain step, as it is written
+    threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
+    tune: bool = False  # measure how to run the step, rather than follow the rule
+
+
+class Outcome(NamedTuple):
+    """What training came to. The weights are good even where there is an error to raise."""
+
+    theta: Array  # (P,)
+    history: History
+    error: Exception | None
+    state: State | None  # the optimizer's arrays beside these weights; None where they went further
+
+
+class Problem(NamedTuple):
+    """What is to be learned, where, and by what."""
+
+    net: Architecture
+    backend: Backend
+    data: Batch
+    validation: Batch | None = None
+
+
+def fit(
+    theta: Array,
+    problem: Problem,
+    settings: Settings,
+    chance: Chance,
+    display: Display,
+    state: State | None = None,
+) -> Outcome:
+    """Train from ``theta``, the optimizer from ``state`` or afresh, and return what came of it.
+
+    Ctrl-C ends the run as if it had been over: the step in hand is finished first. An error
+    on the way (a loss that is no longer finite, one from a callback) ends it too, with the last good
+    weights, and is returned to be raised.
+    """
+    error: Exception | None = None
+    with closing(display), problem.backend.quiet(), Interrupts() as interrupts:
+        run = _Run(theta, problem, settings, state)
+        try:
+            with run.engine.at_work():
+                for number in range(settings.epochs):
+                    record = run.epoch(number, chance, interrupts)
+                    display.show(record)
+                    if run.is_over(record):
+                        break
+            interrupts.check()
+            run.check_last_update()
+        except KeyboardInterrupt:
+            run.history.interrupted = True
+        except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
+            error = stopped
+        return run.outcome(error)
+
+
+class _Run:
+    """One run of training: its records, and the weights worth keeping."""
+
+    def __init__(self, theta: Array, problem: Problem, settings: Settings, state: State | None) -> None:
+        net, backend, data, self._validation = problem
+        self._rows = data.X.shape[-2]
+        self._net = net
+        self._backend = backend
+        self._settings = settings
+        start = backend.copy(theta)
+        kept = settings.optimizer.init(start) if state is None else tuple(map(backend.copy, state))
+        work = Work(
+            TrainingStep(net, settings.optimizer),
+            Progress(start, kept),
+            data,
+            bounds(self._rows, settings.batch_size),
+            drops=bool(net.dropout),
+            steps=settings.epochs * len(bounds(self._rows, settings.batch_size)),
+            threads=settings.threads,
+            tune=settings.tune,
+        )
+        self.engine = self._engine(work)
+        self._bounds = work.bounds
+        # The newest weights known to be finite, and a place for those before the epoch in hand.
+        self._good, self._spare = backend.copy(theta), backend.copy(theta)
+        self._newest_is_good = True
+        self._best: tuple[float, Array] | None = None
+        self._began = time.perf_counter()
+        in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
+        self.history = History(net.loss.reported_name, notes=backend.notes + in_16_bits)
+
+    def _engine(self, work: Work) -> Engine:
+        backend, settings = self._backend, self._settings
+        try:
+            return backend.engine(work) if settings.compiled else backend.plain(work)
+        except MemoryError as error:
+            dtype, streamed = numpy_dtype(work.progress.theta.dtype).name, backend.streams(work.data.X)
+            demand = Demand(self._net, settings.optimizer, dtype, backend, streamed)
+            raise MemoryError(demand.used_up(max(work.batch_sizes))) from error
+
+    def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
+        """Run an epoch and return its record, which is kept."""
+        plan = self._plan(number, chance)
+        # Out of reach of an engine that writes over the weights.
+        before = self._backend.copy(self.engine.progress.theta, out=self._spare)
+        loss = self._reported(self._steps(plan, interrupts, before))
+        if not math.isfinite(loss):
+            self._go_back_to(before)
+            raise FloatingPointError(self._advice(number, f"the loss became {loss}", plan.rates[0]))
+        self._good, self._spare = before, self._good
+        held_out_loss, accuracy = self._held_out()
+        seconds = time.perf_counter() - self._began
+        record = Record(number, loss, held_out_loss, accuracy, plan.rates[0], seconds)
+        self.history.records.append(record)
+        return record
+
+    def _steps(self, plan: Epoch, interrupts: Interrupts, before: Array) -> list[float]:
+        """Run the steps of an epoch; where an update is cut off, go back to the weights ``before`` them."""
+        theta, at_work = self.engine.progress.theta, False
+
+        def between_steps() -> None:
+            nonlocal at_work
+            at_work = False
+            interrupts.check()
+            at_work = True
+
+        try:
+            return self.engine.run(plan, between_steps)
+        except BaseException:
+            # An error in a step, or a second Ctrl-C. Where the engine writes over the weights, half of
+            # the update may stand in them.
+            if at_work and self.engine.progress.theta is theta:
+                self._go_back_to(before)
+            raise
+
+    def _go_back_to(self, before: Array) -> None:
+        self._newest_is_good = False
+        self._good = before if _finite(before) else self._good
+
+    def is_over(self, record: Record) -> bool:
+        """Return whether a callback or the patience ends training here."""
+        patience = self._settings.patience
+        if patience is not None:
+            self._keep_if_best(record)
+        stops = [callback(record) is True for callback in self._settings.callbacks]
+        if any(stops):
+            self.history.interrupted = True
+            return True
+        return patience is not None and record.epoch - (self.history.best_epoch or 0) >= patience
+
+    def check_last_update(self) -> None:
+        """Raise where the last update, after which no loss is computed, broke the weights."""
+        if not _finite(self.engine.progress.theta):
+            last = self.history.records[-1]
+            raise FloatingPointError(
+                self._advice(last.epoch, "its update overflowed", last.learning_rate)
+            )
+
+    def outcome(self, error: Exception | None) -> Outcome:
+        """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
+        newest, state = self.engine.progress
+        if self._best is not None:
+            return Outcome(self._best[1], self.history, error, None)
+        if self._newest_is_good and _finite(newest):
+            return Outcome(newest, self.history, error, state)
+        return Outcome(self._good, self.history, error, None)
+
+    def _keep_if_best(self, record: Record) -> None:
+        loss, theta = record.validation_loss, self.engine.progress.theta
+        if loss is None:
+            # In full batch the loss is that of the weights before the update; over minibatches it is
+            # a mean along the way, and the newest weights are the nearest to it.
+            loss, theta = record.loss, self._good if len(self._bounds) == 1 else theta
+        if (self._best is None or loss < self._best[0]) and math.isfinite(loss) and _finite(theta):
+            self._best = loss, self._backend.copy(theta)
+            self.history.best_epoch = record.epoch
+
+    def _plan(self, number: int, chance: Chance) -> Epoch:
+        settings = self._settings
+        steps = len(self._bounds)
+        rates = [settings.schedule(number + i / steps, settings.epochs) for i in range(steps)]
+        # One batch is all rows: an engine takes them where they lie, in the caller's own array.
+        order = None if steps == 1 else chance.order(self._rows)
+        return Epoch(order, rates, chance.keys(steps) if self._net.dropout else None)
+
+    def _reported(self, losses: list[float]) -> float:
+        """Return the loss over an epoch, on the scale that is reported, from that of each step."""
+        loss, outputs = self._net.loss, self._net.sizes[-1]
+        if len(losses) == 1:
+            return loss.reported(losses[0], self._rows, outputs)
+        shares = [
+            loss.reported(L, stop - start, outputs) * ((stop - start) / self._rows)
+            for L, (start, stop) in zip(losses, self._bounds, strict=True)
+        ]
+        return math.fsum(shares)
+
+    def _held_out(self) -> tuple[float | None, float | None]:
+        if self._validation is None:
+            return None, None
+        return score(self.engine.progress.theta, self._validation, self._net, self._backend)
+
+    def _advice(self, number: int, what: str, rate: float) -> str:
+        clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"
+        return (
+            f"training diverged in epoch {number}: {what}; the last finite weights are kept; lower "
+            f"learning_rate (it was {rate:.3g}){clip}, or scale X"
+        )
+
+
+def _finite(theta: Array) -> bool:
+    xp = namespace(theta)
+    return bool(xp.all(xp.isfinite(theta)))

@@ -1,0 +1,137 @@
+"""Memory: what a step of training needs, and whether there is that much, said before it starts."""
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+from chainrule.backends import Backend
+from chainrule.backends.plans import step_plan
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.optimizers import Optimizer
+
+KEPT_WEIGHTS = (
+    3  # copies of the parameters that training keeps: before the epoch, the last good, the best
+)
+
+
+class MemoryEstimate(NamedTuple):
+    """The bytes that training takes at its peak, by what they are for."""
+
+    parameters: int  # the weights and biases, and the copies that training keeps of them
+    state: int  # the optimiser's
+    batch: int  # the samples and the targets of one step; where they are streamed, of two
+    scratch: int  # everything between them: activations, deltas, gradients
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self)
+
+    def __str__(self) -> str:
+        """Return a table, a line each."""
+        rows = [*self._asdict().items(), ("total", self.total)]
+        return "\n".join(f"{name:<10} {readable(count):>10}" for name, count in rows)
+
+
+class Demand(NamedTuple):
+    """What training asks of the memory of a backend; ``streamed`` where its data stay on the host.
+
+    Examples
+    --------
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> from chainrule.backends import named
+    >>> from chainrule.mathematics.optimizers import optimizer
+    >>> found = Demand(architecture((2, 4, 1)), optimizer("adam"), "float64", named("numpy")).of(4)
+    >>> found.parameters, found.state, found.batch  # bytes: 17 numbers four times, 35, 12
+    (544, 280, 96)
+    """
+
+    net: Architecture
+    optimizer: Optimizer
+    dtype: str
+    backend: Backend
+    streamed: bool = False
+
+    @property
+    def places(self) -> int:
+        """How many batches are there at once."""
+        return self.backend.places if self.streamed else 1
+
+    def of(self, rows: int) -> MemoryEstimate:
+        """Return what a step on batches of so many rows takes.
+
+        Where the step is replayed or compiled, its plan says; where it runs as it is written, every
+        result is counted as kept, which is the most it can be. Where the data are streamed, a step is bound
+        to each place for a batch, with memory of its own.
+        """
+        backend = self.backend
+        plan = backend.planned(step_plan(self.net, self.optimizer, rows, self.dtype))
+        sizes = {value.name: value.nbytes for value in plan.program.inputs}
+        kept = sum(operation.result.nbytes for operation in plan.operations if not operation.is_view)
+        scratch = plan.constant_bytes + (plan.scratch_bytes if backend.plans else kept)
+        theta = sizes.pop("theta")
+        batch = sizes.pop("X") + sizes.pop("Y")
+        return MemoryEstimate(
+            parameters=theta * (1 + KEPT_WEIGHTS),
+            state=sum(size for name, size in sizes.items() if name.startswith("state")),
+            batch=self.places * batch,
+            scratch=backend.own_bytes + self.places * scratch,
+        )
+
+    def largest_batch(self, rows: int) -> int:
+        """Return the largest batch, of at most ``rows`` rows, whose step fits into the memory left; 0 for none."""
+        left = self.backend.available_bytes() or 0
+        return bisect_right(range(1, rows + 1), left, key=lambda batch: self.of(batch).total)
+
+    def used_up(self, rows: int) -> str:
+        """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
+        fits = rows - 1
+        if self.backend.available_bytes() is not None:
+            fits = min(fits, self.largest_batch(rows))
+        needed = readable(self.of(rows).total)
+        remedy = f"give a batch_size of at most {fits}" if fits else "give a smaller net"
+        return (
+            f"{self.backend.describe()} ran out of memory for a step on {rows} rows, which takes {needed}; "
+            f"{remedy}"
+        )
+
+    def check(self, rows: int) -> None:
+        """Raise ``MemoryError`` where a step on batches of so many rows cannot fit.
+
+        Raises
+        ------
+        MemoryError
+            It says what is needed, what there is, and the largest batch that fits.
+        """
+        available = self.backend.available_bytes()
+        if available is None:
+            return
+        # More than any step keeps: saves a trace of the small ones.
+        widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
+        if widest + self.backend.own_bytes < available:
+            return
+        needed = self.of(rows).total
+        if needed <= available:
+            return
+        fits = self.largest_batch(rows)
+        remedy = (
+            f"the largest batch_size that fits is {fits}" if fits else "no batch fits: a smaller net"
+        )
+        msg = (
+            f"a step on {rows} rows needs {readable(needed)} but {self.backend.describe()} has "
+            f"{readable(available)}; {remedy}"
+        )
+        raise MemoryError(msg)
+
+
+def readable(count: int) -> str:
+    """Return a number of bytes as a person reads it.
+
+    Examples
+    --------
+    >>> readable(1_500_000)
+    '1.50 MB'
+    """
+    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while amount >= 1000.0 and len(units) > 1:
+        amount, units = amount / 1000.0, units[1:]
+    return f"{count} B" if units[0] == "B" else f"{amount:.2f} {units[0]}"

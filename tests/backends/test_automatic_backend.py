@@ -1,0 +1,160 @@
+"""`backend="auto"`: chosen by the stored map when the first data come, and said in the log."""
+
+import logging
+import re
+
+import numpy as np
+import pytest
+
+from chainrule import NeuralNetwork
+from chainrule.backends.speed_map import SpeedMap, workload, write
+from support.maps import NUMPY, TORCH, a_map, a_spot
+
+X = np.linspace(0.0, 1.0, 256 * 64, dtype="float32").reshape(256, 64)  # (256, 64)
+Y = np.full((256, 10), 0.5, dtype="float32")  # (256, 10)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level(logging.INFO, logger="chainrule")
+    return lambda: [record.getMessage() for record in caplog.records if record.name == "chainrule"]
+
+
+def a_network(**more):
+    return NeuralNetwork(64, 16, 10, **{"backend": "auto", "dtype": "float32", "seed": 0, **more})
+
+
+def test_with_nothing_stored_it_is_numpy_and_the_log_says_how_to_measure(said):
+    net = a_network()
+    net.train(X, Y, epochs=1, batch_size=32, progress=False)
+    assert net.backend.name == "numpy"
+    (line,) = said()
+    assert "nothing is measured on this machine yet" in line
+    assert line.endswith("measure with: chainrule bench recommend --layers 64,16,10 --batch 32")
+
+
+def test_the_map_chooses_when_training_starts_and_the_log_says_why(said):
+    write(a_map())
+    net = a_network()
+    net.train(X, Y, epochs=1, batch_size=16, progress=False)
+    assert net.backend.name == "numpy"
+    (line,) = said()
+    assert line.startswith("backend auto: numpy; 64-16-10, batch 16: numpy takes")
+    assert "times as fast as torch" in line
+
+
+def test_the_batch_is_that_of_training_and_no_larger_than_the_data(said):
+    write(a_map())
+    a_network().train(X[:16], Y[:16], epochs=1, batch_size=4096, progress=False)
+    assert "64-16-10, batch 16:" in said()[0]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda net: net.feedforward(X),
+        lambda net: net.predict(X),
+        lambda net: net.evaluate(X, Y),
+        lambda net: net.backward(X, Y),
+    ],
+    ids=["feedforward", "predict", "evaluate", "backward"],
+)
+def test_without_training_the_rows_given_are_the_batch(said, use):
+    write(a_map())
+    use(a_network())
+    assert "64-16-10, batch 256:" in said()[0]
+
+
+def test_the_environment_variable_asks_for_it_too(said, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_BACKEND", "auto")
+    write(a_map())
+    net = a_network(backend=None)
+    assert net.memory_estimate(16).total > 0
+    net = a_network(backend=None)
+    net.feedforward(X)
+    assert said()[0].startswith("backend auto: numpy; 64-16-10, batch 256")
+
+
+def test_another_backend_is_used_where_the_map_speaks_for_it(said):
+    torch = pytest.importorskip("torch", reason="the map can speak for PyTorch where it is installed")
+    write(a_map({"numpy": TORCH, "torch": NUMPY}))
+    net = a_network()
+    net.train(X, Y, epochs=1, batch_size=16, progress=False)
+    assert net.backend.name == "torch"
+    assert isinstance(net.feedforward(X), torch.Tensor)
+    assert said()[0].startswith("backend auto: torch; ")
+
+
+def test_a_backend_that_is_not_here_is_passed_over(said):
+    write(a_map({"numpy": TORCH, "absent": NUMPY}))
+    net = a_network()
+    net.feedforward(X)
+    assert net.backend.name == "numpy"
+    assert "absent" not in said()[0]
+
+
+def test_a_stale_map_is_not_used_and_the_log_says_what_changed(said):
+    file = write(a_map())
+    file.write_text(re.sub(r'"numpy": "[0-9][^"]*"', '"numpy": "1.0"', file.read_text()))
+    a_network().feedforward(X)
+    assert "since the stored map was measured with numpy 1.0, here is" in said()[0]
+
+
+def test_a_network_far_from_everything_measured_runs_on_numpy(said):
+    write(a_map(sizes=(784, 10)))
+    a_network().feedforward(X)
+    assert "since input size 64 is more than twice outside what was measured, 784 to 784" in said()[0]
+
+
+def test_where_two_are_as_fast_it_is_numpy_and_said_to_be_undecided(said):
+    write(a_map({"torch": NUMPY, "numpy": NUMPY}, spread=0.05))
+    net = a_network()
+    net.feedforward(X)
+    assert net.backend.name == "numpy"
+    assert "undecided" in said()[0]
+
+
+def test_without_a_dtype_the_choice_leaves_the_precision_as_it_is(said):
+    write(a_map(dtype="float64"))
+    net = a_network(dtype=None)
+    net.feedforward(X)
+    assert net.dtype == "float64"
+    assert "64-16-10, batch 256:" in said()[0]
+
+
+def test_arrays_of_a_device_decide_before_the_map(said):
+    xp = pytest.importorskip("array_api_strict")
+    write(a_map())
+    net = a_network()
+    net.feedforward(xp.asarray(X))
+    assert net.backend.name.startswith("array_api_strict")
+    assert said() == []
+
+
+def test_a_chosen_backend_stays(said):
+    write(a_map())
+    net = a_network()
+    net.feedforward(X)
+    net.train(X, Y, epochs=1, batch_size=16, progress=False)
+    assert len(said()) == 1
+
+
+def test_a_saved_network_is_loaded_onto_the_chosen_backend(said, tmp_path):
+    write(a_map())
+    a_network(backend="numpy").save(tmp_path / "model.safetensors")
+    NeuralNetwork.load(tmp_path / "model.safetensors", backend="auto").predict(X)
+    assert said()[0].startswith("backend auto: numpy; ")
+
+
+def test_deeper_networks_with_another_rule_are_fitted(said):
+    spots = [*a_map().spots, *a_map(sizes=(32, 5)).spots]
+    spots += [a_spot(workload((64, 64, 64, 10), 16, "adam"), {"numpy": NUMPY, "torch": TORCH})]
+    write(SpeedMap(spots))
+    net = NeuralNetwork(64, (100, 50), 10, loss="cross_entropy", backend="auto", dtype="float32", seed=0)
+    net.train(X, Y.argmax(axis=1), epochs=1, batch_size=16, optimizer="adam", progress=False)
+    assert "off on spots held out" in said()[0]

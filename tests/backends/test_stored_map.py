@@ -1,0 +1,74 @@
+"""The map on disk: what is read back, when it is stale, and how maps are joined."""
+
+import json
+import re
+
+import pytest
+
+from chainrule.backends.speed_map import SpeedMap, StaleMapError, key, read, stored, workload, write
+from support.maps import NUMPY, TORCH, a_map, a_spot
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def test_a_map_is_read_back_as_it_was_written():
+    kept = a_map(copy={"numpy": 1e-6, "torch": 1e-5})
+    write(kept)
+    assert read() == kept
+
+
+def test_nothing_stored_is_an_empty_map():
+    assert read() == SpeedMap()
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"key": {}}', '{"schema": 1, "key": {}, "spots": [1]}']
+)
+def test_a_damaged_file_is_as_nothing_stored(content):
+    stored.file().parent.mkdir()
+    stored.file().write_text(content)
+    assert read() == SpeedMap()
+
+
+@pytest.mark.parametrize(
+    ("fact", "was"),
+    [("processor", "Another Processor"), ("cores", "4096"), ("numpy", "1.0.0"), ("threads", "77")],
+)
+def test_a_map_of_another_machine_or_version_is_stale_and_says_why(fact, was):
+    file = write(a_map())
+    held = json.loads(file.read_text())
+    held["key"][fact] = was
+    file.write_text(json.dumps(held))
+    with pytest.raises(StaleMapError, match=re.escape(f"with {fact} {was}, here is {key()[fact]}")):
+        read()
+
+
+def test_a_package_that_is_gone_makes_it_stale():
+    file = write(a_map())
+    held = json.loads(file.read_text())
+    held["key"]["cupy-cuda12x"] = "99"
+    file.write_text(json.dumps(held))
+    with pytest.raises(StaleMapError, match="cupy-cuda12x 99, here is"):
+        read()
+
+
+def test_new_spots_take_the_place_of_old_ones_and_leave_the_others():
+    known = a_map({"numpy": NUMPY, "torch": TORCH})
+    work = workload((64, 256, 10), 16)
+    faster = a_spot(work, {"numpy": [x / 2 for x in NUMPY]})
+    joined = known.with_spots([faster])
+    assert len(joined.spots) == len(known.spots)
+    (spot,) = [one for one in joined.spots if one.workload == work]
+    assert spot.times["numpy"] == faster.times["numpy"]
+    assert set(spot.times) == {"numpy", "torch"}
+    assert spot.ratio("torch", "numpy") is None  # the pair was of the old one
+
+
+def test_a_copy_is_kept_when_only_the_step_is_measured_again():
+    work = workload((64, 16, 10), 1)
+    known = SpeedMap([a_spot(work, {"numpy": NUMPY}, copy={"numpy": 3e-6})])
+    again = known.with_spots([a_spot(work, {"numpy": NUMPY})])
+    assert again.spots[0].times["numpy"].copy.estimate == 3e-6

@@ -1,0 +1,150 @@
+"""`--plots FOLDER`: which pictures are written, what is said of them, what is refused."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from chainrule.cli.app import app
+
+CLASSES = {"history", "confusion-held-out", "gradient-flow", "network", "decision-boundary"}
+QUANTITY = {"history", "predictions-held-out", "gradient-flow", "network", "decision-boundary"}
+
+
+@pytest.fixture
+def chainrule(tmp_path, monkeypatch):
+    """Run a command line in a folder with two small tables, the output narrow and plain."""
+    rng = np.random.default_rng(0)
+    width, height = rng.normal(size=(2, 60))
+    kind = np.where(width > 0, "lily", "rose")
+    np.savez(tmp_path / "flowers.npz", width=width, height=height, kind=kind)
+    np.savez(tmp_path / "prices.npz", width=width, height=height, price=1000 + 50 * width)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(words):
+        return CliRunner().invoke(app, words.split())
+
+    return run
+
+
+FLOWERS = "train flowers.npz --target kind --hidden 4 --epochs 2 -o m.st "
+
+
+def written(folder):
+    files = sorted(Path(folder).iterdir())
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+    return {file.stem for file in files}
+
+
+def refused(result, message):
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert not Path("m.st").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (FLOWERS, CLASSES),
+        ("train prices.npz --target price --hidden 4 --epochs 2 -o m.st ", QUANTITY),
+        (FLOWERS + "--held-out 0 ", CLASSES - {"confusion-held-out"} | {"confusion-training"}),
+        (
+            "train digits --target digit --hidden 8 --epochs 1 -o m.st ",
+            {"history", "confusion-held-out", "gradient-flow"},
+        ),
+    ],
+    ids=["classes", "a quantity", "nothing held out", "many features"],
+)
+def test_train_writes_the_pictures_that_fit(chainrule, words, wanted):
+    pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
+    result = chainrule(words + "--plots out")
+    assert result.exit_code == 0, result.stderr
+    assert written("out") == wanted
+    assert f"wrote {len(wanted)} pictures to out: history.png" in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    assert Path("m.st").exists()
+
+
+def test_json_lists_the_files_and_says_nothing_without_plots(chainrule):
+    files = json.loads(chainrule(FLOWERS + "--json --plots out").stdout)["plots"]
+    assert {Path(file).stem for file in files} == CLASSES
+    assert all(Path(file).is_file() for file in files)
+    assert "plots" not in json.loads(chainrule(FLOWERS + "--json").stdout)
+
+
+def test_pictures_of_an_earlier_run_are_replaced_and_other_files_kept(chainrule):
+    Path("out").mkdir()
+    Path("out/notes.txt").write_text("mine")
+    Path("out/history.png").write_text("old")
+    assert chainrule(FLOWERS + "--plots out").exit_code == 0
+    assert Path("out/notes.txt").read_text() == "mine"
+    assert Path("out/history.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("command", [FLOWERS, "demo "])
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("flowers.npz", "flowers.npz is a file; give the name of a folder"),
+        ("none/out", "to make out in; make it first"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_refused_before_training(chainrule, command, folder, message):
+    refused(chainrule(f"{command} --plots {folder}"), message)
+
+
+def test_a_folder_without_the_right_to_write_is_refused_before_training(chainrule, monkeypatch):
+    Path("out").mkdir()
+    usual = os.access
+
+    def access(path, right):
+        return (Path(path).name != "out" or right != os.W_OK) and usual(path, right)
+
+    monkeypatch.setattr(os, "access", access)
+    refused(chainrule(FLOWERS + "--plots out"), "the folder out is not writable; choose another place")
+
+
+@pytest.mark.parametrize("command", [FLOWERS, "demo "])
+def test_without_matplotlib_one_line_says_what_to_install(chainrule, without_matplotlib, command):
+    result = chainrule(f"{command} --plots out")
+    refused(result, "pictures need matplotlib; pip install 'chainrule[plots]'")
+    assert not Path("out").exists()
+
+
+def test_without_matplotlib_all_else_works(chainrule, without_matplotlib):
+    assert chainrule(FLOWERS).exit_code == 0
+
+
+def test_training_stopped_before_its_first_epoch_leaves_out_the_history(chainrule, monkeypatch):
+    from chainrule.training import loop as training
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._Run, "epoch", interrupted)
+    result = chainrule(FLOWERS + "--plots out")
+    assert result.exit_code == 0, result.stderr
+    assert written("out") == CLASSES - {"history"}
+
+
+def test_demo_writes_the_pictures_of_both_its_networks(chainrule):
+    result = chainrule("demo --plots out")
+    assert result.exit_code == 0, result.stderr
+    xor = {"history", "decision-boundary", "network", "gradient-flow-at-start", "loss-surface"}
+    assert written("out") == {f"xor-{name}" for name in xor} | {"digits-history", "digits-confusion"}
+    assert "wrote 5 pictures to out: " in result.stdout
+    assert "wrote 2 pictures to out: " in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+def test_the_help_of_demo_fits_a_screen(chainrule):
+    lines = chainrule("demo --help").stdout.splitlines()
+    assert len(lines) <= 24
+    assert any("--plots" in line and "FOLDER" in line for line in lines)

@@ -1,0 +1,43 @@
+"""The notebook on backpropagation runs from top to bottom, as a reader's own run would."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from support.extras import need
+
+need("notebook", module=True)
+need("plots", module=True)
+
+import nbformat
+from nbclient import NotebookClient
+
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "backpropagation.ipynb"
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+def test_it_is_kept_without_outputs_so_that_none_can_be_stale(notebook):
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+
+
+def computed_by_children():
+    """Return the seconds that processes computed which this one started: what others do is not counted."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+def test_it_runs_from_top_to_bottom_in_half_a_minute_and_draws(notebook, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[2] / "src"))
+    start = computed_by_children()
+    where = {"metadata": {"path": str(NOTEBOOK.parent)}}
+    done = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
+    assert computed_by_children() - start < 30
+    outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2
+    assert not any(output["output_type"] == "error" for output in outputs)

@@ -1,0 +1,66 @@
+"""The pages of the documentation: their examples run as they stand and print what is shown."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support.pages import examples, run_page
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md"]
+WITH_EXAMPLES = [page for page in PAGES if examples(page)]
+
+
+def named(page):
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=named)
+def test_the_examples_of_a_page_run_and_print_what_it_shows(page, tmp_path, monkeypatch):
+    pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
+    run_page(page, tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=named)
+def test_the_links_of_a_page_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+# -- the running itself --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page(tmp_path):
+    def written(text):
+        path = tmp_path / "page.md"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("```python\nx = 1\n```\n\n```python\nprint(x)\n```\n\n```text\n2\n```\n", "page.md:6 shows"),
+        ("\n\n```python\nx = 1\n1 / 0\n```\n", 'page.md", line 5'),
+        ("```console\n$ chainrule --version\nchainrule 0.0\n```\n", "page.md:2 shows"),
+        ("```sh\nchainrule predict none none.csv\n```\n", "there is no file none"),
+        ("```sh\nrm -r /\n```\n", "is 'rm -r /' to be run?"),
+        ("```js\n1\n```\n", "nothing is known of a block of 'js'"),
+    ],
+)
+def test_an_example_that_does_not_hold_is_found(page, tmp_path, monkeypatch, text, said):
+    with pytest.raises((AssertionError, ValueError), match=re.escape(said)):
+        run_page(page(text), tmp_path, monkeypatch)
+
+
+def test_examples_that_hold_pass(page, tmp_path, monkeypatch):
+    text = (
+        "```python\nx = 1\n```\n```python\nprint(x, 'and', x / 3)\n```\n\n```text\n1 and 0.3...\n```\n"
+    )
+    text += "```console\n$ chainrule --version\nchainrule ...\n```\n"
+    assert len(run_page(page(text), tmp_path, monkeypatch)) == 3

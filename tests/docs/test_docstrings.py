@@ -1,0 +1,97 @@
+"""The reference is as good as its docstrings: a line that says it, the errors raised, an example that runs."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src"
+PAGES = sorted((ROOT / "docs" / "api").glob("*.rst"))
+MODULES = sorted(
+    {name for p in PAGES for name in re.findall(r"automodule:: (\S+)", p.read_text("utf-8"))}
+)
+# A function whose example would be that of the function beside it, or needs a run of training.
+SHOWN_ELSEWHERE = {
+    "chainrule.data.inputs": "NeuralNetwork.train, which hands everything on to it",
+    "chainrule.data.targets": "NeuralNetwork.train, likewise",
+    "chainrule.training.memory": "NeuralNetwork.memory_estimate",
+    "chainrule.training.loop": "NeuralNetwork.train",
+    "chainrule.explain.oracles": "NeuralNetwork.check_gradients",
+    "chainrule.training.evaluation": "NeuralNetwork.evaluate",
+}
+
+
+def file_of(module):
+    path = SOURCE / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def drawn_from(package):
+    """The modules and names that a package shows as its own."""
+    tree = ast.parse(file_of(package).read_text("utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return {(node.module, alias.name) for node in imports for alias in node.names}
+
+
+def public(module):
+    """Every public function and class of a module, with their methods, as ``(name, node)``."""
+    tree = ast.parse(file_of(module).read_text("utf-8"))
+    stack = [("", node) for node in tree.body]
+    while stack:
+        above, node = stack.pop()
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            name = f"{above}{node.name}"
+            yield name, node
+            if isinstance(node, ast.ClassDef):
+                stack += [(f"{name}.", inner) for inner in node.body]
+
+
+PICTURES = drawn_from("chainrule.plots")
+EVERY = [
+    pytest.param(module, name, node, id=f"{module}.{name}")
+    for module in sorted({*MODULES, "chainrule.network", *(module for module, _ in PICTURES)})
+    for name, node in public(module)
+    if not module.startswith("chainrule.plots") or (module, name) in PICTURES
+]
+
+
+def test_the_reference_shows_the_library():
+    assert len(MODULES) > 20
+    assert len(EVERY) > 150
+
+
+@pytest.mark.parametrize(("module", "name", "node"), EVERY)
+def test_a_docstring_says_in_its_first_line_what_it_is(module, name, node):
+    first = (ast.get_docstring(node) or "").partition("\n")[0]
+    assert first.endswith((".", ":"))
+    assert len(first) <= 105
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "node"), [p for p in EVERY if isinstance(p.values[2], ast.FunctionDef)]
+)
+def test_a_function_that_raises_says_what_and_when(module, name, node):
+    text = ast.get_docstring(node) or ""
+    raised = [
+        n.exc.func for n in ast.walk(node) if isinstance(n, ast.Raise) and isinstance(n.exc, ast.Call)
+    ]
+    for error in raised:
+        assert "Raises" in text, ast.unparse(error)
+        assert ast.unparse(error) in text, ast.unparse(error)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "node"),
+    [
+        p
+        for p in EVERY
+        if isinstance(p.values[2], ast.FunctionDef)
+        and "." not in p.values[1]
+        and p.values[0] not in SHOWN_ELSEWHERE
+        and not p.values[0].startswith("chainrule.program")
+    ],
+)
+def test_a_function_has_an_example(module, name, node):
+    assert ">>>" in (ast.get_docstring(node) or "")

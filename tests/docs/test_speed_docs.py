@@ -1,0 +1,26 @@
+"""The figures in the documentation are those of the samples that are kept beside the benchmarks."""
+
+from pathlib import Path
+
+import pytest
+
+from chainrule.bench import report
+from chainrule.bench.judge.results import Results
+from chainrule.bench.store import read
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "benchmarks" / "results" / "xeon-2-cores.jsonl.gz"
+PICTURE = "benchmarks/results/figures/crossover-deep.svg"
+
+
+@pytest.fixture(scope="module")
+def results():
+    return Results(read(SAMPLES))
+
+
+@pytest.mark.parametrize(
+    ("document", "picture"), [("README.md", PICTURE), ("docs/speed.md", f"../{PICTURE}")]
+)
+def test_a_document_holds_what_the_samples_say(results, document, picture):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert report.update(text, results, picture) == text

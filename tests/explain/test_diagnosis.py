@@ -1,0 +1,356 @@
+"""What keeps a network from learning is named, and a healthy network is left in peace."""
+
+import numpy as np
+import pytest
+
+from chainrule import Activation, NeuralNetwork
+from chainrule.data import digits
+from chainrule.mathematics.arrays import namespace
+from support.data import XOR_X, XOR_Y
+
+PIXELS, DIGITS = digits()
+X, Y = PIXELS[:600] / 16, DIGITS[:600]
+ONE_HOT = np.eye(10)[Y]
+LINE = np.linspace(-2, 2, 100)[:, None]
+
+
+def for_digits(**given):
+    given = {"activation": "relu", "loss": "cross_entropy", "seed": 0} | given
+    return NeuralNetwork(64, (32, 16), 10, **given)
+
+
+def for_xor(**given):
+    return NeuralNetwork(2, 4, 1, seed=1, **given)
+
+
+def changed(net, change):
+    """Return the network with other weights in each layer: ``change(W)``."""
+    for number, layer in enumerate(net.layers):
+        net.set_layer(number, W=change(layer.W))
+    return net
+
+
+def kinds(explanation):
+    return {flag.kind for flag in explanation.flags}
+
+
+# -- the ways in which a network does not learn --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("net", "data"),
+    [
+        (for_xor(), (XOR_X, XOR_Y)),
+        (for_digits(activation="sigmoid"), (X, Y)),
+        (for_digits(activation="tanh"), (X, Y)),
+    ],
+    ids=["xor", "digits-sigmoid", "digits-tanh"],
+)
+def test_a_saturated_start_is_named_by_layer(net, data):
+    flags = [
+        f for f in changed(net, lambda W: 100 * W).explain(*data).flags if f.kind == "saturated units"
+    ]
+    assert flags[0].where == "layer 1"
+    assert "of dA/dZ1 is below" in flags[0].what
+    assert "smaller weights" in flags[0].remedy
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "softplus"])
+def test_dead_units_are_named_by_layer(activation):
+    net = for_digits(activation=activation)
+    net.set_layer(1, b=np.full((1, 16), -60.0))
+    (flag,) = [flag for flag in net.explain(X, Y).flags if flag.kind == "dead units"]
+    assert flag.where == "layer 2"
+    assert "for 16 of 16 units" in flag.what
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize(
+    ("net", "data"), [(for_xor(), (XOR_X, XOR_Y)), (for_digits(), (X, Y))], ids=["xor", "digits"]
+)
+def test_a_learning_rate_of_1000_is_too_large_and_one_of_1e_9_too_small(net, data, optimizer):
+    large = net.explain(*data, 1000, optimizer=optimizer)
+    assert kinds(large) == {"learning rate too large"}
+    assert large.flags[0].where == "learning_rate=1000"
+    small = net.explain(*data, 1e-9, optimizer=optimizer)
+    assert kinds(small) == {"learning rate too small"}
+    assert "or so" in small.flags[0].remedy
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_learning_rate_that_is_advised_is_not_flagged_itself(optimizer):
+    for rate in (1000, 1e-9):
+        (flag,) = for_digits().explain(X, Y, rate, optimizer=optimizer).flags
+        advised = float(flag.remedy.split()[1])
+        assert for_digits().explain(X, Y, advised, optimizer=optimizer).flags == ()
+
+
+def test_a_learning_rate_of_1000_is_named_where_it_hits_a_single_row_by_luck():
+    step = for_digits(activation="softplus").explain(X[:1], Y[:1], 1000, optimizer="adam")
+    assert step.loss_after < 1e-6 < step.loss_before
+    assert "learning rate too large" in kinds(step)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-300])
+def test_a_learning_rate_that_changes_nothing_at_all_is_too_small(rate):
+    (flag,) = for_digits().explain(X, Y, rate).flags
+    assert flag.kind == "learning rate too small"
+    assert "take 0.0" in flag.remedy
+
+
+@pytest.mark.parametrize("kind", ["all", "one"])
+def test_unscaled_features_are_named_with_the_column(kind):
+    wild = X.copy()
+    if kind == "all":
+        wild *= 255
+    else:
+        wild[:, 20] *= 1e4
+    flag = for_digits().explain(wild, Y).flags[0]
+    assert flag.kind == "unscaled features"
+    if kind == "one":
+        assert "column 20 " in flag.what
+    from chainrule.data.scaling import Scaler
+
+    assert "Scaler.fit(X).apply(X)" in flag.remedy
+    assert for_digits().explain(Scaler.fit(wild).apply(wild), Y).flags == ()
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_equal_weights_are_named_as_symmetric(activation, weight):
+    net = for_digits(
+        activation=activation, initializer=lambda _, n_in, n_out: np.full((n_in, n_out), weight)
+    )
+    flags = [flag for flag in net.explain(X, Y).flags if flag.kind == "symmetric weights"]
+    assert [flag.where for flag in flags] == ["layer 1", "layer 2"]
+    assert "64 of 64" not in flags[0].what
+    assert "32 of 32 units are alike" in flags[0].what
+
+
+def test_all_zero_weights_are_named_on_xor():
+    net = for_xor(initializer=lambda _, n_in, n_out: np.zeros((n_in, n_out)))
+    (flag,) = net.explain(XOR_X, XOR_Y).flags
+    assert flag.kind == "symmetric weights"
+    assert "every weight is 0" in flag.what
+
+
+def test_units_that_start_alike_but_lead_to_different_outputs_are_not_stuck():
+    net = for_digits(activation="sigmoid")
+    net.set_layer(1, W=np.full((32, 16), 0.1))  # their next weights differ, and so do their gradients
+    assert "symmetric weights" not in kinds(net.explain(X, Y))
+
+
+def regression():
+    """Return a network with two outputs, rows, and targets that a person could mix up by a reshape."""
+    rng = np.random.default_rng(4)
+    rows = rng.standard_normal((250, 3))
+    wanted = np.stack([np.sin(rows[:, 0]), rows[:, 1] * rows[:, 2]], axis=1)
+    net = NeuralNetwork(3, 16, 2, activation="tanh", loss="mean_squared_error", seed=0)
+    return net, rows, wanted
+
+
+def test_targets_that_a_reshape_mixed_are_named_with_what_unmixes_them():
+    net, rows, wanted = regression()
+    (flag,) = net.explain(rows, wanted.T.reshape(250, 2)).flags
+    assert flag.kind == "targets misaligned"
+    assert "y.reshape(2, 250).T" in flag.remedy
+    assert net.explain(rows, wanted).flags == ()
+    unmixed = wanted.T.reshape(250, 2).reshape(2, 250).T
+    assert (unmixed == wanted).all()
+
+
+def test_labels_in_the_order_of_a_transposed_grid_are_named():
+    mixed = Y.reshape(20, 30).T.reshape(-1)
+    (flag,) = for_digits().explain(X, mixed).flags
+    assert flag.kind == "targets misaligned"
+    assert "y.reshape(30, 20).T.reshape(-1)" in flag.remedy
+    assert (mixed.reshape(30, 20).T.reshape(-1) == Y).all()
+
+
+def test_labels_that_a_reshape_mixed_by_halves_are_named_though_X_still_says_something_of_them():
+    rng = np.random.default_rng(0)
+    ordered = np.repeat([0, 1, 2], 50)  # as iris lies in its file
+    rows = rng.standard_normal((150, 4)) + 3 * np.eye(4)[ordered]
+    mixed = ordered.reshape(75, 2).T.reshape(-1)
+    net = NeuralNetwork(4, 8, 3, activation="tanh", loss="cross_entropy", seed=0)
+    assert net.explain(rows, ordered).flags == ()
+    (flag,) = net.explain(rows, mixed).flags
+    assert "X says something of y" in flag.what
+    assert "y.reshape(2, 75).T.reshape(-1)" in flag.remedy
+
+
+def test_features_that_a_reshape_mixed_are_named():
+    (flag,) = for_digits().explain(X.T.reshape(600, 64), Y).flags
+    assert flag.kind == "targets misaligned"
+    assert "X.reshape(64, 600).T" in flag.remedy
+
+
+def test_shuffled_labels_are_named_though_not_how():
+    shuffled = np.random.default_rng(1).permutation(Y)
+    (flag,) = for_digits().explain(X, shuffled).flags
+    assert flag.kind == "targets misaligned"
+    assert "shuffled" in flag.what
+
+
+@pytest.mark.parametrize("classes", [2, 10, 300])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_reshape_is_blamed_for_targets_drawn_by_chance(classes, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, 720)  # 720 = 2 * 360 = 3 * 240 = ...: many ways to reshape
+    net = NeuralNetwork(8, 8, classes, loss="cross_entropy", seed=0)
+    step = net.explain(rng.standard_normal((720, 8)), labels)
+    assert not any("reshape(" in flag.remedy for flag in step.flags)
+    assert step.flags or step.findings.undecided
+
+
+def test_one_hot_targets_that_a_reshape_mixed_are_named():
+    mixed = ONE_HOT.T.reshape(600, 10)
+    (flag,) = for_digits(loss="mean_squared_error").explain(X, mixed, 0.01).flags
+    assert flag.kind == "targets misaligned"
+    assert "y.reshape(10, 600).T" in flag.what
+    with pytest.raises(ValueError, match=r"rows of y do not sum to 1; was it transposed by reshape"):
+        for_digits().explain(X, mixed)
+
+
+@pytest.mark.parametrize("transposed", [ONE_HOT.T, Y[None, :]], ids=["one-hot", "labels"])
+def test_transposed_targets_are_refused_with_the_remedy(transposed):
+    with pytest.raises(ValueError, match=r"but X has 600; was it transposed\? give y.T"):
+        for_digits().explain(X, transposed)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_in_X_is_named_by_row_and_column(value):
+    wild = X.copy()
+    wild[7, 3] = wild[9, 1] = value
+    (flag,) = for_digits().explain(wild, Y).flags
+    assert (flag.kind, flag.where) == ("NaN or infinity", "X")
+    assert "in row 7, column 3 (from 0); 2 entries in 2 rows are not finite" in flag.what
+
+
+def test_nan_in_targets_and_in_weights_is_named():
+    net, rows, wanted = regression()
+    wanted[11, 1] = np.nan
+    (flag,) = net.explain(rows, wanted).flags
+    assert (flag.where, "row 11, column 1" in flag.what) == ("y", True)
+    net, rows, wanted = regression()
+    net._theta[3 * 16] = np.nan  # the first entry of W2
+    (flag,) = net.explain(rows, wanted).flags
+    assert (flag.where, "row 0, column 0" in flag.what) == ("W2", True)
+
+
+def test_the_operation_that_first_made_nan_is_named_with_its_line():
+    def bad_log(Z):
+        return namespace(Z).log(Z)
+
+    net = for_xor(activation=Activation("log", bad_log, lambda Z, _: 1.0 / Z))
+    (flag,) = net.explain(XOR_X, XOR_Y).flags
+    assert flag.kind == "NaN or infinity"
+    line = bad_log.__code__.co_firstlineno + 1
+    assert flag.where == f"test_diagnosis.py:{line}"
+    assert "log(Z1)" in flag.what
+
+
+def test_an_infinity_that_comes_to_nothing_is_no_fault():
+    def logistic(Z):  # exp overflows, and 1 / inf is the 0 that is wanted
+        return 1.0 / (1.0 + namespace(Z).exp(-Z))
+
+    net = for_xor(activation=Activation("logistic", logistic, lambda _, A: A * (1.0 - A)))
+    net.set_layer(0, b=[[-1000.0, 0.0, 0.0, 0.0]])
+    assert "NaN or infinity" not in kinds(net.explain(XOR_X, XOR_Y))
+
+
+def test_a_gradient_that_vanishes_is_named_by_layer():
+    net = NeuralNetwork(64, (32,) * 9, 10, loss="cross_entropy", initializer="glorot_uniform", seed=0)
+    (flag,) = net.explain(X, Y).flags
+    assert (flag.kind, flag.where) == ("vanishing gradient", "layer 1")
+    assert flag.what.count(", ") >= 9  # the share of each layer
+
+
+def test_a_gradient_that_explodes_is_named_by_layer():
+    net = NeuralNetwork(
+        64, (64,) * 8, 10, activation="relu", loss="cross_entropy", initializer="standard_normal", seed=0
+    )
+    flag = net.explain(X, Y).flags[0]
+    assert (flag.kind, flag.where) == ("exploding gradient", "layer 1")
+
+
+# -- a healthy network ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("epochs", [0, 200, 3000])
+def test_xor_is_left_in_peace(seed, epochs):
+    net = NeuralNetwork(2, 4, 1, seed=seed)
+    if epochs:
+        net.train(XOR_X, XOR_Y, epochs, 0.5, progress=False)
+    step = net.explain(XOR_X, XOR_Y, 0.5)
+    assert step.flags == ()
+    assert step.findings.undecided == (
+        "whether y belongs to the rows of X (4 rows are too few to tell)",
+    )
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "sigmoid", "softplus"])
+@pytest.mark.parametrize("epochs", [0, 1, 15])
+def test_digits_are_left_in_peace(activation, epochs):
+    net = for_digits(activation=activation, dropout=0.1)
+    if epochs:
+        net.train(X, Y, epochs, 1e-3, optimizer="adam", batch_size=64, progress=False)
+    for rows, rate, optimizer in ((64, 0.1, "sgd"), (600, 0.1, "sgd"), (600, 1e-3, "adam")):
+        step = net.explain(X[:rows], Y[:rows], rate, optimizer=optimizer)
+        assert step.flags == ()
+        assert step.findings.undecided == ()
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+@pytest.mark.parametrize("epochs", [0, 20])
+def test_a_batch_of_few_rows_is_left_in_peace(rows, activation, loss, epochs):
+    given = {"output_activation": "sigmoid", "initializer": "glorot_uniform"} if loss[0] == "m" else {}
+    net, targets = (
+        for_digits(activation=activation, loss=loss, **given),
+        Y if loss[0] == "c" else ONE_HOT,
+    )
+    if epochs:
+        net.train(X, targets, epochs, 1e-2, optimizer="adam", batch_size=32, progress=False)
+    for start in range(0, 80, 8):
+        some = slice(start, start + rows)
+        assert net.explain(X[some], targets[some], 0.01).flags == ()
+
+
+def test_what_few_rows_cannot_tell_is_said():
+    step = for_digits().explain(X[:1], Y[:1])
+    assert "whether units of layer 1 are dead (1 row is too few to tell)" in step.findings.undecided
+    curve = changed(NeuralNetwork(1, 8, 1, activation="tanh", seed=0), lambda W: 100 * W)
+    step = curve.explain([[1.0]], [[0.3]])
+    assert "whether layer 1 is flat too soon (y is the same in every row)" in step.findings.undecided
+    assert step.flags == ()
+
+
+def test_near_its_goal_a_network_may_overshoot():
+    net = NeuralNetwork(1, (16, 16), 1, activation="tanh", loss="mean_squared_error", seed=0)
+    net.train(LINE, np.sin(LINE), 300, 0.01, optimizer="adam", batch_size=20, progress=False)
+    step = net.explain(LINE, np.sin(LINE), 0.01, optimizer="adam")  # it starts afresh: a long first step
+    assert step.loss_after > 2 * step.loss_before
+    assert step.flags == ()
+
+
+@pytest.mark.parametrize("hidden", [8, (16, 16), (16, 16, 16)])
+@pytest.mark.parametrize("epochs", [0, 300])
+def test_a_curve_is_left_in_peace(hidden, epochs):
+    net = NeuralNetwork(1, hidden, 1, activation="tanh", loss="mean_squared_error", seed=0)
+    if epochs:
+        net.train(LINE, np.sin(LINE), epochs, 0.1, progress=False)
+    assert net.explain(LINE, np.sin(LINE)).flags == ()
+
+
+def test_the_bundled_commands_network_is_left_in_peace():
+    from chainrule.data.scaling import Scaler
+
+    scaled = Scaler.fit(PIXELS).apply(PIXELS)
+    net = NeuralNetwork(
+        64, 128, 10, activation="relu", loss="cross_entropy", initializer="glorot_uniform",
+        dropout=0.2, weight_decay=0.001, dtype="float32", seed=0,
+    )  # fmt: skip
+    assert net.explain(scaled, DIGITS, 0.01, optimizer="adam").flags == ()

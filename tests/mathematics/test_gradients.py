@@ -1,0 +1,155 @@
+"""The derived gradient against three oracles: differences, torch's autograd, and ``jax.grad``.
+
+All three are fed the same forward source, ``chainrule.mathematics.step.objective``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from chainrule import backends
+from chainrule.explain.oracles import central_differences
+from chainrule.mathematics.activations import ACTIVATIONS
+from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.losses import LOSSES
+from chainrule.mathematics.step import Batch, gradient, objective
+from support.backends import need
+from support.compare import relative_error
+from support.data import samples, targets
+
+# The hidden widths of each depth. Few different shapes: JAX compiles every operation for each.
+WIDTHS = {1: (), 2: (4,), 3: (4, 3)}
+FEATURES, OUTPUTS, ROWS, STACK = 3, 3, 5, 3
+KEY = 12345
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a step adds to the bare loss."""
+
+    weights: bool = False
+    decay: float = 0.0
+    dropout: float = 0.0
+    stack: tuple[int, ...] = ()  # the leading dimensions of the parameters
+
+
+VARIANTS = {
+    "plain": Variant(),
+    "weights": Variant(weights=True),
+    "decay": Variant(decay=0.05),
+    "dropout": Variant(dropout=0.3),
+    "everything": Variant(weights=True, decay=0.05, dropout=0.3),
+    "stacked": Variant(weights=True, decay=0.05, dropout=0.3, stack=(STACK,)),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, where it stands, and a batch."""
+
+    net: object
+    theta: np.ndarray
+    batch: Batch
+    key: np.ndarray | None
+
+    def on(self, backend):
+        """Return the arrays of the case on a backend: theta, batch, key."""
+        batch = Batch(*(None if part is None else backend.asarray(part) for part in self.batch))
+        key = None if self.key is None else backend.asarray(self.key)
+        return backend.asarray(self.theta), batch, key
+
+
+def made(activation, loss, depth, variant):
+    """Return a case whose activations and targets suit the loss, from a seed of its own."""
+    rng = np.random.default_rng([depth, len(activation), len(loss), 7])
+    output = "identity" if LOSSES[loss].logits else activation
+    additions = {"dropout": variant.dropout, "weight_decay": variant.decay}
+    net = architecture((FEATURES, WIDTHS[depth], OUTPUTS), activation, output, loss, **additions)
+    theta = 0.8 * rng.standard_normal((*variant.stack, net.layout.total))
+    weights = rng.uniform(0.5, 2.0, (ROWS, 1)) if variant.weights else None
+    X = samples(rng, ROWS, FEATURES)
+    Y = targets(rng, loss, (*variant.stack, ROWS, OUTPUTS))
+    key = np.asarray(KEY, np.int32) if variant.dropout else None
+    return Case(net, theta, Batch(X, Y, weights), key)
+
+
+every_case = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(made(f, loss, depth, variant), id=f"{f}-{loss}-{depth}-{name}")
+        for f in ACTIVATIONS
+        for loss in LOSSES
+        for depth in WIDTHS
+        for name, variant in VARIANTS.items()
+    ],
+)
+
+
+def derived(case):
+    """Return the hand-derived gradient, by NumPy."""
+    theta, batch, key = case.on(backends.named("numpy"))
+    return gradient(theta, batch, case.net, key)[1]
+
+
+@every_case
+def test_gradient_is_within_1e_6_of_central_differences(case):
+    def total(flat):  # of all networks of the stack
+        return float(objective(flat.reshape(shape), case.batch, case.net, case.key).sum())
+
+    shape, flat = case.theta.shape, case.theta.ravel()
+    measured = central_differences(total, flat, range(flat.size))
+    assert relative_error(derived(case).ravel(), measured) < 1e-6
+
+
+@every_case
+def test_gradient_is_within_1e_10_of_torch_autograd_of_the_same_source(case):
+    need("torch")
+    theta, batch, key = case.on(backends.named("torch:cpu"))
+    theta.requires_grad_()
+    objective(theta, batch, case.net, key).sum().backward()
+    assert relative_error(derived(case), theta.grad.numpy()) < 1e-10
+
+
+@every_case
+def test_gradient_is_within_1e_10_of_jax_grad_of_the_same_source(case):
+    need("jax")
+    import jax
+
+    theta, batch, key = case.on(backends.named("jax:cpu"))
+    slopes = jax.grad(lambda t: objective(t, batch, case.net, key).sum())(theta)
+    assert relative_error(derived(case), slopes) < 1e-10
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_backend_derives_the_gradient_that_numpy_derives(backend, loss):
+    case = made("tanh", loss, 3, VARIANTS["stacked"])
+    _, g = gradient(*_reordered(case, backend))
+    assert relative_error(backend.to_numpy(g), derived(case)) < 1e-12
+
+
+def _reordered(case, backend):
+    theta, batch, key = case.on(backend)
+    return theta, batch, case.net, key
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_stack_of_networks_has_the_gradients_of_each_alone(activation, loss):
+    case = made(activation, loss, 3, VARIANTS["stacked"])
+    together = derived(case)
+    for number in range(STACK):
+        batch = case.batch._replace(Y=case.batch.Y[number])
+        _, alone = gradient(case.theta[number], batch, case.net, case.key)
+        assert relative_error(together[number], alone) < 1e-13
+
+
+def test_a_stack_may_have_samples_and_weights_of_its_own(rng):
+    case = made("tanh", "squared_error", 2, VARIANTS["stacked"])
+    X = rng.standard_normal((STACK, ROWS, FEATURES))
+    weights = rng.uniform(0.5, 2.0, (STACK, ROWS, 1))
+    _, together = gradient(case.theta, Batch(X, case.batch.Y, weights), case.net, case.key)
+    for number in range(STACK):
+        batch = Batch(X[number], case.batch.Y[number], weights[number])
+        _, alone = gradient(case.theta[number], batch, case.net, case.key)
+        assert relative_error(together[number], alone) < 1e-13

@@ -1,0 +1,157 @@
+"""Losses: their values and scales against plain forms and torch's, and at extreme logits."""
+
+import numpy as np
+import pytest
+
+from chainrule.mathematics.losses import LOSSES, cross_entropy, loss
+from support.backends import need
+from support.compare import relative_error
+from support.data import targets
+
+ROWS, OUTPUTS = 6, 3
+
+
+def log_softmax(Z):
+    return Z - np.log(np.exp(Z).sum(axis=-1, keepdims=True))
+
+
+# The loss of a batch as the docstrings say it, the weights (n, 1) included.
+PLAIN = {
+    "squared_error": lambda A, Y, w: 0.5 * (w * (A - Y) ** 2).sum(),
+    "mean_squared_error": lambda A, Y, w: (w * (A - Y) ** 2).mean(),
+    "half_squared_error": lambda A, Y, w: 0.5 * (w * (A - Y) ** 2).sum() / len(A),
+    "binary_cross_entropy": lambda Z, Y, w: (
+        -w * (Y * np.log(1 / (1 + np.exp(-Z))) + (1 - Y) * np.log(1 / (1 + np.exp(Z))))
+    ).mean(),
+    "cross_entropy": lambda Z, Y, w: -(w * Y * log_softmax(Z)).sum() / len(Z),
+}
+
+every = pytest.mark.parametrize("name", LOSSES)
+weighted = pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+
+
+def drawn(rng, name):
+    A, w = 2 * rng.standard_normal((ROWS, OUTPUTS)), rng.uniform(0.0, 3.0, (ROWS, 1))
+    return A, targets(rng, name, (ROWS, OUTPUTS)), w
+
+
+@every
+@weighted
+def test_value_is_the_plain_formula(name, weighted, rng, backend):
+    A, Y, w = drawn(rng, name)
+    weights = backend.asarray(w) if weighted else None
+    value = LOSSES[name].value(backend.asarray(A), backend.asarray(Y), weights)
+    assert value.shape == ()
+    assert float(backend.to_numpy(value)) == pytest.approx(
+        PLAIN[name](A, Y, w if weighted else 1.0), rel=1e-13
+    )
+
+
+@every
+@weighted
+def test_gradient_is_the_slope_of_the_plain_formula(name, weighted, rng, backend):
+    A, Y, w = drawn(rng, name)
+    slopes = np.empty_like(A)
+    for place in np.ndindex(A.shape):
+        up, down = A.copy(), A.copy()
+        up[place] += 1e-5
+        down[place] -= 1e-5
+        slopes[place] = (
+            PLAIN[name](up, Y, w if weighted else 1.0) - PLAIN[name](down, Y, w if weighted else 1.0)
+        ) / 2e-5
+    weights = backend.asarray(w) if weighted else None
+    dL_dA = LOSSES[name].gradient(backend.asarray(A), backend.asarray(Y), weights)
+    assert relative_error(backend.to_numpy(dL_dA), slopes) < 1e-8
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("squared_error", "MSELoss"),
+        ("mean_squared_error", "MSELoss"),
+        ("binary_cross_entropy", "BCEWithLogitsLoss"),
+        ("cross_entropy", "CrossEntropyLoss"),
+    ],
+)
+@weighted
+def test_values_and_gradients_are_torchs(name, theirs, weighted, rng):
+    need("torch")
+    import torch
+
+    A, Y, w = drawn(rng, name)
+    Z = torch.from_numpy(A).requires_grad_()
+    errors = getattr(torch.nn, theirs)(reduction="none")(Z, torch.from_numpy(Y))
+    if weighted:
+        errors = errors * torch.from_numpy(w if errors.ndim == 2 else w[:, 0])
+    total = 0.5 * errors.sum() if name == "squared_error" else errors.mean()
+    total.backward()
+    weights = w if weighted else None
+    assert float(LOSSES[name].value(A, Y, weights)) == pytest.approx(total.item(), rel=1e-13)
+    assert relative_error(LOSSES[name].gradient(A, Y, weights), Z.grad.numpy()) < 1e-13
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_logits_give_finite_losses_and_no_warning(backend, dtype):
+    Z = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype)
+    Y = np.array([[1.0, 0.0], [1.0, 0.0]], dtype)  # right, and as wrong as can be
+    for name, value, slopes in (
+        ("binary_cross_entropy", 2e4 / 4, [[0.0, 0.0], [-0.25, 0.25]]),
+        ("cross_entropy", 2e4 / 2, [[0.0, 0.0], [-0.5, 0.5]]),
+    ):
+        A, T = backend.asarray(Z), backend.asarray(Y)
+        got = backend.to_numpy(LOSSES[name].value(A, T))
+        dL_dA = backend.to_numpy(LOSSES[name].gradient(A, T))
+        assert got.dtype == dL_dA.dtype == dtype
+        assert got == pytest.approx(value)
+        assert dL_dA.tolist() == slopes
+
+
+@pytest.mark.parametrize("name", ["binary_cross_entropy", "cross_entropy"])
+def test_the_link_gives_probabilities_at_any_logit(name, backend):
+    Z = np.array([[1e4, -1e4, 0.0], [0.0, 0.0, 0.0], [-3.0, 1.0, 2.0]])
+    P = backend.to_numpy(LOSSES[name].link(backend.asarray(Z)))
+    plain = (
+        1 / (1 + np.exp(-Z.clip(-500, 500))) if name[0] == "b" else np.exp(Z - Z.max(-1, keepdims=True))
+    )
+    plain = plain if name[0] == "b" else plain / plain.sum(-1, keepdims=True)
+    assert np.abs(P - plain).max() < 1e-15
+
+
+def test_soft_labels_are_taken_by_cross_entropy(rng):
+    Z, Y = rng.standard_normal((4, 3)), rng.dirichlet([1.0, 1.0, 1.0], 4)
+    assert float(cross_entropy.value(Z, Y)) == pytest.approx(PLAIN["cross_entropy"](Z, Y, 1.0))
+
+
+@every
+def test_a_loss_is_a_sum_over_rows_parts_add_up(name, rng):
+    A, Y, w = drawn(rng, name)
+    f = LOSSES[name]
+    parts = [slice(0, 2), slice(2, 5), slice(5, 6)]
+    total = sum(float(f.value(A[p], Y[p], w[p], rows=ROWS)) for p in parts)
+    assert total == pytest.approx(float(f.value(A, Y, w)), rel=1e-14)
+    joined = np.concatenate([f.gradient(A[p], Y[p], w[p], rows=ROWS) for p in parts])
+    assert relative_error(joined, f.gradient(A, Y, w)) < 1e-15
+
+
+@every
+def test_a_stack_of_outputs_has_a_loss_each(name, rng):
+    A, Y, w = (np.stack(part) for part in zip(*(drawn(rng, name) for _ in range(4)), strict=True))
+    f = LOSSES[name]
+    values = f.value(A, Y, w)
+    assert values.shape == (4,)
+    for number in range(4):
+        assert values[number] == pytest.approx(
+            float(f.value(A[number], Y[number], w[number])), rel=1e-14
+        )
+
+
+def test_what_is_reported_is_the_mean_whatever_is_trained_on():
+    assert LOSSES["squared_error"].reported(3.0, rows=4, outputs=3) == 0.5
+    assert LOSSES["half_squared_error"].reported(3.0, rows=4, outputs=3) == 1.0
+    for name in ("mean_squared_error", "binary_cross_entropy", "cross_entropy"):
+        assert LOSSES[name].reported(3.0, rows=4, outputs=3) == 3.0
+
+
+def test_a_name_finds_its_loss_and_a_loss_stays():
+    assert [loss(name).name for name in LOSSES] == list(LOSSES)
+    assert loss(cross_entropy) is cross_entropy

@@ -1,0 +1,80 @@
+"""The history: columns, a table, a picture."""
+
+import pytest
+
+from chainrule.training.history import History, Record
+
+
+def history(epochs, *, validated=False, scored=False):
+    made = History("cross entropy")
+    for i in range(epochs):
+        held_out = 0.5 / (i + 1) if validated else None
+        accuracy = 0.5 + i / 1000 if scored else None
+        made.records.append(Record(i, 1.0 / (i + 1), held_out, accuracy, 0.1, 0.25 * i))
+    return made
+
+
+def test_columns_are_read_by_name_and_records_by_iteration():
+    made = history(3, validated=True)
+    assert made["loss"] == [1.0, 0.5, 1 / 3]
+    assert made["validation_loss"] == [0.5, 0.25, 0.5 / 3]
+    assert made["seconds"] == [0.0, 0.25, 0.5]
+    assert [record.epoch for record in made] == [0, 1, 2]
+    assert len(made) == 3
+
+
+def test_an_unknown_column_is_refused_with_the_known_ones():
+    with pytest.raises(KeyError, match=r"no column 'lost' \(known: epoch, loss, validation_loss"):
+        history(1)["lost"]
+
+
+def test_the_table_has_the_columns_that_hold_something():
+    assert str(history(2)).splitlines() == [
+        "  epoch          loss   seconds",
+        "      0             1      0.00",
+        "      1           0.5      0.25",
+    ]
+    assert str(history(2, validated=True, scored=True)).splitlines() == [
+        "  epoch          loss    validation  accuracy   seconds",
+        "      0             1           0.5    50.00%      0.00",
+        "      1           0.5          0.25    50.10%      0.25",
+    ]
+
+
+@pytest.mark.parametrize(("epochs", "lines"), [(1, 1), (20, 20), (21, 20), (10_000, 20)])
+def test_the_table_has_twenty_epochs_at_the_most_the_first_and_the_last_among_them(epochs, lines):
+    rows = str(history(epochs)).splitlines()[1:]
+    assert len(rows) == lines
+    assert rows[0].split()[0] == "0"
+    assert rows[-1].split()[0] == str(epochs - 1)
+
+
+def test_the_short_form_says_how_far_it_came():
+    assert repr(history(3)) == "History(3 epochs, last cross entropy 0.333333)"
+    assert repr(history(0)) == "History(no epochs)"
+    assert str(history(0)).split() == ["epoch", "loss", "seconds"]
+
+
+def test_plot_without_matplotlib_says_what_to_install(without_matplotlib):
+    with pytest.raises(ImportError, match=r"pip install 'chainrule\[plots\]'"):
+        history(3).plot()
+
+
+def test_plot_draws_what_was_recorded():
+    made = history(3, validated=True)
+    made.best_epoch = 1
+    losses = made.plot().axes[0]
+    assert losses.get_ylabel() == "cross entropy"
+    assert [list(line.get_ydata()) for line in losses.lines[:2]] == [
+        made["loss"],
+        made["validation_loss"],
+    ]
+    assert [text.get_text() for text in losses.texts] == ["best weights: epoch 1"]
+
+
+def test_plot_draws_into_axes_that_are_given():
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    assert history(3).plot(axes) is axes
+    assert len(axes.lines) == 1

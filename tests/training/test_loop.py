@@ -1,0 +1,522 @@
+"""The loop over epochs: batches, what watches it, how it ends, and what is kept then."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from chainrule import Activation, NeuralNetwork, schedules
+from chainrule.mathematics.activations import tanh
+from chainrule.mathematics.optimizers import adam
+from chainrule.training.batches import Chance
+from support.compare import parameters, relative_error
+from support.data import blobs, samples
+
+
+def regression(rng, rows=12):
+    X = samples(rng, rows, 3)
+    return X, np.sin(X @ np.array([[1.0], [2.0], [-1.0]]))
+
+
+def network(loss="mean_squared_error", **given):
+    return NeuralNetwork(3, 5, 1, **{"activation": "tanh", "loss": loss, "seed": 0, **given})
+
+
+# -- batches -------------------------------------------------------------------------------------------
+
+
+def test_minibatches_take_every_row_once_an_epoch_and_keep_the_ragged_last(rng, backend):
+    # A linear network on squared_error: one step of one row moves W by -rate * error * x. With a rate
+    # so small that the errors stay put, an epoch moves it as one step on all rows does.
+    X, y = samples(rng, 7, 3), samples(rng, 7, 1)
+    given = {"output_activation": "identity", "seed": 0, "backend": backend}
+    whole, parts = (NeuralNetwork(3, (), 1, **given) for _ in range(2))
+    start = parameters(whole)
+    whole.train(X, y, 1, 1e-7, progress=False)
+    parts.train(X, y, 1, 1e-7, batch_size=3, progress=False)
+    assert relative_error(parameters(parts) - start, parameters(whole) - start) < 1e-5
+
+
+def test_each_epoch_takes_the_rows_in_another_order_drawn_from_the_seed(rng):
+    X, y = regression(rng)
+    first, again, other = network(), network(), network(seed=1)
+    other.weights_input_hidden = first.weights_input_hidden
+    other.weights_hidden_output = first.weights_hidden_output
+    losses = [net.train(X, y, 3, batch_size=4, progress=False)["loss"] for net in (first, again, other)]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+    assert (parameters(first) == parameters(again)).all()
+
+
+def test_a_batch_size_beyond_the_rows_takes_them_all(rng):
+    X, y = regression(rng)
+    one, other = network(), network()
+    one.train(X, y, 3, batch_size=1000, progress=False)
+    other.train(X, y, 3, progress=False)
+    assert (parameters(one) == parameters(other)).all()
+
+
+@pytest.mark.parametrize("batch_size", [None, 5, 12, 1000])
+def test_the_arrays_that_are_given_stay_as_they_are(rng, backend, batch_size):
+    X, y = (backend.asarray(part, "float64") for part in regression(rng))
+    before = backend.to_numpy(X).copy(), backend.to_numpy(y).copy()
+    network(backend=backend).train(X, y, 3, batch_size=batch_size, progress=False)
+    assert (backend.to_numpy(X) == before[0]).all()
+    assert (backend.to_numpy(y) == before[1]).all()
+
+
+@pytest.mark.parametrize("loss", ["mean_squared_error", "squared_error"])
+def test_the_loss_of_an_epoch_is_the_mean_over_its_rows_ragged_batch_and_all(rng, loss):
+    X, y = regression(rng, 7)
+    net = network(loss=loss)
+    wanted = np.mean((net.predict(X) - y) ** 2)
+    history = net.train(X, y, 1, 0.0, batch_size=3, progress=False)
+    assert history["loss"] == pytest.approx([wanted], rel=1e-13)
+    assert net.evaluate(X, y).loss == pytest.approx(wanted, rel=1e-13)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_sample_weight_of_2_is_the_row_given_twice(backend, rng, optimizer):
+    X, y = regression(rng, 6)
+    weights = np.array([1.0, 2.0, 1.0, 2.0, 1.0, 1.0])
+    twice = np.repeat(np.arange(6), weights.astype(int))
+    given = {"loss": "squared_error", "output_activation": "identity", "backend": backend}
+    weighted, repeated = network(**given), network(**given)
+    weighted.train(X, y, 10, 0.01, sample_weight=weights, optimizer=optimizer, progress=False)
+    repeated.train(X[twice], y[twice], 10, 0.01, optimizer=optimizer, progress=False)
+    assert relative_error(parameters(weighted), parameters(repeated)) < 1e-12
+
+
+def test_a_sample_weight_of_0_leaves_the_row_out(rng):
+    X, y = regression(rng, 6)
+    weighted, without = network(loss="squared_error"), network(loss="squared_error")
+    weighted.train(X, y, 10, 0.01, sample_weight=[1, 1, 0, 1, 1, 1], progress=False)
+    without.train(np.delete(X, 2, 0), np.delete(y, 2, 0), 10, 0.01, progress=False)
+    assert relative_error(parameters(weighted), parameters(without)) < 1e-12
+
+
+# -- validation ----------------------------------------------------------------------------------------
+
+
+def test_validation_data_are_scored_after_each_epoch_and_not_trained_on(rng):
+    X, y = blobs(rng, 40, 3, 3)
+    net, blind = (NeuralNetwork(3, 5, 3, loss="cross_entropy", seed=0) for _ in range(2))
+    history = net.train(X[:30], y[:30], 4, validation_data=(X[30:], y[30:]), progress=False)
+    blind.train(X[:30], y[:30], 4, progress=False)
+    assert (parameters(net) == parameters(blind)).all()
+    last = net.evaluate(X[30:], y[30:])
+    assert history["validation_loss"][-1] == last.loss
+    assert history["validation_accuracy"][-1] == last.accuracy
+    assert last.accuracy == (net.predict_classes(X[30:]) == y[30:]).mean()
+    assert len(set(history["validation_loss"])) == 4
+
+
+def test_a_validation_fraction_holds_out_so_many_rows_and_trains_on_the_others(rng):
+    X, y = regression(rng, 20)
+    net = network()
+    history = net.train(X, y, 1, 0.0, validation_fraction=0.25, progress=False)
+    whole = np.mean((net.predict(X) - y) ** 2)
+    held, trained = history["validation_loss"][0], history["loss"][0]
+    assert (5 * held + 15 * trained) / 20 == pytest.approx(whole, rel=1e-12)
+    assert held != pytest.approx(trained, rel=1e-3)
+
+
+def test_the_weights_of_held_out_rows_go_with_them(rng):
+    X, y = regression(rng, 20)
+    weights = rng.uniform(1.0, 3.0, 20)
+    net = network()
+    history = net.train(X, y, 1, 0.0, sample_weight=weights, validation_fraction=0.25, progress=False)
+    whole = np.mean(weights[:, None] * (net.predict(X) - y) ** 2)
+    assert (5 * history["validation_loss"][0] + 15 * history["loss"][0]) / 20 == pytest.approx(whole)
+
+
+# -- early stopping ------------------------------------------------------------------------------------
+
+
+def overfitting(rng):
+    """Return a network, training data and held-out data on which it soon gets worse."""
+    X, y = samples(rng, 8, 3), samples(rng, 8, 1)
+    return (
+        NeuralNetwork(3, 30, 1, activation="tanh", loss="mean_squared_error", seed=0),
+        X,
+        y,
+        (-X, y[::-1]),
+    )
+
+
+def test_early_stopping_restores_the_weights_of_the_best_epoch(rng, backend):
+    _, X, y, held_out = overfitting(rng)
+    net = NeuralNetwork(3, 30, 1, activation="tanh", loss="mean_squared_error", seed=0, backend=backend)
+    history = net.train(X, y, 200, 0.1, validation_data=held_out, early_stopping=5, progress=False)
+    best = int(np.argmin(history["validation_loss"]))
+    assert history.best_epoch == best
+    assert len(history) == best + 1 + 5 < 200
+    assert net.evaluate(*held_out).loss == min(history["validation_loss"])
+    assert not history.interrupted
+
+
+def test_early_stopping_that_does_not_stop_restores_the_best_too(rng):
+    net, X, y, held_out = overfitting(rng)
+    history = net.train(X, y, 20, 0.1, validation_data=held_out, early_stopping=500, progress=False)
+    assert len(history) == 20
+    assert history.best_epoch < 19
+    assert net.evaluate(*held_out).loss == min(history["validation_loss"])
+
+
+def test_early_stopping_without_held_out_data_restores_the_weights_of_the_least_loss(rng):
+    X, y = regression(rng)
+    net = network()
+    history = net.train(X, y, 40, schedules.warm_up(3.0, 40), early_stopping=2, progress=False)
+    assert len(history) < 40  # the rate grows until training gets worse
+    assert net.evaluate(X, y).loss == pytest.approx(min(history["loss"]), rel=1e-14)
+
+
+def test_a_callback_that_stops_in_the_best_epoch_keeps_its_weights(rng):
+    X, y = regression(rng)
+    net = network()
+    history = net.train(
+        X, y, 50, 0.05, validation_data=(X, y), early_stopping=10, progress=False,
+        callbacks=[lambda record: record.epoch == 6],
+    )  # fmt: skip
+    assert history["validation_loss"] == sorted(history["validation_loss"], reverse=True)
+    assert history.best_epoch == 6
+    assert net.evaluate(X, y).loss == history["validation_loss"][-1]
+
+
+# -- callbacks and Ctrl-C ------------------------------------------------------------------------------
+
+
+def test_callbacks_are_handed_every_record_and_training_goes_on_unless_one_returns_true(rng):
+    seen = []
+    history = network().train(*regression(rng), 4, callbacks=[seen.append, lambda _: 1], progress=False)
+    assert seen == history.records
+    assert [record.epoch for record in seen] == [0, 1, 2, 3]
+    assert not history.interrupted
+
+
+def test_a_callback_that_returns_true_ends_training_after_its_epoch(rng):
+    X, y = regression(rng)
+    calls = []
+    stopped, shorter = network(), network()
+    history = stopped.train(
+        X, y, 100, callbacks=[lambda record: record.epoch == 2, calls.append], progress=False
+    )
+    shorter.train(X, y, 3, progress=False)
+    assert len(history) == len(calls) == 3
+    assert history.interrupted
+    assert (parameters(stopped) == parameters(shorter)).all()
+
+
+def test_an_error_in_a_callback_is_raised_and_what_was_learned_is_kept(rng):
+    X, y = regression(rng)
+
+    def fail(record):
+        if record.epoch == 2:
+            msg = "my own mistake"
+            raise RuntimeError(msg)
+
+    net, shorter = network(), network()
+    with pytest.raises(RuntimeError, match="my own mistake"):
+        net.train(X, y, 100, callbacks=[fail], progress=False)
+    shorter.train(X, y, 3, progress=False)
+    assert (parameters(net) == parameters(shorter)).all()
+
+
+def test_ctrl_c_between_epochs_ends_training_with_what_was_learned(rng, backend):
+    X, y = regression(rng)
+
+    def interrupt(record):
+        if record.epoch == 4:
+            raise KeyboardInterrupt
+
+    net, shorter = network(backend=backend), network(backend=backend)
+    history = net.train(X, y, 1000, callbacks=[interrupt], batch_size=5, progress=False)
+    shorter.train(X, y, 5, batch_size=5, progress=False)
+    assert history.interrupted
+    assert len(history) == 5
+    assert (parameters(net) == parameters(shorter)).all()
+    net.train(X, y, 2, progress=False)  # and it trains on
+
+
+def interrupting(times):
+    """Return tanh with Ctrl-C pressed so many times on its way forward in the seventh step."""
+    calls = []
+
+    def value(Z):
+        calls.append(len(Z))
+        if len(calls) == 7:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return tanh.value(Z)
+
+    return Activation("interrupting", value, tanh.derivative)
+
+
+def first_steps(X, y, steps):
+    """Return the parameters after so many steps on batches of 2, in the order of training."""
+    net, chance = network(), Chance(0)
+    orders = [chance.order(len(X)) for _ in range(1 + steps * 2 // len(X))]
+    batches = [order[i : i + 2] for order in orders for i in range(0, len(X), 2)]
+    for rows in batches[:steps]:
+        net.backward(X[rows], y[rows], 0.1)
+    return parameters(net)
+
+
+def test_ctrl_c_in_mid_epoch_finishes_the_step_and_keeps_it(rng):
+    X, y = regression(rng, 8)  # four steps an epoch: the seventh is the third of the second
+    net = network(activation=interrupting(times=1))
+    history = net.train(X, y, 100, batch_size=2, compile=False, progress=False)
+    assert history.interrupted
+    assert len(history) == 1
+    assert (parameters(net) == first_steps(X, y, 7)).all()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_step(rng):
+    X, y = regression(rng, 8)
+    net = network(activation=interrupting(times=2))
+    history = net.train(X, y, 100, batch_size=2, compile=False, progress=False)
+    assert history.interrupted
+    assert (parameters(net) == first_steps(X, y, 6)).all()
+
+
+def test_ctrl_c_in_the_last_step_is_told(rng):
+    X, y = regression(rng, 7)
+    net = network(activation=interrupting(times=1))
+    history = net.train(X, y, 1, batch_size=1, compile=False, progress=False)
+    assert history.interrupted
+    assert len(history) == 1
+
+
+def test_after_training_ctrl_c_is_what_it_was(rng):
+    network().train(*regression(rng), 1, progress=False)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_training_in_another_thread_leaves_signals_alone(rng):
+    X, y = regression(rng)
+    histories = []
+    worker = threading.Thread(target=lambda: histories.append(network().train(X, y, 3, progress=False)))
+    worker.start()
+    worker.join()
+    assert len(histories[0]) == 3
+
+
+def press_ctrl_c(moment):
+    """Press it so many seconds after training has begun to listen: before that, it would end the test."""
+    until = time.monotonic() + 60
+    while signal.getsignal(signal.SIGINT) is signal.default_int_handler and time.monotonic() < until:
+        time.sleep(0.001)
+    time.sleep(moment)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.11, 0.17])
+def test_ctrl_c_at_any_moment_leaves_a_network_that_can_be_used(rng, backend, moment):
+    X, y = regression(rng, 512)
+    net = network(backend=backend)
+    net.train(X, y, 1, 0.01, batch_size=64, progress=False)  # what is compiled is compiled here
+    start = parameters(net)
+    killer = threading.Thread(target=press_ctrl_c, args=(moment,))
+    killer.start()
+    began = time.process_time()  # what others do on the machine is not counted
+    history = net.train(X, y, 10_000_000, 0.01, batch_size=64, progress=False)
+    killer.join()
+    assert time.process_time() - began < 20
+    assert history.interrupted
+    assert np.isfinite(parameters(net)).all()
+    assert (parameters(net) != start).any() or not history.records  # or still compiling
+
+
+def test_held_out_rows_may_have_weights(rng, backend):
+    X, y = regression(rng)
+    held = regression(rng)
+    histories = []
+    for given in (
+        (held[0][:5], held[1][:5]),
+        (*held, [1.0] * 5 + [0.0] * 7),
+        (*held, [2.0] * 5 + [0.0] * 7),
+    ):
+        history = network(backend=backend).train(X, y, 2, validation_data=given, progress=False)
+        histories.append(np.array(history["validation_loss"]))
+    few, all_of_them, doubled = histories
+    assert relative_error(all_of_them * 12, few * 5) < 1e-12  # a weight multiplies; the divisor stays
+    assert relative_error(doubled, 2 * all_of_them) < 1e-12
+
+
+# -- in several runs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
+def test_runs_that_resume_are_one_run(backend, rng, optimizer):
+    X, y = regression(rng)
+    whole, parts = (network(backend=backend) for _ in range(2))
+    whole.train(X, y, 6, 0.05, optimizer=optimizer, progress=False)
+    for epochs in (1, 2, 3):
+        parts.train(X, y, epochs, 0.05, optimizer=optimizer, progress=False, resume=True)
+    assert relative_error(parameters(parts), parameters(whole)) < 1e-12
+
+
+def test_a_run_that_does_not_resume_starts_the_optimizer_afresh(rng):
+    X, y = regression(rng)
+    theirs, ours = network(), network()
+    for net, resume in ((theirs, False), (ours, True)):
+        net.train(X, y, 3, 0.05, optimizer="adam", progress=False, resume=resume)
+        net.train(X, y, 3, 0.05, optimizer="adam", progress=False)
+    assert (parameters(theirs) == parameters(ours)).all()
+
+
+def test_another_optimizer_is_not_given_what_the_last_one_kept(rng):
+    X, y = regression(rng)
+    changed, plain = network(), network()
+    for net, resume in ((changed, True), (plain, False)):
+        net.train(X, y, 3, 0.05, optimizer="adam", progress=False, resume=resume)
+        net.train(X, y, 3, 0.05, optimizer=adam(beta1=0.5), progress=False, resume=resume)
+    assert (parameters(changed) == parameters(plain)).all()
+
+
+def test_after_early_stopping_the_optimizer_starts_afresh_beside_the_best_weights(rng):
+    X, y = regression(rng)
+    one, other = network(), network()
+    for net, resume in ((one, True), (other, False)):
+        net.train(X, y, 8, 0.05, optimizer="adam", early_stopping=2, progress=False, resume=resume)
+        net.train(X, y, 3, 0.05, optimizer="adam", progress=False, resume=resume)
+    assert (parameters(one) == parameters(other)).all()
+
+
+# -- divergence ----------------------------------------------------------------------------------------
+
+
+def diverging(backend=None, **given):
+    return NeuralNetwork(
+        3, 5, 1, activation="relu", loss="mean_squared_error", seed=0, backend=backend, **given
+    )
+
+
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_a_loss_that_is_no_longer_finite_ends_training_and_keeps_the_last_finite_weights(
+    backend, rng, batch_size
+):
+    X, y = regression(rng)
+    net = diverging(backend)
+    with pytest.raises(FloatingPointError) as caught:
+        net.train(X, y, 1000, 50.0, batch_size=batch_size, progress=False)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("diverged in epoch", "lower learning_rate (it was 50)", "clip_norm", "scale X"):
+        assert part in message
+    assert np.isfinite(parameters(net)).all()
+
+
+def test_divergence_names_the_epoch_in_which_it_happened(rng):
+    X, y = regression(rng)
+    seen = []
+    net = diverging()
+    with pytest.raises(FloatingPointError) as caught:
+        net.train(X, y, 1000, 50.0, callbacks=[seen.append], progress=False)
+    assert 0 < len(seen) < 200
+    assert f"epoch {len(seen)}:" in str(caught.value)
+    # The weights kept are those from before that epoch, which one epoch fewer comes to.
+    shorter = diverging()
+    shorter.train(X, y, len(seen), 50.0, progress=False)
+    assert (parameters(shorter) == parameters(net)).all()
+
+
+def test_an_advice_that_is_taken_already_is_not_given(rng):
+    net = diverging(clip_norm=1.0)
+    with pytest.raises(FloatingPointError) as caught:
+        net.train(*regression(rng), 1000, 1e200, progress=False)
+    assert "clip_norm" not in str(caught.value)
+
+
+@pytest.mark.parametrize("more", [{}, {"early_stopping": 1}])
+def test_an_update_that_breaks_the_weights_in_the_last_epoch_is_divergence_too(rng, more):
+    # The loss of an epoch is that before its update: the last update has no loss after it.
+    X, y = regression(rng)
+    net = NeuralNetwork(3, (), 1, loss="squared_error", output_activation="identity", seed=0)
+    start = parameters(net)
+    with pytest.raises(FloatingPointError, match="epoch 0"):
+        net.train(1e5 * X, y, 1, 1e305, progress=False, **more)
+    assert (parameters(net) == start).all()
+
+
+def test_weights_that_are_finite_but_whose_loss_is_not_are_not_kept():
+    # The error 1e160 is finite and so is its slope, but its square is not.
+    net = NeuralNetwork(1, (), 1, output_activation="identity", seed=0)
+    start = parameters(net)
+    with pytest.raises(FloatingPointError, match="epoch 0: the loss became inf"):
+        net.train([[1.0]], [[1e160]], 5, 0.1, progress=False)
+    assert (parameters(net) == start).all()
+
+
+def test_early_stopping_never_restores_weights_that_are_not_finite(rng):
+    X, y = regression(rng)
+    net = NeuralNetwork(3, (), 1, loss="squared_error", output_activation="identity", seed=0)
+    with pytest.raises(FloatingPointError):
+        net.train(1e5 * X, y, 9, 1e305, early_stopping=3, validation_data=(X, y), progress=False)
+    assert np.isfinite(parameters(net)).all()
+
+
+def test_divergence_warns_of_nothing_else(rng, recwarn):
+    with pytest.raises(FloatingPointError):
+        diverging().train(*regression(rng), 1000, 50.0, progress=False)
+    assert len(recwarn) == 0
+
+
+# -- clipping, decay, learning -------------------------------------------------------------------------
+
+
+def test_a_gradient_longer_than_clip_norm_is_scaled_to_it(rng, backend):
+    X, y = regression(rng)
+    free, clipped = network(backend=backend), network(clip_norm=0.01, backend=backend)
+    start = parameters(free)
+    free.train(X, y, 1, 1.0, progress=False)
+    clipped.train(X, y, 1, 1.0, progress=False)
+    whole, short = parameters(free) - start, parameters(clipped) - start
+    assert np.linalg.norm(whole) > 0.1
+    assert np.linalg.norm(short) == pytest.approx(0.01, rel=1e-9)
+    assert relative_error(short * np.linalg.norm(whole) / 0.01, whole) < 1e-9
+
+
+def test_a_gradient_shorter_than_clip_norm_is_left_alone(rng):
+    X, y = regression(rng)
+    free, clipped = network(), network(clip_norm=1e3)
+    for net in (free, clipped):
+        net.train(X, y, 3, progress=False)
+    assert relative_error(parameters(clipped), parameters(free)) < 1e-15
+
+
+def test_a_gradient_of_zero_is_clipped_to_zero():
+    net = NeuralNetwork(1, (), 1, output_activation="identity", clip_norm=1.0, seed=0)
+    net.weights_input_hidden = [[1.0]]
+    net.train([[1.0]], [[1.0]], 1, progress=False)
+    assert net.weights_input_hidden == 1.0
+
+
+def test_weight_decay_shrinks_weights_by_rate_times_lambda_and_leaves_biases(rng):
+    net = NeuralNetwork(2, (), 1, output_activation="identity", weight_decay=0.5, seed=0)
+    net.weights_input_hidden, net.bias_output = [[1.0], [-2.0]], [[3.0]]
+    net.train([[0.0, 0.0]], [[3.0]], 1, 0.1, progress=False)  # no error, no gradient of the data
+    assert net.weights_input_hidden.ravel().tolist() == [0.95, -1.9]
+    assert net.bias_output == 3.0
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adam", "adamw"])
+def test_every_optimizer_learns_classes_that_lie_apart(rng, optimizer):
+    X, y = blobs(rng, 60, 4, 3)
+    net = NeuralNetwork(4, 8, 3, activation="relu", loss="cross_entropy", seed=0)
+    net.train(X, y, 60, 0.02, optimizer=optimizer, batch_size=10, progress=False)
+    assert net.evaluate(X, y).accuracy == 1.0
+
+
+def test_training_twice_goes_on_from_where_it_was(rng):
+    X, y = regression(rng)
+    one, other = network(), network()
+    one.train(X, y, 6, progress=False)
+    other.train(X, y, 3, progress=False)
+    other.train(X, y, 3, progress=False)
+    assert (parameters(one) == parameters(other)).all()
