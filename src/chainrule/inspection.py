@@ -24,7 +24,7 @@ from chainrule.training.batches import Chance
 from chainrule.training.memory import Demand, MemoryEstimate
 
 if TYPE_CHECKING:
-    from chainrule.explain.records import Explanation
+    from chainrule.explain.explanation import Explanation
     from chainrule.program.plan import Plan
 
 

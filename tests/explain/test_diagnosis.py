@@ -200,7 +200,7 @@ def test_no_reshape_is_blamed_for_targets_drawn_by_chance(classes, seed):
     net = NeuralNetwork(8, 8, classes, loss="cross_entropy", seed=0)
     step = net.explain(rng.standard_normal((720, 8)), labels)
     assert not any("reshape(" in flag.remedy for flag in step.flags)
-    assert step.flags or step.findings.undecided
+    assert step.flags or step.undecided
 
 
 def test_one_hot_targets_that_a_reshape_mixed_are_named():
@@ -285,9 +285,7 @@ def test_xor_is_left_in_peace(seed, epochs):
         net.train(XOR_X, XOR_Y, epochs, 0.5, progress=False)
     step = net.explain(XOR_X, XOR_Y, 0.5)
     assert step.flags == ()
-    assert step.findings.undecided == (
-        "whether y belongs to the rows of X (4 rows are too few to tell)",
-    )
+    assert step.undecided == ("whether y belongs to the rows of X (4 rows are too few to tell)",)
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "sigmoid", "softplus"])
@@ -299,7 +297,7 @@ def test_digits_are_left_in_peace(activation, epochs):
     for rows, rate, optimizer in ((64, 0.1, "sgd"), (600, 0.1, "sgd"), (600, 1e-3, "adam")):
         step = net.explain(X[:rows], Y[:rows], rate, optimizer=optimizer)
         assert step.flags == ()
-        assert step.findings.undecided == ()
+        assert step.undecided == ()
 
 
 @pytest.mark.parametrize("rows", [1, 8])
@@ -321,10 +319,10 @@ def test_a_batch_of_few_rows_is_left_in_peace(rows, activation, loss, epochs):
 
 def test_what_few_rows_cannot_tell_is_said():
     step = for_digits().explain(X[:1], Y[:1])
-    assert "whether units of layer 1 are dead (1 row is too few to tell)" in step.findings.undecided
+    assert "whether units of layer 1 are dead (1 row is too few to tell)" in step.undecided
     curve = changed(NeuralNetwork(1, 8, 1, activation="tanh", seed=0), lambda W: 100 * W)
     step = curve.explain([[1.0]], [[0.3]])
-    assert "whether layer 1 is flat too soon (y is the same in every row)" in step.findings.undecided
+    assert "whether layer 1 is flat too soon (y is the same in every row)" in step.undecided
     assert step.flags == ()
 
 

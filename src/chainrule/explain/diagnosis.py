@@ -2,11 +2,11 @@
 
 from chainrule.explain import data_faults, rates, units
 from chainrule.explain.evidence import Evidence
-from chainrule.explain.records import Findings, Flag
+from chainrule.explain.records import Flag
 
 
-def findings(evidence: Evidence) -> Findings:
-    """Return what keeps a network of finite numbers from learning."""
+def diagnosed(evidence: Evidence) -> tuple[tuple[Flag, ...], tuple[str, ...]]:
+    """Return what keeps a network of finite numbers from learning, and what its rows cannot answer."""
     alike = list(units.symmetric(evidence))
     found = [
         *data_faults.features(evidence.arrays["X"]),
@@ -18,5 +18,5 @@ def findings(evidence: Evidence) -> Findings:
         *rates.through_layers(evidence),
         *rates.step_length(evidence),
     ]
-    undecided = [what for what in found if isinstance(what, str)]
-    return Findings(tuple(flag for flag in found if isinstance(flag, Flag)), tuple(undecided))
+    flags = tuple(flag for flag in found if isinstance(flag, Flag))
+    return flags, tuple(question for question in found if isinstance(question, str))

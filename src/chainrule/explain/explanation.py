@@ -1,17 +1,92 @@
-"""The explanation: a step built line by line, judged, and put together."""
+"""Explanation: one training step built line by line, judged, and shown in every form."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from chainrule.backends import Backend
-from chainrule.explain import faults
+from chainrule.explain import document, faults, html, latex, text
 from chainrule.explain.building import Builder
-from chainrule.explain.diagnosis import findings
+from chainrule.explain.diagnosis import diagnosed
 from chainrule.explain.evidence import Evidence, loss_of_guess, slope
-from chainrule.explain.records import Explanation, Findings, Line, Setting
+from chainrule.explain.records import Flag, Line, Setting, Update, jsonable
 from chainrule.explain.tracing import Start
+from chainrule.mathematics.naming import nearest
 from chainrule.mathematics.step import TrainingStep, objective
 
 
+@dataclass(frozen=True, repr=False)
+class Explanation:
+    """One training step, factor by factor, in the order of the computation.
+
+    Print it, show it in a notebook, or read it: ``explanation["dL_dW1"].array``.
+    """
+
+    setting: Setting
+    lines: tuple[Line, ...]
+    updates: tuple[Update, ...]
+    loss_before: float  # with the penalty of the weight decay
+    loss_after: float
+    flags: tuple[Flag, ...] = ()  # what is wrong; empty where nothing was found
+    undecided: tuple[str, ...] = ()  # what the rows cannot answer, and why
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self.lines)
+
+    def __getitem__(self, name: str) -> Line:
+        """Return the line of that name, such as ``"dL_dW1"``."""
+        lines = {line.name: line for line in reversed(self.lines)}  # the first of a name counts
+        if name not in lines:
+            msg = f"the step has no {name!r}{nearest(name, list(lines))}"
+            raise KeyError(msg)
+        return lines[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the explanation as JSON can hold it; NaN and infinity are strings ("nan", "inf")."""
+        return {
+            **asdict(self.setting),
+            "loss": {"before": jsonable(self.loss_before), "after": jsonable(self.loss_after)},
+            "lines": [line.to_dict() for line in self.lines],
+            "updates": [update.to_dict() for update in self.updates],
+            "flags": [asdict(flag) for flag in self.flags],
+            "undecided": list(self.undecided),
+        }
+
+    def latex(self) -> str:
+        """Return the formulas as one ``align*`` of LaTeX (amsmath), a line each."""
+        return latex.align(self.lines)
+
+    def __str__(self) -> str:
+        """Return it as plain text, 80 columns wide."""
+        return text.plain(self._document)
+
+    def __repr__(self) -> str:
+        """Return it in a few words; printing shows it all."""
+        kinds = ", ".join(flag.kind for flag in self.flags) or "nothing wrong found"
+        return f"Explanation({self.setting.network}, {len(self.lines)} lines, {kinds})"
+
+    def __rich__(self) -> Any:
+        return text.renderable(self._document)
+
+    def _repr_html_(self) -> str:
+        return html.page(self._document)
+
+    @property
+    def _document(self) -> document.Document:
+        before, after = document.figure(self.loss_before), document.figure(self.loss_after)
+        return document.Document(
+            f"one training step of {self.setting.network}",
+            document.subtitle(self.setting),
+            document.sections(self.lines),
+            tuple(map(document.row, self.updates)),
+            f"the loss goes from {before} to {after} on these rows",
+            self.flags,
+            self.undecided,
+        )
+
+
 def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool = False) -> Explanation:
-    """Return one training step, factor by factor.
+    r"""Return one training step, factor by factor.
 
     Parameters
     ----------
@@ -23,6 +98,14 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
         Where these arrays live.
     every
         Whether each operation has a line of its own.
+
+    Examples
+    --------
+    >>> from chainrule import NeuralNetwork  # whose method calls this one
+    >>> print(NeuralNetwork(2, 4, 1, seed=1).explain([[0, 1], [1, 1]], [[1], [0]]).latex())
+    \begin{align*}
+      Z_{1} &= X \, W_{1} + b_{1} && (2 \times 2) \, (2 \times 4) \to (2 \times 4) \\
+    ...
     """
     built = Builder(step, start, backend, every=every)
     lines = tuple(built.lines())
@@ -34,7 +117,7 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
         )
     updates = tuple(built.updates({line.name: line.array for line in lines}))
     flags = tuple(faults.flags(built.program, built.run, backend.to_numpy))
-    found = Findings(flags)
+    undecided: tuple[str, ...] = ()
     if not flags:
         evidence = Evidence(
             arrays={line.name: line.array for line in lines},
@@ -45,8 +128,9 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
             loss_after=after,
             loss_of_guess=loss_of_guess(batch, net, backend),
         )
-        found = findings(evidence)
-    return Explanation(_setting(step, start, backend, lines), lines, updates, before, after, found)
+        flags, undecided = diagnosed(evidence)
+    setting = _setting(step, start, backend, lines)
+    return Explanation(setting, lines, updates, before, after, flags, undecided)
 
 
 def _setting(step: TrainingStep, start: Start, backend: Backend, lines: tuple[Line, ...]) -> Setting:

@@ -1,12 +1,10 @@
 """HTML: an explanation for a notebook, on a light page or a dark one, wide or narrow."""
 
-import math
 from collections.abc import Iterator
 from html import escape
-from itertools import groupby
 
-from chainrule.explain.records import Explanation, Flag, Line, Update
-from chainrule.explain.text import figure, heading, losses, title
+from chainrule.explain.document import CAPTION, COLUMNS, Document, figures
+from chainrule.explain.records import Flag, Line
 
 # Colours are those of the page, thinned, so that light and dark pages both do.
 _STYLE = """
@@ -21,7 +19,6 @@ _STYLE = """
 .chainrule-step .formula sub, .chainrule-step .formula sup { font-size: .7em; line-height: 0; }
 .chainrule-step .figures, .chainrule-step code { font-size: .88em; overflow-wrap: anywhere; }
 .chainrule-step .figures { font-variant-numeric: tabular-nums; }
-.chainrule-step .figures span { white-space: nowrap; }
 .chainrule-step code { background: none; color: inherit; padding: 0; white-space: normal; }
 .chainrule-step .quiet { opacity: .72; }
 .chainrule-step .flag { margin: .5em 0; padding: .4em .8em; border-left: 4px solid #d1495b; }
@@ -32,22 +29,15 @@ _STYLE = """
 """
 
 
-def page(explanation: Explanation) -> str:
+def page(document: Document) -> str:
     """Return a ``<div>`` with its own style."""
-    first, second = map(escape, heading(explanation))
-    parts = [f"<p><b>{first}</b><br>{second}</p>", *_flags(explanation)]
-    for above, lines in groupby(explanation.lines, key=title):
-        parts += [f"<h4>{above}</h4>", *map(_line, lines)]
-    parts += [_updates(explanation.updates), f"<p>{losses(explanation)}</p>"]
+    parts = [f"<p><b>{escape(document.title)}</b><br>{escape(document.subtitle)}</p>"]
+    parts += map(_flag, document.flags) if document.flags else ["<p>Nothing wrong was found.</p>"]
+    parts += [f'<p class="quiet">Undecided: {escape(text)}.</p>' for text in document.undecided]
+    for heading, lines in document.sections:
+        parts += [f"<h4>{heading}</h4>", *map(_line, lines)]
+    parts += [*_updates(document.rows), f"<p>{document.losses}</p>"]
     return f'<div class="chainrule-step"><style>{_STYLE}</style>{"".join(parts)}</div>'
-
-
-def _flags(explanation: Explanation) -> Iterator[str]:
-    if not explanation.flags:
-        yield "<p>Nothing wrong was found.</p>"
-    yield from map(_flag, explanation.flags)
-    for what in explanation.findings.undecided:
-        yield f'<p class="quiet">Undecided: {escape(what)}.</p>'
 
 
 def _flag(flag: Flag) -> str:
@@ -56,41 +46,27 @@ def _flag(flag: Flag) -> str:
 
 
 def _line(line: Line) -> str:
-    sign = "←" if line.renews else "="
-    formula = f" {sign} {line.formula.html}" if line.formula.html else ""
-    left = [f'<div class="formula"><b>{line.symbol.html}</b>{formula}</div>']
-    left += [f'<div class="figures">{_shapes(product)}</div>' for product in line.products]
-    right = [f'<div class="figures">{_figures(line)}</div>']
-    if line.source:
-        right.append(
-            f'<div><span class="quiet figures">{escape(line.source)}</span> <code>{escape(line.code)}</code></div>'
-        )
-    return f'<div class="factor"><div>{"".join(left)}</div><div>{"".join(right)}</div></div>'
-
-
-def _shapes(product: str) -> str:
-    return product.replace("->", "&rarr;").replace(",", " &times;").replace("*", "&odot;")
-
-
-def _figures(line: Line) -> str:
-    if line.array.size == 1:
-        return figure(line.first[0])
-    shape = " &times; ".join(map(str, line.shape))
-    entries = " ".join(f"<span>{entry:.3g}</span>" for entry in line.first)
-    more = "" if line.array.size == len(line.first) else " …"
-    ends = f"{figure(line.smallest)} to {figure(line.largest)}"
-    return f"{shape}, norm {figure(line.norm)}, {ends}: {entries}{more}"
-
-
-def _updates(updates: tuple[Update, ...]) -> str:
-    head = "".join(
-        f"<th>{name}</th>" for name in ("", "before", "gradient", "change", "change / before")
+    right = f" {'←' if line.renews else '='} {line.formula.html}" if line.formula.html else ""
+    formula = f'<div class="formula"><b>{line.symbol.html}</b>{right}</div>'
+    products = "".join(f'<div class="figures">{_shapes(product)}</div>' for product in line.products)
+    source = (
+        f'<div><span class="quiet figures">{escape(line.source)}</span> '
+        f"<code>{escape(line.code)}</code></div>"
+        if line.source
+        else ""
     )
-    rows = []
-    for update in updates:
-        ratio = "" if math.isnan(update.ratio) else figure(update.ratio)
-        cells = [f"<i>{update.name[0]}</i><sub>{update.name[1:]}</sub>"]
-        cells += [*map(figure, (update.norm, update.gradient, update.change)), ratio]
-        rows.append(f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    table = f"<table><tr>{head}</tr>{''.join(rows)}</table>"
-    return f'<h4>what the step changes, in norms</h4><div class="scroll">{table}</div>'
+    array = f'<div class="figures">{_shapes(figures(line))}</div>'
+    return f'<div class="factor"><div>{formula}{products}</div><div>{array}{source}</div></div>'
+
+
+def _shapes(text: str) -> str:
+    return text.replace("->", "&rarr;").replace(",", " &times;").replace("*", "&odot;")
+
+
+def _updates(rows: tuple[tuple[str, ...], ...]) -> Iterator[str]:
+    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+    yield f'<h4>{CAPTION}</h4><div class="scroll"><table><tr>{head}</tr>'
+    for name, *cells in rows:
+        figures = "".join(f"<td>{cell}</td>" for cell in cells)
+        yield f"<tr><td><i>{name[0]}</i><sub>{name[1:]}</sub></td>{figures}</tr>"
+    yield "</table></div>"

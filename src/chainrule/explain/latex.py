@@ -1,9 +1,10 @@
 """LaTeX: the formulas of an explanation, a line each, with the shapes of the products beside them."""
 
 import re
+from collections.abc import Sequence
 
 from chainrule.explain.expressions import ATOM, INFIX, Node
-from chainrule.explain.records import Explanation, Line
+from chainrule.explain.records import Line
 from chainrule.explain.writers import DERIVATIVE, Text, split
 
 _GREEK = {"theta": r"\theta", "learning_rate": r"\eta"}
@@ -85,10 +86,10 @@ class Latex(Text):
         return self.write(node, outer)
 
 
-def document(explanation: Explanation) -> str:
+def align(lines: Sequence[Line]) -> str:
     r"""Return an ``align*`` environment (amsmath) with the formulas in the order of the computation."""
-    lines = [_line(line) for line in explanation.lines if line.formula.latex]
-    return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
+    rows = [_line(line) for line in lines if line.formula.latex]
+    return "\n".join([r"\begin{align*}", " \\\\\n".join(rows), r"\end{align*}"])
 
 
 def _line(line: Line) -> str:

@@ -1,7 +1,6 @@
-"""Records: an explanation as plain values, to read by program or by eye."""
+"""Records: the parts of an explanation as plain values; they know of no form that shows them."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,7 +71,7 @@ class Line:
             "code": self.code,
             "shape": list(self.shape),
             "dtype": self.array.dtype.name,
-            **{name: _json(figure) for name, figure in figures.items()},
+            **{name: jsonable(figure) for name, figure in figures.items()},
         }
 
 
@@ -95,7 +94,7 @@ class Update:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
         names = ("name", "norm", "gradient", "change", "ratio")
-        return {"shape": list(self.shape)} | {name: _json(getattr(self, name)) for name in names}
+        return {"shape": list(self.shape)} | {name: jsonable(getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True)
@@ -124,88 +123,14 @@ class Setting:
     where: str  # "numpy, float64"
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What the diagnosis found."""
+def jsonable(figure: Any) -> Any:
+    """Return a number, or a tuple of numbers, as JSON can hold it: NaN and infinity as strings.
 
-    flags: tuple[Flag, ...] = ()
-    undecided: tuple[str, ...] = ()  # what could not be told, and why
-
-
-@dataclass(frozen=True, repr=False)
-class Explanation:
-    """One training step, factor by factor, in the order of the computation.
-
-    Print it, show it in a notebook, or read it: ``explanation["dL_dW1"].array``.
+    Examples
+    --------
+    >>> jsonable((1.5, float("nan")))
+    [1.5, 'nan']
     """
-
-    setting: Setting
-    lines: tuple[Line, ...]
-    updates: tuple[Update, ...]
-    loss_before: float  # with the penalty of the weight decay
-    loss_after: float
-    findings: Findings = field(default_factory=Findings)
-
-    @property
-    def flags(self) -> tuple[Flag, ...]:
-        """What is wrong; empty where nothing was found."""
-        return self.findings.flags
-
-    def __iter__(self) -> Iterator[Line]:
-        return iter(self.lines)
-
-    def __getitem__(self, name: str) -> Line:
-        """Return the line of that name, such as ``"dL_dW1"``."""
-        from chainrule.mathematics.naming import nearest
-
-        for line in self.lines:
-            if line.name == name:
-                return line
-        names = [line.name for line in self.lines]
-        msg = f"the step has no {name!r}{nearest(name, names)}"
-        raise KeyError(msg)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON knows it; what is not finite is written out ("nan", "inf")."""
-        return {
-            **asdict(self.setting),
-            "loss": {"before": _json(self.loss_before), "after": _json(self.loss_after)},
-            "lines": [line.to_dict() for line in self.lines],
-            "updates": [update.to_dict() for update in self.updates],
-            "flags": [asdict(flag) for flag in self.flags],
-            "undecided": list(self.findings.undecided),
-        }
-
-    def latex(self) -> str:
-        """Return the formulas as one ``align*`` of LaTeX (amsmath), a line each."""
-        from chainrule.explain.latex import document
-
-        return document(self)
-
-    def __str__(self) -> str:
-        """Return it as plain text, 80 columns wide."""
-        from chainrule.explain.text import plain
-
-        return plain(self)
-
-    def __repr__(self) -> str:
-        """Return it in a few words; printing shows it all."""
-        found = ", ".join(flag.kind for flag in self.flags) or "nothing wrong found"
-        return f"Explanation({self.setting.network}, {len(self.lines)} lines, {found})"
-
-    def __rich__(self) -> Any:
-        from chainrule.explain.text import renderable
-
-        return renderable(self)
-
-    def _repr_html_(self) -> str:
-        from chainrule.explain.html import page
-
-        return page(self)
-
-
-def _json(figure: Any) -> Any:
-    """Return a number, or numbers, with what JSON has no word for written out."""
     if isinstance(figure, tuple):
-        return [_json(part) for part in figure]
+        return [jsonable(part) for part in figure]
     return figure if not isinstance(figure, float) or np.isfinite(figure) else str(figure)
