@@ -1,4 +1,4 @@
-"""Doctests of a room that imports an optional library run where that library is installed.
+"""Doctests of a module that imports an optional library run where that library is installed.
 
 Native functions are kept in a folder of this run's own, so that the code under test compiles them.
 """
@@ -6,11 +6,16 @@ Native functions are kept in a folder of this run's own, so that the code under 
 import os
 import tempfile
 from importlib.util import find_spec
+from pathlib import Path
 
-CACHE = tempfile.TemporaryDirectory(prefix="chainrule-test-")
-os.environ["CHAINRULE_CACHE_DIR"] = CACHE.name
+import pytest
 
-ROOMS = {
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a process of the run has the folder of the run
+    CACHE = tempfile.TemporaryDirectory(prefix="chainrule-test-")
+    os.environ["CHAINRULE_CACHE_DIR"] = CACHE.name
+
+SOURCE = Path(__file__).parent / "src" / "chainrule"
+MODULES = {
     "cupy": ["backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
     "jax": ["backends/jax.py", "program/scan.py", "bench/contestants/jax.py"],
     "matplotlib": ["plots"],
@@ -24,8 +29,17 @@ ROOMS = {
 }
 
 collect_ignore = [
-    f"src/chainrule/{room}"
-    for library, rooms in ROOMS.items()
+    SOURCE / module
+    for library, modules in MODULES.items()
     if find_spec(library) is None
-    for room in rooms
+    for module in modules
 ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark these doctests with the library that they need."""
+    for item in items:
+        for library, modules in MODULES.items():
+            if any(item.path.is_relative_to(SOURCE / module) for module in modules):
+                item.add_marker(pytest.mark.needs(library))

@@ -118,7 +118,7 @@ def docs(session: nox.Session) -> None:
 def pages(session: nox.Session) -> None:
     """Every page in headless Chromium, which must be there: 400 and 1400 pixels wide, light and dark."""
     session.install("-e", ".[data,plots]", *group("pages"))
-    session.run("pytest", "-m", "browser", "tests", *session.posargs, env={"REQUIRE_BROWSER": "1"})
+    session.run("pytest", "-m", "browser", "tests", *session.posargs, env={"REQUIRE_EXTRA": "browser"})
 
 
 @nox.session(default=False)

@@ -1,4 +1,4 @@
-"""What all tests share. The fixtures themselves stand in ``support/``, one theme a file."""
+"""What all tests share. The fixtures and hooks themselves stand in ``support/``, one theme a file."""
 
 import os
 import signal
@@ -11,10 +11,17 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.alone import pytest_runtest_protocol  # noqa: F401
 from support.backends import backend, reference  # noqa: F401
 from support.browser import browser  # noqa: F401
 from support.data import rng  # noqa: F401
 from support.extras import without_matplotlib, without_scikit_learn  # noqa: F401
+from support.needs import (  # noqa: F401
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_runtest_setup,
+    pytest_terminal_summary,
+)
 from support.site import site  # noqa: F401
 from support.workers import _own_contestants, process  # noqa: F401
 

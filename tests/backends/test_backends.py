@@ -16,9 +16,9 @@ from chainrule.mathematics.optimizers import adam
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
-from support.backends import need
 
 X = np.arange(6.0).reshape(2, 3)
+ACCELERATORS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("torch", "jax")]
 
 
 def strict_array(device="CPU_DEVICE"):
@@ -63,8 +63,8 @@ def test_an_empty_environment_variable_decides_nothing(monkeypatch):
     assert backends.get() is None
 
 
+@pytest.mark.needs("torch")
 def test_the_environment_may_name_a_device(monkeypatch):
-    need("torch")
     monkeypatch.setenv("CHAINRULE_BACKEND", "torch:cpu")
     assert NeuralNetwork(3, 2, 1).backend.describe() == "torch:cpu"
 
@@ -90,9 +90,8 @@ def test_a_namespace_is_taken_for_its_library():
     assert backends.get(xp) == backends.of(xp.ones(1))
 
 
-@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize("library", ACCELERATORS)
 def test_a_namespace_of_an_accelerator_is_taken_for_it(library):
-    need(library)
     xp = {"torch": "array_api_compat.torch", "jax": "jax.numpy"}[library]
     module = pytest.importorskip(xp)
     assert backends.get(module) == backends.named(library)
@@ -100,14 +99,14 @@ def test_a_namespace_of_an_accelerator_is_taken_for_it(library):
     assert backends.of(backends.named(library).asarray(X)) == backends.named(library)
 
 
+@pytest.mark.needs("torch")
 def test_torch_devices_are_named_as_torch_does():
-    need("torch")
     for given in ("torch", "torch:cpu"):
         assert backends.named(given).describe() == "torch:cpu"
 
 
+@pytest.mark.needs("jax")
 def test_jax_devices_are_named_by_platform_and_number():
-    need("jax")
     for given in ("jax:cpu", "jax:cpu:0"):
         assert backends.named(given).describe() == "jax:cpu:0"
 
@@ -191,9 +190,8 @@ def test_every_known_backend_has_a_record_that_says_something():
             assert "\n" not in one.reason
 
 
-@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize("library", ACCELERATORS)
 def test_an_installed_library_is_used_with_its_version_and_its_device(library):
-    need(library)
     module = pytest.importorskip(library)
     found = record(library)
     assert found.usable
@@ -282,8 +280,8 @@ def test_a_library_that_does_not_import_is_not_usable_and_says_why(monkeypatch, 
 
 
 @pytest.mark.gpu
+@pytest.mark.needs("cupy")
 def test_cupy_is_used_with_its_version_and_its_devices():
-    need("cupy")
     found = record("cupy")
     assert found.usable, found.reason
     assert found.devices[0].startswith("0 (")
@@ -291,8 +289,8 @@ def test_cupy_is_used_with_its_version_and_its_devices():
 
 
 @pytest.mark.gpu
+@pytest.mark.needs("cupy")
 def test_x_on_cupy_trains_on_cupy_and_is_not_copied_to_the_host(monkeypatch):
-    need("cupy")
     import cupy
 
     net = NeuralNetwork(3, 4, 1, activation="relu", loss="mean_squared_error", seed=0)

@@ -7,7 +7,7 @@ from chainrule import NeuralNetwork, backends
 from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.arrays import namespace
 from chainrule.mathematics.optimizers import OPTIMIZERS
-from support.backends import need, params
+from support.backends import params
 from support.compare import parameters, relative_error
 from support.data import blobs, samples
 
@@ -215,8 +215,8 @@ def test_several_backends_live_in_one_process(kind, rng):
         assert not isinstance(nets[1].predict(X), np.ndarray)
 
 
+@pytest.mark.needs("torch")
 def test_torch_tensors_with_a_gradient_of_their_own_are_taken_without_it():
-    need("torch")
     import torch
 
     X = torch.ones(4, 2, dtype=torch.float64, requires_grad=True)

@@ -8,22 +8,18 @@ from chainrule.bench.cells import parse
 from chainrule.bench.contestants.products import numpy
 from chainrule.bench.measure.process import Process
 from chainrule.bench.problem import problem
-from support.backends import need
 from support.engines import blas_threads
-from support.extras import need as need_extra
 
 CELLS = ("2-4-1,4", "8-16-16-4,8,adam", "8-16-4,8,float64")
-NAMED = [name for name, entry in roster.ROSTER.items() if not entry.is_slow_to_make]
+NAMED = [
+    pytest.param(name, marks=pytest.mark.needs(*entry.needs))
+    for name, entry in roster.ROSTER.items()
+    if not entry.is_slow_to_make
+]
 
 
 def asked(name, *requests):
     """Return the answers of one process of a contestant, a request after the other."""
-    entry = roster.entry(name)
-    for library in entry.needs:
-        if library == "llvmlite":
-            need_extra("jit")
-        else:
-            need(library)
     process = Process(threads=1)
     try:
         return [process.ask("make", contestant=name, warm=0.0, block=1e-4, **one) for one in requests]
@@ -44,6 +40,7 @@ def test_whatever_a_contestant_does_is_right(name):
         assert check["exempt"] or check["share_of_tolerance"] <= 1, request
 
 
+@pytest.mark.needs("jit")
 def test_the_extra_jit_is_what_tells_the_two_on_numpy_apart():
     (plain,) = asked("numpy", {"cell": CELLS[0], "operation": "step"})
     (native,) = asked("numpy-jit", {"cell": CELLS[0], "operation": "step"})

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import weakref
-from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,13 +12,12 @@ import pytest
 
 from chainrule import NeuralNetwork, backends
 from chainrule.program.cuda.device import Product
-from support.extras import missing
+
+pytestmark = pytest.mark.needs("cupy")
 
 
 @pytest.fixture(autouse=True)
 def _cupy_and_no_driver():
-    if find_spec("cupy") is None:
-        missing("cupy", "CuPy is not installed")
     import cupy
 
     if cupy.is_available():

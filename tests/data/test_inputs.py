@@ -7,7 +7,6 @@ import pytest
 
 from chainrule import NeuralNetwork, backends
 from chainrule.backends import BackendUnavailableError
-from support.backends import need
 
 X = np.arange(12.0).reshape(4, 3) / 12.0
 Y = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
@@ -266,15 +265,39 @@ def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch):
     ("name", "error", "said"),
     [
         ("numpy:gpu", ValueError, ["no device 'gpu'", "'cpu'"]),
-        ("torch:gpu", ValueError, ["no device 'gpu'", "'torch:cuda'"]),
-        ("torch:cuda:77", BackendUnavailableError, ["cannot be used here", "torch:cpu"]),
-        ("jax:cpu:77", BackendUnavailableError, ["cannot be used here", "jax:cpu"]),
-        ("jax:tpu", BackendUnavailableError, ["cannot be used here", "jax:cpu"]),
-        ("jax:cpu:one", BackendUnavailableError, ["cannot be used here", "jax:cpu"]),
+        pytest.param(
+            "torch:gpu",
+            ValueError,
+            ["no device 'gpu'", "'torch:cuda'"],
+            marks=pytest.mark.needs("torch"),
+        ),
+        pytest.param(
+            "torch:cuda:77",
+            BackendUnavailableError,
+            ["cannot be used here", "torch:cpu"],
+            marks=pytest.mark.needs("torch"),
+        ),
+        pytest.param(
+            "jax:cpu:77",
+            BackendUnavailableError,
+            ["cannot be used here", "jax:cpu"],
+            marks=pytest.mark.needs("jax"),
+        ),
+        pytest.param(
+            "jax:tpu",
+            BackendUnavailableError,
+            ["cannot be used here", "jax:cpu"],
+            marks=pytest.mark.needs("jax"),
+        ),
+        pytest.param(
+            "jax:cpu:one",
+            BackendUnavailableError,
+            ["cannot be used here", "jax:cpu"],
+            marks=pytest.mark.needs("jax"),
+        ),
     ],
 )
 def test_a_device_that_is_not_here_is_named(name, error, said):
-    need(name.partition(":")[0])
     fails(lambda: NeuralNetwork(3, 4, 2, backend=name), error, *said)
 
 
@@ -301,8 +324,8 @@ def test_arrays_of_another_device_are_not_moved_silently():
     fails(lambda: setattr(other, "bias_output", xp.zeros((1, 2))), TypeError, "b is on", "device1", said)
 
 
+@pytest.mark.needs("torch")
 def test_arrays_of_two_libraries_are_not_mixed():
-    need("torch")
     import torch
 
     xp = pytest.importorskip("array_api_strict")
@@ -321,8 +344,8 @@ def test_complex_arrays_of_a_device_are_refused():
     fails(lambda: NeuralNetwork(3, 4, 2).feedforward(bad), TypeError, "complex128", "real numbers")
 
 
+@pytest.mark.needs("jax")
 def test_float64_on_a_jax_that_has_none_is_refused(monkeypatch):
-    need("jax")
     import jax
 
     jax.config.update("jax_enable_x64", False)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from support.extras import need
+from support.needs import need
 
-need("notebook", module=True)
-need("plots", module=True)
+pytestmark = [need("notebook", module=True), need("plots", module=True)]
 
 import nbformat
 from nbclient import NotebookClient

@@ -72,4 +72,4 @@ def test_set_up_takes_exactly_two_commands():
     set_up = [block for block in COMMANDS if "venv" in block]
     assert [len(block.strip().splitlines()) for block in set_up] == [1, 1]
     assert set_up[0].strip().endswith("chainrule demo")
-    assert set_up[1].strip().endswith("python -m pytest")
+    assert set_up[1].strip().endswith("python -m pytest -n auto")

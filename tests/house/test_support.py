@@ -1,12 +1,19 @@
 """The tests' own tools: read-only arrays refuse writes, and a required backend is not skipped."""
 
+import fnmatch
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import array_api_compat.numpy as xp
 import numpy as np
 import pytest
 from _pytest.outcomes import Failed, Skipped
 
-from support import extras
-from support.backends import KINDS, absent, need
+from support import needs
+from support.backends import KINDS
+from support.needs import absent, need
 from support.readonly import ReadOnlyBackend
 
 
@@ -65,9 +72,46 @@ def test_each_kind_is_what_its_name_says(backend, request):
             array[array > 0]
 
 
-@pytest.mark.parametrize("required", ["", "jit", "plots,jit"])
-def test_an_extra_that_is_absent_skips_and_fails_where_it_is_required(monkeypatch, required):
-    monkeypatch.setitem(extras.LIBRARIES, "jit", "no_such_library")
+@pytest.mark.parametrize("required", ["", "jit", "plots,llvmlite"])
+def test_an_extra_is_its_library(monkeypatch, required):
+    monkeypatch.setattr(needs, "find_spec", lambda _: None)
     monkeypatch.setenv("REQUIRE_EXTRA", required)
-    with pytest.raises(Failed if required else Skipped, match="no_such_library is not installed"):
-        extras.need("jit")
+    with pytest.raises(Failed if required else Skipped, match="llvmlite is not installed"):
+        need("jit")
+
+
+TESTS = """
+import pytest
+pytestmark = pytest.mark.needs("numpy")
+@pytest.mark.parametrize("_", range(3))
+@pytest.mark.needs("no_such_library")
+def test_skipped(_): pass
+@pytest.mark.timed
+def test_run(): pass
+def test_too(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("required", "options", "lines"),
+    [
+        (
+            "",
+            ["-n", "2"],
+            ["SKIPPED [3] no_such_library is not installed", "=* 2 passed, 3 skipped in *"],
+        ),
+        ("no_such_library", ["--needs", "jit,no_such_library"], ["=* 2 deselected, 3 errors in *"]),
+    ],
+)
+def test_a_run_says_once_what_was_missing(tmp_path, required, options, lines):
+    (tmp_path / "test_it.py").write_text(TESTS)
+    (tmp_path / "conftest.py").write_text("from support.alone import *\nfrom support.needs import *")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  needs\n  timed\n")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "."]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    env = os.environ | {"PYTHONPATH": path, "REQUIRE_EXTRA": required}
+    done = subprocess.run(
+        [*command, *options], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    said = done.stdout.splitlines()
+    assert [line for line in lines if not fnmatch.filter(said, line.replace("[", "[[]"))] == []

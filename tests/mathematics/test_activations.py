@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from chainrule import Activation, NeuralNetwork
 from chainrule.mathematics.activations import ACTIVATIONS, activation, gelu, sigmoid, softplus
-from support.backends import need
 from support.compare import relative_error
 
 Z = np.linspace(-6.0, 6.0, 243).reshape(3, -1)
@@ -99,9 +98,9 @@ def test_activations_but_gelu_never_fall(z, rise):
             assert low <= high + 1e-15 * abs(high)
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "gelu", "softplus"])
 def test_values_are_torchs(name):
-    need("torch")
     import torch
     from torch.nn import functional
 

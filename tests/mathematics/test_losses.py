@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from chainrule.mathematics.losses import LOSSES, cross_entropy, loss
-from support.backends import need
 from support.compare import relative_error
 from support.data import targets
 
@@ -64,6 +63,7 @@ def test_gradient_is_the_slope_of_the_plain_formula(name, weighted, rng, backend
     assert relative_error(backend.to_numpy(dL_dA), slopes) < 1e-8
 
 
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [
@@ -75,7 +75,6 @@ def test_gradient_is_the_slope_of_the_plain_formula(name, weighted, rng, backend
 )
 @weighted
 def test_values_and_gradients_are_torchs(name, theirs, weighted, rng):
-    need("torch")
     import torch
 
     A, Y, w = drawn(rng, name)

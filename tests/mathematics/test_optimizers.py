@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from chainrule.mathematics.optimizers import OPTIMIZERS, adam, adamw, momentum, nesterov, optimizer, sgd
-from support.backends import need
 from support.compare import relative_error
 
 STEPS, P = 12, 7
@@ -70,9 +69,9 @@ def test_steps_are_those_of_the_recurrence_on_every_backend(backend, rng, rule, 
     assert relative_error(got, recurrence(name, start, gradients, rates, **setting)) < 1e-13
 
 
+@pytest.mark.needs("torch")
 @each_rule
 def test_steps_are_those_of_torch_optim(reference, rng, rule, name, setting):
-    need("torch")
     import torch
 
     start, gradients, rates = drawn(rng)

@@ -11,6 +11,8 @@ from chainrule.program.steps import blocked
 from support.engines import error_relative_to, native_kernels
 from support.steps import CASES, Case, epochs, made_work, plain, ran
 
+pytestmark = pytest.mark.needs("jit")
+
 ROWS = 23
 CUTS = [Cut(1, 1), Cut(2, 1), Cut(3, 1)]
 PLAIN = {

@@ -14,7 +14,7 @@ from chainrule.program.epoch import Epoch
 from chainrule.program.replay import Replay
 from chainrule.program.row_blocks import Cut
 from support import engines
-from support.engines import NAMES, error_relative_to
+from support.engines import BLOCKED, NAMES, error_relative_to
 from support.steps import CASES, Case, epochs, made_work, plain, ran
 
 ROWS = 23
@@ -38,7 +38,7 @@ def test_replay_is_the_plain_step_bit_for_bit(case, batch_size, dtype):
 
 
 @pytest.mark.parametrize(("dtype", "batch_size"), RUNS.values(), ids=RUNS)
-@pytest.mark.parametrize("name", ["interpreted", "native"])
+@pytest.mark.parametrize("name", BLOCKED)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_blocks_are_the_plain_step_within_rounding(case, name, dtype, batch_size):
     wanted, changed = ran(plain(work := made_work(case, ROWS, dtype, batch_size)), epochs(work))
@@ -245,6 +245,7 @@ def test_a_small_step_is_replayed_and_a_large_one_blocked(monkeypatch):
     assert isinstance(engine_of(work, monkeypatch, cut=Cut(2, 2)), steps.Steps)
 
 
+@pytest.mark.needs("jit")
 def test_a_long_run_goes_to_native_code_where_it_can_be_made(monkeypatch):
     kernels = engines.native_kernels()
     engine = engine_of(made_work(Case(), ROWS), monkeypatch, is_long=True, native=True)
@@ -253,7 +254,7 @@ def test_a_long_run_goes_to_native_code_where_it_can_be_made(monkeypatch):
     assert type(batch._kernels) is type(kernels)
 
 
-@pytest.mark.parametrize("name", ["interpreted", "native"])
+@pytest.mark.parametrize("name", BLOCKED)
 def test_one_block_in_one_thread_is_the_step_too(name, monkeypatch):
     monkeypatch.setattr(engines, "forced", lambda work: dict.fromkeys(work.batch_sizes, Cut(1, 1)))
     case = CASES["everything-adamw"]
@@ -263,7 +264,7 @@ def test_one_block_in_one_thread_is_the_step_too(name, monkeypatch):
         assert error_relative_to(want, have) < 1e-12
 
 
-@pytest.mark.parametrize("name", ["interpreted", "native"])
+@pytest.mark.parametrize("name", BLOCKED)
 def test_a_long_update_is_shared_out(name, monkeypatch):
     monkeypatch.setattr(blocks, "SHARED_UPDATE", 10)
     case = CASES["everything-adamw"]

@@ -16,11 +16,10 @@ from chainrule.program import blocks
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.steps import blocked
 from support import engines
-from support.engines import NAMES, blas_threads, error_relative_to
+from support.engines import BLOCKED, NAMES, blas_threads, error_relative_to
 from support.steps import CASES, Case, epochs, forced, made_work, plain, ran
 
 ROWS = 23
-BLOCKED = ["interpreted", "native"]
 
 
 class Injected(InterpretedKernels):
@@ -273,7 +272,7 @@ NOT_NUMBERS = [
 
 
 @pytest.mark.parametrize(("activation", "loss", "number"), sorted(set(NOT_NUMBERS), key=str), ids=str)
-@pytest.mark.parametrize("name", ["interpreted", "native"])
+@pytest.mark.parametrize("name", BLOCKED)
 def test_the_loss_of_a_batch_with_a_number_that_is_none_is_none_in_that_step(
     name, activation, loss, number
 ):

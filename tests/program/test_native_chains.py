@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from support.extras import need
+from support.needs import need
 
-need("jit", module=True)
+pytestmark = need("jit", module=True)
 
 from chainrule.program.chains import Chain, Operand, Output, Statement
 from chainrule.program.native.interpreter import Table, call_chain

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from support.extras import need
+from support.needs import need
 
-need("jit", module=True)
+pytestmark = need("jit", module=True)
 
 from chainrule.program.chains import Chain, Operand, Output, Statement
 from chainrule.program.native.interpreter import Table, call_chain
@@ -57,7 +57,8 @@ def test_float32_stays_within_its_stated_error_over_all_bit_patterns(function):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_float64_stays_within_its_stated_error_of_mpmath(function):
-    mpmath = pytest.importorskip("mpmath", reason="mpmath is not installed (group test_jit)")
+    import mpmath
+
     rng = np.random.default_rng(0)
     scale = 10.0 ** rng.uniform(-20, 2.5, 6000)
     x = np.concatenate([scale, -scale, rng.uniform(-0.6, 2, 4000)])

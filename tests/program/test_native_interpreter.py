@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from support.extras import need
+from support.needs import need
 
-need("jit", module=True)
+pytestmark = need("jit", module=True)
 
 from chainrule import NeuralNetwork
 from chainrule.program.chains import Chain, Operand, Output, Statement

@@ -23,9 +23,8 @@ from chainrule.training import evaluation
 from support.compare import relative_error
 from support.data import samples
 from support.engines import blas_threads
-from support.extras import missing
 
-WAYS = ["written", "planned", "native"]
+WAYS = ["written", "planned", pytest.param("native", marks=pytest.mark.needs("jit"))]
 ROWS = 8  # of a block
 
 
@@ -41,11 +40,6 @@ def way(request, monkeypatch):
         monkeypatch.setattr(prediction, "PLANNED_ROWS", ROWS)
         monkeypatch.setattr(prediction, "BLOCKS_A_THREAD", 1)
     native = request.param == "native"
-    if native:
-        from chainrule.backends.numpy import native_is_at_hand
-
-        if not native_is_at_hand():
-            missing("jit", "native code cannot be made here")
     monkeypatch.setattr("chainrule.backends.numpy.LONG_SECONDS", 0.0 if native else np.inf)
     return request.param
 

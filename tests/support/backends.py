@@ -1,21 +1,18 @@
 """The backends that the same tests run on, as data, and the fixture over them.
 
-A library that is absent skips its tests with the reason. ``REQUIRE_BACKEND=cupy`` (or a list with
-commas) turns the skips of that library into failures, so that a machine that is meant to have it
-cannot pass by skipping.
+Each is marked with the library that it needs (``support.needs``).
 """
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import array_api_compat.numpy
 import pytest
 
 from chainrule import backends
+from support.needs import absent
 from support.readonly import ReadOnlyBackend
 
 
@@ -26,7 +23,12 @@ class Kind:
     name: str
     library: str
     make: Callable[[ExitStack], backends.Backend]
-    marks: tuple[Any, ...] = ()
+
+    @property
+    def marks(self) -> list[Any]:
+        """The marks of its tests: the library is needed, and for CuPy a device."""
+        needs = pytest.mark.needs(self.library)
+        return [needs, pytest.mark.gpu] if self.library == "cupy" else [needs]
 
 
 def _strict(device: str = "CPU_DEVICE") -> backends.Backend:
@@ -57,27 +59,12 @@ KINDS = (
     Kind("strict-device1", "array_api_strict", lambda _: _strict("device1")),
     Kind("torch", "torch", lambda _: backends.named("torch:cpu")),
     Kind("jax", "jax", lambda _: backends.named("jax:cpu")),
-    Kind("cupy", "cupy", lambda _: backends.named("cupy"), (pytest.mark.gpu,)),
+    Kind("cupy", "cupy", lambda _: backends.named("cupy")),
 )
-
-
-def absent(library: str, reason: str) -> None:
-    """Skip the test, or fail it where ``REQUIRE_BACKEND`` names the library."""
-    required = os.environ.get("REQUIRE_BACKEND", "").split(",")
-    if library in required:
-        pytest.fail(f"REQUIRE_BACKEND names {library}, but {reason}")
-    pytest.skip(reason)
-
-
-def need(library: str) -> None:
-    """Skip or fail the test unless the library is installed."""
-    if find_spec(library) is None:
-        absent(library, f"{library} is not installed")
 
 
 def opened(kind: Kind, stack: ExitStack) -> backends.Backend:
     """Return the backend of this kind; what it changed is put back when ``stack`` closes."""
-    need(kind.library)
     try:
         return kind.make(stack)
     except backends.BackendUnavailableError as error:

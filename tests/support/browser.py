@@ -1,7 +1,7 @@
 """A real browser, without a window: pages opened as readers open them, and what is wrong with them.
 
 ``CHROMIUM`` names the program; else Chromium or Chrome is looked for. Where it or Playwright is absent,
-the tests skip with the reason; ``REQUIRE_BROWSER=1`` turns those skips into failures.
+the tests skip with the reason; ``REQUIRE_EXTRA=browser`` turns those skips into failures.
 """
 
 import os
@@ -12,6 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from support.needs import absent
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND")  # no name of a host is ever looked up
@@ -37,13 +39,6 @@ def program():
     """Return the path of the browser, or ``None``."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, PROGRAMS)), None)
-
-
-def absent(reason):
-    """Skip the test, or fail it where ``REQUIRE_BROWSER`` is set."""
-    if os.environ.get("REQUIRE_BROWSER", "0") not in ("", "0"):
-        pytest.fail(f"REQUIRE_BROWSER is set, but {reason}", pytrace=False)
-    pytest.skip(reason)
 
 
 class Browser:
@@ -102,10 +97,10 @@ def is_elsewhere(url):
 def browser():
     """Headless Chromium for the whole run."""
     if find_spec("playwright") is None:
-        absent("Playwright is not installed (dependency group 'pages')")
+        absent("browser", "Playwright is not installed (dependency group 'pages')")
     found = program()
     if found is None:
-        absent("there is no Chromium here; install it, or name it in CHROMIUM")
+        absent("browser", "there is no Chromium here; install it, or name it in CHROMIUM")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

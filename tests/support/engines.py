@@ -1,6 +1,7 @@
 """Engines to hold to the plain one, and ways to make training use them however small the work is."""
 
 import numpy as np
+import pytest
 
 import chainrule.backends.numpy as room
 from chainrule import backends
@@ -8,15 +9,15 @@ from chainrule.backends.numpy import NumpyLibrary
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.replay import Replay
 from chainrule.program.steps import blocked
-from support.extras import need
 from support.steps import forced
 
-NAMES = ("replay", "interpreted", "native")
+NATIVE = pytest.param("native", marks=pytest.mark.needs("jit"))
+BLOCKED = ("interpreted", NATIVE)
+NAMES = ("replay", *BLOCKED)
 
 
 def native_kernels():
-    """Return kernels of native code; skips the test where they cannot be made."""
-    need("jit")
+    """Return kernels of native code, which need the extra jit."""
     from chainrule.program.native.kernels import NativeKernels
 
     return NativeKernels(NumpyLibrary())
@@ -32,8 +33,6 @@ def made(name, work):
 
 def use(monkeypatch, name):
     """Make every training on NumPy run on the engine of this name."""
-    if name == "native":
-        need("jit")
 
     def engine(_self, work):
         return made(name, work)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.browser import absent
+from support.needs import absent
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = "someone/chainrule"
@@ -20,7 +20,7 @@ SITE = ROOT / "build" / "site"
 def site():
     """Return the folder of the site, built afresh: an earlier build may have pages of its own."""
     if find_spec("furo") is None:
-        absent("Sphinx and its theme are not installed (dependency group 'docs')")
+        absent("browser", "Sphinx and its theme are not installed (dependency group 'docs')")
     shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "docs", str(SITE)]
     here = os.environ | {

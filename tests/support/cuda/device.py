@@ -23,7 +23,7 @@ from chainrule.mathematics.arrays import size
 from chainrule.program.cuda.cublas import Cublas, matrix
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.source import prelude
-from support.extras import need_compiler
+from support.needs import absent
 
 HERE = Path(__file__).parent
 GUARD, LINE = 0xA5, 256
@@ -35,15 +35,20 @@ def folder():
     return Path(tempfile.mkdtemp(prefix="chainrule-cuda-"))
 
 
+def compiler():
+    """Return the C++ compiler of this machine; skips the test where there is none."""
+    found = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
+    return found or absent("c++", "there is no C++ compiler here")
+
+
 @cache
 def compiled(text, suffix=".cpp"):
     """Return the shared library of a C++ text."""
-    compiler = need_compiler()
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
     source, library = folder() / f"{name}{suffix}", folder() / f"{name}.so"
     if not library.exists():
         source.write_text(text, encoding="utf-8")
-        command = [compiler, *FLAGS, "-o", library, source]
+        command = [compiler(), *FLAGS, "-o", library, source]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[:4000]
     return ctypes.CDLL(str(library))
@@ -220,8 +225,7 @@ class StandIn(NumpyLibrary):
 
 def need_device(**how):
     """Return a stand-in; skips the test where there is no C++ compiler."""
-    if shutil.which("c++") is None:
-        need_compiler()
+    compiler()
     return StandIn(**how)
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from chainrule import backends
-from support.backends import absent, need
+from support.needs import absent, need
 
 
 def cupy_backend():

@@ -5,7 +5,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from support.extras import missing
+from support.needs import absent
 
 AS_CUPY = (b"-ftz=true", b"--device-as-default-execution-space")  # what CuPy adds for every kernel
 
@@ -17,7 +17,7 @@ def library():
     folders = [] if spec is None else spec.submodule_search_locations
     found = [path for folder in folders for path in Path(folder).rglob("libnvrtc.so.*")]
     if not found:
-        missing(
+        absent(
             "nvrtc", "NVRTC is not installed (the wheel nvidia-cuda-nvrtc-cu12, or nvidia-cuda-nvrtc)"
         )
     chosen = min(found, key=lambda path: len(path.name))
