@@ -4,6 +4,7 @@ It holds the parameters and knows where they live. What is computed stands in th
 pure functions.
 """
 
+import warnings
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Self
@@ -191,7 +192,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         print_every: int = 4000,
         compile: bool = True,
         threads: int | None = None,
-        tune: bool = False,
+        tune: bool | None = None,
         resume: bool = False,
     ) -> History:
         """Train on ``X (n, input_size)`` and ``y``, and return the history.
@@ -228,8 +229,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         threads
             How many to use on the CPU; unless given, ``CHAINRULE_THREADS`` says, else one a core.
         tune
-            ``True`` measures, on NumPy, how this step runs fastest here, and keeps the choice on disk;
-            else a rule chooses by shapes, and the same machine gives the same bits.
+            Deprecated: it does nothing, and will be removed.
         resume
             ``True`` keeps the optimizer's arrays (Adam's moments) after training, and starts from those that a
             run before it kept, where its optimizer was the same.
@@ -250,6 +250,9 @@ class NeuralNetwork(Inspection, TextbookNames):
         >>> net.train(X, [[0.0], [0.25], [1.0]], epochs=400, learning_rate=0.2, progress=False)
         History(400 epochs, last mean squared error 0.00494477)
         """
+        if tune is not None:
+            msg = "train(tune=...) does nothing any more; remove it"
+            warnings.warn(msg, FutureWarning, stacklevel=2)
         settings = Settings(
             epochs=at_least(1, "epochs", epochs),
             batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
@@ -259,7 +262,6 @@ class NeuralNetwork(Inspection, TextbookNames):
             callbacks=tuple(callbacks),
             compiled=compile,
             threads=threads,
-            tune=tune,
         )
         self._choose(X, settings.batch_size, settings.optimizer)
         data = self._data(X, y, sample_weight, door=self._wide_door(X))

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.backends.base import Availability, Backend, Forward
 from chainrule.mathematics.arrays import size
-from chainrule.program import machine, tuning
+from chainrule.program import machine
 from chainrule.program.chains import HALVES
 from chainrule.program.engine import Engine, Work
 from chainrule.program.interpreted import InterpretedKernels
@@ -41,22 +41,12 @@ class NumpyBackend(Backend):
         than that is compiled, and what native code cannot run, goes to NumPy's own functions.
         """
         native = native_is_at_hand() and not _has_halves(work)
-        if work.tune:
-            choice = tuning.tuned(work, self._built, native=native)
-            return self._built(work, choice)
         if native and is_long(work):
             return blocked(work, _kernels(native=True), cuts(work, native=True))
         interpreted = cuts(work, native=False)
         if set(interpreted.values()) == {Cut(1, 1)}:
             return Replay(work, NumpyLibrary(), self.asarray, product_threads(work))
         return blocked(work, _kernels(native=False), interpreted)
-
-    def _built(self, work: Work, choice: tuning.Choice) -> Engine:
-        """Return the engine that a measured choice describes."""
-        # A ragged last batch may be too short for the blocks of the others.
-        count = choice.threads * choice.blocks
-        cut = {n: choice.cut if n >= count else Cut(1, 1) for n in work.batch_sizes}
-        return blocked(work, _kernels(native=choice.native), cut)
 
     def predict(self, forward: Forward, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Return ``forward(theta, X)`` for any number of rows: many in threads, block by block."""

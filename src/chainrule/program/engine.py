@@ -49,7 +49,6 @@ class Work:
     drops: bool = False  # whether a step has a dropout key
     steps: int = 1  # how many there will be, at the most
     threads: int | None = None  # how many to use; None: CHAINRULE_THREADS, else one a core
-    tune: bool = False  # whether to measure how to cut the batches, rather than follow the rule
     _plans: "dict[int, Plan]" = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -37,7 +37,6 @@ class Settings:
     callbacks: Sequence[Callback] = ()  # each is handed every record; True ends training
     compiled: bool = True  # False: the plain step, as it is written
     threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
-    tune: bool = False  # measure how to run the step, rather than follow the rule
 
 
 class Outcome(NamedTuple):
@@ -110,7 +109,6 @@ class _Run:
             drops=bool(net.dropout),
             steps=settings.epochs * len(bounds(self._rows, settings.batch_size)),
             threads=settings.threads,
-            tune=settings.tune,
         )
         self.engine = self._engine(work)
         self._bounds = work.bounds
