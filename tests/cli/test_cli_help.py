@@ -28,7 +28,7 @@ PATHS = list(paths(get_command(app)))
 
 
 # They measure for many seconds; the session `gate` runs the one, tests of their own the others.
-LONG = {("bench", "calibrate"), ("bench", "gate"), ("bench", "recommend")}
+LONG = {("bench", "recommend")}
 
 
 def help_of(path, monkeypatch, columns=80):

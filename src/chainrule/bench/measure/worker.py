@@ -96,17 +96,6 @@ class Worker:
         """Measure what the machine can do with this library."""
         return ceilings(request["library"], request["dtype"], request.get("squares", (1024,)))._asdict()
 
-    def memory(self, request: dict[str, Any]) -> Answer:
-        """Say what a step of a contestant holds and allocates; it is not timed."""
-        from chainrule.bench.measure.peak_memory import memory
-
-        if missing := roster.entry(request["contestant"]).missing():
-            return _not_installed(missing)
-        try:
-            return memory(request["contestant"], parse(request["cell"]))._asdict()
-        except UnavailableError as why:
-            return {"status": "skipped", "reason": str(why)}
-
     def environment(self, _request: dict[str, Any]) -> Answer:
         """Say what this process runs on."""
         return environment()
@@ -135,7 +124,6 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         "time": worker.time,
         "drop": worker.drop,
         "ceilings": worker.ceilings,
-        "memory": worker.memory,
         "environment": worker.environment,
     }
     for line in requests:

@@ -4,7 +4,6 @@ import typer
 
 from chainrule.cli.bench.compare import compare
 from chainrule.cli.bench.env import env
-from chainrule.cli.bench.gate import calibrate, gate
 from chainrule.cli.bench.recommend import recommend
 from chainrule.cli.bench.report import report
 from chainrule.cli.bench.run import run
@@ -22,6 +21,4 @@ app.command(cls=Command, epilog="chainrule bench run --quick --cell 64-256-10,64
 app.command(cls=Command, epilog="chainrule bench report results --format html -o report.html")(report)
 app.command(cls=Command, epilog="chainrule bench compare floor-numpy numpy --in results")(compare)
 app.command(cls=Command, epilog="chainrule bench recommend --layers 784,256,10 --batch 128")(recommend)
-app.command(cls=Command, epilog="chainrule bench calibrate --backend numpy")(calibrate)
-app.command(cls=Command, epilog="chainrule bench gate --backend numpy")(gate)
 app.command(cls=Command, epilog="chainrule bench env --json")(env)

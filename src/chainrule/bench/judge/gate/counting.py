@@ -1,7 +1,7 @@
-"""Counting: arrays that compute what NumPy's do, and count what is asked of them.
+"""Arrays that compute with NumPy, and count the calls and the reads of the host.
 
-They stand where an accelerator's arrays would. A number that the host reads of them (``float(L)``, ``if L <
-best``, ``np.asarray(L)``) would stop the device until it has computed it: it is answered, and counted.
+They stand in for an accelerator's arrays. There, a number that the host reads (``float(L)``, ``if L < best``,
+``np.asarray(L)``) makes it wait for the device; here it is answered, and counted.
 """
 
 from collections import Counter
@@ -11,23 +11,26 @@ from typing import Any
 
 import array_api_compat.numpy as xp
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from chainrule.program.operations import VIEWS
+from chainrule.backends.numpy import NumpyLibrary
+from chainrule.program.operations import VIEWS, Operation
+from chainrule.program.replay import Call
 
 NOTHING_COMPUTED = VIEWS | {"concat", "ones_like", "zeros_like"}
 
 
 class Counting:
-    """What was asked of its arrays so far; also their namespace.
+    """The counts of its arrays, and their Array API namespace.
 
     Attributes
     ----------
     calls
-        How often each function was called.
-    rows
-        How many of the products were of one row of ones: the gradients of biases.
+        The number of calls of each function.
+    row_products
+        The matrix products with one row of ones on the left: the gradients of biases.
     reads
-        How often the host read numbers.
+        The number of times the host read numbers.
 
     Examples
     --------
@@ -41,93 +44,92 @@ class Counting:
     """
 
     def __init__(self) -> None:
-        self.__name__ = __name__  # namespaces are told apart by name
+        self.__name__ = __name__  # array_api_compat compares namespaces by name
         self.calls: Counter[str] = Counter()
-        self.rows = 0
+        self.row_products = 0
         self.reads = 0
 
-    def __getattr__(self, function: str) -> Any:
-        found = getattr(xp, function)
-        is_function = callable(found) and not isinstance(found, type)
-        return partial(self.called, function, found) if is_function else found
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(xp, name)
+        is_function = callable(member) and not isinstance(member, type)
+        return partial(self.call, name, member) if is_function else member
 
     def array(self, values: Any) -> "Counted":
-        """Return an array that is counted here."""
+        """Return an array whose calls and reads are counted here."""
         return Counted(np.asarray(values), self)
 
-    def called(self, name: str, function: Callable[..., Any], *given: Any, **how: Any) -> Any:
-        """Call a function of NumPy's, and count it."""
-        arguments = [bare(part) for part in given]
-        self.noted(name, arguments)
-        made = function(*arguments, **{key: bare(value) for key, value in how.items()})
-        return self.array(made) if isinstance(made, np.ndarray | np.generic) else made
+    def call(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call a function of NumPy, and count the call."""
+        arguments = [bare(argument) for argument in args]
+        self.count(name, arguments)
+        result = function(*arguments, **{key: bare(value) for key, value in kwargs.items()})
+        return self.array(result) if isinstance(result, np.ndarray | np.generic) else result
 
-    def noted(self, name: str, arguments: list[Any]) -> None:
-        """Count a call."""
+    def count(self, name: str, arguments: list[Any]) -> None:
+        """Count a call of a function."""
         self.calls[name] += 1
         if name == "matmul":
             left = arguments[0]
-            self.rows += left.shape[-2] == 1 and bool((left == 1).all())
+            self.row_products += left.shape[-2] == 1 and bool((left == 1).all())
 
     @property
     def products(self) -> int:
-        """The matrix products, those of a row of ones apart."""
-        return self.calls["matmul"] - self.rows
+        """The matrix products without those of a row of ones."""
+        return self.calls["matmul"] - self.row_products
 
     @property
     def computed(self) -> int:
-        """The calls that compute something: no views, no constants."""
+        """The calls that compute something: neither views nor constants."""
         return sum(count for name, count in self.calls.items() if name not in NOTHING_COMPUTED)
 
 
-class Counted:
-    """An array of a :class:`Counting`; it has what the standard asks of an array, as far as a step uses it."""
+class Counted(NDArrayOperatorsMixin):
+    """An array of a :class:`Counting`, with the part of the Array API standard that a step uses."""
 
     device = None
-    __array_ufunc__ = None  # NumPy is not to compute with it behind the count's back
 
-    def __init__(self, held: np.ndarray, counting: Counting) -> None:
-        self.held = held
-        self._counting = counting
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As of any array."""
-        return self.held.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """As of any array."""
-        return self.held.dtype
-
-    @property
-    def ndim(self) -> int:
-        """As of any array."""
-        return self.held.ndim
-
-    def reshape(self, shape: tuple[int, ...]) -> "Counted":
-        """Return the array as another shape, as the libraries that are replayed have it."""
-        return Counted(self.held.reshape(shape), self._counting)
-
-    def swapaxes(self, one: int, other: int) -> "Counted":
-        """Return it with two axes exchanged, likewise."""
-        return Counted(self.held.swapaxes(one, other), self._counting)
+    def __init__(self, values: np.ndarray, counting: Counting) -> None:
+        self.values, self._counting = values, counting
+        self.shape, self.dtype, self.ndim = values.shape, values.dtype, values.ndim
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Counting:
         return self._counting
 
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._counting.call(ufunc.__name__, getattr(ufunc, method), *args, **kwargs)
+
+    def reshape(self, shape: tuple[int, ...]) -> "Counted":
+        """Return the array with another shape; not counted, as a replay does it once."""
+        return self._counting.array(self.values.reshape(shape))
+
+    def swapaxes(self, first: int, second: int) -> "Counted":
+        """Return the array with two axes exchanged; not counted either."""
+        return self._counting.array(self.values.swapaxes(first, second))
+
     def __getitem__(self, key: Any) -> "Counted":
-        return self._counting.array(self.held[key])
+        return self._counting.array(self.values[key])
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.held[key] = bare(value)
+        self.values[key] = bare(value)
 
     def _read(self) -> np.ndarray:
         self._counting.reads += 1
-        return self.held
+        return self.values
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         return self._read()
+
+    def __float__(self) -> float:
+        return float(self._read())
+
+    def __int__(self) -> int:
+        return int(self._read())
+
+    def __bool__(self) -> bool:
+        return bool(self._read())
+
+    def __complex__(self) -> complex:
+        return complex(self._read())
 
     def item(self) -> Any:
         """Return the number, on the host."""
@@ -138,50 +140,44 @@ class Counted:
         return self._read().tolist()
 
 
+class CountingLibrary:
+    """NumPy's ``program.replay.Library`` on counted arrays; what is not defined here is NumPy's."""
+
+    def __init__(self, counting: Counting) -> None:
+        self._counting, self._numpy = counting, NumpyLibrary()
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._numpy, name)
+
+        def uncounted(*args: Any) -> Any:
+            result = function(*map(bare, args))
+            return self._counting.array(result) if isinstance(result, np.ndarray) else result
+
+        return uncounted
+
+    def call(self, operation: Operation, arguments: list[Any], out: Counted) -> Call:
+        """Return the call that computes ``operation`` into ``out``, and counts it."""
+        plain = [bare(argument) for argument in arguments]
+        function, bound = self._numpy.call(operation, plain, out.values)
+
+        def counted() -> None:
+            self._counting.count(operation.function, plain)
+            function(*bound)
+
+        return counted, ()
+
+    def gather(self, source: Counted, rows: Counted, out: Counted) -> None:
+        """Copy rows of ``source`` to ``out``."""
+        self._counting.call("take", self._numpy.gather, source, rows, out)
+
+    def listed(self, array: Counted) -> list[float]:
+        """Return the numbers of a 1-d array, on the host."""
+        numbers: list[float] = array.tolist()
+        return numbers
+
+
 def bare(value: Any) -> Any:
-    """Return NumPy's array of a counted one, in a list or a tuple of them too."""
+    """Return the NumPy array of a counted one, also in a list or a tuple of them."""
     if isinstance(value, list | tuple):
         return type(value)(map(bare, value))
-    return value.held if isinstance(value, Counted) else value
-
-
-def _operator(function: str, *, is_reflected: bool = False) -> Callable[..., Counted]:
-    def operator(self: Counted, *other: Any) -> Counted:
-        operands = (*other, self) if is_reflected else (self, *other)
-        found: Counted = getattr(self._counting, function)(*operands)
-        return found
-
-    return operator
-
-
-def _conversion(kind: Callable[[Any], Any]) -> Callable[[Counted], Any]:
-    return lambda self: kind(self._read())
-
-
-_BINARY = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "matmul": "matmul",
-    "and": "bitwise_and",
-    "xor": "bitwise_xor",
-    "pow": "pow",
-    "lshift": "bitwise_left_shift",
-    "rshift": "bitwise_right_shift",
-}
-_COMPARISONS = {
-    "eq": "equal",
-    "ne": "not_equal",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}
-_UNARY = {"neg": "negative", "abs": "abs"}
-for _symbol, _function in (_BINARY | _COMPARISONS | _UNARY).items():
-    setattr(Counted, f"__{_symbol}__", _operator(_function))
-for _symbol, _function in _BINARY.items():
-    setattr(Counted, f"__r{_symbol}__", _operator(_function, is_reflected=True))
-for _kind in (float, int, bool, complex):
-    setattr(Counted, f"__{_kind.__name__}__", _conversion(_kind))
+    return value.values if isinstance(value, Counted) else value

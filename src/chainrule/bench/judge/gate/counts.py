@@ -1,7 +1,7 @@
-"""Counts: what a step consists of, which is the same on every machine and at every run.
+"""The counts of a training step: the same on every machine and in every run.
 
-Three sources that know nothing of each other: the closed forms of the cell, the traced program with its
-plan, and the step run on arrays that count. Where they disagree, one of them is wrong.
+Three independent sources: the closed forms of the cell, the traced program with its plan, and the step run
+on arrays that count. Where they disagree, one of them is wrong.
 """
 
 from typing import Any, NamedTuple
@@ -11,14 +11,14 @@ import numpy as np
 from chainrule.backends.plans import step_plan
 from chainrule.backends.speed_map.workload import network
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.gate.counting import Counting
-from chainrule.bench.judge.gate.counting_library import CountingLibrary
+from chainrule.bench.judge.gate.counting import Counting, CountingLibrary
 from chainrule.bench.problem import problem
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
-from chainrule.program.engine import Engine, Work
+from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch, bounds
 from chainrule.program.fusion import fuse
 from chainrule.program.plain import Plain
+from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 
 
@@ -31,10 +31,19 @@ class Counts(NamedTuple):
     launches: int  # calls of a step that is replayed
     chains: int  # passes over memory between the products, where operations are fused
     flops: int  # of the matrix products
-    scratch_bytes: int  # planned, for all that lies between input and output
+    scratch_bytes: int  # planned, for everything between input and output
     peak_bytes: int  # of all arrays of a step
-    calls_as_written: int  # what computes something in a step that is neither traced nor planned
-    host_reads: int  # a step, numbers that the host waits for
+    calls_as_written: int  # calls that compute something in a step that is neither traced nor planned
+    host_reads: int  # numbers that the host waits for, a step
+
+
+class StepRun(NamedTuple):
+    """What one step of an engine did on arrays that count."""
+
+    products: int
+    row_products: int
+    computed: int
+    reads: int
 
 
 def counts(cell: Cell) -> Counts:
@@ -43,32 +52,30 @@ def counts(cell: Cell) -> Counts:
     Raises
     ------
     RuntimeError
-        If a step that is run does not do the products that are planned.
+        If a step that runs does other products than its plan.
 
     Examples
     --------
     >>> from chainrule.bench.cells import parse
-    >>> found = counts(parse("64-16-10,32"))
-    >>> found.products, found.row_products, found.host_reads
+    >>> step = counts(parse("64-16-10,32"))
+    >>> step.products, step.row_products, step.host_reads
     (5, 2, 0)
     """
     plan = planned(cell)
-    written, replayed = ran(cell, "plain"), ran(cell, "replay")
+    written, replayed = run_step(cell, "plain"), run_step(cell, "replay")
     for name, got in {"as it is written": written, "replayed": replayed}.items():
-        wanted = plan.matmuls, plan.row_products
-        if (got.products, got.rows) != wanted:
+        if got[:2] != (plan.matmuls, plan.row_products):
             msg = (
-                f"the step of {cell.name}, {name}, does {got.products} products and {got.rows} of one row, "
-                f"its plan {wanted[0]} and {wanted[1]}; look at net.program() for which of them is right"
+                f"the step of {cell.name}, {name}, does {got.products} products and {got.row_products} of "
+                f"one row, its plan {plan.matmuls} and {plan.row_products}; compare with net.program()"
             )
             raise RuntimeError(msg)
-    fused = fuse(plan.program)
     return Counts(
         products=plan.matmuls,
         row_products=plan.row_products,
         elementwise=plan.program.elementwise,
         launches=plan.launches,
-        chains=sum(group.is_elementwise for group in fused),
+        chains=sum(group.is_elementwise for group in fuse(plan.program)),
         flops=plan.flops,
         scratch_bytes=plan.scratch_bytes,
         peak_bytes=plan.peak_bytes,
@@ -77,54 +84,40 @@ def counts(cell: Cell) -> Counts:
     )
 
 
-def planned(cell: Cell) -> Any:
+def planned(cell: Cell) -> Plan:
     """Return the plan of a step of a cell; nothing is computed."""
-    return step_plan(*network(cell.sizes, cell.rule), cell.batch, cell.dtype)
+    plan: Plan = step_plan(*network(cell.sizes, cell.rule), cell.batch, cell.dtype)
+    return plan
 
 
-class Ran(NamedTuple):
-    """What one step of an engine did, on arrays that count."""
-
-    products: int
-    rows: int
-    computed: int
-    reads: int
-
-
-def ran(cell: Cell, engine: str) -> Ran:
+def run_step(cell: Cell, engine: str) -> StepRun:
     """Return what a step of an engine ("plain" or "replay") does.
 
-    It is the difference between two epochs, one of three steps and one of two: what belongs to an epoch
-    (its losses are read once, its order is brought to the device) is in both.
+    This is the difference between an epoch of three steps and one of two, so that what is done once an
+    epoch (reading its losses, sending its order to the device) is not counted.
     """
-    three, two = (_tallied(cell, engine, steps) for steps in (3, 2))
-    return Ran(*(a - b for a, b in zip(three, two, strict=True)))
+    three, two = (_run_epoch(cell, engine, steps) for steps in (3, 2))
+    return StepRun(*(a - b for a, b in zip(three, two, strict=True)))
 
 
-def _tallied(cell: Cell, engine: str, steps: int) -> Ran:
-    """Return what an epoch of so many steps does."""
+def _run_epoch(cell: Cell, engine: str, steps: int) -> StepRun:
     counting = Counting()
-    made, epoch = _engine(cell, engine, steps, counting), _epoch(cell, steps)
-    before = counting.reads
-    made.run(epoch, lambda: None)
-    return Ran(counting.products, counting.rows, counting.computed, counting.reads - before)
 
-
-def _engine(cell: Cell, engine: str, steps: int, counting: Counting) -> Engine:
     def asarray(values: Any, dtype: Any = None) -> Any:
         return counting.array(np.asarray(values, dtype))
 
     net, optimizer = network(cell.sizes, cell.rule)
-    given = problem(cell)
-    rows = np.arange(steps * cell.batch) % len(given.X)  # (steps n,)
-    X, Y = (counting.array(part[rows]) for part in (given.X, given.Y))  # (steps n, n_0), (steps n, n_L)
+    data = problem(cell)
+    order = np.arange(steps * cell.batch)  # (steps n,)
+    rows = order % len(data.X)  # (steps n,)
+    X, Y = (counting.array(part[rows]) for part in (data.X, data.Y))  # (steps n, n_0), (steps n, n_L)
     theta = counting.array(np.full(net.layout.total, 0.1, cell.dtype))  # (P,)
-    step = TrainingStep(net, optimizer)
-    work = Work(step, Progress(theta, optimizer.init(theta)), Batch(X, Y), bounds(len(rows), cell.batch))
+    progress = Progress(theta, optimizer.init(theta))
+    work = Work(TrainingStep(net, optimizer), progress, Batch(X, Y), bounds(len(rows), cell.batch))
     if engine == "replay":
-        return Replay(work, CountingLibrary(counting), asarray)
-    return Plain(work, asarray, np.asarray)
-
-
-def _epoch(cell: Cell, steps: int) -> Epoch:
-    return Epoch(np.arange(steps * cell.batch), [1e-3] * steps, None)
+        replay = Replay(work, CountingLibrary(counting), asarray)
+        replay.run(Epoch(order, [1e-3] * steps, None), lambda: None)
+    else:
+        plain = Plain(work, asarray, np.asarray)
+        plain.run(Epoch(order, [1e-3] * steps, None), lambda: None)
+    return StepRun(counting.products, counting.row_products, counting.computed, counting.reads)

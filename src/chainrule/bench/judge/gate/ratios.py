@@ -1,8 +1,9 @@
-"""Ratios: how many times as long one contestant computes as another, at one thread, measured now."""
+"""How many times as long a step takes as its bare matrix products, at one thread, measured now."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from chainrule.bench import roster
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.results import Place, Results
 from chainrule.bench.judge.statistics import Ratio
@@ -10,29 +11,36 @@ from chainrule.bench.measure.clock import PROCESSOR
 from chainrule.bench.measure.crew import Care, Seat, crew
 from chainrule.bench.store import Records
 
-SETS = 3  # of processes: what one process costs more than the next does not pass for a difference
-# By the processor's clock: by the wall's, on two cores with four programs beside it, whoever had the longer turn
-# was interrupted more often, and NumPy's step read twice as many floors as it takes.
+SETS = 3  # of processes, since one process can be slower than the next
+# In processor time: in wall time, on two cores with four other programs, the contestant with the longer turn
+# was interrupted more often, and the ratio of NumPy's step read twice its value.
 CARE = Care(rounds=12, warm=0.03, block=0.005, budget=2.0, clock=PROCESSOR)
 THREADS = 1
 
 
 class Pair(NamedTuple):
-    """Two contestants in a cell, by name."""
+    """A contestant in a cell, and the one it is divided by: unless named, the products of its library."""
 
     cell: str
-    over: str
-    under: str
+    contestant: str
+    floor: str = ""
+
+    @property
+    def places(self) -> tuple[Place, Place]:
+        """Where the results of the two stand."""
+        names = (self.contestant, self.floor or roster.floor_of(self.contestant) or "")
+        first, second = (Place(parse(self.cell), name, "step", THREADS) for name in names)
+        return first, second
 
 
 def measured(pairs: Sequence[Pair], sets: int = SETS, care: Care = CARE) -> Mapping[Pair, Ratio | str]:
-    """Return how many times as long ``over`` takes as ``under``; or why that is not known."""
+    """Return the ratio of each pair; where there is none, the reason."""
     records = Records()
     for number in range(sets):
         with crew("now", number, "float32", care) as one:
             for cell in dict.fromkeys(pair.cell for pair in pairs):
-                names = [name for pair in pairs if pair.cell == cell for name in pair[1:]]
-                seats = [Seat(name, THREADS) for name in dict.fromkeys(names)]
+                places = [place for pair in pairs if pair.cell == cell for place in pair.places]
+                seats = [Seat(name, THREADS) for name in dict.fromkeys(p.contestant for p in places)]
                 for line in one.measure(parse(cell), "step", seats):
                     records.add(line)
     results = Results(records)
@@ -40,10 +48,5 @@ def measured(pairs: Sequence[Pair], sets: int = SETS, care: Care = CARE) -> Mapp
 
 
 def _ratio(results: Results, pair: Pair) -> Ratio | str:
-    cell, *names = pair
-    over, under = (Place(parse(cell), name, "step", THREADS) for name in names)
-    found = results.ratio(over, under)
-    if found is not None:
-        return found
-    reasons = (results.figures(place).reason for place in (over, under))
-    return next(filter(None, reasons), "it was not timed")
+    reasons = (results.figures(place).reason for place in pair.places)
+    return results.ratio(*pair.places) or next(filter(None, reasons), "it was not timed")
