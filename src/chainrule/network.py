@@ -17,7 +17,7 @@ from chainrule.data import inputs, targets
 from chainrule.inspection import Inspection
 from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.architecture import architecture, at_least
-from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.arrays import Array, namespace, record_like
 from chainrule.mathematics.initializers import Initializer, draw
 from chainrule.mathematics.layers import Dense, DenseCache
 from chainrule.mathematics.losses import Loss
@@ -397,7 +397,10 @@ class NeuralNetwork(Inspection, TextbookNames):
         if self._backend is not None:
             host = self._backend.to_numpy
             state["_theta"] = host(self._theta)  # (P,)
-            state["_kept"] = self._kept and (self._kept[0], tuple(map(host, self._kept[1])))
+            state["_kept"] = self._kept and (
+                self._kept[0],
+                record_like(self._kept[1], map(host, self._kept[1])),
+            )
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -406,7 +409,8 @@ class NeuralNetwork(Inspection, TextbookNames):
             backend = self._place(self._backend)
             if self._kept is not None:
                 rule, arrays = self._kept
-                self._kept = rule, tuple(backend.copy(backend.asarray(a, self.dtype)) for a in arrays)
+                moved = (backend.copy(backend.asarray(a, self.dtype)) for a in arrays)
+                self._kept = rule, record_like(arrays, moved)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters, the architecture and the metadata to a safetensors file.

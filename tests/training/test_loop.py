@@ -4,11 +4,12 @@ import os
 import signal
 import threading
 import time
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from chainrule import Activation, NeuralNetwork, schedules
+from chainrule import Activation, NeuralNetwork, Optimizer, schedules
 from chainrule.mathematics.activations import tanh
 from chainrule.mathematics.optimizers import adam
 from chainrule.training.batches import Chance
@@ -368,6 +369,33 @@ def test_tune_warns_and_changes_nothing(rng):
     with pytest.warns(FutureWarning, match=r"train\(tune=...\) does nothing any more; remove it"):
         tuned.train(X, Y, 3, progress=False, tune=True)
     np.testing.assert_array_equal(tuned._theta, usual._theta)
+
+
+class Pair(NamedTuple):
+    first: object
+    second: object
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("record", [Pair, lambda *parts: parts], ids=["NamedTuple", "tuple"])
+def test_an_optimizers_state_keeps_its_type_from_step_to_step_and_from_run_to_run(
+    backend, rng, record, compiled
+):
+    def init(theta):
+        return record(0.0 * theta, 0.0 * theta)
+
+    def update(g, state, theta, learning_rate):
+        assert type(state) is type(record(0, 0))
+        v = 0.5 * state[0] + g
+        return theta - learning_rate * v, record(v, state[1] + g)
+
+    own = Optimizer("own", init, update)
+    X, y = regression(rng)
+    whole, parts = (network(backend=backend) for _ in range(2))
+    whole.train(X, y, 4, optimizer=own, compile=compiled, progress=False)
+    for _ in range(2):
+        parts.train(X, y, 2, optimizer=own, compile=compiled, progress=False, resume=True)
+    assert relative_error(parameters(parts), parameters(whole)) < 1e-12
 
 
 def test_a_run_that_does_not_resume_starts_the_optimizer_afresh(rng):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.arrays import record_like
 from chainrule.mathematics.optimizers import Optimizer
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 
@@ -16,7 +17,7 @@ def step_plan(
 
     theta = Spec((net.layout.total,), dtype, "theta")
     made = made_by(optimizer.init, theta)
-    state = tuple(part._replace(name=f"state{n}") for n, part in enumerate(made, start=1))
+    state = record_like(made, [part._replace(name=f"state{n}") for n, part in enumerate(made, start=1)])
     X, Y = Spec((rows, net.sizes[0]), dtype, "X"), Spec((rows, net.sizes[-1]), dtype, "Y")
     weights = Spec((rows, 1), dtype, "weights") if weighted else None
     key = Spec((), "int32", "key") if net.dropout else None

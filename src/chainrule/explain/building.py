@@ -15,6 +15,7 @@ from chainrule.explain.latex import Latex
 from chainrule.explain.records import Formula, Line, Update
 from chainrule.explain.tracing import Start, names, section, traced
 from chainrule.explain.writers import Html, Text
+from chainrule.mathematics.arrays import record_like
 from chainrule.mathematics.step import Progress, TrainingStep
 from chainrule.program.names import Mention
 from chainrule.program.operations import Operation, Value
@@ -135,7 +136,7 @@ class Builder:
     def end(self) -> Progress:
         """The parameters and the state after the step."""
         theta, *state = (self.run.of(value) for value in self.program.outputs[:-1])
-        return Progress(theta, tuple(state))
+        return Progress(theta, record_like(self._start.progress.state, state))
 
     @property
     def loss(self) -> float:

@@ -5,7 +5,7 @@ The mathematics of this package is written against the Python Array API standard
 first line, and never imports an array library by name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import array_api_compat
@@ -57,3 +57,15 @@ def size(shape: Sequence[int]) -> int:
     for length in shape:
         count *= length
     return count
+
+
+def record_like(record: tuple[Any, ...], parts: Iterable[Any]) -> Any:
+    """Return ``parts`` as a record of the type of ``record``: a ``NamedTuple`` keeps its fields' names.
+
+    Examples
+    --------
+    >>> from chainrule.mathematics.optimizers import VelocityState
+    >>> record_like(VelocityState(v=1), [2]), record_like((1,), [2])
+    (VelocityState(v=2), (2,))
+    """
+    return type(record)(*parts) if hasattr(record, "_fields") else tuple(parts)

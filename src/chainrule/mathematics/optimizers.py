@@ -1,19 +1,38 @@
 """Optimizers: each one a pair of pure functions on flat arrays, ``init`` and ``update``.
 
 ``theta (..., P)`` are all parameters, ``g (..., P)`` their gradient, ``learning_rate`` a 0-d array.
-The state is a tuple of arrays; it goes in and comes out, so that a traced step can carry it.
+The state is a tuple of arrays; it goes in and comes out, so that a traced step can carry it. The
+optimizers of this module name its fields; an optimizer of your own may use a plain tuple.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.naming import lookup
 
 State = tuple[Array, ...]
+
+
+class NoState(NamedTuple):
+    """The state of gradient descent: none."""
+
+
+class VelocityState(NamedTuple):
+    """The state of momentum and of Nesterov's method."""
+
+    v: Array  # (..., P)   the velocity
+
+
+class AdamState(NamedTuple):
+    """The state of Adam and AdamW."""
+
+    m: Array  # (..., P)   the running mean of the gradient
+    v: Array  # (..., P)   the running mean of its square
+    t: Array  # (..., 1)   how many steps have been taken
 
 
 @dataclass(frozen=True)
@@ -54,11 +73,11 @@ def sgd() -> Optimizer:
     >>> theta, g, lr = xp.asarray([1.0]), xp.asarray([2.0]), xp.asarray(0.1)
     >>> rule = sgd()
     >>> rule.update(g, rule.init(theta), theta, lr)
-    (Array([0.8], dtype=array_api_strict.float64), ())
+    (Array([0.8], dtype=array_api_strict.float64), NoState())
     """
 
     def init(_theta: Array) -> State:
-        return ()
+        return NoState()
 
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         return theta - learning_rate * g, state  # (..., P)
@@ -87,12 +106,13 @@ def momentum(decay: float = 0.9) -> Optimizer:
     _check_fraction("momentum", "decay", decay)
 
     def init(theta: Array) -> State:
-        return (namespace(theta).zeros_like(theta),)  # v (..., P)
+        return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
 
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         (v,) = state
         v = decay * v + g  # (..., P)
-        return theta - learning_rate * v, (v,)  # (..., P)
+        theta = theta - learning_rate * v  # (..., P)
+        return theta, VelocityState(v)
 
     return Optimizer("momentum", init, update, {"decay": decay})
 
@@ -118,12 +138,13 @@ def nesterov(decay: float = 0.9) -> Optimizer:
     _check_fraction("nesterov", "decay", decay)
 
     def init(theta: Array) -> State:
-        return (namespace(theta).zeros_like(theta),)  # v (..., P)
+        return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
 
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         (v,) = state
         v = decay * v + g  # (..., P)
-        return theta - learning_rate * (g + decay * v), (v,)  # (..., P)
+        theta = theta - learning_rate * (g + decay * v)  # (..., P)
+        return theta, VelocityState(v)
 
     return Optimizer("nesterov", init, update, {"decay": decay})
 
@@ -187,7 +208,9 @@ def _adam(name: str, beta1: float, beta2: float, epsilon: float, weight_decay: f
 
     def init(theta: Array) -> State:
         zeros = namespace(theta).zeros_like
-        return zeros(theta), zeros(theta), zeros(theta[..., :1])  # m, v (..., P); t (..., 1)
+        return AdamState(
+            m=zeros(theta), v=zeros(theta), t=zeros(theta[..., :1])
+        )  # (..., P), (..., P), (..., 1)
 
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         xp = namespace(g, theta)
@@ -201,7 +224,7 @@ def _adam(name: str, beta1: float, beta2: float, epsilon: float, weight_decay: f
         if weight_decay:
             theta = theta - (learning_rate * weight_decay) * theta  # (..., P)
         theta = theta - rate * m / (xp.sqrt(v) + epsilon * correction2)  # (..., P)
-        return theta, (m, v, t)
+        return theta, AdamState(m, v, t)
 
     settings = {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
     if weight_decay:

@@ -55,3 +55,15 @@ def loss_scale(compute: str | None, divisor: float) -> float:
     if compute != "float16":
         return 1.0
     return float(2.0 ** round(math.log2(max(divisor, 1.0)) / 2))
+
+
+def scaled(x: Array, scale: float) -> Array:
+    """Return ``scale * x``, of any shape; ``x`` itself if ``scale`` is 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scaled(np.ones(2), 64.0)
+    array([64., 64.])
+    """
+    return x if scale == 1.0 else scale * x

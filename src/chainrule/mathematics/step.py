@@ -7,6 +7,7 @@ The step is cut in two where its nature changes. ``data_gradient`` is a sum over
 batch, so it may be run on parts of it; ``finish`` comes once, after the sum.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from chainrule.mathematics.architecture import Architecture
@@ -20,7 +21,7 @@ from chainrule.mathematics.layers import (
     dense_forward,
 )
 from chainrule.mathematics.optimizers import Optimizer, State
-from chainrule.mathematics.precision import loss_scale, lowered, raised
+from chainrule.mathematics.precision import loss_scale, lowered, raised, scaled
 
 
 class Batch(NamedTuple):
@@ -114,6 +115,47 @@ def objective(theta: Array, batch: Batch, net: Architecture, key: Array | None =
     return L + 0.5 * net.weight_decay * namespace(W).sum(W * W, axis=-1)  # (...,)
 
 
+def chain_rule(
+    theta: Array,
+    X: Array,
+    net: Architecture,
+    loss: Callable[[Array], tuple[Array, Array]],
+    key: Array | None = None,
+    first_row: int = 0,
+) -> tuple[Array, list[Dense]]:
+    """Return ``L (...,)``, and ``dL_dW`` and ``dL_db`` of each layer: forward, the loss, then backward.
+
+    Parameters
+    ----------
+    theta, X, net, key, first_row
+        As in :func:`forward`.
+    loss
+        ``A (..., n, n_L) -> L (...,), dL_dA (..., n, n_L)``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> net = architecture((1, (), 1), [], "identity")
+    >>> theta = xp.asarray([2.0, 1.0])  # W, b
+    >>> L, gradients = chain_rule(theta, xp.asarray([[3.0]]), net, lambda A: (A[0, 0], xp.ones_like(A)))
+    >>> gradients[0].W  # L = A = 3 W + b
+    Array([[3.]], dtype=array_api_strict.float64)
+    """
+    layers = net.layout.split(theta)
+    A, caches, masks = forward(theta, X, net, key, first_row)
+    L, dL_dA = loss(A)  # (...,), (..., n, n_L)
+    gradients: list[Dense] = []
+    for number in reversed(range(net.depth)):
+        mask = masks[number]
+        dL_dA = dL_dA if mask is None else dL_dA * mask  # (..., n, n_l)
+        gradient, dL_dZ = dense_backward(dL_dA, caches[number], net.activations[number])
+        gradients.append(gradient)
+        if number > 0:  # the first layer's input is the data, which no parameter changes
+            dL_dA = dense_backward_input(dL_dZ, layers[number])  # (..., n, n_l)
+    return L, gradients[::-1]
+
+
 def data_gradient(
     theta: Array,
     batch: Batch,
@@ -125,9 +167,9 @@ def data_gradient(
 ) -> tuple[Array, Array]:
     """Return ``L (...,)`` and ``dL/dtheta (..., P)`` of the data, without the penalty.
 
-    Both are sums over rows. ``rows`` is how many the whole batch has and ``first_row`` where this
-    part of it starts: the parts' results add up to the whole's. Where the network computes in 16 bits, the
-    two passes do, and the loss and what is returned are in the dtype of ``theta``.
+    Both are sums over rows. ``rows`` is the number of rows of the whole batch and ``first_row`` where this
+    part of it starts: the results of the parts add up to that of the whole. If the network computes in 16
+    bits, :func:`chain_rule` runs in 16 bits; the loss and the results are in the dtype of ``theta``.
 
     Examples
     --------
@@ -139,26 +181,18 @@ def data_gradient(
     >>> data_gradient(theta, batch, net)[1]  # (7 - 5) * 3, (7 - 5)
     Array([6., 2.], dtype=array_api_strict.float64)
     """
-    low = lowered(theta, net.compute)  # (..., P)
-    layers = net.layout.split(low)
-    A, caches, masks = forward(low, lowered(batch.X, net.compute), net, key, first_row)
-    A = raised(A, theta)  # (..., n, n_L)
-    L = net.loss.value(A, batch.Y, batch.weights, rows)  # (...,)
-    dL_dA = net.loss.gradient(A, batch.Y, batch.weights, rows)  # (..., n, n_L)
-    scale = loss_scale(net.compute, net.loss.divisor(rows or A.shape[-2], A.shape[-1]))
-    if scale != 1.0:
-        dL_dA = scale * dL_dA  # (..., n, n_L)
-    dL_dA = lowered(dL_dA, net.compute)  # (..., n, n_L)
-    gradients: list[Dense] = []
-    for number in reversed(range(net.depth)):
-        gradient, dL_dZ = dense_backward(dL_dA, caches[number], net.activations[number])
-        gradients.append(gradient)
-        if number > 0:  # below the first layer lie the samples, which nothing changes
-            dL_dA = dense_backward_input(dL_dZ, layers[number])  # (..., n, n_l)
-            mask = masks[number - 1]
-            dL_dA = dL_dA if mask is None else dL_dA * mask  # (..., n, n_l)
-    g = raised(net.layout.join(gradients[::-1]), theta)  # (..., P)
-    return L, g if scale == 1.0 else g * (1.0 / scale)  # (..., P)
+    scale = loss_scale(net.compute, net.loss.divisor(rows or batch.X.shape[-2], net.sizes[-1]))
+
+    def loss(outputs: Array) -> tuple[Array, Array]:
+        A = raised(outputs, theta)  # (..., n, n_L)
+        L = net.loss.value(A, batch.Y, batch.weights, rows)  # (...,)
+        dL_dA = net.loss.gradient(A, batch.Y, batch.weights, rows)  # (..., n, n_L)
+        return L, lowered(scaled(dL_dA, scale), net.compute)
+
+    low, X = lowered(theta, net.compute), lowered(batch.X, net.compute)  # (..., P), (..., n, n_0)
+    L, gradients = chain_rule(low, X, net, loss, key, first_row)  # (...,)
+    g = raised(net.layout.join(gradients), theta)  # (..., P)
+    return L, scaled(g, 1.0 / scale)
 
 
 def penalised(g: Array, theta: Array, net: Architecture) -> Array:
@@ -286,7 +320,7 @@ def step(
     >>> end.theta  # W - 0.1 * 3 * 1,  b - 0.1 * 1
     Array([ 1.7, -0.1], dtype=array_api_strict.float64)
     """
-    L, g = data_gradient(progress.theta, batch, net, key, rows=None)
+    L, g = data_gradient(progress.theta, batch, net, key)
     return finish(progress, g, learning_rate, net, optimizer), L
 
 

@@ -107,7 +107,7 @@ class DescendingBatch(BlockedBatch):
                 items.extend(more)
         phases = [threads]
         for run in self._blocks[0][0].runs:
-            progress = type(self._work.progress)(theta[run.where], ())
+            progress = self._work.progress._replace(theta=theta[run.where])
             phases += self._update(progress, [g[run.where] for g in self._gradients])
         return phases
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.arrays import Array, record_like
 from chainrule.program.epoch import Epoch
 
 if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule` stays light
@@ -103,8 +103,8 @@ def spec(array: Array, name: str) -> "Spec":
 def progress_spec(progress: Any) -> Any:
     """Return the record of the progress with a :class:`~chainrule.program.trace.Spec` for each array."""
     theta, state = progress
-    states = tuple(spec(part, f"state{number}") for number, part in enumerate(state, start=1))
-    return type(progress)(spec(theta, "theta"), states)
+    states = [spec(part, f"state{number}") for number, part in enumerate(state, start=1)]
+    return type(progress)(spec(theta, "theta"), record_like(state, states))
 
 
 def batch_spec(data: Any, rows: int) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from chainrule.mathematics.arrays import record_like
 from chainrule.program.names import naming
 from chainrule.program.program import Program
 from chainrule.program.tracer import Recorder, Tracer
@@ -95,7 +96,4 @@ def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _rebuilt(part: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(part, tuple):
-        changed = [change(inner) for inner in part]
-        return type(part)(*changed) if hasattr(part, "_fields") else tuple(changed)
-    return part
+    return record_like(part, map(change, part)) if isinstance(part, tuple) else part

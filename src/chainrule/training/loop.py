@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from chainrule.backends import Backend
 from chainrule.mathematics.architecture import Architecture
-from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.arrays import Array, namespace, record_like
 from chainrule.mathematics.optimizers import Optimizer, State
 from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
@@ -100,7 +100,9 @@ class _Run:
         self._backend = backend
         self._settings = settings
         start = backend.copy(theta)
-        kept = settings.optimizer.init(start) if state is None else tuple(map(backend.copy, state))
+        kept = settings.optimizer.init(start)
+        if state is not None:
+            kept = record_like(state, map(backend.copy, state))
         work = Work(
             TrainingStep(net, settings.optimizer),
             Progress(start, kept),
