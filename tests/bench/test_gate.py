@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant
 from chainrule.bench.judge.gate import __main__ as command
@@ -16,7 +17,6 @@ from chainrule.bench.judge.gate.counts import counts
 from chainrule.bench.judge.gate.gates import Gates
 from chainrule.bench.judge.gate.ratios import Pair
 from chainrule.bench.judge.gate.verdict import gate, updated
-from chainrule.bench.judge.statistics import Ratio
 from chainrule.bench.measure.clock import FINE, PROCESSOR, WALL, block
 from chainrule.bench.measure.crew import Care
 from support.contestants import HERE
@@ -30,7 +30,7 @@ ALLOWED = Gates(
     {CELL: {"numpy": 4.0}},
     band=0.5,
 )
-FITS, SLOW, UNSURE = Ratio(4.1, 3.9, 4.3, 36), Ratio(8.2, 7.9, 8.6, 36), Ratio(8.2, 5.0, 12.0, 36)
+FITS, SLOW, UNSURE = Interval(4.1, 3.9, 4.3), Interval(8.2, 7.9, 8.6), Interval(8.2, 5.0, 12.0)
 
 FEW = Allocations(1000, 0, 36_984)
 

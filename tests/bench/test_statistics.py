@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.judge.statistics import (
-    Ratio,
     geometric_mean,
     paired,
     typical,
@@ -115,7 +115,7 @@ def test_processes_that_disagree_make_the_interval_wide_however_many_rounds_they
 @pytest.mark.parametrize("rounds", [1, 2, 3, 5])
 def test_too_few_rounds_of_one_process_decide_nothing(rounds):
     ratio = paired([[(2.0, 1.0)] * rounds])
-    assert ratio == Ratio(2.0, 0.0, math.inf, rounds)
+    assert ratio == Interval(2.0, 0.0, math.inf)
     assert verdict(ratio) == "undecided"
 
 
@@ -131,7 +131,6 @@ def test_equal_measurements_give_equal_intervals():
 def test_processes_may_have_been_cut_short():
     pairs = Machine().pairs(DEFAULT, 1.3)
     ratio = paired([pairs[0], pairs[1][:4], []])
-    assert ratio.rounds == 19
     assert ratio.low < 1.3 < ratio.high
 
 
@@ -144,7 +143,7 @@ def test_one_very_long_block_moves_the_ratio_little():
 def test_the_ratio_turned_round_is_the_inverse():
     pairs = Machine().pairs(DEFAULT, 1.3)
     turned = paired([[(b, a) for a, b in rounds] for rounds in pairs])
-    assert paired(pairs).inverse()[:3] == pytest.approx(turned[:3], rel=1e-12)
+    assert paired(pairs).inverse() == pytest.approx(turned, rel=1e-12)
 
 
 def test_the_typical_time_lies_in_its_interval():
@@ -164,12 +163,12 @@ def test_nothing_measured_is_said():
 @pytest.mark.parametrize(
     ("ratio", "wanted"),
     [
-        (Ratio(1.00, 0.98, 1.02, 9), "same"),
-        (Ratio(1.02, 1.01, 1.025, 9), "same"),  # it differs, by less than anybody minds
-        (Ratio(1.05, 1.02, 1.08, 9), "undecided"),
-        (Ratio(1.05, 1.04, 1.06, 9), "slower"),
-        (Ratio(0.95, 0.94, 0.96, 9), "faster"),
-        (Ratio(1.0, 0.9, 1.1, 9), "undecided"),
+        (Interval(1.00, 0.98, 1.02), "same"),
+        (Interval(1.02, 1.01, 1.025), "same"),  # it differs, by less than anybody minds
+        (Interval(1.05, 1.02, 1.08), "undecided"),
+        (Interval(1.05, 1.04, 1.06), "slower"),
+        (Interval(0.95, 0.94, 0.96), "faster"),
+        (Interval(1.0, 0.9, 1.1), "undecided"),
     ],
 )
 def test_the_verdict_is_where_the_whole_interval_lies(ratio, wanted):
@@ -177,14 +176,14 @@ def test_the_verdict_is_where_the_whole_interval_lies(ratio, wanted):
 
 
 def test_a_wider_band_calls_more_the_same():
-    assert verdict(Ratio(1.05, 1.02, 1.08, 9), band=0.1) == "same"
+    assert verdict(Interval(1.05, 1.02, 1.08), band=0.1) == "same"
 
 
 def test_the_geometric_mean_of_cells_that_agree_is_narrow():
-    mean = geometric_mean([Ratio(1.2 + step, 1.1, 1.3, 9) for step in (-0.01, 0.0, 0.01)])
+    mean = geometric_mean([Interval(1.2 + step, 1.1, 1.3) for step in (-0.01, 0.0, 0.01)])
     assert mean.estimate == pytest.approx(1.2, rel=1e-3)
     assert 1.15 < mean.low < mean.high < 1.25
 
 
 def test_the_geometric_mean_of_one_cell_is_its_ratio():
-    assert geometric_mean([Ratio(1.2, 1.1, 1.3, 9)]) == Ratio(1.2, 1.1, 1.3, 9)
+    assert geometric_mean([Interval(1.2, 1.1, 1.3)]) == Interval(1.2, 1.1, 1.3)

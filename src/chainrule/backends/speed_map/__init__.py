@@ -6,7 +6,8 @@
 from chainrule.backends.speed_map.automatic import pick
 from chainrule.backends.speed_map.choice import Choice, choose
 from chainrule.backends.speed_map.estimate import OutsideMapError, Prediction, predict
-from chainrule.backends.speed_map.spots import Interval, Parts, SpeedMap, Spot, Time
+from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Parts, SpeedMap, Spot, Time
 from chainrule.backends.speed_map.stored import StaleMapError, key, read, write
 from chainrule.backends.speed_map.workload import Workload, network, workload
 

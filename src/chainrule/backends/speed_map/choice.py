@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from chainrule.backends.speed_map.estimate import OutsideMapError, Prediction, predict
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.backends.speed_map.neighbours import neighbourhood
-from chainrule.backends.speed_map.spots import Interval, SpeedMap
+from chainrule.backends.speed_map.spots import SpeedMap
 from chainrule.backends.speed_map.wording import bound, label, reason, span, spent
 from chainrule.backends.speed_map.workload import Workload
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from chainrule.backends.speed_map.fitting import fit
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.backends.speed_map.neighbours import Neighbourhood, neighbourhood
-from chainrule.backends.speed_map.spots import Interval, Parts, SpeedMap, Time
+from chainrule.backends.speed_map.spots import Parts, SpeedMap, Time
 from chainrule.backends.speed_map.workload import Workload
 
 How = Literal["measured", "interpolated", "fitted"]

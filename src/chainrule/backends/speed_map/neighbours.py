@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from chainrule.backends.speed_map.spots import Interval, SpeedMap, Spot
+from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import SpeedMap, Spot
 from chainrule.backends.speed_map.workload import Workload
 
 # The largest curvature of log(a + b x) over log x: how far the time of a call and a rate bends between spots.

@@ -1,60 +1,10 @@
 """Spots: what was measured of one workload, on each backend; a map is many of them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.backends.speed_map.workload import Workload
-
-
-class Interval(NamedTuple):
-    """An estimate and its 95 % interval, of something positive."""
-
-    estimate: float
-    low: float
-    high: float
-
-    @property
-    def logs(self) -> tuple[float, float, float]:
-        """The three logarithms."""
-        estimate, low, high = (math.log(x) if x > 0.0 else -math.inf for x in self)
-        return estimate, low, high
-
-    @classmethod
-    def of_logs(cls, estimate: float, low: float, high: float) -> "Interval":
-        """Return the interval with these logarithms."""
-        return cls(math.exp(estimate), math.exp(low), math.exp(high) if high < 700 else math.inf)
-
-    def over(self, other: "Interval") -> "Interval":
-        """Return the ratio to another that varies independently (Zou & Donner 2008).
-
-        Examples
-        --------
-        >>> ratio = Interval(2.0, 2.0, 2.0).over(Interval(1.0, 0.5, 2.0))
-        >>> [round(x, 6) for x in ratio]
-        [2.0, 1.0, 4.0]
-        """
-        (a, a_low, a_high), (b, b_low, b_high) = self.logs, other.logs
-        down, up = math.hypot(a - a_low, b_high - b), math.hypot(a_high - a, b - b_low)
-        return Interval.of_logs(a - b, a - b - down, a - b + up)
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether it says anything: too few rounds leave an interval open."""
-        return self.low > 0.0 and math.isfinite(self.high)
-
-    def widened(self, by: float) -> "Interval":
-        """Return it with both ends further out by so much on the scale of logarithms."""
-        estimate, low, high = self.logs
-        return Interval.of_logs(estimate, low - by, high + by)
-
-    def plus(self, other: "Interval") -> "Interval":
-        """Return the sum; wide enough, whatever the two have to do with each other."""
-        return Interval(*(a + b for a, b in zip(self, other, strict=True)))
-
-    def inverse(self) -> "Interval":
-        """Return one over it."""
-        return Interval(1.0 / self.estimate, 1.0 / self.high, 1.0 / self.low if self.low else math.inf)
 
 
 class Parts(NamedTuple):

@@ -6,7 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from chainrule.backends.speed_map.spots import Interval, Parts, SpeedMap, Spot, Time
+from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Parts, SpeedMap, Spot, Time
 from chainrule.backends.speed_map.workload import Workload
 from chainrule.program import machine
 from chainrule.saving.files import write_whole

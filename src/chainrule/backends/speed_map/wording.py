@@ -1,7 +1,7 @@
 """Wording: a prediction, an interval and a reason, as a person reads them."""
 
 from chainrule.backends.speed_map.estimate import Prediction
-from chainrule.backends.speed_map.spots import Interval
+from chainrule.backends.speed_map.interval import Interval
 
 BOUNDS = ("GEMM-bound", "bandwidth-bound", "launch-bound")  # in the order of Parts
 

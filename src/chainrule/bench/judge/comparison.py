@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import NamedTuple
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.machines import SOFTWARE, check_same_machine, differences
 from chainrule.bench.judge.results import Place, Results, side_by_side
 from chainrule.bench.judge.statistics import (
     BAND,
-    Ratio,
     Verdict,
     geometric_mean,
     paired,
@@ -29,7 +29,7 @@ class Compared(NamedTuple):
     place: Place
     before: float
     after: float
-    ratio: Ratio  # how many times as long it takes after as before
+    ratio: Interval  # how many times as long it takes after as before
     verdict: Verdict
     is_paired: bool
 
@@ -38,7 +38,7 @@ class Mean(NamedTuple):
     """The geometric mean of a contestant's ratios, over so many cells."""
 
     contestant: str
-    ratio: Ratio
+    ratio: Interval
     verdict: Verdict
     cells: int
 

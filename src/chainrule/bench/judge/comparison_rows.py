@@ -1,8 +1,8 @@
 """A comparison as rows of text, for a table."""
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.backends.speed_map.wording import microseconds
 from chainrule.bench.judge.comparison import Comparison
-from chainrule.bench.judge.statistics import Ratio
 
 HEAD = ("cell", "contestant", "before", "after", "times", "95 % interval", "verdict")
 MEANS_HEAD = ("contestant", "cells", "geometric mean", "95 % interval", "verdict")
@@ -42,12 +42,12 @@ def mean_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     ]
 
 
-def interval(ratio: Ratio) -> str:
+def interval(ratio: Interval) -> str:
     """Return an interval in words.
 
     Examples
     --------
-    >>> interval(Ratio(1.0, 0.98, 1.021, 45)), interval(Ratio(1.0, 0.0, float("inf"), 2))
+    >>> interval(Interval(1.0, 0.98, 1.021)), interval(Interval(1.0, 0.0, float("inf")))
     ('0.980 to 1.021', 'too few rounds')
     """
     if ratio.low == 0.0 or ratio.high == float("inf"):

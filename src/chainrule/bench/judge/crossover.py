@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import Cell, template_of
 from chainrule.bench.judge.results import Place, Results
-from chainrule.bench.judge.statistics import Ratio
 from chainrule.bench.report.contours import Grid, Line, contours
 
 Spot = tuple[int, int]  # a hidden size and a batch size
@@ -20,7 +20,7 @@ class Winner(NamedTuple):
     contestant: str
     seconds: float
     second: str | None = None
-    ratio: Ratio | None = None  # how many times as long the second takes
+    ratio: Interval | None = None  # how many times as long the second takes
 
     @property
     def is_tie(self) -> bool:
@@ -44,7 +44,7 @@ class Crossover:
     under: str
     hidden: Sequence[int]
     batches: Sequence[int]
-    ratios: dict[Spot, Ratio]
+    ratios: dict[Spot, Interval]
 
     @cached_property
     def ties(self) -> frozenset[Spot]:

@@ -7,7 +7,7 @@ from chainrule.backends.speed_map import Interval, Parts, SpeedMap, Spot, StaleM
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import LAUNCH_BOUND, Figures, Place, Results
-from chainrule.bench.judge.statistics import Ratio, typical
+from chainrule.bench.judge.statistics import typical
 
 FAR_BELOW = 0.2  # the share of the best rate from which products count as such
 SMALL = 1 << 18  # bytes, of all operands of a step; passes over so few are over at once
@@ -73,10 +73,10 @@ def _time(results: Results, place: Place, work: Workload) -> Time:
     copies = _samples(results, place._replace(operation="transfer"))
     return Time(
         place.contestant,
-        _interval(typical(_samples(results, place))),
+        typical(_samples(results, place)),
         _parts(results, figures, work),
         calls,
-        _interval(typical(copies)) if copies else None,
+        typical(copies) if copies else None,
     )
 
 
@@ -104,13 +104,9 @@ def _parts(results: Results, figures: Figures, work: Workload) -> Parts | None:
 def _ratios(results: Results, places: dict[str, Place]) -> dict[tuple[str, str], Interval]:
     pairs = [(a, b) for a in places for b in places if a < b]
     ratios = {(a, b): results.ratio(places[a], places[b]) for a, b in pairs}
-    return {pair: _interval(ratio) for pair, ratio in ratios.items() if ratio is not None}
+    return {pair: ratio for pair, ratio in ratios.items() if ratio is not None}
 
 
 def _samples(results: Results, place: Place) -> Sequence[Sequence[float]]:
     held = results.measurements(place)
     return [one.per_step for one in held if one.status == "ok" and one.seconds]
-
-
-def _interval(ratio: Ratio) -> Interval:
-    return Interval(ratio.estimate, ratio.low, ratio.high)

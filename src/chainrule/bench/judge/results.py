@@ -11,9 +11,10 @@ from functools import cached_property
 from statistics import median
 from typing import Any, NamedTuple
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.statistics import Pairs, Ratio, paired
+from chainrule.bench.judge.statistics import Pairs, paired
 from chainrule.bench.store import Ceilings, Measurement, Records
 
 ABOVE_PEAK = 1.05  # a rate this many times the measured peak is an error of the measurement
@@ -135,7 +136,7 @@ class Results:
         """Return, for each process, the seconds a step of both in the rounds that both took part in."""
         return side_by_side(self.measurements(over), self.measurements(under))
 
-    def ratio(self, over: Place, under: Place) -> Ratio | None:
+    def ratio(self, over: Place, under: Place) -> Interval | None:
         """Return how many times as long ``over`` takes as ``under``, with its interval."""
         pairs = self.pairs(over, under)
         return paired(pairs) if pairs else None

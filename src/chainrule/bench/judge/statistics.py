@@ -1,41 +1,41 @@
-"""Statistics: ratios of what was measured side by side, and what they allow to say.
+"""Statistics: medians and ratios of what was measured, with intervals, and the verdict on a ratio.
 
-A round gives the seconds of A and of B one after the other; whatever slows the machine for longer than
-that slows both, and leaves their ratio. The estimate is the median of all rounds' log-ratios.
+A round gives the seconds of A and of B one after the other. Whatever slows the machine for longer than
+a round slows both, and leaves their ratio. The estimate is the median of all rounds' log-ratios.
 
-Where the interval comes from stands in ``chainrule.bench.judge.intervals``.
+The 95 % interval of a median is the widest of up to three, because each sees what the others do not:
+
+* a hierarchical bootstrap: processes are drawn, then rounds of each (Kalibera & Jones 2013, "Rigorous
+  benchmarking in reasonable time", doi:10.1145/2464157.2464160; Efron 1979, "Bootstrap methods");
+* the median's interval by ranks, which also holds for few rounds and is infinite for fewer than six
+  (Hoefler & Belli 2015, "Scientific benchmarking of parallel computing systems", rules 5 to 8,
+  doi:10.1145/2807591.2807644). For a single process of at least eight rounds it is taken at 99 %: rounds
+  resemble their neighbours, and 95 % would cover less;
+* where the processes lie three times as far apart as their rounds explain, Student's t over the
+  processes: each process is then one observation, however many rounds it has.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from functools import cache
+from typing import Literal
 
 import numpy as np
 
-from chainrule.bench.judge.intervals import Logs, median, student
+from chainrule.backends.speed_map.interval import Interval
 
 # For each process, the seconds of A and of B in each round; and those of A alone.
 Pairs = Sequence[Sequence[tuple[float, float]]]
 Samples = Sequence[Sequence[float]]
 Verdict = Literal["faster", "slower", "same", "undecided"]
 
-BAND = 0.03  # ratios within this of 1 make no difference to anybody
+BAND = 0.03  # ratios within 3 % of 1 count as the same
+DRAWS = 1000
+APART = 3.0  # processes this many times as far apart as their rounds explain differ by themselves
+_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # Student's 97.5 % quantiles; above, a series
 
 
-class Ratio(NamedTuple):
-    """How many times as long A takes as B: the estimate, and its 95 % interval."""
-
-    estimate: float
-    low: float
-    high: float
-    rounds: int
-
-    def inverse(self) -> "Ratio":
-        """Return how many times as long B takes as A."""
-        return Ratio(1.0 / self.estimate, 1.0 / self.high, _over(self.low), self.rounds)
-
-
-def paired(pairs: Pairs) -> Ratio:
+def paired(pairs: Pairs) -> Interval:
     """Return the median of the rounds' ratios ``A / B``.
 
     Raises
@@ -47,15 +47,15 @@ def paired(pairs: Pairs) -> Ratio:
     --------
     >>> fast, slow = (1.0, 2.0), (1.1, 2.2)
     >>> paired([[fast, slow, fast, slow], [slow, fast, slow, fast]])
-    Ratio(estimate=0.5, low=0.5, high=0.5, rounds=8)
-    >>> paired([[fast]]).high  # one round says nothing of how far it may be wrong
+    Interval(estimate=0.5, low=0.5, high=0.5)
+    >>> paired([[fast]]).high  # one round has no interval
     inf
     """
-    return _ratio(median([np.log([a / b for a, b in rounds]) for rounds in pairs if rounds]))
+    return _median([np.log([a / b for a, b in rounds]) for rounds in pairs if rounds])
 
 
-def typical(samples: Samples) -> Ratio:
-    """Return the median seconds (their ratio to one second) of what ran by itself.
+def typical(samples: Samples) -> Interval:
+    """Return the median seconds of what was measured by itself.
 
     Raises
     ------
@@ -67,14 +67,13 @@ def typical(samples: Samples) -> Ratio:
     >>> typical([[1.0, 2.0, 4.0], [2.0, 2.0, 2.0]]).estimate
     2.0
     """
-    return _ratio(median([np.log(rounds) for rounds in samples if rounds]))
+    return _median([np.log(rounds) for rounds in samples if rounds])
 
 
-def unpaired(a: Samples, b: Samples) -> Ratio:
+def unpaired(a: Samples, b: Samples) -> Interval:
     """Return the ratio of the medians of A and B, which were not measured side by side.
 
-    The interval joins the two medians' own (Zou & Donner 2008, doi:10.1002/sim.3095). It knows nothing of
-    what changed in the machine from the one to the other.
+    Its interval knows nothing of what changed in the machine between the two.
 
     Raises
     ------
@@ -86,30 +85,25 @@ def unpaired(a: Samples, b: Samples) -> Ratio:
     >>> unpaired([[2.0, 2.0, 2.0]], [[1.0, 1.0, 1.0]]).estimate
     2.0
     """
-    over = median([np.log(rounds) for rounds in a if rounds])
-    under = median([np.log(rounds) for rounds in b if rounds])
-    down = math.hypot(over.estimate - over.low, under.high - under.estimate)
-    up = math.hypot(over.high - over.estimate, under.estimate - under.low)
-    middle = over.estimate - under.estimate
-    return _ratio(Logs(middle, middle - down, middle + up, min(over.rounds, under.rounds)))
+    return typical(a).over(typical(b))
 
 
-def verdict(ratio: Ratio, band: float = BAND) -> Verdict:
-    """Return what may be said of A beside B: by where the whole interval lies.
+def verdict(ratio: Interval, band: float = BAND) -> Verdict:
+    """Return what the ratio ``A / B`` says of A, by where its whole interval lies.
 
     Inside the band ``1/(1 + band) .. 1 + band``: "same". Wholly below or above it: "faster", "slower". Else
-    "undecided": it reaches across an edge, and more rounds would tell.
+    "undecided": the interval reaches across an edge, and more rounds are needed.
 
     With 3 processes of 15 rounds, A against A reads "same" in at least 95 % of simulated runs while a
-    single block varies by up to 1.5 % by itself (what the machine does to both does not count); beyond
-    that "undecided" becomes more frequent. "faster" or "slower" comes out in less than 5 % of them, also at
+    single block varies by up to 1.5 % by itself (what slows both alike does not count); beyond that
+    "undecided" becomes more frequent. "faster" or "slower" comes out in less than 5 % of the runs, also at
     5 %, and where processes differ by 3 %.
 
     Examples
     --------
-    >>> verdict(Ratio(1.2, 1.15, 1.25, 45)), verdict(Ratio(1.0, 0.99, 1.02, 45))
+    >>> verdict(Interval(1.2, 1.15, 1.25)), verdict(Interval(1.0, 0.99, 1.02))
     ('slower', 'same')
-    >>> verdict(Ratio(1.05, 0.98, 1.12, 9))
+    >>> verdict(Interval(1.05, 0.98, 1.12))
     'undecided'
     """
     least, most = 1.0 / (1.0 + band), 1.0 + band
@@ -120,8 +114,8 @@ def verdict(ratio: Ratio, band: float = BAND) -> Verdict:
     return "slower" if ratio.low > most else "undecided"
 
 
-def geometric_mean(ratios: Sequence[Ratio]) -> Ratio:
-    """Return the geometric mean of cells' ratios; the interval says how much it depends on the cells.
+def geometric_mean(ratios: Sequence[Interval]) -> Interval:
+    """Return the geometric mean of the ratios of several cells; its interval says how much they differ.
 
     Student's t over the logarithms: cells that disagree make it wide. One cell keeps its own interval.
 
@@ -132,7 +126,7 @@ def geometric_mean(ratios: Sequence[Ratio]) -> Ratio:
 
     Examples
     --------
-    >>> mean = geometric_mean([Ratio(1.0, 0.9, 1.1, 9), Ratio(4.0, 3.9, 4.1, 9)])
+    >>> mean = geometric_mean([Interval(1.0, 0.9, 1.1), Interval(4.0, 3.9, 4.1)])
     >>> mean.estimate, mean.low < 1.0 < mean.high
     (2.0, True)
     """
@@ -142,13 +136,77 @@ def geometric_mean(ratios: Sequence[Ratio]) -> Ratio:
     if len(ratios) == 1:
         return ratios[0]
     logs = np.log([ratio.estimate for ratio in ratios])  # (cells,)
-    return _ratio(student(logs, sum(ratio.rounds for ratio in ratios)))
+    low, high = _student(logs)
+    return Interval.of_logs(float(logs.mean()), low, high)
 
 
-def _ratio(logs: Logs) -> Ratio:
-    high = math.exp(logs.high) if logs.high < 700 else math.inf
-    return Ratio(math.exp(logs.estimate), math.exp(logs.low), high, logs.rounds)
+def _median(logs: list[np.ndarray]) -> Interval:
+    """Return the median of all rounds; ``logs`` has an array ``(rounds,)`` for each process."""
+    if not logs:
+        msg = "got no round to compare; measure at least one"
+        raise ValueError(msg)
+    rounds = np.sort(np.concatenate(logs))  # (n,)
+    intervals = [_by_ranks(rounds, (0.95,) if len(logs) > 1 else (0.99, 0.95))]
+    if len(logs) > 1:
+        intervals += _over_processes(logs)
+    low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
+    return Interval.of_logs(float(np.median(rounds)), float(low), float(high))
 
 
-def _over(x: float) -> float:
-    return 1.0 / x if x > 0.0 else math.inf
+def _by_ranks(rounds: np.ndarray, levels: tuple[float, ...]) -> tuple[float, float]:
+    """Return the sorted values that enclose the median at the first level that so many values reach."""
+    rank = next(filter(None, (_rank(rounds.size, level) for level in levels)), 0)
+    return (rounds[rank - 1], rounds[-rank]) if rank else (-math.inf, math.inf)
+
+
+@cache
+def _rank(n: int, level: float) -> int:
+    """Return the largest k such that the k-th from either end enclose the median; 0 where none does."""
+    k, outside = 0, 0.0
+    while 2 * (outside + math.comb(n, k) / 2**n) <= 1.0 - level:
+        outside += math.comb(n, k) / 2**n
+        k += 1
+    return k
+
+
+def _over_processes(logs: list[np.ndarray]) -> list[tuple[float, float]]:
+    """Return the bootstrap's interval and, where the processes differ by themselves, Student's."""
+    count, rounds = len(logs), round(sum(map(len, logs)) / len(logs))
+    processes, shares = _draws(count, rounds)
+    lengths = np.array([len(one) for one in logs])  # (count,)
+    starts = np.cumsum(lengths) - lengths  # (count,)
+    values = np.concatenate(logs)  # (n,)
+    drawn = values[starts[processes] + (shares * lengths[processes]).astype(np.intp)]
+    low, high = np.quantile(np.median(drawn.reshape(DRAWS, -1), axis=1), (0.025, 0.975))
+    medians = np.array([np.median(one) for one in logs])  # (count,)
+    few = shares[: DRAWS // 5]  # a variance needs no more
+    each = values[starts[:, None] + (few * lengths[:, None]).astype(np.intp)]  # (draws, count, rounds)
+    explained = np.median(each, axis=2).var(axis=0).mean()
+    if medians.var(ddof=1) <= APART**2 * explained:
+        return [(low, high)]
+    return [(low, high), _student(medians)]
+
+
+@cache
+def _draws(processes: int, rounds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which processes are drawn, and where in each the rounds stand, from 0 to 1."""
+    generator = np.random.default_rng(1979)
+    which = generator.integers(0, processes, (DRAWS, processes, 1))  # (DRAWS, processes, 1)
+    return which, generator.random((DRAWS, processes, rounds))  # (DRAWS, processes, rounds)
+
+
+def _student(logs: np.ndarray) -> tuple[float, float]:
+    """Return the interval of the mean of two or more observations ``(n,)``."""
+    half = _quantile(logs.size - 1) * float(logs.std(ddof=1)) / math.sqrt(logs.size)
+    return float(logs.mean()) - half, float(logs.mean()) + half
+
+
+def _quantile(freedom: int) -> float:
+    """Return Student's 97.5 % quantile (above 4 degrees: Abramowitz & Stegun 26.7.5)."""
+    if freedom in _T:
+        return _T[freedom]
+    z, n = 1.959964, float(freedom)
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / n + second / n**2 + third / n**3

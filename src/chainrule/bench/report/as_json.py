@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.judge.results import Figures
-from chainrule.bench.judge.statistics import Ratio
 from chainrule.bench.report import machine_facts, words
 from chainrule.bench.report.findings import Findings, Match
 
@@ -43,20 +43,22 @@ def _cell(found: Findings, network: str, cell: Any, operation: str) -> dict[str,
     if lead is not None:
         told |= {"fastest": lead.first.place.contestant, "not_slower": list(lead.beside)}
     match = found.match(cell, found.backends, found.peers, operation)
-    return told | ({"against_others": _match(match)} if found.peers else {})
+    return told | ({"against_others": _match(found, match)} if found.peers else {})
 
 
-def _match(match: Match) -> dict[str, Any]:
+def _match(found: Findings, match: Match) -> dict[str, Any]:
     if match.ratio is None or match.left is None or match.right is None:
         return {"status": match.lacking or "missing", "reason": match.reason}
+    pairs = found.results.pairs(match.right.place, match.left.place)
+    rounds = sum(map(len, pairs))
     names = {"ours": match.left.place.contestant, "other": match.right.place.contestant}
-    return {**names, "standing": match.standing, **_ratio(match.ratio)}
+    return {**names, "standing": match.standing, **_ratio(match.ratio, rounds)}
 
 
-def _ratio(ratio: Ratio) -> dict[str, Any]:
+def _ratio(ratio: Interval, rounds: int) -> dict[str, Any]:
     ends = {"times_as_fast": ratio.estimate, "low": ratio.low, "high": ratio.high}
     # JSON has no infinity: an end that few rounds leave open is null.
-    return {name: _rounded(value) for name, value in ends.items()} | {"rounds": ratio.rounds}
+    return {name: _rounded(value) for name, value in ends.items()} | {"rounds": rounds}
 
 
 def row(one: Figures) -> list[Any]:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import Figures, Place, Results
-from chainrule.bench.judge.statistics import BAND, Ratio, typical, verdict
+from chainrule.bench.judge.statistics import BAND, typical, verdict
 from chainrule.bench.report.slices import Slice, slices
 
 # Why there is no figure, as one letter of a map.
@@ -24,7 +25,7 @@ class Match(NamedTuple):
     cell: Cell
     left: Figures | None
     right: Figures | None
-    ratio: Ratio | None = None
+    ratio: Interval | None = None
     standing: str = ""
     lacking: str = ""
     reason: str = ""
@@ -54,7 +55,7 @@ class Findings:
     def __init__(self, results: Results) -> None:
         self.results = results
         self._figures: dict[Place, Figures] = {}
-        self._ratios: dict[tuple[Place, Place], Ratio | None] = {}
+        self._ratios: dict[tuple[Place, Place], Interval | None] = {}
         self._intervals: dict[Place, tuple[float, float]] = {}
         self._places: dict[tuple[Cell, str], list[Place]] = {}
         for place in results.places:
@@ -100,7 +101,7 @@ class Findings:
             self._figures[place] = self.results.figures(place)
         return self._figures[place]
 
-    def ratio(self, over: Place, under: Place) -> Ratio | None:
+    def ratio(self, over: Place, under: Place) -> Interval | None:
         """Return how many times as long ``over`` takes as ``under``, with its interval."""
         if (over, under) not in self._ratios:
             self._ratios[over, under] = self.results.ratio(over, under)
@@ -120,7 +121,7 @@ class Findings:
         held = self.results.measurements(place)
         return next((one.calls for one in held if one.calls is not None), None)
 
-    def standing(self, ratio: Ratio | None) -> str:
+    def standing(self, ratio: Interval | None) -> str:
         """Return how the one that a ratio divides by stands: "faster" where the ratio is above 1."""
         if ratio is None:
             return ""

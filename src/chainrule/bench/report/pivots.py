@@ -75,8 +75,8 @@ def standing(match: Match) -> Toned:
     Examples
     --------
     >>> from chainrule.bench.cells import parse
-    >>> from chainrule.bench.judge.statistics import Ratio
-    >>> standing(Match(parse("64-16-10,1"), None, None, Ratio(1.8, 1.7, 1.9, 15), "faster"))
+    >>> from chainrule.backends.speed_map.interval import Interval
+    >>> standing(Match(parse("64-16-10,1"), None, None, Interval(1.8, 1.7, 1.9), "faster"))
     '1.80x ▲'
     """
     if match.ratio is None:

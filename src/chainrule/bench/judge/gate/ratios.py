@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.results import Place, Results
-from chainrule.bench.judge.statistics import Ratio
 from chainrule.bench.measure.clock import PROCESSOR
 from chainrule.bench.measure.crew import Care, Seat, crew
 from chainrule.bench.store import Records
@@ -33,7 +33,9 @@ class Pair(NamedTuple):
         return first, second
 
 
-def measured(pairs: Sequence[Pair], sets: int = SETS, care: Care = CARE) -> Mapping[Pair, Ratio | str]:
+def measured(
+    pairs: Sequence[Pair], sets: int = SETS, care: Care = CARE
+) -> Mapping[Pair, Interval | str]:
     """Return the ratio of each pair; where there is none, the reason."""
     records = Records()
     for number in range(sets):
@@ -47,6 +49,6 @@ def measured(pairs: Sequence[Pair], sets: int = SETS, care: Care = CARE) -> Mapp
     return {pair: _ratio(results, pair) for pair in pairs}
 
 
-def _ratio(results: Results, pair: Pair) -> Ratio | str:
+def _ratio(results: Results, pair: Pair) -> Interval | str:
     reasons = (results.figures(place).reason for place in pair.places)
     return results.ratio(*pair.places) or next(filter(None, reasons), "it was not timed")

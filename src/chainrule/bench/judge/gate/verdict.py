@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.gate.allocations import allocations
 from chainrule.bench.judge.gate.counts import counts
 from chainrule.bench.judge.gate.gates import Gates, limit
 from chainrule.bench.judge.gate.ratios import SETS, Pair, measured
-from chainrule.bench.judge.statistics import Ratio
 
 UPDATE = "nox -s gate -- --update"
 MEANT = f"if it is intended: {UPDATE}"
@@ -90,7 +90,7 @@ def _check_memory(cell: str, name: str, wanted: Mapping[str, int]) -> list[str]:
 def _check_ratios(table: Gates) -> list[str]:
     """Return a line for each ratio above its band; what is above it is measured a second time."""
     wanted = _ratios(table)
-    got: Mapping[Pair, Ratio | str] = {}
+    got: Mapping[Pair, Interval | str] = {}
     suspects = list(wanted)
     for _ in range(2):
         got = measured(suspects) if suspects else got
@@ -103,11 +103,11 @@ def _ratios(table: Gates) -> dict[Pair, float]:
     return {Pair(cell, name): ratio for cell, ratios in rows for name, ratio in ratios.items()}
 
 
-def _is_above(got: Ratio | str, most: float) -> bool:
+def _is_above(got: Interval | str, most: float) -> bool:
     return isinstance(got, str) or got.low > most
 
 
-def _slow(pair: Pair, got: Ratio | str, wanted: float, band: float) -> str:
+def _slow(pair: Pair, got: Interval | str, wanted: float, band: float) -> str:
     where = f"{pair.cell}: {pair.contestant}: step / products"
     if isinstance(got, str):
         return _line(where, "nothing measured", f"{wanted:.3g}", got)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.crossover import Crossover, Spot
-from chainrule.bench.judge.statistics import Ratio
 from chainrule.bench.report.contours import Line
 from chainrule.bench.report.drawings.shapes import Box, Path, Point, Shape, Words
 from chainrule.bench.report.findings import Match
@@ -32,7 +32,7 @@ class Grid:
         self._hidden, self._batches = one.hidden, one.batches
         self._corner, self._size = corner, size
 
-    def contour(self, ratios: dict[Spot, Ratio]) -> list[Line]:
+    def contour(self, ratios: dict[Spot, Interval]) -> list[Line]:
         """Return the lines on which ratios are 1."""
         return Crossover("right", "left", self._hidden, self._batches, ratios).contour
 
