@@ -87,9 +87,9 @@ def _cells(config: Any) -> list[tuple[str, Cell]]:
 
 def _names(config: Any, group: str, operation: str) -> Iterable[str]:
     able = roster.of(group, operation=operation)
-    if group == roster.FLOOR:
-        floors = map(roster.floor_of, _names(config, roster.BACKEND, "step"))
-        return list(dict.fromkeys(name for name in floors if name in able))
+    if group == roster.PRODUCTS:
+        products = map(roster.products_of, _names(config, roster.BACKEND, "step"))
+        return list(dict.fromkeys(name for name in products if name in able))
     chosen = words(config, "backend" if group == roster.BACKEND else "peers")
     if not chosen:
         entries = map(roster.entry, able)

@@ -111,9 +111,9 @@ class Stage:
         return self._processes[key]
 
 
-def floor_case(case: Case, operation: str) -> tuple[Case, str] | None:
-    """Return the floor of a case and its operation; ``None`` where there is none."""
-    name = roster.floor_of(case.contestant)
+def products_case(case: Case, operation: str) -> tuple[Case, str] | None:
+    """Return the bare products of a case and their operation; ``None`` where there is none."""
+    name = roster.products_of(case.contestant)
     if name in (None, case.contestant) or operation == "transfer" or roster.entry(name).missing():
         return None
     return case._replace(contestant=name), "forward" if operation == "forward" else "step"

@@ -1,4 +1,4 @@
-"""Timing: a benchmark's rounds, each with a block of the floor beside it.
+"""Timing: a benchmark's rounds, each with a block of the bare products before it.
 
 What pytest-benchmark's columns show is the seconds of a step by the clock of the process that takes it: a
 block's by its steps; of ``train``, its epochs alone. ``extra_info["wall_s"]`` has the same by this process's
@@ -10,7 +10,7 @@ from typing import Any
 
 from chainrule.bench import roster
 from suite.cases import Case
-from suite.stage import Stage, Turn, facts, floor_case
+from suite.stage import Stage, Turn, facts, products_case
 
 _clock = 0.0
 
@@ -21,7 +21,7 @@ def worker_clock() -> float:
 
 
 def timed(benchmark: Any, stage: Stage, case: Case, operation: str) -> None:
-    """Time a case; its floor takes a block before each of its own.
+    """Time a case; its bare products take a block before each of its own.
 
     Raises
     ------
@@ -31,13 +31,13 @@ def timed(benchmark: Any, stage: Stage, case: Case, operation: str) -> None:
         If its numbers are wrong, or its process fails.
     """
     turn = stage.turn(case, operation, is_timed=benchmark.enabled)
-    floor = _floor(stage, case, operation, is_timed=benchmark.enabled)
-    seconds: dict[str, list[float]] = {"wall_s": [], "enqueued_s": [], "floor_s": []}
+    products = _products(stage, case, operation, is_timed=benchmark.enabled)
+    seconds: dict[str, list[float]] = {"wall_s": [], "enqueued_s": [], "products_s": []}
 
     def beside() -> None:
-        if floor is not None:
-            floor.pass_untimed()
-            seconds["floor_s"].append(floor.block()["seconds"] / floor.steps)
+        if products is not None:
+            products.pass_untimed()
+            seconds["products_s"].append(products.block()["seconds"] / products.steps)
         turn.pass_untimed()
 
     def block() -> None:
@@ -49,24 +49,24 @@ def timed(benchmark: Any, stage: Stage, case: Case, operation: str) -> None:
         _clock += took["seconds"] / turn.steps
 
     benchmark.group = f"{operation}: {case.preset}, batch {case.cell.batch}"
-    benchmark.pedantic(block, setup=beside, rounds=_rounds(stage, turn, floor))
+    benchmark.pedantic(block, setup=beside, rounds=_rounds(stage, turn, products))
     benchmark.extra_info |= {
         **_told(case, operation, turn),
         **facts(case.cell, operation),
         **seconds,
         "environment": stage.environment(case),
     }
-    stage.drop(turn, *([floor] if floor else []))
+    stage.drop(turn, *([products] if products else []))
 
 
-def _floor(stage: Stage, case: Case, operation: str, *, is_timed: bool) -> Turn | None:
-    found = floor_case(case, operation)
+def _products(stage: Stage, case: Case, operation: str, *, is_timed: bool) -> Turn | None:
+    found = products_case(case, operation)
     return None if found is None else stage.turn(*found, is_timed=is_timed)
 
 
-def _rounds(stage: Stage, turn: Turn, floor: Turn | None) -> int:
+def _rounds(stage: Stage, turn: Turn, products: Turn | None) -> int:
     care = stage.care
-    each = sum((one.passes + 1) * one.answer["pass"] for one in (turn, floor) if one is not None)
+    each = sum((one.passes + 1) * one.answer["pass"] for one in (turn, products) if one is not None)
     return max(care.least_rounds, min(int(care.budget / each), care.rounds))
 
 

@@ -18,7 +18,7 @@ from chainrule.bench.cells import parse
 from chainrule.bench.judge.results import Place, Results
 from chainrule.bench.judge.statistics import verdict
 from chainrule.bench.measure import campaign
-from chainrule.bench.measure.campaign import Plan, Silence
+from chainrule.bench.measure.campaign import Campaign, Listener
 from chainrule.bench.measure.crew import Care, Crew, Seat
 from chainrule.bench.measure.process import CAN_STOP, Process
 from chainrule.bench.store import FILE, Records, read
@@ -38,7 +38,7 @@ def _found(_own_contestants):
 
 
 def plan(*contestants, cells=(TINY,), processes=1, care=BRIEF):
-    return Plan(list(cells), list(contestants), processes=processes, care=care)
+    return Campaign(list(cells), list(contestants), processes=processes, care=care)
 
 
 def asking(monkeypatch, verb, number, raised=KeyboardInterrupt):
@@ -55,7 +55,7 @@ def asking(monkeypatch, verb, number, raised=KeyboardInterrupt):
     monkeypatch.setattr(Process, "ask", ask)
 
 
-class Heard(Silence):
+class Heard(Listener):
     """What a run tells as it goes on."""
 
     def __init__(self):
@@ -70,25 +70,25 @@ class Heard(Silence):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run with a floor, and with a device that nobody waits for; and its folder."""
+    """A run with the bare products, and with a device that nobody waits for; and its folder."""
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
         campaign.run(
-            plan("floor-numpy", "notebook", FAKE, cells=[parse("64-64-10,64")]), folder, Silence()
+            plan("products-numpy", "notebook", FAKE, cells=[parse("64-64-10,64")]), folder, Listener()
         )
     return folder
 
 
 def test_a_run_keeps_every_sample_and_what_it_was_taken_on(whole):
     records = read(whole)
-    assert [one.contestant for one in records.measurements] == ["floor-numpy", "notebook", FAKE]
+    assert [one.contestant for one in records.measurements] == ["products-numpy", "notebook", FAKE]
     for one in records.measurements:
         assert one.status == "ok"
         assert one.rounds == (0, 1, 2, 3)
         assert len(one.seconds) == len(one.enqueued) == 4
         assert one.environment in records.environments
-    assert records.ceilings[0].peak > 1e8
+    assert records.rates[0].products > 1e8
 
 
 def test_a_device_that_nobody_waits_for_comes_out_invalid(whole):
@@ -111,7 +111,7 @@ def test_the_contestants_take_their_turns_in_an_order_that_changes(tmp_path, mon
         return true_ask(self, do, **request)
 
     monkeypatch.setattr(Process, "ask", ask)
-    campaign.run(plan("notebook", STEADY, TOO, care=replace(BRIEF, rounds=6)), tmp_path, Silence())
+    campaign.run(plan("notebook", STEADY, TOO, care=replace(BRIEF, rounds=6)), tmp_path, Listener())
     rounds = [tuple(asked[start : start + 3]) for start in range(0, len(asked), 3)]
     assert all(len(set(one)) == 3 for one in rounds)
     assert len(set(rounds)) > 1
@@ -122,7 +122,7 @@ def test_ctrl_c_keeps_the_rounds_so_far_and_the_next_run_goes_on_after_them(tmp_
     with monkeypatch.context() as patch:
         asking(patch, "time", 2 * 4 + 6)  # after two rounds of the second cell, and a half
         with pytest.raises(KeyboardInterrupt):
-            campaign.run(two, tmp_path, Silence())
+            campaign.run(two, tmp_path, Listener())
     kept = read(tmp_path).measurements
     assert sorted(len(one.rounds) for one in kept) == [2, 3, 4, 4]
     assert {one.status for one in kept} == {"ok"}
@@ -135,18 +135,18 @@ def test_a_cell_that_was_hardly_begun_is_measured_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         asking(patch, "time", 2)
         with pytest.raises(KeyboardInterrupt):
-            campaign.run(plan("notebook", STEADY), tmp_path, Silence())
+            campaign.run(plan("notebook", STEADY), tmp_path, Listener())
     kept = read(tmp_path).measurements
     assert {one.status for one in kept} == {"interrupted"}
     assert {one.reason for one in kept} == {"stopped after 1 rounds", "stopped after 0 rounds"}
-    results = Results(campaign.run(plan("notebook", STEADY), tmp_path, Silence()))
+    results = Results(campaign.run(plan("notebook", STEADY), tmp_path, Listener()))
     assert [results.figures(place).status for place in results.places] == ["ok", "ok"]
 
 
 def test_ctrl_c_before_a_contestants_turn_says_so(tmp_path, monkeypatch):
     asking(monkeypatch, "make", 2)
     with pytest.raises(KeyboardInterrupt):
-        campaign.run(plan("notebook", STEADY), tmp_path, Silence())
+        campaign.run(plan("notebook", STEADY), tmp_path, Listener())
     assert [one.reason for one in read(tmp_path).measurements] == [
         "stopped after 0 rounds",
         "stopped before its turn",
@@ -161,8 +161,8 @@ def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_what_there_is(tmp_path):
         "from chainrule.bench.measure.process import Process; ask = Process.ask;"
         "Process.ask = lambda self, do, **more: print(do, flush=True) or ask(self, do, **more);"
         "care = Care(rounds=10**6, warm=0.0, block=0.05, budget=1e6);"
-        "plan = campaign.Plan([parse('2-4-1,4')], ['notebook'], processes=1, care=care);"
-        "campaign.run(plan, Path(sys.argv[1]), campaign.Silence())"
+        "plan = campaign.Campaign([parse('2-4-1,4')], ['notebook'], processes=1, care=care);"
+        "campaign.run(plan, Path(sys.argv[1]), campaign.Listener())"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -183,26 +183,26 @@ def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_what_there_is(tmp_path):
 
 
 def test_a_line_that_was_never_finished_is_dropped(tmp_path):
-    records = campaign.run(plan("notebook"), tmp_path, Silence())
+    records = campaign.run(plan("notebook"), tmp_path, Listener())
     with (tmp_path / FILE).open("a") as file:
         file.write('{"record": "measurement", "cell": "2-4')
     assert read(tmp_path) == records
-    assert campaign.run(plan("notebook"), tmp_path, Silence()) == records
+    assert campaign.run(plan("notebook"), tmp_path, Listener()) == records
     lines = (tmp_path / FILE).read_text().splitlines()
     assert all(json.loads(line) for line in lines[:-1])
 
 
 def test_another_plan_is_refused_where_there_is_one(tmp_path):
-    campaign.run(plan("notebook"), tmp_path, Silence())
+    campaign.run(plan("notebook"), tmp_path, Listener())
     with pytest.raises(
         ValueError, match=r"run with other cells, contestants; give another folder with -o"
     ):
-        campaign.run(plan(STEADY, cells=[SMALL]), tmp_path, Silence())
+        campaign.run(plan(STEADY, cells=[SMALL]), tmp_path, Listener())
 
 
 def test_what_cannot_be_measured_says_why_and_keeps_nobody_else_from_it(tmp_path):
     unruly = [HERE + name for name in ("wrong", "crashes", "crashes_later", "raises")]
-    records = campaign.run(plan("notebook", *unruly), tmp_path, Silence())
+    records = campaign.run(plan("notebook", *unruly), tmp_path, Listener())
     said = {one.contestant: (one.status, one.reason) for one in records.measurements}
     assert said["notebook"][0] == "ok"
     assert said[f"{HERE}wrong"][0] == "wrong"
@@ -226,7 +226,7 @@ def test_when_the_time_is_over_nobody_is_waited_for(tmp_path, monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0])
     monkeypatch.setattr(crew_room, "time", clock)
     three = plan("notebook", f"{HERE}hangs", STEADY, care=replace(BRIEF, until=until))
-    records = campaign.run(three, tmp_path, Silence())
+    records = campaign.run(three, tmp_path, Listener())
     said = {one.contestant: (one.status, one.reason) for one in records.measurements}
     assert said["notebook"] == ("ok", "")
     assert said[f"{HERE}hangs"] == said[STEADY] == ("skipped", "the time was over")

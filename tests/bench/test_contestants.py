@@ -7,7 +7,7 @@ from chainrule.bench import roster
 from chainrule.bench.cells import parse
 from chainrule.bench.contestants.products import numpy
 from chainrule.bench.measure.process import Process
-from chainrule.bench.problem import problem
+from chainrule.bench.task import task_of
 from support.engines import blas_threads
 
 CELLS = ("2-4-1,4", "8-16-16-4,8,adam", "8-16-4,8,float64")
@@ -49,9 +49,9 @@ def test_the_extra_jit_is_what_tells_the_two_on_numpy_apart():
 
 
 @pytest.mark.parametrize(("cell", "threads"), [("64-256-10,16", 1), ("2000-2000-10,16", 2)])
-def test_the_floor_on_numpy_has_the_threads_of_blas_that_our_step_has(cell, threads):
+def test_the_bare_products_on_numpy_have_the_threads_of_blas_that_our_step_has(cell, threads):
     with threadpool_limits(2, user_api="blas"):
-        floor = numpy(problem(parse(cell)), "step")
-        with floor.context():
+        products = numpy(task_of(parse(cell)), "step")
+        with products.context():
             assert set(blas_threads()) == {threads}
         assert set(blas_threads()) == {2}

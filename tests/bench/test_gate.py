@@ -201,7 +201,7 @@ def test_a_step_that_takes_twice_as_long_is_measured_and_fails(monkeypatch):
 
     def measured(pairs):
         care = Care(rounds=16, warm=0.03, block=0.005)
-        got = ratios.measured([pair._replace(floor=steady) for pair in pairs], sets=1, care=care)
+        got = ratios.measured([pair._replace(products=steady) for pair in pairs], sets=1, care=care)
         return dict(zip(pairs, got.values(), strict=True))
 
     monkeypatch.setattr(verdict, "measured", measured)

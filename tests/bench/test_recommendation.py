@@ -14,7 +14,7 @@ from chainrule.bench.judge.recommendation import BUDGET, HEAD, installed, micro_
 from chainrule.bench.judge.results import Results
 from chainrule.bench.store import Records
 from chainrule.cli.app import app
-from support.runs import a_run, ceilings, measurement
+from support.runs import a_run, measurement, rates
 
 CELL = parse("784-256-10,128")
 command = sys.modules["chainrule.cli.bench.recommend"]
@@ -29,15 +29,15 @@ def _own_folder(tmp_path, monkeypatch):
 class Bench:
     """Measures as told, and remembers what it was asked for."""
 
-    def __init__(self, torch=2.0, noise=0.01, calls=None, copy=None, floor=0.6, left_out=()):
+    def __init__(self, torch=2.0, noise=0.01, calls=None, copy=None, bare=0.6, left_out=()):
         self.asked, self.torch, self.noise, self.calls = [], torch, noise, calls
-        self.copy, self.floor, self.left_out = copy, floor, left_out
+        self.copy, self.bare, self.left_out = copy, bare, left_out
 
     def __call__(self, cells, contestants, seconds, operations=("step",)):
         self.asked.append((list(cells), list(contestants), seconds, tuple(operations)))
         taken = {cell: self.steps(cell, contestants) for cell in cells if cell not in self.left_out}
         records = a_run(taken, shape=(1, 9), noise=self.noise)
-        records.ceilings = [ceilings("numpy"), ceilings("torch")]
+        records.rates = [rates("numpy"), rates("torch")]
         if "transfer" in operations:
             records.measurements += [
                 measurement(cell, name, 0, np.full(9, self.copy[name]), operation="transfer")
@@ -49,7 +49,7 @@ class Bench:
     def steps(self, cell, contestants):
         step = 1e-5 + cell.flops / 5e10
         times = {"numpy-jit": step, "torch": step * self.torch}
-        return {"floor-numpy": self.floor * step, "floor-torch": self.floor * step} | {
+        return {"products-numpy": self.bare * step, "products-torch": self.bare * step} | {
             name: times[name] for name in contestants
         }
 
@@ -207,9 +207,9 @@ def test_every_backend_has_a_row():
 
 def test_a_step_that_is_mostly_calls_is_launch_bound():
     cell = parse("8-4-2,4")
-    run = a_run({cell: {"floor-torch": 1e-5, "torch": 1e-4}}, shape=(1, 9))
+    run = a_run({cell: {"products-torch": 1e-5, "torch": 1e-4}}, shape=(1, 9))
     run.measurements += [measurement(cell, "torch", 0, np.full(9, 1e-4), calls=11)]
-    run.ceilings = [ceilings("torch", empty_call=7e-6)]
+    run.rates = [rates("torch", empty_call=7e-6)]
     store(Results(run))
     found = recommend(cell, Bench(), contestants=["torch"])
     assert found.choice.bound == "launch-bound"
@@ -224,7 +224,7 @@ def test_numpy_is_known_by_its_faster_form_where_both_were_measured():
 
 def test_an_invalid_figure_has_no_place_in_the_map():
     run = a_run({CELL: {"numpy": 1e-9}})
-    run.ceilings = [ceilings("numpy")]  # 1e11 FLOP/s at the most
+    run.rates = [rates("numpy")]  # 1e11 FLOP/s at the most
     assert spots(Results(run)) == []
 
 
@@ -240,7 +240,7 @@ def test_one_form_of_each_backend_is_measured():
 
 def test_products_too_small_for_the_machine_are_calls_and_not_matrix_products():
     cell = parse("16-32-1,8")
-    run = a_run({cell: {"floor-numpy": 4e-6, "numpy-jit": 3e-6}}, shape=(1, 9))
-    run.ceilings = [ceilings("numpy", empty_call=4e-7)]
+    run = a_run({cell: {"products-numpy": 4e-6, "numpy-jit": 3e-6}}, shape=(1, 9))
+    run.rates = [rates("numpy", empty_call=4e-7)]
     store(Results(run))
     assert recommend(cell, Bench(), contestants=["numpy-jit"]).choice.bound == "launch-bound"

@@ -48,7 +48,7 @@ def test_the_verdict_says_who_is_fastest_where():
 def test_the_verdict_counts_the_cells_against_the_others_and_names_the_limit():
     (said,) = verdict(Findings(results()))
     assert "Against the fastest of the others it is faster in 9 of 9 cells" in said.sentences[1]
-    assert re.search(r"reaches \d+ % of the speed of its bare matrix products", said.sentences[2])
+    assert re.search(r"reaches \d+ % of the machine.s limit", said.sentences[2])
 
 
 def test_two_equal_backends_are_not_ranked():
@@ -102,7 +102,7 @@ def test_no_colour_leaves_the_signs(monkeypatch):
 
 def test_a_wide_grid_becomes_more_tables():
     cells = [f"64-{H}-10,{2**power}" for H in (16, 64) for power in range(9)]
-    said = printed(results(cells, ["numpy", "floor-numpy"]))
+    said = printed(results(cells, ["numpy", "products-numpy"]))
     assert said.count("the fastest backend, and its time a step") == 2
 
 
@@ -120,11 +120,11 @@ CASES = {
     "nothing": Records,
     "no cell": lambda: records([]),
     "one backend": lambda: records(names=["numpy"]),
-    "no peers": lambda: records(names=["numpy", "numpy-jit", "floor-numpy"]),
-    "no floors": lambda: records(names=["numpy", "torch", "notebook"]),
+    "no peers": lambda: records(names=["numpy", "numpy-jit", "products-numpy"]),
+    "no bare products": lambda: records(names=["numpy", "torch", "notebook"]),
     "only peers": lambda: records(names=["notebook", "torch-eager"]),
     "one cell": lambda: records(["64-16-10,1"]),
-    "no ceilings": lambda: _cut(records(), ceilings=[]),
+    "no rates": lambda: _cut(records(), rates=[]),
     "no environment": lambda: _cut(records(), environments={}),
     "one round": lambda: records(shape=(1, 1)),
     "a hole in the grid": lambda: _cut(
@@ -226,7 +226,7 @@ def test_the_json_holds_every_derived_figure():
     assert len(rows) == 9 * len(FORMULAS)
     one = next(row for row in rows if (row["cell"], row["contestant"]) == ("64-256-10,64", "numpy"))
     assert one["step"] == pytest.approx(2e-5 + parse("64-256-10,64").flops / 0.8e11, rel=0.02)
-    assert one["library_efficiency"] == pytest.approx(one["floor"] / one["step"], rel=1e-3)
+    assert 0 < one["share"] <= 1
     cell = next(cell for cell in held["cells"] if cell["cell"] == "64-16-10,1")
     assert cell["fastest"] == "numpy-jit"
     assert cell["against_others"]["standing"] == "faster"

@@ -22,7 +22,7 @@ def chainrule(tmp_path, monkeypatch):
     environments = [
         {"record": "environment", "id": "one", **facts} for facts in made.environments.values()
     ]
-    lines = [*environments, *(one.line() for one in [*made.ceilings, *made.measurements])]
+    lines = [*environments, *(one.line() for one in [*made.rates, *made.measurements])]
     store.append(tmp_path / "run", lines)
 
     def run(*arguments):

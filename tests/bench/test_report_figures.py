@@ -79,7 +79,7 @@ def test_the_parts_of_a_step_add_up_to_it(found):
     best = found.best(parse("64-4096-10,64"), ["torch"])
     shares = parts.parts(best)
     assert sum(shares.values()) == pytest.approx(1)
-    assert shares["products"] == pytest.approx(best.library_efficiency)
+    assert shares["products"] == pytest.approx(best.products / best.step)
 
 
 def test_points_lie_under_the_roof_and_intensity_counts_each_operand_once(found):

@@ -43,7 +43,7 @@ def test_every_benchmark_runs_once_where_nothing_is_timed():
     for kind in ("step", "forward", "epoch", "transfer"):
         assert f"bench_{kind}[digits-numpy-float32-H4-B8] PASSED" in said
     assert "bench_peers[digits-notebook-float32-H4-B8] PASSED" in said
-    assert "bench_floor[digits-floor-numpy-float32-H4-B8] PASSED" in said
+    assert "bench_products[digits-products-numpy-float32-H4-B8] PASSED" in said
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,8 @@ def test_what_is_saved_says_what_was_timed_beside_what_and_on_what(saved):
     (one,) = record["benchmarks"]
     facts = one["extra_info"]
     rounds = one["stats"]["rounds"]
-    assert len(facts["floor_s"]) == len(facts["wall_s"]) == len(facts["enqueued_s"]) == rounds
-    assert all(floor > 0 for floor in facts["floor_s"])
+    assert len(facts["products_s"]) == len(facts["wall_s"]) == len(facts["enqueued_s"]) == rounds
+    assert all(products > 0 for products in facts["products_s"])
     assert facts["flops"] == 4 * 8 * 64 * 4 + 6 * 8 * 4 * 10
     assert facts["counts"]["products"] == 5
     assert facts["check"]["share_of_tolerance"] <= 1
@@ -153,12 +153,12 @@ def test_all_presets_and_the_best_number_of_threads_can_be_asked_for(monkeypatch
     assert sorted({case.threads for case in found}) == [1, 2, 4]
 
 
-def test_what_is_installed_takes_part_and_floors_are_those_of_its_libraries():
+def test_what_is_installed_takes_part_and_products_are_those_of_its_libraries():
     flags = Flags(quick=True)
     backends = {case.contestant for case in cases(flags, roster.BACKEND, "step")}
     assert backends == {n for n in roster.of(roster.BACKEND) if not roster.entry(n).missing()}
-    floors = {case.contestant for case in cases(flags, roster.FLOOR, "step")}
-    assert floors == {roster.floor_of(name) for name in backends}
+    products = {case.contestant for case in cases(flags, roster.PRODUCTS, "step")}
+    assert products == {roster.products_of(name) for name in backends}
     peers = {case.contestant for case in cases(flags, roster.PEER, "step")}
     assert "notebook" in peers
     assert not any(roster.entry(name).is_slow_to_make for name in peers)

@@ -5,7 +5,7 @@ import pytest
 
 from chainrule.program.chains import DTYPES, HALVES
 from chainrule.program.cuda.engine import GraphEngine
-from chainrule.program.cuda.products_only import floor, steps
+from chainrule.program.cuda.products_only import products, steps
 from chainrule.program.cuda.stream import StreamEngine
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
@@ -135,9 +135,9 @@ def test_16_bits_go_the_way_of_float32(gpu, half):  # noqa: F811
     assert engine.is_captured
 
 
-def test_the_floor_and_many_steps_are_graphs(gpu):  # noqa: F811
+def test_the_bare_products_and_many_steps_are_graphs(gpu):  # noqa: F811
     work = on_device(gpu, made_work(CASES["optimizer-sgd"], 64, "float32"))
-    for run in (floor(work, gpu, 4), steps(work, gpu, 4)):
+    for run in (products(work, gpu, 4), steps(work, gpu, 4)):
         with gpu.at_work():
             run()
             run()
@@ -145,11 +145,11 @@ def test_the_floor_and_many_steps_are_graphs(gpu):  # noqa: F811
     assert np.isfinite(host(work.progress.theta)).all()
 
 
-def test_the_floor_writes_to_memory_of_its_own(gpu):  # noqa: F811
+def test_the_bare_products_write_to_memory_of_its_own(gpu):  # noqa: F811
     import cupy
 
     work = on_device(gpu, made_work(Case((64, 32)), 64, "float32"))
-    run = floor(work, gpu, 2)
+    run = products(work, gpu, 2)
     filled = [
         cupy.ones(size, dtype=cupy.uint8) for size in (64, 512, 8192, 16384, 1 << 16) for _ in range(50)
     ]

@@ -2,19 +2,19 @@
 
 from chainrule.bench.cells import named, preset
 from chainrule.bench.judge.results import Results
-from support.runs import a_run, ceilings, measurement
+from support.runs import a_run, measurement, rates
 
 # Seconds of a step's calls, and FLOP/s. numpy-jit leads while a step is small, torch when it is large.
 FORMULAS = {
-    "floor-numpy": (2e-6, 1.0e11),
-    "floor-torch": (5e-6, 1.5e11),
+    "products-numpy": (2e-6, 1.0e11),
+    "products-torch": (5e-6, 1.5e11),
     "numpy": (2e-5, 0.8e11),
     "numpy-jit": (3e-6, 0.9e11),
     "torch": (5e-5, 1.4e11),
     "notebook": (4e-5, 0.4e11),
     "torch-eager": (2e-4, 1.2e11),
 }
-CEILINGS = [ceilings("numpy", peak=1.2e11), ceilings("torch", peak=1.6e11, empty_call=2e-6)]
+RATES = [rates("numpy", products=1.2e11), rates("torch", products=1.6e11, empty_call=2e-6)]
 GRID = "H=16,256,4096 B=1,64,4096"
 
 
@@ -28,7 +28,7 @@ def records(cells=None, names=tuple(FORMULAS), **options):
         for cell in cells
     }
     made = a_run(seconds, **{"run": "2026-11-22T08:00:00"} | options)
-    made.ceilings = list(CEILINGS)
+    made.rates = list(RATES)
     return made
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from chainrule.bench.store import Ceilings, Measurement, Records
+from chainrule.bench.store import Measurement, Rates, Records
 
 ENVIRONMENT = {
     "cpu": "A Processor",
@@ -52,6 +52,6 @@ def measurement(cell, contestant, process, taken, *, run="monday", operation="st
     )
 
 
-def ceilings(library, peak=1e11, bandwidth=1e10, empty_call=1e-6, run="monday"):
-    """What a library can do here."""
-    return Ceilings(run, 0, library, "float32", 0, peak, bandwidth, empty_call)
+def rates(library, products=1e11, copies=((1, 1e12),), empty_call=1e-6):
+    """The best that a library does here."""
+    return Rates(library, "float32", 0, products, copies, empty_call)

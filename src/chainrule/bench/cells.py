@@ -70,6 +70,49 @@ class Cell(NamedTuple):
         """Those of a forward pass, ``2 B sum n_in n_out``."""
         return 2 * self.batch * sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
 
+    @property
+    def working_set(self) -> int:
+        """The bytes that a step touches, each counted once: parameters, optimizer state and batch."""
+        return self._itemsize * (self._state + self._batch_numbers)
+
+    def least_bytes(self, operation: str = "step") -> int:
+        """Return the bytes that any implementation must read and write.
+
+        With P parameters, numbers of s bytes, and the targets' width n_t (1 for classes, n_L for values)::
+
+            SGD:           s (2 P + B (n_0 + n_t))   parameters read and written, the batch read
+            Adam:          s (6 P + B (n_0 + n_t))   the same with both moments
+            forward pass:  s (P + B (n_0 + n_L))     parameters and X read, outputs written
+
+        Activations, gradients and everything else in between are not counted, since an implementation may
+        keep them in registers or caches.
+
+        Examples
+        --------
+        >>> Cell((2, 3, 1), 4).least_bytes()  # 13 parameters, 4 rows of 2 features and a target
+        152
+        """
+        if operation == "forward":
+            return self._itemsize * (self._parameters + self.batch * (self.sizes[0] + self.sizes[-1]))
+        return self._itemsize * (2 * self._state + self._batch_numbers)
+
+    @property
+    def _itemsize(self) -> int:
+        return 8 if self.dtype == "float64" else 4
+
+    @property
+    def _parameters(self) -> int:
+        return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
+
+    @property
+    def _state(self) -> int:
+        """How many numbers are updated: the parameters and, with Adam, their moments."""
+        return self._parameters * (3 if self.rule == "adam" else 1)
+
+    @property
+    def _batch_numbers(self) -> int:
+        return self.batch * (self.sizes[0] + (1 if self.rule == "adam" else self.sizes[-1]))
+
 
 def parse(text: str) -> Cell:
     """Return the cell of this name.

@@ -1,7 +1,7 @@
 """The store: what was measured, one JSON line each, never rewritten.
 
 A run is a folder with one file, ``measurements.jsonl``. Its first line says what was planned; then come, in
-the order in which they were taken, environments, ceilings and measurements. Raw samples are kept: all
+the order in which they were taken, rates of the machine, environments and measurements. Raw samples are kept: all
 medians and ratios are computed when they are read.
 """
 
@@ -72,6 +72,22 @@ class Measurement:
     flags: tuple[str, ...] = ()
     environment: str = ""
 
+    def __post_init__(self) -> None:
+        """Raise where the samples do not fit together.
+
+        Raises
+        ------
+        ValueError
+            If there are samples of no steps, of no time, or not as many of each kind.
+        """
+        lengths = len(self.rounds), len(self.seconds), len(self.enqueued)
+        if len(set(lengths)) > 1:
+            msg = f"{lengths[0]} rounds, {lengths[1]} seconds and {lengths[2]} enqueued; wanted as many of each"
+            raise ValueError(msg)
+        if self.seconds and (self.steps < 1 or min(self.seconds) <= 0):
+            msg = f"blocks of {self.steps} steps, the shortest of {min(self.seconds)} s; wanted more than 0"
+            raise ValueError(msg)
+
     @property
     def per_step(self) -> list[float]:
         """Seconds a step, for each round."""
@@ -83,25 +99,48 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Ceilings:
-    """What the machine can do with one library, as measured in the same run.
+class Rates:
+    """What the machine can do at its best with one library, measured once in a run.
 
-    ``peak``: the best rate of square matrix products, FLOP/s; ``bandwidth``: of a copy, bytes read and
-    written a second; ``empty_call``: the seconds of the smallest operation.
+    Attributes
+    ----------
+    library, dtype, threads
+        With what it was measured.
+    products
+        The best rate of square matrix products, in FLOP/s.
+    copies
+        The working sets in bytes that were copied, ascending, and how many bytes a second were moved.
+    empty_call
+        The seconds of the smallest operation.
     """
 
-    run: str
-    process: int
     library: str
     dtype: str
     threads: int
-    peak: float
-    bandwidth: float
+    products: float
+    copies: tuple[tuple[int, float], ...]
     empty_call: float
 
     def line(self) -> dict[str, Any]:
         """Return it as it is written."""
-        return {"record": "ceilings", **asdict(self)}
+        return {"record": "rates", **asdict(self)}
+
+    def copy_rate(self, working_set: int) -> float | None:
+        """Return the best rate, in bytes a second, at which a working set of this size can be copied.
+
+        Between two sizes that were measured, the rate of the smaller one. No size counts as slower than a
+        larger one: a small copy takes long only because it has to be called. ``None`` below the smallest size.
+
+        Examples
+        --------
+        >>> rates = Rates("numpy", "float32", 0, 1e11, ((1024, 2e9), (4096, 5e9), (16384, 3e9)), 1e-6)
+        >>> rates.copy_rate(2048), rates.copy_rate(20000), rates.copy_rate(10)
+        (5000000000.0, 3000000000.0, None)
+        """
+        smaller = [size for size, _ in self.copies if size <= working_set]
+        if not smaller:
+            return None
+        return max(rate for size, rate in self.copies if size >= smaller[-1])
 
 
 @dataclass
@@ -110,21 +149,32 @@ class Records:
 
     plan: dict[str, Any] = field(default_factory=dict)
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
-    ceilings: list[Ceilings] = field(default_factory=list)
+    rates: list[Rates] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
 
     def add(self, line: dict[str, Any]) -> None:
-        """Take in a line; of what is not known (a later schema's) nothing is kept."""
+        """Add a line. Fields and records that are not known, from a later version, are ignored.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If it is no line of a benchmark.
+        """
         kind = line.get("record")
         if kind == "plan":
-            self.plan = line
+            self.plan = line | {"contestants": list(map(_current, line["contestants"]))}
         elif kind == "environment":
             self.environments[line["id"]] = line
-        elif kind == "ceilings":
-            self.ceilings.append(Ceilings(**_known(Ceilings, line)))
+        elif kind == "ceilings":  # until version 0.1: a copy of 64 MB was the only one
+            best = {"products": line["peak"], "copies": ((1 << 27, line["bandwidth"]),)}
+            self.rates.append(Rates(**_known(Rates, line) | best))
+        elif kind == "rates":
+            copies = tuple((size, rate) for size, rate in line["copies"])
+            self.rates.append(Rates(**_known(Rates, line) | {"copies": copies}))
         elif kind == "measurement":
-            held = {name: _tuple(value) for name, value in _known(Measurement, line).items()}
-            self.measurements.append(Measurement(**held | {"cell": parse(line["cell"])}))
+            values = {name: _tuple(value) for name, value in _known(Measurement, line).items()}
+            names = {"cell": parse(line["cell"]), "contestant": _current(line["contestant"])}
+            self.measurements.append(Measurement(**values | names))
 
 
 def read(path: Path) -> Records:
@@ -148,7 +198,7 @@ def read(path: Path) -> Records:
             line = json.loads(text)
             records.add(line)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            msg = f"{file}, line {number}: no record of a benchmark ({error}); measure again, or remove the line"
+            msg = f"{file}, line {number}: not a record of a benchmark ({error}); remove the line or measure again"
             raise ValueError(msg) from None
     return records
 
@@ -183,6 +233,15 @@ def _end_line(file: Path) -> None:
 def _known(kind: type, line: dict[str, Any]) -> dict[str, Any]:
     names = {one.name for one in fields(kind)}
     return {name: value for name, value in line.items() if name in names}
+
+
+def _current(contestant: str) -> str:
+    """Return the present name of a contestant: until version 0.1 "products-numpy" was "floor-numpy"."""
+    return (
+        "products-" + contestant.removeprefix("floor-")
+        if contestant.startswith("floor-")
+        else contestant
+    )
 
 
 def _tuple(value: Any) -> Any:

@@ -1,1 +1,1 @@
-"""The contestants of our own: the floors, chainrule on each backend, and the equations in plain NumPy."""
+"""The contestants of our own: chainrule on each backend, the bare products, and the equations in plain NumPy."""

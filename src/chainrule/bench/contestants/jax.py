@@ -7,16 +7,16 @@ import jax as library
 import numpy as np
 
 from chainrule.bench.contestant import Contestant, State
-from chainrule.bench.problem import BETA1, BETA2, EPSILON, Problem
+from chainrule.bench.task import BETA1, BETA2, EPSILON, Task
 
 numpy = library.numpy
 
 
-def jit(problem: Problem, operation: str) -> Contestant:
+def jit(task: Task, operation: str) -> Contestant:
     """Return ``jax.jit`` of a step, what it carries donated, called for each batch."""
     if operation == "forward":
-        return _forward(problem)
-    run = _Run(problem)
+        return _forward(task)
+    run = _Run(task)
     compiled = library.jit(run.taken, donate_argnums=0)
 
     def passed() -> Any:
@@ -27,9 +27,9 @@ def jit(problem: Problem, operation: str) -> Contestant:
     return run.contestant(passed)
 
 
-def scan(problem: Problem, _operation: str) -> Contestant:
+def scan(task: Task, _operation: str) -> Contestant:
     """Return ``jax.jit`` of a pass in ``lax.scan``."""
-    run = _Run(problem)
+    run = _Run(task)
     rows = numpy.stack(run.rows)  # (steps, n)
 
     def many(carried: Any, X: Any, Y: Any, rows: Any) -> Any:
@@ -45,15 +45,15 @@ def scan(problem: Problem, _operation: str) -> Contestant:
     return run.contestant(passed)
 
 
-def floor(problem: Problem, operation: str, exempt: str) -> Contestant:
+def products(task: Task, operation: str, exempt: str) -> Contestant:
     """Return the products of a pass as one compiled ``lax.scan`` over the batches.
 
     They are those of a network without activations: each takes what the one before it made, all the way from
     its own batch of X, so that XLA can neither leave one out nor move it before the loop. What they make is
     carried on, and written over by the next step.
     """
-    weights = [numpy.asarray(W) for W in problem.weights]
-    batches = numpy.asarray(problem.X).reshape(problem.steps, -1, problem.X.shape[1])  # (steps, n, n_0)
+    weights = [numpy.asarray(W) for W in task.weights]
+    batches = numpy.asarray(task.X).reshape(task.steps, -1, task.X.shape[1])  # (steps, n, n_0)
 
     def step(_carried: Any, X: Any) -> Any:
         A = [X]
@@ -76,12 +76,12 @@ def floor(problem: Problem, operation: str, exempt: str) -> Contestant:
         held[0] = compiled(start, batches)
 
     return Contestant(
-        run, problem.steps, wait=lambda: library.block_until_ready(held), exempt=exempt, calls=0
+        run, task.steps, wait=lambda: library.block_until_ready(held), exempt=exempt, calls=0
     )
 
 
 def calls(kind: type[Any]) -> Any:
-    """Return JAX's calls, each compiled, as a record of this kind: see ``ceilings.Calls``."""
+    """Return JAX's calls, each compiled, as a record of this kind: see ``limits.Calls``."""
     matmul = library.jit(lambda A, B: A @ B)
     add = library.jit(lambda one: one + one)
     copy = library.jit(lambda source: source + 0)  # a copy alone would be left out
@@ -89,42 +89,41 @@ def calls(kind: type[Any]) -> Any:
         place=numpy.asarray,
         matmul=lambda A, B, _out: matmul(A, B),
         copy=lambda source, _target: copy(source),
+        total=library.jit(numpy.sum),
         add=lambda one, _out: add(one),
         wait=library.block_until_ready,
     )
 
 
-def _forward(problem: Problem) -> Contestant:
-    batches = [numpy.asarray(problem.X[rows]) for rows in problem.rows]  # (n, n_0) each
-    parameters = [numpy.asarray(part) for part in problem.parameters]
-    compiled = library.jit(_logits if problem.cell.rule == "adam" else _sigmoids)
+def _forward(task: Task) -> Contestant:
+    batches = [numpy.asarray(task.X[rows]) for rows in task.rows]  # (n, n_0) each
+    parameters = [numpy.asarray(part) for part in task.parameters]
+    compiled = library.jit(_logits if task.cell.rule == "adam" else _sigmoids)
     held: list[Any] = []
 
     def run() -> Any:
         held[:] = [compiled(parameters, X) for X in batches]
         return held[-1]
 
-    return Contestant(
-        run, problem.steps, outputs=np.asarray, wait=lambda: library.block_until_ready(held)
-    )
+    return Contestant(run, task.steps, outputs=np.asarray, wait=lambda: library.block_until_ready(held))
 
 
 class _Run:
     """What the compiled step carries, and the data it is given."""
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        self.X, self.Y = library.device_put(problem.X), library.device_put(problem.Y)
-        self.rows = [numpy.asarray(rows) for rows in problem.rows]  # (n,) each
-        start = [numpy.array(part) for part in problem.parameters]  # copies: they are given up
-        moments = [numpy.zeros_like(part) for part in start] if problem.cell.rule == "adam" else []
-        t = numpy.zeros((), problem.cell.dtype)  # ()
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self.X, self.Y = library.device_put(task.X), library.device_put(task.Y)
+        self.rows = [numpy.asarray(rows) for rows in task.rows]  # (n,) each
+        start = [numpy.array(part) for part in task.parameters]  # copies: they are given up
+        moments = [numpy.zeros_like(part) for part in start] if task.cell.rule == "adam" else []
+        t = numpy.zeros((), task.cell.dtype)  # ()
         self.carried: Any = (start, moments, list(map(numpy.copy, moments)), t)
 
     def contestant(self, run: Callable[[], Any]) -> Contestant:
         """Return the contestant of a pass."""
         note = library.default_backend()
-        return Contestant(run, self._problem.steps, self._state, wait=self._wait, note=note)
+        return Contestant(run, self._task.steps, self._state, wait=self._wait, note=note)
 
     def taken(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
         """Return what a step on some rows carries on, and its loss."""
@@ -132,7 +131,7 @@ class _Run:
 
     def _step(self, carried: Any, X: Any, Y: Any) -> Any:
         parameters, m, v, t = carried
-        is_adam, rate = self._problem.cell.rule == "adam", self._problem.rate
+        is_adam, rate = self._task.cell.rule == "adam", self._task.rate
         loss = _cross_entropy if is_adam else _squared_error
         L, g = library.value_and_grad(loss)(parameters, X, Y)
         if is_adam:

@@ -5,31 +5,31 @@ from functools import partial
 import numpy as np
 
 from chainrule.bench.contestant import Contestant, State
-from chainrule.bench.problem import BETA1, BETA2, EPSILON, Problem
+from chainrule.bench.task import BETA1, BETA2, EPSILON, Task
 
 
-def notebook(problem: Problem, _operation: str) -> Contestant:
+def notebook(task: Task, _operation: str) -> Contestant:
     """Return a pass of the notebook's equations; with Adam, of the same manner of writing, relu and deep."""
-    network = Deep(problem) if problem.cell.rule == "adam" else Shallow(problem)
-    batches = problem.rows
+    network = Deep(task) if task.cell.rule == "adam" else Shallow(task)
+    batches = task.rows
 
     def run() -> None:
         for rows in batches:
-            network.step(problem.X[rows], problem.Y[rows], problem.rate)
+            network.step(task.X[rows], task.Y[rows], task.rate)
 
-    return Contestant(run, problem.steps, partial(_state, network, problem))
+    return Contestant(run, task.steps, partial(_state, network, task))
 
 
-def _state(network: "Deep | Shallow", problem: Problem, _returned: None) -> State:
-    return network.state(problem.Y[problem.rows[-1]])
+def _state(network: "Deep | Shallow", task: Task, _returned: None) -> State:
+    return network.state(task.Y[task.rows[-1]])
 
 
 class Shallow:
     """One hidden layer of sigmoids: the notebook's expressions, unchanged; it computes no loss."""
 
-    def __init__(self, problem: Problem) -> None:
-        (self.W1, self.W2), (self.b1, self.b2) = problem.copies()
-        self.predicted_output = problem.Y  # (n, n_2)   of the last step
+    def __init__(self, task: Task) -> None:
+        (self.W1, self.W2), (self.b1, self.b2) = task.copies()
+        self.predicted_output = task.Y  # (n, n_2)   of the last step
 
     @staticmethod
     def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -58,11 +58,11 @@ class Shallow:
 class Deep:
     """Relu layers, softmax cross-entropy (the mean over rows) and Adam, as one writes them in NumPy."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.weights, self.biases = problem.copies()
-        self.moments = [(np.zeros_like(p), np.zeros_like(p)) for p in problem.parameters]
+    def __init__(self, task: Task) -> None:
+        self.weights, self.biases = task.copies()
+        self.moments = [(np.zeros_like(p), np.zeros_like(p)) for p in task.parameters]
         self.t = 0
-        self.P = problem.Y  # (n, n_L)   the probabilities of the last step
+        self.P = task.Y  # (n, n_L)   the probabilities of the last step
 
     def step(self, X: np.ndarray, Y: np.ndarray, learning_rate: float) -> None:
         """Go forward, backward, and a step down."""
@@ -101,12 +101,12 @@ class Deep:
         return State(float(L), [*self.weights, *self.biases])
 
 
-def forward(problem: Problem, rows: np.ndarray) -> np.ndarray:
+def forward(task: Task, rows: np.ndarray) -> np.ndarray:
     """Return the outputs ``(n, n_L)`` at the start, of these rows; with Adam, the logits."""
-    activation = partial(np.maximum, 0) if problem.cell.rule == "adam" else Shallow.sigmoid
-    A: np.ndarray = problem.X[rows]  # (n, n_0)
-    *_, last = problem.weights
-    for W, b in zip(problem.weights, problem.biases, strict=True):
+    activation = partial(np.maximum, 0) if task.cell.rule == "adam" else Shallow.sigmoid
+    A: np.ndarray = task.X[rows]  # (n, n_0)
+    *_, last = task.weights
+    for W, b in zip(task.weights, task.biases, strict=True):
         Z = np.dot(A, W) + b  # (n, n_l)
-        A = activation(Z) if W is not last or problem.cell.rule == "sgd" else Z  # (n, n_l)
+        A = activation(Z) if W is not last or task.cell.rule == "sgd" else Z  # (n, n_l)
     return A

@@ -12,7 +12,7 @@ from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.backends.speed_map.workload import network
 from chainrule.bench.contestant import Contestant, State, UnavailableError
-from chainrule.bench.problem import Problem
+from chainrule.bench.task import Task
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
@@ -27,44 +27,44 @@ from chainrule.training.history import History
 MANY = 10**9  # steps: a run long enough to be worth compiling for
 
 
-def numpy(problem: Problem, operation: str) -> Contestant:
+def numpy(task: Task, operation: str) -> Contestant:
     """Return chainrule on NumPy without the extra ``jit``."""
     sys.modules["llvmlite"] = None  # type: ignore[assignment]  # as if it were not installed
-    return _made(problem, operation, "numpy")
+    return _made(task, operation, "numpy")
 
 
-def numpy_jit(problem: Problem, operation: str) -> Contestant:
+def numpy_jit(task: Task, operation: str) -> Contestant:
     """Return chainrule on NumPy with it."""
     if not native_is_at_hand():
         msg = "llvmlite is here, but no BLAS of NumPy's was found to call from native code"
         raise UnavailableError(msg)
-    return _made(problem, operation, "numpy")
+    return _made(task, operation, "numpy")
 
 
-def torch(problem: Problem, operation: str) -> Contestant:
+def torch(task: Task, operation: str) -> Contestant:
     """Return chainrule on PyTorch's arrays."""
-    return _made(problem, operation, "torch")
+    return _made(task, operation, "torch")
 
 
-def jax(problem: Problem, operation: str) -> Contestant:
+def jax(task: Task, operation: str) -> Contestant:
     """Return chainrule on JAX's arrays."""
-    return _made(problem, operation, "jax")
+    return _made(task, operation, "jax")
 
 
-def cupy(problem: Problem, operation: str) -> Contestant:
+def cupy(task: Task, operation: str) -> Contestant:
     """Return chainrule on CuPy's arrays."""
-    return _made(problem, operation, "cupy")
+    return _made(task, operation, "cupy")
 
 
-def cupy_plain(problem: Problem, _operation: str) -> Contestant:
+def cupy_plain(task: Task, _operation: str) -> Contestant:
     """Return the step on CuPy's arrays as it is written, operation by operation."""
     backend = available("cupy")
-    return _steps(problem, backend, backend.plain)
+    return _steps(task, backend, backend.plain)
 
 
-def torch_cuda(problem: Problem, operation: str) -> Contestant:
+def torch_cuda(task: Task, operation: str) -> Contestant:
     """Return chainrule on PyTorch's arrays on a CUDA device."""
-    return _made(problem, operation, "torch:cuda")
+    return _made(task, operation, "torch:cuda")
 
 
 def available(name: str) -> Backend:
@@ -75,33 +75,33 @@ def available(name: str) -> Backend:
         raise UnavailableError(str(why)) from None
 
 
-def _made(problem: Problem, operation: str, name: str) -> Contestant:
+def _made(task: Task, operation: str, name: str) -> Contestant:
     backend = available(name)
     makers = {"step": _steps, "forward": _forward, "epoch": _epochs, "transfer": _transfer}
-    return makers[operation](problem, backend)
+    return makers[operation](task, backend)
 
 
-def work(problem: Problem, backend: Backend) -> Work:
+def work(task: Task, backend: Backend) -> Work:
     """Return the step as ``train`` hands it to its backend."""
-    net, optimizer = network(problem.cell.sizes, problem.cell.rule)
-    X, Y = backend.asarray(problem.X), backend.asarray(problem.Y)  # (batches n, n_0), (batches n, n_L)
-    theta = backend.copy(backend.asarray(_theta(problem, net)))  # (P,)
+    net, optimizer = network(task.cell.sizes, task.cell.rule)
+    X, Y = backend.asarray(task.X), backend.asarray(task.Y)  # (batches n, n_0), (batches n, n_L)
+    theta = backend.copy(backend.asarray(_theta(task, net)))  # (P,)
     progress = Progress(theta, optimizer.init(theta))
-    return Work(TrainingStep(net, optimizer), progress, Batch(X, Y), problem.bounds, steps=MANY)
+    return Work(TrainingStep(net, optimizer), progress, Batch(X, Y), task.bounds, steps=MANY)
 
 
-def _theta(problem: Problem, net: Architecture) -> np.ndarray:
-    theta: np.ndarray = net.layout.join(list(map(Dense, problem.weights, problem.biases)))  # (P,)
+def _theta(task: Task, net: Architecture) -> np.ndarray:
+    theta: np.ndarray = net.layout.join(list(map(Dense, task.weights, task.biases)))  # (P,)
     return theta
 
 
 def _steps(
-    problem: Problem, backend: Backend, engine_of: Callable[[Work], Engine] | None = None
+    task: Task, backend: Backend, engine_of: Callable[[Work], Engine] | None = None
 ) -> Contestant:
     """Return a pass as an epoch of the engine; it reads the losses on the host when it ends."""
-    todo = work(problem, backend)
+    todo = work(task, backend)
     engine = (engine_of or backend.engine)(todo)
-    epoch = Epoch(problem.order, [problem.rate] * problem.steps, None)
+    epoch = Epoch(task.order, [task.rate] * task.steps, None)
     run = partial(engine.run, epoch, _no_check)
     layout = todo.step.net.layout  # type: ignore[attr-defined]
 
@@ -111,7 +111,7 @@ def _steps(
 
     note = f"{type(engine).__name__}{_how_cut(todo, engine)}"
     return Contestant(
-        run, problem.steps, state, context=engine.at_work, calls=_calls(todo, engine), note=note
+        run, task.steps, state, context=engine.at_work, calls=_calls(todo, engine), note=note
     )
 
 
@@ -141,11 +141,11 @@ def _how_cut(todo: Work, engine: Engine) -> str:
     )
 
 
-def _forward(problem: Problem, backend: Backend) -> Contestant:
+def _forward(task: Task, backend: Backend) -> Contestant:
     """Return forward passes over the batches, which are resident and as they lie."""
-    net, _ = network(problem.cell.sizes, problem.cell.rule)
-    theta = backend.asarray(_theta(problem, net))  # (P,)
-    batches = [backend.asarray(problem.X[rows]) for rows in problem.rows]  # (n, n_0) each
+    net, _ = network(task.cell.sizes, task.cell.rule)
+    theta = backend.asarray(_theta(task, net))  # (P,)
+    batches = [backend.asarray(task.X[rows]) for rows in task.rows]  # (n, n_0) each
 
     last: list[Any] = []
 
@@ -160,37 +160,37 @@ def _forward(problem: Problem, backend: Backend) -> Contestant:
         for A in last:
             backend.synchronize(A)
 
-    return Contestant(run, problem.steps, outputs=backend.to_numpy, wait=wait)
+    return Contestant(run, task.steps, outputs=backend.to_numpy, wait=wait)
 
 
-def _transfer(problem: Problem, backend: Backend) -> Contestant:
+def _transfer(task: Task, backend: Backend) -> Contestant:
     """Return the copies of the batches, gathered on the host, to where they are trained on."""
     wanted: list[Any] = []
 
     def run() -> None:
         wanted[:] = [
-            (backend.copy(backend.asarray(problem.X[rows])), backend.asarray(problem.Y[rows]))
-            for rows in problem.rows
+            (backend.copy(backend.asarray(task.X[rows])), backend.asarray(task.Y[rows]))
+            for rows in task.rows
         ]
 
     def wait() -> None:
         for X, _ in wanted[-1:]:
             backend.synchronize(X)
 
-    return Contestant(run, problem.steps, wait=wait, exempt="it copies, and computes nothing")
+    return Contestant(run, task.steps, wait=wait, exempt="it copies, and computes nothing")
 
 
-def _epochs(problem: Problem, backend: Backend) -> Contestant:
+def _epochs(task: Task, backend: Backend) -> Contestant:
     """Return epochs of ``train``: batches drawn, history kept; so many of them a call."""
-    net = _trained(problem, backend)
-    X, Y = backend.asarray(problem.X), backend.asarray(problem.Y)
-    optimizer = "adam" if problem.cell.rule == "adam" else "sgd"
+    net = _trained(task, backend)
+    X, Y = backend.asarray(task.X), backend.asarray(task.Y)
+    optimizer = "adam" if task.cell.rule == "adam" else "sgd"
 
     def epochs(count: int) -> History:
         # The beginning of a long run: one that is over in a moment is not worth compiling for.
         return net.train(
-            *(X, Y, MANY, problem.rate),
-            batch_size=problem.cell.batch,
+            *(X, Y, MANY, task.rate),
+            batch_size=task.cell.batch,
             optimizer=optimizer,
             callbacks=[lambda record: record.epoch + 1 >= count],
             progress=False,
@@ -203,14 +203,14 @@ def _epochs(problem: Problem, backend: Backend) -> Contestant:
 
     state = partial(_trained_state, net)
     exempt = "it draws its own order of the rows"
-    return Contestant(partial(epochs, 1), problem.steps, state, exempt=exempt, clocked=clocked)
+    return Contestant(partial(epochs, 1), task.steps, state, exempt=exempt, clocked=clocked)
 
 
-def _trained(problem: Problem, backend: Backend) -> NeuralNetwork:
-    """Return the network at the problem's start."""
-    net, _ = network(problem.cell.sizes, problem.cell.rule)
-    trained = NeuralNetwork(**net.arguments(), backend=backend, dtype=problem.cell.dtype, seed=0)
-    for number, (W, b) in enumerate(zip(problem.weights, problem.biases, strict=True)):
+def _trained(task: Task, backend: Backend) -> NeuralNetwork:
+    """Return the network at the task's start."""
+    net, _ = network(task.cell.sizes, task.cell.rule)
+    trained = NeuralNetwork(**net.arguments(), backend=backend, dtype=task.cell.dtype, seed=0)
+    for number, (W, b) in enumerate(zip(task.weights, task.biases, strict=True)):
         trained.set_layer(number, W=W, b=b)
     return trained
 

@@ -1,4 +1,4 @@
-"""The floors: the matrix products of a step and nothing else, in each library."""
+"""The bare products: the matrix products of a step and nothing else, in each library."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.bench.contestant import Contestant
 from chainrule.bench.contestants import ours
-from chainrule.bench.problem import Problem
+from chainrule.bench.task import Task
 from chainrule.program.machine import blas_threads
 from chainrule.program.row_blocks import one_core
 
@@ -18,52 +18,52 @@ EXEMPT = "it takes no step"
 Product = tuple[Any, Any, Any]
 
 
-def numpy(problem: Problem, operation: str) -> Contestant:
+def numpy(task: Task, operation: str) -> Contestant:
     """Return the products by ``np.dot(out=)``: the BLAS calls of ``np.matmul``, half the way to them.
 
     BLAS has the threads that it has in our step: one where more would only move the weights about.
     """
-    made = _with_out(products(problem, operation), np.dot, problem.steps)
-    theta = np.concatenate([part.ravel() for part in problem.parameters])  # (P,)
-    if one_core(theta, problem.cell.batch):
+    made = _with_out(products(task, operation), np.dot, task.steps)
+    theta = np.concatenate([part.ravel() for part in task.parameters])  # (P,)
+    if one_core(theta, task.cell.batch):
         made.context = partial(blas_threads, 1)
     return made
 
 
-def torch(problem: Problem, operation: str) -> Contestant:
+def torch(task: Task, operation: str) -> Contestant:
     """Return the products by ``torch.matmul(out=)``, without autograd."""
     from chainrule.bench.contestants import pytorch
 
-    calls = [tuple(map(pytorch.tensor, call)) for call in products(problem, operation)]
-    return _with_out(calls, pytorch.matmul(), problem.steps)
+    calls = [tuple(map(pytorch.tensor, call)) for call in products(task, operation)]
+    return _with_out(calls, pytorch.matmul(), task.steps)
 
 
-def torch_cuda(problem: Problem, operation: str) -> Contestant:
+def torch_cuda(task: Task, operation: str) -> Contestant:
     """Return the products by ``torch.matmul(out=)`` on a CUDA device."""
     from chainrule.bench.contestants import pytorch
 
-    calls = [tuple(map(pytorch.cuda_tensor, call)) for call in products(problem, operation)]
-    made = _with_out(calls, pytorch.matmul(), problem.steps)
+    calls = [tuple(map(pytorch.cuda_tensor, call)) for call in products(task, operation)]
+    made = _with_out(calls, pytorch.matmul(), task.steps)
     made.wait = pytorch.wait_for_cuda
     return made
 
 
-def cupy(problem: Problem, operation: str) -> Contestant:
+def cupy(task: Task, operation: str) -> Contestant:
     """Return the products of our own step's CUDA graph, a pass of them one launch; forward, one by one."""
     backend = ours.available("cupy")
     if operation == "forward":
-        calls = [tuple(map(backend.asarray, call)) for call in products(problem, operation)]
-        made = _with_out(calls, backend.xp.matmul, problem.steps)
+        calls = [tuple(map(backend.asarray, call)) for call in products(task, operation)]
+        made = _with_out(calls, backend.xp.matmul, task.steps)
         made.wait = backend.device.synchronize
         return made
     from chainrule.backends.cupy_device import CupyDevice
-    from chainrule.program.cuda.products_only import floor
+    from chainrule.program.cuda.products_only import products as captured
 
     device = CupyDevice(backend.device)
-    run = floor(ours.work(problem.first_batch(), backend), device, problem.steps)
+    run = captured(ours.work(task.first_batch(), backend), device, task.steps)
     return Contestant(
         run,
-        problem.steps,
+        task.steps,
         wait=backend.device.synchronize,
         exempt=EXEMPT,
         context=device.at_work,
@@ -71,11 +71,11 @@ def cupy(problem: Problem, operation: str) -> Contestant:
     )
 
 
-def jax(problem: Problem, operation: str) -> Contestant:
+def jax(task: Task, operation: str) -> Contestant:
     """Return the products of a pass in one compiled function."""
     from chainrule.bench.contestants import jax as peer
 
-    return peer.floor(problem, operation, EXEMPT)
+    return peer.products(task, operation, EXEMPT)
 
 
 def _with_out(calls: list[Any], matmul: Callable[..., Any], steps: int) -> Contestant:
@@ -87,13 +87,13 @@ def _with_out(calls: list[Any], matmul: Callable[..., Any], steps: int) -> Conte
     return Contestant(run, steps, exempt=EXEMPT, calls=count, note=f"{count} products a step")
 
 
-def products(problem: Problem, operation: str) -> list[Product]:
+def products(task: Task, operation: str) -> list[Product]:
     """Return the products of a pass, in the order of its steps: ``3L - 1`` each, or ``L`` forward.
 
     Everything but X is filled with numbers of the same scale; each batch of X is its own, the rest is
     written over in every step, as in training.
     """
-    n, sizes, dtype = problem.cell.batch, problem.cell.sizes, problem.cell.dtype
+    n, sizes, dtype = task.cell.batch, task.cell.sizes, task.cell.dtype
     rng = np.random.default_rng(1)
 
     def filled(*shape: int) -> np.ndarray:
@@ -103,21 +103,21 @@ def products(problem: Problem, operation: str) -> list[Product]:
     D = [filled(n, size) for size in sizes[1:]]  # (n, n_l)   dL_dZ
     outs = [
         [np.empty((n, m), dtype), np.empty((k, m), dtype), np.empty((n, k), dtype)]
-        for k, m in _shapes(problem)
+        for k, m in _shapes(task)
     ]
     calls: list[Product] = []
-    for start, stop in problem.bounds:
-        inputs = [problem.X[start:stop], *A]
-        for number, W in enumerate(problem.weights):
+    for start, stop in task.bounds:
+        inputs = [task.X[start:stop], *A]
+        for number, W in enumerate(task.weights):
             calls.append((inputs[number], W, outs[number][0]))  # Z (n, n_out)
         if operation == "forward":
             continue
-        for number, W in reversed(list(enumerate(problem.weights))):
+        for number, W in reversed(list(enumerate(task.weights))):
             calls.append((inputs[number].T, D[number], outs[number][1]))  # dL_dW (n_in, n_out)
             if number > 0:
                 calls.append((D[number], W.T, outs[number][2]))  # dL_dA (n, n_in)
     return calls
 
 
-def _shapes(problem: Problem) -> list[tuple[int, int]]:
-    return [(W.shape[0], W.shape[1]) for W in problem.weights]
+def _shapes(task: Task) -> list[tuple[int, int]]:
+    return [(W.shape[0], W.shape[1]) for W in task.weights]

@@ -8,7 +8,7 @@ import torch
 
 from chainrule.bench.contestant import Contestant, State, UnavailableError
 from chainrule.bench.contestants.pytorch_by_hand import Step, deep, shallow
-from chainrule.bench.problem import BETA1, BETA2, EPSILON, Problem
+from chainrule.bench.task import BETA1, BETA2, EPSILON, Task
 
 tensor = torch.from_numpy
 NO_DEVICE = "PyTorch finds no CUDA device"
@@ -39,20 +39,20 @@ def matmul() -> Callable[..., Any]:
     return found
 
 
-def eager(problem: Problem, operation: str) -> Contestant:
+def eager(task: Task, operation: str) -> Contestant:
     """Return modules, autograd and an optimizer of torch.optim, as the tutorials write it."""
-    return _eager(problem, operation, "cpu")
+    return _eager(task, operation, "cpu")
 
 
-def eager_cuda(problem: Problem, operation: str) -> Contestant:
+def eager_cuda(task: Task, operation: str) -> Contestant:
     """Return the same on a CUDA device."""
-    return _eager(problem, operation, "cuda")
+    return _eager(task, operation, "cuda")
 
 
-def _eager(problem: Problem, operation: str, device: str) -> Contestant:
-    model = _Model(problem, device)
+def _eager(task: Task, operation: str, device: str) -> Contestant:
+    model = _Model(task, device)
     if operation == "forward":
-        return _forward(problem, model)
+        return _forward(task, model)
 
     def step(rows: Any) -> Any:
         model.optimizer.zero_grad(set_to_none=True)
@@ -64,23 +64,23 @@ def _eager(problem: Problem, operation: str, device: str) -> Contestant:
     return model.contestant(step)
 
 
-def compiled(problem: Problem, _operation: str) -> Contestant:
+def compiled(task: Task, _operation: str) -> Contestant:
     """Return the same, the loss and its gradient compiled by ``torch.compile``."""
-    return _compiled(problem, "cpu", "default")
+    return _compiled(task, "cpu", "default")
 
 
-def compiled_cuda(problem: Problem, _operation: str) -> Contestant:
+def compiled_cuda(task: Task, _operation: str) -> Contestant:
     """Return the same on a CUDA device."""
-    return _compiled(problem, "cuda", "default")
+    return _compiled(task, "cuda", "default")
 
 
-def reduced_cuda(problem: Problem, _operation: str) -> Contestant:
+def reduced_cuda(task: Task, _operation: str) -> Contestant:
     """Return the same with ``mode="reduce-overhead"``, which captures CUDA graphs of what it compiled."""
-    return _compiled(problem, "cuda", "reduce-overhead")
+    return _compiled(task, "cuda", "reduce-overhead")
 
 
-def _compiled(problem: Problem, device: str, mode: str) -> Contestant:
-    model = _Model(problem, device)
+def _compiled(task: Task, device: str, mode: str) -> Contestant:
+    model = _Model(task, device)
     loss_of = torch.compile(model.loss, mode=mode)
 
     def step(rows: Any) -> Any:
@@ -93,9 +93,9 @@ def _compiled(problem: Problem, device: str, mode: str) -> Contestant:
     return model.contestant(step)
 
 
-def graph(problem: Problem, _operation: str) -> Contestant:
+def graph(task: Task, _operation: str) -> Contestant:
     """Return the whole step captured in a CUDA graph, its batch gathered into static tensors."""
-    model = _Model(problem, "cuda", capturable=True)
+    model = _Model(task, "cuda", capturable=True)
     rows = model.rows[0].clone()  # (n,)
 
     def step() -> Any:
@@ -136,18 +136,18 @@ def _captured(step: Callable[[], Any], model: "_Model") -> tuple[Any, Any]:
 
 
 class _Model:
-    """Modules at the problem's start, its data, and the optimizer."""
+    """Modules at the task's start, its data, and the optimizer."""
 
-    def __init__(self, problem: Problem, device: str, **how: bool) -> None:
+    def __init__(self, task: Task, device: str, **how: bool) -> None:
         if device == "cuda" and not torch.cuda.is_available():
             raise UnavailableError(NO_DEVICE)
-        self._problem, is_adam = problem, problem.cell.rule == "adam"
+        self._task, is_adam = task, task.cell.rule == "adam"
         self._device = device
-        self.X = tensor(problem.X).to(device)
-        self.targets = tensor(problem.labels if is_adam else problem.Y).to(device)
-        self.rows = [tensor(rows).to(device) for rows in problem.rows]
+        self.X = tensor(task.X).to(device)
+        self.targets = tensor(task.labels if is_adam else task.Y).to(device)
+        self.rows = [tensor(rows).to(device) for rows in task.rows]
         between = torch.nn.ReLU if is_adam else torch.nn.Sigmoid
-        self.linears = [_linear(W, b) for W, b in zip(problem.weights, problem.biases, strict=True)]
+        self.linears = [_linear(W, b) for W, b in zip(task.weights, task.biases, strict=True)]
         modules = [module for linear in self.linears for module in (linear, between())]
         # With Adam the loss takes logits.
         self.module = torch.nn.Sequential(*modules[: -1 if is_adam else None]).to(device)
@@ -155,7 +155,7 @@ class _Model:
         # The sum of squares at half the rate: the same step as half the sum, an operation less.
         self._scale = 1.0 if is_adam else 0.5
         self._criterion = torch.nn.CrossEntropyLoss() if is_adam else torch.nn.MSELoss(reduction="sum")
-        rate = problem.rate * self._scale
+        rate = task.rate * self._scale
         if is_adam:
             self.optimizer: Any = adam(self.parameters, rate, **({"foreach": True} | how))
         else:
@@ -174,7 +174,7 @@ class _Model:
             return loss
 
         note = f"{torch.get_num_threads()} threads" if self._device == "cpu" else self._device
-        return Contestant(run, self._problem.steps, self._state, wait=self.wait, note=note)
+        return Contestant(run, self._task.steps, self._state, wait=self.wait, note=note)
 
     def wait(self) -> None:
         """Wait for the device."""
@@ -196,11 +196,11 @@ def _linear(W: np.ndarray, b: np.ndarray) -> Any:
 
 
 def adam(parameters: list[Any], rate: float, **how: bool) -> Any:
-    """Return torch.optim's Adam with the problem's constants."""
+    """Return torch.optim's Adam with the task's constants."""
     return torch.optim.Adam(parameters, lr=rate, betas=(BETA1, BETA2), eps=EPSILON, **how)
 
 
-def _forward(problem: Problem, model: _Model) -> Contestant:
+def _forward(task: Task, model: _Model) -> Contestant:
     batches = [model.X[rows] for rows in model.rows]  # (n, n_0) each
 
     def run() -> Any:
@@ -209,25 +209,25 @@ def _forward(problem: Problem, model: _Model) -> Contestant:
                 A = model.module(X)  # (n, n_L)
         return A
 
-    return Contestant(run, problem.steps, outputs=lambda A: np.asarray(A.cpu().numpy()), wait=model.wait)
+    return Contestant(run, task.steps, outputs=lambda A: np.asarray(A.cpu().numpy()), wait=model.wait)
 
 
-def manual(problem: Problem, _operation: str) -> Contestant:
+def manual(task: Task, _operation: str) -> Contestant:
     """Return the step with its derivatives written out, results in place where they can be."""
-    X, Y = tensor(problem.X), tensor(problem.Y)
-    batches = [tensor(rows) for rows in problem.rows]
-    weights, biases = ([tensor(part) for part in parts] for parts in problem.copies())
+    X, Y = tensor(task.X), tensor(task.Y)
+    batches = [tensor(rows) for rows in task.rows]
+    weights, biases = ([tensor(part) for part in parts] for parts in task.copies())
     function: Step = shallow
-    if problem.cell.rule == "adam":
-        function = deep(adam([*weights, *biases], problem.rate, fused=True))
+    if task.cell.rule == "adam":
+        function = deep(adam([*weights, *biases], task.rate, fused=True))
 
     def run() -> Any:
         with torch.no_grad():
             for rows in batches:
-                L = function(X[rows], Y[rows], weights, biases, problem.rate)
+                L = function(X[rows], Y[rows], weights, biases, task.rate)
         return L
 
     def state(L: Any) -> State:
         return State(L.item(), [part.numpy() for part in (*weights, *biases)])
 
-    return Contestant(run, problem.steps, state, note=f"{torch.get_num_threads()} threads")
+    return Contestant(run, task.steps, state, note=f"{torch.get_num_threads()} threads")

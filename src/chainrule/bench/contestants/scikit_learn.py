@@ -6,7 +6,7 @@ from typing import Any
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from chainrule.bench.contestant import Contestant, State
-from chainrule.bench.problem import Problem
+from chainrule.bench.task import Task
 
 REASON = (
     "it draws its own start, its regressor's outputs are the identity and its loss is a mean: steps of the "
@@ -14,29 +14,29 @@ REASON = (
 )
 
 
-def partial_fit(problem: Problem, _operation: str) -> Contestant:
+def partial_fit(task: Task, _operation: str) -> Contestant:
     """Return a pass; the checks of the data are part of it, as they are for its users.
 
     It takes the batches as they lie: shuffling would be its own.
     """
-    cell = problem.cell
+    cell = task.cell
     common: dict[str, Any] = {
         "hidden_layer_sizes": cell.sizes[1:-1],
         "alpha": 0.0,
         "batch_size": cell.batch,
         "shuffle": False,
-        "learning_rate_init": problem.rate if cell.rule == "adam" else 1e-4,
+        "learning_rate_init": task.rate if cell.rule == "adam" else 1e-4,
         "random_state": 0,
     }
     if cell.rule == "adam":
         model = MLPClassifier(activation="relu", solver="adam", **common)
-        y = problem.labels  # (batches n,)
-        model.partial_fit(problem.X, y, classes=range(cell.sizes[-1]))
+        y = task.labels  # (batches n,)
+        model.partial_fit(task.X, y, classes=range(cell.sizes[-1]))
     else:
         plain = {"momentum": 0.0, "nesterovs_momentum": False}
         model = MLPRegressor(activation="logistic", solver="sgd", **plain, **common)
-        y = problem.Y[:, 0] if cell.sizes[-1] == 1 else problem.Y  # a column it would warn of
-    return Contestant(partial(model.partial_fit, problem.X, y), problem.steps, _state, exempt=REASON)
+        y = task.Y[:, 0] if cell.sizes[-1] == 1 else task.Y  # a column it would warn of
+    return Contestant(partial(model.partial_fit, task.X, y), task.steps, _state, exempt=REASON)
 
 
 def _state(model: Any) -> State:

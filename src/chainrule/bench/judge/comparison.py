@@ -63,8 +63,8 @@ class Comparison:
 
     @property
     def slower(self) -> list[Compared]:
-        """The rows with the verdict "slower", floors left out."""
-        return [row for row in self.rows if row.verdict == "slower" and not _is_floor(row.place)]
+        """The rows with the verdict "slower", bare products left out."""
+        return [row for row in self.rows if row.verdict == "slower" and not _is_bare(row.place)]
 
 
 def compare(before: Records, after: Records, *, force: bool = False, band: float = BAND) -> Comparison:
@@ -169,5 +169,5 @@ def _order(row: Compared) -> tuple[Cell, int, str]:
     return row.place.cell, names.index(name) if name in names else len(names), name
 
 
-def _is_floor(place: Place) -> bool:
-    return roster.entry(place.contestant).group == roster.FLOOR
+def _is_bare(place: Place) -> bool:
+    return roster.entry(place.contestant).group == roster.PRODUCTS

@@ -68,14 +68,12 @@ def _places(results: Results, cell: Cell) -> dict[str, Place]:
 
 def _time(results: Results, place: Place, work: Workload) -> Time:
     figures = results.figures(place)
-    held = results.measurements(place)
-    calls = next((one.calls for one in held if one.calls is not None), None)
     copies = _samples(results, place._replace(operation="transfer"))
     return Time(
         place.contestant,
         typical(_samples(results, place)),
         _parts(results, figures, work),
-        calls,
+        results.calls(place),
         typical(copies) if copies else None,
     )
 
@@ -87,17 +85,17 @@ def _parts(results: Results, figures: Figures, work: Workload) -> Parts | None:
     memory's or the calls'. Where nobody knows the calls (compiled steps), what memory does not explain counts
     as theirs.
     """
-    step, floor, place = figures.step or 0.0, figures.products, figures.place
-    ceilings = results.ceilings(roster.entry(place.contestant).library, place.cell.dtype, place.threads)
-    if floor is None or ceilings is None:
+    step, bare, place = figures.step or 0.0, figures.products, figures.place
+    best, copies = results.product_rate(place), results.copy_rate(place)
+    if bare is None or best is None or copies is None:
         return None
-    products = min(floor, figures.flops / ceilings.peak / FAR_BELOW) if floor > step / 2 else floor
+    products = min(bare, figures.flops / best / FAR_BELOW) if bare > step / 2 else bare
     rest = step - products
     is_device = roster.entry(place.contestant).device != "cpu"
     if is_device and (figures.enqueued_share or 0.0) >= LAUNCH_BOUND:
         return Parts(0.0, 0.0, step)  # the device waits for the host
-    known = rest - figures.dispatch if figures.dispatch is not None and products == floor else rest
-    elementwise = min(known, PASSES * work.bytes / ceilings.bandwidth if work.bytes > SMALL else 0.0)
+    known = rest - figures.dispatch if figures.dispatch is not None and products == bare else rest
+    elementwise = min(known, PASSES * work.bytes / copies if work.bytes > SMALL else 0.0)
     return Parts(products, elementwise, rest - elementwise)
 
 

@@ -1,24 +1,48 @@
-"""Results: what follows from the measurements of a run; nothing is measured here.
+"""Results: what follows from the measurements of a run; nothing is measured here."""
 
-``library efficiency = floor / step``: how much of a step is its bare matrix products.
-``shape efficiency = floor's rate / peak rate``: how good these shapes are for products at all.
-"""
-
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.statistics import Pairs, paired
-from chainrule.bench.store import Ceilings, Measurement, Records
+from chainrule.bench.store import Measurement, Rates, Records
 
-ABOVE_PEAK = 1.05  # a rate this many times the measured peak is an error of the measurement
 LAUNCH_BOUND = 0.9  # the share of a step that passes in asking for it
+IMPOSSIBLE = 0.5  # a step that takes less than this share of its limit was not measured correctly
+
+# Why a figure is doubtful: each flag in words, for every form of the report.
+FLAGS = {
+    "busy": "other programs used more than a tenth of the processors' time",
+    "stolen": "other guests of the machine used more than a twentieth of the processors' time",
+    "throttled": "the clock of a processor or of the GPU was lowered because it was hot",
+    "above limit": "faster than the machine's limit: the machine did less than its best when its rates were "
+    "measured, probably because it was busy",
+    "invalid": "less than half of the machine's limit: an error of the measurement, such as a device that "
+    "nobody waited for",
+}
+_WORDS = {
+    "busy": "other programs computed during",
+    "stolen": "other guests of the machine took its time during",
+    "throttled": "its clock was lowered during",
+}
+
+
+class Limit(NamedTuple):
+    """The least time that the machine needs for a step, and what it needs it for.
+
+    The larger of ``FLOPs / rate of products`` and ``least bytes / rate of copies at the size of the working
+    set``. The rates are the best that any library reached on this machine, with the same dtype and threads;
+    the bytes are those of :meth:`~chainrule.bench.cells.Cell.least_bytes`.
+    """
+
+    seconds: float
+    reason: Literal["products", "copy"]
 
 
 class Place(NamedTuple):
@@ -32,21 +56,33 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Figures:
-    """What there is to say of one contestant in one cell; times in seconds a step.
+    """What is known of one contestant in one cell; times in seconds a step, ``None`` where not known.
 
-    A figure that is not known is ``None``. Where a step is shorter than its floor (blocks of rows that
-    stay in the cache) all of it counts as products.
+    Attributes
+    ----------
+    step, least
+        The median and the shortest step.
+    limit, share
+        What the machine needs at least, and the limit's share of the step, at most 1. A step that beats its
+        limit carries the flag "above limit", or "invalid" if it takes less than half of it.
+    bare
+        The bare matrix products, with the same library, in the same rounds.
+    products, elementwise, dispatch
+        Where the time goes: the bare products, as far as they fit into the step; the calls of a step times
+        an empty call, an estimate; the rest.
+    flags
+        Keys of :data:`FLAGS`.
     """
 
     place: Place
     status: str
     reason: str = ""
-    step: float | None = None  # the median
+    step: float | None = None
     least: float | None = None
     flops: int = 0
-    floor: float | None = None
-    library_efficiency: float | None = None
-    shape_efficiency: float | None = None
+    limit: Limit | None = None
+    share: float | None = None
+    bare: float | None = None
     products: float | None = None
     elementwise: float | None = None
     dispatch: float | None = None
@@ -67,7 +103,7 @@ class Figures:
 
     @property
     def is_valid(self) -> bool:
-        """Whether there is a figure, and not one above what the machine can do."""
+        """Whether there is a figure, and one that the machine is able to reach."""
         return self.step is not None and "invalid" not in self.flags
 
 
@@ -114,17 +150,66 @@ class Results:
         """Return what was measured of it, a process each."""
         return list(self._held.get(place, {}).values())
 
-    def ceilings(self, library: str, dtype: str = "float32", threads: int = 0) -> Ceilings | None:
+    def rates(self, library: str, dtype: str = "float32", threads: int = 0) -> Rates | None:
         """Return the best that the machine did with a library; ``None`` where it was not measured."""
-        wanted = (library, dtype, threads)
-        found = [c for c in self.records.ceilings if (c.library, c.dtype, c.threads) == wanted]
-        if not found:
+        wanted = library, dtype, threads
+        rates = [r for r in self.records.rates if (r.library, r.dtype, r.threads) == wanted]
+        return max(rates, key=lambda r: r.products, default=None)
+
+    def product_rate(self, place: Place) -> float | None:
+        """Return the machine's best rate of matrix products, in FLOP/s."""
+        return max((one.products for one in self._rates(place)), default=None)
+
+    def copy_rate(self, place: Place) -> float | None:
+        """Return the machine's best rate of copies at the size of the cell's working set, in bytes a second."""
+        rates = (one.copy_rate(place.cell.working_set) for one in self._rates(place))
+        return max((rate for rate in rates if rate is not None), default=None)
+
+    def limit(self, place: Place) -> Limit | None:
+        """Return the least time that the machine needs for a step.
+
+        ``None`` where the machine's rates were not measured, and for the copy of a batch.
+        """
+        products, copies = self.product_rate(place), self.copy_rate(place)
+        if products is None or place.operation == "transfer":
             return None
-        return Ceilings(
-            *(found[0].run, 0, library, dtype, threads),
-            peak=max(c.peak for c in found),
-            bandwidth=max(c.bandwidth for c in found),
-            empty_call=median(c.empty_call for c in found),
+        limits = [Limit(_flops(place) / products, "products")]
+        if copies is not None:
+            operation = "forward" if place.operation == "forward" else "step"
+            limits.append(Limit(place.cell.least_bytes(operation) / copies, "copy"))
+        return max(limits)
+
+    def _rates(self, place: Place) -> list[Rates]:
+        """Return what any library did on the device of a contestant, with its dtype and threads."""
+        device = roster.entry(place.contestant).device
+        return [
+            one
+            for one in self.records.rates
+            if (one.dtype, one.threads) == (place.cell.dtype, place.threads)
+            and roster.device_of(one.library) == device
+        ]
+
+    def busy(self) -> str | None:
+        """Return a sentence that says how the machine was disturbed; ``None`` if it was not.
+
+        Examples
+        --------
+        >>> from chainrule.bench.cells import parse
+        >>> one = Measurement("run", 0, parse("2-4-1,4"), "step", "numpy", flags=("busy",))
+        >>> Results(Records(measurements=[one])).busy()
+        'The machine was busy: other programs computed during 1 of 1 measured cells; ratios are still valid, ...
+        """
+        cells = {
+            (one.run, one.process, one.cell, one.operation): one.flags
+            for one in self.records.measurements
+        }
+        counts = Counter(flag for flags in cells.values() for flag in flags)
+        parts = [f"{words} {counts[flag]}" for flag, words in _WORDS.items() if counts[flag]]
+        if not parts:
+            return None
+        return (
+            f"The machine was busy: {', '.join(parts)} of {len(cells)} measured cells; ratios are still "
+            "valid, times and shares of the limit may be off."
         )
 
     def time(self, place: Place) -> float | None:
@@ -160,23 +245,22 @@ class Results:
             reason = last.reason if last else "not measured"
             return Figures(place, last.status if last else "skipped", reason)
         samples = [s for one in ok for s in one.per_step]
-        step = median(samples)
-        flops = place.cell.forward_flops if place.operation == "forward" else place.cell.flops
-        floor = self._floor(place)
-        library = roster.entry(place.contestant).library
-        ceilings = self.ceilings(library, place.cell.dtype, place.threads)
-        calls = next((one.calls for one in ok if one.calls is not None), None)
-        products = min(floor, step) if floor else None
-        dispatch = _dispatch(step, products, calls, ceilings)
+        step, limit = median(samples), self.limit(place)
+        bare = self._bare(place)
+        products = min(bare, step) if bare else None
+        dispatch = self._dispatch(place, step, products)
+        flags = {flag for one in ok for flag in one.flags}
+        if limit is not None and step < limit.seconds:
+            flags.add("invalid" if step < IMPOSSIBLE * limit.seconds else "above limit")
         return Figures(
             place,
             "ok",
             step=step,
             least=min(samples),
-            flops=flops,
-            floor=floor,
-            library_efficiency=floor / step if floor else None,
-            shape_efficiency=flops / floor / ceilings.peak if floor and ceilings else None,
+            flops=_flops(place),
+            limit=limit,
+            share=min(1.0, limit.seconds / step) if limit else None,
+            bare=bare,
             products=products,
             elementwise=None if dispatch is None or products is None else step - products - dispatch,
             dispatch=dispatch,
@@ -185,16 +269,26 @@ class Results:
             ),
             first_call=median([one.first_call for one in ok if one.first_call is not None] or [0.0]),
             processes=len(ok),
-            flags=_flags(ok, flops / step, ceilings),
+            flags=tuple(sorted(flags)),
         )
 
-    def _floor(self, place: Place) -> float | None:
+    def calls(self, place: Place) -> int | None:
+        """Return the calls of a step into its library, where they are known."""
+        return next((one.calls for one in self.measurements(place) if one.calls is not None), None)
+
+    def _bare(self, place: Place) -> float | None:
         """Return the seconds of the bare products, taken in the same rounds."""
-        name = roster.floor_of(place.contestant)
-        if name is None:
-            return None
         operation = "forward" if place.operation == "forward" else "step"
+        name = roster.products_of(place.contestant)
         return self.time(Place(place.cell, name, operation, place.threads))
+
+    def _dispatch(self, place: Place, step: float, products: float | None) -> float | None:
+        """Return the seconds of a step that its calls take before anything is computed: an estimate."""
+        library = roster.entry(place.contestant).library
+        calls, rates = self.calls(place), self.rates(library, place.cell.dtype, place.threads)
+        if products is None or calls is None or rates is None:
+            return None
+        return min(calls * rates.empty_call, step - products)
 
 
 def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:
@@ -211,17 +305,5 @@ def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> P
     return found
 
 
-def _dispatch(
-    step: float, products: float | None, calls: int | None, ceilings: Ceilings | None
-) -> float | None:
-    """Return the seconds of a step that its calls take before anything is computed: an estimate."""
-    if products is None or calls is None or ceilings is None:
-        return None
-    return min(calls * ceilings.empty_call, step - products)
-
-
-def _flags(held: list[Measurement], rate: float, ceilings: Ceilings | None) -> tuple[str, ...]:
-    flags = {flag for one in held for flag in one.flags}
-    if ceilings is not None and rate > ABOVE_PEAK * ceilings.peak:
-        flags.add("invalid")
-    return tuple(sorted(flags))
+def _flops(place: Place) -> int:
+    return place.cell.forward_flops if place.operation == "forward" else place.cell.flops

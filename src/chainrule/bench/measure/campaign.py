@@ -5,11 +5,11 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
@@ -20,7 +20,7 @@ LONGEST_PASS = 4.0  # seconds; a cell whose pass takes longer is not measured
 
 
 @dataclass(frozen=True)
-class Plan:
+class Campaign:
     """What is to be measured."""
 
     cells: Sequence[Cell]
@@ -59,48 +59,58 @@ class Ended(NamedTuple):
     seconds: float
 
 
-class Progress(Protocol):
-    """What is told how a campaign goes on."""
+class Listener:
+    """Hears how a campaign goes on; this one ignores it."""
 
     def begin(self, done: int, total: int) -> None:
         """Hear how many units there are, and how many were measured before."""
 
     def unit(self, ended: Ended) -> None:
-        """Hear of a unit that has ended."""
+        """Hear that a unit has ended."""
 
 
-def run(plan: Plan, folder: Path, progress: Progress) -> Records:
-    """Measure what of the plan is not in the folder yet, and return all that is.
+def run(campaign: Campaign, folder: Path, listener: Listener) -> Records:
+    """Measure what of the campaign is not in the folder yet, and return all that is.
 
     Raises
     ------
     ValueError
-        If the folder holds another plan.
+        If the folder holds another campaign.
     KeyboardInterrupt
         After Ctrl-C, when what was measured has been written.
     """
-    identity, done = _begin(plan, folder)
-    units = _units(plan)
+    identity, records = _begin(campaign, folder)
+    undone = {_unit(one) for one in records.measurements if one.status == "interrupted"}
+    done = {_unit(one) for one in records.measurements} - undone
+    known = {(one.library, one.dtype, one.threads): one.products for one in records.rates}
+    units = _units(campaign)
     left = [unit for unit in units if unit not in done]
-    progress.begin(len(units) - len(left), len(units))
+    listener.begin(len(units) - len(left), len(units))
     for number, dtype in dict.fromkeys((number, cell.dtype) for number, cell, _ in left):
         mine = [unit for unit in left if unit[0] == number and unit[1].dtype == dtype]
-        with crew(identity, number, dtype, plan.care) as one:
-            _set(plan, one, mine, folder, progress)
+        with crew(identity, number, dtype, campaign.care) as one:
+            _set(campaign, one, mine, folder, known, listener)
     return read(folder)
 
 
-def _set(plan: Plan, one: Crew, units: Sequence[Unit], folder: Path, progress: Progress) -> None:
-    """Measure the units of one set of processes, between two looks at what the machine can do.
+# The best rate of products that is known, for each library, dtype and number of threads.
+Known = dict[tuple[str, str, int], float]
 
-    Its clock and its other guests change what that is; the better look counts. Where time is short, the first
-    unit comes before the first look.
+
+def _set(
+    campaign: Campaign, one: Crew, units: Sequence[Unit], folder: Path, known: Known, listener: Listener
+) -> None:
+    """Measure the units of one set of processes, and before them what the machine can do at its best.
+
+    Where time is short, the first unit comes first, and only libraries that take part are asked.
     """
-    is_short = plan.care.until < math.inf
-    peak = 0.0 if is_short else _ceilings(plan, one, folder)
+    is_short = campaign.care.until < math.inf
+    if not is_short:
+        _rates(one, roster.of(roster.PRODUCTS), campaign, folder, known)
     for place, (_, cell, operation) in enumerate(units):
         began, lines = time.perf_counter(), []
-        seats = _seats(plan, operation)
+        seats = _seats(campaign, operation)
+        peak = max((rate for (_, dtype, _), rate in known.items() if dtype == cell.dtype), default=0.0)
         if peak and (estimate := 2 * cell.flops / peak) > LONGEST_PASS:
             lines = list(_too_long(one, cell, operation, seats, estimate))
             append(folder, lines)
@@ -108,25 +118,26 @@ def _set(plan: Plan, one: Crew, units: Sequence[Unit], folder: Path, progress: P
             for line in one.measure(cell, operation, seats):
                 lines.append(line)
                 append(folder, [line])
-        progress.unit(Ended(cell, operation, lines, time.perf_counter() - began))
-        if is_short and place == 0 and time.monotonic() < plan.care.until:
-            peak = _ceilings(plan, one, folder)
-    if time.monotonic() < plan.care.until:
-        _ceilings(plan, one, folder)
+        listener.unit(Ended(cell, operation, lines, time.perf_counter() - began))
+        if is_short and place == 0 and time.monotonic() < campaign.care.until:
+            _rates(one, campaign.contestants, campaign, folder, known)
 
 
-def _ceilings(plan: Plan, one: Crew, folder: Path) -> float:
-    """Measure and keep what the machine can do with each library that has a floor; return the best rate."""
-    floors = [entry for entry in map(roster.entry, plan.contestants) if entry.group == roster.FLOOR]
-    libraries = [floor.library for floor in floors]
-    known = [line for threads in plan.threads for line in one.ceilings(libraries, threads)]
-    append(folder, known)
-    return max((line["peak"] for line in known), default=0.0)
+def _rates(one: Crew, names: Iterable[str], campaign: Campaign, folder: Path, known: Known) -> None:
+    """Measure and keep the best of the machine with the libraries of these bare products, once in a run."""
+    devices = {roster.entry(name).device for name in campaign.contestants}
+    for entry, threads in product(map(roster.entry, names), campaign.threads):
+        key = entry.library, one.dtype, threads
+        if entry.group != roster.PRODUCTS or entry.device not in devices or key in known:
+            continue
+        for line in one.rates(entry.library, threads) if entry.is_at_hand else ():
+            known[key] = line["products"]
+            append(folder, [line])
 
 
-def _seats(plan: Plan, operation: str) -> list[Seat]:
-    able = [name for name in plan.contestants if operation in roster.entry(name).operations]
-    return [Seat(name, threads) for name, threads in product(able, plan.threads)]
+def _seats(campaign: Campaign, operation: str) -> list[Seat]:
+    able = [name for name in campaign.contestants if operation in roster.entry(name).operations]
+    return [Seat(name, threads) for name, threads in product(able, campaign.threads)]
 
 
 def _too_long(
@@ -149,32 +160,33 @@ def _too_long(
         }
 
 
-def _units(plan: Plan) -> list[Unit]:
+def _units(campaign: Campaign) -> list[Unit]:
     """Return everything that is to be measured: set by set, the cells shuffled in each."""
     units = []
-    for number in range(plan.processes):
-        mine = [(number, cell, operation) for cell, operation in product(plan.cells, plan.operations)]
-        if plan.shuffled:
+    for number in range(campaign.processes):
+        mine = [
+            (number, cell, operation) for cell, operation in product(campaign.cells, campaign.operations)
+        ]
+        if campaign.shuffled:
             random.Random(number).shuffle(mine)  # noqa: S311  an order, no secret
         units += mine
     return units
 
 
-def _begin(plan: Plan, folder: Path) -> tuple[str, set[Unit]]:
-    """Return the run's name and what of it was measured; write the plan where there is none yet."""
+def _begin(campaign: Campaign, folder: Path) -> tuple[str, Records]:
+    """Return the run's name and what of it was measured; write the campaign where there is none yet."""
     if not (folder / FILE).exists():
         identity = time.strftime("%Y-%m-%dT%H:%M:%S")
-        append(folder, [plan.line(identity)])
-        return identity, set()
+        append(folder, [campaign.line(identity)])
+        return identity, Records()
     records = read(folder)
     identity = records.plan.get("run", "")
-    wanted = plan.line(identity)
+    wanted = campaign.line(identity)
     different = [key for key in wanted if key != "commit" and records.plan.get(key) != wanted[key]]
     if different:
         msg = f"{folder} holds a run with other {', '.join(different)}; give another folder with -o"
         raise ValueError(msg)
-    undone = {_unit(one) for one in records.measurements if one.status == "interrupted"}
-    return identity, {_unit(one) for one in records.measurements} - undone
+    return identity, records
 
 
 def _unit(one: Any) -> Unit:
@@ -192,16 +204,6 @@ def commit() -> str | None:
     return done.stdout.strip() or None
 
 
-class Silence:
-    """Progress that nobody hears of."""
-
-    def begin(self, done: int, total: int) -> None:
-        """Hear it."""
-
-    def unit(self, ended: Ended) -> None:
-        """Hear it."""
-
-
 def measure(
     cells: Sequence[Cell],
     contestants: Sequence[str],
@@ -212,12 +214,12 @@ def measure(
 
     When the time is over, cells are left out, the last first.
     """
-    # Floors last: should time not suffice for all, the answer is known without them.
-    names = list(dict.fromkeys([*contestants, *roster.with_floors(contestants)]))
-    plan = Plan(cells, names, operations, processes=1, shuffled=False)
+    # The bare products last: should time not suffice for all, the answer is known without them.
+    names = list(dict.fromkeys([*contestants, *roster.with_products(contestants)]))
+    campaign = Campaign(cells, names, operations, processes=1, shuffled=False)
     # Half of the time goes to starting and warming up; eight rounds are the fewest with an interval.
     each = seconds / max(1, len(cells)) / 2
     until = time.monotonic() + seconds
-    care = replace(QUICK, squares=(1024,), rounds=15, least_rounds=8, budget=each, until=until)
+    care = replace(QUICK, rounds=15, least_rounds=8, budget=each, until=until)
     with tempfile.TemporaryDirectory() as folder:
-        return run(replace(plan, care=care), Path(folder), Silence())
+        return run(replace(campaign, care=care), Path(folder), Listener())

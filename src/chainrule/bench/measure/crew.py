@@ -12,15 +12,14 @@ from typing import Any, NamedTuple
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.measure.clock import WALL
-from chainrule.bench.measure.environment import stolen
+from chainrule.bench.measure.environment import Pulse, flags, pulse
 from chainrule.bench.measure.process import Process
-from chainrule.bench.store import Ceilings, Measurement
+from chainrule.bench.store import Measurement, Rates
 
 OVER = {"status": "skipped", "reason": "the time was over"}
 LATE = 1.0  # seconds that an answer is waited for when the time is over
 FEWEST = 3  # rounds that are kept, however late it is
 SHORT_PASS = 0.01  # seconds; to fill a cache again takes less than a hundredth of it
-STOLEN_SHARE = 0.05  # of a cell's time, taken by other guests of the machine: flagged
 
 
 class Seat(NamedTuple):
@@ -38,7 +37,6 @@ class Care:
     least_rounds: int = 3
     warm: float = 0.05
     block: float = 0.006
-    squares: tuple[int, ...] = (1024, 2048)  # whose products show the best rate
     budget: float = 10.0  # for the rounds of a cell: there are fewer where they take long
     until: float = math.inf  # by time.monotonic(): nothing is begun after it
     clock: str = WALL  # which one times the blocks
@@ -64,7 +62,7 @@ class Crew:
 
         When interrupted between two turns it yields what there is, and raises ``KeyboardInterrupt`` after.
         """
-        before, ready = stolen(), {}
+        before, ready = self._pulse(), {}
         made: dict[Seat, dict[str, Any]] = {}
         turns = Turns()
         stopped = False
@@ -76,29 +74,26 @@ class Crew:
             self._rounds(cell, ready, turns)
         except KeyboardInterrupt:
             stopped = True
-        flags = _flags(before, turns)
+        on_gpu = any(roster.entry(seat.contestant).device == "cuda" for seat in ready)
+        doubts = flags(before, self._pulse(), on_gpu=on_gpu)
         yield from self._told(seats)
         for seat in seats:
             answer = made.get(seat, {"status": "interrupted", "reason": "stopped before its turn"})
-            yield self._measurement(seat, (cell, operation), answer, turns, flags).line()
+            yield self._measurement(seat, (cell, operation), answer, turns, doubts).line()
         if stopped:
             raise KeyboardInterrupt
 
-    def ceilings(self, libraries: Sequence[str], threads: int) -> Iterator[dict[str, Any]]:
-        """Yield what the machine can do with each library, asked of its floor's process."""
-        for library in libraries:
-            seat = Seat(f"floor-{library}", threads)
-            if roster.entry(seat.contestant).missing():
-                continue
-            found = self._process(seat).ask(
-                "ceilings",
-                patience=self._patience,
-                library=library,
-                dtype=self.dtype,
-                squares=self.care.squares,
-            )
-            if "peak" in found:
-                yield Ceilings(self.run, self.number, library, self.dtype, threads, **found).line()
+    def rates(self, library: str, threads: int) -> Iterator[dict[str, Any]]:
+        """Yield the best that the machine does with a library, asked of the process of its bare products."""
+        seat = Seat(f"products-{library}", threads)
+        answer = self._process(seat).ask(
+            "rates", patience=self._patience, library=library, dtype=self.dtype
+        )
+        if "products" in answer:
+            yield Rates(library, self.dtype, threads, **answer).line()
+
+    def _pulse(self) -> Pulse:
+        return pulse(process.identity for process in self._processes.values())
 
     @property
     def _is_over(self) -> bool:
@@ -179,7 +174,7 @@ class Crew:
         what: tuple[Cell, str],
         answer: dict[str, Any],
         turns: "Turns",
-        flags: tuple[str, ...],
+        doubts: tuple[str, ...],
     ) -> Measurement:
         taken = turns.of(seat)
         status, reason = answer["status"], answer.get("reason", "")
@@ -194,7 +189,7 @@ class Crew:
             seconds=tuple(took["seconds"] for _, took in taken),
             enqueued=tuple(took["enqueued"] for _, took in taken),
             steps=answer.get("passes", 0) * answer.get("steps", 0),
-            flags=flags,
+            flags=doubts,
             environment=self._environments.get(seat, {}).get("id", ""),
             **kept,
         )
@@ -217,18 +212,6 @@ class Turns:
     def of(self, seat: Seat) -> list[tuple[int, dict[str, float]]]:
         """Return the rounds of a contestant and what they took."""
         return self._taken.get(seat, [])
-
-    @property
-    def seconds(self) -> float:
-        """All that was timed."""
-        return sum(took["seconds"] for taken in self._taken.values() for _, took in taken)
-
-
-def _flags(before: float | None, turns: Turns) -> tuple[str, ...]:
-    after = stolen()
-    if before is None or after is None or not turns.seconds:
-        return ()
-    return ("stolen",) if after - before > STOLEN_SHARE * turns.seconds else ()
 
 
 @contextmanager

@@ -7,10 +7,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_info
 
@@ -27,7 +28,14 @@ VARIABLES = (
 )
 GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 GPU_FACTS = ("name", "driver_version", "memory.total", "clocks.sm", "clocks.max.sm", "temperature.gpu")
-
+GPU_THROTTLES = (
+    *("clocks_throttle_reasons.hw_slowdown", "clocks_throttle_reasons.sw_thermal_slowdown"),
+    "clocks_throttle_reasons.hw_thermal_slowdown",
+)
+# Of the processor's time while a cell is measured: what others may take before the cell is flagged.
+BUSY, STOLEN = 0.1, 0.05
+_THROTTLES = "devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 Question = Callable[[Any], Any]  # asked of a loaded library
 
@@ -69,10 +77,59 @@ def load() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def stolen() -> float | None:
-    """Return the seconds that other guests of this machine have taken from it, where that is known."""
-    first = (_text("/proc/stat") or "").partition("\n")[0].split()
-    return int(first[8]) / os.sysconf("SC_CLK_TCK") if len(first) > 8 else None
+class Pulse(NamedTuple):
+    """Counters of the machine. The difference of two of them says what happened in between.
+
+    ``None`` where the system does not tell.
+    """
+
+    seconds: float  # by the clock
+    computed: float | None  # seconds of its processors, by all programs
+    ours: float  # by the benchmark's own processes
+    stolen: float | None  # by other guests of the machine
+    throttled: int  # how often a processor's clock was lowered because it was hot
+
+
+def pulse(processes: Iterable[int] = ()) -> Pulse:
+    """Return the machine's counters; ``processes`` are the benchmark's own, besides this one."""
+    words = (_text("/proc/stat") or "").partition("\n")[0].split()
+    ticks = [int(word) / _TICKS for word in words[1:9]]
+    computed = stolen = None
+    if len(ticks) == 8:
+        user, nice, system, _, _, irq, softirq, stolen = ticks
+        computed = user + nice + system + irq + softirq
+    ours = time.process_time() + sum(map(_processor_seconds, processes))
+    counts = [path.read_text(encoding="utf-8") for path in Path("/sys").glob(_THROTTLES)]
+    return Pulse(time.monotonic(), computed, ours, stolen, sum(map(int, counts)))
+
+
+def _processor_seconds(process: int) -> float:
+    fields = (_text(f"/proc/{process}/stat") or "").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
+
+
+def flags(before: Pulse, after: Pulse, *, on_gpu: bool = False) -> tuple[str, ...]:
+    """Return what makes the times between two pulses doubtful: "busy", "stolen", "throttled".
+
+    Examples
+    --------
+    >>> flags(Pulse(0.0, 0.0, 0.0, 0.0, 0), Pulse(10.0, 19.0, 2.0, 0.0, 3))[-1]
+    'throttled'
+    """
+    whole = (after.seconds - before.seconds) * (os.cpu_count() or 1)
+    doubts = []
+    if before.computed is not None and after.computed is not None:
+        others = after.computed - before.computed - (after.ours - before.ours)
+        doubts += ["busy"] if others > BUSY * whole else []
+    if before.stolen is not None and after.stolen is not None:
+        doubts += ["stolen"] if after.stolen - before.stolen > STOLEN * whole else []
+    if after.throttled > before.throttled or (on_gpu and _gpu_is_throttled()):
+        doubts.append("throttled")
+    return tuple(doubts)
+
+
+def _gpu_is_throttled() -> bool:
+    return any(value == "Active" for value in (_ask_gpu(GPU_THROTTLES) or {}).values())
 
 
 def blas() -> list[dict[str, Any]]:
@@ -104,16 +161,20 @@ def precision() -> dict[str, Any]:
 
 def gpu() -> dict[str, str] | None:
     """Return what the driver says of the first CUDA device; ``None`` where there is none."""
+    return _ask_gpu(GPU_FACTS)
+
+
+def _ask_gpu(facts: Sequence[str]) -> dict[str, str] | None:
     program = shutil.which("nvidia-smi")
     if program is None:
         return None
-    command = [program, f"--query-gpu={','.join(GPU_FACTS)}", "--format=csv,noheader"]
+    command = [program, f"--query-gpu={','.join(facts)}", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603  found on the path
     except (OSError, subprocess.SubprocessError):
         return None
     first = done.stdout.strip().splitlines()[:1]
-    return dict(zip(GPU_FACTS, map(str.strip, first[0].split(",")), strict=False)) if first else None
+    return dict(zip(facts, map(str.strip, first[0].split(",")), strict=False)) if first else None
 
 
 def _text(path: str) -> str | None:

@@ -74,6 +74,11 @@ class Process:
         return answer
 
     @property
+    def identity(self) -> int:
+        """The system's number for it."""
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         """Whether it can be asked."""
         return self._process.poll() is None

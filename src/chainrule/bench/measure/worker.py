@@ -19,11 +19,11 @@ from typing import IO, Any
 from chainrule.bench import roster
 from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant, UnavailableError
-from chainrule.bench.measure.ceilings import ceilings
 from chainrule.bench.measure.check import check
 from chainrule.bench.measure.clock import WALL, block, warm_up
 from chainrule.bench.measure.environment import environment
-from chainrule.bench.problem import problem
+from chainrule.bench.measure.limits import best
+from chainrule.bench.task import task_of
 
 Answer = dict[str, Any]
 Verb = Callable[[dict[str, Any]], Answer]
@@ -43,7 +43,7 @@ class Worker:
         chosen = roster.entry(request["contestant"])
         if missing := chosen.missing():
             return _not_installed(missing)
-        given = problem(parse(request["cell"]))
+        given = task_of(parse(request["cell"]))
         try:
             made = chosen.maker()(given, request["operation"])
         except UnavailableError as why:
@@ -92,9 +92,9 @@ class Worker:
             gc.enable()
         return {}
 
-    def ceilings(self, request: dict[str, Any]) -> Answer:
-        """Measure what the machine can do with this library."""
-        return ceilings(request["library"], request["dtype"], request.get("squares", (1024,)))._asdict()
+    def rates(self, request: dict[str, Any]) -> Answer:
+        """Measure the best that this machine does with a library."""
+        return best(request["library"], request["dtype"])._asdict()
 
     def environment(self, _request: dict[str, Any]) -> Answer:
         """Say what this process runs on."""
@@ -123,7 +123,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         "make": worker.make,
         "time": worker.time,
         "drop": worker.drop,
-        "ceilings": worker.ceilings,
+        "rates": worker.rates,
         "environment": worker.environment,
     }
     for line in requests:

@@ -13,7 +13,7 @@ DIGITS = 5  # significant ones: no time is known better
 
 # Times in seconds a step, rates a second.
 FIGURES = (
-    *("step", "least", "samples_per_second", "rate", "floor", "library_efficiency", "shape_efficiency"),
+    *("step", "least", "samples_per_second", "rate", "bare", "share"),
     *("products", "elementwise", "dispatch", "enqueued_share", "first_call"),
 )
 COLUMNS = ("cell", "contestant", "operation", "threads", "status", "reason", "flags", *FIGURES)
@@ -30,7 +30,7 @@ def derived(found: Findings) -> dict[str, Any]:
         "cells": [
             _cell(found, one.title, cell, one.operation) for one in found.slices for cell in one.cells
         ],
-        "ceilings": [line.line() for line in found.results.records.ceilings],
+        "rates": [line.line() for line in found.results.records.rates],
         "columns": list(COLUMNS),
         "rows": [row(one) for one in found.rows],
         "environments": found.results.environments,

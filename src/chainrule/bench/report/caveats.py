@@ -24,9 +24,9 @@ def method(found: Findings) -> list[str]:
             f"{percent(found.band)} of 1 counts as the same; an interval that spans more than that and 1 is undecided."
         ),
         (
-            "The floor is the step's 3L-1 matrix products alone, with the same library, shapes, dtype and threads. "
-            "Library efficiency is floor / step, shape efficiency the floor's rate / the best rate of square "
-            "products measured in the same run."
+            "The limit is the least time that this machine needs for a step: the larger of its FLOP over the best "
+            "rate of square products and its least bytes over the best rate of a copy of as many bytes, both the "
+            "best of all libraries, measured in the same run."
         ),
         (
             "Dispatch is an estimate: the calls of a step times the cost of an empty call. What is neither "

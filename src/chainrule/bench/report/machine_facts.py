@@ -3,15 +3,9 @@
 from typing import Any
 
 from chainrule.bench.judge.machines import library
+from chainrule.bench.judge.results import FLAGS
 from chainrule.bench.report.findings import Findings
 
-FLAGS = {
-    "invalid": "its rate is above the measured peak: an error of the measurement, left out of all verdicts",
-    "drift": "its rounds grew slower or faster over the run",
-    "busy": "the machine had other work while it was measured",
-    "preliminary": "one process only: differences between processes are not in its interval",
-    "throttled": "the processor or the device ran below its usual clock",
-}
 UNKNOWN = "an unknown machine"
 
 

@@ -13,24 +13,24 @@ from chainrule.bench.report.words import percent
 MOST = 9  # cells of a slice in the table of limits
 ROWS = (
     *("cell", "contestant", "operation", "threads", "status", "time", "samples/s", "rate"),
-    *("of floor", "shape", "products", "elementwise", "dispatch", "first call", "flags"),
+    *("of limit", "products", "elementwise", "dispatch", "first call", "flags"),
 )
 
 
 def efficiency(found: Findings) -> Table:
     """Return, for the fastest backend of each cell, where its time goes."""
-    head = ["cell", "backend", "time", "of floor", "parts, %", "rate"]
+    head = ["cell", "backend", "time", "of limit", "parts, %", "rate"]
     table = Table("How near the limit: the fastest backend", head, texts=2)
     table.notes = [
         (
-            "of floor: the time of the bare matrix products over that of the step; parts: products / elementwise / "
+            "of limit: the least time that the machine needs for a step over that of the step; parts: products / elementwise / "
             "dispatch (an estimate)"
         )
     ]
     for one in found.slices:
         for cell in spread(one.cells, MOST):
             best = found.best(cell, found.backends, one.operation)
-            if best is not None and best.library_efficiency is not None:
+            if best is not None and best.share is not None:
                 table.rows.append([_label(best), best.place.contestant, *_spent(best)])
     return table
 
@@ -44,7 +44,7 @@ def _spent(one: Figures) -> list[str]:
     step = one.step or 1.0
     shares = ["-" if part is None else f"{100 * part / step:.0f}" for part in _parts(one)]
     rate = scaled(one.rate, "FLOP/s")
-    return [scaled(one.step, "s"), percent(one.library_efficiency), " / ".join(shares), rate]
+    return [scaled(one.step, "s"), percent(one.share), " / ".join(shares), rate]
 
 
 def _parts(one: Figures) -> Sequence[float | None]:
@@ -59,7 +59,7 @@ def every_row(rows: Sequence[Figures]) -> Table:
         status = one.status if not one.reason else f"{one.status}: {one.reason}"
         told = [place.cell.name, place.contestant, place.operation, str(place.threads or "own"), status]
         figures = [scaled(one.step, "s"), scaled(one.samples_per_second), scaled(one.rate, "FLOP/s")]
-        shares = [percent(one.library_efficiency), percent(one.shape_efficiency)]
+        shares = [percent(one.share)]
         parts = [scaled(part, "s") for part in _parts(one)]
         more = [scaled(one.first_call, "s"), ", ".join(one.flags)]
         table.rows.append([*told, *figures, *shares, *parts, *more])
@@ -94,4 +94,4 @@ def missing(found: Findings) -> Table:
 def contestants(found: Findings) -> list[tuple[str, str]]:
     """Return who took part, and what each is."""
     known = [roster.entry(name) for name in filter(is_known, found.results.contestants)]
-    return [(one.name, one.says + (" (tuned)" if one.is_tuned else "")) for one in known]
+    return [(one.name, one.description + (" (tuned)" if one.is_tuned else "")) for one in known]

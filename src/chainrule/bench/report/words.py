@@ -143,16 +143,11 @@ def _best(found: Findings, one: Slice) -> list[Figures]:
 
 def _limit(found: Findings, one: Slice) -> str:
     """Return how near the best backend of each cell comes to what the machine can do."""
-    library = [f.library_efficiency for f in _best(found, one) if f.library_efficiency]
-    if not library:
+    shares = [f.share for f in _best(found, one) if f.share]
+    if not shares:
         return ""
-    said = f"It reaches {percent(median(library))} of the speed of its bare matrix products"
-    said += f" ({percent(min(library))} to {percent(max(library))})" if len(library) > 1 else ""
-    top = max(_best(found, one), key=lambda f: f.shape_efficiency or 0.0)
-    if top.shape_efficiency:
-        said += f"; those reach {percent(top.shape_efficiency)} of the machine's best rate"
-        where = f"a batch of {top.place.cell.batch} and {top.place.cell.hidden} hidden units"
-        said += f" at the most, with {where}" if len(library) > 1 else ""
+    said = f"It reaches {percent(median(shares))} of the machine's limit"
+    said += f" ({percent(min(shares))} to {percent(max(shares))})" if len(shares) > 1 else ""
     return f"{said}."
 
 

@@ -19,6 +19,6 @@ app = typer.Typer(
 # Each epilog is the example that the command's help ends with.
 app.command(cls=Command, epilog="chainrule bench run --quick --cell 64-256-10,64 -o results")(run)
 app.command(cls=Command, epilog="chainrule bench report results --format html -o report.html")(report)
-app.command(cls=Command, epilog="chainrule bench compare floor-numpy numpy --in results")(compare)
+app.command(cls=Command, epilog="chainrule bench compare products-numpy numpy --in results")(compare)
 app.command(cls=Command, epilog="chainrule bench recommend --layers 784,256,10 --batch 128")(recommend)
 app.command(cls=Command, epilog="chainrule bench env --json")(env)

@@ -34,7 +34,9 @@ def _told(entry: Entry, *, has_gpu: bool) -> dict[str, object]:
     missing = entry.missing()
     if entry.device == "cuda" and not has_gpu:
         missing.append("a CUDA device")
-    says = entry.says + ("; only when named: it compiles in every cell" if entry.is_slow_to_make else "")
+    says = entry.description + (
+        "; only when named: it compiles in every cell" if entry.is_slow_to_make else ""
+    )
     return {"name": entry.name, "group": entry.group, "missing": missing, "says": says}
 
 

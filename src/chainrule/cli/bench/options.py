@@ -51,14 +51,14 @@ def cells(
 
 
 def contestants(named: str | None, *, peers: bool) -> list[str]:
-    """Return who takes part, with their floors: those named, else every backend that is installed."""
+    """Return who takes part, with the bare products of their libraries: those named, else every backend that is installed."""
     if named is not None:
         names = [roster.entry(name).name for name in words(named)]
     else:
         names = [name for name in roster.of(roster.BACKEND) if roster.entry(name).is_at_hand]
     if peers:
         names += [name for name in roster.of(roster.PEER) if _takes_part(roster.entry(name))]
-    return roster.with_floors(names)
+    return roster.with_products(names)
 
 
 def _takes_part(peer: roster.Entry) -> bool:

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from chainrule.bench.measure.campaign import Ended
+from chainrule.bench import roster
+from chainrule.bench.measure.campaign import Ended, Listener
 
 
-class Shown:
+class Shown(Listener):
     """Says on standard error how a run goes on; a context, so that the terminal is left as it was."""
 
     def __init__(self) -> None:
@@ -68,7 +69,7 @@ class Shown:
 
 
 def summary(ended: Ended) -> str:
-    """Return a line about a cell: its fastest contestant that is no floor, and what went wrong.
+    """Return a line about a cell: its fastest contestant that is not just products, and what went wrong.
 
     Examples
     --------
@@ -81,7 +82,7 @@ def summary(ended: Ended) -> str:
     times = [
         (min(line["seconds"]) / line["steps"], line["contestant"])
         for line in measured
-        if line["status"] == "ok" and not line["contestant"].startswith("floor-")
+        if line["status"] == "ok" and roster.entry(line["contestant"]).group != roster.PRODUCTS
     ]
     parts = [f"{ended.cell.name} {ended.operation}"]
     if times:

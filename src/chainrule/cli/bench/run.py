@@ -36,7 +36,7 @@ def run(
 
     What was measured is also what backend="auto" goes by.
     """
-    plan = campaign.Plan(
+    plan = campaign.Campaign(
         options.cells(preset, grid, dtype, cell, quick=quick),
         options.contestants(backend, peers=peers),
         options.listed("operation", operation, list(OPERATIONS)),
@@ -52,7 +52,7 @@ def run(
                 f"interrupted; what was measured is kept. The same command goes on: {output}", err=True
             )
             raise typer.Exit(130) from None
-    taken = [m for m in records.measurements if roster.entry(m.contestant).group != roster.FLOOR]
+    taken = [m for m in records.measurements if roster.entry(m.contestant).group != roster.PRODUCTS]
     if all(one.status != "ok" for one in taken):
         fail(f"nothing was measured: {taken[0].reason}")
     results = Results(records)

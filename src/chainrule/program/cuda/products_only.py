@@ -1,4 +1,4 @@
-"""The floor: what a step costs if everything but its matrix products is free, as a graph to be timed.
+"""The matrix products of a step and nothing else, as a CUDA graph to be timed.
 
 It is the very graph of the step, with the same buffers, the same products in the same order and nothing else.
 """
@@ -23,7 +23,7 @@ def steps(work: Work, device: Device, count: int = 1, rate: float = TINY) -> Run
     return _runner(work, device, count, rate, products_only=False)
 
 
-def floor(work: Work, device: Device, count: int = 1) -> Runner:
+def products(work: Work, device: Device, count: int = 1) -> Runner:
     """Return the products of so many steps, and nothing else, to be run as one graph.
 
     A step has been made once when this returns, so that the products multiply its numbers.
@@ -34,7 +34,9 @@ def floor(work: Work, device: Device, count: int = 1) -> Runner:
 
 def _runner(work: Work, device: Device, count: int, rate: float, *, products_only: bool) -> Runner:
     if not work.is_one_batch:
-        msg = f"the floor is that of one batch, got {len(work.bounds)}; give bounds of all rows"
+        msg = (
+            f"the bare products are those of one batch, got {len(work.bounds)}; give bounds of all rows"
+        )
         raise ValueError(msg)
     ((_, rows),) = work.bounds
     told = feed(device, count, 0, numpy_dtype(work.progress[0].dtype), keys=work.drops)

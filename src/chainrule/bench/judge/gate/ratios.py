@@ -23,12 +23,12 @@ class Pair(NamedTuple):
 
     cell: str
     contestant: str
-    floor: str = ""
+    products: str = ""
 
     @property
     def places(self) -> tuple[Place, Place]:
         """Where the results of the two stand."""
-        names = (self.contestant, self.floor or roster.floor_of(self.contestant) or "")
+        names = (self.contestant, self.products or roster.products_of(self.contestant))
         first, second = (Place(parse(self.cell), name, "step", THREADS) for name in names)
         return first, second
 

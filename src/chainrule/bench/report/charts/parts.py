@@ -35,7 +35,7 @@ def panel(found: Findings, one: Group) -> Drawing | None:
     if not bars:
         return None
     shapes = [
-        *heading(one.title, "share of a step; right: floor / step"),
+        *heading(one.title, "share of a step; right: of the limit"),
         *_legend([f for _, f in bars]),
     ]
     for row, (label, f) in enumerate(bars):
@@ -71,7 +71,7 @@ def _bar(f: Figures, top: float, name: str) -> list[Shape]:
                 Words(x + wide / 2, top + 14, percent(share), "middle", over(fill), 10, halo=fill)
             )
         x += wide
-    drawn.append(Words(RIGHT + 6, top + 14, percent(f.library_efficiency), bold=True, size=11))
+    drawn.append(Words(RIGHT + 6, top + 14, percent(f.share), bold=True, size=11))
     return drawn
 
 
@@ -90,5 +90,5 @@ def _legend(bars: list[Figures]) -> list[Shape]:
 
 def _told(f: Figures) -> str:
     shares = ", ".join(f"{name} {percent(share)}" for name, share in parts(f).items())
-    floor = percent(f.library_efficiency)
-    return f"{f.place.cell.name}, {f.place.contestant}: {shares}; floor over step {floor}"
+    limit = percent(f.share)
+    return f"{f.place.cell.name}, {f.place.contestant}: {shares}; of the limit {limit}"

@@ -16,7 +16,7 @@ from chainrule.bench.report.drawings.shapes import Drawing, Figure, Mark, Path, 
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.slices import Slice
 from chainrule.bench.report.word_table import scaled
-from chainrule.bench.store import Ceilings
+from chainrule.bench.store import Rates
 
 HEIGHT, LEFT, TOP, RIGHT, FLOOR = 310.0, 50.0, 56.0, 356.0, 246.0
 CAPTION = (
@@ -28,7 +28,7 @@ CAPTION = (
 
 
 def figure(found: Findings, one: Slice) -> Figure | None:
-    """Return a panel for each library whose ceilings were measured; ``None`` where there is none."""
+    """Return a panel for each library whose rates were measured; ``None`` where there is none."""
     panels = _panels(found, one) if one.is_grid else []
     title = f"The measured roofline: {one.title}"
     return Figure(f"roofline-{one.slug}", title, CAPTION, tuple(panels), one.title) if panels else None
@@ -38,11 +38,11 @@ def _panels(found: Findings, one: Slice) -> list[Drawing]:
     made = []
     libraries = dict.fromkeys(roster.entry(name).library for name in found.backends)
     for library in libraries:
-        ceilings = found.results.ceilings(library, one.dtype)
+        rates = found.results.rates(library, one.dtype)
         names = [name for name in found.backends if roster.entry(name).library == library]
         points = [best for cell in one.cells if (best := found.best(cell, names, one.operation))]
-        if ceilings is not None and points and one.operation != "forward":
-            made.append(panel(found, one, points, ceilings))
+        if rates is not None and points and one.operation != "forward":
+            made.append(panel(found, one, points, rates))
     return made
 
 
@@ -66,38 +66,38 @@ def intensity(cell: Cell) -> float:
     return cell.flops / bytes_of(cell)
 
 
-def panel(found: Findings, one: Slice, points: list[Figures], ceilings: Ceilings) -> Drawing:
+def panel(found: Findings, one: Slice, points: list[Figures], rates: Rates) -> Drawing:
     """Return the roofs of one library, and a point for each cell."""
     xs = [intensity(f.place.cell) for f in points]
-    ridge = ceilings.peak / ceilings.bandwidth
-    rates = [f.rate or 1.0 for f in points]
+    ridge = rates.products / rates.copies[-1][1]
+    seen = [f.rate or 1.0 for f in points]
     across = scale_of([*xs, ridge], LEFT, RIGHT, 1.4)
-    frame = Frame(across, scale_of([*rates, ceilings.peak], FLOOR, TOP, 1.5))
-    shapes = heading(f"on {ceilings.library}", _roofs_told(ceilings))
+    frame = Frame(across, scale_of([*seen, rates.products], FLOOR, TOP, 1.5))
+    shapes = heading(f"on {rates.library}", _roofs_told(rates))
     shapes += frame.axes(_named(across.ticks(5)), _named(frame.up.ticks(6)), "FLOP a byte")
-    shapes += _roofs(frame, ceilings, ridge)
+    shapes += _roofs(frame, rates, ridge)
     for f in points:
         ink = inks.depth(one.hidden.index(f.place.cell.hidden), len(one.hidden))
-        shapes += _point(frame, f, ink, _allowed(f, found.calls(f.place), ceilings))
+        shapes += _point(frame, f, ink, _allowed(f, found.calls(f.place), rates))
     shapes += _legend(one)
-    told = f"Peak {scaled(ceilings.peak, 'FLOP/s')}, copy {scaled(ceilings.bandwidth, 'B/s')}. "
+    told = f"Peak {scaled(rates.products, 'FLOP/s')}, copy {scaled(rates.copies[-1][1], 'B/s')}. "
     told += "; ".join(f"{f.place.cell.name} {scaled(f.rate, 'FLOP/s')}" for f in points)
-    return Drawing(f"Roofline, {ceilings.library}: {one.title}", told, WIDTH, HEIGHT, shapes)
+    return Drawing(f"Roofline, {rates.library}: {one.title}", told, WIDTH, HEIGHT, shapes)
 
 
 def _named(values: list[float]) -> dict[float, str]:
     return {value: tick(value) for value in values}
 
 
-def _roofs(frame: Frame, ceilings: Ceilings, ridge: float) -> list[Shape]:
-    low = max(frame.across.low, frame.up.low / ceilings.bandwidth)
-    slope = [frame.at(low, low * ceilings.bandwidth), frame.at(ridge, ceilings.peak)]
-    flat = frame.at(frame.across.high, ceilings.peak)
+def _roofs(frame: Frame, rates: Rates, ridge: float) -> list[Shape]:
+    low = max(frame.across.low, frame.up.low / rates.copies[-1][1])
+    slope = [frame.at(low, low * rates.copies[-1][1]), frame.at(ridge, rates.products)]
+    flat = frame.at(frame.across.high, rates.products)
     return [Path((*slope, flat), "ink", 1.8)]
 
 
-def _roofs_told(ceilings: Ceilings) -> str:
-    return f"FLOP/s; peak {scaled(ceilings.peak, 'FLOP/s')}, copy {scaled(ceilings.bandwidth, 'B/s')}"
+def _roofs_told(rates: Rates) -> str:
+    return f"FLOP/s; peak {scaled(rates.products, 'FLOP/s')}, copy {scaled(rates.copies[-1][1], 'B/s')}"
 
 
 def _point(frame: Frame, f: Figures, ink: str, allowed: float | None) -> list[Shape]:
@@ -114,12 +114,12 @@ def _point(frame: Frame, f: Figures, ink: str, allowed: float | None) -> list[Sh
     return [*drawn, Mark(x, y, "circle", ink, 4.5, says)]
 
 
-def _allowed(f: Figures, calls: int | None, ceilings: Ceilings) -> float | None:
+def _allowed(f: Figures, calls: int | None, rates: Rates) -> float | None:
     """Return the rate at which a step would be nothing but its calls, where no other roof is lower."""
     if not calls:
         return None
-    allowed = f.flops / (calls * ceilings.empty_call)
-    roof = min(ceilings.peak, ceilings.bandwidth * intensity(f.place.cell))
+    allowed = f.flops / (calls * rates.empty_call)
+    roof = min(rates.products, rates.copies[-1][1] * intensity(f.place.cell))
     return allowed if allowed < roof and allowed > (f.rate or 0.0) else None
 
 

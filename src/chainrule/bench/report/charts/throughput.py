@@ -42,9 +42,9 @@ def panel(found: Findings, one: Slice, B: int, names: Sequence[str]) -> Drawing:
     """Return the lines of one batch size."""
     cells = [one.held[H, B] for H in one.hidden if (H, B) in one.held]
     lines = {name: held for name in names if (held := _line(found, one, cells, name))}
-    floors = _floors(found, one, cells, lines)
+    bare = _bare(found, one, cells, lines)
     every = [
-        rate for held in [*lines.values(), *floors.values()] for f in held for rate in _band(found, f)
+        rate for held in [*lines.values(), *bare.values()] for f in held for rate in _band(found, f)
     ]
     shapes = heading(f"batch {B}", "samples/s")
     if every:
@@ -52,7 +52,7 @@ def panel(found: Findings, one: Slice, B: int, names: Sequence[str]) -> Drawing:
             scale_of([cell.hidden for cell in cells], LEFT, RIGHT, 1.2), scale_of(every, FLOOR, TOP, 1.3)
         )
         shapes += frame.axes(_thinned(cells), _rates(frame), "hidden size H")
-        for name, held in floors.items():
+        for name, held in bare.items():
             points = tuple(frame.at(f.place.cell.hidden, _speed(f)) for f in held)
             shapes.append(Path(points, inks.contestant(name)[0], 1.2, dashed=True, opacity=0.8))
         for name, held in lines.items():
@@ -75,20 +75,20 @@ def _points(found: Findings, one: Slice, name: str) -> list[Figures]:
     return _line(found, one, one.cells, name)
 
 
-def _floors(
+def _bare(
     found: Findings, one: Slice, cells: Sequence[Cell], lines: dict[str, list[Figures]]
 ) -> dict[str, list[Figures]]:
-    """Return the floor of each library once, under the first backend of that library."""
-    floors: dict[str, list[Figures]] = {}
+    """Return the products of each library once, under the first backend of that library."""
+    bare: dict[str, list[Figures]] = {}
     seen = set()
     for name in lines:
-        floor = roster.floor_of(name)
+        products = roster.products_of(name)
         operation = "forward" if one.operation == "forward" else "step"
-        if floor and floor not in seen:
-            known = [best for cell in cells if (best := found.best(cell, [floor], operation))]
-            floors |= {name: known} if known else {}
-            seen.add(floor)
-    return floors
+        if products and products not in seen:
+            known = [best for cell in cells if (best := found.best(cell, [products], operation))]
+            bare |= {name: known} if known else {}
+            seen.add(products)
+    return bare
 
 
 def _drawn(found: Findings, frame: Frame, name: str, held: list[Figures]) -> list[Shape]:
