@@ -140,9 +140,10 @@ class Inspection(ABC):
         theta = np.array(self.backend.to_numpy(self._theta), dtype=np.float64)  # (P,)
         question = Question(lambda theta, batch: objective(theta, batch, net), theta, batch)
         with host.quiet():
-            _, derived = gradient(theta, batch, net)
+            L, derived = gradient(theta, batch, net)
             found, notes = all_of(question, oracles)
-            return check(derived, theta, net.layout.named_shapes, found, notes=notes)
+            checked = check(derived, theta, net.layout.named_shapes, found, loss=float(L))
+            return checked._replace(notes=notes)
 
     def program(self, batch_size: int, *, optimizer: str | Optimizer = "sgd") -> "Plan":
         """Return one training step on ``batch_size`` rows, as the operations that it is.

@@ -8,15 +8,18 @@ import numpy as np
 
 from chainrule.explain.oracles import Oracle
 
+_FLOOR = 1e-4  # of the loss, or of the largest entry of the whole gradient
+
 
 class ParameterCheck(NamedTuple):
-    """How far the derived gradient of one parameter array is from what the oracles say."""
+    """The largest errors of one parameter array's gradient."""
 
     name: str
     shape: tuple[int, ...]
     checked: int  # how many entries were compared
-    errors: Mapping[str, float]  # by oracle: largest difference, relative to the largest entry of either
-    factor: float | None = None  # the derived gradient over the measured one, where that is one number
+    errors: Mapping[str, float]  # by oracle: the largest difference over the largest entry, or the floor
+    verdict: str  # "ok", "wrong" or "skipped"
+    factor: float | None = None  # the derived gradient over the oracle's, where that is one number
 
     @property
     def error(self) -> float:
@@ -33,24 +36,37 @@ class GradientCheck(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether every parameter is within the tolerance of every oracle."""
-        return not self.wrong
+        """Whether entries of every layer were compared, and no parameter is wrong."""
+        return not self.wrong and not self.unchecked
+
+    @property
+    def unchecked(self) -> tuple[int, ...]:
+        """The layers of which no entry was compared, neither of W nor of b."""
+        compared = {_layer(parameter.name) for parameter in self.parameters if parameter.checked}
+        layers = {_layer(parameter.name) for parameter in self.parameters}
+        return tuple(sorted(layers - compared))
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        """The names of the parameters that are not."""
-        return tuple(p.name for p in self.parameters if not self._is_right(p))
+        """The names of the parameters whose gradient is wrong."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.verdict == "wrong")
 
     @property
     def advice(self) -> str:
         """Where to look: an error shows in its own layer and in all layers below it."""
         if self.passed:
             return ""
-        layer = max(int(name[1:]) for name in self.wrong)
-        last = layer == max(int(p.name[1:]) for p in self.parameters)
+        if not self.wrong:
+            layers = "layer " + ", ".join(map(str, self.unchecked))
+            return (
+                f"nothing was compared in {layers}: no oracle has a finite slope there; scale X, "
+                "use other weights, or allow more oracles"
+            )
+        layer = max(map(_layer, self.wrong))
+        last = layer == max(_layer(parameter.name) for parameter in self.parameters)
         where = f"the derivative of layer {layer}'s activation"
-        found = next(p for p in self.parameters if p.name in self.wrong and int(p.name[1:]) == layer)
-        size = "" if found.factor is None else f"; it is {found.factor:.6g} times what it should be"
+        first = next(p for p in self.parameters if p.name in self.wrong and _layer(p.name) == layer)
+        size = "" if first.factor is None else f"; it is {first.factor:.6g} times what it should be"
         return f"look at {where}{', or at the slope of the loss' if last else ''}{size}"
 
     def __str__(self) -> str:
@@ -60,15 +76,19 @@ class GradientCheck(NamedTuple):
         lines = [f"{'parameter':<9} {'shape':<12} {'entries':>7} {heads}"]
         for parameter in self.parameters:
             start = f"{parameter.name:<9} {parameter.shape!s:<12} {parameter.checked:>7}"
-            errors = " ".join(f"{parameter.errors[name]:>{widths[name]}.1e}" for name in widths)
-            lines.append(f"{start} {errors}  {'ok' if self._is_right(parameter) else 'wrong'}")
+            errors = " ".join(
+                f"{parameter.errors[name]:>{width}.1e}" if parameter.checked else f"{'':>{width}}"
+                for name, width in widths.items()
+            )
+            lines.append(f"{start} {errors}  {parameter.verdict}")
         allowed = " ".join(f"{self.tolerances[name]:>{widths[name]}.0e}" for name in widths)
         lines.append(f"{'allowed':<30} {allowed}")
         below = [*self.notes, self.advice] if self.advice else self.notes
         return "\n".join([*lines, *(fill(text, 80) for text in below)])
 
-    def _is_right(self, parameter: ParameterCheck) -> bool:
-        return all(parameter.errors[name] <= allowed for name, allowed in self.tolerances.items())
+
+def _layer(name: str) -> int:
+    return int(name[1:])
 
 
 def check(
@@ -77,10 +97,15 @@ def check(
     named_shapes: Sequence[tuple[str, tuple[int, ...]]],
     oracles: Sequence[Oracle],
     *,
-    notes: tuple[str, ...] = (),
+    loss: float = 0.0,
     most: int = 200,
 ) -> GradientCheck:
-    """Compare ``gradient (P,)`` with what each oracle says of the derivative at ``theta (P,)``.
+    """Compare ``gradient (P,)`` with the derivative that each oracle gives at ``theta (P,)``.
+
+    ``error = max |derived - oracle| / max(|derived|, |oracle|, floor)`` over the entries of a parameter,
+    where ``floor`` is 1e-4 of the loss or of the largest entry of the whole gradient: smaller entries
+    are lost in the rounding of the loss. A parameter is wrong where an error exceeds its oracle's
+    tolerance; but where exact oracles were compared, they decide alone.
 
     Parameters
     ----------
@@ -91,11 +116,17 @@ def check(
     named_shapes
         The names and shapes that lie one after the other in ``theta``.
     oracles
-        From :mod:`chainrule.explain.oracles`. Where one says NaN, at a kink, no entry is compared.
-    notes
-        To print below the table.
+        From :mod:`chainrule.explain.oracles`. An entry for which one gives NaN, as at a kink, is not
+        compared; one that is NaN in ``gradient`` alone is infinitely wrong.
+    loss
+        The value of the function at ``theta``.
     most
         The most entries to compare in each parameter, spread evenly.
+
+    Returns
+    -------
+    GradientCheck
+        Passed where entries of every layer were compared and no parameter is wrong.
 
     Examples
     --------
@@ -111,31 +142,53 @@ def check(
     look at the derivative of layer 1's activation, or at the slope of the loss; it
     is 1.01 times what it should be
     """
+    finite = np.abs(gradient[np.isfinite(gradient)])
+    floor = _FLOOR * max(abs(loss) if np.isfinite(loss) else 0.0, finite.max(initial=0.0))
     parameters, start = [], 0
     for name, shape in named_shapes:
         count = int(np.prod(shape))
         inside = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
         places = start + inside
-        said = np.array([oracle.slopes(theta, places) for oracle in oracles])  # (oracles, k)
-        smooth = np.isfinite(said).all(axis=0)  # (k,)
-        derived, said = gradient[places[smooth]], said[:, smooth]
-        errors = {o.name: _error(derived, slopes) for o, slopes in zip(oracles, said, strict=True)}
-        factor = _factor(derived, said[-1]) if len(said) else None
-        parameters.append(ParameterCheck(name, shape, int(smooth.sum()), errors, factor))
+        slopes = [oracle.slopes(theta, places) for oracle in oracles]  # each (k,)
+        parameters.append(_compared(name, shape, gradient[places], slopes, oracles, floor))
         start += count
-    return GradientCheck(tuple(parameters), {o.name: o.tolerance for o in oracles}, notes)
+    return GradientCheck(tuple(parameters), {o.name: o.tolerance for o in oracles})
 
 
-def _error(derived: np.ndarray, said: np.ndarray) -> float:
-    size = max(np.abs(said).max(initial=0.0), np.abs(derived).max(initial=0.0))
-    error = float(np.abs(said - derived).max(initial=0.0) / size) if size > 0 else 0.0
-    return error if np.isfinite(error) else float("inf")
+def _compared(
+    name: str,
+    shape: tuple[int, ...],
+    derived: np.ndarray,
+    slopes: Sequence[np.ndarray],
+    oracles: Sequence[Oracle],
+    floor: float,
+) -> ParameterCheck:
+    """Return the check of one parameter from some entries ``derived (k,)`` and each oracle's ``(k,)``."""
+    known = np.isfinite(np.reshape(slopes, (len(oracles), len(derived))))  # (oracles, k)
+    broken = ~np.isfinite(derived) & known.any(axis=0)  # (k,)
+    smooth = np.isfinite(derived) & known.all(axis=0) & bool(oracles)  # (k,)
+    errors = {
+        oracle.name: np.inf if broken.any() else _error(derived[smooth], slope[smooth], floor)
+        for oracle, slope in zip(oracles, slopes, strict=True)
+    }
+    checked = int(np.sum(smooth | broken))
+    judges = [oracle for oracle in oracles if oracle.is_exact] or oracles
+    verdict = "ok" if checked else "skipped"
+    if any(errors[oracle.name] > oracle.tolerance for oracle in judges):
+        verdict = "wrong"
+    factor = _factor(derived[smooth], slopes[-1][smooth], floor) if slopes else None
+    return ParameterCheck(name, shape, checked, errors, verdict, factor)
 
 
-def _factor(derived: np.ndarray, said: np.ndarray) -> float | None:
+def _error(derived: np.ndarray, slopes: np.ndarray, floor: float) -> float:
+    size = max(floor, np.abs(slopes).max(initial=0.0), np.abs(derived).max(initial=0.0))
+    return float(np.abs(slopes - derived).max(initial=0.0) / size) if size > 0 else 0.0
+
+
+def _factor(derived: np.ndarray, slopes: np.ndarray, floor: float) -> float | None:
     """Return the number that the oracle's slopes must be multiplied by, where one number does."""
-    size = float(said @ said)
-    if size == 0.0 or not np.isfinite(derived).all():
+    size = float(slopes @ slopes)
+    if size == 0.0 or not np.isfinite(size) or not np.isfinite(derived).all():
         return None
-    factor = float(derived @ said) / size
-    return factor if _error(derived, factor * said) < 1e-5 else None
+    factor = float(derived @ slopes) / size
+    return factor if _error(derived, factor * slopes, floor) < 1e-5 else None

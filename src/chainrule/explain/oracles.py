@@ -16,6 +16,7 @@ Objective = Callable[[Array], Array]
 NAMES = ("differences", "complex step", "torch", "jax")
 
 STEP = 1e-5
+_ROUNDING = 4 * np.finfo(np.float64).eps  # of a value of the function
 # So small that its square is lost beside 1, and nothing is subtracted: no rounding but the last.
 COMPLEX_STEP = 1e-30
 # A function of these alone is analytic; abs, max and comparisons are not.
@@ -47,6 +48,11 @@ class Oracle(NamedTuple):
     tolerance: float  # relative to the largest entry of a parameter's gradient
     slopes: Callable[[np.ndarray, np.ndarray], np.ndarray]  # theta (P,), places (k,) -> (k,)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it takes no difference, so that it is right to the last digits."""
+        return self.name != "differences"
+
 
 def central_differences(
     objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: Sequence[int], step: float = STEP
@@ -69,22 +75,28 @@ def central_differences(
 def smooth_differences(
     objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: np.ndarray
 ) -> np.ndarray:
-    """Return central differences, and NaN at a kink: where left and right slopes differ.
+    """Return central differences, and NaN where no step makes the left and the right slope agree.
 
-    Between smooth sides the difference of the slopes shrinks with the step; at a kink it stays.
+    Between smooth sides the difference of the two slopes shrinks with the step, which is shortened
+    until they agree: features far from unit size bend the function over a shorter one. At a kink they
+    never do. No step is so short that the rounding of the function would count.
 
     Examples
     --------
     >>> smooth_differences(lambda t: np.maximum(t, 0.0).sum(), np.asarray([0.0, 3.0]), np.arange(2))
     array([nan,  1.])
     """
-    sides = _one_sided(objective, theta, places, STEP)  # (2, k)
-    slopes: np.ndarray = np.mean(sides, axis=0)  # (k,)
-    apart = np.abs(sides[0] - sides[1])  # (k,)
-    suspect = np.flatnonzero(apart > 1e-3 * np.abs(sides).max(initial=0.0))
-    closer = _one_sided(objective, theta, places[suspect], 0.1 * STEP)  # (2, suspects)
-    is_kink = np.abs(closer[0] - closer[1]) > 0.5 * apart[suspect]
-    slopes[suspect] = np.where(is_kink, np.nan, np.mean(closer, axis=0))
+    slopes = np.full(len(places), np.nan)  # (k,)
+    rough = np.arange(len(places))  # (k,)   which places still need a shorter step
+    value, scale = abs(float(objective(theta))), 0.0
+    for step in STEP * 0.1 ** np.arange(6):
+        if not len(rough) or _ROUNDING * value / step > max(1e-7 * scale, 1e-10 * value):
+            break
+        sides = _one_sided(objective, theta, places[rough], step)  # (2, rough)
+        scale = max(scale, np.abs(sides).max(initial=0.0))
+        agree = np.abs(sides[0] - sides[1]) <= max(1e-4 * scale, _ROUNDING * value / STEP)  # (rough,)
+        slopes[rough[agree]] = np.mean(sides[:, agree], axis=0)
+        rough = rough[~agree]
     return slopes
 
 
