@@ -153,14 +153,14 @@ def gate(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The benchmarks, timed: `nox -s bench -- --quick`."""
-    session.install("-e", ".[data,jit]", *group("test"))
+    session.install("-e", ".[data,jit]", *group("test"), "pytest-benchmark[histogram]")
     session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)
 
 
 @nox.session(default=False)
 def bench_peers(session: nox.Session) -> None:
-    """The same with PyTorch, JAX and scikit-learn beside ours."""
-    session.install("-e", ".[data,jit,peers]", TORCH_CPU, *group("test"))
+    """The same with PyTorch and JAX."""
+    session.install("-e", ".[data,jit,peers]", TORCH_CPU, *group("test"), "pytest-benchmark[histogram]")
     session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)
 
 

@@ -1,4 +1,4 @@
-"""The suite of `benchmarks/`: it runs, its flags do what they say, and what it saves can be read again."""
+"""The benchmarks of `benchmarks/`: they run, their flags work, and the saved facts are right."""
 
 import json
 import os
@@ -14,152 +14,140 @@ from chainrule.bench.cells import PRESETS
 from chainrule.cli.bench import options
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "benchmarks"))  # where its conftest finds its rooms
+sys.path.append(str(ROOT / "benchmarks"))  # where its conftest finds `cases`
 
-from suite.cases import cases
+from cases import cases
 
-TINY = ("--quick", "--grid", "H=4 B=8")
-OURS = ("--backend", "numpy", "--peers", "notebook")
-
-
-def suite(*arguments, where="benchmarks"):
-    """Run the benchmarks as their user does; return the exit code and what was printed."""
-    path = os.pathsep.join([str(Path(chainrule.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "pytest", where, "-q", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-def test_every_benchmark_runs_once_where_nothing_is_timed():
-    code, said = suite(*TINY, *OURS, "--benchmark-disable", "-vv")
-    assert code == 0, said
-    for kind in ("step", "forward", "epoch", "transfer"):
-        assert f"bench_{kind}[digits-numpy-float32-H4-B8] PASSED" in said
-    assert "bench_peers[digits-notebook-float32-H4-B8] PASSED" in said
-    assert "bench_products[digits-products-numpy-float32-H4-B8] PASSED" in said
+TINY = ("--quick", "--grid", "H=4 B=8", "--backend", "numpy")
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    """What the benchmark of a step saves, and what it prints."""
-    file = tmp_path_factory.mktemp("saved") / "saved.json"
-    code, said = suite(
-        *TINY, "--backend", "numpy", "--benchmark-json", str(file), where="benchmarks/bench_step.py"
+def bench(tmp_path_factory):
+    """Runs the benchmarks as a user does; returns the exit code and the output."""
+    folder = tmp_path_factory.mktemp("bench")
+    surroundings = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    path = os.pathsep.join([str(Path(chainrule.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "pytest", ROOT / "benchmarks", "-q", "-p", "no:cacheprovider"]
+        result = subprocess.run(
+            [*command, *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            env=surroundings | {"PYTHONPATH": path},
+            check=False,
+        )
+        return result.returncode, result.stdout + result.stderr
+
+    return run
+
+
+def test_every_benchmark_runs(bench):
+    code, output = bench(*TINY, "--peers", "notebook", "--benchmark-disable", "-vv")
+    assert code == 0, output
+    for operation in ("step", "forward", "epoch", "transfer"):
+        assert f"bench_{operation}[digits-numpy-float32-H4-B8] PASSED" in output
+    for name in ("notebook", "products-numpy"):
+        assert f"bench_step[digits-{name}-float32-H4-B8] PASSED" in output
+
+
+def test_a_run_is_saved_and_the_next_is_compared_with_it(bench, tmp_path):
+    step, storage = ("-k", "bench_step"), f"--benchmark-storage=file://{tmp_path}"
+    code, output = bench(*TINY, "--peers", "none", *step, "--benchmark-autosave", storage)
+    assert code == 0, output
+    (file,) = tmp_path.glob("*/*.json")
+    record = json.loads(file.read_text())
+    row = next(one for one in record["benchmarks"] if one["extra_info"]["backend"] == "numpy")
+    facts, median = row["extra_info"], row["stats"]["median"]
+    assert row["group"] == "step: digits float32 H4 B8"
+    assert (facts["hidden"], facts["batch"], facts["dtype"], facts["steps"]) == (4, 8, "float32", 50)
+    assert facts["samples_per_second"] == pytest.approx(50 * 8 / median)
+    assert facts["gflop_per_second"] == pytest.approx(
+        50 * (4 * 8 * 64 * 4 + 6 * 8 * 4 * 10) / median / 1e9
     )
-    assert code == 0, said
-    return json.loads(file.read_text()), said
+    machine = record["machine_info"]
+    assert {"cpu", "cores", "versions", "gpu", "precision"} <= set(machine["chainrule"])
+    assert "node" not in machine
+    code, output = bench(*TINY, "--peers", "none", *step, "--benchmark-compare", storage)
+    assert code == 0, output
+    assert "machine_info is different" not in output
+    for name in ("numpy", "products-numpy"):
+        assert f"bench_step[digits-{name}-float32-H4-B8] (NOW)" in output
+        assert f"bench_step[digits-{name}-float32-H4-B8] (0001" in output
 
 
-def test_the_columns_are_seconds_a_step_and_few(saved):
-    record, said = saved
-    (one,) = record["benchmarks"]
-    assert "Min" in said
-    assert "StdDev" not in said
-    assert one["group"] == "step: digits, batch 8"
-    # By the worker's clock; by ours the same with the way to it and back.
-    walls = one["extra_info"]["wall_s"]
-    assert all(wall > worker for wall, worker in zip(walls, one["stats"]["data"], strict=True))
-    assert one["extra_info"]["round_trip_s"] > 0
-
-
-def test_what_is_saved_says_what_was_timed_beside_what_and_on_what(saved):
-    record, _ = saved
-    (one,) = record["benchmarks"]
-    facts = one["extra_info"]
-    rounds = one["stats"]["rounds"]
-    assert len(facts["products_s"]) == len(facts["wall_s"]) == len(facts["enqueued_s"]) == rounds
-    assert all(products > 0 for products in facts["products_s"])
-    assert facts["flops"] == 4 * 8 * 64 * 4 + 6 * 8 * 4 * 10
-    assert facts["counts"]["products"] == 5
-    assert facts["check"]["share_of_tolerance"] <= 1
-    assert (facts["cell"], facts["steps"]) == ("64-4-10,8", 50 * facts["passes"])
-    here = record["machine_info"]["chainrule"]
-    assert {"cpu", "cores", "blas", "versions", "gpu", "precision", "variables"} <= set(here)
-    assert "node" not in record["machine_info"]
-    worker = record["environments"][facts["environment"]]
-    assert worker["versions"] == here["versions"]
-    assert "load" in worker
-
-
-def test_what_is_not_installed_is_skipped_unless_it_is_required():
+def test_a_backend_that_is_not_installed_is_skipped_unless_it_is_required(bench):
     missing = [name for name in roster.of(roster.BACKEND) if roster.entry(name).missing()]
     if not missing:
         pytest.skip("every backend is installed here")
-    step, (absent, *_) = "benchmarks/bench_step.py", missing
-    flags = (*TINY, "--backend", absent, "--benchmark-disable")
-    code, said = suite(*flags, where=step)
-    assert (code, "is not installed" in said) == (0, True), said
-    code, said = suite(*flags, "--require-backend", absent, where=step)
+    flags = (
+        "--quick",
+        "--grid",
+        "H=4 B=8",
+        "--backend",
+        missing[0],
+        "-k",
+        f"bench_step and {missing[0]}",
+    )
+    code, output = bench(*flags, "--benchmark-disable", "-rs")
+    assert (code, "is not installed" in output) == (0, True), output
+    code, output = bench(*flags, "--benchmark-disable", "--require-backend", missing[0])
     assert code == 1
-    assert f"--require-backend names {absent}, but" in said
+    assert f"--require-backend names {missing[0]}, but" in output
 
 
-def test_a_flag_that_names_nothing_known_is_told_in_one_line():
-    code, said = suite("--backend", "numpi", "--collect-only", where="benchmarks/bench_step.py")
+def test_an_unknown_name_is_an_error_of_one_line(bench):
+    code, output = bench("--backend", "numpi", "--collect-only")
     assert code == 4
-    assert "unknown contestant 'numpi'; did you mean 'numpy'?" in said
+    assert "unknown contestant 'numpi'; did you mean 'numpy'?" in output
 
 
 class Flags:
     """A command line, as pytest has it."""
 
-    def __init__(self, **given):
-        self._given = {"quick": False, **given}
+    def __init__(self, **flags):
+        self._flags = {"quick": False, **flags}
 
     def getoption(self, name):
-        return self._given.get(name.removeprefix("--"))
+        return self._flags.get(name.removeprefix("--"), "")
 
 
 @pytest.mark.parametrize(
-    ("flag", "given", "said"),
+    ("flag", "text", "error"),
     [
         ("backend", "notebook", "'notebook' is a peer, not a backend; known: numpy, "),
         ("grid", "H=4", "grid 'H=4': wanted both axes"),
         ("preset", "mnits", r"unknown preset 'mnits'; did you mean 'mnist'\?"),
-        ("dtype", "float16", "unknown dtype float16"),
+        ("dtype", "float16", "unknown dtype 'float16'"),
         ("require-backend", "numpi", "unknown contestant 'numpi'"),
-        ("threads", "two", "--threads two: wanted whole numbers with commas, or best"),
+        ("threads", "two", "--threads two: wanted whole numbers"),
     ],
 )
-def test_a_flag_says_what_it_wanted(flag, given, said):
-    with pytest.raises(pytest.UsageError, match=said):
-        cases(Flags(**{flag: given}), roster.BACKEND, "step")
+def test_a_flag_says_what_it_wanted(flag, text, error):
+    with pytest.raises(pytest.UsageError, match=error):
+        cases(Flags(**{flag: text}), "step")
 
 
-def test_presets_dtypes_and_threads_multiply_and_stand_in_the_names():
-    flags = Flags(
-        grid="H=4 B=8", backend="numpy", preset="tabular,deep", dtype="float32,float64", threads="0,1"
-    )
-    assert [case.name for case in cases(flags, roster.BACKEND, "step")] == [
-        f"{preset}-numpy-{dtype}-H4-B8{threads}"
+def test_presets_dtypes_and_threads_multiply_and_are_in_the_names(monkeypatch):
+    flags = Flags(grid="H=4 B=8", backend="numpy", preset="tabular,deep", dtype="float32,float64")
+    assert [case.name for case in cases(flags, "epoch")] == [
+        f"{preset}-numpy-{dtype}-H4-B8"
         for preset in ("tabular", "deep")
         for dtype in ("float32", "float64")
-        for threads in ("", "-T1")
+    ]
+    monkeypatch.setattr(options, "cores", lambda: 5)
+    every = cases(Flags(grid="H=4 B=8", backend="numpy", preset="all", threads="best"), "epoch")
+    assert {case.preset for case in every} == set(PRESETS)
+    assert [case.name for case in every if case.preset == "mnist"] == [
+        f"mnist-numpy-float32-H4-B8-T{threads}" for threads in (1, 2, 4)
     ]
 
 
-def test_all_presets_and_the_best_number_of_threads_can_be_asked_for(monkeypatch):
-    monkeypatch.setattr(options, "cores", lambda: 5)
-    flags = Flags(grid="H=4 B=8", backend="numpy", preset="all", threads="best")
-    found = cases(flags, roster.BACKEND, "step")
-    assert {case.preset for case in found} == set(PRESETS)
-    assert sorted({case.threads for case in found}) == [1, 2, 4]
-
-
-def test_what_is_installed_takes_part_and_products_are_those_of_its_libraries():
-    flags = Flags(quick=True)
-    backends = {case.contestant for case in cases(flags, roster.BACKEND, "step")}
-    assert backends == {n for n in roster.of(roster.BACKEND) if not roster.entry(n).missing()}
-    products = {case.contestant for case in cases(flags, roster.PRODUCTS, "step")}
-    assert products == {roster.products_of(name) for name in backends}
-    peers = {case.contestant for case in cases(flags, roster.PEER, "step")}
-    assert "notebook" in peers
-    assert not any(roster.entry(name).is_slow_to_make for name in peers)
-    assert len(cases(flags, roster.BACKEND, "step")) == len(backends) * 9
+def test_by_default_everything_installed_takes_part_with_the_products_of_its_library():
+    names = {case.backend for case in cases(Flags(quick=True), "step")}
+    at_hand = {name for name, entry in roster.ROSTER.items() if entry.is_at_hand}
+    assert {"numpy", "products-numpy", "notebook"} <= names <= at_hand
+    assert {name for name in at_hand if roster.entry(name).group == roster.BACKEND} <= names
+    assert not any(roster.entry(name).is_slow_to_make for name in names)
+    assert len(cases(Flags(quick=True), "step")) == len(names) * 9

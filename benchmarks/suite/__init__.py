@@ -1,1 +1,0 @@
-"""What the benchmarks share: which cases there are, and how one is timed."""
