@@ -5,6 +5,7 @@ The contestants are the rows of ``roster.csv``.
 
 import csv
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,8 +32,8 @@ class Entry(NamedTuple):
         What it is called; "products", "backend" or "peer".
     library
         Whose arrays it computes with.
-    code
-        ``module:function``, which makes a ``Contestant`` of a ``Task`` and an operation.
+    code, arguments
+        ``module:function``, which makes a ``Contestant`` of these arguments, a ``Task`` and an operation.
     needs
         The modules that must be installed.
     description
@@ -55,6 +56,7 @@ class Entry(NamedTuple):
     needs: tuple[str, ...]
     description: str
     operations: tuple[str, ...] = OPERATIONS
+    arguments: tuple[str, ...] = ()
     is_tuned: bool = False
     is_slow_to_make: bool = False
     colour: str = OWN_COLOUR
@@ -78,8 +80,7 @@ class Entry(NamedTuple):
         """Return the function that makes it."""
         module, function = self.code.split(":")
         path = module if self.name == self.code else f"chainrule.bench.{module}"
-        make: Callable[[Any, str], Any] = getattr(import_module(path), function)
-        return make
+        return partial(getattr(import_module(path), function), *self.arguments)
 
 
 def device_of(library: str) -> str:
@@ -95,6 +96,7 @@ def _entry(row: dict[str, str]) -> Entry:
         },
         needs=tuple(row["needs"].split()),
         operations=tuple(row["operations"].split()),
+        arguments=tuple(row["arguments"].split()),
         is_tuned="tuned" in row["notes"],
         is_slow_to_make="slow" in row["notes"],
     )

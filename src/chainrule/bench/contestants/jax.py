@@ -80,21 +80,6 @@ def products(task: Task, operation: str, exempt: str) -> Contestant:
     )
 
 
-def calls(kind: type[Any]) -> Any:
-    """Return JAX's calls, each compiled, as a record of this kind: see ``limits.Calls``."""
-    matmul = library.jit(lambda A, B: A @ B)
-    add = library.jit(lambda one: one + one)
-    copy = library.jit(lambda source: source + 0)  # a copy alone would be left out
-    return kind(
-        place=numpy.asarray,
-        matmul=lambda A, B, _out: matmul(A, B),
-        copy=lambda source, _target: copy(source),
-        total=library.jit(numpy.sum),
-        add=lambda one, _out: add(one),
-        wait=library.block_until_ready,
-    )
-
-
 def _forward(task: Task) -> Contestant:
     batches = [numpy.asarray(task.X[rows]) for rows in task.rows]  # (n, n_0) each
     parameters = [numpy.asarray(part) for part in task.parameters]

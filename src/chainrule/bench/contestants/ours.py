@@ -30,41 +30,27 @@ MANY = 10**9  # steps: a run long enough to be worth compiling for
 def numpy(task: Task, operation: str) -> Contestant:
     """Return chainrule on NumPy without the extra ``jit``."""
     sys.modules["llvmlite"] = None  # type: ignore[assignment]  # as if it were not installed
-    return _made(task, operation, "numpy")
+    return backend("numpy", task, operation)
 
 
 def numpy_jit(task: Task, operation: str) -> Contestant:
-    """Return chainrule on NumPy with it."""
+    """Return chainrule on NumPy with the extra ``jit``."""
     if not native_is_at_hand():
-        msg = "llvmlite is here, but no BLAS of NumPy's was found to call from native code"
+        msg = "llvmlite is installed, but NumPy has no BLAS that native code can call"
         raise UnavailableError(msg)
-    return _made(task, operation, "numpy")
+    return backend("numpy", task, operation)
 
 
-def torch(task: Task, operation: str) -> Contestant:
-    """Return chainrule on PyTorch's arrays."""
-    return _made(task, operation, "torch")
-
-
-def jax(task: Task, operation: str) -> Contestant:
-    """Return chainrule on JAX's arrays."""
-    return _made(task, operation, "jax")
-
-
-def cupy(task: Task, operation: str) -> Contestant:
-    """Return chainrule on CuPy's arrays."""
-    return _made(task, operation, "cupy")
+def backend(name: str, task: Task, operation: str) -> Contestant:
+    """Return chainrule on a backend, as ``backend=`` names it."""
+    makers = {"step": _steps, "forward": _forward, "epoch": _epochs, "transfer": _transfer}
+    return makers[operation](task, available(name))
 
 
 def cupy_plain(task: Task, _operation: str) -> Contestant:
-    """Return the step on CuPy's arrays as it is written, operation by operation."""
-    backend = available("cupy")
-    return _steps(task, backend, backend.plain)
-
-
-def torch_cuda(task: Task, operation: str) -> Contestant:
-    """Return chainrule on PyTorch's arrays on a CUDA device."""
-    return _made(task, operation, "torch:cuda")
+    """Return the step on CuPy as it is written, operation by operation."""
+    cupy = available("cupy")
+    return _steps(task, cupy, cupy.plain)
 
 
 def available(name: str) -> Backend:
@@ -73,12 +59,6 @@ def available(name: str) -> Backend:
         return backends.named(name)
     except BackendUnavailableError as why:
         raise UnavailableError(str(why)) from None
-
-
-def _made(task: Task, operation: str, name: str) -> Contestant:
-    backend = available(name)
-    makers = {"step": _steps, "forward": _forward, "epoch": _epochs, "transfer": _transfer}
-    return makers[operation](task, backend)
 
 
 def work(task: Task, backend: Backend) -> Work:

@@ -1,6 +1,7 @@
 """The bare products: the matrix products of a step and nothing else, in each library."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,52 +24,36 @@ def numpy(task: Task, operation: str) -> Contestant:
 
     BLAS has the threads that it has in our step: one where more would only move the weights about.
     """
-    made = _with_out(products(task, operation), np.dot, task.steps)
+    contestant = _with_out(products(task, operation), np.dot, task.steps)
     theta = np.concatenate([part.ravel() for part in task.parameters])  # (P,)
-    if one_core(theta, task.cell.batch):
-        made.context = partial(blas_threads, 1)
-    return made
+    is_small = one_core(theta, task.cell.batch)
+    return replace(contestant, context=partial(blas_threads, 1)) if is_small else contestant
 
 
-def torch(task: Task, operation: str) -> Contestant:
-    """Return the products by ``torch.matmul(out=)``, without autograd."""
+def torch(device: str, task: Task, operation: str) -> Contestant:
+    """Return the products by ``torch.matmul(out=)``, without autograd, on "cpu" or "cuda"."""
+    import torch as library
+
     from chainrule.bench.contestants import pytorch
 
-    calls = [tuple(map(pytorch.tensor, call)) for call in products(task, operation)]
-    return _with_out(calls, pytorch.matmul(), task.steps)
-
-
-def torch_cuda(task: Task, operation: str) -> Contestant:
-    """Return the products by ``torch.matmul(out=)`` on a CUDA device."""
-    from chainrule.bench.contestants import pytorch
-
-    calls = [tuple(map(pytorch.cuda_tensor, call)) for call in products(task, operation)]
-    made = _with_out(calls, pytorch.matmul(), task.steps)
-    made.wait = pytorch.wait_for_cuda
-    return made
+    library.set_grad_enabled(False)
+    calls = [tuple(pytorch.tensor(part, device) for part in call) for call in products(task, operation)]
+    return replace(_with_out(calls, library.matmul, task.steps), wait=pytorch.waiting(device))
 
 
 def cupy(task: Task, operation: str) -> Contestant:
     """Return the products of our own step's CUDA graph, a pass of them one launch; forward, one by one."""
     backend = ours.available("cupy")
+    wait = backend.device.synchronize
     if operation == "forward":
         calls = [tuple(map(backend.asarray, call)) for call in products(task, operation)]
-        made = _with_out(calls, backend.xp.matmul, task.steps)
-        made.wait = backend.device.synchronize
-        return made
+        return replace(_with_out(calls, backend.xp.matmul, task.steps), wait=wait)
     from chainrule.backends.cupy_device import CupyDevice
     from chainrule.program.cuda.products_only import products as captured
 
     device = CupyDevice(backend.device)
     run = captured(ours.work(task.first_batch(), backend), device, task.steps)
-    return Contestant(
-        run,
-        task.steps,
-        wait=backend.device.synchronize,
-        exempt=EXEMPT,
-        context=device.at_work,
-        calls=0,
-    )
+    return Contestant(run, task.steps, wait=wait, exempt=EXEMPT, context=device.at_work, calls=0)
 
 
 def jax(task: Task, operation: str) -> Contestant:
@@ -93,17 +78,18 @@ def products(task: Task, operation: str) -> list[Product]:
     Everything but X is filled with numbers of the same scale; each batch of X is its own, the rest is
     written over in every step, as in training.
     """
-    n, sizes, dtype = task.cell.batch, task.cell.sizes, task.cell.dtype
+    n, dtype = task.cell.batch, task.cell.dtype
     rng = np.random.default_rng(1)
 
     def filled(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(dtype)
 
-    A = [filled(n, size) for size in sizes[1:]]  # (n, n_l)
-    D = [filled(n, size) for size in sizes[1:]]  # (n, n_l)   dL_dZ
+    shapes = [W.shape for W in task.weights]
+    A = [filled(n, n_out) for _, n_out in shapes]  # (n, n_l)
+    D = [filled(n, n_out) for _, n_out in shapes]  # (n, n_l)   dL_dZ
     outs = [
-        [np.empty((n, m), dtype), np.empty((k, m), dtype), np.empty((n, k), dtype)]
-        for k, m in _shapes(task)
+        [np.empty(shape, dtype) for shape in ((n, n_out), (n_in, n_out), (n, n_in))]
+        for n_in, n_out in shapes
     ]
     calls: list[Product] = []
     for start, stop in task.bounds:
@@ -117,7 +103,3 @@ def products(task: Task, operation: str) -> list[Product]:
             if number > 0:
                 calls.append((D[number], W.T, outs[number][2]))  # dL_dA (n, n_in)
     return calls
-
-
-def _shapes(task: Task) -> list[tuple[int, int]]:
-    return [(W.shape[0], W.shape[1]) for W in task.weights]

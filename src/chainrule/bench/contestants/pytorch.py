@@ -1,6 +1,7 @@
 """PyTorch: eager with autograd, the derivatives written out by hand, and compiled."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,101 +11,46 @@ from chainrule.bench.contestant import Contestant, State, UnavailableError
 from chainrule.bench.contestants.pytorch_by_hand import Step, deep, shallow
 from chainrule.bench.task import BETA1, BETA2, EPSILON, Task
 
-tensor = torch.from_numpy
-NO_DEVICE = "PyTorch finds no CUDA device"
 
-
-def cuda_tensor(array: np.ndarray) -> Any:
-    """Return a copy of an array on a CUDA device.
+def tensor(array: np.ndarray, device: str = "cpu") -> Any:
+    """Return an array as a tensor; on a CUDA device a copy of it.
 
     Raises
     ------
     UnavailableError
-        If there is none.
+        If there is no CUDA device.
     """
-    if not torch.cuda.is_available():
-        raise UnavailableError(NO_DEVICE)
-    return tensor(array).cuda()
+    if device == "cuda" and not torch.cuda.is_available():
+        msg = "PyTorch finds no CUDA device"
+        raise UnavailableError(msg)
+    return torch.from_numpy(array).to(device)
 
 
-def wait_for_cuda() -> None:
-    """Return when a CUDA device has computed everything."""
-    torch.cuda.synchronize()
+def waiting(device: str) -> Callable[[], object]:
+    """Return a function that returns when a device has computed everything."""
+    return torch.cuda.synchronize if device == "cuda" else lambda: None
 
 
-def matmul() -> Callable[..., Any]:
-    """Return ``torch.matmul``, which autograd does not watch."""
-    torch.set_grad_enabled(False)
-    found: Callable[..., Any] = torch.matmul
-    return found
-
-
-def eager(task: Task, operation: str) -> Contestant:
+def eager(device: str, task: Task, operation: str) -> Contestant:
     """Return modules, autograd and an optimizer of torch.optim, as the tutorials write it."""
-    return _eager(task, operation, "cpu")
-
-
-def eager_cuda(task: Task, operation: str) -> Contestant:
-    """Return the same on a CUDA device."""
-    return _eager(task, operation, "cuda")
-
-
-def _eager(task: Task, operation: str, device: str) -> Contestant:
     model = _Model(task, device)
-    if operation == "forward":
-        return _forward(task, model)
-
-    def step(rows: Any) -> Any:
-        model.optimizer.zero_grad(set_to_none=True)
-        loss = model.loss(model.X[rows], model.targets[rows])
-        loss.backward()
-        model.optimizer.step()
-        return loss
-
-    return model.contestant(step)
+    return _forward(task, model) if operation == "forward" else model.contestant(model.step(model.loss))
 
 
-def compiled(task: Task, _operation: str) -> Contestant:
-    """Return the same, the loss and its gradient compiled by ``torch.compile``."""
-    return _compiled(task, "cpu", "default")
+def compiled(device: str, mode: str, task: Task, _operation: str) -> Contestant:
+    """Return the same, the loss and its gradient compiled by ``torch.compile``.
 
-
-def compiled_cuda(task: Task, _operation: str) -> Contestant:
-    """Return the same on a CUDA device."""
-    return _compiled(task, "cuda", "default")
-
-
-def reduced_cuda(task: Task, _operation: str) -> Contestant:
-    """Return the same with ``mode="reduce-overhead"``, which captures CUDA graphs of what it compiled."""
-    return _compiled(task, "cuda", "reduce-overhead")
-
-
-def _compiled(task: Task, device: str, mode: str) -> Contestant:
+    ``mode="reduce-overhead"`` captures CUDA graphs of what it compiled.
+    """
     model = _Model(task, device)
-    loss_of = torch.compile(model.loss, mode=mode)
-
-    def step(rows: Any) -> Any:
-        model.optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(model.X[rows], model.targets[rows])
-        loss.backward()
-        model.optimizer.step()
-        return loss
-
-    return model.contestant(step)
+    return model.contestant(model.step(torch.compile(model.loss, mode=mode)))
 
 
 def graph(task: Task, _operation: str) -> Contestant:
     """Return the whole step captured in a CUDA graph, its batch gathered into static tensors."""
     model = _Model(task, "cuda", capturable=True)
     rows = model.rows[0].clone()  # (n,)
-
-    def step() -> Any:
-        model.optimizer.zero_grad(set_to_none=False)
-        loss = model.loss(model.X[rows], model.targets[rows])
-        loss.backward()
-        model.optimizer.step()
-        return loss
-
+    step = partial(model.step(model.loss, set_to_none=False), rows)
     captured, loss = _captured(step, model)
 
     def replayed(chosen: Any) -> Any:
@@ -139,13 +85,11 @@ class _Model:
     """Modules at the task's start, its data, and the optimizer."""
 
     def __init__(self, task: Task, device: str, **how: bool) -> None:
-        if device == "cuda" and not torch.cuda.is_available():
-            raise UnavailableError(NO_DEVICE)
         self._task, is_adam = task, task.cell.rule == "adam"
-        self._device = device
-        self.X = tensor(task.X).to(device)
-        self.targets = tensor(task.labels if is_adam else task.Y).to(device)
-        self.rows = [tensor(rows).to(device) for rows in task.rows]
+        self.device = device
+        self.X = tensor(task.X, device)
+        self.targets = tensor(task.labels if is_adam else task.Y, device)
+        self.rows = [tensor(rows, device) for rows in task.rows]
         between = torch.nn.ReLU if is_adam else torch.nn.Sigmoid
         self.linears = [_linear(W, b) for W, b in zip(task.weights, task.biases, strict=True)]
         modules = [module for linear in self.linears for module in (linear, between())]
@@ -165,6 +109,20 @@ class _Model:
         """Return the loss of a batch."""
         return self._criterion(self.module(X), targets)
 
+    def step(
+        self, loss_of: Callable[[Any, Any], Any], *, set_to_none: bool = True
+    ) -> Callable[[Any], Any]:
+        """Return a step on the rows of a batch, with this loss."""
+
+        def step(rows: Any) -> Any:
+            self.optimizer.zero_grad(set_to_none=set_to_none)
+            loss = loss_of(self.X[rows], self.targets[rows])
+            loss.backward()
+            self.optimizer.step()
+            return loss
+
+        return step
+
     def contestant(self, step: Callable[[Any], Any]) -> Contestant:
         """Return the contestant whose pass takes a step on each batch."""
 
@@ -173,13 +131,8 @@ class _Model:
                 loss = step(rows)
             return loss
 
-        note = f"{torch.get_num_threads()} threads" if self._device == "cpu" else self._device
-        return Contestant(run, self._task.steps, self._state, wait=self.wait, note=note)
-
-    def wait(self) -> None:
-        """Wait for the device."""
-        if self._device == "cuda":
-            torch.cuda.synchronize()
+        note = f"{torch.get_num_threads()} threads" if self.device == "cpu" else self.device
+        return Contestant(run, self._task.steps, self._state, wait=waiting(self.device), note=note)
 
     def _state(self, loss: Any) -> State:
         weights = [linear.weight.detach().T.cpu().numpy() for linear in self.linears]
@@ -209,7 +162,9 @@ def _forward(task: Task, model: _Model) -> Contestant:
                 A = model.module(X)  # (n, n_L)
         return A
 
-    return Contestant(run, task.steps, outputs=lambda A: np.asarray(A.cpu().numpy()), wait=model.wait)
+    return Contestant(
+        run, task.steps, outputs=lambda A: np.asarray(A.cpu().numpy()), wait=waiting(model.device)
+    )
 
 
 def manual(task: Task, _operation: str) -> Contestant:
