@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import chainrule.bench.measure.crew as crew_room
+from chainrule.bench import roster
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.results import Place, Results
 from chainrule.bench.judge.statistics import verdict
@@ -24,8 +25,10 @@ from chainrule.bench.measure.process import CAN_STOP, Process
 from chainrule.bench.store import FILE, Records, read
 from chainrule.cli.app import app
 from support.contestants import HERE
+from support.runs import rates
 
 TINY, SMALL = parse("2-4-1,4"), parse("4-8-2,4")
+RATES = rates("numpy")
 BRIEF = Care(rounds=4, least_rounds=2, warm=0.0, block=0.0005, budget=1e6)  # none for want of time
 TESTS = Path(__file__).parents[1]
 FAKE = f"{HERE}unsynchronised"
@@ -99,6 +102,17 @@ def test_a_device_that_nobody_waits_for_comes_out_invalid(whole):
     assert not by_name[FAKE].is_valid
     assert by_name["notebook"].is_valid
     assert results.best(parse("64-64-10,64"), ["notebook", FAKE]).place.contestant == "notebook"
+
+
+def test_the_machine_is_measured_once_in_a_run(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(Crew, "rates", lambda _, *what: iter(asked.append(what) or [RATES.line()]))
+    campaign.run(plan("notebook", processes=2), tmp_path, Listener())
+    again = campaign.run(plan("notebook", processes=2), tmp_path, Listener())
+    libraries = [one.library for one in roster.ROSTER.values() if one.group == roster.PRODUCTS]
+    assert asked[0] == ("numpy", 0)
+    assert len(asked) == len(set(asked)) <= len(libraries)
+    assert again.rates == [RATES] * len(asked)
 
 
 def test_the_contestants_take_their_turns_in_an_order_that_changes(tmp_path, monkeypatch):
