@@ -68,21 +68,12 @@ def test_dead_units_are_named_by_layer(activation):
 @pytest.mark.parametrize(
     ("net", "data"), [(for_xor(), (XOR_X, XOR_Y)), (for_digits(), (X, Y))], ids=["xor", "digits"]
 )
-def test_a_learning_rate_of_1000_is_too_large_and_one_of_1e_9_too_small(net, data, optimizer):
-    large = net.explain(*data, 1000, optimizer=optimizer)
-    assert kinds(large) == {"learning rate too large"}
-    assert large.flags[0].where == "learning_rate=1000"
-    small = net.explain(*data, 1e-9, optimizer=optimizer)
-    assert kinds(small) == {"learning rate too small"}
-    assert "or so" in small.flags[0].remedy
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_the_learning_rate_that_is_advised_is_not_flagged_itself(optimizer):
-    for rate in (1000, 1e-9):
-        (flag,) = for_digits().explain(X, Y, rate, optimizer=optimizer).flags
+def test_a_learning_rate_too_large_or_small_is_named_with_one_that_is_not(net, data, optimizer):
+    for rate, kind in ((1000, "learning rate too large"), (1e-9, "learning rate too small")):
+        (flag,) = net.explain(*data, rate, optimizer=optimizer).flags
+        assert (flag.kind, flag.where) == (kind, f"learning_rate={rate:g}")
         advised = float(flag.remedy.split()[1])
-        assert for_digits().explain(X, Y, advised, optimizer=optimizer).flags == ()
+        assert net.explain(*data, advised, optimizer=optimizer).flags == ()
 
 
 def test_a_learning_rate_of_1000_is_named_where_it_hits_a_single_row_by_luck():
@@ -140,67 +131,50 @@ def test_units_that_start_alike_but_lead_to_different_outputs_are_not_stuck():
     assert "symmetric weights" not in kinds(net.explain(X, Y))
 
 
+def test_targets_that_the_output_cannot_reach_are_named_with_the_loss_to_take():
+    rows = np.random.default_rng(4).standard_normal((60, 3))
+    share, sign = np.abs(np.sin(rows[:, :1])), np.sign(rows[:, :1])
+    cases = [
+        ("sigmoid", 20 + 3 * share, "identity"),
+        ("sigmoid", sign, "as 0 and 1 with loss='binary_cross_entropy'"),
+        ("sigmoid", np.round(2 * share), "or for classes loss='cross_entropy'"),
+        ("tanh", 10 * share, "identity"),
+        ("relu", rows[:, :1], "identity"),
+    ]
+    for output, wanted, remedy in cases:
+        net = NeuralNetwork(3, 8, 1, output_activation=output, loss="mean_squared_error", seed=0)
+        (flag,) = net.explain(rows, wanted).flags
+        assert (flag.kind, flag.where) == ("targets out of reach", "y")
+        assert f"y is {wanted.min():.4g} to {wanted.max():.4g}, but the output" in flag.what
+        assert remedy in flag.remedy
+    for output, wanted in (
+        ("sigmoid", share),
+        ("sigmoid", sign > 0),
+        ("tanh", sign),
+        ("softplus", share),
+    ):
+        net = NeuralNetwork(3, 8, 1, output_activation=output, loss="mean_squared_error", seed=0)
+        assert net.explain(rows, wanted).flags == ()
+
+
+def test_rows_of_the_same_features_with_other_targets_are_named():
+    net, rows, wanted = regression()
+    rows[: len(rows) // 2 + 2] = rows[0]
+    (flag,) = net.explain(rows, wanted).flags
+    assert flag.kind == "contradicting targets"
+    assert "127 of 250 rows" in flag.what
+    assert "rows 0 and 1 (from 0)" in flag.what
+    rows[:] = regression()[1]
+    rows[:20] = rows[0]  # some noise is no fault
+    assert net.explain(rows, wanted).flags == ()
+
+
 def regression():
-    """Return a network with two outputs, rows, and targets that a person could mix up by a reshape."""
-    rng = np.random.default_rng(4)
-    rows = rng.standard_normal((250, 3))
+    """Return a network with two outputs, rows and targets."""
+    rows = np.random.default_rng(4).standard_normal((250, 3))
     wanted = np.stack([np.sin(rows[:, 0]), rows[:, 1] * rows[:, 2]], axis=1)
     net = NeuralNetwork(3, 16, 2, activation="tanh", loss="mean_squared_error", seed=0)
     return net, rows, wanted
-
-
-def test_targets_that_a_reshape_mixed_are_named_with_what_unmixes_them():
-    net, rows, wanted = regression()
-    (flag,) = net.explain(rows, wanted.T.reshape(250, 2)).flags
-    assert flag.kind == "targets misaligned"
-    assert "y.reshape(2, 250).T" in flag.remedy
-    assert net.explain(rows, wanted).flags == ()
-    unmixed = wanted.T.reshape(250, 2).reshape(2, 250).T
-    assert (unmixed == wanted).all()
-
-
-def test_labels_in_the_order_of_a_transposed_grid_are_named():
-    mixed = Y.reshape(20, 30).T.reshape(-1)
-    (flag,) = for_digits().explain(X, mixed).flags
-    assert flag.kind == "targets misaligned"
-    assert "y.reshape(30, 20).T.reshape(-1)" in flag.remedy
-    assert (mixed.reshape(30, 20).T.reshape(-1) == Y).all()
-
-
-def test_labels_that_a_reshape_mixed_by_halves_are_named_though_X_still_says_something_of_them():
-    rng = np.random.default_rng(0)
-    ordered = np.repeat([0, 1, 2], 50)  # as iris lies in its file
-    rows = rng.standard_normal((150, 4)) + 3 * np.eye(4)[ordered]
-    mixed = ordered.reshape(75, 2).T.reshape(-1)
-    net = NeuralNetwork(4, 8, 3, activation="tanh", loss="cross_entropy", seed=0)
-    assert net.explain(rows, ordered).flags == ()
-    (flag,) = net.explain(rows, mixed).flags
-    assert "X says something of y" in flag.what
-    assert "y.reshape(2, 75).T.reshape(-1)" in flag.remedy
-
-
-def test_features_that_a_reshape_mixed_are_named():
-    (flag,) = for_digits().explain(X.T.reshape(600, 64), Y).flags
-    assert flag.kind == "targets misaligned"
-    assert "X.reshape(64, 600).T" in flag.remedy
-
-
-def test_shuffled_labels_are_named_though_not_how():
-    shuffled = np.random.default_rng(1).permutation(Y)
-    (flag,) = for_digits().explain(X, shuffled).flags
-    assert flag.kind == "targets misaligned"
-    assert "shuffled" in flag.what
-
-
-@pytest.mark.parametrize("classes", [2, 10, 300])
-@pytest.mark.parametrize("seed", range(4))
-def test_no_reshape_is_blamed_for_targets_drawn_by_chance(classes, seed):
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, classes, 720)  # 720 = 2 * 360 = 3 * 240 = ...: many ways to reshape
-    net = NeuralNetwork(8, 8, classes, loss="cross_entropy", seed=0)
-    step = net.explain(rng.standard_normal((720, 8)), labels)
-    assert not any("reshape(" in flag.remedy for flag in step.flags)
-    assert step.flags or step.undecided
 
 
 def test_one_hot_targets_that_a_reshape_mixed_are_named():
@@ -277,33 +251,38 @@ def test_a_gradient_that_explodes_is_named_by_layer():
 # -- a healthy network ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
 @pytest.mark.parametrize("epochs", [0, 200, 3000])
-def test_xor_is_left_in_peace(seed, epochs):
-    net = NeuralNetwork(2, 4, 1, seed=seed)
-    if epochs:
-        net.train(XOR_X, XOR_Y, epochs, 0.5, progress=False)
-    step = net.explain(XOR_X, XOR_Y, 0.5)
-    assert step.flags == ()
-    assert step.undecided == ("whether y belongs to the rows of X (4 rows are too few to tell)",)
+def test_xor_is_left_in_peace(epochs):
+    for seed in (1, 2):
+        net = NeuralNetwork(2, 4, 1, seed=seed)
+        if epochs:
+            net.train(XOR_X, XOR_Y, epochs, 0.5, progress=False)
+        step = net.explain(XOR_X, XOR_Y, 0.5)
+        assert (step.flags, step.undecided) == ((), ())
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "sigmoid", "softplus"])
-@pytest.mark.parametrize("epochs", [0, 1, 15])
-def test_digits_are_left_in_peace(activation, epochs):
+def test_digits_are_left_in_peace(activation):
     net = for_digits(activation=activation, dropout=0.1)
-    if epochs:
-        net.train(X, Y, epochs, 1e-3, optimizer="adam", batch_size=64, progress=False)
-    for rows, rate, optimizer in ((64, 0.1, "sgd"), (600, 0.1, "sgd"), (600, 1e-3, "adam")):
-        step = net.explain(X[:rows], Y[:rows], rate, optimizer=optimizer)
-        assert step.flags == ()
-        assert step.undecided == ()
+    for epochs in (0, 1, 15):
+        if epochs:
+            net.train(X, Y, epochs, 1e-3, optimizer="adam", batch_size=64, progress=False)
+        for rows, rate, optimizer in ((64, 0.1, "sgd"), (600, 0.1, "sgd"), (600, 1e-3, "adam")):
+            step = net.explain(X[:rows], Y[:rows], rate, optimizer=optimizer)
+            assert (step.flags, step.undecided) == ((), ())
 
 
-@pytest.mark.parametrize("rows", [1, 8])
-@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
-@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
-@pytest.mark.parametrize("epochs", [0, 20])
+@pytest.mark.parametrize(
+    ("rows", "activation", "loss", "epochs"),
+    [  # all pairs
+        (1, "relu", "cross_entropy", 0),
+        (1, "sigmoid", "mean_squared_error", 20),
+        (8, "relu", "mean_squared_error", 20),
+        (8, "sigmoid", "cross_entropy", 20),
+        (8, "sigmoid", "mean_squared_error", 0),
+        (1, "relu", "mean_squared_error", 0),
+    ],
+)
 def test_a_batch_of_few_rows_is_left_in_peace(rows, activation, loss, epochs):
     given = {"output_activation": "sigmoid", "initializer": "glorot_uniform"} if loss[0] == "m" else {}
     net, targets = (
@@ -335,11 +314,10 @@ def test_near_its_goal_a_network_may_overshoot():
 
 
 @pytest.mark.parametrize("hidden", [8, (16, 16), (16, 16, 16)])
-@pytest.mark.parametrize("epochs", [0, 300])
-def test_a_curve_is_left_in_peace(hidden, epochs):
+def test_a_curve_is_left_in_peace(hidden):
     net = NeuralNetwork(1, hidden, 1, activation="tanh", loss="mean_squared_error", seed=0)
-    if epochs:
-        net.train(LINE, np.sin(LINE), epochs, 0.1, progress=False)
+    assert net.explain(LINE, np.sin(LINE)).flags == ()
+    net.train(LINE, np.sin(LINE), 300, 0.1, progress=False)
     assert net.explain(LINE, np.sin(LINE)).flags == ()
 
 

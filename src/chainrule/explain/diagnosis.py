@@ -7,14 +7,20 @@ from chainrule.explain.records import Flag
 
 def diagnosed(evidence: Evidence) -> tuple[tuple[Flag, ...], tuple[str, ...]]:
     """Return what keeps a network of finite numbers from learning, and what its rows cannot answer."""
+    X, Y = evidence.arrays["X"], evidence.arrays["Y"]
     alike = list(units.symmetric(evidence))
+    unreachable = list(data_faults.out_of_reach(Y, evidence.curves[-1]))
+    # An output that is drawn beyond its range is flat, or dead, because of its targets.
+    drawn = {f"layer {evidence.depth}"} if unreachable else set()
     found = [
-        *data_faults.features(evidence.arrays["X"]),
-        *data_faults.targets(evidence.arrays["X"], evidence.arrays["Y"]),
+        *data_faults.features(X),
+        *data_faults.mixed(Y),
+        *unreachable,
+        *data_faults.contradicted(X, Y),
         *alike,
-        *units.saturated(evidence),
+        *units.saturated(evidence, but=drawn),
         # A relu of weight 0 is flat at 0: it is dead because it is alike.
-        *units.dead(evidence, but={flag.where for flag in alike}),
+        *units.dead(evidence, but=drawn | {flag.where for flag in alike}),
         *rates.through_layers(evidence),
         *rates.step_length(evidence),
     ]

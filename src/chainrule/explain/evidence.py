@@ -13,16 +13,20 @@ from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.step import Batch
 
 _FAR = 20.0  # an input at which every usual activation is as flat as it will get
+_VERY_FAR = (1e3, 1e6)  # inputs between which a bounded activation does not change
 _FLAT = 0.04  # of the steepest slope: a sigmoid beyond ±4.6
 FEWEST = 20  # rows; what fewer have in common may be chance
 
 
-class Slope(NamedTuple):
-    """How steep an activation is at its steepest, and far to the left and to the right of 0."""
+class Curve(NamedTuple):
+    """The shape of an activation: its slopes at its steepest and far from 0, and the range of its values."""
 
+    name: str
     steepest: float
     left: float
     right: float
+    low: float  # -inf where it has no lower bound
+    high: float
 
     @property
     def flat(self) -> float:
@@ -45,7 +49,7 @@ class Evidence:
     """The arrays of a step by name, and what they are to be judged by."""
 
     arrays: Mapping[str, np.ndarray]
-    slopes: tuple[Slope, ...]  # of each layer's activation
+    curves: tuple[Curve, ...]  # of each layer's activation
     updates: tuple[Update, ...]
     learning_rate: float
     loss_before: float
@@ -55,7 +59,7 @@ class Evidence:
     @property
     def depth(self) -> int:
         """How many layers there are."""
-        return len(self.slopes)
+        return len(self.curves)
 
     @property
     def rows(self) -> int:
@@ -68,12 +72,20 @@ class Evidence:
         return 0.0 < self.loss_of_guess >= 2.0 * self.loss_before
 
 
-def slope(activation: Activation, backend: Backend) -> Slope:
-    """Return how steep an activation is, found by asking it."""
-    Z = backend.asarray(np.linspace(-_FAR, _FAR, 161)[None, :], backend.default_dtype)  # (1, 161)
+def curve(activation: Activation, backend: Backend) -> Curve:
+    """Return the shape of an activation, from its values and derivatives at many inputs."""
+    near = np.linspace(-_FAR, _FAR, 161)  # (161,)
+    Z = backend.asarray(np.concatenate([near, _VERY_FAR, np.negative(_VERY_FAR)])[None, :])  # (1, 165)
     with backend.quiet():
-        dA_dZ = abs(backend.to_numpy(activation.derivative(Z, activation.value(Z))))[0]  # (161,)
-    return Slope(float(dA_dZ.max()), float(dA_dZ[0]), float(dA_dZ[-1]))
+        A = activation.value(Z)  # (1, 165)
+        values = backend.to_numpy(A)[0].astype(np.float64)  # (165,)
+        dA_dZ = np.abs(backend.to_numpy(activation.derivative(Z, A)))[0, :161]  # (161,)
+        low, high = values.min(), values.max()
+        for far, farther in (values[161:163], values[163:]):
+            if not abs(farther - far) <= 1e-2 * np.ptp(values[:161]):  # not bounded on this side
+                low, high = (-np.inf, high) if farther < far else (low, np.inf)
+    ends = float(dA_dZ.max()), float(dA_dZ[0]), float(dA_dZ[-1])
+    return Curve(activation.name, *ends, float(low), float(high))
 
 
 def loss_of_guess(batch: Batch, net: Architecture, backend: Backend) -> float:

@@ -8,7 +8,7 @@ from chainrule.backends import Backend
 from chainrule.explain import document, faults, html, latex, text
 from chainrule.explain.building import Builder
 from chainrule.explain.diagnosis import diagnosed
-from chainrule.explain.evidence import Evidence, loss_of_guess, slope
+from chainrule.explain.evidence import Evidence, curve, loss_of_guess
 from chainrule.explain.records import Flag, Line, Setting, Update, jsonable
 from chainrule.explain.tracing import Start
 from chainrule.mathematics.naming import nearest
@@ -121,7 +121,7 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
     if not flags:
         evidence = Evidence(
             arrays={line.name: line.array for line in lines},
-            slopes=tuple(slope(activation, backend) for activation in net.activations),
+            curves=tuple(curve(activation, backend) for activation in net.activations),
             updates=updates,
             learning_rate=float(backend.to_numpy(start.learning_rate)),
             loss_before=before,

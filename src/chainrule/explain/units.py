@@ -14,23 +14,21 @@ _MOST = 0.6  # of a layer's slopes that may be flat
 _MOST_DEAD = 0.5  # of a layer's units
 
 
-def saturated(evidence: Evidence) -> Iterator[Flag | str]:
-    """Yield layers whose activation is flat where it stands, in a network that has not learnt."""
+def saturated(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | str]:
+    """Yield layers, ``but`` for some, whose activation is flat, in a network that has not learnt."""
     if evidence.has_learnt:  # then a flat sigmoid is a decided one
         return
-    for number, slope in enumerate(evidence.slopes, start=1):
+    for number, curve in enumerate(evidence.curves, start=1):
         dA_dZ = np.abs(evidence.arrays[f"dA_dZ{number}"])  # (n, n_l)
-        share = float(np.mean(dA_dZ < slope.flat))
-        if slope.saturates and share >= _MOST:
-            if (
-                evidence.loss_of_guess == 0.0
-            ):  # one answer would do, so that it cannot be told who has learnt
+        share = float(np.mean(dA_dZ < curve.flat))
+        if curve.saturates and share >= _MOST and f"layer {number}" not in but:
+            if evidence.loss_of_guess == 0.0:  # one answer for all rows is right: who has learnt?
                 yield f"whether layer {number} is flat too soon (y is the same in every row)"
                 continue
             Z = np.abs(evidence.arrays[f"Z{number}"])  # (n, n_l)
             what = (
-                f"{share:.0%} of dA/dZ{number} is below {slope.flat:.2g} (at its steepest it is "
-                f"{slope.steepest:.2g}); |Z{number}| is {np.median(Z):.3g} in the middle"
+                f"{share:.0%} of dA/dZ{number} is below {curve.flat:.2g} (at its steepest it is "
+                f"{curve.steepest:.2g}); |Z{number}| is {np.median(Z):.3g} in the middle"
             )
             remedy = (
                 "start from smaller weights (initializer='glorot_uniform') and features of about unit "
@@ -45,10 +43,10 @@ def dead(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | str]:
     A healthy relu is flat on every second row: of a few rows only all units together say something.
     """
     rows = evidence.rows
-    for number, slope in enumerate(evidence.slopes, start=1):
+    for number, curve in enumerate(evidence.curves, start=1):
         dA_dZ = np.abs(evidence.arrays[f"dA_dZ{number}"])  # (n, n_l)
-        units = np.all(dA_dZ <= 1e-6 * slope.steepest, axis=0)  # (n_l,)
-        if not slope.dies or units.mean() < _MOST_DEAD or f"layer {number}" in but:
+        units = np.all(dA_dZ <= 1e-6 * curve.steepest, axis=0)  # (n_l,)
+        if not curve.dies or units.mean() < _MOST_DEAD or f"layer {number}" in but:
             continue
         if rows == 1 or (rows < FEWEST and not units.all()):
             few = "1 row is" if rows == 1 else f"{rows} rows are"
