@@ -1,43 +1,68 @@
-"""The network: a person's object, with three verbs: feedforward, backward, train.
+"""The network: :class:`NeuralNetwork`, whose methods call the rooms above it.
 
-It holds the parameters and knows where they live. What is computed stands in the rooms above it, as
-pure functions.
+It holds the parameters and knows which backend they are on. All computation is in pure functions.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from os import PathLike
-from typing import Any, Self
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from chainrule import backends
 from chainrule.backends import Backend
+from chainrule.backends.plans import step_plan
 from chainrule.data import inputs, targets
-from chainrule.inspection import Inspection
+from chainrule.explain.oracles import NAMES
+from chainrule.mathematics import activations
 from chainrule.mathematics.activations import Activation
-from chainrule.mathematics.architecture import architecture, at_least
+from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.arrays import Array, namespace, record_like
+from chainrule.mathematics.checks import at_least
 from chainrule.mathematics.initializers import Initializer, draw
 from chainrule.mathematics.layers import Dense, DenseCache
 from chainrule.mathematics.losses import Loss
 from chainrule.mathematics.optimizers import Optimizer, State, sgd
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import Schedule, schedule
-from chainrule.mathematics.step import Batch, Forward, Progress, forward, step
-from chainrule.textbook import TextbookNames
+from chainrule.mathematics.step import Batch, Forward, Progress, TrainingStep, forward, step
 from chainrule.training.batches import Chance, held_out
-from chainrule.training.display import display
+from chainrule.training.display import Display, display
 from chainrule.training.evaluation import Score, outputs, score
 from chainrule.training.history import History
-from chainrule.training.loop import Callback, Problem, Settings, fit
-from chainrule.training.memory import Demand
+from chainrule.training.loop import Callback, Settings, Task, callback_list, fit, patience
+from chainrule.training.memory import Demand, MemoryEstimate
+
+if TYPE_CHECKING:
+    from chainrule.explain.explanation import Explanation
+    from chainrule.explain.gradcheck import GradientCheck
+    from chainrule.program.plan import Plan
 
 Data = tuple[Any, Any] | tuple[Any, Any, Any]
 Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
 
+FIRST, LAST_HIDDEN, LAST = 0, -2, -1  # layers
 
-class NeuralNetwork(Inspection, TextbookNames):
+
+def _parameter(layer: int, part: str, doc: str) -> Any:
+    """Return the property for one parameter array of a layer."""
+
+    def assign(net: "NeuralNetwork", value: Any) -> None:
+        net.set_layer(layer, **{part: value})
+
+    return property(lambda net: getattr(net.layers[layer], part), assign, doc=doc)
+
+
+def _cached(layer: int, part: str, doc: str) -> Any:
+    """Return the property for an array that the last feedforward computed in a layer."""
+    return property(lambda net: getattr(net.cache(layer), part), doc=doc)
+
+
+class NeuralNetwork:
     """A dense network of any depth, trained by the chain rule written out by hand.
 
     Parameters
@@ -128,6 +153,7 @@ class NeuralNetwork(Inspection, TextbookNames):
             compute=compute,
         )
         self.metadata: dict[str, Any] = {}
+        self._changing = Lock()
         self._backend: Backend | None = None
         self._forward: Forward | None = None
         self._kept: tuple[Rule, State] | None = None  # what the optimizer goes on from, and whose it is
@@ -151,7 +177,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         ValueError, TypeError
             If X is not ``(n, input_size)`` finite real numbers, on the host or where the network is.
         """
-        X = self._features(X)
+        X = inputs.features(X, self.architecture.sizes[0], self._place_for(X))
         with self.backend.quiet():
             self._forward = forward(self._theta, X, self.architecture)
         return self._forward.A
@@ -166,13 +192,15 @@ class NeuralNetwork(Inspection, TextbookNames):
         ------
         ValueError, TypeError
             As :meth:`train`.
+        RuntimeError
+            If the network is training: in another thread, or around the callback that calls this.
         """
-        data = self._data(X, y)
-        rate = self.backend.asarray(schedule(learning_rate)(0.0, 1), self.dtype)  # ()
-        key = self.backend.asarray(self._chance.keys(1)[0]) if self.architecture.dropout else None
-        with self.backend.quiet():
-            start = Progress(self._theta, ())
-            self._theta = step(start, data, rate, key, self.architecture, sgd())[0].theta
+        with self._change():
+            data = targets.batch((X, y, None), self.architecture, self._place_for(X))
+            rate, key = self._rate(learning_rate), self._key(self._chance)
+            with self.backend.quiet():
+                start = Progress(self._theta, ())
+                self._theta = step(start, data, rate, key, self.architecture, sgd())[0].theta
 
     def train(
         self,
@@ -186,7 +214,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         sample_weight: Any = None,
         validation_data: Data | None = None,
         validation_fraction: float | None = None,
-        early_stopping: int | None = None,
+        early_stopping: int | bool | None = None,
         callbacks: Sequence[Callback] = (),
         progress: bool | None = None,
         print_every: int = 4000,
@@ -209,37 +237,45 @@ class NeuralNetwork(Inspection, TextbookNames):
         batch_size
             Rows a step, drawn in another order each epoch; ``None`` takes all rows in every step.
         optimizer
-            "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``; it starts afresh unless
-            told to ``resume``.
+            "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``; its state starts from zero
+            unless ``resume=True``.
         sample_weight
             ``(n,)``: multiplies each sample's loss.
         validation_data, validation_fraction
             Held-out data ``(X, y)`` or ``(X, y, sample_weight)``, or the share of the rows to hold out,
             drawn from the seed.
         early_stopping
-            Epochs without a better loss (on the held-out data where there are any) before training
-            stops; the best weights seen are restored.
+            Epochs without a better loss (on the held-out data if there are any) before training
+            stops; ``True`` is 10. The best weights are restored.
         callbacks
-            Each is called with every epoch's ``Record``; one that returns ``True`` ends training.
+            Functions called with the ``Record`` of each epoch; one that returns ``True`` ends training. In a
+            callback the network has the weights of that epoch: it can be read, saved and copied, not changed.
         progress
             ``True``: a bar on a terminal, plain lines elsewhere. ``False``: nothing. ``None``: a line
             ``Epoch 0, Loss:0.26`` every ``print_every`` epochs.
         compile
             ``False`` runs the step as it is written, on any backend.
         threads
-            How many to use on the CPU; unless given, ``CHAINRULE_THREADS`` says, else one a core.
+            How many to use on the CPU; by default ``CHAINRULE_THREADS``, else one for each core.
         tune
             Deprecated: it does nothing, and will be removed.
         resume
-            ``True`` keeps the optimizer's arrays (Adam's moments) after training, and starts from those that a
-            run before it kept, where its optimizer was the same.
+            ``True`` keeps the optimizer's state (Adam's moments) after training, and starts from the state
+            that the previous run kept, if its optimizer was the same.
+
+        Returns
+        -------
+        History
+            A record for each epoch.
 
         Raises
         ------
         ValueError, TypeError
-            If an argument is not what is said here; nothing is trained then.
+            If an argument is not as described here; the weights are not changed.
+        RuntimeError
+            If the network is training already: in another thread, or around the callback that calls this.
         MemoryError
-            If a step does not fit into memory; it says which batch size would.
+            If a step does not fit into memory; the message names the largest batch size that does.
         FloatingPointError
             If the loss stops being finite; the last finite weights are kept.
 
@@ -258,36 +294,60 @@ class NeuralNetwork(Inspection, TextbookNames):
             batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
             schedule=schedule(learning_rate),
             optimizer=named_optimizer(optimizer),
-            patience=None if early_stopping is None else at_least(1, "early_stopping", early_stopping),
-            callbacks=tuple(callbacks),
+            patience=patience(early_stopping),
+            callbacks=callback_list(callbacks),
             compiled=compile,
             threads=threads,
+            show=self._show,
         )
-        self._choose(X, settings.batch_size, settings.optimizer)
-        data = self._data(X, y, sample_weight, door=self._wide_door(X))
-        data, validation = self._held_out(data, validation_data, validation_fraction)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
-        rows = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
-        streamed = self.backend.streams(data.X)
-        Demand(self.architecture, settings.optimizer, self.dtype, self.backend, streamed).check(rows)
-        problem = Problem(self.architecture, self.backend, data, validation)
+        with self._change():
+            door = self._place_for(X, settings.batch_size, settings.optimizer)
+            data = self._wide_batch((X, y, sample_weight), door)
+            data, validation = self._held_out(data, validation_data, validation_fraction, door)
+            return self._fit(
+                Task(self.architecture, self.backend, data, validation), settings, shown, resume
+            )
+
+    def _fit(self, task: Task, settings: Settings, shown: Display, resume: bool) -> History:
+        """Train, and keep the weights even if an error ends training."""
+        rows = task.data.X.shape[0]
+        streamed = self.backend.streams(task.data.X)
+        demand = Demand(self.architecture, settings.optimizer, self.dtype, self.backend, streamed)
+        demand.check(min(settings.batch_size or rows, rows))
         rule = settings.optimizer.name, dict(settings.optimizer.settings)
-        before = self._kept[1] if resume and self._kept and self._kept[0] == rule else None
-        outcome = fit(self._theta, problem, settings, self._chance, shown, before)
-        self._theta, self._forward = outcome.theta, None
+        state = self._kept[1] if resume and self._kept and self._kept[0] == rule else None
+        outcome = fit(self._theta, task, settings, self._chance, shown, state)
+        self._show(outcome.theta)
         self._kept = (rule, outcome.state) if resume and outcome.state is not None else None
         if outcome.error is not None:
             raise outcome.error
         return outcome.history
 
-    # -- what it says ----------------------------------------------------------------------------
+    def _show(self, theta: Array) -> None:
+        """Set the parameters ``theta (P,)``; what the last feedforward kept belongs to others."""
+        self._theta, self._forward = theta, None
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Refuse to change the parameters while another call does."""
+        if not self._changing.acquire(blocking=False):
+            msg = "the network is training; change it after train has returned, or change a copy.deepcopy of it"
+            raise RuntimeError(msg)
+        try:
+            yield
+        finally:
+            self._changing.release()
+
+    # -- predictions -----------------------------------------------------------------------------
 
     def predict(self, X: Any) -> Array:
-        """Return predictions ``(n, output_size)``: probabilities where the loss is on logits.
+        """Return predictions ``(n, output_size)``: probabilities if the loss is on logits.
 
-        Any number of rows does: they go through a block at a time.
+        ``X`` may have any number of rows: they are computed in blocks.
         """
-        X = self._features(X, self._wide_door(X))
+        sizes = self.architecture.sizes
+        X = inputs.features(X, sizes[0], self._place_for(X).wide(X, sizes))
         with self.backend.quiet():
             return self.architecture.loss.link(outputs(self._theta, X, self.architecture, self.backend))
 
@@ -304,9 +364,156 @@ class NeuralNetwork(Inspection, TextbookNames):
 
         Weights count in the loss; in the accuracy every sample counts the same.
         """
-        data = self._data(X, y, sample_weight, door=self._wide_door(X))
+        data = self._wide_batch((X, y, sample_weight), self._place_for(X))
         with self.backend.quiet():
             return score(self._theta, data, self.architecture, self.backend)
+
+    # -- one step, looked at --------------------------------------------------------------------
+
+    def explain(
+        self,
+        X: Any,
+        y: Any,
+        learning_rate: float | Schedule = 0.1,
+        *,
+        optimizer: str | Optimizer = "sgd",
+        sample_weight: Any = None,
+        detail: Literal["named", "all"] = "named",
+    ) -> "Explanation":
+        """Return one training step on ``X (n, input_size)`` and ``y``, factor by factor.
+
+        It is the step that :meth:`train` would take on these rows as one batch, run operation by
+        operation: forward, loss, backward layer by layer, update. The network is not changed. ``flags``
+        lists what keeps the network from learning, and what to do about it.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in :meth:`train`, but NaN and infinity are allowed, and reported in ``flags``.
+        learning_rate, optimizer
+            Of the step; the optimizer's state starts from zero.
+        detail
+            "named" shows the values that have a name in the formulas; "all" shows every operation.
+
+        Returns
+        -------
+        Explanation
+            Prints as text, and shows as HTML in a notebook.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described here.
+        RuntimeError
+            If a profiler is active: the names are read through the same hook.
+
+        Examples
+        --------
+        >>> from chainrule import NeuralNetwork
+        >>> step = NeuralNetwork(2, 4, 1, seed=1).explain([[0, 1], [1, 1]], [[1], [0]])
+        >>> print(step["dL_dW1"].formula.text, step["dL_dW1"].products)
+        (dZ/dW1).T @ dL/dZ1 ('(2, 2) @ (2, 4) -> (2, 4)',)
+        >>> step.flags
+        ()
+        """
+        from chainrule.explain.explanation import explain
+        from chainrule.explain.tracing import Start
+
+        if detail not in {"named", "all"}:
+            msg = f"detail is {detail!r}; give 'named' or 'all'"
+            raise ValueError(msg)
+        training = TrainingStep(self.architecture, named_optimizer(optimizer))
+        door = self._place_for(X)._replace(finite=False)
+        batch = targets.batch((X, y, sample_weight), self.architecture, door)
+        progress = Progress(self._theta, training.optimizer.init(self._theta))
+        key = self._key(deepcopy(self._chance))  # the next one, which stays the next one
+        start = Start(progress, batch, self._rate(learning_rate), key)
+        return explain(training, start, self.backend, every=detail == "all")
+
+    def check_gradients(
+        self, X: Any, y: Any, sample_weight: Any = None, *, oracles: Sequence[str] = NAMES
+    ) -> "GradientCheck":
+        """Compare the derived gradient with gradients computed in other ways, in float64.
+
+        ``oracles`` are some of "differences" (central), "complex step" (if every function of the
+        forward pass and the loss is analytic), "torch" and "jax" (automatic differentiation of the same
+        source, if they are installed). Entries at a kink, such as that of relu at 0, are not compared.
+        Dropout is off.
+
+        Returns
+        -------
+        GradientCheck
+            ``passed``, and the errors of each parameter; prints as a table.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As :meth:`train`, or if an oracle is unknown.
+
+        Examples
+        --------
+        >>> from chainrule import NeuralNetwork
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [1], [1], [0]]
+        >>> report = NeuralNetwork(2, 4, 1, seed=1).check_gradients(X, y, oracles=["complex step"])
+        >>> report.passed
+        True
+        """
+        from chainrule.explain.gradcheck import check_step
+
+        data = targets.batch((X, y, sample_weight), self.architecture, self._place_for(X))
+        host = (None if part is None else self.backend.to_numpy(part) for part in data)
+        return check_step(self.backend.to_numpy(self._theta), Batch(*host), self.architecture, oracles)
+
+    def program(self, batch_size: int, *, optimizer: str | Optimizer = "sgd") -> "Plan":
+        """Return one training step on ``batch_size`` rows as a list of operations, without running it.
+
+        Returns
+        -------
+        Plan
+            ``operations``, ``matmuls``, ``flops``, ``bytes``, ``launches`` and ``peak_bytes``; prints as a
+            table.
+
+        Examples
+        --------
+        >>> from chainrule import NeuralNetwork
+        >>> plan = NeuralNetwork(784, 100, 10).program(batch_size=200)
+        >>> plan.matmuls, plan.flops
+        (5, 63920000)
+        """
+        rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
+        return self.backend.planned(step_plan(self.architecture, rule, rows, self.dtype))
+
+    def memory_estimate(
+        self,
+        batch_size: int,
+        *,
+        backend: Any = None,
+        optimizer: str | Optimizer = "sgd",
+        streamed: bool = False,
+    ) -> MemoryEstimate:
+        """Return the bytes that training on batches of ``batch_size`` rows takes at its peak.
+
+        ``backend`` is the network's own by default. The rest of the data is not counted, nor is a shorter
+        last batch. ``streamed=True`` is for data that stay on the host because a CUDA device has no room for
+        them: it then holds two batches at once.
+
+        Returns
+        -------
+        MemoryEstimate
+            Bytes of ``parameters``, ``state``, ``batch`` and ``scratch``, and their ``total``.
+
+        Examples
+        --------
+        >>> from chainrule import NeuralNetwork
+        >>> print(NeuralNetwork(64, 256, 10, dtype="float32").memory_estimate(256))
+        parameters  307.36 kB
+        state             0 B
+        batch        75.78 kB
+        scratch     ...
+        """
+        rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
+        where = backends.get(backend) or self.backend
+        return Demand(self.architecture, rule, self.dtype, where, streamed).of(rows)
 
     # -- its parameters --------------------------------------------------------------------------
 
@@ -324,21 +531,23 @@ class NeuralNetwork(Inspection, TextbookNames):
             If an array is not of the layer's shape, not finite, or on another device.
         IndexError
             If there is no such layer.
+        RuntimeError
+            If the network is training: in another thread, or around the callback that calls this.
         """
         depth = self.architecture.depth
         if not -depth <= number < depth:
             msg = f"the network has {depth} layers; there is no layer {number}"
             raise IndexError(msg)
-        self._follow(W if b is None else b)
-        door = self._door  # places the network: the layers are read after that, in its dtype
-        old = self.layers[number]
-        parts = [
-            kept if new is None else inputs.parameter(new, tuple(kept.shape), name, door)
-            for new, kept, name in ((W, old.W, "W"), (b, old.b, "b"))
-        ]
-        layers = list(self.layers)
-        layers[number] = Dense(*parts)
-        self._theta, self._forward = self.architecture.layout.join(layers), None
+        with self._change():
+            self._follow(W if b is None else b)
+            door = self._door  # places the network, so the layers are read in its dtype
+            layers = list(self.layers)
+            parts = [
+                old if new is None else inputs.parameter(new, tuple(old.shape), name, door)
+                for new, old, name in zip((W, b), layers[number], ("W", "b"), strict=True)
+            ]
+            layers[number] = Dense(*parts)
+            self._show(self.architecture.layout.join(layers))
 
     def cache(self, number: int) -> DenseCache:
         """Return what the last :meth:`feedforward` left of layer ``number``: ``X``, ``Z``, ``A``.
@@ -356,11 +565,48 @@ class NeuralNetwork(Inspection, TextbookNames):
             raise AttributeError(msg)
         return self._forward.caches[number]
 
+    # -- the names of a first two-layer network ----------------------------------------------------
+    # In a deeper one, the first layer is "input to hidden", the last "hidden to output", and "hidden"
+    # means the last hidden layer.
+
+    weights_input_hidden = _parameter(FIRST, "W", "``W (input_size, hidden)`` of the first layer.")
+    bias_hidden = _parameter(FIRST, "b", "``b (1, hidden)`` of the first layer.")
+    weights_hidden_output = _parameter(LAST, "W", "``W (hidden, output_size)`` of the last layer.")
+    bias_output = _parameter(LAST, "b", "``b (1, output_size)`` of the last layer.")
+    hidden_activation = _cached(
+        LAST_HIDDEN, "Z", "``Z (n, hidden)``: the input of the hidden activation."
+    )
+    hidden_output = _cached(LAST_HIDDEN, "A", "``A (n, hidden)``: the output of the hidden activation.")
+    output_activation = _cached(LAST, "Z", "``Z (n, output_size)``: the input of the output activation.")
+    predicted_output = _cached(LAST, "A", "``A (n, output_size)``: the output of the last layer.")
+
+    @staticmethod
+    def sigmoid(x: Any) -> Array:
+        """Return ``1 / (1 + exp(-x))``, computed so that it cannot overflow.
+
+        Examples
+        --------
+        >>> float(NeuralNetwork.sigmoid(0.0))
+        0.5
+        """
+        return activations.sigmoid.value(np.asarray(x) if isinstance(x, int | float | list) else x)
+
+    @staticmethod
+    def sigmoid_derivative(a: Array) -> Array:
+        """Return ``a (1 - a)``: the sigmoid's derivative through its own output ``a``.
+
+        Examples
+        --------
+        >>> NeuralNetwork.sigmoid_derivative(0.5)
+        0.25
+        """
+        return a * (1 - a)
+
     # -- where it lives --------------------------------------------------------------------------
 
     @property
     def backend(self) -> Backend:
-        """Where the network lives: as it was told, or where its first arrays were; else NumPy."""
+        """The backend: as given, or that of the first arrays; else NumPy."""
         if self._backend is None:
             return self._place(backends.named("numpy"))
         return self._backend
@@ -381,19 +627,56 @@ class NeuralNetwork(Inspection, TextbookNames):
         if self._backend is None and inputs.is_device_array(X):
             self._place(backends.of(X))
 
-    def _choose(self, X: Any, batch_size: int | None = None, optimizer: Optimizer | None = None) -> None:
+    def _place_for(
+        self, X: Any, batch_size: int | None = None, optimizer: Optimizer | None = None
+    ) -> inputs.Door:
+        """Place the network where ``X`` is, if it has no backend yet, and return its door."""
         self._follow(X)
         if self._backend is None and self._is_auto:
             from chainrule.backends import speed_map
 
             rows = min(batch_size or inputs.count(X), inputs.count(X))
             self._place(speed_map.pick(self.architecture, optimizer or sgd(), rows, self._asked_dtype))
+        return self._door
+
+    @property
+    def _door(self) -> inputs.Door:
+        return inputs.Door(self.backend, self.dtype)
+
+    # -- arguments -------------------------------------------------------------------------------
+
+    def _wide_batch(self, given: Sequence[Any], door: inputs.Door) -> Batch:
+        """Return ``(X, y, sample_weight)``, checked, to be used in batches."""
+        return targets.batch(given, self.architecture, door.wide(given[0], self.architecture.sizes))
+
+    def _held_out(
+        self, data: Batch, validation_data: Data | None, fraction: float | None, door: inputs.Door
+    ) -> tuple[Batch, Batch | None]:
+        """Return the rows to train on, and those to validate on."""
+        if validation_data is None:
+            if fraction is None:
+                return data, None
+            return held_out(data, fraction, self._chance, backends.of(data.X))
+        if fraction is not None:
+            msg = "got validation_data and validation_fraction; give one of them"
+            raise ValueError(msg)
+        return data, self._wide_batch(targets.validation(validation_data), door)
+
+    def _rate(self, learning_rate: float | Schedule) -> Array:
+        return self.backend.asarray(schedule(learning_rate)(0.0, 1), self.dtype)  # ()
+
+    def _key(self, chance: Chance) -> Array | None:
+        """Return the dropout key of the next step."""
+        if not self.architecture.dropout:
+            return None
+        return self.backend.asarray(chance.keys(1)[0], "int32")  # ()
 
     # -- saving ----------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        # For pickle and copy: the parameters on the host, without what the last feedforward left.
+        # For pickle and copy: the parameters on the host, without what the last feedforward kept.
         state = self.__dict__ | {"_forward": None}
+        del state["_changing"]
         if self._backend is not None:
             host = self._backend.to_numpy
             state["_theta"] = host(self._theta)  # (P,)
@@ -404,7 +687,7 @@ class NeuralNetwork(Inspection, TextbookNames):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
+        self.__dict__ |= state | {"_changing": Lock()}
         if self._backend is not None:
             backend = self._place(self._backend)
             if self._kept is not None:
@@ -415,12 +698,14 @@ class NeuralNetwork(Inspection, TextbookNames):
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters, the architecture and the metadata to a safetensors file.
 
-        The parameters are written as host arrays, so the file loads on any backend.
+        The parameters are written as host arrays, so the file loads on any backend. Its name ends in
+        ``.safetensors`` or has no suffix.
 
         Raises
         ------
         ValueError
-            If an activation or the loss is one of your own: a file holds no code, only names.
+            If the name has another suffix, or an activation or the loss is one of your own: a file holds no
+            code, only names.
         """
         from chainrule.saving import models
 
@@ -449,51 +734,3 @@ class NeuralNetwork(Inspection, TextbookNames):
         if net._backend is not None:
             net._place(net._backend)
         return net
-
-    # -- what comes in ---------------------------------------------------------------------------
-
-    def _features(self, X: Any, door: inputs.Door | None = None) -> Array:
-        self._choose(X)
-        with self.backend.quiet():
-            return inputs.features(X, self.architecture.sizes[0], door or self._door)
-
-    def _data(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        finite: bool = True,
-        door: inputs.Door | None = None,
-    ) -> Batch:
-        self._choose(X)
-        with self.backend.quiet():
-            door = (door or self._door)._replace(finite=finite)
-            return targets.batch((X, y, sample_weight), self.architecture, door)
-
-    @property
-    def _door(self) -> inputs.Door:
-        return inputs.Door(self.backend, self.dtype)
-
-    def _wide_door(self, X: Any) -> inputs.Door:
-        """Return the door for what goes through in batches: host data may stay there, where there is more room."""
-        self._choose(X)
-        if inputs.is_device_array(X):
-            return self._door
-        columns = self.architecture.sizes[0] + self.architecture.sizes[-1] + 1
-        nbytes = inputs.count(X) * columns * np.dtype(self.dtype).itemsize
-        return self._door._replace(backend=self.backend.holder(nbytes))
-
-    def _held_out(
-        self, data: Batch, validation_data: Data | None, fraction: float | None
-    ) -> tuple[Batch, Batch | None]:
-        if validation_data is None:
-            return (
-                (data, None)
-                if fraction is None
-                else held_out(data, fraction, self._chance, backends.of(data.X))
-            )
-        if fraction is not None:
-            msg = "got validation_data and validation_fraction; give one of them"
-            raise ValueError(msg)
-        return data, self._data(*validation_data, door=self._wide_door(validation_data[0]))

@@ -324,6 +324,9 @@ def test_a_model_is_kept_by_pickle_and_joblib(rng, backend, tmp_path):
         ("batch_size", "all", ValueError, "batch_size is 'all'; give 'auto'"),
         ("max_iter", 0, ValueError, "max_iter is 0; give 1 or more"),
         ("tol", -1.0, ValueError, "tol is -1.0; give a number of 0 or more"),
+        ("tol", "small", TypeError, "tol is 'small'; give a number"),
+        ("alpha", "0.1", TypeError, "alpha is '0.1'; give a number"),
+        ("beta_1", "0.9", TypeError, r"adam\(beta1='0.9'\): give a number from 0"),
         ("n_iter_no_change", 0, ValueError, "n_iter_no_change is 0; give 1 or more"),
         ("solver", "lbfgs", ValueError, r"unknown solver 'lbfgs' \(known: adam, sgd\)"),
         ("solver", None, TypeError, "solver must be a name or Optimizer"),
@@ -350,6 +353,10 @@ def test_targets_and_weights_that_cannot_be_are_refused(rng):
         model.fit(X, y, sample_weight=np.zeros(ROWS))
     with pytest.raises(ValueError, match="sample_weight holds a negative weight"):
         model.fit(X, y, sample_weight=-np.ones(ROWS))
+    with pytest.raises(ValueError, match="sample_weight holds NaN or infinity"):
+        model.fit(X, y, sample_weight=np.full(ROWS, np.nan))
+    with pytest.raises(ValueError, match=r"validation_fraction is 1[.]5; give"):
+        MLPClassifier(early_stopping=True, validation_fraction=1.5).fit(X, y)
     with pytest.raises(ValueError, match="the first call of partial_fit needs classes="):
         clone(model).partial_fit(X, y)
     model.partial_fit(X, y, classes=[0, 1, 2, 3])

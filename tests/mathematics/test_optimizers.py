@@ -123,10 +123,11 @@ def test_a_beta_of_0_is_allowed(reference):
         (lambda: adamw(epsilon=0.0), r"adamw\(epsilon=0.0\): give a number above 0"),
         (lambda: adamw(weight_decay=-1.0), r"adamw\(weight_decay=-1.0\): give a finite number"),
         (lambda: adamw(weight_decay=float("nan")), r"adamw\(weight_decay=nan\)"),
+        (lambda: adam(beta1="0.9"), r"adam\(beta1='0.9'\): give a number from 0"),
     ],
 )
 def test_settings_outside_their_range_are_refused(make, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((ValueError, TypeError), match=said):
         make()
 
 

@@ -78,6 +78,15 @@ def test_an_activation_of_ones_own_cannot_be_saved_and_nothing_is_written(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_is_named_safetensors_or_has_no_suffix(rng, tmp_path):
+    net = trained(rng)
+    with pytest.raises(ValueError, match=r"'net.pkl' names another kind of file; .*'net.safetensors'"):
+        net.save(tmp_path / "net.pkl")
+    assert list(tmp_path.iterdir()) == []
+    net.save(tmp_path / "net")
+    assert (parameters(NeuralNetwork.load(tmp_path / "net")) == parameters(net)).all()
+
+
 def test_a_file_whose_arrays_do_not_fit_its_architecture_is_refused(rng, tmp_path):
     from chainrule.saving import checkpoint
 

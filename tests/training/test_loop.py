@@ -1,5 +1,6 @@
 """The loop over epochs: batches, what watches it, how it ends, and what is kept then."""
 
+import copy
 import os
 import signal
 import threading
@@ -167,6 +168,14 @@ def test_early_stopping_that_does_not_stop_restores_the_best_too(rng):
     assert net.evaluate(*held_out).loss == min(history["validation_loss"])
 
 
+@pytest.mark.parametrize(("given", "epochs"), [(True, 10), (False, None)])
+def test_early_stopping_true_is_a_patience_of_10_and_false_is_none(rng, given, epochs):
+    net, X, y, held_out = overfitting(rng)
+    history = net.train(X, y, 60, 0.1, validation_data=held_out, early_stopping=given, progress=False)
+    assert len(history) == (60 if epochs is None else history.best_epoch + 1 + epochs)
+    assert (history.best_epoch is None) == (epochs is None)
+
+
 def test_early_stopping_without_held_out_data_restores_the_weights_of_the_least_loss(rng):
     X, y = regression(rng)
     net = network()
@@ -224,6 +233,54 @@ def test_an_error_in_a_callback_is_raised_and_what_was_learned_is_kept(rng):
         net.train(X, y, 100, callbacks=[fail], progress=False)
     shorter.train(X, y, 3, progress=False)
     assert (parameters(net) == parameters(shorter)).all()
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_in_a_callback_the_network_has_the_weights_of_its_epoch_and_is_not_changed(
+    backend, rng, tmp_path, compiled
+):
+    X, y = regression(rng)
+    net, seen = network(backend=backend), []
+
+    def look(record):
+        net.feedforward(X)
+        seen.append((parameters(net), net.evaluate(X, y).loss, record.validation_loss))
+        for change in (
+            lambda: net.train(X, y, 1, progress=False),
+            lambda: net.backward(X, y),
+            lambda: net.set_layer(0, b=np.zeros((1, 5))),
+        ):
+            with pytest.raises(RuntimeError, match=r"the network is training; .*copy.deepcopy"):
+                change()
+        copy.deepcopy(net).train(X, y, 1, progress=False)
+
+    net.train(X, y, 3, validation_data=(X, y), callbacks=[look], compile=compiled, progress=False)
+    for epochs, (theta, loss, wanted) in enumerate(seen, start=1):
+        shorter = network(backend=backend)
+        shorter.train(X, y, epochs, compile=compiled, progress=False)
+        assert (theta == parameters(shorter)).all()
+        assert loss == wanted
+    with pytest.raises(AttributeError, match="call feedforward"):
+        _ = net.hidden_output
+    net.backward(X, y)
+
+
+def test_a_network_that_trains_in_another_thread_is_not_trained_here(rng):
+    X, y = regression(rng)
+    net, training, over = network(), threading.Event(), threading.Event()
+
+    def wait(_):
+        training.set()
+        over.wait(60)
+
+    worker = threading.Thread(target=lambda: net.train(X, y, 1, callbacks=[wait], progress=False))
+    worker.start()
+    training.wait(60)
+    with pytest.raises(RuntimeError, match="the network is training"):
+        net.train(X, y, 1, progress=False)
+    over.set()
+    worker.join()
+    assert len(net.train(X, y, 1, progress=False)) == 1
 
 
 def test_ctrl_c_between_epochs_ends_training_with_what_was_learned(rng, backend):

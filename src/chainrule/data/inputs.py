@@ -5,6 +5,7 @@ by naming the backend. An array of a device is never moved by itself: that would
 Each error is one line: what was got, what was wanted, the remedy.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import array_api_compat
@@ -22,6 +23,16 @@ class Door(NamedTuple):
     backend: Backend
     dtype: str
     finite: bool = True
+
+    def wide(self, X: Any, sizes: Sequence[int]) -> "Door":
+        """Return the door for data used in batches: large host data may stay on the host, to be streamed.
+
+        ``sizes`` are the widths of the network's layers.
+        """
+        if is_device_array(X):
+            return self
+        nbytes = count(X) * (sizes[0] + sizes[-1] + 1) * np.dtype(self.dtype).itemsize
+        return self._replace(backend=self.backend.holder(nbytes))
 
 
 def is_device_array(x: Any) -> bool:
@@ -66,8 +77,9 @@ def features(X: Any, n_in: int, door: Door) -> Array:
     if rows == 0:
         msg = f"X has no rows; give at least one sample of {n_in} features"
         raise ValueError(msg)
-    X = door.backend.asarray(X, door.dtype)
-    check_finite(X, "X", door)
+    with door.backend.quiet():
+        X = door.backend.asarray(X, door.dtype)
+        check_finite(X, "X", door)
     return X
 
 

@@ -1,5 +1,6 @@
 """Samples: the features, targets and weights of a batch, as the loss of a network takes them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from chainrule.mathematics.losses import Loss
 from chainrule.mathematics.step import Batch
 
 
-def batch(given: tuple[Any, Any, Any], net: Architecture, door: Door) -> Batch:
+def batch(given: Sequence[Any], net: Architecture, door: Door) -> Batch:
     """Return ``(X, y, sample_weight)`` as a network takes them; the weights may be ``None``.
 
     Raises
@@ -22,8 +23,23 @@ def batch(given: tuple[Any, Any, Any], net: Architecture, door: Door) -> Batch:
     X, y, weights = given
     X = features(X, net.sizes[0], door)
     rows = X.shape[0]
-    Y = targets(y, rows, net.sizes[-1], net.loss, door)
-    return Batch(X, Y, None if weights is None else sample_weights(weights, rows, door))
+    with door.backend.quiet():
+        Y = targets(y, rows, net.sizes[-1], net.loss, door)
+        return Batch(X, Y, None if weights is None else sample_weights(weights, rows, door))
+
+
+def validation(given: Any) -> Sequence[Any]:
+    """Return ``validation_data`` as ``(X, y, sample_weight)``; the weights may be ``None``.
+
+    Raises
+    ------
+    TypeError
+        If it is not a tuple of two or three.
+    """
+    if not isinstance(given, tuple | list) or len(given) not in {2, 3}:
+        msg = f"validation_data is a {type(given).__name__}; give (X, y) or (X, y, sample_weight)"
+        raise TypeError(msg)
+    return given if len(given) == 3 else (*given, None)
 
 
 def targets(y: Any, rows: int, n_out: int, loss: Loss, door: Door) -> Array:

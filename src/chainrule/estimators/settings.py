@@ -10,7 +10,8 @@ from sklearn.utils import check_random_state
 
 from chainrule import NeuralNetwork
 from chainrule.mathematics.activations import Activation
-from chainrule.mathematics.architecture import Architecture, architecture, at_least
+from chainrule.mathematics.architecture import Architecture, architecture
+from chainrule.mathematics.checks import at_least, check_number
 from chainrule.mathematics.losses import loss as named_loss
 from chainrule.mathematics.naming import lookup
 from chainrule.mathematics.optimizers import Optimizer, adam, momentum, nesterov, sgd
@@ -85,6 +86,7 @@ def _weight_decay(asked: Any, data: Batch, loss: str) -> float:
     What is to become small is ``(sum w error + alpha/2 sum W²) / divisor``, where the divisor is that of the
     loss, in units of the weight of a row. The loss divides its own sum; so lambda is alpha over it.
     """
+    check_number("alpha", asked.alpha)
     if not (isfinite(asked.alpha) and asked.alpha >= 0.0):
         msg = f"alpha is {asked.alpha}; give a finite number of 0 or more, such as 1e-4"
         raise ValueError(msg)
@@ -103,10 +105,13 @@ def mean_weight(data: Batch) -> float:
     Raises
     ------
     ValueError
-        If all of them are zero.
+        If all of them are zero, or one is NaN or infinite.
     """
     # Of their sizes: a negative one is to stay negative, and to be refused.
     mean = 1.0 if data.weights is None else float(np.mean(np.abs(data.weights)))
+    if not isfinite(mean):
+        msg = "sample_weight holds NaN or infinity; fill or drop it first"
+        raise ValueError(msg)
     if mean == 0.0:
         msg = "the sample weights are all zero: there is nothing to learn from; give one above 0"
         raise ValueError(msg)
@@ -142,6 +147,8 @@ def patience(asked: Any) -> tuple[float, float]:
     ValueError
         If ``tol`` is negative, or ``n_iter_no_change`` below 1.
     """
+    for name in ("tol", "n_iter_no_change"):
+        check_number(name, getattr(asked, name))
     if not asked.tol >= 0.0:
         msg = f"tol is {asked.tol}; give a number of 0 or more, such as 1e-4"
         raise ValueError(msg)

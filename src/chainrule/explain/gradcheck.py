@@ -1,12 +1,16 @@
 """The gradient check: the derived gradient against oracles, parameter by parameter."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from textwrap import fill
 from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.explain.oracles import Oracle
+from chainrule.explain.oracles import NAMES, Oracle, Question, all_of
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.naming import nearest
+from chainrule.mathematics.step import Batch, gradient, objective
 
 _FLOOR = 1e-4  # of the loss, or of the largest entry of the whole gradient
 
@@ -153,6 +157,42 @@ def check(
         parameters.append(_compared(name, shape, gradient[places], slopes, oracles, floor))
         start += count
     return GradientCheck(tuple(parameters), {o.name: o.tolerance for o in oracles})
+
+
+def check_step(
+    theta: np.ndarray, batch: Batch, net: Architecture, oracles: Sequence[str] = NAMES
+) -> GradientCheck:
+    """Compare the gradient of a training step with each oracle, in float64 on the host, without dropout.
+
+    Parameters
+    ----------
+    theta
+        ``(P,)``: the flat parameters.
+    batch
+        ``X (n, n_0)``, ``Y (n, n_L)`` and the weights, on the host.
+    net
+        Sizes, activations, loss and weight decay.
+    oracles
+        Their names.
+
+    Raises
+    ------
+    ValueError
+        If an oracle is unknown.
+    """
+    for name in oracles:
+        if name not in NAMES:
+            msg = f"unknown oracle {name!r}{nearest(name, list(NAMES))} (known: {', '.join(NAMES)})"
+            raise ValueError(msg)
+    net = replace(net, compute=None)
+    theta = np.array(theta, dtype=np.float64)  # (P,)
+    batch = Batch(*(None if part is None else np.asarray(part, np.float64) for part in batch))
+    question = Question(lambda theta, batch: objective(theta, batch, net), theta, batch)
+    with np.errstate(all="ignore"):
+        L, g = gradient(theta, batch, net)  # (P,)
+        usable, notes = all_of(question, oracles)
+        checked = check(g, theta, net.layout.named_shapes, usable, loss=float(L))
+        return checked._replace(notes=notes)
 
 
 def _compared(

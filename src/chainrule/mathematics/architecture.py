@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from numbers import Real
-from operator import index
 from typing import Any
 
 from chainrule.mathematics.activations import ACTIVATIONS, Activation, activation
+from chainrule.mathematics.checks import check_number, whole_number
 from chainrule.mathematics.losses import LOSSES, Loss, loss
 from chainrule.mathematics.parameters import Layout
 from chainrule.mathematics.precision import HALVES
@@ -73,10 +72,8 @@ class Architecture:
             )
             raise ValueError(msg)
         for name in ("dropout", "weight_decay", "clip_norm"):
-            given = getattr(self, name)
-            if not isinstance(given, Real | None):
-                msg = f"{name} is {given!r}; give a number"
-                raise TypeError(msg)
+            if (given := getattr(self, name)) is not None:
+                check_number(name, given)
         _check(0.0 <= self.dropout < 1.0, "dropout", self.dropout, "from 0 up to, but not including, 1")
         decays = math.isfinite(self.weight_decay) and self.weight_decay >= 0.0
         _check(decays, "weight_decay", self.weight_decay, "of 0 or more, such as 1e-4")
@@ -203,47 +200,3 @@ def architecture(
         function,
         **additions,
     )
-
-
-def whole_number(name: str, given: Any) -> int:
-    """Return ``given`` as an ``int`` where it is a whole number, of whatever library.
-
-    Examples
-    --------
-    >>> whole_number("epochs", 3)
-    3
-
-    Raises
-    ------
-    TypeError
-        If it is none.
-    """
-    try:
-        return index(given)
-    except TypeError:
-        msg = f"{name} is {given!r}; give a whole number"
-        raise TypeError(msg) from None
-
-
-def at_least(least: int, name: str, given: Any) -> int:
-    """Return ``given`` as an ``int`` where it is a whole number of ``least`` or more.
-
-    Examples
-    --------
-    >>> at_least(1, "epochs", 0)
-    Traceback (most recent call last):
-    ...
-    ValueError: epochs is 0; give 1 or more
-
-    Raises
-    ------
-    TypeError
-        If it is no whole number.
-    ValueError
-        If it is less.
-    """
-    number = whole_number(name, given)
-    if number < least:
-        msg = f"{name} is {number}; give {least} or more"
-        raise ValueError(msg)
-    return number

@@ -16,7 +16,7 @@ from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.naming import lookup
 
 
-class Source(Protocol):
+class RandomSource(Protocol):
     """What weights are drawn from: a ``Generator``, a ``RandomState``, or ``numpy.random`` itself."""
 
     def standard_normal(self, size: tuple[int, ...]) -> np.ndarray:
@@ -26,10 +26,10 @@ class Source(Protocol):
         """Return draws from the uniform distribution over ``[low, high)``."""
 
 
-Initializer = Callable[[Source, int, int], np.ndarray]
+Initializer = Callable[[RandomSource, int, int], np.ndarray]
 
 
-def standard_normal(source: Source, n_in: int, n_out: int) -> np.ndarray:
+def standard_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     """Return ``W (n_in, n_out)``, float64, each entry of mean 0 and variance 1.
 
     Examples
@@ -41,7 +41,7 @@ def standard_normal(source: Source, n_in: int, n_out: int) -> np.ndarray:
     return source.standard_normal((n_in, n_out))
 
 
-def glorot_uniform(source: Source, n_in: int, n_out: int) -> np.ndarray:
+def glorot_uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     """Return ``W (n_in, n_out)``, float64, uniform over ±sqrt(6 / (n_in + n_out)).
 
     Keeps the variance of activations and of gradients alike through layers that are nearly linear
@@ -57,7 +57,7 @@ def glorot_uniform(source: Source, n_in: int, n_out: int) -> np.ndarray:
     return source.uniform(-limit, limit, (n_in, n_out))
 
 
-def he_normal(source: Source, n_in: int, n_out: int) -> np.ndarray:
+def he_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     """Return ``W (n_in, n_out)``, float64, normal with variance 2 / n_in.
 
     Makes up for the half of its input that a relu drops (He et al. 2015, arXiv:1502.01852,
@@ -137,7 +137,7 @@ def draw(
     >>> draw(architecture((2, 1, 1)), seed=0).round(4)
     array([ 0.1257, -0.1321,  0.6404,  0.    ,  0.    ])
     """
-    source: Source = np.random if seed is None else np.random.default_rng(seed)
+    source: RandomSource = np.random if seed is None else np.random.default_rng(seed)
     layers = []
     for (n_in, n_out), function in zip(pairwise(net.sizes), net.activations, strict=True):
         W = initializer(given, function.name)(source, n_in, n_out)  # (n_in, n_out)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from numbers import Real
 from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import Array, namespace
@@ -103,7 +104,7 @@ def momentum(decay: float = 0.9) -> Optimizer:
     >>> rule.update(xp.asarray([1.0]), state, theta, lr)[0]  # -1, then -(0.5 + 1) more
     Array([-2.5], dtype=array_api_strict.float64)
     """
-    _check_fraction("momentum", "decay", decay)
+    _check("momentum", "decay", decay, _BELOW_ONE)
 
     def init(theta: Array) -> State:
         return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
@@ -135,7 +136,7 @@ def nesterov(decay: float = 0.9) -> Optimizer:
     >>> rule.update(xp.asarray([1.0]), rule.init(theta), theta, lr)[0]  # -(1 + 0.5 * 1)
     Array([-1.5], dtype=array_api_strict.float64)
     """
-    _check_fraction("nesterov", "decay", decay)
+    _check("nesterov", "decay", decay, _BELOW_ONE)
 
     def init(theta: Array) -> State:
         return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
@@ -193,18 +194,14 @@ def adamw(
     >>> rule.update(xp.asarray([0.0]), rule.init(theta), theta, lr)[0]  # 2 - 0.1 * 0.5 * 2
     Array([1.9], dtype=array_api_strict.float64)
     """
-    if not (math.isfinite(weight_decay) and weight_decay >= 0.0):
-        msg = f"adamw(weight_decay={weight_decay}): give a finite number of 0 or more, such as 0.01"
-        raise ValueError(msg)
+    _check("adamw", "weight_decay", weight_decay, _FINITE)
     return _adam("adamw", beta1, beta2, epsilon, weight_decay)
 
 
 def _adam(name: str, beta1: float, beta2: float, epsilon: float, weight_decay: float) -> Optimizer:
-    _check_fraction(name, "beta1", beta1)
-    _check_fraction(name, "beta2", beta2)
-    if not epsilon > 0.0:
-        msg = f"{name}(epsilon={epsilon}): give a number above 0, such as 1e-8"
-        raise ValueError(msg)
+    _check(name, "beta1", beta1, _BELOW_ONE)
+    _check(name, "beta2", beta2, _BELOW_ONE)
+    _check(name, "epsilon", epsilon, _POSITIVE)
 
     def init(theta: Array) -> State:
         zeros = namespace(theta).zeros_like
@@ -240,10 +237,27 @@ def _one_minus_power(beta: float, t: Array) -> Array:
     return -xp.expm1(t * math.log(beta))  # (..., 1)
 
 
-def _check_fraction(name: str, setting: str, value: float) -> None:
-    if not 0.0 <= value < 1.0:
-        msg = f"{name}({setting}={value}): give a number from 0 up to, but not including, 1"
-        raise ValueError(msg)
+class _Range(NamedTuple):
+    """The values that a setting may have, and how an error names them."""
+
+    holds: Callable[[float], bool]
+    wanted: str
+
+
+_BELOW_ONE = _Range(lambda x: 0.0 <= x < 1.0, "a number from 0 up to, but not including, 1")
+_POSITIVE = _Range(lambda x: x > 0.0, "a number above 0, such as 1e-8")
+_FINITE = _Range(lambda x: 0.0 <= x < math.inf, "a finite number of 0 or more, such as 0.01")
+
+
+def _check(rule: str, setting: str, given: Any, allowed: _Range) -> None:
+    error: type[Exception] | None = None
+    if not isinstance(given, Real):
+        error = TypeError
+    elif not allowed.holds(float(given)):
+        error = ValueError
+    if error is not None:
+        msg = f"{rule}({setting}={given!r}): give {allowed.wanted}"
+        raise error(msg)
 
 
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {

@@ -89,7 +89,7 @@ def schedule(given: float | Schedule) -> Schedule:
     if callable(given):
         return given
     try:
-        rate = float(given)
+        rate = float(+given)  # the sign refuses "0.1", which float alone would read
     except (TypeError, ValueError):
         msg = f"learning_rate is {given!r}; give a number such as 0.1, or a schedule"
         raise TypeError(msg) from None

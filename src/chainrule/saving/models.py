@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,8 +37,13 @@ def write(
     Raises
     ------
     ValueError
-        If an activation or the loss is not one of this package's.
+        If the file's name has another suffix than ``.safetensors``, or an activation or the loss is not one of
+        this package's.
     """
+    if Path(path).suffix not in {"", ".safetensors"}:
+        right = Path(path).with_suffix(".safetensors").name
+        msg = f"{Path(path).name!r} names another kind of file; a model is a safetensors file: {right!r}"
+        raise ValueError(msg)
     facts = {
         "network": {**net.arguments(), "dtype": dtype},
         "metadata": metadata,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from chainrule.backends import Backend
+from chainrule.mathematics.checks import check_number
 from chainrule.mathematics.step import Batch, rows_of
 
 
@@ -36,13 +37,27 @@ class Chance:
         return self._keys.integers(-(2**31), 2**31, size=steps, dtype=np.int32)
 
 
-def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> tuple[Batch, Batch]:
-    """Return the rows to train on and the rows held out: about ``fraction`` of them, by lot.
+def check_fraction(fraction: float) -> None:
+    """Raise unless ``validation_fraction`` lies between 0 and 1.
 
     Raises
     ------
-    ValueError
-        If ``fraction`` is not between 0 and 1, or leaves one of the two parts empty.
+    TypeError, ValueError
+        If it is not a number, or outside that range.
+    """
+    check_number("validation_fraction", fraction, "give a number above 0 and below 1")
+    if not 0.0 < fraction < 1.0:
+        msg = f"validation_fraction is {fraction}; give a number above 0 and below 1"
+        raise ValueError(msg)
+
+
+def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> tuple[Batch, Batch]:
+    """Return the rows to train on and the rows held out: about ``fraction`` of them, chosen at random.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``fraction`` is not a number between 0 and 1, or leaves one of the two parts empty.
 
     Examples
     --------
@@ -53,13 +68,11 @@ def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> 
     >>> len(learnt.X), sorted({*range(8)} - {int(row) for row in learnt.X[:, 0]}) == sorted(kept.X[:, 0])
     (6, True)
     """
-    if not 0.0 < fraction < 1.0:
-        msg = f"validation_fraction is {fraction}; give a number above 0 and below 1"
-        raise ValueError(msg)
+    check_fraction(fraction)
     n = data.X.shape[0]
     held = round(n * fraction)
     if not 0 < held < n:
-        msg = f"validation_fraction={fraction} holds out {held} of {n} rows; give more rows, or another one"
+        msg = f"validation_fraction={fraction} would hold out {held} of {n} rows; use another fraction or more rows"
         raise ValueError(msg)
     order = backend.asarray(chance.order(n))  # (n,)
     return rows_of(data, order[held:]), rows_of(data, order[:held])

@@ -2,14 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.backends import Backend
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace, record_like
+from chainrule.mathematics.checks import at_least
 from chainrule.mathematics.optimizers import Optimizer, State
 from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
@@ -23,6 +24,7 @@ from chainrule.training.interrupts import Interrupts
 from chainrule.training.memory import Demand
 
 Callback = Callable[[Record], object]
+PATIENCE = 10  # epochs; what early_stopping=True means, as in scikit-learn
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,42 @@ class Settings:
     optimizer: Optimizer
     patience: int | None = None  # epochs without a better loss before training stops
     callbacks: Sequence[Callback] = ()  # each is handed every record; True ends training
+    show: Callable[[Array], None] | None = None  # gets a copy of the weights (P,) before the callbacks
     compiled: bool = True  # False: the plain step, as it is written
     threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
+
+
+def patience(early_stopping: Any) -> int | None:
+    """Return how many epochs ``early_stopping`` allows without a better loss; ``None``: any number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither a bool nor a whole number of 1 or more.
+
+    Examples
+    --------
+    >>> patience(True), patience(3), patience(None)
+    (10, 3, None)
+    """
+    if early_stopping is None or early_stopping is False:
+        return None
+    return PATIENCE if early_stopping is True else at_least(1, "early_stopping", early_stopping)
+
+
+def callback_list(callbacks: Any) -> tuple[Callback, ...]:
+    """Return ``callbacks`` as a tuple of functions.
+
+    Raises
+    ------
+    TypeError
+        If it is not a sequence of functions.
+    """
+    functions = tuple(callbacks) if isinstance(callbacks, Iterable) else (None,)
+    if not all(map(callable, functions)):
+        msg = f"callbacks is {callbacks!r}; give a list of functions, such as [print]"
+        raise TypeError(msg)
+    return functions
 
 
 class Outcome(NamedTuple):
@@ -48,8 +84,8 @@ class Outcome(NamedTuple):
     state: State | None  # the optimizer's arrays beside these weights; None where they went further
 
 
-class Problem(NamedTuple):
-    """What is to be learned, where, and by what."""
+class Task(NamedTuple):
+    """The network, its backend, and the data to learn from."""
 
     net: Architecture
     backend: Backend
@@ -59,21 +95,29 @@ class Problem(NamedTuple):
 
 def fit(
     theta: Array,
-    problem: Problem,
+    task: Task,
     settings: Settings,
     chance: Chance,
     display: Display,
     state: State | None = None,
 ) -> Outcome:
-    """Train from ``theta``, the optimizer from ``state`` or afresh, and return what came of it.
+    """Train from ``theta`` and return the outcome.
 
-    Ctrl-C ends the run as if it had been over: the step in hand is finished first. An error
-    on the way (a loss that is no longer finite, one from a callback) ends it too, with the last good
-    weights, and is returned to be raised.
+    Ctrl-C ends the run like the last epoch: the current step is finished first. An error (a loss that is not
+    finite, or one raised by a callback) ends it with the last good weights, and is returned, to be raised.
+
+    Parameters
+    ----------
+    theta
+        ``(P,)``: the parameters to start from.
+    task, settings, chance, display
+        What to train, how, with which random draws, and what shows the progress.
+    state
+        The optimizer's state to start from; its initial one by default.
     """
     error: Exception | None = None
-    with closing(display), problem.backend.quiet(), Interrupts() as interrupts:
-        run = _Run(theta, problem, settings, state)
+    with closing(display), task.backend.quiet(), Interrupts() as interrupts:
+        run = _TrainingRun(theta, task, settings, state)
         try:
             with run.engine.at_work():
                 for number in range(settings.epochs):
@@ -90,11 +134,11 @@ def fit(
         return run.outcome(error)
 
 
-class _Run:
+class _TrainingRun:
     """One run of training: its records, and the weights worth keeping."""
 
-    def __init__(self, theta: Array, problem: Problem, settings: Settings, state: State | None) -> None:
-        net, backend, data, self._validation = problem
+    def __init__(self, theta: Array, task: Task, settings: Settings, state: State | None) -> None:
+        net, backend, data, self._validation = task
         self._rows = data.X.shape[-2]
         self._net = net
         self._backend = backend
@@ -175,6 +219,8 @@ class _Run:
         patience = self._settings.patience
         if patience is not None:
             self._keep_if_best(record)
+        if self._settings.show is not None and self._settings.callbacks:
+            self._settings.show(self._backend.copy(self.engine.progress.theta))
         stops = [callback(record) is True for callback in self._settings.callbacks]
         if any(stops):
             self.history.interrupted = True
