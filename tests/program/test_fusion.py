@@ -6,8 +6,9 @@ import pytest
 from chainrule.mathematics.arrays import namespace
 from chainrule.program.fusion import fuse, is_total, over
 from chainrule.program.lowering import kind, laid_out, lower
-from chainrule.program.operations import VIEWS, Value
+from chainrule.program.operations import Value
 from chainrule.program.plan import Roots
+from chainrule.program.primitives import VIEWS
 from chainrule.program.trace import Spec, trace
 from support.chains import evaluated
 from support.steps import CASES, Case, made_batch, made_plan, made_progress

@@ -10,15 +10,16 @@ pytestmark = need("jit", module=True)
 from chainrule.program.chains import Chain, Operand, Output, Statement
 from chainrule.program.native.interpreter import Table, call_chain
 
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh")
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sin", "cos")
 MAX_ULP = {
     ("exp", "float32"): 0.98, ("expm1", "float32"): 1.39, ("log", "float32"): 0.8, ("log1p", "float32"): 0.77,
     ("tanh", "float32"): 2.5, ("exp", "float64"): 0.8, ("expm1", "float64"): 1.5, ("log", "float64"): 0.8,
-    ("log1p", "float64"): 0.8, ("tanh", "float64"): 2.4,
+    ("log1p", "float64"): 0.8, ("tanh", "float64"): 2.4, ("sin", "float32"): 0.57, ("cos", "float32"): 0.57,
+    ("sin", "float64"): 0.8, ("cos", "float64"): 0.8,
 }  # fmt: skip
 SPECIAL = [
     np.inf, -np.inf, np.nan, 0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45, 1e-40, -1e-40, 100.0, -100.0, -200.0, 200.0, 88.7, 88.73,
-    -87.5, -103.9, -104.5, 709.7, 709.8, -745.1, -746.0, 20.0, -20.0, 1e-300, -1e-300, 5e-324, 1e30, -1e30, -2.0,
+    -87.5, -103.9, -104.5, 709.7, 709.8, -745.1, -746.0, 20.0, -20.0, 1e-300, -1e-300, 5e-324, 1e30, -1e30, -2.0, 2.0**20, 2.0**21, 3.1415926,
 ]  # fmt: skip
 
 

@@ -22,9 +22,10 @@ def _value(statement, known):
         return np.max(given[0], axis=-1, keepdims=True)
     if function == "row_sum":
         return np.sum(given[0], axis=-1, keepdims=True)
-    if function == "astype":
-        return given[0].astype(dtype)
-    return np.asarray(getattr(np, function)(*given))
+    if function in {"astype", "copy"}:
+        return given[0].astype(dtype or given[0].dtype)
+    value = np.asarray(getattr(np, function)(*given))
+    return value.astype(dtype) if dtype else value  # of two numbers, NumPy makes float64
 
 
 def _output(value, output, chain, where):

@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule import backends
 from chainrule.backends.numpy import NumpyLibrary
-from chainrule.mathematics.activations import ACTIVATIONS
+from chainrule.mathematics.activations import ACTIVATIONS, Activation
 from chainrule.mathematics.architecture import Architecture, architecture
 from chainrule.mathematics.initializers import draw
 from chainrule.mathematics.losses import LOSSES
@@ -18,6 +18,7 @@ from chainrule.program.epoch import Epoch, bounds
 from chainrule.program.replay import Arrays, call
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec
+from support.activations import ALL_OF_THEM
 from support.data import targets
 
 FEATURES, OUTPUTS = 5, 3
@@ -28,7 +29,7 @@ class Case:
     """A step: the network, the optimizer, and whether samples have weights."""
 
     hidden: tuple[int, ...] = (7, 6)
-    activation: str = "tanh"
+    activation: str | Activation = "tanh"
     loss: str = "mean_squared_error"
     optimizer: str | Optimizer = "sgd"
     weighted: bool = False
@@ -52,6 +53,7 @@ CASES = {
     **{f"optimizer-{name}": Case(optimizer=name) for name in OPTIMIZERS},
     **{f"loss-{name}": Case(loss=name) for name in LOSSES},
     **{f"activation-{name}": Case(activation=name) for name in ACTIVATIONS},
+    "activations-of-ones-own": Case(activation=ALL_OF_THEM),
     **{name: Case(additions={name: number}) for name, number in ALL.items()},
     "weights": Case(weighted=True),
     "one-layer": Case(hidden=()),

@@ -1,6 +1,6 @@
 """CuPy for replay: its memory, and its functions with ``out``."""
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import cupy
@@ -8,9 +8,8 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.operations import Operation
+from chainrule.program.primitives import PRIMITIVES, REDUCTIONS
 from chainrule.program.replay import Call
-
-_NAMES = {"bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift"}
 
 
 class CupyLibrary:
@@ -37,10 +36,13 @@ class CupyLibrary:
         function, settings = operation.function, operation.settings
         if function in {"copy", "astype"}:
             return partial(cupy.copyto, casting="unsafe"), (out, arguments[0])
-        if function in {"sum", "max"}:
+        if function == "where":
+            return _where(), (*arguments, out)
+        named = getattr(cupy, PRIMITIVES[function].cupy or function)
+        over = {}
+        if function in REDUCTIONS:
             over = {"axis": settings["axis"], "keepdims": settings["keepdims"]}
-            return partial(getattr(cupy, function), out=out, **over), tuple(arguments)
-        return partial(getattr(cupy, _NAMES.get(function, function)), out=out), tuple(arguments)
+        return partial(named, out=out, **over), tuple(arguments)
 
     def gather(self, source: Array, rows: Array, out: Array) -> None:
         """Copy rows of ``source`` to ``out``."""
@@ -58,3 +60,9 @@ class CupyLibrary:
     def captured(self, calls: list[Call]) -> list[Call]:
         """Return the calls as they are: CuPy refuses cuBLAS while a stream captures."""
         return calls
+
+
+@cache
+def _where() -> cupy.ElementwiseKernel:
+    """Return ``where`` with ``out``, which CuPy's has not."""
+    return cupy.ElementwiseKernel("bool c, T yes, T no", "T out", "out = c ? yes : no", "where_into")

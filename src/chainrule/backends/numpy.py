@@ -15,6 +15,7 @@ from chainrule.program.engine import Engine, Work
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.kernels import Kernels
 from chainrule.program.operations import Operation
+from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut
 from chainrule.program.steps import LONG_SECONDS, blocked, cuts, is_long, product_threads
@@ -98,12 +99,14 @@ class NumpyLibrary:
         function, settings = operation.function, operation.settings
         if function in {"copy", "astype"}:
             return np.copyto, (out, arguments[0], "unsafe")
-        if function in {"sum", "max"}:
+        if function in REDUCTIONS:
             reduce = np.add.reduce if function == "sum" else np.maximum.reduce
             return reduce, (arguments[0], settings["axis"], None, out, settings["keepdims"])
         if function == "matmul" and out.ndim == 2 and out.flags.c_contiguous:
             return np.dot, (*arguments, out)  # the same BLAS call, the same bits, half the way to it
-        if function in {"maximum", "minimum"}:  # their third position is no longer out
+        if function == "where":
+            return _choice(arguments, out)
+        if function in {"maximum", "minimum", "clip"}:  # their last position is no longer out
             return partial(getattr(np, function), out=out), tuple(arguments)
         return getattr(np, function), (*arguments, out)
 
@@ -123,6 +126,22 @@ class NumpyLibrary:
     def captured(self, calls: list[Call]) -> list[Call]:
         """Return the calls as they are."""
         return calls
+
+
+def _choice(operands: list[np.ndarray], out: np.ndarray) -> Call:
+    """Return the call of ``where`` with ``out``, which NumPy's has not; ``out`` may lie where an operand does."""
+    condition, yes, no = operands
+    if out.ctypes.data == no.ctypes.data and out.strides == no.strides:
+        return np.copyto, (out, yes, "no", condition)
+    return _chosen, (condition, yes, no, out, np.empty(condition.shape, np.bool_))
+
+
+def _chosen(
+    condition: np.ndarray, yes: np.ndarray, no: np.ndarray, out: np.ndarray, otherwise: np.ndarray
+) -> None:
+    np.logical_not(condition, otherwise)  # first, where ``out`` lies in the condition's place
+    np.copyto(out, yes)
+    np.copyto(out, no, "no", otherwise)
 
 
 def _has_halves(work: Work) -> bool:

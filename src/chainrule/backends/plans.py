@@ -11,14 +11,16 @@ from chainrule.mathematics.step import Batch, Progress, TrainingStep
 def step_plan(
     net: Architecture, optimizer: Optimizer, rows: int, dtype: str, *, weighted: bool = False
 ) -> Any:
-    """Return the plan of a step on batches of so many rows."""
+    """Return the plan of a step on batches of ``rows`` rows."""
     from chainrule.program.engine import plan_step
     from chainrule.program.trace import Spec, made_by
 
-    theta = Spec((net.layout.total,), dtype, "theta")
+    theta = Spec((net.layout.total,), dtype, "theta", "parameter")
     made = made_by(optimizer.init, theta)
-    state = record_like(made, [part._replace(name=f"state{n}") for n, part in enumerate(made, start=1)])
-    X, Y = Spec((rows, net.sizes[0]), dtype, "X"), Spec((rows, net.sizes[-1]), dtype, "Y")
-    weights = Spec((rows, 1), dtype, "weights") if weighted else None
-    key = Spec((), "int32", "key") if net.dropout else None
+    parts = [part._replace(name=f"state{n}", role="state") for n, part in enumerate(made, start=1)]
+    state = record_like(made, parts)
+    X = Spec((rows, net.sizes[0]), dtype, "X", "sample")
+    Y = Spec((rows, net.sizes[-1]), dtype, "Y", "target")
+    weights = Spec((rows, 1), dtype, "weights", "weight") if weighted else None
+    key = Spec((), "int32", "key", "key") if net.dropout else None
     return plan_step(TrainingStep(net, optimizer), Progress(theta, state), Batch(X, Y, weights), key)

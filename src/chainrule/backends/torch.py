@@ -13,6 +13,7 @@ from chainrule.mathematics.arrays import size
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.operations import Operation
+from chainrule.program.primitives import PRIMITIVES, REDUCTIONS
 from chainrule.program.replay import Call, Replay
 
 
@@ -82,9 +83,6 @@ class TorchBackend(Backend):
         return f"torch:{self.device}"
 
 
-_NAMES = {"negative": "neg", "equal": "eq"}
-
-
 class TorchLibrary:
     """torch for replay: its memory, and its functions with ``out``."""
 
@@ -115,12 +113,15 @@ class TorchLibrary:
         function, settings = operation.function, operation.settings
         if function in {"copy", "astype"}:
             return out.copy_, (arguments[0],)
-        if function in {"sum", "max"}:
-            reduce = torch.sum if function == "sum" else torch.amax
+        if function == "sign":
+            return _sign, (arguments[0], out)
+        if function == "pow":  # by multiplication where it is handed a Python number
+            arguments[1] = operation.operands[1]
+        named = getattr(torch, PRIMITIVES[function].torch or function)
+        over = {}
+        if function in REDUCTIONS:
             over = {"dim": settings["axis"], "keepdim": settings["keepdims"]}
-            return partial(reduce, out=out, **over), tuple(arguments)
-        named = getattr(torch, _NAMES.get(function, function))
-        return partial(named, out=out), tuple(arguments)
+        return partial(named, out=out, **over), tuple(arguments)
 
     def gather(self, source: torch.Tensor, rows: torch.Tensor, out: torch.Tensor) -> None:
         """Copy rows of ``source`` to ``out``."""
@@ -144,6 +145,10 @@ class TorchLibrary:
             for function, arguments in calls:
                 function(*arguments)
         return [(graph.replay, ())]
+
+
+def _sign(x: torch.Tensor, out: torch.Tensor) -> None:
+    torch.where(x.isnan(), x, torch.sign(x), out=out)  # torch's own makes 0 of NaN
 
 
 def make(device: str | None = None) -> TorchBackend:

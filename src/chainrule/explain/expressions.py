@@ -8,22 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chainrule.program.operations import Operand, Operation, Value
+from chainrule.program.primitives import PRIMITIVES
 
 # Read through: they change how an array lies or is stored, not what it says.
 SILENT = {"astype", "reshape"}
-INFIX = {
-    "equal": (0, "=="),
-    "greater": (0, ">"),
-    "greater_equal": (0, ">="),
-    "less": (0, "<"),
-    "less_equal": (0, "<="),
-    "add": (1, "+"),
-    "subtract": (1, "-"),
-    "multiply": (2, "*"),
-    "divide": (2, "/"),
-    "matmul": (2, "@"),
-}
-ATOM = 9
+INFIX = {row.name: (row.binds, row.sign) for row in PRIMITIVES.values() if row.sign}
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from chainrule.explain.expressions import ATOM, INFIX, Node
+from chainrule.explain.expressions import INFIX, Node
 from chainrule.explain.records import Line
 from chainrule.explain.writers import DERIVATIVE, Text, split
+from chainrule.program.primitives import ATOM, PRIMITIVES
 
 _GREEK = {"theta": r"\theta", "learning_rate": r"\eta"}
-_KNOWN = {"tanh", "exp", "log", "max"}
-_RELATIONS = {">=": r"\geq", "<=": r"\leq", "==": "="}
 
 
 class Latex(Text):
@@ -43,11 +42,8 @@ class Latex(Text):
         left, right = node.parts
         if node.function == "divide":
             return rf"\frac{{{self.write(left)}}}{{{self.write(right)}}}", ATOM
-        if binds == 0:
-            return (
-                rf"\left[{self.write(left)} {_RELATIONS.get(sign, sign)} {self.write(right)}\right]",
-                ATOM,
-            )
+        if PRIMITIVES[node.function].latex:
+            return self.called(node), ATOM
         if node.function == "matmul":
             return rf"{self._matrix(left, binds - 1)} \, {self._matrix(right, binds)}", binds
         if node.function == "multiply":
@@ -67,17 +63,13 @@ class Latex(Text):
         return f"{{{inner if simple else self.bracketed(inner)}}}^\\top"
 
     def called(self, node: Node) -> str:
-        """Return a function's name upright."""
-        arguments = ", ".join(self.write(part) for part in node.parts)
-        if node.function == "sqrt":
-            return rf"\sqrt{{{arguments}}}"
-        if node.function == "abs":
-            return rf"\left|{arguments}\right|"
-        if node.function == "sum":
-            return rf"\sum {self.bracketed(arguments) if node.parts[0].function in INFIX else arguments}"
-        name = {"maximum": "max", "minimum": "min"}.get(node.function, node.function)
-        name = rf"\{name}" if name in _KNOWN else rf"\operatorname{{{name}}}"
-        return f"{name}{self.bracketed(arguments)}"
+        """Return a function as its row in the table of primitives has it, else with its name upright."""
+        row = PRIMITIVES[node.function]
+        outer = row.binds if row.binds < ATOM and not row.gives else -1
+        arguments = [self.write(part, outer) for part in node.parts]
+        if row.latex:
+            return row.latex.format(*arguments)
+        return rf"\operatorname{{{row.name}}}{self.bracketed(', '.join(arguments))}"
 
     def _matrix(self, node: Node, outer: int) -> str:
         if node.function == "number":

@@ -3,7 +3,8 @@
 import re
 from html import escape
 
-from chainrule.explain.expressions import ATOM, INFIX, Node
+from chainrule.explain.expressions import INFIX, Node
+from chainrule.program.primitives import ATOM
 
 DERIVATIVE = re.compile(r"d(?P<of>[A-Za-z]+)_d(?P<by>[A-Za-z]+)(?P<number>\d*)(?P<more>'*)")
 _NUMBERED = re.compile(r"(?P<letters>\D+?)(?P<number>\d*)(?P<more>'*)")

@@ -156,9 +156,9 @@ class BlockedBatch:
         theta = self._work.progress[0]
         return trace(
             self._work.step.part,
-            Spec(theta.shape, theta.dtype, "theta"),
+            Spec(theta.shape, theta.dtype, "theta", "parameter"),
             batch_spec(self._work.data, size),
-            Spec((), np.int32, "key") if self._work.drops else None,
+            Spec((), np.int32, "key", "key") if self._work.drops else None,
             rows,
             first,
         )
@@ -194,7 +194,7 @@ class BlockedBatch:
             return self._work.step.finish(progress, total, rate)
 
         parts = tuple(Spec(g.shape, g.dtype, f"g{n}") for n, g in enumerate(gradients, 1))
-        rate = Spec((), progress[0].dtype, "learning_rate")
+        rate = Spec((), progress[0].dtype, "learning_rate", "rate")
         return trace(finish, progress_spec(progress), parts, rate)
 
 

@@ -2,8 +2,8 @@
 
 The chain is plain data. Two printers spell it: `native/llvm_printer.py` for the CPU, `cuda/source.py` for CUDA devices. A
 chain may also hold *row statements*, `row_max` and `row_sum` over the last axis (a softmax works row by row, in L1), and
-*total sums* into 0-d outputs; on CUDA also sums over the rows, the gradients of biases. Functions are named as in the
-Array API.
+*total sums* into 0-d outputs; on CUDA also sums over the rows, the gradients of biases. Its other functions are the
+elementwise primitives.
 
 >>> x, b = Operand("x", "full", "float32"), Operand("b", "row", "float32")
 >>> bias_tanh = Chain((x, b), (Statement("add", "z", ("x", "b")), Statement("tanh", "a", ("z",))), (Output("a"),))
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,27 +26,10 @@ Kind = Literal["full", "row", "column", "scalar"]  # (rows, columns), (1, column
 Number = bool | int | float
 Argument = str | Number  # the name of an operand or of an earlier result, or a Python number
 
-HALVES: Final = (
-    "float16",
-    "bfloat16",
-)  # on CUDA alone: computed in float32, rounded where they are stored
+# On CUDA alone: computed in float32, rounded where they are stored.
+HALVES: Final = ("float16", "bfloat16")
 DTYPES: Final = ("bool", "int32", "uint32", "int64", "float32", "float64", *HALVES)
-FLOAT_FUNCTIONS: Final = ("exp", "expm1", "log", "log1p", "tanh", "sqrt")
-COMPARISONS: Final = {
-    "greater": ">",
-    "greater_equal": ">=",
-    "less": "<",
-    "less_equal": "<=",
-    "equal": "==",
-    "not_equal": "!=",
-}
 ROW_FUNCTIONS: Final = ("row_max", "row_sum")
-_ARITIES: Final = {
-    **dict.fromkeys((*FLOAT_FUNCTIONS, *ROW_FUNCTIONS, "negative", "abs", "square", "sign", "astype", "positive"), 1),
-    **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", *COMPARISONS), 2),
-    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift"), 2),
-    "where": 3,
-}  # fmt: skip
 
 
 class Operand(NamedTuple):
@@ -56,7 +41,7 @@ class Operand(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """`result = function(*arguments)`; `dtype` is the target of `astype` and empty elsewhere."""
+    """`result = function(*arguments)`; `dtype` is that of the result of `astype`, and of a `where` of two numbers."""
 
     function: str
     result: str
@@ -167,8 +152,12 @@ def _check_dtype(dtype: str) -> None:
 def _derive(statement: Statement, facts: Mapping[str, _Facts]) -> _Facts:
     """Return what a statement's result is, from its arguments."""
     function, _, arguments, target = statement
-    if _ARITIES.get(function) != len(arguments):
-        msg = f"{function} with {len(arguments)} arguments is not a chain's statement; {function} takes {_ARITIES.get(function)}"
+    if function not in ELEMENTWISE and function not in ROW_FUNCTIONS:
+        msg = f"{function} is no function of a chain; give an elementwise primitive, or one of {', '.join(ROW_FUNCTIONS)}"
+        raise ValueError(msg)
+    arity = PRIMITIVES[function].arity if function in ELEMENTWISE else 1
+    if arity != len(arguments):
+        msg = f"{function} has {len(arguments)} arguments; it takes {arity}"
         raise ValueError(msg)
     unknown = [name for name in arguments if isinstance(name, str) and name not in facts]
     known = [facts[name] for name in arguments if isinstance(name, str) and name in facts]
@@ -195,10 +184,11 @@ def _result_dtype(function: str, known: list[_Facts], target: str) -> str:
     if function == "astype":
         _check_dtype(target)
         return target
-    values = known[1:] if function == "where" and len(known) > 1 else known
-    dtypes = {fact.dtype for fact in values}
+    row, dtypes = PRIMITIVES[function], {fact.dtype for fact in known}
+    if function == "where":
+        dtypes = {fact.dtype for fact in known[1:]} or {target}
     dtype = dtypes.pop()
-    if dtypes or (function in (*FLOAT_FUNCTIONS, "divide") and "float" not in dtype):
+    if dtypes or not row.accepts(dtype) or (function == "where" and known[0].dtype != "bool"):
         msg = f"{function} of {[fact.dtype for fact in known]}; a chain converts nothing by itself: add astype"
         raise ValueError(msg)
-    return "bool" if function in COMPARISONS else dtype
+    return row.gives or dtype

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.program.operations import ELEMENTWISE, VIEWS, Operand, Value
+from chainrule.program.operations import Operand, Value
+from chainrule.program.primitives import ELEMENTWISE, VIEWS
 
 
 def computed(function: str, operands: tuple[Operand, ...], settings: dict[str, Any]) -> np.ndarray:

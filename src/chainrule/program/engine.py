@@ -14,6 +14,7 @@ from chainrule.mathematics.arrays import Array, record_like
 from chainrule.program.epoch import Epoch
 
 if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule` stays light
+    from chainrule.program.operations import Role
     from chainrule.program.plan import Plan
     from chainrule.program.trace import Spec
 
@@ -76,46 +77,46 @@ class Work:
 
         if rows not in self._plans:
             progress, data = progress_spec(self.progress), batch_spec(self.data, rows)
-            key = Spec((), np.int32, "key") if self.drops else None
+            key = Spec((), np.int32, "key", "key") if self.drops else None
             self._plans[rows] = plan_step(self.step, progress, data, key)
         return self._plans[rows]
 
 
 def plan_step(step: Step, progress: Any, batch: Any, key: "Spec | None") -> "Plan":
-    """Return the plan of a whole step, from what is known of its arrays."""
+    """Return the plan of a whole step on arrays of these shapes."""
     from chainrule.program.planner import plan
     from chainrule.program.trace import Spec, trace
 
     theta, state = progress
-    rate = Spec((), theta.dtype, "learning_rate")
+    rate = Spec((), theta.dtype, "learning_rate", "rate")
     program = trace(step.whole, progress, batch, rate, key)
     carried = 1 + len(state)
     return plan(program, list(zip(program.inputs[:carried], program.outputs[:carried], strict=True)))
 
 
-def spec(array: Array, name: str) -> "Spec":
-    """Return what is known of an array before there is one, from one that there is."""
+def spec(array: Array, name: str, role: "Role" = "") -> "Spec":
+    """Return the shape and the dtype of an array."""
     from chainrule.program.trace import Spec
 
-    return Spec(tuple(array.shape), numpy_dtype(array.dtype), name)
+    return Spec(tuple(array.shape), numpy_dtype(array.dtype), name, role)
 
 
 def progress_spec(progress: Any) -> Any:
     """Return the record of the progress with a :class:`~chainrule.program.trace.Spec` for each array."""
     theta, state = progress
-    states = [spec(part, f"state{number}") for number, part in enumerate(state, start=1)]
-    return type(progress)(spec(theta, "theta"), record_like(state, states))
+    states = [spec(part, f"state{number}", "state") for number, part in enumerate(state, start=1)]
+    return type(progress)(spec(theta, "theta", "parameter"), record_like(state, states))
 
 
 def batch_spec(data: Any, rows: int) -> Any:
     """Return the record of the data with a :class:`~chainrule.program.trace.Spec` of so many rows for each array."""
     from chainrule.program.trace import Spec
 
-    parts = zip(data, ("X", "Y", "weights"), strict=True)
+    roles: tuple[tuple[str, Role], ...] = (("X", "sample"), ("Y", "target"), ("weights", "weight"))
     return type(data)(
         *(
-            None if part is None else Spec((rows, part.shape[-1]), numpy_dtype(part.dtype), name)
-            for part, name in parts
+            None if part is None else Spec((rows, part.shape[-1]), numpy_dtype(part.dtype), name, role)
+            for part, (name, role) in zip(data, roles, strict=True)
         )
     )
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import blas_threads, threads
+from chainrule.program.operations import UnrecordableError
 from chainrule.program.plan import Plan
 from chainrule.program.planner import plan
 from chainrule.program.pool import pool
@@ -115,11 +116,11 @@ def predict(
 def _plan(forward: Forward, specs: tuple[Spec, Spec], kernels: Kernels) -> Plan | None:
     """Return the plan of a block, made once for all networks that are equal.
 
-    ``None`` where an activation of the user's own cannot be traced: it runs as it is written.
+    ``None`` where an activation of the user's own cannot be recorded: it runs as it is written.
     """
     try:
         program = trace(forward, *specs)
-    except (AttributeError, TypeError, ValueError):
+    except UnrecordableError:
         return None
     return plan(program, (), kernels.groups(program))
 

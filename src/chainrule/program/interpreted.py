@@ -6,7 +6,6 @@ ones would wait for the lock longer than they take, which the rule in ``row_bloc
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -30,13 +29,11 @@ class InterpretedKernels:
 
     def item(self, group: Group, arrays: Arrays, columns: slice, *, add: bool) -> list[Call]:
         """Return what runs a group on some columns; with ``add``, a product adds to its result."""
-        function, arguments = call(group.only, arrays, self.library)
+        function, arguments = call(group.only, arrays, self.library, columns)
         if add and arrays.is_part(group.only.result):
             *operands, out = arguments
             product = self.library.empty(out.shape, out.dtype)
             return [(function, (*operands, product)), (np.add, (out, product, out))]
-        if columns != slice(None):
-            arguments = tuple(_columns(argument, columns) for argument in arguments)
         return [(function, arguments)]
 
     def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Call:
@@ -67,8 +64,3 @@ def _run_all(threads: Sequence[Sequence[Call]]) -> None:
 def _quietly(calls: Sequence[Call]) -> None:
     with np.errstate(all="ignore"):  # a thread has an error state of its own
         _run(calls)
-
-
-def _columns(argument: Any, columns: slice) -> Any:
-    is_long = isinstance(argument, np.ndarray) and argument.ndim and argument.shape[-1] > 1
-    return argument[..., columns] if is_long else argument

@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
 from chainrule.mathematics.arrays import Array
 from chainrule.program.chains import Argument, Chain, Kind, Operand, Output, Statement
 from chainrule.program.fusion import Grid, grid, is_total, over
-from chainrule.program.operations import REDUCTIONS, Group, Operation, Value
+from chainrule.program.operations import Group, Operation, Value
 from chainrule.program.operations import Operand as Given
+from chainrule.program.primitives import REDUCTIONS
 
 _ROW_FUNCTIONS = {"max": "row_max", "sum": "row_sum"}
 
@@ -83,14 +82,12 @@ def _is_number(value: Value) -> bool:
 def _statement(operation: Operation, names: dict[int, str]) -> Statement:
     function, result = operation.function, names[id(operation.result)]
     arguments = tuple(_argument(operand, names) for operand in operation.operands)
-    if function == "copy":
-        return Statement("positive", result, arguments)
     if function in REDUCTIONS:
         if operation.settings != {"axis": (-1,), "keepdims": True}:
             msg = f"{function} with {operation.settings} is no statement of a chain: axis=-1, keepdims=True is"
             raise ValueError(msg)
         return Statement(_ROW_FUNCTIONS[function], result, arguments)
-    dtype = np.dtype(operation.settings["to"]).name if function == "astype" else ""
+    dtype = operation.result.dtype.name if function in {"astype", "where"} else ""
     return Statement(function, result, arguments, dtype)
 
 

@@ -1,55 +1,39 @@
-"""Operations: what a program is made of, and what is known of each function by its name.
+"""Operations: what a program is made of.
 
-A program is a straight line of operations on values of static shape. This file says which functions
-there are; it computes nothing.
+A program is a straight line of operations on values of static shape. Which functions there are is said in
+``primitives.py``.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from chainrule.mathematics.arrays import size
+from chainrule.program.primitives import ELEMENTWISE, VIEWS
 
-UNARY = frozenset({"abs", "exp", "expm1", "log", "log1p", "negative", "sqrt", "tanh"})
-BINARY = frozenset(
-    {
-        "add",
-        "bitwise_and",
-        "bitwise_left_shift",
-        "bitwise_right_shift",
-        "bitwise_xor",
-        "divide",
-        "equal",
-        "greater",
-        "greater_equal",
-        "less",
-        "less_equal",
-        "maximum",
-        "minimum",
-        "multiply",
-        "subtract",
-    }
-)
-COMPARISONS = frozenset({"equal", "greater", "greater_equal", "less", "less_equal"})
-ELEMENTWISE = UNARY | BINARY | {"astype"}
-REDUCTIONS = frozenset({"max", "sum"})
-# These name other places of an array that is there already: nothing is computed or copied.
-VIEWS = frozenset({"matrix_transpose", "reshape", "slice"})
+
+class UnrecordableError(TypeError):
+    """A step cannot be written down as a program; the message says what stands in the way, and where."""
+
+
+Role = Literal["parameter", "state", "sample", "target", "weight", "rate", "negated rate", "key", ""]
 
 
 @dataclass(eq=False)
 class Value:
-    """An array of the program: an input, a constant, or what an operation makes.
+    """An array of the program: an input, a constant, or the result of an operation.
 
-    ``data`` is the constant's array; for a constant that is one number everywhere it is 0-d.
+    ``data`` is the constant's array; for a constant that is one number everywhere it is 0-d. ``role`` is what an
+    input is to the step; "" where a program is not a training step.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     name: str = ""
     data: np.ndarray | None = None
+    role: Role = ""
 
     @property
     def nbytes(self) -> int:

@@ -16,7 +16,7 @@ from chainrule.mathematics.arrays import Array, size
 from chainrule.program.engine import Work, numpy_dtype
 from chainrule.program.epoch import Epoch
 from chainrule.program.machine import asked_threads, blas_threads
-from chainrule.program.operations import Operand, Operation, Value
+from chainrule.program.operations import Operand, Operation, UnrecordableError, Value
 from chainrule.program.plan import Home, Plan
 
 EMPTY: Mapping[int, Array] = MappingProxyType({})
@@ -115,10 +115,10 @@ class Arrays:
             if not self._library.shares(reshaped, array):
                 # What is turned round cannot be reshaped in place, and a copy would never change again.
                 msg = (
-                    f"the step reshapes a transposed array, or a part of one, to {view.result.shape}, which "
-                    "a plan cannot; reshape first, or train with compile=False"
+                    "the step cannot be replayed: it reshapes a transposed array, or a part of one, to "
+                    f"{view.result.shape}, which copies it ({view.source}); reshape first"
                 )
-                raise ValueError(msg)
+                raise UnrecordableError(msg)
             return reshaped
         return array.swapaxes(-1, -2)
 
@@ -142,11 +142,17 @@ class Arrays:
         return self._library.reshaped(self._raw[id(home.storage)], shape, dtype)
 
 
-def call(operation: Operation, arrays: Arrays, library: Library) -> Call:
-    """Return an operation as a call, with the arrays that it reads and the one that it writes."""
-    dtype = operation.inputs[0].dtype
+def call(operation: Operation, arrays: Arrays, library: Library, columns: slice = slice(None)) -> Call:
+    """Return an operation as a call on some columns of the arrays that it reads, and of the one that it writes."""
+    dtype = operation.inputs[-1].dtype  # the first of ``where`` is its condition
     arguments = [arrays.operand(operand, dtype) for operand in operation.operands]
-    return library.call(operation, arguments, arrays.of(operation.result))
+    *arguments, out = [_columns(array, columns) for array in (*arguments, arrays.of(operation.result))]
+    return library.call(operation, arguments, out)
+
+
+def _columns(array: Array, columns: slice) -> Array:
+    is_long = columns != slice(None) and array.ndim and array.shape[-1] > 1
+    return array[..., columns] if is_long else array
 
 
 @dataclass

@@ -1,20 +1,24 @@
 """The trace: run the unchanged step once on tracers, and write down what it does."""
 
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import record_like
 from chainrule.program.names import naming
+from chainrule.program.operations import Role, UnrecordableError
 from chainrule.program.program import Program
-from chainrule.program.tracer import Recorder, Tracer
+from chainrule.program.tracer import Recorder, Tracer, is_tracing
 
 
 class Spec(NamedTuple):
-    """What is known of an array before there is one."""
+    """Shape, dtype and name of an array that does not exist yet; ``role`` is what it is to a training step."""
 
     shape: tuple[int, ...]
     dtype: Any
     name: str = ""
+    role: Role = ""
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> Program:
@@ -30,10 +34,9 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
 
     Raises
     ------
-    AttributeError
-        If the function uses one of the standard's functions that is not known here, by its name.
-    TypeError
-        If it reads a value on the host, or mixes in an array that is no argument.
+    UnrecordableError
+        If the function cannot be recorded: it uses a function that is no primitive, reads a value on
+        the host, mixes in an array that is no argument, or raises an error of its own.
 
     Examples
     --------
@@ -50,14 +53,14 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
 
     def enter(part: Any) -> Any:
         if isinstance(part, Spec):
-            tracer = recorder.input(part.shape, part.dtype, part.name)
+            tracer = recorder.input(*part)
             inputs.append(tracer.value)
             return tracer
         return _rebuilt(part, enter)
 
     entered = [enter(argument) for argument in arguments]
     with naming(recorder) as mentions:
-        returned = function(*entered)
+        returned = _called(function, *entered)
     outputs = []
 
     def leave(part: Any) -> Any:
@@ -72,7 +75,7 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
 
 
 def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what is known of the arrays that a function makes, in its records: a :class:`Spec` each.
+    """Return the records that a function makes, with a :class:`Spec` for each of their arrays.
 
     Examples
     --------
@@ -84,7 +87,7 @@ def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
 
     def enter(part: Any) -> Any:
         if isinstance(part, Spec):
-            return recorder.input(part.shape, part.dtype, part.name)
+            return recorder.input(*part)
         return _rebuilt(part, enter)
 
     def leave(part: Any) -> Any:
@@ -92,7 +95,20 @@ def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
             return Spec(part.shape, part.dtype, part.value.name)
         return _rebuilt(part, leave)
 
-    return leave(function(*map(enter, arguments)))
+    return leave(_called(function, *map(enter, arguments)))
+
+
+def _called(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function returns; whatever goes wrong is why it cannot be recorded."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        places = [f for f in traceback.extract_tb(error.__traceback__) if not is_tracing(f.filename)]
+        where = f" ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else ""
+        why = str(error).partition("\n")[0]
+        why = why if why.startswith("it ") else f"it raises {type(error).__name__}: {why}"
+        msg = f"the step cannot be recorded: {why}{where}"
+        raise UnrecordableError(msg) from error
 
 
 def _rebuilt(part: Any, change: Callable[[Any], Any]) -> Any:

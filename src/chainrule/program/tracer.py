@@ -1,10 +1,11 @@
 """Tracers: arrays that compute nothing, and the recorder that writes down what is asked of them.
 
-A :class:`Tracer` satisfies the Array API as far as the step uses it. Every function called on it is
+A :class:`Tracer` satisfies the Array API as far as there are primitives. Every function called on it is
 recorded as an operation; what is asked for twice is recorded once; what depends on constants alone is
-computed at once. Anything else is an error that names the function.
+computed at once. Anything else raises an error that names the function.
 """
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,26 +16,30 @@ import numpy as np
 
 from chainrule.mathematics.arrays import size
 from chainrule.program.constants import computed
-from chainrule.program.operations import BINARY, COMPARISONS, UNARY, Operand, Operation, Value
+from chainrule.program.operations import Operand, Operation, Role, Value
+from chainrule.program.primitives import PRIMITIVES, Primitive
 
 _HERE = str(Path(__file__).parent)
+LARGEST_POWER = 8  # each factor rounds once more
 
 
 class Recorder:
     """What a trace has written down so far; also the namespace of its tracers.
 
-    The functions below are those of the Array API that the step uses.
+    It has a method for every elementwise primitive, and those below.
     """
+
+    pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
 
     def __init__(self) -> None:
         self.__name__ = __name__  # namespaces are told apart by name
+        self.bool, self.int32, self.int64 = np.bool_, np.int32, np.int64
         self.float32, self.float64 = np.float32, np.float64
-        self.int32, self.int64 = np.int32, np.int64
         self.operations: list[Operation] = []
         self._known: dict[Any, Tracer] = {}
 
     def __getattr__(self, function: str) -> NoReturn:
-        msg = f"the trace does not know xp.{function}; add it to program/, or train with compile=False"
+        msg = f"it uses xp.{function}, which is not among the primitives"
         raise AttributeError(msg)
 
     # -- functions of the standard ----------------------------------------------------------------
@@ -64,7 +69,7 @@ class Recorder:
     def concat(self, arrays: Sequence["Tracer"], *, axis: int) -> "Tracer":
         """Record a concatenation along the last axis."""
         if axis != -1:
-            msg = f"the trace knows concat along the last axis, got axis={axis}"
+            msg = f"it uses xp.concat with axis={axis}; only the last axis, -1, can be recorded"
             raise ValueError(msg)
         *lead, _ = arrays[0].shape
         shape = (*lead, sum(array.shape[-1] for array in arrays))
@@ -76,13 +81,30 @@ class Recorder:
             return x
         return self.record("astype", (x,), x.shape, np.dtype(dtype), to=np.dtype(dtype))
 
-    def sum(self, x: "Tracer", *, axis: int | tuple[int, ...], keepdims: bool = False) -> "Tracer":
+    def sum(self, x: "Tracer", *, axis: "Axis" = None, keepdims: bool = False) -> "Tracer":
         """Record a sum."""
         return self._reduce("sum", x, axis, keepdims)
 
-    def max(self, x: "Tracer", *, axis: int | tuple[int, ...], keepdims: bool = False) -> "Tracer":
+    def max(self, x: "Tracer", *, axis: "Axis" = None, keepdims: bool = False) -> "Tracer":
         """Record a maximum."""
         return self._reduce("max", x, axis, keepdims)
+
+    def clip(self, x: "Tracer", min: float | None = None, max: float | None = None) -> "Tracer":
+        """Record a clip to two numbers; a missing bound is infinite."""
+        bounds = (-math.inf if min is None else min, math.inf if max is None else max)
+        if any(isinstance(bound, Tracer) for bound in bounds):
+            msg = "it clips to arrays; only bounds that are Python numbers can be recorded"
+            raise TypeError(msg)
+        return self.elementwise("clip", x, *bounds)
+
+    def pow(self, x1: Any, x2: Any) -> "Tracer":
+        """Record a small whole power."""
+        if not isinstance(x2, int | float) or x2 not in range(LARGEST_POWER + 1):
+            msg = f"it takes a power that is no whole number from 0 to {LARGEST_POWER}"
+            raise TypeError(msg)
+        if x2 < 2:
+            return x1 if x2 else self.ones_like(x1)
+        return self.elementwise("pow", x1, int(x2))
 
     def zeros_like(self, x: "Tracer") -> "Tracer":
         """Return a constant."""
@@ -92,6 +114,18 @@ class Recorder:
         """Return a constant."""
         return self._filled(x, 1)
 
+    def full_like(self, x: "Tracer", fill_value: float) -> "Tracer":
+        """Return a constant."""
+        return self._filled(x, fill_value)
+
+    def asarray(self, obj: Any, *, dtype: Any = None, device: None = None) -> "Tracer":
+        """Return a constant: a Python number of a given dtype."""
+        del device  # a tracer lives nowhere
+        if not isinstance(obj, bool | int | float) or dtype is None:
+            msg = "it makes an array of more than a Python number with a dtype; make it an argument of the step"
+            raise TypeError(msg)
+        return self.constant(np.asarray(obj, dtype=dtype), ())
+
     def arange(self, stop: int, *, dtype: Any, device: None) -> "Tracer":
         """Return a constant."""
         del device  # a tracer lives nowhere
@@ -99,9 +133,9 @@ class Recorder:
 
     # -- recording --------------------------------------------------------------------------------
 
-    def input(self, shape: Sequence[int], dtype: Any, name: str) -> "Tracer":
-        """Return a tracer for an array that the program will be given."""
-        return Tracer(self, Value(tuple(shape), np.dtype(dtype), name))
+    def input(self, shape: Sequence[int], dtype: Any, name: str, role: Role) -> "Tracer":
+        """Return a tracer for an argument of the program."""
+        return Tracer(self, Value(tuple(shape), np.dtype(dtype), name, role=role))
 
     def constant(self, data: np.ndarray, shape: tuple[int, ...]) -> "Tracer":
         """Return a tracer for a known array; 0-d data are that number everywhere."""
@@ -109,6 +143,10 @@ class Recorder:
 
     def elementwise(self, function: str, *operands: Any) -> "Tracer":
         """Record a function of one entry each of its operands, broadcast against each other."""
+        row = PRIMITIVES[function]
+        if len(operands) != row.arity:
+            msg = f"it calls xp.{function} with {len(operands)} arguments; it takes {row.arity}"
+            raise TypeError(msg)
         arrays = [operand for operand in operands if isinstance(operand, Tracer)]
         if function == "multiply" and len(arrays) == 2:
             for one, other in (operands, reversed(operands)):
@@ -116,9 +154,8 @@ class Recorder:
                     unchanged: Tracer = other  # 1 x is x, to the bit
                     return unchanged
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
-        dtype = _common_dtype(function, arrays)
-        dtype = np.dtype(np.bool_) if function in COMPARISONS else dtype
-        return self.record(function, operands, shape, dtype)
+        dtype = _dtype_of(row, operands)
+        return self.record(function, operands, shape, np.dtype(row.gives or dtype))
 
     def record(
         self, function: str, operands: Sequence[Any], shape: Sequence[int], dtype: Any, **settings: Any
@@ -137,16 +174,15 @@ class Recorder:
             self._known[key] = Tracer(self, result)
         return self._known[key]
 
-    def _reduce(
-        self, function: str, x: "Tracer", axis: int | tuple[int, ...], keepdims: bool
-    ) -> "Tracer":
-        axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    def _reduce(self, function: str, x: "Tracer", axis: "Axis", keepdims: bool) -> "Tracer":
+        every = tuple(range(x.ndim)) if axis is None else axis
+        axes = (every,) if isinstance(every, int) else tuple(every)
         axes = tuple(a % len(x.shape) - len(x.shape) for a in axes)
         kept = [1 if a - len(x.shape) in axes else length for a, length in enumerate(x.shape)]
         shape = [length for a, length in enumerate(kept) if keepdims or a - len(kept) not in axes]
         return self.record(function, (x,), shape, x.dtype, axis=axes, keepdims=keepdims)
 
-    def _filled(self, x: "Tracer", number: int) -> "Tracer":
+    def _filled(self, x: "Tracer", number: float) -> "Tracer":
         return self.constant(np.asarray(number, dtype=x.dtype), x.shape)
 
 
@@ -154,7 +190,6 @@ class Tracer:
     """An array of a trace: it has a shape and a dtype, and no numbers."""
 
     device = None
-    __array_ufunc__ = None  # NumPy is not to take it for an object of its own: see _operand
 
     def __init__(self, recorder: Recorder, value: Value) -> None:
         self._recorder = recorder
@@ -175,11 +210,18 @@ class Tracer:
         """As of any array."""
         return len(self.value.shape)
 
-    def __neg__(self) -> "Tracer":
-        return self._recorder.elementwise("negative", self)
+    def __pos__(self) -> "Tracer":
+        return self
 
-    def __abs__(self) -> "Tracer":
-        return self._recorder.elementwise("abs", self)
+    def __pow__(self, other: Any) -> "Tracer":
+        # NumPy's operator squares where its function does not, and the bits are to be the same.
+        is_square = isinstance(other, int | float) and other == 2
+        return (
+            self._recorder.elementwise("square", self) if is_square else self._recorder.pow(self, other)
+        )
+
+    def __rpow__(self, other: Any) -> "Tracer":
+        return self._recorder.pow(other, self)
 
     def __matmul__(self, other: "Tracer") -> "Tracer":
         return self._recorder.matmul(self, other)
@@ -198,23 +240,36 @@ class Tracer:
     def __getitem__(self, key: Any) -> "Tracer":
         places = key if isinstance(key, tuple) else (key,)
         if not all(isinstance(place, slice | EllipsisType) for place in places):
-            msg = f"the trace knows slices, got [{key}]; use xp.take outside the step"
+            msg = "it indexes an array with more than slices; only slices can be recorded"
             raise TypeError(msg)
         shape = np.broadcast_to(np.False_, self.shape)[places].shape
         if shape == self.shape:
             return self
         return self._recorder.record("slice", (self,), shape, self.dtype, places=places)
 
-    def _no_value(self, *_: Any) -> NoReturn:
-        msg = "the step reads a value on the host (float(), bool(), if); it must not: keep it an array"
+    def _no_value(self, *_: Any, **__: Any) -> NoReturn:
+        msg = "it reads a value on the host (float(), bool(), if, np.asarray()); keep it an array"
         raise TypeError(msg)
 
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = _no_value
+    __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = __array__ = _no_value
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **_: Any) -> NoReturn:
+        for other in inputs:
+            _operand(other)  # an array of NumPy's beside a tracer is the likelier reason
+        msg = f"it calls np.{ufunc.__name__}; use xp.{ufunc.__name__} of xp = namespace(...)"
+        raise TypeError(msg)
+
+    def __array_function__(self, function: Callable[..., Any], *_: Any) -> NoReturn:
+        msg = f"it calls np.{function.__name__}; use a function of xp = namespace(...)"
+        raise TypeError(msg)
 
 
-def _binary(function: str) -> Callable[[Tracer, Any], Tracer]:
-    def operator(self: Tracer, other: Any) -> Tracer:
-        return self._recorder.elementwise(function, self, other)
+Axis = int | tuple[int, ...] | None
+
+
+def _operator(function: str) -> Callable[[Tracer, Any], Tracer]:
+    def operator(self: Tracer, *others: Any) -> Tracer:
+        return self._recorder.elementwise(function, self, *others)
 
     return operator
 
@@ -233,29 +288,17 @@ def _named(function: str) -> Callable[..., Tracer]:
     return call
 
 
-_OPERATORS = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "and": "bitwise_and",
-    "xor": "bitwise_xor",
-    "lshift": "bitwise_left_shift",
-    "rshift": "bitwise_right_shift",
-}
-for _symbol, _function in _OPERATORS.items():
-    setattr(Tracer, f"__{_symbol}__", _binary(_function))
-    setattr(Tracer, f"__r{_symbol}__", _reflected(_function))
-for _symbol, _function in {
-    "eq": "equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-    "lt": "less",
-    "le": "less_equal",
-}.items():
-    setattr(Tracer, f"__{_symbol}__", _binary(_function))
-for _function in UNARY | BINARY:
-    setattr(Recorder, _function, _named(_function))
+for _row in PRIMITIVES.values():
+    if _row.kind != "elementwise" or _row.name == "copy":
+        continue
+    if not hasattr(Recorder, _row.name):
+        setattr(Recorder, _row.name, _named(_row.name))
+    _symbol = _row.operator.__name__.strip("_") if _row.operator else ""
+    if not _symbol or f"__{_symbol}__" in vars(Tracer):
+        continue
+    setattr(Tracer, f"__{_symbol}__", _operator(_row.name))
+    if hasattr(int, f"__r{_symbol}__"):
+        setattr(Tracer, f"__r{_symbol}__", _reflected(_row.name))
 
 
 def _operand(given: Any) -> Operand:
@@ -263,17 +306,38 @@ def _operand(given: Any) -> Operand:
         return given.value
     if isinstance(given, bool | int | float):
         return given
-    msg = (
-        f"the step combines a traced array with {type(given).__name__}; make it an argument of the step"
-    )
+    msg = f"it combines an array with {type(given).__name__}; make that an argument of the step"
     raise TypeError(msg)
+
+
+def _dtype_of(row: Primitive, operands: Sequence[Any]) -> np.dtype[Any]:
+    """Return the dtype of a function's operands, once nothing about them asks for a conversion."""
+    if row.name == "where":
+        condition, *operands = operands
+        if getattr(condition, "dtype", None) != np.bool_:
+            msg = "it calls xp.where with a condition that is no array of bool; compare first"
+            raise TypeError(msg)
+    arrays = [operand for operand in operands if isinstance(operand, Tracer)]
+    if not arrays:
+        msg = f"it calls xp.{row.name} of Python numbers alone; make one of them an array"
+        raise TypeError(msg)
+    dtype = _common_dtype(row.name, arrays)
+    widest = {"b": bool, "i": bool | int, "u": bool | int}.get(dtype.kind, bool | int | float)
+    fits = all(
+        isinstance(operand, Tracer) or isinstance(_operand(operand), widest) for operand in operands
+    )
+    if not fits or not row.accepts(dtype.name):
+        kinds = ", ".join(getattr(o, "dtype", np.dtype(type(o))).name for o in operands)
+        msg = f"it calls xp.{row.name} of {kinds}, which would convert them; use xp.astype first"
+        raise TypeError(msg)
+    return dtype
 
 
 def _common_dtype(function: str, arrays: Sequence[Tracer]) -> np.dtype[Any]:
     first, *others = [array.dtype for array in arrays]
     for other in others:
         if other != first:
-            msg = f"{function} of {first} and {other}: a step converts nothing by itself; use xp.astype"
+            msg = f"it calls xp.{function} of {first} and {other}, which would convert them; use xp.astype first"
             raise TypeError(msg)
     return first
 
@@ -286,10 +350,15 @@ def _identity(value: Operand) -> Any:
     return id(value)
 
 
+def is_tracing(path: str) -> bool:
+    """Return whether a file is part of the tracing, not of the mathematics that is traced."""
+    return path.startswith(_HERE)
+
+
 def _caller() -> FrameType | None:
     """Return the nearest caller that is mathematics, not this package's tracing."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and is_tracing(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 
@@ -297,7 +366,7 @@ def _caller() -> FrameType | None:
 def calls(frame: FrameType | None) -> tuple[str, ...]:
     """Return the names of the functions at work, from the one that is traced down to this one."""
     names = []
-    while frame is not None and not frame.f_code.co_filename.startswith(_HERE):
+    while frame is not None and not is_tracing(frame.f_code.co_filename):
         names.append(frame.f_code.co_qualname)
         frame = frame.f_back
     return tuple(reversed(names))

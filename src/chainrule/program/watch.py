@@ -1,6 +1,5 @@
-"""Evaluation: a program run operation by operation, every value kept, to be looked at."""
+"""Watch: a program run operation by operation, every value kept, to be looked at."""
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,26 +7,8 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array, Namespace, namespace
 from chainrule.program.operations import Operation, Value
+from chainrule.program.primitives import PRIMITIVES
 from chainrule.program.program import Program
-
-# As the step writes them: an operator takes a Python number on either side in every library.
-OPERATORS: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": operator.truediv,
-    "bitwise_and": operator.and_,
-    "bitwise_xor": operator.xor,
-    "bitwise_left_shift": operator.lshift,
-    "bitwise_right_shift": operator.rshift,
-    "equal": operator.eq,
-    "greater": operator.gt,
-    "greater_equal": operator.ge,
-    "less": operator.lt,
-    "less_equal": operator.le,
-    "negative": operator.neg,
-    "abs": operator.abs,
-}
 
 
 class Evaluated:
@@ -76,8 +57,8 @@ class Evaluated:
 def computed(operation: Operation, operands: list[Any], xp: Namespace) -> Array:
     """Return what an operation makes of arrays: the same call, of the same library, as in the step."""
     function, settings = operation.function, operation.settings
-    if function in OPERATORS:
-        return OPERATORS[function](*operands)
+    if (operator := PRIMITIVES[function].operator) is not None:
+        return operator(*operands)  # it takes a Python number on either side in every library
     if function == "slice":
         return operands[0][settings["places"]]
     if function == "reshape":

@@ -16,6 +16,7 @@ from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.engine import Engine, Work, numpy_dtype
 from chainrule.program.epoch import Epoch, bounds
+from chainrule.program.operations import UnrecordableError
 from chainrule.training.batches import Chance
 from chainrule.training.display import Display
 from chainrule.training.evaluation import score
@@ -156,6 +157,8 @@ class _TrainingRun:
             steps=settings.epochs * len(bounds(self._rows, settings.batch_size)),
             threads=settings.threads,
         )
+        in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
+        self.history = History(net.loss.reported_name, notes=backend.notes + in_16_bits)
         self.engine = self._engine(work)
         self._bounds = work.bounds
         # The newest weights known to be finite, and a place for those before the epoch in hand.
@@ -163,13 +166,14 @@ class _TrainingRun:
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
-        in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
-        self.history = History(net.loss.reported_name, notes=backend.notes + in_16_bits)
 
     def _engine(self, work: Work) -> Engine:
         backend, settings = self._backend, self._settings
         try:
             return backend.engine(work) if settings.compiled else backend.plain(work)
+        except UnrecordableError as error:
+            self.history.notes += (f"{error}; it runs as it is written",)
+            return backend.plain(work)
         except MemoryError as error:
             dtype, streamed = numpy_dtype(work.progress.theta.dtype).name, backend.streams(work.data.X)
             demand = Demand(self._net, settings.optimizer, dtype, backend, streamed)

@@ -7,6 +7,7 @@ from chainrule.backends import Backend
 from chainrule.backends.plans import step_plan
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
+from chainrule.program.operations import UnrecordableError
 
 KEPT_WEIGHTS = (
     3  # copies of the parameters that training keeps: before the epoch, the last good, the best
@@ -65,15 +66,15 @@ class Demand(NamedTuple):
         """
         backend = self.backend
         plan = backend.planned(step_plan(self.net, self.optimizer, rows, self.dtype))
-        sizes = {value.name: value.nbytes for value in plan.program.inputs}
+        sizes: dict[str, int] = {}
+        for value in plan.program.inputs:
+            sizes[value.role] = sizes.get(value.role, 0) + value.nbytes
         kept = sum(operation.result.nbytes for operation in plan.operations if not operation.is_view)
         scratch = plan.constant_bytes + (plan.scratch_bytes if backend.plans else kept)
-        theta = sizes.pop("theta")
-        batch = sizes.pop("X") + sizes.pop("Y")
         return MemoryEstimate(
-            parameters=theta * (1 + KEPT_WEIGHTS),
-            state=sum(size for name, size in sizes.items() if name.startswith("state")),
-            batch=self.places * batch,
+            parameters=sizes["parameter"] * (1 + KEPT_WEIGHTS),
+            state=sizes.get("state", 0),
+            batch=self.places * (sizes["sample"] + sizes["target"]),
             scratch=backend.own_bytes + self.places * scratch,
         )
 
@@ -84,10 +85,13 @@ class Demand(NamedTuple):
 
     def used_up(self, rows: int) -> str:
         """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
+        try:
+            needed = readable(self.of(rows).total)
+        except UnrecordableError:
+            return f"{self.backend.describe()} ran out of memory for a step on {rows} rows; give a smaller batch_size"
         fits = rows - 1
         if self.backend.available_bytes() is not None:
             fits = min(fits, self.largest_batch(rows))
-        needed = readable(self.of(rows).total)
         remedy = f"give a batch_size of at most {fits}" if fits else "give a smaller net"
         return (
             f"{self.backend.describe()} ran out of memory for a step on {rows} rows, which takes {needed}; "
@@ -109,7 +113,10 @@ class Demand(NamedTuple):
         widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
         if widest + self.backend.own_bytes < available:
             return
-        needed = self.of(rows).total
+        try:
+            needed = self.of(rows).total
+        except UnrecordableError:  # nothing is known before it runs
+            return
         if needed <= available:
             return
         fits = self.largest_batch(rows)

@@ -7,6 +7,7 @@ from chainrule.program.cuda.lowering import fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
 from chainrule.program.fusion import Grid
+from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES
 from support.steps import CASES, made_plan
 
 S = Statement
@@ -37,18 +38,16 @@ def kernels_of_every_step(dtypes):
 def every_function(dtype):
     """Return a chain with every elementwise statement that the dtype allows."""
     x, y = (Operand(name, "full", dtype) for name in ("x0", "x1"))
-    one = ["negative", "abs", "square", "sign"]
-    two = ["add", "subtract", "multiply", "maximum", "minimum"]
-    compared = ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal"]
-    if "float" in dtype:
-        one += ["exp", "expm1", "log", "log1p", "tanh", "sqrt"]
-        two += ["divide"]
-    else:
-        two += [f"bitwise_{name}" for name in ("and", "or", "xor", "left_shift", "right_shift")]
-    statements = [S(function, f"r_{function}", ("x0",)) for function in one]
-    statements += [S(function, f"r_{function}", ("x0", "x1")) for function in two]
-    statements += [S(function, f"r_{function}", ("x0", 3)) for function in compared]
-    statements += [S("where", "r_where", ("r_less", "x0", 7))]
+    statements = [S("less", "r_less", ("x0", 3)), S("greater_equal", "r_other", ("x1", 9))]
+    given = {"pow": ("x0", 3), "clip": ("x0", 2, 7), "where": ("r_less", "x0", 7)}
+    for name in sorted(ELEMENTWISE - {"less", "astype"}):
+        row, arguments = PRIMITIVES[name], given.get(name, ("x0", "x1"))
+        if row.takes == "bool":
+            arguments = ("r_less", "r_other")
+        elif not row.accepts(dtype):
+            continue
+        statements.append(S(name, f"r_{name}", arguments[: row.arity]))
+    statements.append(S("bitwise_invert", "r_not", ("r_less",)))
     casts = DTYPES if "float" in dtype else [to for to in DTYPES if to not in HALVES]
     statements += [S("astype", f"r_{to}", ("x0",), to) for to in casts]
     return Chain((x, y), tuple(statements), tuple(Output(s.result) for s in statements))

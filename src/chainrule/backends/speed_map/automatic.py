@@ -10,6 +10,7 @@ from chainrule.backends.speed_map.stored import StaleMapError, read
 from chainrule.backends.speed_map.workload import Workload, workload_of
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
+from chainrule.program.operations import UnrecordableError
 
 LOG = logging.getLogger("chainrule")
 
@@ -21,7 +22,11 @@ def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None)
     the map leaves it open between NumPy and another. A backend that cannot be used here, or that does not
     compute in the dtype by itself, is passed over.
     """
-    work = workload_of(net, optimizer, batch, dtype or "float64")
+    try:
+        work = workload_of(net, optimizer, batch, dtype or "float64")
+    except UnrecordableError as error:
+        LOG.info("backend auto: numpy, since %s", error)
+        return backends.named("numpy")
     refused: set[str] = set()
     try:
         known = read()

@@ -1,7 +1,7 @@
 """`chainrule bench env`: what would be measured here, and on what."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -10,8 +10,9 @@ from rich.text import Text
 from chainrule.bench.judge.machines import library
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.roster import ROSTER, Entry
-from chainrule.cli.options import AsJson
-from chainrule.cli.show import console, facts_table
+from chainrule.cli.show import console
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 def env(as_json: AsJson = False) -> None:
@@ -22,7 +23,10 @@ def env(as_json: AsJson = False) -> None:
         typer.echo(json.dumps({**facts, "contestants": who}))
         return
     screen = console()
-    screen.print(facts_table({name: _shown(name, value) for name, value in facts.items()}))
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        table.add_row(Text(name, style="bold"), Text(_shown(name, value)))
+    screen.print(table)
     screen.print(_roster(who))
 
 

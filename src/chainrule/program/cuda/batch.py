@@ -62,7 +62,7 @@ class BoundBatch:
     @property
     def is_straight(self) -> bool:
         """Whether products go straight into the weights."""
-        return self.plan.program.inputs[-1].name == "-learning_rate"
+        return self.plan.program.inputs[-1].role == "negated rate"
 
     @property
     def nodes(self) -> int:

@@ -28,7 +28,7 @@ def direct(program: Program, found: Descent) -> Plan:
     Those products come last, when nothing reads the weights any more. What a product is scaled by,
     ``-learning_rate``, is an input after all others.
     """
-    minus = Value((), found.rate.dtype, "-learning_rate")
+    minus = Value((), found.rate.dtype, "-learning_rate", role="negated rate")
     onto = {start: _onto(product, minus) for start, product in found.products.items()}
     updates = {run.where.start: _update(found, run) for run in rest(found.gradient, found.products)}
     others = [op for operations in updates.values() for op in operations]

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from chainrule.program.cuda.loop import KEPT_COLUMNS
 from chainrule.program.fusion import Grid, is_total, over
-from chainrule.program.operations import REDUCTIONS, Group, Operation, Value
+from chainrule.program.operations import Group, Operation, Value
 from chainrule.program.plan import Roots
+from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.program import Program
 
 ONE = Grid(1, 1)

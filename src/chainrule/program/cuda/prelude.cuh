@@ -38,6 +38,22 @@ template <typename T> __device__ inline void store(T *at, T x) { *at = x; }
 __device__ inline void store(float16 *at, float x) { *at = rounded<float16>(x); }
 __device__ inline void store(bfloat16 *at, float x) { *at = rounded<bfloat16>(x); }
 
+// Functions that C has not, or has otherwise. The larger and the smaller are NaN if either is.
+template <typename T> __device__ inline T larger(T x, T y) { return (x > y || x != x) ? x : y; }
+template <typename T> __device__ inline T smaller(T x, T y) { return (x < y || x != x) ? x : y; }
+template <typename T> __device__ inline T clipped(T x, T low, T high) { return smaller(x < low ? low : x, high); }
+template <typename T> __device__ inline T sign(T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x; }
+template <typename T> __device__ inline T absolute(T x) { return x < 0 ? -x : x; }
+template <> __device__ inline float absolute(float x) { return fabsf(x); }
+template <> __device__ inline double absolute(double x) { return fabs(x); }
+template <typename T> __device__ inline T inverted(T x) { return ~x; }
+template <> __device__ inline bool inverted(bool x) { return !x; }
+template <typename T> __device__ inline T whole_power(T x, T power) {
+  T product = x;
+  for (int i = 1; i < (int)power; i++) product *= x;
+  return product;
+}
+
 // So many columns that lie side by side, moved as one.
 template <typename T, int width> struct alignas(sizeof(T) * width) Pack { T at[width]; };
 template <int width, typename T> __device__ inline Pack<T, width> load(const T *at) {
@@ -76,7 +92,6 @@ template <typename T> __device__ inline T sum_over_row(T x) {
   for (int half = blockDim.x / 2; half > 0; half /= 2) x += __shfl_xor_sync(0xffffffffu, x, half);
   return x;
 }
-template <typename T> __device__ inline T larger(T x, T y) { return (x > y || x != x) ? x : y; }  // NaN if either is
 template <typename T> __device__ inline T max_over_row(T x) {
   for (int half = blockDim.x / 2; half > 0; half /= 2) x = larger(x, __shfl_xor_sync(0xffffffffu, x, half));
   return x;

@@ -50,7 +50,7 @@ def call_function(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments:
 
 
 class Lanes:
-    """`width` values of one dtype; `+ - * / & ^ << >>` and the comparisons act on each.
+    """`width` values of one dtype; Python's operators act on each.
 
     A Python number beside a `Lanes` takes its dtype. Integers wrap around.
     """
@@ -60,6 +60,11 @@ class Lanes:
 
     def __init__(self, builder: ir.IRBuilder, value: Value, dtype: str, width: int) -> None:
         self.builder, self.value, self.dtype, self.width = builder, value, dtype, width
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether they are whole numbers, or bools."""
+        return not is_float(self.dtype)
 
     @property
     def suffix(self) -> str:
@@ -77,12 +82,13 @@ class Lanes:
         plain = float(number) if is_float(self.dtype) else int(number)
         return self.like(ir.Constant(typ, plain if self.width == 1 else [plain] * self.width))
 
-    def _other(self, other: Lanes | Number) -> Lanes:
+    def other(self, other: Lanes | Number) -> Lanes:
+        """Return what stands beside these lanes in an expression, a Python number in their dtype."""
         return other if isinstance(other, Lanes) else self.constant(other)
 
     def _binary(self, float_name: str, int_name: str, other: Lanes | Number) -> Lanes:
         operation = getattr(self.builder, float_name if is_float(self.dtype) else int_name)
-        return self.like(operation(self.value, self._other(other).value))
+        return self.like(operation(self.value, self.other(other).value))
 
     def __add__(self, other: Lanes | Number) -> Lanes:
         return self._binary("fadd", "add", other)
@@ -97,7 +103,7 @@ class Lanes:
         return self._binary("fmul", "mul", other)
 
     def __truediv__(self, other: Lanes | Number) -> Lanes:
-        return self.like(self.builder.fdiv(self.value, self._other(other).value))
+        return self.like(self.builder.fdiv(self.value, self.other(other).value))
 
     def __neg__(self) -> Lanes:
         return (
@@ -105,24 +111,33 @@ class Lanes:
         )
 
     def __and__(self, other: Lanes | Number) -> Lanes:
-        return self.like(self.builder.and_(self.value, self._other(other).value))
+        return self.like(self.builder.and_(self.value, self.other(other).value))
 
     def __or__(self, other: Lanes | Number) -> Lanes:
-        return self.like(self.builder.or_(self.value, self._other(other).value))
+        return self.like(self.builder.or_(self.value, self.other(other).value))
 
     def __xor__(self, other: Lanes | Number) -> Lanes:
-        return self.like(self.builder.xor(self.value, self._other(other).value))
+        return self.like(self.builder.xor(self.value, self.other(other).value))
 
     def __lshift__(self, other: Lanes | Number) -> Lanes:
-        return self.like(self.builder.shl(self.value, self._other(other).value))
+        return self.like(self.builder.shl(self.value, self.other(other).value))
 
     def __rshift__(self, other: Lanes | Number) -> Lanes:
         shift = self.builder.lshr if self.dtype == "uint32" else self.builder.ashr
-        return self.like(shift(self.value, self._other(other).value))
+        return self.like(shift(self.value, self.other(other).value))
+
+    def __invert__(self) -> Lanes:
+        return self.like(self.builder.not_(self.value))
+
+    def __pow__(self, power: int) -> Lanes:
+        product = self
+        for _ in range(power - 1):
+            product = product * self
+        return product
 
     def compare(self, operator: str, other: Lanes | Number) -> Lanes:
         """Return bool lanes; a comparison with NaN is False, except that `!=` is True."""
-        right = self._other(other).value
+        right = self.other(other).value
         if is_float(self.dtype):
             compare = self.builder.fcmp_unordered if operator == "!=" else self.builder.fcmp_ordered
         else:
@@ -136,6 +151,15 @@ class Lanes:
     def __gt__(self, other: Lanes | Number) -> Lanes:
         return self.compare(">", other)
 
+    def __le__(self, other: Lanes | Number) -> Lanes:
+        return self.compare("<=", other)
+
+    def __ge__(self, other: Lanes | Number) -> Lanes:
+        return self.compare(">=", other)
+
+    def __ne__(self, other: object) -> Lanes:  # type: ignore[override]
+        return self.compare("!=", other)  # type: ignore[arg-type]
+
     def __eq__(self, other: object) -> Lanes:  # type: ignore[override]
         return self.compare("==", other)  # type: ignore[arg-type]
 
@@ -145,7 +169,7 @@ class Lanes:
         if not isinstance(model, Lanes):
             msg = f"where got two Python numbers, {yes} and {no}; make one of them lanes"
             raise TypeError(msg)
-        chosen = self.builder.select(self.value, model._other(yes).value, model._other(no).value)
+        chosen = self.builder.select(self.value, model.other(yes).value, model.other(no).value)
         return model.like(chosen)
 
     def call(self, intrinsic: str, *others: Lanes) -> Lanes:
@@ -155,6 +179,26 @@ class Lanes:
             call_function(self.builder, f"llvm.{intrinsic}.{self.suffix}", self.value.type, *values)
         )
 
+    def rarely(self, condition: Lanes, intrinsic: str, value: Lanes) -> Lanes:
+        """Return `value` in this dtype; if any lane has the condition, the C library's function in those lanes.
+
+        LLVM calls it lane by lane, which is slow, so the call is branched around where it can be.
+        """
+        builder = self.builder
+        value = value.astype(self.dtype)
+        mask = condition.value if self.width == 1 else None
+        if mask is None:
+            name = f"llvm.vector.reduce.or.v{self.width}i1"
+            mask = call_function(builder, name, ir.IntType(1), condition.value)
+        before = builder.block
+        with builder.if_then(mask, likely=False):
+            chosen = condition.where(self.call(intrinsic), value)
+            inside = builder.block
+        result = builder.phi(value.value.type)
+        result.add_incoming(value.value, before)
+        result.add_incoming(chosen.value, inside)
+        return self.like(result)
+
     def __abs__(self) -> Lanes:
         if is_float(self.dtype):
             return self.call("fabs")
@@ -162,7 +206,7 @@ class Lanes:
 
     def times_plus(self, factor: Lanes | Number, term: Lanes | Number) -> Lanes:
         """Return `self * factor + term`, rounded once where the processor can (`llvm.fmuladd`)."""
-        return self.call("fmuladd", self._other(factor), self._other(term))
+        return self.call("fmuladd", self.other(factor), self.other(term))
 
     def bits(self) -> Lanes:
         """Return the bit pattern of float lanes as signed integers."""

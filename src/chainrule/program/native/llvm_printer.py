@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from chainrule.program.chains import HALVES, ROW_FUNCTIONS, Argument, Chain, Statement
 from chainrule.program.native.lanes import ITEM_BITS, Lanes, Value, lanes_type
-from chainrule.program.native.statements import apply, as_lanes
+from chainrule.program.native.statements import apply
 from chainrule.program.native.writer import Writer
 
 NAME: Final = "chain"
@@ -229,7 +229,9 @@ class _Strip:
             self._store_outputs()
 
     def _lanes(self, name: Argument) -> Lanes:
-        return as_lanes(self.get(name))
+        value = self.get(name)
+        assert isinstance(value, Lanes)  # noqa: S101  a name stands for no Python number
+        return value
 
     def _store_outputs(self) -> None:
         kernel = self.kernel

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from chainrule.backends.numpy import NumpyLibrary
-from chainrule.program.operations import VIEWS, Operation
+from chainrule.program.operations import Operation
+from chainrule.program.primitives import VIEWS
 from chainrule.program.replay import Call
 
 NOTHING_COMPUTED = VIEWS | {"concat", "ones_like", "zeros_like"}

@@ -1,0 +1,161 @@
+"""The primitives: the functions that a program may consist of, one row each.
+
+A row holds everything that differs from function to function. Whatever treats all functions alike (the trace,
+the planner, the fusion) reads the kind; the printers, the writers of formulas and the array libraries read
+their own column. Adding a function of the Array API is adding a row and, where LLVM has no intrinsic
+for it and Python no operator, a function of the same name in ``native/elementary.py``.
+
+The columns hold strings and Python's operators only, so the table imports no printer.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["elementwise", "reduction", "view", "product", "join"]
+ATOM = 9  # binds more strongly than any operator
+
+
+class Primitive(NamedTuple):
+    """A function of the Array API standard.
+
+    In ``cuda`` and ``latex``, ``{0}``, ``{1}`` and ``{2}`` are the arguments.
+    """
+
+    name: str
+    kind: Kind = "elementwise"
+    arity: int = 1
+    operator: Callable[..., Any] | None = None  # Python's, of arrays, tracers and lanes alike
+    takes: str = "number"  # the dtypes that it is defined for: see ``accepts``
+    gives: str = ""  # the dtype of its result, where that is not the dtype of its operands
+    cuda: str = ""  # an expression of CUDA C; {f} is "f" in float32
+    sign: str = ""  # between two operands, in a formula
+    binds: int = ATOM  # how strongly the sign binds
+    latex: str = ""  # unless given, the sign, or the name set upright
+    torch: str = ""  # PyTorch's name, where it is another
+    cupy: str = ""  # CuPy's name, where it is another
+    is_analytic: bool = False  # so that the complex step may differentiate it
+
+    def accepts(self, dtype: str) -> bool:
+        """Return whether it is defined for a dtype of this name.
+
+        Examples
+        --------
+        >>> PRIMITIVES["exp"].accepts("int32"), PRIMITIVES["add"].accepts("int32")
+        (False, True)
+        """
+        return {
+            "float": "float" in dtype,
+            "number": dtype != "bool",
+            "integer": "float" not in dtype,
+            "bool": dtype == "bool",
+            "": True,
+        }[self.takes]
+
+
+def _arithmetic(name: str, function: Callable[..., Any], sign: str, binds: int) -> Primitive:
+    cuda = f"{{0}} {sign} {{1}}"
+    takes = "float" if name == "divide" else "number"
+    return Primitive(name, "elementwise", 2, function, takes, "", cuda, sign, binds, is_analytic=True)
+
+
+def _comparison(
+    name: str, function: Callable[..., Any], sign: str, latex: str = "", torch: str = ""
+) -> Primitive:
+    cuda = f"{{0}} {sign} {{1}}"
+    relation = (
+        rf"\left[{{0}} {latex or sign} {{1}}\right]"  # Iverson's bracket: 1 where it holds, else 0
+    )
+    return Primitive(name, "elementwise", 2, function, "", "bool", cuda, sign, 0, relation, torch)
+
+
+def _bitwise(name: str, function: Callable[..., Any], sign: str, cupy: str = "") -> Primitive:
+    return Primitive(name, "elementwise", 2, function, "integer", cuda=f"{{0}} {sign} {{1}}", cupy=cupy)
+
+
+def _analytic(name: str, latex: str = "") -> Primitive:
+    return Primitive(name, takes="float", cuda=f"{name}{{f}}({{0}})", latex=latex, is_analytic=True)
+
+
+_ROWS = (
+    # -- arithmetic
+    _arithmetic("add", operator.add, "+", 1),
+    _arithmetic("subtract", operator.sub, "-", 1),
+    _arithmetic("multiply", operator.mul, "*", 2),
+    _arithmetic("divide", operator.truediv, "/", 2),
+    Primitive("negative", operator=operator.neg, cuda="-{0}", is_analytic=True),
+    Primitive("square", cuda="{0} * {0}", binds=3, latex="{0}^2", is_analytic=True),
+    Primitive(
+        "pow", arity=2, operator=operator.pow, takes="float", cuda="whole_power({0}, {1})",
+        sign="**", binds=3, latex="{0}^{{{1}}}", cupy="power", is_analytic=True,
+    ),
+    Primitive("abs", operator=operator.abs, cuda="absolute({0})", latex=r"\left|{0}\right|"),
+    Primitive("sign", cuda="sign({0})"),
+    Primitive("floor", takes="float", cuda="floor{f}({0})", latex=r"\left\lfloor {0} \right\rfloor"),
+    # -- functions of floats
+    _analytic("sqrt", r"\sqrt{{{0}}}"),
+    _analytic("exp", r"\exp\left({0}\right)"),
+    _analytic("expm1"),
+    _analytic("log", r"\log\left({0}\right)"),
+    _analytic("log1p"),
+    _analytic("tanh", r"\tanh\left({0}\right)"),
+    _analytic("sin", r"\sin\left({0}\right)"),
+    _analytic("cos", r"\cos\left({0}\right)"),
+    # -- choices
+    Primitive("maximum", arity=2, cuda="larger({0}, {1})", latex=r"\max\left({0}, {1}\right)"),
+    Primitive("minimum", arity=2, cuda="smaller({0}, {1})", latex=r"\min\left({0}, {1}\right)"),
+    Primitive("clip", arity=3, cuda="clipped({0}, {1}, {2})"),
+    Primitive(
+        "where", arity=3, takes="", cuda="{0} ? {1} : {2}",
+        latex=r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+    ),
+    # -- conditions
+    _comparison("equal", operator.eq, "==", "=", torch="eq"),
+    _comparison("not_equal", operator.ne, "!=", r"\neq"),
+    _comparison("greater", operator.gt, ">"),
+    _comparison("greater_equal", operator.ge, ">=", r"\geq"),
+    _comparison("less", operator.lt, "<"),
+    _comparison("less_equal", operator.le, "<=", r"\leq"),
+    Primitive("logical_and", arity=2, takes="bool", cuda="{0} && {1}", binds=0, latex=r"{0} \land {1}"),
+    Primitive("logical_or", arity=2, takes="bool", cuda="{0} || {1}", binds=0, latex=r"{0} \lor {1}"),
+    Primitive("logical_not", takes="bool", cuda="!{0}", binds=3, latex=r"\lnot {0}"),
+    # -- whole numbers, and bits
+    _bitwise("bitwise_and", operator.and_, "&"),
+    _bitwise("bitwise_or", operator.or_, "|"),
+    _bitwise("bitwise_xor", operator.xor, "^"),
+    _bitwise("bitwise_left_shift", operator.lshift, "<<", cupy="left_shift"),
+    _bitwise("bitwise_right_shift", operator.rshift, ">>", cupy="right_shift"),
+    Primitive(
+        "bitwise_invert", operator=operator.invert, takes="integer", cuda="inverted({0})",
+        torch="bitwise_not", cupy="invert",
+    ),
+    # -- what takes settings besides its operands
+    Primitive("astype", takes=""),  # each printer has its own types
+    Primitive("copy", takes="", cuda="{0}"),  # by the planner: into the place of what is carried
+    Primitive("sum", "reduction", binds=2, latex=r"\sum {0}", is_analytic=True),
+    Primitive("max", "reduction", torch="amax", latex=r"\max\left({0}\right)"),
+    Primitive("matmul", "product", 2, operator.matmul, sign="@", binds=2, is_analytic=True),
+    Primitive("concat", "join", is_analytic=True),
+    # -- other ways to look at an array: nothing is computed or copied
+    Primitive("matrix_transpose", "view", is_analytic=True),
+    Primitive("reshape", "view", is_analytic=True),
+    Primitive("slice", "view", is_analytic=True),
+)  # fmt: skip
+
+PRIMITIVES = {row.name: row for row in _ROWS}
+
+
+def of_kind(kind: Kind) -> frozenset[str]:
+    """Return the names of the primitives of one kind.
+
+    Examples
+    --------
+    >>> sorted(of_kind("reduction"))
+    ['max', 'sum']
+    """
+    return frozenset(row.name for row in _ROWS if row.kind == kind)
+
+
+ELEMENTWISE = of_kind("elementwise")
+REDUCTIONS = of_kind("reduction")
+VIEWS = of_kind("view")
