@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" not in os.environ:  # a process of the run has the folder of the run
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # With a process for each core, further threads of BLAS would only wait for one another. Tests of threads
+    # ask for theirs. Set before anything imports NumPy, and for the processes that tests start.
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+else:  # the processes of a run share its folder
     CACHE = tempfile.TemporaryDirectory(prefix="chainrule-test-")
     os.environ["CHAINRULE_CACHE_DIR"] = CACHE.name
 

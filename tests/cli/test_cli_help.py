@@ -1,4 +1,4 @@
-"""The help of every command, its colours, and what the shell completes."""
+"""The help of every command, colour in a real terminal, and shell completion."""
 
 import os
 import re
@@ -15,104 +15,48 @@ from support.terminal import COMMAND, shown
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38)[0-9;]*m")
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
+LONG = {("bench", "recommend")}  # measures for many seconds; tested in tests/bench
 
 
 def paths(command, above=()):
     """The words of every command and of every group, the whole program first."""
-    yield above
+    yield above, command
     for name, inner in getattr(command, "commands", {}).items():
         yield from paths(inner, (*above, name))
 
 
-PATHS = list(paths(get_command(app)))
-
-
-# They measure for many seconds; the session `gate` runs the one, tests of their own the others.
-LONG = {("bench", "recommend")}
-
-
-def help_of(path, monkeypatch, columns=80):
-    monkeypatch.setenv("COLUMNS", str(columns))
-    result = CliRunner().invoke(app, [*path, "--help"], prog_name="chainrule")
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
-
-
-def example_in(text):
-    lines = [line for line in text.splitlines() if line.startswith("Example: ")]
-    assert len(lines) == 1, text
-    return lines[0].removeprefix("Example: ")
-
-
-@pytest.mark.parametrize("path", PATHS, ids=" ".join)
-def test_help_fits_a_screen_and_ends_with_an_example(path, monkeypatch):
-    lines = help_of(path, monkeypatch).splitlines()
-    assert len(lines) <= 24
-    assert max(map(len, lines)) <= 80
-    assert lines[-1].startswith(" ".join(["Example: chainrule", *path]))
-
-
-@pytest.mark.parametrize("columns", [40, 60, 200])
-@pytest.mark.parametrize("path", PATHS, ids=" ".join)
-def test_help_keeps_to_a_narrower_terminal_and_does_not_spread_over_a_wider_one(
-    path, columns, monkeypatch
-):
-    *lines, _ = help_of(path, monkeypatch, columns).splitlines()  # an example is not broken
-    assert max(map(len, lines)) <= min(columns, 80)
-
-
-def test_the_example_of_every_help_runs_as_it_stands(tmp_path, monkeypatch):
+def test_every_help_names_its_options_and_ends_with_an_example_that_runs(tmp_path, monkeypatch):
     pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
     monkeypatch.chdir(tmp_path)
-    for path in PATHS:
-        program, *words = shlex.split(example_in(help_of(path, monkeypatch)))
-        assert program == "chainrule"
-        if path in LONG:
-            parsed(words)
-            continue
-        result = CliRunner().invoke(app, words)
-        assert result.exit_code == 0, f"{words}: {result.stderr}"
+    monkeypatch.setenv("COLUMNS", "80")
+    for path, command in paths(get_command(app)):
+        result = CliRunner().invoke(app, [*path, "--help"], prog_name="chainrule")
+        assert result.exit_code == 0, result.stderr
+        assert max(map(len, result.stdout.splitlines())) <= 80
+        options = [p for p in command.params if p.param_type_name == "option"]
+        assert all(p.opts[0] in result.stdout for p in options)
+        (example,) = re.findall(r"^ Example: (.*?)\s*$", result.stdout, re.MULTILINE)
+        program, *words = shlex.split(example)
+        assert (program, tuple(words[: len(path)])) == ("chainrule", path)
+        if path not in LONG:
+            result = CliRunner().invoke(app, words)
+            assert result.exit_code == 0, f"{words}: {result.stderr}"
 
 
-def parsed(words):
-    """Have the words read as a command line, without running the command."""
-    command = get_command(app)
-    while hasattr(command, "commands"):
-        name, *words = words
-        command = command.commands[name]
-    assert command.make_context(command.name, words).params
-
-
-def test_every_option_is_shown_with_what_it_is_for_and_its_default(monkeypatch):
-    text = help_of(("train",), monkeypatch)
-    assert "Usage: chainrule train DATA --target COLUMN -o FILE [OPTIONS]" in text
-    command = get_command(app).commands["train"]
-    for parameter in command.params:
-        for name in parameter.opts if parameter.param_type_name == "option" else []:
-            assert re.search(rf"^  .*{name}\b", text, re.MULTILINE), name
-    for words in ("--hidden N ...", "[128]", "[adam]", "[float32]", "[by the target]"):
-        assert words in text
-
-
-# -- colour --------------------------------------------------------------------------------------
-
-
-def test_on_a_terminal_help_is_set_in_bold_and_not_wider_than_it():
-    text = shown("train", "--help")
-    assert "\x1b[1m--target COLUMN" in text
-    assert max(len(STYLE.sub("", line)) for line in text.splitlines()) <= 80
+# -- in a terminal -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [["--help"], ["predict", "none", "none.csv"], ["info"]])
-def test_no_color_leaves_no_colour_on_a_terminal(words):
+def test_a_terminal_shows_colour_unless_no_color_is_set(words):
+    text = shown(*words)
+    assert COLOUR.search(text)
+    assert max(len(STYLE.sub("", line)) for line in text.splitlines()) <= 80
     assert not COLOUR.search(shown(*words, NO_COLOR="1"))
 
 
-def test_an_error_is_red_on_a_terminal_and_one_line_however_long():
+def test_an_error_is_one_line_however_long():
     name = "a" * 100
-    text = shown("predict", name, "none.csv")
-    assert COLOUR.search(text)
-    assert STYLE.sub("", text) == f"error: there is no file {name}\n"
+    assert STYLE.sub("", shown("predict", name, "none.csv")) == f"error: there is no file {name}\n"
 
 
 # -- completion ----------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""NVIDIA's own compiler takes every generated kernel, for the devices of two generations; no GPU is needed."""
+"""NVIDIA's own compilers take every generated kernel, for the devices of two generations; no GPU is needed."""
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,29 +11,33 @@ from chainrule.program.cuda.source import prelude
 from support.cuda.nvrtc import cubin, library
 from support.cuda.texts import every_function, kernel_of, kernels_of_every_step
 
-ARCHITECTURES = ("sm_80", "sm_90")
+each_generation = pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 
 
-def compiled(texts, architecture):
-    code = cubin(prelude() + "".join(text.source for text in texts), architecture)
+@pytest.fixture(params=[12, 13], ids="cuda{}".format)
+def compiled(request):
+    """Return what compiles texts for an architecture; skips the test without the compiler."""
+    library(request.param)
+    return partial(_compiled, request.param)
+
+
+def _compiled(cuda, texts, architecture):
+    code = cubin(prelude() + "".join(text.source for text in texts), cuda, architecture)
     assert code[:4] == b"\x7fELF"
     for text in texts:
         assert text.name.encode() in code  # the name under which it is looked up
-    return code
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@each_generation
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_kernel_of_every_step_compiles(dtype, architecture):
-    library()
+def test_every_kernel_of_every_step_compiles(compiled, dtype, architecture):
     texts = kernels_of_every_step([dtype]).values()
     assert len(texts) > 40
     compiled(texts, architecture)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_function_compiles_in_every_dtype(architecture):
-    library()
+@each_generation
+def test_every_function_compiles_in_every_dtype(compiled, architecture):
     texts = [kernel_of(every_function(dtype))[1] for dtype in DTYPES if dtype != "bool"]
     numbers = [np.nan, np.inf, -np.inf, -0.0, 1e-40, -3.5]
     statements = tuple(Statement("add", f"r{n}", ("x0", number)) for n, number in enumerate(numbers))

@@ -9,6 +9,7 @@ from support.pages import examples, run_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md"]
+FIGURE = re.compile(r"\]\((figures/[^)]+)\)")
 WITH_EXAMPLES = [page for page in PAGES if examples(page)]
 
 
@@ -17,9 +18,17 @@ def named(page):
 
 
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=named)
-def test_the_examples_of_a_page_run_and_print_what_it_shows(page, tmp_path, monkeypatch):
+def test_the_examples_of_a_page_run_and_print_and_draw_what_it_shows(page, tmp_path, monkeypatch):
     pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
     run_page(page, tmp_path, monkeypatch)
+    drawn = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("figures/*")}
+    assert drawn == set(FIGURE.findall(page.read_text(encoding="utf-8")))
+
+
+def test_the_figures_of_a_page_are_kept_and_small():
+    sizes = [path.stat().st_size for path in (ROOT / "docs" / "figures").iterdir()]
+    assert len(sizes) == len(FIGURE.findall((ROOT / "docs" / "pictures.md").read_text("utf-8"))) == 6
+    assert max(sizes) <= 60_000
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=named)

@@ -5,7 +5,6 @@ starting until it has ended itself, by a lock that all the others share.
 """
 
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +13,11 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-LOCK = Path(__file__)  # any files that every process of the run can open
-TURN = LOCK.with_name("__init__.py")
+
+def _lock(item, name):
+    """The file of a lock that only the processes of this run share: a test may start a run of its own."""
+    folder = item.config._tmp_path_factory.getbasetemp().parent  # as pytest-xdist's documentation has it
+    return (folder / f"{name}.lock").open("ab")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,8 +26,8 @@ def pytest_runtest_protocol(item):
         return (yield)
     timed = item.get_closest_marker("timed") is not None
     with ExitStack() as held:
-        lock = held.enter_context(LOCK.open("rb"))
-        with TURN.open("rb") as turn:
+        lock = held.enter_context(_lock(item, "all"))
+        with _lock(item, "turn") as turn:
             # In turn: else the others, who share the lock, could keep a timed test out for ever.
             fcntl.flock(turn, fcntl.LOCK_EX)
             fcntl.flock(lock, fcntl.LOCK_EX if timed else fcntl.LOCK_SH)

@@ -9,7 +9,6 @@ from chainrule.cli.bench.app import app as bench
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
 from chainrule.cli.explain import explain
-from chainrule.cli.help import Command
 from chainrule.cli.info import info
 from chainrule.cli.options import TrainCommand
 from chainrule.cli.predict import predict
@@ -19,7 +18,7 @@ app = typer.Typer(
     cls=OneLineGroup,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="chainrule train digits --target digit -o digits.safetensors",
+    epilog="Example: chainrule train digits --target digit -o digits.safetensors",
 )
 
 
@@ -38,16 +37,13 @@ def chainrule(
         typer.echo(context.get_help())
 
 
-# Each epilog is the example that the command's help ends with.
-app.command(cls=Command, epilog="chainrule demo")(demo)
-app.command(cls=TrainCommand, epilog="chainrule train digits --target digit -o digits.safetensors")(
-    train
-)
-app.command(cls=Command, epilog="chainrule predict digits.safetensors digits -o predictions.csv")(
-    predict
-)
-app.command(cls=Command, epilog="chainrule explain digits.safetensors digits --rows 128")(explain)
-app.command(cls=Command, epilog="chainrule info --json")(info)
+app.command(epilog="Example: chainrule demo")(demo)
+app.command(
+    cls=TrainCommand, epilog="Example: chainrule train digits --target digit -o digits.safetensors"
+)(train)
+app.command(epilog="Example: chainrule predict digits.safetensors digits -o predictions.csv")(predict)
+app.command(epilog="Example: chainrule explain digits.safetensors digits --rows 128")(explain)
+app.command(epilog="Example: chainrule info --json")(info)
 app.add_typer(bench, name="bench")
 
 

@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from chainrule.backends import BackendUnavailableError
-from chainrule.cli.help import Group
 
 MISUSE = 2
 
@@ -40,7 +40,7 @@ def fail(message: str) -> NoReturn:
     sys.exit(MISUSE)
 
 
-class OneLineGroup(Group):
+class OneLineGroup(TyperGroup):
     """A group of commands whose errors are one line, whoever raised them."""
 
     def main(self, *args: Any, **options: Any) -> Any:

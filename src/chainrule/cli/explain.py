@@ -1,7 +1,6 @@
 """`chainrule explain`: a model and a table in, one training step out, factor by factor."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,11 +8,10 @@ import typer
 from chainrule import NeuralNetwork
 from chainrule.cli import show
 from chainrule.cli.facts import Facts
-from chainrule.cli.options import BackendName, table_path
+from chainrule.cli.options import AsJson, BackendName, Model, table_path
 from chainrule.data.tables import read_table
 
-Model = Annotated[Path, typer.Argument(help="A model that chainrule train wrote.")]
-Data = Annotated[str, typer.Argument(help="A table with its target too; or digits.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="A table with its target too; or digits.")]
 Rows = Annotated[
     int | None, typer.Option(metavar="N", help="Take the first N rows.", show_default="all")
 ]
@@ -23,7 +21,6 @@ OptimizerName = Annotated[
 ]
 Every = Annotated[bool, typer.Option("--all", help="Show every operation.")]
 FlagsOnly = Annotated[bool, typer.Option("--flags", help="Only what is wrong; exit code 1 if any.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 AsLatex = Annotated[bool, typer.Option("--latex", help="Print its formulas as LaTeX.")]
 AsHtml = Annotated[bool, typer.Option("--html", help="Print it as HTML.")]
 

@@ -5,7 +5,7 @@ import os
 import platform
 import time
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import typer
@@ -16,9 +16,8 @@ from threadpoolctl import threadpool_info
 from chainrule import backends
 from chainrule._version import __version__
 from chainrule.backends.numpy import native_is_at_hand
-from chainrule.cli.show import console
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+from chainrule.cli.options import AsJson
+from chainrule.cli.show import console, facts_table
 
 
 def info(as_json: AsJson = False) -> None:
@@ -39,10 +38,7 @@ def info(as_json: AsJson = False) -> None:
         typer.echo(json.dumps({**facts, "backends": found}))
         return
     screen = console()
-    table = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        table.add_row(Text(name, style="bold"), Text(str(value)))
-    screen.print(table)
+    screen.print(facts_table(facts))
     screen.print(_backends_table(found))
 
 

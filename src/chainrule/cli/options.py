@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from chainrule.backends import INSTALL
-from chainrule.cli.help import Command
 from chainrule.data.digits import DIGITS
 
 HIDDEN = "--hidden"
@@ -25,6 +25,9 @@ BackendName = Annotated[
         autocompletion=lambda: list(INSTALL),
     ),
 ]
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that chainrule train wrote.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 _SIZES = re.compile(r"-?\d+(,-?\d+)*")
 
@@ -71,7 +74,7 @@ def sizes(words: list[str]) -> tuple[int, ...]:
         raise ValueError(msg) from None
 
 
-class TrainCommand(Command):
+class TrainCommand(TyperCommand):
     """A command whose ``--hidden`` takes as many numbers as follow it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -9,13 +9,15 @@ import typer
 
 from chainrule import NeuralNetwork
 from chainrule.cli.facts import Facts
-from chainrule.cli.options import BackendName, table_path
+from chainrule.cli.options import BackendName, Model, table_path
 from chainrule.data.tables import read_table
 from chainrule.saving.files import check_writable, write_whole
 
-Model = Annotated[Path, typer.Argument(help="A model that chainrule train wrote.")]
 Data = Annotated[
-    str, typer.Argument(help="A table with its features: .csv, .csv.gz, .parquet, .npz; or digits.")
+    str,
+    typer.Argument(
+        metavar="DATA", help="A table with its features: .csv, .csv.gz, .parquet, .npz; or digits."
+    ),
 ]
 Output = Annotated[
     Path | None,

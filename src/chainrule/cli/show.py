@@ -1,6 +1,6 @@
 """What the commands print: tables in colour on a terminal, plain text elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.console import Console
@@ -17,6 +17,14 @@ _MOST_SHOWN = 20  # classes; a wider matrix would not fit a terminal
 def console() -> Console:
     """Return standard output; rich honours NO_COLOR and leaves colour out where it is no terminal."""
     return Console(highlight=False)
+
+
+def facts_table(facts: Mapping[str, object]) -> Table:
+    """Return names and values in two columns."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        table.add_row(Text(name, style="bold"), Text(str(value)))
+    return table
 
 
 def epochs_table() -> Table:

@@ -11,7 +11,7 @@ import typer
 from chainrule import History, NeuralNetwork
 from chainrule.cli import pictures
 from chainrule.cli.facts import Facts
-from chainrule.cli.options import BackendName, sizes, table_path
+from chainrule.cli.options import AsJson, BackendName, sizes, table_path
 from chainrule.cli.show import percent
 from chainrule.data.samples import Samples, features_and_target, split
 from chainrule.data.tables import read_table
@@ -37,7 +37,9 @@ class Precision(StrEnum):
     FLOAT64 = "float64"
 
 
-Data = Annotated[str, typer.Argument(help="A table: .csv, .csv.gz, .parquet or .npz; or digits.")]
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="A table: .csv, .csv.gz, .parquet or .npz; or digits.")
+]
 Target = Annotated[
     str, typer.Option(metavar="COLUMN", help="The column to learn; all others are features.")
 ]
@@ -84,7 +86,6 @@ HeldOut = Annotated[
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Decides the split, start and batches.")]
 Dtype = Annotated[Precision, typer.Option(metavar="DTYPE", help="float32 or float64.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")]
 
 
 def train(

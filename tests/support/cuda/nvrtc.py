@@ -11,24 +11,23 @@ AS_CUPY = (b"-ftz=true", b"--device-as-default-execution-space")  # what CuPy ad
 
 
 @cache
-def library():
-    """Return NVRTC; skips the test where it is not installed."""
+def library(cuda):
+    """Return NVRTC of CUDA 12 or 13; skips the test where it is not installed."""
     spec = find_spec("nvidia")
     folders = [] if spec is None else spec.submodule_search_locations
-    found = [path for folder in folders for path in Path(folder).rglob("libnvrtc.so.*")]
+    found = [path for folder in folders for path in Path(folder).rglob(f"libnvrtc.so.{cuda}*")]
     if not found:
-        absent(
-            "nvrtc", "NVRTC is not installed (the wheel nvidia-cuda-nvrtc-cu12, or nvidia-cuda-nvrtc)"
-        )
+        wheel = {12: "nvidia-cuda-nvrtc-cu12", 13: "nvidia-cuda-nvrtc>=13"}[cuda]
+        absent("nvrtc", f"NVRTC of CUDA {cuda} is not installed ({wheel})")
     chosen = min(found, key=lambda path: len(path.name))
     for part in chosen.parent.glob("libnvrtc-builtins.so.*"):  # it looks for them by name alone
         ctypes.CDLL(str(part))
     return ctypes.CDLL(str(chosen))
 
 
-def cubin(source, architecture):
+def cubin(source, cuda, architecture):
     """Return the machine code of a source, such as for "sm_90"; an error of the compiler fails the test."""
-    nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
+    nvrtc, program, size = library(cuda), ctypes.c_void_p(), ctypes.c_size_t()
     options = [b"--std=c++17", f"--gpu-architecture={architecture}".encode(), *AS_CUPY]
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"k.cu", 0, None, None) == 0
     status = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))

@@ -12,6 +12,7 @@ from chainrule.bench.judge.comparison import compare as compared
 from chainrule.bench.judge.comparison_rows import HEAD, MEANS_HEAD, mean_rows, rows
 from chainrule.bench.report.word_table import Table
 from chainrule.bench.store import read
+from chainrule.cli.options import AsJson
 from chainrule.cli.show import console
 
 SLOWER = 1  # the exit code
@@ -24,7 +25,6 @@ Inside = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Compare different machines, too.")]
 Fail = Annotated[bool, typer.Option("--fail", help="Exit code 1 where something is slower.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 def compare(

@@ -1,7 +1,7 @@
 """`chainrule bench env`: what would be measured here, and on what."""
 
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.table import Table
@@ -10,9 +10,8 @@ from rich.text import Text
 from chainrule.bench.judge.machines import library
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.roster import ROSTER, Entry
-from chainrule.cli.show import console
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+from chainrule.cli.options import AsJson
+from chainrule.cli.show import console, facts_table
 
 
 def env(as_json: AsJson = False) -> None:
@@ -23,10 +22,7 @@ def env(as_json: AsJson = False) -> None:
         typer.echo(json.dumps({**facts, "contestants": who}))
         return
     screen = console()
-    table = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        table.add_row(Text(name, style="bold"), Text(_shown(name, value)))
-    screen.print(table)
+    screen.print(facts_table({name: _shown(name, value) for name, value in facts.items()}))
     screen.print(_roster(who))
 
 

@@ -13,6 +13,7 @@ from chainrule.bench.measure.campaign import measure
 from chainrule.bench.report.word_table import Table
 from chainrule.cli.bench import options
 from chainrule.cli.errors import fail
+from chainrule.cli.options import AsJson
 from chainrule.cli.show import console
 
 Layers = Annotated[
@@ -25,7 +26,6 @@ Rule = Annotated[
 Dtype = Annotated[str, typer.Option(metavar="NAME", help="float32 or float64.")]
 Transfer = Annotated[bool, typer.Option("--transfer", help="Batches are copied from the host.")]
 Again = Annotated[bool, typer.Option("--again", help="Measure, whatever is stored.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
 
 def recommend(
