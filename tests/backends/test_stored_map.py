@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from chainrule.backends.speed_map import SpeedMap, StaleMapError, key, read, stored, workload, write
+from chainrule.backends.speed_map import SpeedMap, StaleMapError, Workload, key, read, stored, write
 from support.maps import NUMPY, TORCH, a_map, a_spot
 
 
@@ -25,7 +25,7 @@ def test_nothing_stored_is_an_empty_map():
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"key": {}}', '{"schema": 1, "key": {}, "spots": [1]}']
+    "content", ["", "{", "[]", '{"key": {}}', '{"schema": 2, "key": {}, "spots": [1]}']
 )
 def test_a_damaged_file_is_as_nothing_stored(content):
     stored.file().parent.mkdir()
@@ -57,7 +57,7 @@ def test_a_package_that_is_gone_makes_it_stale():
 
 def test_new_spots_take_the_place_of_old_ones_and_leave_the_others():
     known = a_map({"numpy": NUMPY, "torch": TORCH})
-    work = workload((64, 256, 10), 16)
+    work = Workload((64, 256, 10), 16)
     faster = a_spot(work, {"numpy": [x / 2 for x in NUMPY]})
     joined = known.with_spots([faster])
     assert len(joined.spots) == len(known.spots)
@@ -68,7 +68,7 @@ def test_new_spots_take_the_place_of_old_ones_and_leave_the_others():
 
 
 def test_a_copy_is_kept_when_only_the_step_is_measured_again():
-    work = workload((64, 16, 10), 1)
+    work = Workload((64, 16, 10), 1)
     known = SpeedMap([a_spot(work, {"numpy": NUMPY}, copy={"numpy": 3e-6})])
     again = known.with_spots([a_spot(work, {"numpy": NUMPY})])
     assert again.spots[0].times["numpy"].copy.estimate == 3e-6

@@ -1,22 +1,21 @@
-"""The speed map: what was measured on this machine, kept on disk, and which backend it speaks for.
+"""The speed map: the times measured on this machine, kept on disk, and the backend that they favour.
 
 `chainrule bench recommend` measures and stores it; ``backend="auto"`` reads it. Nothing is measured here.
 """
 
 from chainrule.backends.speed_map.automatic import pick
 from chainrule.backends.speed_map.choice import Choice, choose
-from chainrule.backends.speed_map.estimate import OutsideMapError, Prediction, predict
+from chainrule.backends.speed_map.estimate import Estimate, OutsideMapError
 from chainrule.backends.speed_map.interval import Interval
-from chainrule.backends.speed_map.spots import Parts, SpeedMap, Spot, Time
+from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time
 from chainrule.backends.speed_map.stored import StaleMapError, key, read, write
-from chainrule.backends.speed_map.workload import Workload, network, workload
+from chainrule.backends.speed_map.workload import Workload, network
 
 __all__ = [
     "Choice",
+    "Estimate",
     "Interval",
     "OutsideMapError",
-    "Parts",
-    "Prediction",
     "SpeedMap",
     "Spot",
     "StaleMapError",
@@ -26,8 +25,6 @@ __all__ = [
     "key",
     "network",
     "pick",
-    "predict",
     "read",
-    "workload",
     "write",
 ]

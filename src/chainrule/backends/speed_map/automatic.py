@@ -1,4 +1,4 @@
-"""Automatic: the backend for ``backend="auto"``, taken from the stored map and said in the log."""
+"""``backend="auto"``: the backend that the stored map favours, and a line in the log."""
 
 import logging
 
@@ -16,11 +16,11 @@ LOG = logging.getLogger("chainrule")
 
 
 def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None) -> Backend:
-    """Return the backend that the stored map speaks for, and log the choice at the level INFO.
+    """Return the backend that the stored map favours, and log the choice at the level INFO.
 
-    NumPy where nothing is stored, where what is stored is of other versions or too far away, and where
-    the map leaves it open between NumPy and another. A backend that cannot be used here, or that does not
-    compute in the dtype by itself, is passed over.
+    NumPy where nothing is stored, where the stored map is of other versions or has nothing near, and where it
+    is undecided between NumPy and another. Backends that cannot be used here, or that do not compute in the
+    dtype by default, are left out.
     """
     try:
         work = workload_of(net, optimizer, batch, dtype or "float64")
@@ -45,12 +45,11 @@ def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None)
 
 
 def command(work: Workload) -> str:
-    """Return what a person types to have a workload measured.
+    """Return the command that measures a workload.
 
     Examples
     --------
-    >>> from chainrule.backends.speed_map.workload import workload
-    >>> command(workload((64, 16, 10), 32))
+    >>> command(Workload((64, 16, 10), 32))
     'chainrule bench recommend --layers 64,16,10 --batch 32'
     """
     layers = ",".join(map(str, work.sizes))

@@ -1,99 +1,124 @@
-"""Choice: the backend that the map speaks for, how surely, and why; or that it is undecided."""
+"""The choice: the fastest backend for a workload, and whether the map decides it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from chainrule.backends.speed_map.estimate import OutsideMapError, Prediction, predict
+from chainrule.backends.speed_map.estimate import Estimate, OutsideMapError, between, corners, estimates
 from chainrule.backends.speed_map.interval import Interval
-from chainrule.backends.speed_map.neighbours import neighbourhood
 from chainrule.backends.speed_map.spots import SpeedMap
-from chainrule.backends.speed_map.wording import bound, label, reason, span, spent
 from chainrule.backends.speed_map.workload import Workload
 
 
 class Choice(NamedTuple):
-    """The fastest backend, and the one that comes next.
+    """The backends that were measured for a workload.
 
-    ``ratio``: how many times as long the second takes. Where its interval reaches down to 1, which of the
-    two is faster is undecided.
+    Attributes
+    ----------
+    work
+        The workload.
+    estimates
+        The fastest first.
+    ratio
+        The time of the second divided by the time of the first, where there is a second. Where its
+        interval reaches down to 1, it is undecided which of the two is faster.
     """
 
     work: Workload
-    first: Prediction
-    second: Prediction | None = None
+    estimates: Sequence[Estimate]
     ratio: Interval | None = None
 
     @property
     def is_decided(self) -> bool:
-        """Whether the first is surely faster than the second, or there is no second."""
+        """Whether the first is faster than the second, or there is no second."""
         return self.ratio is None or self.ratio.low > 1.0
 
     @property
     def backend(self) -> str:
         """The backend to use: the first; where it is undecided NumPy, if that is one of the two."""
-        names = [one.backend for one in (self.first, self.second) if one is not None]
+        names = [row.backend for row in self.estimates[:2]]
         return "numpy" if "numpy" in names and not self.is_decided else names[0]
-
-    @property
-    def bound(self) -> str:
-        """What the time goes into: "launch-bound", "bandwidth-bound", "GEMM-bound"; "" if not known."""
-        return bound(self.first)
 
     @property
     def sentence(self) -> str:
         """The choice in one sentence."""
-        said = f"{self.work.name}: {spent(self.first)}"
-        if self.second is None or self.ratio is None:
-            return "; ".join(filter(None, [f"{said}, the only backend measured", reason(self.first)]))
+        first, *others = self.estimates
+        text = f"{self.work.name}: {_takes(first)}"
+        if self.ratio is None:
+            return f"{text}, the only backend measured"
+        second = others[0]
         if self.is_decided:
-            said += (
-                f", {self.ratio.estimate:.2f} times as fast as {label(self.second)} "
+            return (
+                f"{text}, {self.ratio.estimate:.2f} times as fast as {second.label} "
                 f"(95 % interval {span(self.ratio)})"
             )
-            return "; ".join(filter(None, [said, reason(self.first)]))
-        said += f", {spent(self.second)}: undecided"
-        if not self.ratio.is_bounded:
-            return f"{said}, for too few rounds were taken to tell"
-        return (
-            f"{said}, for the second takes {span(self.ratio)} times as long as the first (95 % interval)"
-        )
+        why = "too few rounds were taken to tell"
+        if self.ratio.is_bounded:
+            why = f"the second takes {span(self.ratio)} times as long as the first (95 % interval)"
+        return f"{text}, {_takes(second)}: undecided, for {why}; use {self.backend}"
 
 
 def choose(known: SpeedMap, work: Workload, usable: Callable[[str], bool] = lambda _: True) -> Choice:
-    """Return which backend the map speaks for.
+    """Return the fastest backend by a map.
 
     Parameters
     ----------
     known
-        The map; :meth:`~chainrule.backends.speed_map.SpeedMap.with_copies` counts the copy of each batch, too.
+        The map; its ``with_copies()`` counts the copy of each batch, too.
     work
-        What is to be run.
+        The workload.
     usable
         Whether a backend may be chosen.
 
     Raises
     ------
     OutsideMapError
-        If the map says nothing of any backend there.
+        If the map has no such backend there.
     """
-    found = [one for one in predict(known, work).values() if usable(one.backend)]
-    if not found:
+    near = corners(known, work)
+    rows = [row for row in estimates(near) if usable(row.backend)]
+    if not rows:
         msg = f"no backend that was measured can be used for {work.name} here"
         raise OutsideMapError(msg)
-    if len(found) == 1:
-        return Choice(work, found[0])
-    first, second = found[:2]
-    ratio = _ratio(known, work, first, second)
-    if ratio.estimate < 1.0:  # the pairs know better than the medians of each alone
-        return Choice(work, second, first, ratio.inverse())
-    return Choice(work, first, second, ratio)
+    if len(rows) == 1:
+        return Choice(work, rows)
+    first, second, *others = rows
+    pairs = [corner.spot.ratio(second.backend, first.backend) for corner in near]
+    measured = [pair for pair in pairs if pair is not None]
+    if len(measured) < len(near):
+        return Choice(work, rows, second.seconds.over(first.seconds))
+    ratio = between(near, measured)
+    if ratio.estimate < 1.0:  # rounds taken side by side know better than the medians of each alone
+        return Choice(work, [second, first, *others], ratio.inverse())
+    return Choice(work, rows, ratio)
 
 
-def _ratio(known: SpeedMap, work: Workload, first: Prediction, second: Prediction) -> Interval:
-    """Return how many times as long the second takes: by pairs, where it was measured side by side."""
-    near = neighbourhood(known, work)
-    pairs = [corner.spot.ratio(second.backend, first.backend) for corner in near.corners]
-    side_by_side = [pair for pair in pairs if pair is not None]
-    if side_by_side and len(side_by_side) == len(pairs):
-        return near.mean(side_by_side)
-    return second.seconds.over(first.seconds)
+def _takes(row: Estimate) -> str:
+    known = "measured" if row.how == "measured" else "between measured spots"
+    return f"{row.label} takes {microseconds(row.seconds.estimate)} us a step ({known})"
+
+
+def span(interval: Interval) -> str:
+    """Return an interval as text.
+
+    Examples
+    --------
+    >>> span(Interval(1.0, 0.5, 2.0))
+    '0.50 to 2.00'
+    >>> span(Interval(1.0, 0.0, float("inf")))
+    'too few rounds'
+    """
+    return f"{interval.low:.2f} to {interval.high:.2f}" if interval.is_bounded else "too few rounds"
+
+
+def microseconds(seconds: float) -> str:
+    """Return a time with three digits.
+
+    Examples
+    --------
+    >>> microseconds(8.4e-06), microseconds(0.0012345)
+    ('8.40', '1234')
+    """
+    value = seconds * 1e6
+    shown = float(f"{value:.3g}")
+    digits = 0 if shown >= 100 else 1 if shown >= 10 else 2 if shown >= 1 else 3
+    return f"{value:.{digits}f}"

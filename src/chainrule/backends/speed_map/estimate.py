@@ -1,123 +1,114 @@
-"""Prediction: what each backend would take for a workload, from what was measured about it."""
+"""Estimates: the time of a workload on each backend, where it was measured or lies between measured ones."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
+from typing import NamedTuple
 
-from chainrule.backends.speed_map.fitting import fit
 from chainrule.backends.speed_map.interval import Interval
-from chainrule.backends.speed_map.neighbours import Neighbourhood, neighbourhood
-from chainrule.backends.speed_map.spots import Parts, SpeedMap, Time
+from chainrule.backends.speed_map.spots import SpeedMap, Spot
 from chainrule.backends.speed_map.workload import Workload
-
-How = Literal["measured", "interpolated", "fitted"]
-FURTHEST = 2.0  # times beyond what was measured; further out nothing is said
 
 
 class OutsideMapError(LookupError):
-    """A workload too far from everything measured; the message says from what."""
+    """A workload that was not measured and does not lie between measured ones."""
 
 
-class Prediction(NamedTuple):
-    """What a backend takes for a step, and how that is known.
+class Corner(NamedTuple):
+    """A measured spot next to a workload, and its weight; the weights of all corners add up to 1."""
 
-    ``held_out``: the relative error of the fit on spots that it was not made from.
-    """
+    spot: Spot
+    weight: float
+
+
+class Estimate(NamedTuple):
+    """The time of a step on a backend: "measured", or "interpolated" between measured spots."""
 
     backend: str
     contestant: str
     seconds: Interval
-    how: How
-    parts: Parts | None = None
-    calls: int | None = None
-    held_out: float | None = None
+    how: str
+
+    @property
+    def label(self) -> str:
+        """The backend, with how it was measured: "numpy (numpy-jit)"."""
+        return f"{self.backend} ({self.contestant})" if self.contestant != self.backend else self.backend
 
 
-def predict(known: SpeedMap, work: Workload) -> dict[str, Prediction]:
-    """Return what each backend takes, the fastest first.
+def estimates(corners: Sequence[Corner]) -> list[Estimate]:
+    """Return the time on each backend that was measured at every corner, the fastest first."""
+    rows = []
+    for name, time in corners[0].spot.times.items():
+        if all(name in corner.spot.times for corner in corners):
+            seconds = between(corners, [corner.spot.times[name].seconds for corner in corners])
+            how = "measured" if len(corners) == 1 else "interpolated"
+            rows.append(Estimate(name, time.contestant, seconds, how))
+    return sorted(rows, key=lambda row: row.seconds.estimate)
 
-    At a measured spot what was measured; between spots of the same shape, log-linear in hidden size and
-    batch; else what the fit says of the counts, up to twice outside what was measured.
+
+def between(corners: Sequence[Corner], intervals: Sequence[Interval]) -> Interval:
+    """Return the value between the corners' intervals.
+
+    The estimate is log-linear in hidden size and batch. The interval reaches over those of all corners, so
+    that it holds wherever the value rises or falls from corner to corner, however it bends on the way.
+    """
+    logs = [
+        corner.weight * interval.logs[0] for corner, interval in zip(corners, intervals, strict=True)
+    ]
+    low, high = min(i.low for i in intervals), max(i.high for i in intervals)
+    return Interval(math.exp(sum(logs)), low, high) if len(corners) > 1 else intervals[0]
+
+
+def corners(known: SpeedMap, work: Workload) -> list[Corner]:
+    """Return the measured spots between which a workload lies: of its shape, by hidden size and batch.
+
+    One spot where it was measured itself; else two with the same hidden size or the same batch, or four.
 
     Raises
     ------
     OutsideMapError
-        If the map says nothing of any backend there.
+        If there are none.
     """
-    near = neighbourhood(known, work)
-    found = {}
-    for name in dict.fromkeys(name for spot in known.spots for name in spot.times):
-        is_here = near.corners and all(name in corner.spot.times for corner in near.corners)
-        said = _between(name, near) if is_here else _fitted(name, known, work)
-        if said is not None:
-            found[name] = said
-    if not found:
-        raise OutsideMapError(_outside(known, work))
-    return dict(sorted(found.items(), key=lambda item: item[1].seconds.estimate))
-
-
-def _between(name: str, near: Neighbourhood) -> Prediction:
-    times = [corner.spot.times[name] for corner in near.corners]
-    seconds = near.mean(time.seconds for time in times)
-    _, nearest = max(zip(near.corners, times, strict=True), key=lambda one: one[0].weight)
-    how: How = "measured" if len(times) == 1 else "interpolated"
-    parts, calls = _scaled(nearest, seconds), nearest.calls
-    return Prediction(name, nearest.contestant, seconds, how, parts, calls)
-
-
-def _scaled(time: Time, seconds: Interval) -> Parts | None:
-    """Return the parts of a time in a step that takes so many seconds."""
-    factor = seconds.estimate / time.seconds.estimate
-    return Parts(*(factor * part for part in time.parts)) if time.parts else None
-
-
-def _fitted(name: str, known: SpeedMap, work: Workload) -> Prediction | None:
-    """Return what the fit says; ``None`` where there is none, or the workload lies too far outside."""
-    spots = [s for s in known.spots if name in s.times and s.workload.dtype == work.dtype]
-    works = [spot.workload for spot in spots]
-    if beyond(works, work):
-        return None
-    made = fit(works, [spot.times[name].seconds.estimate for spot in spots])
-    if made is None or made.seconds(work) <= 0.0:
-        return None
-    seconds = Interval(*[made.seconds(work)] * 3).widened(2.0 * made.error)
-    who, parts = spots[0].times[name].contestant, Parts(*made.parts(work))
-    return Prediction(name, who, seconds, "fitted", parts, work.calls, math.expm1(made.error))
-
-
-def _outside(known: SpeedMap, work: Workload) -> str:
-    same = [spot.workload for spot in known.spots if spot.workload.dtype == work.dtype and spot.times]
-    if not same:
-        return f"nothing was measured in {work.dtype}"
-    found = beyond(same, work)
-    return found or f"too little was measured (spots: {len(same)}) to say anything of {work.name}"
-
-
-def beyond(measured: Sequence[Workload], work: Workload) -> str:
-    """Return on which axis a workload lies too far outside, in words; nothing where it does not.
-
-    Examples
-    --------
-    >>> from chainrule.backends.speed_map.workload import workload
-    >>> beyond([workload((8, 4, 2), 8)], workload((8, 4, 2), 64))
-    'batch 64 is more than twice outside what was measured, 8 to 8'
-    """
-    held = [_axes(one) for one in measured]
-    for name, value in _axes(work).items():
-        values = [one[name] for one in held] or [0]
-        least, most = min(values), max(values)
-        if not least / FURTHEST <= value <= FURTHEST * most:
-            return f"{name} {value} is more than twice outside what was measured, {least} to {most}"
-    return ""
-
-
-def _axes(work: Workload) -> dict[str, int]:
-    first, *hidden, last = work.sizes
-    return {
-        "batch": work.batch,
-        "input size": first,
-        "smallest hidden size": min(hidden, default=last),
-        "largest hidden size": max(hidden, default=last),
-        "output size": last,
-        "calls": work.calls,
+    alike = {
+        _place(spot.workload): spot for spot in known.spots if _shape(spot.workload) == _shape(work)
     }
+    H, B = _place(work)
+    column, row = ([b for h, b in alike if h == H], [h for h, b in alike if b == B])
+    ways = [
+        {(H, b): weight for b, weight in _ends(column, B).items()},
+        {(h, B): weight for h, weight in _ends(row, H).items()},
+        {
+            (h, b): u * v
+            for (h, u), (b, v) in product(
+                _ends({h for h, _ in alike}, H).items(), _ends({b for _, b in alike}, B).items()
+            )
+        },
+    ]
+    for weights in ways:
+        if weights and all(place in alike for place in weights):
+            return [Corner(alike[place], weight) for place, weight in weights.items()]
+    msg = f"{work.name} in {work.dtype} lies outside of what was measured"
+    raise OutsideMapError(msg)
+
+
+def _ends(values: Collection[int], value: int) -> Mapping[int, float]:
+    """Return the values on both sides of one with their weights on a log scale; nothing outside of them."""
+    if value in values:
+        return {value: 1.0}
+    below, above = [v for v in values if v < value], [v for v in values if v > value]
+    if not below or not above:
+        return {}
+    low, high = max(below), min(above)
+    share = math.log(value / low) / math.log(high / low)
+    return {low: 1.0 - share, high: share}
+
+
+def _shape(work: Workload) -> tuple[object, ...]:
+    """Return everything but hidden size and batch."""
+    first, *hidden, last = work.sizes
+    return first, tuple(size / hidden[0] for size in hidden), last, work.rule, work.dtype
+
+
+def _place(work: Workload) -> tuple[int, int]:
+    """Return the hidden size and the batch."""
+    return work.sizes[1], work.batch

@@ -1,4 +1,4 @@
-"""The stored map: a small JSON file in the cache folder, good for the machine and versions it names."""
+"""The stored map: a JSON file in the cache folder, valid for the machine and the versions that it names."""
 
 import json
 import platform
@@ -7,29 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.backends.speed_map.interval import Interval
-from chainrule.backends.speed_map.spots import Parts, SpeedMap, Spot, Time
+from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time
 from chainrule.backends.speed_map.workload import Workload
 from chainrule.program import machine
 from chainrule.saving.files import write_whole
 
-SCHEMA = 1
+SCHEMA = 2
 PACKAGES = (
     *("chainrule", "numpy", "llvmlite", "torch", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x"),
 )
-DEVICES = "/proc/driver/nvidia/gpus"  # where Linux names them, without a library to load
+DEVICES = "/proc/driver/nvidia/gpus"  # Linux names them there; no library is loaded
 
 
 class StaleMapError(LookupError):
-    """The map that is stored is of another machine or of other versions; the message says which."""
+    """The stored map is of another machine or of other versions; the message says which."""
 
 
 def file() -> Path:
-    """Return where the map is kept."""
+    """Return the file of the map."""
     return machine.cache_folder() / "speed-map.json"
 
 
 def key() -> dict[str, str]:
-    """Return the facts that a map is good for.
+    """Return the facts for which a map is valid.
 
     Examples
     --------
@@ -55,12 +55,12 @@ def read() -> SpeedMap:
         If it is of another machine, or of other versions.
     """
     try:
-        held = json.loads(file().read_text(encoding="utf-8"))
-        old, spots = held["key"], [_spot(one) for one in held["spots"]]
-        if held["schema"] != SCHEMA:
+        content = json.loads(file().read_text(encoding="utf-8"))
+        if content["schema"] != SCHEMA:
             return SpeedMap()
+        old, spots = content["key"], [_spot(line) for line in content["spots"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return SpeedMap()  # nothing kept yet, or a damaged file: as if nothing had been measured
+        return SpeedMap()  # nothing stored yet, or a damaged file
     here = key()
     for name in here | old:
         was, now = old.get(name, "none"), here.get(name, "none")
@@ -71,7 +71,7 @@ def read() -> SpeedMap:
 
 
 def write(kept: SpeedMap) -> Path:
-    """Keep a map, in place of the one there is, and return its file."""
+    """Write the map, in place of the stored one, and return its file."""
     content = {"schema": SCHEMA, "key": key(), "spots": [_line(spot) for spot in kept.spots]}
     file().parent.mkdir(parents=True, exist_ok=True)
     write_whole(file(), json.dumps(content, indent=1).encode())
@@ -79,33 +79,18 @@ def write(kept: SpeedMap) -> Path:
 
 
 def _line(spot: Spot) -> dict[str, Any]:
-    times = {name: time._asdict() for name, time in spot.times.items()}
-    ratios = [[*pair, *ratio] for pair, ratio in spot.ratios.items()]
-    return {"workload": spot.workload._asdict(), "times": times, "ratios": ratios}
+    """Return a spot for JSON, where tuples are lists."""
+    return spot._asdict() | {"ratios": [[*pair, *ratio] for pair, ratio in spot.ratios.items()]}
 
 
 def _spot(line: dict[str, Any]) -> Spot:
-    workload = Workload(**line["workload"])
-    workload = workload._replace(sizes=tuple(workload.sizes))
-    times = {name: _time(**time) for name, time in line["times"].items()}
+    sizes, *rest = line["workload"]
+    times = {
+        name: Time(contestant, Interval(*seconds), Interval(*copy) if copy else None)
+        for name, (contestant, seconds, copy) in line["times"].items()
+    }
     ratios = {(a, b): Interval(*ratio) for a, b, *ratio in line["ratios"]}
-    return Spot(workload, times, ratios)
-
-
-def _time(
-    contestant: str,
-    seconds: list[float],
-    parts: list[float] | None,
-    calls: int | None,
-    copy: list[float] | None,
-) -> Time:
-    return Time(
-        contestant,
-        Interval(*seconds),
-        Parts(*parts) if parts else None,
-        calls,
-        Interval(*copy) if copy else None,
-    )
+    return Spot(Workload(tuple(sizes), *rest), times, ratios)
 
 
 def _devices() -> list[str]:

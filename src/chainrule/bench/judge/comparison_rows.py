@@ -1,7 +1,7 @@
 """A comparison as rows of text, for a table."""
 
+from chainrule.backends.speed_map.choice import microseconds
 from chainrule.backends.speed_map.interval import Interval
-from chainrule.backends.speed_map.wording import microseconds
 from chainrule.bench.judge.comparison import Comparison
 
 HEAD = ("cell", "contestant", "before", "after", "times", "95 % interval", "verdict")

@@ -1,4 +1,4 @@
-"""Recommendation: which backend for one network, from the stored map, or measured now."""
+"""The recommendation: which backend for one network, from the stored map or measured now."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -7,23 +7,21 @@ from chainrule.backends import speed_map
 from chainrule.backends.speed_map import (
     Choice,
     OutsideMapError,
-    Prediction,
     SpeedMap,
     StaleMapError,
     Workload,
     choose,
-    predict,
 )
-from chainrule.backends.speed_map.wording import label, microseconds, reason, span
+from chainrule.backends.speed_map.choice import microseconds, span
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.mapping import backend_of, store, workload_of
+from chainrule.bench.judge.mapping import backend_of, store
 from chainrule.bench.judge.results import Results
 from chainrule.bench.store import Records
 
 BUDGET = 15.0  # seconds; what is begun in them, and the start of Python, is over within 20
 APART = 4  # the factor between a batch and its neighbours in the micro-grid; for hidden sizes, its root
-HEAD = ("backend", "us/step", "95 % interval", "known", "where the time goes")
+HEAD = ("backend", "us/step", "95 % interval", "known")
 
 
 class Measure(Protocol):
@@ -40,10 +38,9 @@ class Measure(Protocol):
 
 
 class Recommendation(NamedTuple):
-    """The choice, what each backend takes, and how that came to be known."""
+    """The choice, and whether it was measured for this answer."""
 
     choice: Choice
-    predictions: Sequence[Prediction]
     was_measured: bool
     notes: Sequence[str] = ()
 
@@ -53,18 +50,14 @@ class Recommendation(NamedTuple):
         return self.choice.sentence
 
     @property
-    def rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> list[Sequence[str]]:
         """A row for each backend under :data:`HEAD`, the fastest first."""
-        return [
-            (
-                label(one),
-                microseconds(one.seconds.estimate),
-                _interval(one),
-                one.how,
-                reason(one),
-            )
-            for one in self.predictions
-        ]
+        rows: list[Sequence[str]] = []
+        for row in self.choice.estimates:
+            middle, low, high = map(microseconds, row.seconds)
+            interval = f"{low} to {high}" if row.seconds.is_bounded else span(row.seconds)
+            rows.append((row.label, middle, interval, row.how))
+        return rows
 
 
 def recommend(
@@ -103,16 +96,15 @@ def recommend(
     known, notes = _stored()
     notes += ["the copy of each batch from the host is counted"] if transfer else []
     if not again:
-        found = _from(known, workload_of(cell), names, transfer=transfer)
-        if found is not None and _is_enough(found, names):
-            return found._replace(notes=notes)
+        choice = _choice(known, cell, names, transfer=transfer)
+        if choice is not None and _is_enough(choice, names):
+            return Recommendation(choice, was_measured=False, notes=notes)
     operations = ("step", "transfer") if transfer else ("step",)
     records = measure(micro_grid(cell), names, seconds, operations)
-    known = store(Results(records))
-    found = _from(known, workload_of(cell), names, transfer=transfer)
-    if found is None:
+    choice = _choice(store(Results(records)), cell, names, transfer=transfer)
+    if choice is None:
         raise RuntimeError(_nothing(records, cell))
-    return found._replace(was_measured=True, notes=[*notes, *_absent(records, cell, found)])
+    return Recommendation(choice, was_measured=True, notes=[*notes, *_absent(records, cell, choice)])
 
 
 def installed() -> list[str]:
@@ -152,28 +144,23 @@ def _stored() -> tuple[SpeedMap, list[str]]:
         return SpeedMap(), [f"measured again, since {error}"]
 
 
-def _from(
-    known: SpeedMap, work: Workload, names: Sequence[str], *, transfer: bool
-) -> Recommendation | None:
-    """Return what a map says; ``None`` where it says nothing."""
-    known = known.with_copies() if transfer else known
+def _choice(known: SpeedMap, cell: Cell, names: Sequence[str], *, transfer: bool) -> Choice | None:
+    """Return the choice by a map; ``None`` where it has nothing near."""
     wanted = {backend_of(name) for name in names}
+    known = known.with_copies() if transfer else known
     try:
-        choice = choose(known, work, lambda name: name in wanted)
-        said = [one for one in predict(known, work).values() if one.backend in wanted]
+        return choose(known, Workload(*cell), lambda name: name in wanted)
     except OutsideMapError:
         return None
-    return Recommendation(choice, said, was_measured=False)
 
 
-def _is_enough(found: Recommendation, names: Sequence[str]) -> bool:
-    """Return whether measuring would add little: all are known there, or known about it and decided."""
-    if not all(one.seconds.is_bounded for one in found.predictions):
-        return False
-    if {one.backend for one in found.predictions} < {backend_of(name) for name in names}:
-        return False
-    hows = {one.how for one in found.predictions}
-    return hows == {"measured"} or ("fitted" not in hows and found.choice.is_decided)
+def _is_enough(choice: Choice, names: Sequence[str]) -> bool:
+    """Return whether measuring would add little: every backend was measured there, or it is decided."""
+    rows = choice.estimates
+    is_complete = {backend_of(name) for name in names} <= {row.backend for row in rows}
+    is_measured = all(row.how == "measured" for row in rows)
+    is_certain = all(row.seconds.is_bounded for row in rows)
+    return is_complete and is_certain and (is_measured or choice.is_decided)
 
 
 def _nothing(records: Records, cell: Cell) -> str:
@@ -183,9 +170,9 @@ def _nothing(records: Records, cell: Cell) -> str:
     return f"nothing could be measured of {cell.name} ({said}); measure again when the machine is less busy, or give a smaller batch"
 
 
-def _absent(records: Records, cell: Cell, found: Recommendation) -> list[str]:
-    """Return who was to be measured and is not in the answer, and why."""
-    known = {one.backend for one in found.predictions}
+def _absent(records: Records, cell: Cell, choice: Choice) -> list[str]:
+    """Return why backends that were to be measured are not in the answer."""
+    known = {row.backend for row in choice.estimates}
     lines = (one for one in records.measurements if one.cell == cell and one.reason)
     return list(
         dict.fromkeys(
@@ -195,9 +182,3 @@ def _absent(records: Records, cell: Cell, found: Recommendation) -> list[str]:
             and backend_of(one.contestant) not in known
         )
     )
-
-
-def _interval(one: Prediction) -> str:
-    if not one.seconds.is_bounded:
-        return span(one.seconds)
-    return f"{microseconds(one.seconds.low)} to {microseconds(one.seconds.high)}"

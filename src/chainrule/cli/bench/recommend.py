@@ -38,9 +38,9 @@ def recommend(
     again: Again = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which backend is fastest for a network here, how sure that is, and why.
+    """Say which backend is fastest for a network on this machine, and how sure that is.
 
-    What `bench run` stored is asked first; else it is measured, in at most 20 s.
+    The stored measurements answer if they can; else it is measured, in about 20 s.
     """
     chosen = None if backend is None else options.listed("backend", backend, _backends())
     cell = _cell(layers, batch, rule, dtype)
@@ -53,11 +53,7 @@ def recommend(
         return
     screen = console()
     screen.print(found.sentence, style="bold", markup=False)
-    *head, last = HEAD
-    why = [f"{row[0]}: {row[-1]}" for row in found.rows if row[-1]]
-    notes = [*([f"{last}:"] if why else []), *why, *found.notes]
-    table = Table("", head, [row[:-1] for row in found.rows], notes)
-    screen.print(table.rich())
+    screen.print(Table("", HEAD, found.rows, list(found.notes)).rich())
 
 
 def _backends() -> list[str]:
