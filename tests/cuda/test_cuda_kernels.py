@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.program.chains import DTYPES, HALVES, Chain, Output
-from chainrule.program.fusion import Grid
+from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH, DTYPE, GRIDS, SOFTMAX, UPDATE, O, S, check, ran_chain
 from support.cuda.device import know, stand_in  # noqa: F401
 from support.cuda.texts import every_function, kernel_of
@@ -16,7 +16,7 @@ from support.cuda.texts import every_function, kernel_of
 def test_every_function_in_every_dtype(stand_in, rng, dtype):  # noqa: F811
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of casts to a narrower dtype
-        check(stand_in, every_function(dtype), Grid(5, 12), rng)
+        check(stand_in, every_function(dtype), Extent(5, 12), rng)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,19 +27,19 @@ def _all_at_once():
     for chain in (BIAS_TANH, SOFTMAX, UPDATE):
         for where in GRIDS:
             for aligned in (True, False):
-                know(kernel_of(chain, Grid(*where), aligned=aligned)[1])
+                know(kernel_of(chain, Extent(*where), aligned=aligned)[1])
 
 
 @pytest.mark.parametrize("aligned", [True, False], ids=["wide", "narrow"])
 @pytest.mark.parametrize("where", GRIDS, ids=str)
 @pytest.mark.parametrize("chain", [BIAS_TANH, SOFTMAX, UPDATE], ids=["tile", "row", "flat"])
 def test_every_form_on_every_shape(stand_in, rng, chain, where, aligned):  # noqa: F811
-    check(stand_in, chain, Grid(*where), rng, aligned=aligned, ulps=64)
+    check(stand_in, chain, Extent(*where), rng, aligned=aligned, ulps=64)
 
 
 def test_a_row_wider_than_a_kernel_keeps_sums_for(stand_in, rng):  # noqa: F811
     chain = Chain(SOFTMAX.inputs, SOFTMAX.statements, SOFTMAX.outputs[:3])
-    check(stand_in, chain, Grid(3, 3000), rng, ulps=64)
+    check(stand_in, chain, Extent(3, 3000), rng, ulps=64)
 
 
 @pytest.mark.parametrize("half", HALVES)
@@ -53,7 +53,7 @@ def test_16_bits_are_computed_in_float32_and_rounded_when_stored(stand_in, half)
         S("subtract", "r2", ("r1", "x0")),
     )
     chain = Chain((x,), statements, (Output("r0"), Output("r2")))
-    third, small = ran_chain(stand_in, chain, [every], Grid(256, 256))
+    third, small = ran_chain(stand_in, chain, [every], Extent(256, 256))
     with np.errstate(all="ignore"):
         expected = (every.astype(np.float32) * np.float32(1 / 3)).astype(DTYPE[half])
         assert np.array_equal(third.astype(np.float32), expected.astype(np.float32), equal_nan=True)
@@ -71,7 +71,7 @@ def test_a_cast_to_16_bits_rounds(stand_in, rng, half):  # noqa: F811
         -7, 5, (64, 64)
     )
     chain = Chain((x,), statements, (Output("r0"), Output("r1")))
-    low, back = ran_chain(stand_in, chain, [numbers.astype(np.float32)], Grid(64, 64))
+    low, back = ran_chain(stand_in, chain, [numbers.astype(np.float32)], Extent(64, 64))
     np.testing.assert_array_equal(
         low.view(np.uint16), numbers.astype(np.float32).astype(DTYPE[half]).view(np.uint16)
     )

@@ -9,7 +9,7 @@ from chainrule.program.cuda.products_only import products, steps
 from chainrule.program.cuda.stream import StreamEngine
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
-from chainrule.program.fusion import Grid
+from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH, GRIDS, SOFTMAX, UPDATE, check
 from support.cuda.gpu import gpu  # noqa: F401
 from support.cuda.texts import every_function
@@ -25,7 +25,7 @@ LIMIT = 2**12 * EPSILON  # CUDA's functions are within 2 ulp, and its products a
 
 @pytest.mark.parametrize("dtype", [name for name in DTYPES if name not in {"bool", *HALVES}])
 def test_every_function_in_every_dtype(gpu, rng, dtype):  # noqa: F811
-    check(gpu, every_function(dtype), Grid(5, 12), rng, ulps=8)
+    check(gpu, every_function(dtype), Extent(5, 12), rng, ulps=8)
 
 
 @pytest.mark.parametrize("aligned", [True, False], ids=["wide", "narrow"])
@@ -34,7 +34,7 @@ def test_every_function_in_every_dtype(gpu, rng, dtype):  # noqa: F811
 def test_every_form_on_every_shape(gpu, rng, chain, where, aligned):  # noqa: F811
     if chain is SOFTMAX and where[1] > 1024:
         chain = type(chain)(chain.inputs, chain.statements, chain.outputs[:3])
-    check(gpu, chain, Grid(*where), rng, aligned=aligned, ulps=512)
+    check(gpu, chain, Extent(*where), rng, aligned=aligned, ulps=512)
 
 
 @pytest.mark.parametrize("batch_size", [None, 4], ids=["whole", "ragged"])

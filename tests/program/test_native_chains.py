@@ -8,14 +8,14 @@ from support.needs import need
 pytestmark = need("jit", module=True)
 
 from chainrule.program.chains import Chain, Operand, Output, Statement
-from chainrule.program.native.interpreter import Table, call_chain
+from chainrule.program.native.interpreter import InstructionTable, call_chain
 
 S = Statement
 SHAPES = [(1, 1), (3, 10), (5, 16), (4, 33), (1, 1000), (64, 256), (7, 1)]
 
 
 def run(chain, inputs, outputs):
-    Table([call_chain(chain, inputs, outputs)]).run()
+    InstructionTable([call_chain(chain, inputs, outputs)]).run()
     return outputs
 
 

@@ -8,7 +8,7 @@ from support.needs import need
 pytestmark = need("jit", module=True)
 
 from chainrule.program.chains import Chain, Operand, Output, Statement
-from chainrule.program.native.interpreter import Table, call_chain
+from chainrule.program.native.interpreter import InstructionTable, call_chain
 
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sin", "cos")
 MAX_ULP = {
@@ -29,7 +29,7 @@ def evaluate(function, x):
         (Operand("x", "full", x.dtype.name),), (Statement(function, "y", ("x",)),), (Output("y"),)
     )
     out = np.empty_like(x)
-    Table([call_chain(chain, (x[np.newaxis],), (out[np.newaxis],))]).run()
+    InstructionTable([call_chain(chain, (x[np.newaxis],), (out[np.newaxis],))]).run()
     return out
 
 

@@ -17,9 +17,9 @@ pytestmark = need("jit", module=True)
 
 from chainrule import NeuralNetwork
 from chainrule.program.chains import Chain, Operand, Output, Statement
-from chainrule.program.native import blas, compiler, interpreter
+from chainrule.program.native import blas
 from chainrule.program.native import matmul as room
-from chainrule.program.native.interpreter import Table, call_chain, gather_rows
+from chainrule.program.native.interpreter import InstructionTable, call_chain, gather_rows
 from chainrule.program.native.matmul import matmul
 from chainrule.program.native.workers import WorkerPool
 
@@ -52,7 +52,7 @@ def test_products_are_numpys(size, turned, small, dtype, monkeypatch):
     out = np.full((m, n + 3), np.nan, dtype)
     for accumulate in (False, True):
         instruction = matmul(A, B, out[:, :n], accumulate=accumulate)
-        Table([instruction]).run()
+        InstructionTable([instruction]).run()
         bound = 4 * k * np.finfo(dtype).eps * (np.abs(A) @ np.abs(B) + 1)
         assert (np.abs(out[:, :n] - (1 + accumulate) * (A @ B)) <= bound).all()
     assert np.isnan(out[:, n:]).all()
@@ -70,7 +70,7 @@ def test_a_product_is_subtracted_at_the_rate_that_holds_when_it_runs(size, small
     A, B = rng.normal(size=(k, m)).astype(dtype).T, rng.normal(size=(k, n)).astype(dtype)
     before = rng.normal(size=(m, n + 3)).astype(dtype)
     out, rate = before.copy(), np.zeros((), dtype)
-    table = Table([matmul(A, B, out[:, :n], rate=rate)])
+    table = InstructionTable([matmul(A, B, out[:, :n], rate=rate)])
     for rate[()] in (0.5, 0.25):
         table.run()
     bound = 4 * k * np.finfo(dtype).eps * (np.abs(A) @ np.abs(B) + np.abs(before[:, :n]) + 1)
@@ -84,7 +84,7 @@ def test_a_product_with_a_single_number_is_numpys_whatever_its_strides(dtype):
     one = np.broadcast_to(np.ones((), dtype), (1, 1))
     row = np.random.default_rng(0).normal(size=(1, 300)).astype(dtype)
     out = np.full((1, 300), np.nan, dtype)
-    Table([matmul(one, row, out)]).run()
+    InstructionTable([matmul(one, row, out)]).run()
     assert (out == row).all()
 
 
@@ -113,7 +113,7 @@ def test_the_blas_of_numpy_is_found():
 def test_gather_copies_the_rows_of_an_index():
     source = np.arange(70.0).reshape(10, 7)
     index, out = np.array([9, 0, 3, 3]), np.zeros((4, 9))
-    Table([gather_rows(source, index, out[:, :7])]).run()
+    InstructionTable([gather_rows(source, index, out[:, :7])]).run()
     np.testing.assert_array_equal(out[:, :7], source[index])
     assert (out[:, 7:] == 0).all()
 
@@ -123,7 +123,7 @@ def increments(array):
     chain = Chain(
         (Operand("x", "full", "float64"),), (Statement("add", "y", ("x", 1.0)),), (Output("y"),)
     )
-    return Table([call_chain(chain, (array,), (array,))])
+    return InstructionTable([call_chain(chain, (array,), (array,))])
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -150,7 +150,7 @@ def test_a_join_longer_than_the_spin_still_runs_own_table_once():
 
 def test_a_pool_may_be_closed_and_used_again_and_from_several_threads():
     array, pool = np.zeros((1, 10)), WorkerPool(2)
-    tables = [Table([]), increments(array)]
+    tables = [InstructionTable([]), increments(array)]
     pool.run(tables)
     pool.close()
     callers = [threading.Thread(target=lambda: [pool.run(tables) for _ in range(50)]) for _ in range(3)]
@@ -164,7 +164,7 @@ def test_a_pool_may_be_closed_and_used_again_and_from_several_threads():
 
 def test_a_pool_refuses_a_wrong_number_of_tables():
     with pytest.raises(ValueError, match="one table a thread"):
-        WorkerPool(2).run([Table([])])
+        WorkerPool(2).run([InstructionTable([])])
 
 
 def used_within(seconds):
@@ -176,7 +176,7 @@ def used_within(seconds):
 
 def test_idle_workers_do_not_spin():
     pool = WorkerPool(2)
-    pool.run([Table([]), Table([])])
+    pool.run([InstructionTable([]), InstructionTable([])])
     # Other threads of this process (BLAS's) may be at work for a moment; one that spins always is.
     assert any(used_within(0.1) < 0.02 for _ in range(20))
     pool.close()
@@ -193,10 +193,10 @@ def script(text, **environment):
 
 START = """
     import os, sys, signal, threading, time
-    from chainrule.program.native.interpreter import Table
+    from chainrule.program.native.interpreter import InstructionTable
     from chainrule.program.native.workers import WorkerPool
     pool = WorkerPool(2)
-    tables = [Table([]), Table([])]
+    tables = [InstructionTable([]), InstructionTable([])]
     pool.run(tables)
 """
 
@@ -243,12 +243,12 @@ def test_a_second_process_loads_from_the_cache_and_damage_is_compiled_again(tmp_
 
 def test_a_cache_folder_that_cannot_be_written_only_costs_the_compilation(tmp_path):
     (tmp_path / "native").write_text("a file, not a folder")
-    text = "from chainrule.program.native import interpreter; interpreter.Table([]).run(); print('ran')"
+    text = "from chainrule.program.native import interpreter; interpreter.InstructionTable([]).run(); print('ran')"
     assert script(text, CHAINRULE_CACHE_DIR=str(tmp_path)) == "ran"
 
 
 def test_processes_that_compile_the_same_kernel_at_once_all_run_it(tmp_path):
-    text = "from chainrule.program.native import interpreter; interpreter.Table([]).run()"
+    text = "from chainrule.program.native import interpreter; interpreter.InstructionTable([]).run()"
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -259,23 +259,11 @@ def test_processes_that_compile_the_same_kernel_at_once_all_run_it(tmp_path):
     assert len(list((tmp_path / "native").iterdir())) == 1
 
 
-def test_compile_later_gives_the_address_that_compile_gives():
-    future = compiler.compile_later(interpreter.print_gather, "gather")
-    assert future.result(300) == compiler.compile_function(interpreter.print_gather, "gather")
-
-
-def test_a_requested_chain_is_the_compiled_chain():
-    chain = Chain(
-        (Operand("x", "full", "float64"),), (Statement("add", "y", ("x", 3.0)),), (Output("y"),)
-    )
-    assert interpreter.request_chain(chain).result(300) == interpreter.compile_chain(chain)
-
-
 def test_one_blas_thread_gives_the_same_bits_again():
     rng = np.random.default_rng(0)
     A, B, out = rng.normal(size=(300, 200)), rng.normal(size=(200, 100)), np.empty((300, 100))
     with threadpool_limits(1, user_api="blas"):
-        Table([matmul(A, B, out)]).run()
+        InstructionTable([matmul(A, B, out)]).run()
         first = out.copy()
-        Table([matmul(A, B, out)]).run()
+        InstructionTable([matmul(A, B, out)]).run()
     assert out.tobytes() == first.tobytes()

@@ -14,7 +14,7 @@ from chainrule.backends.cupy_library import CupyLibrary
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
 from chainrule.program.cuda.device import CannotCaptureError, Launchable, Product
-from chainrule.program.cuda.source import Text, prelude
+from chainrule.program.cuda.source import KernelText, prelude
 from chainrule.program.replay import Call
 
 OPTIONS = ("--std=c++17",)
@@ -97,7 +97,7 @@ class CupyDevice(CupyLibrary):
         address: int = array.data.ptr
         return address
 
-    def kernel(self, text: Text) -> Launchable:
+    def kernel(self, text: KernelText) -> Launchable:
         """Return a kernel, compiled when it is first launched and kept in CuPy's cache on disk."""
         if text.name not in self._kernels:
             source = prelude() + text.source

@@ -17,7 +17,7 @@ from chainrule.program.operations import Group
 from chainrule.program.plan import Plan
 from chainrule.program.planner import plan
 from chainrule.program.program import Program
-from chainrule.program.replay import Arrays, Memory
+from chainrule.program.replay import Allocator, Arrays
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec, trace
 
@@ -27,7 +27,7 @@ SHARED_UPDATE = 30_000  # parameters; fewer are updated by one thread before two
 class Arena:
     """Memory that the blocks of one thread use one after the other."""
 
-    def __init__(self, library: Memory) -> None:
+    def __init__(self, library: Allocator) -> None:
         self._library = library
         self._raw: list[np.ndarray] = []
         self._used = 0

@@ -15,25 +15,25 @@ from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.program import Program
 
 
-class Grid(NamedTuple):
+class Extent(NamedTuple):
     """The shape that a chain runs over: all leading axes as rows, the last one as columns."""
 
     rows: int
     columns: int
 
 
-def grid(shape: tuple[int, ...]) -> Grid:
+def grid(shape: tuple[int, ...]) -> Extent:
     """Return the grid of an array of this shape.
 
     Examples
     --------
     >>> grid((3, 4)), grid((4,)), grid(())
-    (Grid(rows=3, columns=4), Grid(rows=1, columns=4), Grid(rows=1, columns=1))
+    (Extent(rows=3, columns=4), Extent(rows=1, columns=4), Extent(rows=1, columns=1))
     """
-    return Grid(size(shape[:-1]), shape[-1] if shape else 1)
+    return Extent(size(shape[:-1]), shape[-1] if shape else 1)
 
 
-def over(operation: Operation) -> Grid:
+def over(operation: Operation) -> Extent:
     """Return the grid that an operation runs over: a reduction, that of what it reduces."""
     reduced = operation.function in REDUCTIONS
     return grid((operation.inputs[0] if reduced else operation.result).shape)
@@ -85,7 +85,7 @@ def _chains(segment: list[Operation], readers: dict[int, list[Operation]]) -> li
     while left:
         waiting = {id(operation) for operation in left}
         chain: list[Operation] = []
-        where: Grid | None = None
+        where: Extent | None = None
         for operation in reversed(left):
             reads = {id(reader) for reader in readers.get(id(operation.result), ())}
             here = {id(link) for link in chain}

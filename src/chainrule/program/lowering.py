@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from chainrule.mathematics.arrays import Array
 from chainrule.program.chains import Argument, Chain, Kind, Operand, Output, Statement
-from chainrule.program.fusion import Grid, grid, is_total, over
+from chainrule.program.fusion import Extent, grid, is_total, over
 from chainrule.program.operations import Group, Operation, Value
 from chainrule.program.operations import Operand as Given
 from chainrule.program.primitives import REDUCTIONS
@@ -16,12 +16,12 @@ class Lowered(NamedTuple):
     """A chain, and the values that it reads and writes, in its order."""
 
     chain: Chain
-    where: Grid
+    where: Extent
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
 
 
-def lower(group: Group, where: Grid | None = None) -> Lowered:
+def lower(group: Group, where: Extent | None = None) -> Lowered:
     """Return a group as a chain over ``where``, the grid of its first operation unless given.
 
     Names are given by position, so that equal chains of different networks are one kernel.
@@ -53,18 +53,18 @@ def lower(group: Group, where: Grid | None = None) -> Lowered:
     return Lowered(Chain(operands, tuple(statements), outputs), where, inputs, group.results)
 
 
-def kind(value: Value, where: Grid) -> Kind:
+def kind(value: Value, where: Extent) -> Kind:
     """Return how a value is spread over the grid of a chain."""
-    kinds: dict[Grid, Kind] = {  # the last that fits counts
-        Grid(where.rows, 1): "column",
-        Grid(1, where.columns): "row",
-        Grid(1, 1): "scalar",
+    kinds: dict[Extent, Kind] = {  # the last that fits counts
+        Extent(where.rows, 1): "column",
+        Extent(1, where.columns): "row",
+        Extent(1, 1): "scalar",
         where: "full",
     }
     return kinds[grid(value.shape)]
 
 
-def laid_out(array: Array, spread: Kind, where: Grid) -> Array:
+def laid_out(array: Array, spread: Kind, where: Extent) -> Array:
     """Return an array as the kernel of a chain takes it: 2-d, or 0-d for one number."""
     shapes = {
         "full": (where.rows, where.columns),

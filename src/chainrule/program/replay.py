@@ -24,7 +24,7 @@ Empty = Callable[[tuple[int, ...], np.dtype[Any]], Array]
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
-class Memory(Protocol):
+class Allocator(Protocol):
     """What the arrays of a plan ask of an array library."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -40,7 +40,7 @@ class Memory(Protocol):
         """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
 
 
-class Library(Memory, Protocol):
+class Library(Allocator, Protocol):
     """What replay asks of an array library: memory, and its functions with ``out``."""
 
     def call(self, operation: Operation, arguments: list[Any], out: Array) -> Call:
@@ -70,7 +70,7 @@ class Arrays:
         self,
         plan: Plan,
         inputs: Sequence[Array],
-        library: Memory,
+        library: Allocator,
         outputs: Mapping[int, Array] = EMPTY,
         scratch: Empty | None = None,
     ) -> None:
@@ -156,7 +156,7 @@ def _columns(array: Array, columns: slice) -> Array:
 
 
 @dataclass
-class Batch:
+class BoundCalls:
     """What runs for one batch size."""
 
     buffers: tuple[Array, ...]  # X, Y and the weights, if any, of the batch
@@ -181,11 +181,7 @@ class Replay:
     """
 
     def __init__(
-        self,
-        work: Work,
-        library: Library,
-        asarray: Callable[..., Array],
-        threads: int | None = None,
+        self, work: Work, library: Library, asarray: Callable[..., Array], threads: int | None = None
     ) -> None:
         self.progress = work.progress
         self._threads = threads or asked_threads(work.threads)
@@ -221,7 +217,7 @@ class Replay:
                 batch.calls, batch.is_fresh = self._library.captured(batch.calls), False
         return self._library.listed(self._losses)  # sync: the losses, once an epoch
 
-    def _batch(self, rows: int) -> Batch:
+    def _batch(self, rows: int) -> BoundCalls:
         work = self._work
         made = work.plan(rows)
         buffers = work.arrays if work.is_one_batch else self._buffers(rows)
@@ -229,7 +225,7 @@ class Replay:
         given = (self.progress[0], *self.progress[1], *buffers, self._rate, *key)
         arrays = Arrays(made, given, self._library)
         calls = [call(group.only, arrays, self._library) for group in made.groups]
-        return Batch(buffers, calls, arrays.of(made.program.outputs[-1]))
+        return BoundCalls(buffers, calls, arrays.of(made.program.outputs[-1]))
 
     def _buffers(self, rows: int) -> tuple[Array, ...]:
         empty, sources = self._library.empty, self._work.arrays

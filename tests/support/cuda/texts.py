@@ -6,7 +6,7 @@ from chainrule.program.cuda.geometry import launch
 from chainrule.program.cuda.lowering import fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
-from chainrule.program.fusion import Grid
+from chainrule.program.fusion import Extent
 from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES
 from support.steps import CASES, made_plan
 
@@ -57,5 +57,5 @@ def kernel_of(chain, where=None, multiprocessors=MULTIPROCESSORS, *, aligned=Tru
     """Return how a chain is launched over a grid, and its kernel."""
     from chainrule.program.cuda.lowering import Fused
 
-    how = launch(Fused(chain, None, where or Grid(8, 8), (), ()), multiprocessors, aligned=aligned)
+    how = launch(Fused(chain, None, where or Extent(8, 8), (), ()), multiprocessors, aligned=aligned)
     return how, write(how.loop)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from chainrule.mathematics.arrays import Array
-from chainrule.program.cuda.source import Text
+from chainrule.program.cuda.source import KernelText
 from chainrule.program.replay import Call, Library
 
 Launchable = Callable[
@@ -60,7 +60,7 @@ class Device(Library, Protocol):
     def address(self, array: Array) -> int:
         """Return where an array begins."""
 
-    def kernel(self, text: Text) -> Launchable:
+    def kernel(self, text: KernelText) -> Launchable:
         """Return a kernel, compiled."""
 
     def product(self, product: Product) -> Call:

@@ -6,7 +6,7 @@ from typing import Final
 from chainrule.program.cuda.expressions import STORED
 from chainrule.program.cuda.geometry import STREAMING_BLOCKS, WARP
 from chainrule.program.cuda.loop import THREADS
-from chainrule.program.cuda.source import Text
+from chainrule.program.cuda.source import KernelText
 
 BLOCK: Final = (WARP, THREADS // WARP)  # a warp to each row
 
@@ -22,7 +22,7 @@ def gather_grid(rows: int, multiprocessors: int) -> tuple[int, int]:
     return min(-(-rows // BLOCK[1]), multiprocessors * STREAMING_BLOCKS), 1
 
 
-def gather(dtypes: Sequence[str]) -> Text:
+def gather(dtypes: Sequence[str]) -> KernelText:
     """Return the kernel that copies rows of so many arrays, of these dtypes.
 
     Its arguments are the number of rows, which ones (int64), and of each array its columns, the source and
@@ -54,4 +54,4 @@ def gather(dtypes: Sequence[str]) -> Text:
         "  }",
         "}\n",
     ]
-    return Text(name, "\n".join(lines))
+    return KernelText(name, "\n".join(lines))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from chainrule.mathematics.arrays import size
 from chainrule.program.cuda.loop import THREADS, Loop, form_of
 from chainrule.program.cuda.lowering import Fused
-from chainrule.program.fusion import Grid
+from chainrule.program.fusion import Extent
 
 WARP = 32
 PACK_BYTES = 16  # the most that a thread moves at once
@@ -17,7 +17,7 @@ class Launch(NamedTuple):
     """A kernel's launch: the loop that it runs, and over what."""
 
     loop: Loop
-    where: Grid
+    where: Extent
     grid: tuple[int, int]
     block: tuple[int, int]
 
@@ -57,15 +57,15 @@ def launch(made: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
     --------
     >>> from chainrule.program.chains import Chain, Operand, Output, Statement
     >>> tanh = Chain((Operand("x0", "full", "float32"),), (Statement("tanh", "r0", ("x0",)),), (Output("r0"),))
-    >>> made = launch(Fused(tanh, None, Grid(64, 128), (), ()), 132, aligned=True)
+    >>> made = launch(Fused(tanh, None, Extent(64, 128), (), ()), 132, aligned=True)
     >>> made.loop.width, made.where, made.grid, made.block
-    (4, Grid(rows=1, columns=8192), (8, 1), (256, 1))
+    (4, Extent(rows=1, columns=8192), (8, 1), (256, 1))
     """
     form, where = form_of(made.chain), made.where
     if form == "row":
         return _rows(made, multiprocessors)
     if form == "flat":
-        where = Grid(1, where.rows * where.columns)
+        where = Extent(1, where.rows * where.columns)
     sums = any(output.total or output.columns for output in made.chain.outputs)
     most = multiprocessors * (SUMMING_BLOCKS if sums else STREAMING_BLOCKS)
     width = _width(made, where.columns) if aligned else 1

@@ -8,20 +8,20 @@ a sum over rows, with the chain that makes its terms. As in ``fusion.py``, nothi
 from dataclasses import dataclass, field
 
 from chainrule.program.cuda.loop import KEPT_COLUMNS
-from chainrule.program.fusion import Grid, is_total, over
+from chainrule.program.fusion import Extent, is_total, over
 from chainrule.program.operations import Group, Operation, Value
 from chainrule.program.plan import Roots
 from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.program import Program
 
-ONE = Grid(1, 1)
+ONE = Extent(1, 1)
 
 
 @dataclass(eq=False)
 class Cluster:
     """Operations on the way to becoming one kernel: a chain over one grid, and the tail after its totals."""
 
-    where: Grid
+    where: Extent
     main: list[Operation] = field(default_factory=list)
     tail: list[Operation] = field(default_factory=list)
     late: set[int] = field(default_factory=set)  # values known once all blocks are done
@@ -35,7 +35,7 @@ class Cluster:
             return ""  # another entry of what a thread here has yet to write
         if inputs & self.late:
             return "tail" if where == ONE and operation.is_elementwise else ""
-        column = Grid(self.where.rows, 1)
+        column = Extent(self.where.rows, 1)
         if where == self.where or (where == column and inputs & self.narrow):
             return "main"
         return ""
@@ -92,10 +92,10 @@ def grouped(program: Program) -> list[Group]:
     return [_group(part, program, roots) for part in (*parts, *segment)]
 
 
-def over_rows(operation: Operation) -> Grid:
+def over_rows(operation: Operation) -> Extent:
     """Return the grid that a row product sums over the rows of."""
     *_, rows, columns = operation.inputs[1].shape
-    return Grid(rows, columns)
+    return Extent(rows, columns)
 
 
 def _place(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from chainrule.program.chains import Chain
 from chainrule.program.cuda.grouping import ONE, over_rows
 from chainrule.program.cuda.source import Tail
-from chainrule.program.fusion import Grid, is_total, over
+from chainrule.program.fusion import Extent, is_total, over
 from chainrule.program.lowering import lower
 from chainrule.program.operations import Group, Operation, Value
 
@@ -15,7 +15,7 @@ class Fused(NamedTuple):
 
     chain: Chain
     tail: Tail | None
-    where: Grid
+    where: Extent
     arguments: tuple[Value, ...]  # inputs and outputs of the chain, then those of the tail
     full: tuple[Value, ...]  # those of them that several columns are moved of at once
 

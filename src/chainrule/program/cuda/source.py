@@ -35,7 +35,7 @@ class Tail:
 
 
 @dataclass(frozen=True)
-class Text:
+class KernelText:
     """The source of a kernel, and its name, which is equal where the source is."""
 
     name: str
@@ -48,7 +48,7 @@ def prelude() -> str:
     return Path(__file__).with_name("prelude.cuh").read_text(encoding="utf-8")
 
 
-def write(loop: Loop, tail: Tail | None = None) -> Text:
+def write(loop: Loop, tail: Tail | None = None) -> KernelText:
     """Return the kernel of a chain, and of what follows its totals.
 
     Examples
@@ -73,7 +73,7 @@ def write(loop: Loop, tail: Tail | None = None) -> Text:
     rest = ",\n    ".join(parameters) + "\n".join(lines)
     name = f"chain_{sha256(rest.encode()).hexdigest()[:16]}"
     head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(\n    '
-    return Text(name, head + rest)
+    return KernelText(name, head + rest)
 
 
 def _parameters(chain: Chain, prefix: str, inner: Iterable[int], known: Iterable[str] = ()) -> list[str]:

@@ -19,7 +19,7 @@ from chainrule.program.epoch import Epoch
 PLACES = 2
 
 
-class Place:
+class Slot:
     """A place for a batch: its arrays on the device and in pinned memory, and the step on it."""
 
     def __init__(self, work: Work, rows: int, device: Device) -> None:
@@ -54,7 +54,7 @@ class StreamEngine:
         self._work, self._device = work, device
         theta = numpy_dtype(work.progress[0].dtype)
         self._feed = feed(device, len(work.bounds), 0, theta, keys=work.drops)
-        self._places = {n: [Place(work, n, device) for _ in range(PLACES)] for n in work.batch_sizes}
+        self._places = {n: [Slot(work, n, device) for _ in range(PLACES)] for n in work.batch_sizes}
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: everything goes to the device's own stream."""

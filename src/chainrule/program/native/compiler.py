@@ -18,7 +18,6 @@ import functools
 import hashlib
 import threading
 import uuid
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -145,16 +144,3 @@ def _write(path: Path, code: bytes) -> None:
 def function_at(address: int) -> Function:
     """Return a callable for the native function at `address`; a call releases the GIL."""
     return _PROTOTYPE(address)
-
-
-@functools.cache
-def _background() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, thread_name_prefix="chainrule-compile")
-
-
-def compile_later(write: Callable[[], str], name: str, recipe: str = "") -> Future[int]:
-    """Return the future of `compile_function`, at work in a background thread.
-
-    LLVM works without the GIL, but writing the text holds it: the foreground runs at half speed meanwhile (measured).
-    """
-    return _background().submit(compile_function, write, name, recipe)

@@ -7,7 +7,7 @@ new kind of instruction is a new function, not a new opcode, and `run` is one lo
 >>> import numpy as np
 >>> x, out = np.arange(6.0, dtype="float32").reshape(3, 2), np.empty((2, 2), "float32")
 >>> rows = np.array([2, 0])
->>> Table([gather_rows(x, rows, out)]).run()
+>>> InstructionTable([gather_rows(x, rows, out)]).run()
 >>> out
 array([[4., 5.],
        [0., 1.]], dtype=float32)
@@ -27,7 +27,6 @@ from chainrule.program.native.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from concurrent.futures import Future
 
     from chainrule.program.chains import Chain
 
@@ -42,7 +41,7 @@ class Instruction(NamedTuple):
     arrays: tuple[Array, ...]
 
 
-class Table:
+class InstructionTable:
     """Instructions in order, ready to run in any thread; `words` is what the interpreter takes: address and length."""
 
     def __init__(self, instructions: Iterable[Instruction]) -> None:
@@ -92,14 +91,6 @@ def run_address() -> int:
 def compile_chain(chain: Chain) -> int:
     """Return the address of a chain's kernel: from memory, from disk (1 ms), or compiled now (some 40 ms)."""
     return compiler.compile_function(
-        functools.partial(llvm_printer.print_llvm, chain), llvm_printer.NAME, repr(chain)
-    )
-
-
-@functools.cache
-def request_chain(chain: Chain) -> Future[int]:
-    """Return the future address of a chain's kernel, at once; a short run goes on without it until it is `done()`."""
-    return compiler.compile_later(
         functools.partial(llvm_printer.print_llvm, chain), llvm_printer.NAME, repr(chain)
     )
 

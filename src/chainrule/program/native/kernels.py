@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.program.fusion import fuse
 from chainrule.program.lowering import kind, laid_out, lower
-from chainrule.program.native.interpreter import Instruction, Table, call_chain, gather_rows
+from chainrule.program.native.interpreter import Instruction, InstructionTable, call_chain, gather_rows
 from chainrule.program.native.matmul import matmul
 from chainrule.program.native.workers import WorkerPool
 from chainrule.program.operations import Group
@@ -53,7 +53,7 @@ class NativeKernels:
 
     def ready(self, threads: Sequence[Sequence[Instruction]]) -> Callable[[], None]:
         """Return what runs these instructions, each thread its own, and returns when all are done."""
-        tables = [Table(instructions) for instructions in threads]
+        tables = [InstructionTable(instructions) for instructions in threads]
         if len(tables) == 1:
             return tables[0].run
         return functools.partial(_pool(len(tables)).run, tables)

@@ -40,7 +40,7 @@ from chainrule.program.native.mailboxes import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chainrule.program.native.interpreter import Array, Table
+    from chainrule.program.native.interpreter import Array, InstructionTable
 
 SPIN_SECONDS: Final = 100e-6
 
@@ -96,7 +96,7 @@ class WorkerPool:
         for worker in self._workers:
             worker.start()
 
-    def run(self, tables: Sequence[Table]) -> None:
+    def run(self, tables: Sequence[InstructionTable]) -> None:
         """Run one table in each thread, the first in this one; return when all are done."""
         if len(tables) != self.threads:
             msg = f"got {len(tables)} tables for {self.threads} threads; give one table a thread, an empty one for none"
@@ -111,7 +111,7 @@ class WorkerPool:
                 self._mail[index - 1, TABLE], self._mail[index - 1, LENGTH] = tables[index].words
             self._run_posted(tables[0])
 
-    def _run_posted(self, own: Table) -> None:
+    def _run_posted(self, own: InstructionTable) -> None:
         self._words[SEQUENCE] += 1
         self._words[OWN_TABLE], self._words[OWN_LENGTH] = own.words
         self._words[UNFINISHED] = 1  # until the native code says otherwise
