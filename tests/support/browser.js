@@ -74,6 +74,23 @@ async () => {
     const scheme = getComputedStyle(root).colorScheme.includes("dark");
     return layers.reduceRight((below, top) => over(top, below), scheme ? [18, 18, 18, 1] : [255, 255, 255, 1]);
   };
+  // Letters of a drawing stand on the shapes that were drawn before them, below their middle.
+  const drawnBehind = (text, page) => {
+    const box = text.getBoundingClientRect();
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    let behind = page;
+    for (const shape of text.closest("svg").querySelectorAll("path, rect")) {
+      if (!(shape.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING)) break;
+      const area = shape.getBoundingClientRect();
+      const style = getComputedStyle(shape);
+      const isBelow = area.left <= x && x <= area.right && area.top <= y && y <= area.bottom;
+      if (!isBelow || style.fill === "none" || style.fill.startsWith("url") || shape.closest("defs")) continue;
+      const fill = [...colour(style.fill)];
+      fill[3] *= Number(style.fillOpacity) * Number(style.opacity);
+      behind = over(fill, behind);
+    }
+    return behind;
+  };
   const seen = new Set();
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -85,8 +102,7 @@ async () => {
     let behind = background(element);
     if (behind === null) continue;
     const style = getComputedStyle(element);
-    // Letters of a drawing that are outlined below their fill stand on that outline.
-    if (style.paintOrder.startsWith("stroke") && style.stroke !== "none") behind = over(colour(style.stroke), behind);
+    if (element.namespaceURI.endsWith("svg")) behind = drawnBehind(element, behind);
     const ink = [...colour(element.namespaceURI.endsWith("svg") ? style.fill : style.color)];
     for (let e = element; e; e = e.parentElement) ink[3] *= Number(getComputedStyle(e).opacity);
     const size = parseFloat(style.fontSize);

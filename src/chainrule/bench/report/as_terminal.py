@@ -1,23 +1,36 @@
 """The report for a terminal."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from chainrule.bench.report import machine_facts, pivots, tables, words
+from chainrule.bench.report import conditions, tables, words
 from chainrule.bench.report.findings import Findings
+from chainrule.bench.report.word_table import Table
+
+COLUMNS = 6  # side by side in 80 columns, after the first
 
 
 def terminal(found: Findings) -> RenderableType:
-    """Return the verdict, the pivots, how near the limit, and what was measured on, for 80 columns."""
-    parts: list[RenderableType] = []
-    for said in words.verdict(found):
-        parts.append(Text(said.subject or "Verdict", style="bold"))
-        parts += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in said.sentences]
+    """Return the doubts, the verdict, the tables and the machine, for 80 columns or more."""
+    parts: list[RenderableType] = [Text(line, style="magenta") for line in conditions.doubts(found)]
+    parts += [Text()] if parts else []
+    for statement in words.verdict(found):
+        parts.append(Text(statement.subject or "Verdict", style="bold"))
+        parts += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in statement.sentences]
         parts.append(Text())
-    for table in [*pivots.pivots(found, columns=6), tables.efficiency(found), tables.missing(found)]:
-        if table.rows:
-            parts += [table.rich(), Text()]
-    parts += [Text(f"measured on {machine_facts.line(found)}", style="dim")]
-    parts += [Text(f"flag {line}", style="magenta") for line in machine_facts.flags(found)]
-    return Group(*parts)
+    for table in tables.summary(found):
+        for part in _narrow(table):
+            parts += [part.rich(), Text()]
+    return Group(*parts, Text(f"measured on {conditions.line(found)}", style="dim"))
+
+
+def _narrow(table: Table) -> Iterator[Table]:
+    """Return a table in parts of so many columns, each after the first column."""
+    for start in range(1, len(table.head), COLUMNS):
+        stop = start + COLUMNS
+        head, *rows = ([line[0], *line[start:stop]] for line in (table.head, *table.rows))
+        yield replace(table, head=head, rows=list(rows))

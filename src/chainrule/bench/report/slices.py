@@ -1,7 +1,7 @@
 """Slices: the cells of one kind of network, as a grid of hidden size against batch size."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from chainrule.bench.cells import Cell, template_of
@@ -15,7 +15,7 @@ OPERATIONS = {
 
 
 class Slice(NamedTuple):
-    """What differs in hidden size and batch alone.
+    """Cells that differ in hidden size and batch size alone.
 
     Examples
     --------
@@ -28,33 +28,32 @@ class Slice(NamedTuple):
     template: str
     dtype: str
     operation: str
-    held: dict[tuple[int, int], Cell]  # by hidden size and batch
+    by_size: dict[tuple[int, int], Cell]  # by hidden size and batch
 
     @property
     def title(self) -> str:
-        """What tables and figures call it."""
-        first, *hidden, last = next(iter(self.held.values())).sizes
+        """Its name in tables and figures."""
+        first, *hidden, last = next(iter(self.by_size.values())).sizes
         pattern = "-".join([str(first), *("H" * len(hidden)), str(last)])
         name = self.template if "-" in self.template else f"{self.template}, {pattern}"
-        name = name.replace(",adam", ", Adam")
         more = [] if self.dtype == "float32" else [self.dtype]
         more += [] if self.operation == "step" else [OPERATIONS[self.operation]]
-        return "; ".join([name, *more])
+        return "; ".join([name.replace(",adam", ", Adam"), *more])
 
     @property
     def cells(self) -> list[Cell]:
         """Its cells, narrow and small first."""
-        return [self.held[key] for key in sorted(self.held)]
+        return [self.by_size[key] for key in sorted(self.by_size)]
 
     @property
     def hidden(self) -> list[int]:
         """The hidden sizes."""
-        return sorted({H for H, _ in self.held})
+        return sorted({H for H, _ in self.by_size})
 
     @property
     def batches(self) -> list[int]:
         """The batch sizes."""
-        return sorted({B for _, B in self.held})
+        return sorted({B for _, B in self.by_size})
 
     @property
     def is_grid(self) -> bool:
@@ -70,17 +69,55 @@ class Slice(NamedTuple):
 
 
 def slices(places: Iterable[tuple[Cell, str]]) -> list[Slice]:
-    """Return the slices of cells and operations, the largest first; training steps before all else."""
-    found: dict[tuple[str, str, str], dict[tuple[int, int], Cell]] = defaultdict(dict)
+    """Return the slices of cells and operations, training steps and the largest first."""
+    groups: dict[tuple[str, str, str], dict[tuple[int, int], Cell]] = defaultdict(dict)
     for cell, operation in places:
-        found[_kind(cell), cell.dtype, operation][cell.hidden, cell.batch] = cell
-    every = [Slice(*key, held) for key, held in found.items()]
+        groups[_kind(cell), cell.dtype, operation][cell.hidden, cell.batch] = cell
+    every = [Slice(*key, cells) for key, cells in groups.items()]
     order = list(OPERATIONS)
-    return sorted(every, key=lambda one: (order.index(one.operation), -len(one.held), one.template))
+    return sorted(every, key=lambda s: (order.index(s.operation), -len(s.by_size), s.template))
 
 
 def _kind(cell: Cell) -> str:
-    """Return what a cell is of: hidden layers of different sizes are no grid's."""
+    """Return the kind of network: one with hidden layers of different sizes belongs to no grid."""
     if len(set(cell.sizes[1:-1])) > 1:
         return "-".join(map(str, cell.sizes)) + ("" if cell.rule == "sgd" else f",{cell.rule}")
     return template_of(cell)
+
+
+def spread(cells: Sequence[Cell], most: int) -> list[Cell]:
+    """Return at most ``most`` cells, evenly spaced by their work, with the smallest and the largest.
+
+    Examples
+    --------
+    >>> from chainrule.bench.cells import parse
+    >>> [cell.hidden for cell in spread([parse(f"64-{H}-10,8") for H in range(1, 40)], 3)]
+    [1, 20, 39]
+    """
+    ordered = sorted(cells, key=lambda cell: (cell.flops, cell))
+    if len(ordered) <= most:
+        return ordered
+    return [ordered[round(place * (len(ordered) - 1) / (most - 1))] for place in range(most)]
+
+
+class Group(NamedTuple):
+    """Cells that a figure lists together, by their labels, each with its operation."""
+
+    title: str
+    slug: str
+    cells: dict[str, tuple[Cell, str]]
+
+
+def groups(every: Sequence[Slice], most: int) -> list[Group]:
+    """Return the cells of each slice, at most ``most``, and the cells that are alone in theirs."""
+    found = [
+        Group(
+            s.title,
+            s.slug,
+            {f"H {c.hidden}, B {c.batch}": (c, s.operation) for c in spread(s.cells, most)},
+        )
+        for s in every
+        if len(s.cells) > 1
+    ]
+    alone = {s.cells[0].name: (s.cells[0], s.operation) for s in every if len(s.cells) == 1}
+    return [*found, Group("other networks", "others", alone)] if alone else found

@@ -1,23 +1,23 @@
-"""Documents that hold figures of a run between marks, ``<!-- speed -->`` and ``<!-- /speed -->``."""
+"""Documents that hold parts of a report between marks, ``<!-- speed -->`` and ``<!-- /speed -->``."""
 
 import re
 from collections.abc import Mapping
 
 
 def updated(text: str, parts: Mapping[str, str]) -> str:
-    r"""Return a document with what stands between its marks replaced.
+    r"""Return a document with the text between its marks replaced.
 
     Parameters
     ----------
     text
         The document.
     parts
-        What is to stand between the marks of each name.
+        The new text between the marks of each name.
 
     Raises
     ------
     ValueError
-        If it has none of the marks.
+        If the document has none of the marks.
 
     Examples
     --------
@@ -28,16 +28,17 @@ def updated(text: str, parts: Mapping[str, str]) -> str:
     <!-- /speed -->
     b
     """
-    found = [name for name in parts if _between(name).search(text)]
-    if not found:
+    patterns = {
+        name: re.compile(rf"(<!-- {name} -->)\n.*?(<!-- /{name} -->)", re.DOTALL) for name in parts
+    }
+    present = [name for name, pattern in patterns.items() if pattern.search(text)]
+    if not present:
         marks = " or ".join(f"<!-- {name} --> ... <!-- /{name} -->" for name in parts)
-        msg = f"nothing to update: there are no marks {marks} in it; add them where the figures belong"
+        msg = (
+            f"nothing to update: the document has no marks {marks}; add them around the part to replace"
+        )
         raise ValueError(msg)
-    for name in found:
-        part = parts[name].strip()
-        text = _between(name).sub(lambda match, part=part: f"{match[1]}\n{part}\n{match[2]}", text)  # type: ignore[misc]
+    for name in present:
+        new = parts[name].strip()
+        text = patterns[name].sub(lambda match, new=new: f"{match[1]}\n{new}\n{match[2]}", text)  # type: ignore[misc]
     return text
-
-
-def _between(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(<!-- {name} -->)\n.*?(<!-- /{name} -->)", re.DOTALL)

@@ -1,20 +1,19 @@
-"""A table: a title, a head and rows of text, printed for a terminal or as Markdown."""
+"""A table of text: a title, a head and rows, printed on a terminal, as Markdown or as HTML."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table as RichTable
 
-# What a cell's tone is on a terminal; where there is no colour, its sign says the same.
+# The style of each tone on a terminal; without colour, the sign in the text says the same.
 STYLES = {
     "good": "bold green",
     "bad": "bold red",
     "same": "cyan",
     "unsure": "yellow",
-    "doubtful": "bold magenta",
     "absent": "dim",
 }
 
@@ -34,62 +33,75 @@ class Toned(str):
 
 @dataclass
 class Table:
-    """Rows of text under a head; ``notes`` follow it. A line break in a cell is one on a terminal alone."""
+    """Rows of text under a head, followed by notes. Only a terminal breaks a line within a cell."""
 
     title: str
     head: Sequence[str]
     rows: list[Sequence[str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    texts: int = 1  # the first columns that are words; the others are aligned to the right
-
-    def __str__(self) -> str:
-        """Return it for a terminal."""
-        lines = [[text.replace("\n", " ") for text in line] for line in (self.head, *self.rows)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(self.head))]
-        printed = ["  ".join(self._cells(line, widths)).rstrip() for line in lines]
-        return "\n".join([self.title, "", *printed, *_apart(self.notes)])
+    texts: int = 1  # the first columns, which are words; the others are aligned to the right
 
     def markdown(self, level: int = 3) -> str:
-        """Return it as Markdown, its title a heading of this level; 0 for none."""
+        """Return it as Markdown, its title a heading of this level; 0 for no title."""
         rule = ["---" if place < self.texts else "---:" for place in range(len(self.head))]
         head, *rows = ([escaped(text) for text in line] for line in (self.head, *self.rows))
-        printed = [f"| {' | '.join(line)} |" for line in (head, rule, *rows)]
+        lines = [f"| {' | '.join(line)} |" for line in (head, rule, *rows)]
         heading = [f"{'#' * level} {self.title}", ""] if level else []
-        return "\n".join([*heading, *printed, *_apart([f"* {note}" for note in self.notes])])
+        notes = ["", *(f"* {note}" for note in self.notes)] if self.notes else []
+        return "\n".join([*heading, *lines, *notes])
 
     def rich(self) -> "RenderableType":
-        """Return it for rich, in colour; its title and its notes may be wider than it is."""
-        from rich.console import Group
-        from rich.text import Text
-
-        title = Text(self.title, style="bold")
-        return Group(title, self._grid(), *(Text(note, style="dim") for note in self.notes))
-
-    def _grid(self) -> "RichTable":
+        """Return it for rich, in colour; title and notes may be wider than the table."""
         from rich import box
+        from rich.console import Group
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        drawn = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        table = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for place, heading in enumerate(self.head):
             is_text = place < self.texts
-            # Words may be broken over lines, but for the first column: what a row is about. Nothing is cut off.
-            drawn.add_column(
+            # Only words are broken over lines, except in the first column, which names the row.
+            table.add_column(
                 Text(heading),
                 justify="left" if is_text else "right",
                 no_wrap=not is_text or place == 0,
                 overflow="fold",
             )
         for row in self.rows:
-            drawn.add_row(*(Text(text, style=STYLES.get(getattr(text, "tone", ""), "")) for text in row))
-        return drawn
+            table.add_row(*(Text(text, style=STYLES.get(getattr(text, "tone", ""), "")) for text in row))
+        return Group(
+            Text(self.title, style="bold"), table, *(Text(note, style="dim") for note in self.notes)
+        )
 
-    def _cells(self, line: Sequence[str], widths: Sequence[int]) -> list[str]:
-        pairs = enumerate(zip(line, widths, strict=True))
-        return [
-            text.ljust(width) if place < self.texts else text.rjust(width)
-            for place, (text, width) in pairs
-        ]
+    def html(self, *, is_sortable: bool = False) -> str:
+        """Return it as HTML in a box that scrolls by itself; a sortable one has a button in each heading."""
+        button = ("<button type=button>", "</button>") if is_sortable else ("", "")
+        head = "".join(
+            f"<th scope=col{self._side(place)}>{button[0]}{escape(text)}{button[1]}"
+            for place, text in enumerate(self.head)
+        )
+        # Without end tags, which HTML does not need: of thousands of cells they are a tenth of the page.
+        rows = "\n".join(
+            "<tr>"
+            + "".join(
+                f"<{'td' if place else 'th scope=row'}{self._side(place)}>{escape(text)}"
+                for place, text in enumerate(row)
+            )
+            for row in self.rows
+        )
+        notes = "".join(f'<p class="note">{escape(note)}</p>' for note in self.notes)
+        kind = " class=sortable" if is_sortable else ""
+        return (
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(self.title)}"><table{kind}>'
+            f"<caption>{escape(self.title)}</caption><thead><tr>{head}</thead>\n<tbody>\n{rows}\n</tbody></table>"
+            f"</div>{notes}"
+        )
+
+    def _side(self, place: int) -> str:
+        """Return the class of a column: numbers are aligned to the right, the last words may wrap."""
+        if place >= self.texts:
+            return " class=n"
+        return " class=w" if place and place == self.texts - 1 else ""
 
 
 def escaped(text: str) -> str:
@@ -101,55 +113,3 @@ def escaped(text: str) -> str:
     'a\\|b &lt;script>'
     """
     return text.replace("\n", " ").replace("|", "\\|").replace("<", "&lt;")
-
-
-def _apart(notes: Sequence[str]) -> list[str]:
-    return ["", *notes] if notes else []
-
-
-def number(value: float | None, suffix: str = "") -> str:
-    """Return three digits of a number, or a dash for none.
-
-    Examples
-    --------
-    >>> number(1234.6), number(0.9876, "x"), number(None)
-    ('1235', '0.988x', '-')
-    """
-    if value is None:
-        return "-"
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
-    return f"{value:.{digits}f}{suffix}"
-
-
-PREFIXES = (
-    (1e12, "T"),
-    (1e9, "G"),
-    (1e6, "M"),
-    (1e3, "k"),
-    (1.0, ""),
-    (1e-3, "m"),
-    (1e-6, "µ"),
-    (1e-9, "n"),
-)
-
-
-def scaled(value: float | None, unit: str = "") -> str:
-    """Return three digits of a number with the prefix of its size, or a dash for none.
-
-    Examples
-    --------
-    >>> scaled(0.00023149, "s"), scaled(43.2e9, "FLOP/s"), scaled(512, "")
-    ('231 µs', '43.2 GFLOP/s', '512')
-    >>> scaled(0.0, "s"), scaled(None)
-    ('0 s', '-')
-    """
-    if value is None:
-        return "-"
-    if value == 0:
-        return f"0 {unit}".strip()
-    size, prefix = next(((s, p) for s, p in PREFIXES if abs(value) >= 0.9995 * s), PREFIXES[-1])
-    return f"{_three(value / size)} {prefix}{unit}".strip()
-
-
-def _three(value: float) -> str:
-    return f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:.0f}"

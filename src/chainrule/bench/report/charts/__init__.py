@@ -1,22 +1,26 @@
-"""The figures of the report, each drawn once, for the page and for files."""
+"""The figures of the report: what each shows, and how it is drawn by matplotlib.
+
+A chart is described without matplotlib; only drawing needs it. Each panel is a picture of its own on the
+page, where panels wrap as the window is narrow, and the panels of a chart are one picture in a file.
+"""
 
 from collections.abc import Iterable
 
-from chainrule.bench.report.charts import crossover_map, parts, peers, roofline, throughput
-from chainrule.bench.report.drawings.shapes import Figure
+from chainrule.bench.report.charts import crossover, forest, roofline, step_times, throughput
+from chainrule.bench.report.charts.panels import Chart
 from chainrule.bench.report.findings import Findings
 
 
-def sections(found: Findings) -> dict[str, list[Figure]]:
-    """Return the figures that there is something for, by the section of the report that they are of."""
+def sections(found: Findings) -> dict[str, list[Chart]]:
+    """Return the charts that there are data for, by section of the report."""
     every = found.slices
     return {
-        "map": _made(crossover_map.figure(found, one) for one in every),
-        "limit": _made([parts.figure(found), *(roofline.figure(found, one) for one in every)]),
-        "throughput": _made(throughput.figure(found, one) for one in every),
-        "peers": peers.figures(found),
+        "map": _present(crossover.chart(found, one) for one in every),
+        "limit": _present([step_times.chart(found), roofline.chart(found)]),
+        "throughput": _present(throughput.chart(found, one) for one in every),
+        "peers": _present([forest.chart(found)]),
     }
 
 
-def _made(figures: Iterable[Figure | None]) -> list[Figure]:
-    return [one for one in figures if one is not None]
+def _present(charts: Iterable[Chart | None]) -> list[Chart]:
+    return [chart for chart in charts if chart is not None]

@@ -1,65 +1,133 @@
-"""What all panels share: how they are headed, how numbers stand in them, which cells stand for all."""
+"""Panels: the parts of a chart, their size and style, and how they become pictures."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
-from chainrule.bench.cells import Cell
-from chainrule.bench.report.drawings.shapes import Shape, Words
-from chainrule.bench.report.slices import Slice
+from chainrule.bench import roster
 
-WIDTH = 372.0  # of a panel: one fits a telephone
-
-
-def heading(title: str, more: str = "") -> list[Shape]:
-    """Return the head of a panel: 36 pixels."""
-    told: list[Shape] = [Words(0, 13, title, size=13, bold=True)]
-    return [*told, Words(0, 29, more, ink="muted")] if more else told
+WIDTH = 3.9  # inches of a panel: 374 CSS pixels, the width of a telephone
+# Inks, and their colours on a dark page.
+INK, MUTED, GRID, ABSENT = "#1b1f24", "#575f68", "#e1e4e8", "#d5d8dc"
+DARK = {"#ffffff": "#14171b", INK: "#e6e9ed", MUTED: "#a3abb5", GRID: "#2d333b"}
+BLACK, WHITE = "#050505", "#fdfdfd"  # text on a coloured cell, the same on a dark page
+SMALL = 8.0  # points
 
 
-def short(ratio: float) -> str:
-    """Return a ratio in two digits.
-
-    Examples
-    --------
-    >>> short(1.84), short(12.4), short(0.0831), short(0.996)
-    ('1.8', '12', '0.08', '1.0')
-    """
-    return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}" if ratio >= 0.995 else f"{ratio:.2f}"
-
-
-def spread(cells: Sequence[Cell], most: int) -> list[Cell]:
-    """Return at most so many of the cells, evenly over their work, the least and the most among them."""
-    chosen = sorted(cells, key=lambda cell: (cell.flops, cell))
-    if len(chosen) <= most:
-        return chosen
-    return [chosen[round(place * (len(chosen) - 1) / (most - 1))] for place in range(most)]
-
-
-class Row(NamedTuple):
-    """A cell of a list, and what it is called in it."""
-
-    label: str
-    cell: Cell
-    operation: str
-
-
-class Group(NamedTuple):
-    """Cells that are listed together."""
+class Panel(NamedTuple):
+    """One set of axes: its title, a description for those who do not see it, and how it is drawn."""
 
     title: str
-    slug: str
-    rows: list[Row]
+    alt: str
+    draw: Callable[[Any], None]
+    height: float = 2.9  # inches
 
 
-def groups(slices: Sequence[Slice], most: int) -> list[Group]:
-    """Return the cells of each slice, at most so many; those that are alone in theirs, together."""
-    made = []
-    for one in (s for s in slices if len(s.cells) > 1):
-        rows = [Row(f"H {c.hidden}, B {c.batch}", c, one.operation) for c in spread(one.cells, most)]
-        made.append(Group(one.title, one.slug, rows))
-    alone = [Row(_short_name(s.cells[0]), s.cells[0], s.operation) for s in slices if len(s.cells) == 1]
-    return [*made, Group("other networks", "others", alone)] if alone else made
+class Chart(NamedTuple):
+    """Panels that belong together, with the caption that explains them."""
+
+    name: str
+    title: str
+    subject: str  # the kind of network, or the title where there is only one chart of the kind
+    caption: str
+    panels: Sequence[Panel]
 
 
-def _short_name(cell: Cell) -> str:
-    return f"{'-'.join(map(str, cell.sizes))}, {cell.batch}"
+def picture(chart: Chart) -> Any:
+    """Return a chart as one picture, two or three panels side by side."""
+    from chainrule.plots.canvas import panels
+
+    columns = 2 if len(chart.panels) == 4 else min(3, len(chart.panels))
+    rows = math.ceil(len(chart.panels) / columns)
+    size = (WIDTH * columns, 0.35 + rows * max(panel.height for panel in chart.panels))
+    axes, drawn = panels(None, size, rows, columns)
+    drawn.suptitle(chart.title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    for ax, panel in zip(axes, chart.panels, strict=False):
+        _draw(ax, panel)
+    for ax in axes[len(chart.panels) :]:
+        ax.remove()
+    return drawn
+
+
+def alone(panel: Panel) -> Any:
+    """Return a panel as a picture of its own."""
+    from chainrule.plots.canvas import panels
+
+    (ax,), drawn = panels(None, (WIDTH, panel.height))
+    _draw(ax, panel)
+    return drawn
+
+
+def _draw(ax: Any, panel: Panel) -> None:
+    ax.set_title(panel.title, loc="left", fontsize=9.5, fontweight="bold", color=INK)
+    ax.tick_params(colors=MUTED, labelsize=SMALL, length=0, which="both")
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.set_axisbelow(True)
+    panel.draw(ax)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set(color=MUTED, fontsize=SMALL)
+
+
+def log_axis(ax: Any, axis: str, low: float, high: float, label: str) -> None:
+    """Make an axis logarithmic over a range with some room, with plain numbers and a grid."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    room = (high / low) ** 0.06 if high > low else 1.2
+    getattr(ax, f"set_{axis}scale")("log")
+    getattr(ax, f"set_{axis}lim")(low / room, high * room)
+    getattr(ax, f"set_{axis}label")(label)
+    one = getattr(ax, f"{axis}axis")
+    decades = math.log10(high / low)
+    subs = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 0.9 else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+    one.set_major_locator(LogLocator(subs=subs, numticks=5 if decades > 5 else None))
+    one.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e5 else f"{value:.0e}")
+    )
+    one.set_minor_locator(NullLocator())  # dozens of ticks that nobody reads, and half of the file
+    ax.grid(axis=axis, color=GRID, linewidth=0.8)
+
+
+def legend(ax: Any, handles: Sequence[Any], columns: int = 3) -> None:
+    """Put a legend below the axes."""
+    if handles:
+        ax.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.45, 0),
+            borderaxespad=3.6,  # lines of text, for the numbers and the label of the axis
+            ncols=columns,
+            fontsize=SMALL,
+            frameon=False,
+            labelcolor=MUTED,
+            handletextpad=0.4,
+            columnspacing=1.0,
+        )
+
+
+def mark(colour: str, shape: str, label: str, **options: Any) -> Any:
+    """Return the entry of a legend for points without a line."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=colour, marker=shape, linestyle="none", label=label, **options)
+
+
+def look_of(contestant: str) -> tuple[str, str]:
+    """Return the colour and the marker of a contestant."""
+    entry = roster.entry(contestant)
+    return entry.colour, entry.mark
+
+
+def ends(values: Iterable[float]) -> tuple[float, float]:
+    """Return the least and the greatest of the finite values above 0."""
+    known = [value for value in values if 0 < value < math.inf]
+    return min(known), max(known)
+
+
+def readable_on(colour: Any) -> str:
+    """Return black or white, whichever stands out more from a colour (WCAG 2.2, 1.4.3)."""
+    from matplotlib.colors import to_rgb
+
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return BLACK if (luminance + 0.05) ** 2 > 1.05 * 0.05 else WHITE

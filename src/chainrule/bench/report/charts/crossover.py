@@ -1,0 +1,146 @@
+"""The crossover map: which side is faster, by hidden size and batch size, and by how much."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from chainrule.bench import roster
+from chainrule.bench.cells import Cell
+from chainrule.bench.report.charts.panels import (
+    ABSENT,
+    MUTED,
+    SMALL,
+    Chart,
+    Panel,
+    legend,
+    look_of,
+    readable_on,
+)
+from chainrule.bench.report.findings import LETTERS, Findings, Match
+from chainrule.bench.report.formats import number
+from chainrule.bench.report.slices import Slice
+from chainrule.bench.report.tables import letters_used, microseconds
+
+CAPTION = (
+    "Left: the fastest backend and its time a step in µs. The others: how many times as fast the side named "
+    "first is; blue where it is faster, orange where it is slower, four times and more at the full colour. "
+    "Hatched: undecided. Grey with a letter: no figure."
+)
+MOST = 2.0  # log2 of the ratio that has the full colour
+
+
+class Look(NamedTuple):
+    """The look of a cell; a grey one has no figure."""
+
+    text: str
+    colour: Any = ABSENT
+    is_hatched: bool = False
+
+
+def chart(found: Findings, one: Slice) -> Chart | None:
+    """Return the maps of a grid; ``None`` for a slice that is no grid or has no backend of ours."""
+    if not one.is_grid or not found.leads(one):
+        return None
+    height = 1.15 + 0.4 * len(one.hidden)
+    alt = f"{one.title}. A map with the batch size across and the hidden size up; the table has its values."
+    maps: list[tuple[str, Callable[[Cell], Look]]] = [
+        ("the fastest backend, µs a step", partial(_fastest, found, one))
+    ]
+    maps += [
+        (title, partial(_ratio, found, one, left, right)) for title, left, right in sides(found, one)
+    ]
+    panels = [
+        Panel(title, f"{title}: {alt}", partial(_draw, one=one, look=look), height)
+        for title, look in maps
+    ]
+    return Chart(
+        f"crossover-{one.slug}", f"Who is faster where: {one.title}", one.title, CAPTION, panels
+    )
+
+
+def sides(found: Findings, one: Slice) -> list[tuple[str, list[str], list[str]]]:
+    """Return the sides to compare: device and processor or the two best backends; ours and the others."""
+    ours = [name for name in found.backends if found.bests(one.cells, [name], one.operation)]
+    peers = [name for name in found.peers if found.bests(one.cells, [name], one.operation)]
+    devices = [name for name in ours if roster.entry(name).device != "cpu"]
+    processors = [name for name in ours if name not in devices]
+    pairs = []
+    if devices and processors:
+        pairs.append(("the device against the processor", devices, processors))
+    elif len(ours) > 1:
+        first, second = sorted(ours, key=partial(_rank, found, one))[:2]
+        pairs.append((f"{first} against {second}", [first], [second]))
+    if peers:
+        pairs.append(("chainrule against the fastest other", ours, peers))
+    return pairs
+
+
+def _rank(found: Findings, one: Slice, name: str) -> tuple[int, float]:
+    """Return a key that sorts backends: most often the fastest first, then by mean time over the fastest."""
+    leads = found.leads(one)
+    times = {cell: found.best(cell, [name], one.operation) for cell in leads}
+    slowness = [(f.step or 0) / (leads[cell].first.step or 1) for cell, f in times.items() if f]
+    return -sum(lead.name == name for lead in leads.values()), sum(slowness) / max(1, len(slowness))
+
+
+def _fastest(found: Findings, one: Slice, cell: Cell) -> Look:
+    lead = found.lead(cell, one.operation)
+    if lead is None:
+        return _missing(found.match(cell, found.backends, found.backends, one.operation))
+    text = f"{lead.name}\n{microseconds(lead.first.step)}"
+    return Look(text, look_of(lead.name)[0], bool(lead.rivals))
+
+
+def _ratio(found: Findings, one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -> Look:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    from chainrule.plots.canvas import NEGATIVE, POSITIVE
+
+    match = found.match(cell, left, right, one.operation)
+    if match.ratio is None:
+        return _missing(match)
+    colours = LinearSegmentedColormap.from_list("ratio", [NEGATIVE, "#f2f2f0", POSITIVE])
+    size = min(MOST, max(-MOST, math.log2(match.ratio.estimate)))
+    colour = colours((size / MOST + 1) / 2)
+    return Look(number(match.ratio.estimate), colour, match.standing == "undecided")
+
+
+def _missing(match: Match) -> Look:
+    return Look(LETTERS.get(match.lacking, LETTERS[""]))
+
+
+def _draw(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
+    """Draw the cells of a map, each with its value."""
+    from matplotlib.patches import Patch, Rectangle
+
+    looks = {
+        (column, row): look(one.by_size[H, B])
+        for row, H in enumerate(one.hidden)
+        for column, B in enumerate(one.batches)
+        if (H, B) in one.by_size
+    }
+    for (column, row), cell in looks.items():
+        ink = readable_on(cell.colour)
+        corner = column - 0.48, row - 0.46
+        ax.add_patch(Rectangle(corner, 0.96, 0.92, facecolor=cell.colour, linewidth=0))
+        if cell.is_hatched:
+            ax.add_patch(
+                Rectangle(
+                    corner, 0.96, 0.92, fill=False, hatch="///", edgecolor=ink, alpha=0.4, linewidth=0
+                )
+            )
+        size = 9.0 if "\n" not in cell.text else SMALL if len(one.batches) < 6 else 5.5
+        ax.text(column, row, cell.text, color=ink, ha="center", va="center", fontsize=size)
+    ax.set(xlim=(-0.5, len(one.batches) - 0.5), ylim=(-0.5, len(one.hidden) - 0.5))
+    ax.set_xticks(range(len(one.batches)), map(str, one.batches))
+    ax.set_yticks(range(len(one.hidden)), map(str, one.hidden))
+    ax.set(xlabel="batch size B", ylabel="hidden size H")
+    handles = []
+    if any(cell.is_hatched for cell in looks.values()):
+        handles.append(
+            Patch(facecolor="none", edgecolor=MUTED, hatch="////", linewidth=0, label="undecided")
+        )
+    if letters := letters_used(cell.text for cell in looks.values() if cell.colour == ABSENT):
+        handles.append(Patch(facecolor=ABSENT, label=letters))
+    legend(ax, handles, 2)

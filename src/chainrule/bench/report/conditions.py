@@ -1,0 +1,121 @@
+"""The machine and the method: where and how a run was measured, and what makes its figures doubtful."""
+
+from importlib.resources import files
+from statistics import median
+from string import Template
+from typing import Any
+
+from chainrule.bench.judge.machines import library
+from chainrule.bench.judge.results import FLAGS
+from chainrule.bench.report.findings import Findings
+from chainrule.bench.report.formats import number, percent
+from chainrule.bench.store import Measurement
+
+UNKNOWN = "an unknown machine"
+FEW_PROCESSES = 3
+NOISY = 0.25  # the range of a contestant's blocks over their median
+BUSY = 0.5  # load average for each core
+
+
+def line(found: Findings) -> str:
+    """Return the machine and the versions in one line."""
+    known = found.results.environments
+    if not known:
+        return UNKNOWN
+    versions = {name: value for one in known for name, value in (one.get("versions") or {}).items()}
+    blas = [library(pool) for pool in _pools(known) if pool.get("user_api", "blas") == "blas"]
+    parts = [short(found), *dict.fromkeys(blas), f"Python {known[0].get('python', '?')}"]
+    return ", ".join([*parts, *(f"{name} {version}" for name, version in versions.items())])
+
+
+def short(found: Findings) -> str:
+    """Return the processor and the device."""
+    known = found.results.environments
+    if not known:
+        return UNKNOWN
+    cores = known[0].get("cores")
+    name = " ".join(str(known[0].get("cpu") or "unknown processor").replace("(R)", "").split())
+    gpus = [one["gpu"] for one in known if one.get("gpu")]
+    devices = dict.fromkeys(str(gpu.get("name") if isinstance(gpu, dict) else gpu) for gpu in gpus)
+    counted = [f"{cores} core{'' if cores == 1 else 's'}"] if cores else []
+    return ", ".join([name, *counted, *devices])
+
+
+def rows(found: Findings) -> list[tuple[str, str]]:
+    """Return every fact of the environments by name, with all values where they differ."""
+    facts: dict[str, dict[str, None]] = {}
+    for environment in found.results.environments:
+        pools = sorted({library(pool) for pool in _pools([environment])})
+        for name, value in _leaves(environment | {"blas": pools}):
+            facts.setdefault(name, {})[value] = None
+    return [(name, " / ".join(values)) for name, values in facts.items()]
+
+
+def _pools(environments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [pool for one in environments for pool in one.get("blas") or []]
+
+
+def _leaves(record: dict[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Return the values of nested records, each with the names that lead to it."""
+    leaves = []
+    for key, value in record.items():
+        name = f"{above} {key}".strip()
+        if isinstance(value, dict):
+            leaves += _leaves(value, name)
+        elif value not in (None, "", []) and name not in {"record", "id"}:
+            leaves.append((name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
+    return leaves
+
+
+def date(found: Findings) -> str:
+    """Return the day of the newest run, or nothing."""
+    runs = [one.run[:10] for one in found.results.records.measurements]
+    return max((run for run in runs if run[:4].isdecimal()), default="")
+
+
+def _measured(found: Findings) -> list[Measurement]:
+    return [m for m in found.results.records.measurements if m.status == "ok" and m.seconds]
+
+
+def doubts(found: Findings) -> list[str]:
+    """Return what makes the figures doubtful, to be read first: a busy machine, noise, few processes."""
+    measured = _measured(found)
+    if not measured:
+        return []
+    busy = found.results.busy()
+    lines = [busy] if busy else []
+    environments = found.results.environments
+    load = max((one.get("load") or 0 for one in environments), default=0)
+    cores = max((one.get("cores") or 1 for one in environments), default=1)
+    if load > BUSY * cores:
+        lines.append(
+            f"The machine was loaded when processes started: load average up to {load:g} on {cores} cores, the "
+            "benchmark's own work included."
+        )
+    for flag in ("above limit", "invalid"):
+        if count := sum(flag in f.flags for f in found.rows):
+            lines.append(f"{count} of {len(found.rows)} rows have the flag {flag!r}: {FLAGS[flag]}.")
+    spread = median((max(m.seconds) - min(m.seconds)) / median(m.seconds) for m in measured)
+    if spread > NOISY:
+        lines.append(
+            f"Noisy: the times of a contestant range over {percent(spread)} of their median (median over "
+            "contestants). Compare by ratios, and ignore small differences."
+        )
+    if len({m.process for m in measured}) < FEW_PROCESSES:
+        lines.append(
+            "Preliminary: fewer than three sets of processes. The same code can differ by some percent "
+            "between processes."
+        )
+    return lines
+
+
+def method(found: Findings) -> list[str]:
+    """Return how the run was measured, a sentence or two each, from ``method.txt``."""
+    measured = _measured(found)
+    text = files(__package__).joinpath("method.txt").read_text(encoding="utf-8")
+    values = {
+        "rounds": number(median(len(m.seconds) for m in measured) if measured else 0),
+        "processes": len({m.process for m in measured}),
+        "band": percent(found.band),
+    }
+    return Template(text).substitute(values).splitlines()

@@ -1,1 +1,0 @@
-"""Drawings: shapes in pixels, written as SVG, painted as PNG."""

@@ -1,0 +1,155 @@
+"""The page: the whole report in one HTML file, from the template ``page.html``.
+
+A large run is bounded, so that a telephone opens its page: figures, rows and JSON beyond their shares of a
+megabyte and a half are left out, and the page says how to get them.
+"""
+
+import json
+from collections.abc import Iterable
+from html import escape
+from importlib.resources import files
+from importlib.util import find_spec
+from itertools import zip_longest
+from string import Template
+
+from chainrule.bench import roster
+from chainrule.bench.judge.results import Figures
+from chainrule.bench.report import as_json, charts, conditions, tables, words
+from chainrule.bench.report.charts.panels import DARK, Chart, alone
+from chainrule.bench.report.findings import Findings
+
+SECTIONS = {
+    "map": "Who is faster where",
+    "limit": "Distance from the machine's limit",
+    "throughput": "Throughput",
+    "peers": "Compared with other libraries",
+}
+DRAWN = 800_000  # characters of figures
+LISTED = 1000  # rows of the table
+DATA = 300_000  # characters of JSON
+OPEN = 2  # figures of a section that are open at first
+_COMMAND = "chainrule bench report FOLDER --format"
+_LEFT_OUT = f"Left out to keep the page small: {{}}. {_COMMAND} svg draws all figures."
+_NO_FIGURES = "The figures need matplotlib: pip install 'chainrule[plots]', and make the report again."
+
+
+def html(found: Findings) -> str:
+    """Return the page."""
+    short, day = conditions.short(found), conditions.date(found)
+    data, rows = _data(found), _rows(found)
+    doubts = conditions.doubts(found)
+    figures, dark = _figures(found)
+    offer = (
+        "<button type=button id=download hidden>Download the JSON</button>"
+        if data
+        else f"{_COMMAND} json writes all rows."
+    )
+    if len(rows) < len(found.rows):
+        offer = f"These are {len(rows)} of {len(found.rows)} rows. {offer}"
+    ids = {"verdict": "Verdict"} | {name: SECTIONS[name] for name in figures}
+    ids |= {"tables": "Tables", "method": "Method", "environment": "Environment", "rows": "All rows"}
+    environment = conditions.rows(found)
+    return Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8")).substitute(
+        machine=escape(short),
+        where=escape(f"{short}, {day}" if day else short),
+        dark=dark,
+        links="".join(f'<a href="#{name}">{escape(title)}</a>' for name, title in ids.items()),
+        doubts=f"<aside class=doubts><h2>Read this first</h2>{_list(doubts)}</aside>" if doubts else "",
+        verdict="".join(_card(statement) for statement in words.verdict(found)),
+        figures="\n".join(figures.values()) or f"<p>{_NO_FIGURES}</p>",
+        tables="\n".join(f"<div>{table.html()}</div>" for table in tables.summary(found)),
+        method=_list(conditions.method(found)),
+        contestants=_facts(tables.contestants(found)),
+        environment=_facts(environment) if environment else f"<p>Measured on {conditions.UNKNOWN}.</p>",
+        offer=offer,
+        rows=tables.every_row(rows).html(is_sortable=True),
+        data=data,
+    )
+
+
+def _list(lines: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(line)}' for line in lines)}</ul>"
+
+
+def _facts(rows: Iterable[tuple[str, str]]) -> str:
+    return f"<dl>{''.join(f'<dt>{escape(name)}<dd>{escape(text)}' for name, text in rows)}</dl>"
+
+
+def _card(statement: words.Statement) -> str:
+    first, *others = (escape(sentence) for sentence in statement.sentences)
+    heading = f"<h3>{escape(statement.subject)}</h3>" if statement.subject else ""
+    return f"<div>{heading}<p class=lead>{first}{''.join(f'<p>{line}' for line in others)}</div>"
+
+
+def _figures(found: Findings) -> tuple[dict[str, str], str]:
+    """Return the sections with figures, and the style rules of their colours; nothing without matplotlib."""
+    if find_spec("matplotlib") is None:
+        return {}, ""
+    from chainrule.plots.canvas import dark_rules
+
+    every = {name: every for name, every in charts.sections(found).items() if every}
+    drawn: dict[str, list[str]] = {name: [] for name in every}
+    left_out: dict[str, list[str]] = {name: [] for name in every}
+    room = DRAWN
+    # The first figure of each section, then the second, until the page is full.
+    for row in zip_longest(*every.values()):
+        for name, chart in zip(every, row, strict=True):
+            if chart is None:
+                continue
+            text = (
+                ""
+                if left_out[name]
+                else _figure(chart, is_first=not drawn[name], is_open=len(drawn[name]) < OPEN)
+            )
+            if not text or len(text) > room:
+                left_out[name].append(chart.subject)
+                continue
+            drawn[name].append(text)
+            room -= len(text)
+    sections = {}
+    for name, texts in drawn.items():
+        more = (
+            [f"<p class=where>{escape(_LEFT_OUT.format('; '.join(left_out[name])))}"]
+            if left_out[name]
+            else []
+        )
+        sections[name] = "\n".join(
+            [f'<section id="{name}"><h2>{SECTIONS[name]}</h2>', *texts, *more, "</section>"]
+        )
+    return sections, dark_rules(DARK)
+
+
+def _figure(chart: Chart, *, is_first: bool, is_open: bool) -> str:
+    """Return a figure that can be folded; the caption stands at the first of its kind."""
+    from chainrule.plots.canvas import inline_svg
+
+    panels = "\n".join(
+        inline_svg(alone(panel)).replace("<svg", f'<svg role="img" aria-label="{escape(panel.alt)}"', 1)
+        for panel in chart.panels
+    )
+    caption = (
+        f"<figcaption>{escape(chart.caption)}</figcaption>"
+        if is_first or chart.title == chart.subject
+        else ""
+    )
+    return (
+        f"<details{' open' if is_open else ''}><summary><h3>{escape(chart.subject)}</h3></summary>\n"
+        f'<figure>{caption}<div class="panels">{panels}</div></figure></details>'
+    )
+
+
+def _rows(found: Findings) -> list[Figures]:
+    """Return the rows of the table; of too many, those of our backends stay."""
+    if len(found.rows) <= LISTED:
+        return found.rows
+    is_ours = [roster.entry(f.place.contestant).group == roster.BACKEND for f in found.rows]
+    kept = sorted(range(len(found.rows)), key=lambda place: not is_ours[place])[:LISTED]
+    return [found.rows[place] for place in sorted(kept)]
+
+
+def _data(found: Findings) -> str:
+    """Return the JSON to download; nothing if it is too long for a page."""
+    text = json.dumps(as_json.derived(found), separators=(",", ":"), ensure_ascii=False)
+    # Without "<", no measured text can end the script.
+    text = text.replace("<", "\\u003c")
+    return f'<script type="application/json" id="data">{text}</script>\n' if len(text) <= DATA else ""
