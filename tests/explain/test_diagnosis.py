@@ -5,6 +5,7 @@ import pytest
 
 from chainrule import Activation, NeuralNetwork
 from chainrule.data import digits
+from chainrule.data.scaling import Scaler
 from chainrule.mathematics.arrays import namespace
 from support.data import XOR_X, XOR_Y
 
@@ -39,20 +40,15 @@ def kinds(explanation):
 
 @pytest.mark.parametrize(
     ("net", "data"),
-    [
-        (for_xor(), (XOR_X, XOR_Y)),
-        (for_digits(activation="sigmoid"), (X, Y)),
-        (for_digits(activation="tanh"), (X, Y)),
-    ],
-    ids=["xor", "digits-sigmoid", "digits-tanh"],
+    [(for_xor(), (XOR_X, XOR_Y)), (for_digits(activation="tanh"), (X, Y))],
+    ids=["xor", "digits"],
 )
 def test_a_saturated_start_is_named_by_layer(net, data):
-    flags = [
-        f for f in changed(net, lambda W: 100 * W).explain(*data).flags if f.kind == "saturated units"
-    ]
-    assert flags[0].where == "layer 1"
-    assert "of dA/dZ1 is below" in flags[0].what
-    assert "smaller weights" in flags[0].remedy
+    flags = changed(net, lambda W: 100 * W).explain(*data).flags
+    first = next(flag for flag in flags if flag.kind == "saturated units")
+    assert first.where == "layer 1"
+    assert "of dA/dZ1 is below" in first.what
+    assert "smaller weights" in first.remedy
 
 
 @pytest.mark.parametrize("activation", ["relu", "gelu", "softplus"])
@@ -89,40 +85,27 @@ def test_a_learning_rate_that_changes_nothing_at_all_is_too_small(rate):
     assert "take 0.0" in flag.remedy
 
 
-@pytest.mark.parametrize("kind", ["all", "one"])
-def test_unscaled_features_are_named_with_the_column(kind):
-    wild = X.copy()
-    if kind == "all":
-        wild *= 255
-    else:
-        wild[:, 20] *= 1e4
-    flag = for_digits().explain(wild, Y).flags[0]
-    assert flag.kind == "unscaled features"
-    if kind == "one":
-        assert "column 20 " in flag.what
-    from chainrule.data.scaling import Scaler
-
-    assert "Scaler.fit(X).apply(X)" in flag.remedy
-    assert for_digits().explain(Scaler.fit(wild).apply(wild), Y).flags == ()
+def test_unscaled_features_are_named_with_the_column():
+    one = X.copy()
+    one[:, 20] *= 1e4
+    for wild, what in ((255 * X, "is of size"), (one, "column 20 is of size")):
+        flag = for_digits().explain(wild, Y).flags[0]
+        assert flag.kind == "unscaled features"
+        assert what in flag.what
+        assert "Scaler.fit(X).apply(X)" in flag.remedy
+        assert for_digits().explain(Scaler.fit(wild).apply(wild), Y).flags == ()
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5])
-@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+@pytest.mark.parametrize(("activation", "weight"), [("sigmoid", 0.0), ("relu", 0.5), ("relu", 0.0)])
 def test_equal_weights_are_named_as_symmetric(activation, weight):
-    net = for_digits(
-        activation=activation, initializer=lambda _, n_in, n_out: np.full((n_in, n_out), weight)
-    )
-    flags = [flag for flag in net.explain(X, Y).flags if flag.kind == "symmetric weights"]
-    assert [flag.where for flag in flags] == ["layer 1", "layer 2"]
-    assert "64 of 64" not in flags[0].what
-    assert "32 of 32 units are alike" in flags[0].what
+    def equal(_, n_in, n_out):
+        return np.full((n_in, n_out), weight)
 
-
-def test_all_zero_weights_are_named_on_xor():
-    net = for_xor(initializer=lambda _, n_in, n_out: np.zeros((n_in, n_out)))
-    (flag,) = net.explain(XOR_X, XOR_Y).flags
-    assert flag.kind == "symmetric weights"
-    assert "every weight is 0" in flag.what
+    flags = for_digits(activation=activation, initializer=equal).explain(X, Y).flags
+    symmetric = [flag for flag in flags if flag.kind == "symmetric weights"]
+    assert [flag.where for flag in symmetric] == ["layer 1", "layer 2"]
+    assert "32 of 32 units are alike" in symmetric[0].what
+    assert ("every weight is 0" in symmetric[0].what) == (weight == 0)
 
 
 def test_units_that_start_alike_but_lead_to_different_outputs_are_not_stuck():
@@ -192,22 +175,18 @@ def test_transposed_targets_are_refused_with_the_remedy(transposed):
         for_digits().explain(X, transposed)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_in_X_is_named_by_row_and_column(value):
-    wild = X.copy()
-    wild[7, 3] = wild[9, 1] = value
-    (flag,) = for_digits().explain(wild, Y).flags
-    assert (flag.kind, flag.where) == ("NaN or infinity", "X")
-    assert "in row 7, column 3 (from 0); 2 entries in 2 rows are not finite" in flag.what
-
-
-def test_nan_in_targets_and_in_weights_is_named():
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_what_is_not_finite_is_named_by_row_and_column(value):
     net, rows, wanted = regression()
-    wanted[11, 1] = np.nan
-    (flag,) = net.explain(rows, wanted).flags
-    assert (flag.where, "row 11, column 1" in flag.what) == ("y", True)
-    net, rows, wanted = regression()
-    net._theta[3 * 16] = np.nan  # the first entry of W2
+    wild, off = rows.copy(), wanted.copy()
+    wild[7, 2] = wild[9, 1] = off[11, 1] = value
+    cases = [((wild, wanted), "X", "row 7, column 2 (from 0); 2 entries in 2 rows are not finite")]
+    cases.append(((rows, off), "y", "row 11, column 1"))
+    for data, where, what in cases:
+        (flag,) = net.explain(*data).flags
+        assert (flag.kind, flag.where) == ("NaN or infinity", where)
+        assert what in flag.what
+    net._theta[3 * 16] = value  # the first entry of W2
     (flag,) = net.explain(rows, wanted).flags
     assert (flag.where, "row 0, column 0" in flag.what) == ("W2", True)
 
@@ -233,19 +212,18 @@ def test_an_infinity_that_comes_to_nothing_is_no_fault():
     assert "NaN or infinity" not in kinds(net.explain(XOR_X, XOR_Y))
 
 
-def test_a_gradient_that_vanishes_is_named_by_layer():
-    net = NeuralNetwork(64, (32,) * 9, 10, loss="cross_entropy", initializer="glorot_uniform", seed=0)
-    (flag,) = net.explain(X, Y).flags
-    assert (flag.kind, flag.where) == ("vanishing gradient", "layer 1")
-    assert flag.what.count(", ") >= 9  # the share of each layer
-
-
-def test_a_gradient_that_explodes_is_named_by_layer():
-    net = NeuralNetwork(
-        64, (64,) * 8, 10, activation="relu", loss="cross_entropy", initializer="standard_normal", seed=0
-    )
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("vanishing", {"initializer": "glorot_uniform"}),
+        ("exploding", {"initializer": "standard_normal", "activation": "relu"}),
+    ],
+)
+def test_a_gradient_that_vanishes_or_explodes_is_named_by_layer(kind, given):
+    net = NeuralNetwork(64, (64,) * 8, 10, loss="cross_entropy", seed=0, **given)
     flag = net.explain(X, Y).flags[0]
-    assert (flag.kind, flag.where) == ("exploding gradient", "layer 1")
+    assert (flag.kind, flag.where) == (f"{kind} gradient", "layer 1")
+    assert flag.what.count(", ") >= 8  # the share of each layer
 
 
 # -- a healthy network ---------------------------------------------------------------------------
@@ -322,8 +300,6 @@ def test_a_curve_is_left_in_peace(hidden):
 
 
 def test_the_bundled_commands_network_is_left_in_peace():
-    from chainrule.data.scaling import Scaler
-
     scaled = Scaler.fit(PIXELS).apply(PIXELS)
     net = NeuralNetwork(
         64, 128, 10, activation="relu", loss="cross_entropy", initializer="glorot_uniform",

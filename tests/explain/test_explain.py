@@ -2,6 +2,9 @@
 
 import ast
 import json
+import re
+import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from chainrule.mathematics.arrays import namespace
 from chainrule.mathematics.layers import dense_backward, dense_backward_input
 from chainrule.mathematics.losses import LOSSES
 from chainrule.mathematics.optimizers import OPTIMIZERS, optimizer
-from chainrule.mathematics.step import Progress, TrainingStep, forward
+from chainrule.mathematics.step import Batch, Progress, TrainingStep, forward
 from chainrule.training.batches import Chance
 from support.compare import parameters
 from support.data import XOR_X, XOR_Y, samples, targets
@@ -40,19 +43,17 @@ def test_it_ends_at_the_very_parameters_that_training_ends_at(given, rule):
     net, X, Y = network(**given)
     weights = np.linspace(0.5, 2.0, 9)
     step = net.explain(X, Y, 0.05, optimizer=rule, sample_weight=weights)
-    net.train(X, Y, 1, 0.05, optimizer=rule, sample_weight=weights, progress=False, compile=False)
+    compiles = rule == "adam"  # the compiled step ends there too
+    history = net.train(
+        X, Y, 1, 0.05, optimizer=rule, sample_weight=weights, progress=False, compile=compiles
+    )
     assert (step["theta"].array == net._theta).all()
+    assert net.architecture.loss.reported(float(step["L"].array), 9, 3) == pytest.approx(
+        history.records[0].loss
+    )
     for update in step.updates:
         number, kind = int(update.name[1:]) - 1, update.name[0]
         assert (update.after == getattr(net.layers[number], kind)).all()
-
-
-def test_it_ends_where_the_compiled_step_ends_too():
-    net, X, Y = network(**EVERYTHING)
-    step = net.explain(X, Y, optimizer="adam")
-    history = net.train(X, Y, 1, optimizer="adam", progress=False)
-    assert (step["theta"].array == net._theta).all()
-    assert step["L"].array == pytest.approx(history.records[0].loss, rel=1e-15)
 
 
 def test_explaining_changes_nothing():
@@ -86,10 +87,10 @@ def test_every_factor_is_what_the_mathematics_computes(name):
 def test_it_explains_on_every_backend(backend, detail):
     net, X, Y = network(backend, **EVERYTHING, dtype="float32")
     step = net.explain(X, Y, optimizer="adam", detail=detail)
-    key = backend.asarray(Chance(3).keys(1)[0], "int32")
     work = TrainingStep(net.architecture, optimizer("adam"))
     start = Progress(net._theta, work.optimizer.init(net._theta))
-    batch, rate = net._data(X, Y), backend.asarray(0.1, "float32")
+    batch = Batch(backend.asarray(X, "float32"), backend.asarray(Y, "float32"), None)
+    rate, key = backend.asarray(0.1, "float32"), backend.asarray(Chance(3).keys(1)[0], "int32")
     end, L = work.whole(start, batch, rate, key)
     assert (step["theta"].array == backend.to_numpy(end.theta)).all()
     assert step["L"].array == backend.to_numpy(L)
@@ -140,7 +141,6 @@ def test_with_dropout_it_reads_as_the_mathematics_too():
     formulas = {line.name: line.formula.text for line in step}
     assert formulas["A_kept1"] == "A1 * dropout_mask1"
     assert formulas["Z2"] == "A_kept1 @ W2 + b2"
-    assert formulas["dZ_dW2"] == "A_kept1"
     assert formulas["dL_dA1"] == "dL/dX2 * dropout_mask1"
     assert not any("backward" in name for name in formulas)
 
@@ -173,8 +173,6 @@ def test_all_detail_has_a_line_for_each_operation_of_the_program():
     made = [line for line in step if line.formula.text and line.source]
     assert len(made) >= program.launches
     assert len(list(step)) > len(list(net.explain(X, Y)))
-    with pytest.raises(ValueError, match="detail is 'most'; give 'named' or 'all'"):
-        net.explain(X, Y, detail="most")
 
 
 def test_an_activation_of_ones_own_is_shown_with_its_own_lines():
@@ -192,19 +190,16 @@ def test_an_activation_of_ones_own_is_shown_with_its_own_lines():
     assert line.code == "return Z / (1.0 + namespace(Z).abs(Z))"
 
 
-def test_a_name_that_is_not_there_is_answered_with_the_nearest():
-    step = NeuralNetwork(2, 4, 1, seed=1).explain(XOR_X, XOR_Y)
+def test_what_cannot_be_answered_is_refused_with_the_remedy():
+    net = NeuralNetwork(2, 4, 1, seed=1)
     with pytest.raises(KeyError, match="did you mean 'dL_dW1'"):
-        step["dLdW1"]
-
-
-def test_a_profiler_in_the_way_is_named():
-    import sys
-
+        net.explain(XOR_X, XOR_Y)["dLdW1"]
+    with pytest.raises(ValueError, match="detail is 'most'; give 'named' or 'all'"):
+        net.explain(XOR_X, XOR_Y, detail="most")
     sys.setprofile(lambda *_: None)
     try:
         with pytest.raises(RuntimeError, match="a profiler is at work"):
-            NeuralNetwork(2, 4, 1, seed=1).explain(XOR_X, XOR_Y)
+            net.explain(XOR_X, XOR_Y)
     finally:
         sys.setprofile(None)
 
@@ -218,50 +213,26 @@ def test_the_text_fits_80_columns_and_has_every_line():
     text = str(step)
     assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
-    for line in step:
-        assert f"  {line.symbol.text}" in text
+    assert [line.name for line in step if f"  {line.symbol.text}" not in text] == []
     assert "change / before" in text
 
 
-def test_a_terminal_has_colours_unless_it_is_told_not_to(monkeypatch):
-    step = NeuralNetwork(2, 4, 1, seed=1).explain(XOR_X, XOR_Y)
-
-    def shown():
-        console = Console(force_terminal=True, width=80, _environ={"TERM": "xterm-256color"} | dict(env))
-        with console.capture() as captured:
-            console.print(step)
-        return captured.get()
-
-    env = {}
-    assert "\x1b[1;36mdL/dW1" in shown()
-    env = {"NO_COLOR": "1"}
-    assert "36m" not in shown()
+@pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_has_colours_unless_they_are_switched_off(env, coloured):
+    console = Console(force_terminal=True, width=80, _environ={"TERM": "xterm-256color"} | env)
+    with console.capture() as captured:
+        console.print(NeuralNetwork(2, 4, 1, seed=1).explain(XOR_X, XOR_Y))
+    assert ("\x1b[1;36mdL/dW1" in captured.get()) == coloured
+    assert ("36m" in captured.get()) == coloured
 
 
 def test_html_is_well_formed_and_escaped():
-    from html.parser import HTMLParser
-
-    class Tags(HTMLParser):
-        def __init__(self):
-            super().__init__()
-            self.open, self.text = [], []
-
-        def handle_starttag(self, tag, _):
-            if tag != "br":
-                self.open.append(tag)
-
-        def handle_endtag(self, tag):
-            assert self.open.pop() == tag
-
-        def handle_data(self, data):
-            self.text.append(data)
-
     net, X, Y = network(activation="relu")
-    page = Tags()
-    page.feed(net.explain(X, Y)._repr_html_())
-    assert page.open == []
-    assert "∂L/∂W" in "".join(page.text)
-    assert " > 0" in "".join(page.text)
+    page = net.explain(X, Y)._repr_html_()
+    xml = re.sub(r"&(?!lt;|gt;|amp;)\w+;", "", page).replace("<br>", "<br/>")
+    text = "".join(ElementTree.fromstring(xml).itertext())  # noqa: S314
+    assert "∂L/∂W" in text
+    assert " > 0" in text
 
 
 def test_latex_balances_and_has_a_line_for_each_formula():

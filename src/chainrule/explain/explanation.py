@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule.backends import Backend
-from chainrule.explain import document, faults, html, latex, text
-from chainrule.explain.building import Builder
+from chainrule.explain import document, html, nonfinite, notation, text
 from chainrule.explain.diagnosis import diagnosed
 from chainrule.explain.evidence import Evidence, curve, loss_of_guess
+from chainrule.explain.lines import Builder
 from chainrule.explain.records import Flag, Line, Setting, Update, jsonable
 from chainrule.explain.tracing import Start
 from chainrule.mathematics.naming import nearest
@@ -54,7 +54,7 @@ class Explanation:
 
     def latex(self) -> str:
         """Return the formulas as one ``align*`` of LaTeX (amsmath), a line each."""
-        return latex.align(self.lines)
+        return notation.align(self.lines)
 
     def __str__(self) -> str:
         """Return it as plain text, 80 columns wide."""
@@ -116,7 +116,7 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
             for theta in (start.progress.theta, built.end.theta)
         )
     updates = tuple(built.updates({line.name: line.array for line in lines}))
-    flags = tuple(faults.flags(built.program, built.run, backend.to_numpy))
+    flags = tuple(nonfinite.flags(built.program, built.run, backend.to_numpy))
     undecided: tuple[str, ...] = ()
     if not flags:
         evidence = Evidence(

@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chainrule.program.operations import Operand, Operation, Value
-from chainrule.program.primitives import PRIMITIVES
 
 # Read through: they change how an array lies or is stored, not what it says.
 SILENT = {"astype", "reshape"}
-INFIX = {row.name: (row.binds, row.sign) for row in PRIMITIVES.values() if row.sign}
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ _STYLE = """
   border-bottom: 1px solid color-mix(in srgb, currentColor 10%, transparent); }
 .chainrule-step .formula { font-family: "STIX Two Text", Cambria, Georgia, serif; font-size: 1.15em;
   overflow-wrap: anywhere; }
-.chainrule-step .formula sub, .chainrule-step .formula sup { font-size: .7em; line-height: 0; }
+.chainrule-step .formula sub, .chainrule-step .formula sup { font-size: .7em; line-height: 0; font-style: normal; }
 .chainrule-step .figures, .chainrule-step code { font-size: .88em; overflow-wrap: anywhere; }
-.chainrule-step .figures { font-variant-numeric: tabular-nums; }
+.chainrule-step .figures { font-variant-numeric: tabular-nums; white-space: pre-wrap; }
 .chainrule-step code { background: none; color: inherit; padding: 0; white-space: normal; }
 .chainrule-step .quiet { opacity: .72; }
 .chainrule-step .flag { margin: .5em 0; padding: .4em .8em; border-left: 4px solid #d1495b; }

@@ -1,4 +1,4 @@
-"""Flow: how the gradient fares on its way down, and whether the step is of a sensible length."""
+"""Rates: how the size of the gradient changes from layer to layer, and the learning rate."""
 
 import math
 from collections.abc import Iterator

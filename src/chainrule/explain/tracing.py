@@ -1,23 +1,26 @@
 """Tracing: the step as a program, and what its values and its parts are called."""
 
 import sys
+from types import CodeType
 from typing import NamedTuple
 
 from chainrule.mathematics.arrays import Array
-from chainrule.mathematics.step import Batch, Progress, TrainingStep
+from chainrule.mathematics.losses import Loss
+from chainrule.mathematics.parameters import Layout
+from chainrule.mathematics.step import Batch, Progress, TrainingStep, data_gradient, finish, forward
 from chainrule.program.engine import batch_spec, progress_spec, spec
 from chainrule.program.operations import Value
 from chainrule.program.program import Program
 from chainrule.program.trace import trace
 
-# Which part of the step an operation belongs to, by a function that is at work; the first that fits.
+# Which part of the step an operation belongs to, by a function at work; the first that fits.
 _SECTIONS = (
-    ("finish", "update"),
-    ("Layout.join", "update"),
-    ("Layout.split", "inputs"),
-    ("forward", "forward"),
-    ("Loss.value", "loss"),
-    ("data_gradient", "backward"),
+    (finish, "update"),
+    (Layout.join, "update"),
+    (Layout.split, "inputs"),
+    (forward, "forward"),
+    (Loss.value, "loss"),
+    (data_gradient, "backward"),
 )
 
 
@@ -82,10 +85,13 @@ def _is_read_late(old: Value, new: Value, program: Program) -> bool:
     return any(old is operand for operation in late for operand in operation.operands)
 
 
-def section(within: tuple[str, ...]) -> str:
-    """Return the part of the step that these functions, at work, belong to."""
-    return next(
-        section
-        for function, section in (*_SECTIONS, ("", "update"))
-        if not function or function in within
-    )
+def section(within: tuple[CodeType, ...]) -> str:
+    """Return the part of the step that an operation belongs to, by the functions at work there."""
+    sections = (part for function, part in _SECTIONS if function.__code__ in within)
+    return next(sections, "update")
+
+
+def parameters(program: Program) -> dict[str, Value]:
+    """Return the weights and biases by name, as they are split from the flat parameters."""
+    split = Layout.split.__code__
+    return {o.result.name: o.result for o in program.operations if split in o.within and o.result.name}

@@ -24,7 +24,7 @@ class Mention(NamedTuple):
     variable: str  # without: "dL_dW"
     call: int  # which call it is local to
     code: CodeType  # of the function
-    within: tuple[str, ...]  # the functions at work, from the step down to this one
+    within: tuple[CodeType, ...]  # the functions at work, from the step down to this one
 
 
 @contextmanager

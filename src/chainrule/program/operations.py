@@ -6,6 +6,7 @@ A program is a straight line of operations on values of static shape. Which func
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import CodeType
 from typing import Any, Literal
 
 import numpy as np
@@ -58,7 +59,7 @@ class Operation:
     result: Value
     settings: dict[str, Any] = field(default_factory=dict)
     origin: str = ""  # path:line of the mathematics that it comes from
-    within: tuple[str, ...] = ()  # the functions at work there, from the traced one down
+    within: tuple[CodeType, ...] = ()  # the functions at work there, from the traced one down
 
     @property
     def source(self) -> str:

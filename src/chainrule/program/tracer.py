@@ -9,7 +9,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import EllipsisType, FrameType
+from types import CodeType, EllipsisType, FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -363,10 +363,10 @@ def _caller() -> FrameType | None:
     return frame
 
 
-def calls(frame: FrameType | None) -> tuple[str, ...]:
-    """Return the names of the functions at work, from the one that is traced down to this one."""
-    names = []
+def calls(frame: FrameType | None) -> tuple[CodeType, ...]:
+    """Return the code of the functions at work, from the one that is traced down to this one."""
+    codes = []
     while frame is not None and not is_tracing(frame.f_code.co_filename):
-        names.append(frame.f_code.co_qualname)
+        codes.append(frame.f_code)
         frame = frame.f_back
-    return tuple(reversed(names))
+    return tuple(reversed(codes))

@@ -1,10 +1,11 @@
-"""Faults: NaN and infinity, and where the first one came from."""
+"""Nonfinite: NaN and infinity, and the operation that made the first one."""
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from chainrule.explain.records import Flag
+from chainrule.explain.tracing import parameters
 from chainrule.program.operations import Operation, Value
 from chainrule.program.program import Program
 from chainrule.program.watch import Evaluated
@@ -24,11 +25,11 @@ def flags(program: Program, run: Evaluated, to_numpy: Callable[..., np.ndarray])
         return to_numpy(run.of(value))
 
     given = [value for value in program.inputs if not _is_finite(host(value))]
-    layers = {o.result.name: o.result for o in program.operations if "Layout.split" in o.within}
+    layers = parameters(program)
     for value in given:
         parts = layers if value.name == "theta" else {value.name: value}
         for name, part in parts.items():
-            if name and part.shape == host(part).shape and not _is_finite(host(part)):
+            if part.shape == host(part).shape and not _is_finite(host(part)):
                 yield _of_input(name, host(part))
     if given:
         return

@@ -1,4 +1,4 @@
-"""Building: the step traced, run operation by operation, and written down line by line.
+"""Lines: the step traced, run operation by operation, and shown line by line.
 
 What is shown is the program of the very step that trains. Its names are the variables of the
 mathematics, its formulas are read off its operations, and its arrays are what those operations make.
@@ -11,17 +11,16 @@ import numpy as np
 from chainrule.backends import Backend
 from chainrule.explain import sources
 from chainrule.explain.expressions import Formulas, Node, constant, products
-from chainrule.explain.latex import Latex
+from chainrule.explain.notation import Html, Latex, Text
 from chainrule.explain.records import Formula, Line, Update
-from chainrule.explain.tracing import Start, names, section, traced
-from chainrule.explain.writers import Html, Text
+from chainrule.explain.tracing import Start, names, parameters, section, traced
 from chainrule.mathematics.arrays import record_like
 from chainrule.mathematics.step import Progress, TrainingStep
 from chainrule.program.names import Mention
 from chainrule.program.operations import Operation, Value
 from chainrule.program.watch import Evaluated
 
-_WRITERS = (Text(), Html(), Latex())
+_NOTATIONS = (Text(), Html(), Latex())
 
 
 class Builder:
@@ -80,19 +79,15 @@ class Builder:
 
     def _inputs(self) -> Iterator[Line]:
         nothing = Formula("", "", "")
-        named = {o.result.name: o.result for o in self.program.operations if "Layout.split" in o.within}
-        wanted = [
-            (v.name, v) for v in self.program.inputs if v.name in {"X", "Y", "weights", "learning_rate"}
-        ]
-        for name, value in [
-            *wanted,
-            *((n, named[n]) for n, _ in self._layout.named_shapes if n in named),
-        ]:
-            number = name[1:] if name not in {value.name for value in self.program.inputs} else ""
-            layer = int(number) if number.isdigit() else None
-            yield Line(
-                name, "inputs", layer, _written(_symbol(name)), nothing, (), "", "", self._host(value)
-            )
+        given = {value.name: value for value in self.program.inputs}
+        parts = parameters(self.program)
+        layers: dict[str, int | None] = dict.fromkeys(
+            name for name in given if name in {"X", "Y", "weights", "learning_rate"}
+        )
+        layers |= {name: int(name[1:]) for name, _ in self._layout.named_shapes if name in parts}
+        for name, layer in layers.items():
+            array = self._host((given | parts)[name])
+            yield Line(name, "inputs", layer, _written(_symbol(name)), nothing, (), "", "", array)
 
     def _operation(self, operation: Operation, layer: int | None = None, name: str = "") -> Line:
         """Return the line of what an operation makes."""
@@ -172,4 +167,4 @@ def _symbol(name: str) -> Node:
 
 
 def _written(node: Node) -> Formula:
-    return Formula(*(writer.write(node) for writer in _WRITERS))
+    return Formula(*(notation.write(node) for notation in _NOTATIONS))
