@@ -31,7 +31,7 @@ def chainrule(tmp_path, monkeypatch):
     return run
 
 
-FLOWERS = "train flowers.npz --target kind --hidden 4 --epochs 2 -o m.st "
+FLOWERS = "train flowers.npz --target kind --hidden 4 --epochs 2 -o m.safetensors "
 
 
 def written(folder):
@@ -46,17 +46,17 @@ def refused(result, message):
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
-    assert not Path("m.st").exists()
+    assert not Path("m.safetensors").exists()
 
 
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
         (FLOWERS, CLASSES),
-        ("train prices.npz --target price --hidden 4 --epochs 2 -o m.st ", QUANTITY),
+        ("train prices.npz --target price --hidden 4 --epochs 2 -o m.safetensors ", QUANTITY),
         (FLOWERS + "--held-out 0 ", CLASSES - {"confusion-held-out"} | {"confusion-training"}),
         (
-            "train digits --target digit --hidden 8 --epochs 1 -o m.st ",
+            "train digits --target digit --hidden 8 --epochs 1 -o m.safetensors ",
             {"history", "confusion-held-out", "gradient-flow"},
         ),
     ],
@@ -69,7 +69,7 @@ def test_train_writes_the_pictures_that_fit(chainrule, words, wanted):
     assert written("out") == wanted
     assert f"wrote {len(wanted)} pictures to out: history.png" in result.stdout
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
-    assert Path("m.st").exists()
+    assert Path("m.safetensors").exists()
 
 
 def test_json_lists_the_files_and_says_nothing_without_plots(chainrule):
@@ -128,7 +128,7 @@ def test_training_stopped_before_its_first_epoch_leaves_out_the_history(chainrul
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training._Run, "epoch", interrupted)
+    monkeypatch.setattr(training._TrainingRun, "epoch", interrupted)
     result = chainrule(FLOWERS + "--plots out")
     assert result.exit_code == 0, result.stderr
     assert written("out") == CLASSES - {"history"}

@@ -19,6 +19,7 @@ from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.optimizers import OPTIMIZERS
 from chainrule.mathematics.schedules import cosine, schedule
 from chainrule.saving.files import check_writable
+from chainrule.saving.models import check_name
 
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
 
@@ -110,6 +111,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""
+    check_name(output)
     check_writable(output)
     pictures.check_plots(plots)
     peak = schedule(learning_rate)(0.0, epochs)

@@ -40,10 +40,7 @@ def write(
         If the file's name has another suffix than ``.safetensors``, or an activation or the loss is not one of
         this package's.
     """
-    if Path(path).suffix not in {"", ".safetensors"}:
-        right = Path(path).with_suffix(".safetensors").name
-        msg = f"{Path(path).name!r} names another kind of file; a model is a safetensors file: {right!r}"
-        raise ValueError(msg)
+    check_name(path)
     facts = {
         "network": {**net.arguments(), "dtype": dtype},
         "metadata": metadata,
@@ -53,6 +50,14 @@ def write(
     for number, layer in enumerate(net.layout.split(theta), start=1):
         arrays |= {f"W{number}": layer.W, f"b{number}": layer.b}
     checkpoint.write(path, arrays, facts)
+
+
+def check_name(path: str | PathLike[str]) -> None:
+    """Raise ``ValueError`` if the name of a file has another suffix than ``.safetensors``."""
+    if Path(path).suffix not in {"", ".safetensors"}:
+        right = Path(path).with_suffix(".safetensors").name
+        msg = f"{Path(path).name!r} names another kind of file; a model is a safetensors file: {right!r}"
+        raise ValueError(msg)
 
 
 def read(path: str | PathLike[str]) -> Saved:
