@@ -100,3 +100,14 @@ def test_a_network_that_cannot_be_recorded_finds_a_backend_by_itself():
     net = NeuralNetwork(3, 4, 1, activation=own, loss="mean_squared_error", backend="auto")
     assert len(net.train(X, Y, 2, 0.01, progress=False)) == 2
     assert net.backend.name == "numpy"
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_a_read_on_the_host_is_noted_on_every_backend_that_compiles(backend):
+    pytest.importorskip(backend)
+    own = Activation("own", OWN["float"][0], lambda Z, _: namespace(Z).ones_like(Z))
+    net = NeuralNetwork(
+        3, 4, 1, activation=own, loss="mean_squared_error", backend=backend, dtype="float32"
+    )
+    (note,) = net.train(X, Y, 2, 0.01, batch_size=5, progress=False).notes
+    assert note.startswith("the step cannot be recorded: it")

@@ -68,9 +68,9 @@ class Builder:
                 yield self._alias(mention)
                 continue
             while self._every and made in waiting:
-                yield self._operation(waiting.pop(0), _layer(mention))
+                yield self._operation(waiting.pop(0), mention.layer)
             if not self._every:
-                yield self._operation(made, _layer(mention))
+                yield self._operation(made, mention.layer)
         yield from (self._operation(operation) for operation in waiting if self._every)
         yield self._operation(self._makers[id(theta)], None, "theta")
 
@@ -82,7 +82,7 @@ class Builder:
         given = {value.name: value for value in self.program.inputs}
         parts = parameters(self.program)
         layers: dict[str, int | None] = dict.fromkeys(
-            name for name in given if name in {"X", "Y", "weights", "learning_rate"}
+            name for name, v in given.items() if v.role in {"sample", "target", "weight", "rate"}
         )
         layers |= {name: int(name[1:]) for name, _ in self._layout.named_shapes if name in parts}
         for name, layer in layers.items():
@@ -120,7 +120,7 @@ class Builder:
         name, part = mention.name, section(mention.within)
         symbol = _written(_symbol(name))
         array = self._host(value)
-        return Line(name, part, _layer(mention), symbol, formula, (), *source, array)
+        return Line(name, part, mention.layer, symbol, formula, (), *source, array)
 
     def _host(self, value: Value) -> np.ndarray:
         return self._backend.to_numpy(self.run.of(value))
@@ -155,11 +155,6 @@ class Builder:
 
 def _norm(array: np.ndarray) -> float:
     return float(np.linalg.norm(array.astype(np.float64)))
-
-
-def _layer(mention: Mention) -> int | None:
-    number = mention.name.removeprefix(mention.variable)
-    return int(number) if number.isdigit() else None
 
 
 def _symbol(name: str) -> Node:

@@ -52,10 +52,8 @@ def traced(step: TrainingStep, start: Start) -> Program:
         msg = "a profiler is at work, and names are found where it sits; explain without it"
         raise RuntimeError(msg)
     rows = start.batch.X.shape[-2]
-    rate, key = (
-        None if x is None else spec(x, name)
-        for x, name in zip(start[2:], ("learning_rate", "key"), strict=True)
-    )
+    rate = spec(start.learning_rate, "learning_rate", "rate")
+    key = None if start.key is None else spec(start.key, "key", "key")
     return trace(step.whole, progress_spec(start.progress), batch_spec(start.batch, rows), rate, key)
 
 

@@ -19,12 +19,17 @@ class Mention(NamedTuple):
     A value may have several: the ``A`` of a layer is the ``dZ_dW`` of the next one.
     """
 
-    name: str  # with the number of the layer: "dL_dW2"
     value: Value
-    variable: str  # without: "dL_dW"
+    variable: str  # "dL_dW"
+    layer: int | None  # the layer that the call works on, from 1
     call: int  # which call it is local to
     code: CodeType  # of the function
     within: tuple[CodeType, ...]  # the functions at work, from the step down to this one
+
+    @property
+    def name(self) -> str:
+        """The name of the variable with the number of the layer: "dL_dW2"."""
+        return f"{self.variable}{self.layer or ''}"
 
 
 @contextmanager
@@ -105,7 +110,7 @@ class _Scribe:
             return  # handed on as it came
         value.name = f"{name}{number}"
         self._by_function.add(id(value))
-        mention = Mention(value.name, value, name, self._calls, frame.f_code, calls(frame))
+        mention = Mention(value, name, _layer(number), self._calls, frame.f_code, calls(frame))
         self._found.append(((self._made[id(value)], 1, self._calls, 0), mention))
 
     def _mention_locals(self, frame: FrameType, number: str, start: int, following: int) -> None:
@@ -124,7 +129,7 @@ class _Scribe:
                 order = (following, 0, self._calls, rank)
             else:
                 continue
-            mention = Mention(called, value, name, self._calls, frame.f_code, within)
+            mention = Mention(value, name, _layer(number), self._calls, frame.f_code, within)
             self._found.append((order, mention))
 
 
@@ -154,6 +159,10 @@ def _name_records(returned: Any) -> None:
             held = getattr(record, name)
             if isinstance(held, Tracer) and not held.value.name:
                 held.value.name = f"{name}{number}"
+
+
+def _layer(number: str) -> int | None:
+    return int(number) if number.isdigit() else None
 
 
 def _layer_number(frame: FrameType | None) -> str:

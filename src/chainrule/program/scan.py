@@ -11,9 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from chainrule.program.engine import Step, Work
 from chainrule.program.epoch import Epoch
+from chainrule.program.operations import UnrecordableError
 
 
 class Scan:
@@ -25,6 +27,11 @@ class Scan:
         What to run; its progress is given up.
     asarray
         The backend's: a host array to its device.
+
+    Raises
+    ------
+    UnrecordableError
+        If JAX cannot trace the step.
     """
 
     def __init__(self, work: Work, asarray: Callable[..., jax.Array]) -> None:
@@ -32,6 +39,19 @@ class Scan:
         self._work = work
         self._asarray = asarray
         self._epoch = _compiled(work.step, tuple(work.bounds))
+        self._trace()
+
+    def _trace(self) -> None:
+        """Trace an epoch, which JAX remembers: what fails does so before anything has run."""
+        work, steps = self._work, len(self._work.bounds)
+        rates = self._asarray([0.0] * steps, self.progress[0].dtype)  # (steps,)
+        order = None if work.is_one_batch else self._asarray(np.arange(work.bounds[-1][1]))  # (n,)
+        keys = self._asarray(np.zeros(steps, np.int32)) if work.drops else None  # (steps,)
+        try:
+            self._epoch.trace(self.progress, work.data, order, rates, keys)
+        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
+            msg = "the step cannot be recorded: it reads a value on the host (float(), bool(), if, np.asarray())"
+            raise UnrecordableError(msg) from error
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: nothing needs one."""
@@ -49,7 +69,7 @@ class Scan:
 
 
 @lru_cache(maxsize=32)
-def _compiled(step: Step, bounds: tuple[tuple[int, int], ...]) -> Callable[..., Any]:
+def _compiled(step: Step, bounds: tuple[tuple[int, int], ...]) -> Any:
     """Return an epoch as one compiled function; that of an equal step, and its compiled code, is found again."""
 
     def epoch(
@@ -76,8 +96,7 @@ def _compiled(step: Step, bounds: tuple[tuple[int, int], ...]) -> Callable[..., 
             losses = jnp.append(losses, L)  # (steps + 1,)
         return progress, losses
 
-    compiled: Callable[..., Any] = jax.jit(epoch, donate_argnums=0)
-    return compiled
+    return jax.jit(epoch, donate_argnums=0)
 
 
 def _rows(data: Any, places: jax.Array) -> Any:
