@@ -77,6 +77,12 @@ def test_digits_from_csv_reach_97_percent_in_15_seconds_with_progress_shown(chai
     assert "epoch 20/20" in result.stderr
 
 
+def test_digits_reach_97_percent_on_another_split_too(chainrule):
+    words = "train digits --target digit --hidden 128 64 --seed 1 -o m.safetensors --json"
+    outcome = json.loads(chainrule(*words.split()).stdout)
+    assert outcome["held_out"]["accuracy"] >= 0.97
+
+
 def test_classes_are_told_from_text_and_scored(chainrule, flowers):
     result = train(chainrule)
     assert "classification from 2 features (classes: 3), 96 rows" in result.stdout

@@ -10,7 +10,6 @@ from chainrule.backends.speed_map.stored import StaleMapError, read
 from chainrule.backends.speed_map.workload import Workload, workload_of
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
-from chainrule.program.operations import UnrecordableError
 
 LOG = logging.getLogger("chainrule")
 
@@ -22,11 +21,7 @@ def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None)
     is undecided between NumPy and another. Backends that cannot be used here, or that do not compute in the
     dtype by default, are left out.
     """
-    try:
-        work = workload_of(net, optimizer, batch, dtype or "float64")
-    except UnrecordableError as error:
-        LOG.info("backend auto: numpy, since %s", error)
-        return backends.named("numpy")
+    work = workload_of(net, optimizer, batch, dtype or "float64")
     refused: set[str] = set()
     try:
         known = read()
