@@ -8,6 +8,7 @@ import pytest
 
 from chainrule import NeuralNetwork
 from chainrule.backends.speed_map import write
+from chainrule.mathematics.activations import Activation
 from support.maps import NUMPY, TORCH, a_map
 
 X = np.linspace(0.0, 1.0, 256 * 64, dtype="float32").reshape(256, 64)  # (256, 64)
@@ -152,3 +153,14 @@ def test_a_saved_network_is_loaded_onto_the_chosen_backend(said, tmp_path):
     a_network(backend="numpy").save(tmp_path / "model.safetensors")
     NeuralNetwork.load(tmp_path / "model.safetensors", backend="auto").predict(X)
     assert said()[0].startswith("backend auto: numpy; ")
+
+
+def test_a_step_that_calls_numpy_itself_runs_on_numpy(said):
+    write(a_map({"numpy": TORCH, "torch": NUMPY}))
+    own = Activation("own", lambda Z: np.sin(Z) + Z, lambda Z, _: np.cos(Z) + np.ones_like(Z))
+    net = a_network(activation=own)
+    net.train(X, Y, epochs=1, batch_size=16, progress=False)
+    assert net.backend.name == "numpy"
+    assert said()[0].startswith(
+        "backend auto: numpy, since the step cannot be recorded: it calls np.sin"
+    )

@@ -4,12 +4,14 @@ import logging
 
 from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
+from chainrule.backends.plans import step_plan
 from chainrule.backends.speed_map.choice import choose
 from chainrule.backends.speed_map.estimate import OutsideMapError
 from chainrule.backends.speed_map.stored import StaleMapError, read
 from chainrule.backends.speed_map.workload import Workload, workload_of
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
+from chainrule.program.operations import UnrecordableError
 
 LOG = logging.getLogger("chainrule")
 
@@ -17,11 +19,16 @@ LOG = logging.getLogger("chainrule")
 def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None) -> Backend:
     """Return the backend that the stored map favours, and log the choice at the level INFO.
 
-    NumPy where nothing is stored, where the stored map is of other versions or has nothing near, and where it
-    is undecided between NumPy and another. Backends that cannot be used here, or that do not compute in the
-    dtype by default, are left out.
+    NumPy where nothing is stored, where the stored map is of other versions or has nothing near, where it is
+    undecided between NumPy and another, and for a step that cannot be recorded. Backends that cannot be used
+    here, or that do not compute in the dtype by default, are left out.
     """
     work = workload_of(net, optimizer, batch, dtype or "float64")
+    try:
+        step_plan(net, optimizer, batch, work.dtype)
+    except UnrecordableError as error:  # it may call NumPy itself, and run nowhere else
+        LOG.info("backend auto: numpy, since %s", error)
+        return backends.named("numpy")
     refused: set[str] = set()
     try:
         known = read()
