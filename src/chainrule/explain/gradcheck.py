@@ -179,6 +179,13 @@ def check_step(
     ------
     ValueError
         If an oracle is unknown.
+
+    Examples
+    --------
+    >>> from chainrule import NeuralNetwork  # whose check_gradients calls this function
+    >>> net = NeuralNetwork(2, 4, 1, seed=1)
+    >>> print(net.check_gradients([[0, 1], [1, 1]], [[1], [0]], oracles=["complex step"]).advice or "right")
+    right
     """
     for name in oracles:
         if name not in NAMES:

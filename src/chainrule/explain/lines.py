@@ -133,11 +133,6 @@ class Builder:
         theta, *state = (self.run.of(value) for value in self.program.outputs[:-1])
         return Progress(theta, record_like(self._start.progress.state, state))
 
-    @property
-    def loss(self) -> float:
-        """The loss that the step started from."""
-        return float(self._host(self.program.outputs[-1]))
-
     def updates(self, arrays: dict[str, np.ndarray]) -> Iterator[Update]:
         """Yield what the step does to each parameter; ``arrays`` are those of the lines, by name."""
         before, after = (
