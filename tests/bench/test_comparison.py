@@ -1,17 +1,21 @@
 """Comparison of two runs: verdicts, what is refused, and what is said of runs that were not paired."""
 
+import json
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from chainrule.bench.cells import parse
-from chainrule.bench.judge import comparison_rows
 from chainrule.bench.judge.comparison import NOT_PAIRED, compare, compare_contestants
 from chainrule.bench.judge.machines import DifferentMachinesError
 from chainrule.bench.store import Records
+from chainrule.cli.app import app
 from support.runs import a_run
 
+command = sys.modules["chainrule.cli.bench.compare"]
 SMALL, LARGE = parse("64-16-10,32"), parse("64-1024-10,256")
 
 
@@ -44,12 +48,19 @@ def test_what_became_slower_is_told_apart_from_what_did_not():
     assert (numpy.cells, torch.cells) == (2, 2)
 
 
-def test_the_table_says_each_ratio_with_its_interval_and_verdict():
-    found = compare(two_cells(), two_cells(1.2, run="tuesday"))
-    first = dict(zip(comparison_rows.HEAD, comparison_rows.rows(found)[0], strict=True))
+def test_the_command_prints_each_ratio_with_its_interval_and_verdict(monkeypatch):
+    monkeypatch.setattr(
+        command, "read", lambda path: two_cells(1.2 if path.name == "b" else 1, run=path.name)
+    )
+    result = CliRunner().invoke(app, ["bench", "compare", "a", "b", "--json", "--fail"])
+    assert result.exit_code == command.SLOWER
+    record = json.loads(result.stdout)
+    first = dict(zip(command.HEAD, record["rows"][0], strict=True))
     assert (first["cell"], first["contestant"], first["verdict"]) == (SMALL.name, "numpy", "slower")
     assert 1.19 < float(first["times"]) < 1.21
-    mean = dict(zip(comparison_rows.MEANS_HEAD, comparison_rows.mean_rows(found)[0], strict=True))
+    low, high = map(float, first["95 % interval"].split(" to "))
+    assert low <= float(first["times"]) <= high
+    mean = dict(zip(command.MEANS_HEAD, record["means"][0], strict=True))
     assert (mean["contestant"], mean["cells"]) == ("numpy", "2")
 
 

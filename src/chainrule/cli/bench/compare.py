@@ -7,15 +7,18 @@ from typing import Annotated
 import typer
 from rich.console import Group
 
+from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.judge.comparison import Comparison, compare_contestants
 from chainrule.bench.judge.comparison import compare as compared
-from chainrule.bench.judge.comparison_rows import HEAD, MEANS_HEAD, mean_rows, rows
+from chainrule.bench.report.formats import number
 from chainrule.bench.report.word_table import Table
 from chainrule.bench.store import read
 from chainrule.cli.options import AsJson
 from chainrule.cli.show import console
 
 SLOWER = 1  # the exit code
+HEAD = ("cell", "contestant", "before, µs", "after, µs", "times", "95 % interval", "verdict")
+MEANS_HEAD = ("contestant", "cells", "geometric mean", "95 % interval", "verdict")
 
 Before = Annotated[str, typer.Argument(metavar="BEFORE", help="A run's folder or file.")]
 After = Annotated[str, typer.Argument(metavar="AFTER", help="Another's.")]
@@ -37,20 +40,51 @@ def compare(
 ) -> None:
     """Say, cell by cell, what is faster or slower after than before, or undecided."""
     if inside is not None:
-        found = compare_contestants(read(inside), before, after)
+        comparison = compare_contestants(read(inside), before, after)
     else:
-        found = compared(read(Path(before)), read(Path(after)), force=force)
+        comparison = compared(read(Path(before)), read(Path(after)), force=force)
     if as_json:
         typer.echo(
-            json.dumps({"rows": rows(found), "means": mean_rows(found), "notes": list(found.notes)})
+            json.dumps(
+                {
+                    "rows": _rows(comparison),
+                    "means": _mean_rows(comparison),
+                    "notes": list(comparison.notes),
+                }
+            )
         )
     else:
-        console().print(_tables(found, f"{after} beside {before}, us a step"))
-    if fail and found.slower:
+        console().print(_tables(comparison, f"{after} compared with {before}, a step"))
+    if fail and comparison.slower:
         raise typer.Exit(SLOWER)
 
 
-def _tables(found: Comparison, title: str) -> Group:
-    cells = Table(title, HEAD, [*rows(found)], texts=2)
-    means = Table("All cells, geometric mean", MEANS_HEAD, [*mean_rows(found)], list(found.notes))
+def _tables(comparison: Comparison, title: str) -> Group:
+    cells = Table(title, HEAD, [*_rows(comparison)], texts=2)
+    means = Table(
+        "All cells, geometric mean", MEANS_HEAD, [*_mean_rows(comparison)], list(comparison.notes)
+    )
     return Group(cells.rich(), "", means.rich())
+
+
+def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    return [
+        (
+            *(row.place.cell.name, row.place.contestant),
+            *(number(1e6 * row.before), number(1e6 * row.after)),
+            *(*_texts(row.ratio), row.verdict),
+        )
+        for row in comparison.rows
+    ]
+
+
+def _mean_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    return [
+        (mean.contestant, str(mean.cells), *_texts(mean.ratio), mean.verdict)
+        for mean in comparison.means
+    ]
+
+
+def _texts(ratio: Interval) -> tuple[str, str]:
+    ends = f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio.is_bounded else "too few rounds"
+    return f"{ratio.estimate:.3f}", ends
