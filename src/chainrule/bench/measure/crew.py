@@ -29,6 +29,10 @@ class Seat(NamedTuple):
     threads: int = 0
 
 
+# For each contestant of a cell: the numbers of its rounds, and what its process answered.
+Turns = dict[Seat, list[tuple[int, dict[str, Any]]]]
+
+
 @dataclass(frozen=True)
 class Care:
     """With how much care a cell is measured; times in seconds."""
@@ -62,24 +66,22 @@ class Crew:
 
         When interrupted between two turns it yields what there is, and raises ``KeyboardInterrupt`` after.
         """
-        before, ready = self._pulse(), {}
+        before, stopped = self._pulse(), False
         made: dict[Seat, dict[str, Any]] = {}
-        turns = Turns()
-        stopped = False
+        turns: Turns = {seat: [] for seat in seats}
         try:
             for seat in seats:
                 made[seat] = self._make(seat, cell, operation)
-                if made[seat]["status"] == "ok":
-                    ready[seat] = made[seat]
+            ready = {seat: answer for seat, answer in made.items() if answer["status"] == "ok"}
             self._rounds(cell, ready, turns)
         except KeyboardInterrupt:
             stopped = True
-        on_gpu = any(roster.entry(seat.contestant).device == "cuda" for seat in ready)
+        on_gpu = any(roster.entry(seat.contestant).device == "cuda" for seat in seats)
         doubts = flags(before, self._pulse(), on_gpu=on_gpu)
         yield from self._told(seats)
         for seat in seats:
             answer = made.get(seat, {"status": "interrupted", "reason": "stopped before its turn"})
-            yield self._measurement(seat, (cell, operation), answer, turns, doubts).line()
+            yield self._measurement(seat, (cell, operation), answer, turns[seat], doubts).line()
         if stopped:
             raise KeyboardInterrupt
 
@@ -135,7 +137,7 @@ class Crew:
         )
         return OVER if answer["status"] == "failed" and self._is_over else answer
 
-    def _rounds(self, cell: Cell, ready: dict[Seat, dict[str, Any]], turns: "Turns") -> None:
+    def _rounds(self, cell: Cell, ready: dict[Seat, dict[str, Any]], turns: Turns) -> None:
         """Let everybody take a turn in each round, in an order drawn anew."""
         care = self.care
         again = {seat: answer["pass"] < SHORT_PASS for seat, answer in ready.items()}
@@ -146,16 +148,20 @@ class Crew:
         rounds = max(care.least_rounds, min(rounds, care.rounds))
         shuffle = random.Random(f"{self.run} {self.number} {cell.name}").shuffle  # noqa: S311  an order, no secret
         order = list(ready)
+
+        def is_running(seat: Seat) -> bool:
+            return all("seconds" in took for _, took in turns[seat][-1:])
+
         for number in range(rounds):
             if (self._is_over and number >= care.least_rounds) or (
                 self._is_nearly_over and number >= FEWEST
             ):
                 break
             shuffle(order)
-            for seat in (seat for seat in order if seat not in turns.failed):
+            for seat in filter(is_running, order):
                 how = {"passes": ready[seat]["passes"], "again": again[seat], "clock": care.clock}
-                turns.add(seat, number, self._process(seat).ask("time", **how))
-        for seat in ready.keys() - turns.failed.keys():
+                turns[seat].append((number, self._process(seat).ask("time", **how)))
+        for seat in filter(is_running, ready):
             self._process(seat).ask("drop")
 
     def _told(self, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
@@ -173,13 +179,13 @@ class Crew:
         seat: Seat,
         what: tuple[Cell, str],
         answer: dict[str, Any],
-        turns: "Turns",
+        turns: Sequence[tuple[int, dict[str, Any]]],
         doubts: tuple[str, ...],
     ) -> Measurement:
-        taken = turns.of(seat)
+        taken = [(number, took) for number, took in turns if "seconds" in took]
         status, reason = answer["status"], answer.get("reason", "")
-        if turns.failed.get(seat):
-            status, reason = "failed", turns.failed[seat]
+        if len(taken) < len(turns):
+            status, reason = "failed", turns[-1][1]["reason"]
         elif status == "ok" and len(taken) < min(self.care.least_rounds, FEWEST):
             status, reason = "interrupted", f"stopped after {len(taken)} rounds"
         kept = {key: answer[key] for key in ("first_call", "calls", "note", "check") if key in answer}
@@ -193,25 +199,6 @@ class Crew:
             environment=self._environments.get(seat, {}).get("id", ""),
             **kept,
         )
-
-
-@dataclass
-class Turns:
-    """What was timed in a cell."""
-
-    failed: dict[Seat, str] = field(default_factory=dict)
-    _taken: dict[Seat, list[tuple[int, dict[str, float]]]] = field(default_factory=dict)
-
-    def add(self, seat: Seat, number: int, answer: dict[str, Any]) -> None:
-        """Take in the answer of a turn."""
-        if "seconds" in answer:
-            self._taken.setdefault(seat, []).append((number, answer))
-        else:
-            self.failed[seat] = answer["reason"]
-
-    def of(self, seat: Seat) -> list[tuple[int, dict[str, float]]]:
-        """Return the rounds of a contestant and what they took."""
-        return self._taken.get(seat, [])
 
 
 @contextmanager
