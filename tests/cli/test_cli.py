@@ -404,6 +404,7 @@ def test_an_error_of_several_lines_is_told_in_one():
 # -- demo, info, and the rest --------------------------------------------------------------------
 
 
+@pytest.mark.uses("jit")
 def test_demo_shows_xor_and_the_digits_and_needs_no_extra(chainrule, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
     result = chainrule("demo")

@@ -22,6 +22,7 @@ def run(example, tmp_path, monkeypatch):
     exec(compile(example, "README.md", "exec"), {"__name__": "__main__"})  # noqa: S102  ours
 
 
+@pytest.mark.uses("jit")
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if CUDA not in e])
 def test_python_example_runs(example, tmp_path, monkeypatch, capsys):
     run(example, tmp_path, monkeypatch)
@@ -56,6 +57,7 @@ def test_there_is_one_example_of_each_kind_and_the_first_has_12_lines_at_most():
     assert len(EXAMPLES[0].strip().splitlines()) <= 12
 
 
+@pytest.mark.uses("jit")
 def test_the_commands_that_use_it_run_as_they_stand(tmp_path, monkeypatch):
     pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
     monkeypatch.chdir(tmp_path)

@@ -3,7 +3,8 @@
 ``@pytest.mark.needs("torch")`` skips a test where the library is not installed, and the summary counts such
 skips in one line for each reason. ``REQUIRE_BACKEND`` and ``REQUIRE_EXTRA`` (names, with commas) turn the skips
 of what they name into failures, so that a session that is meant to have it cannot pass by skipping.
-``pytest --needs torch`` runs only the tests that torch makes possible.
+``pytest --needs torch`` runs only the tests that torch makes possible, and those marked ``uses("torch")``: they
+run without it as well, but otherwise.
 """
 
 import os
@@ -45,18 +46,18 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     if config.option.needs:
         wanted = set(map(library, config.option.needs.split(",")))
-        left_out = [item for item in items if not wanted & set(map(library, needed(item)))]
+        left_out = [item for item in items if not wanted & named(item, "needs", "uses")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
 
 
-def needed(item):
-    """Return the names that the marks of a test say it needs."""
-    return [name for mark in item.iter_markers("needs") for name in mark.args]
+def named(item, *marks):
+    """Return the libraries that these marks of a test name."""
+    return {library(name) for m in marks for mark in item.iter_markers(m) for name in mark.args}
 
 
 def pytest_runtest_setup(item):
-    for name in needed(item):
+    for name in sorted(named(item, "needs")):
         need(name)
 
 
