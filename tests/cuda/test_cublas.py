@@ -9,7 +9,7 @@ import pytest
 
 from chainrule.program.cuda.cublas import Cublas, matrix
 from chainrule.program.cuda.device import CannotCaptureError, Product
-from support.cuda.device import need_device, stand_in  # noqa: F401
+from support.cuda.device import need_device
 
 DTYPES = {
     "float32": np.float32,
@@ -27,7 +27,7 @@ def filled(device, rng, shape, dtype, *, turned):
 @pytest.mark.parametrize("shapes", [(3, 4, 5), (1, 7, 6), (6, 1, 5), (5, 4, 1), (1, 1, 1)], ids=str)
 @pytest.mark.parametrize("turned", [(a, b) for a in (False, True) for b in (False, True)], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_layout(stand_in, rng, dtype, turned, shapes):  # noqa: F811
+def test_every_layout(stand_in, rng, dtype, turned, shapes):
     m, k, n = shapes
     A = filled(stand_in, rng, (m, k), dtype, turned=turned[0])
     B = filled(stand_in, rng, (k, n), dtype, turned=turned[1])
@@ -40,7 +40,7 @@ def test_every_layout(stand_in, rng, dtype, turned, shapes):  # noqa: F811
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_product_onto_what_is_there_reads_its_scale_when_it_runs(stand_in, rng, dtype):  # noqa: F811
+def test_a_product_onto_what_is_there_reads_its_scale_when_it_runs(stand_in, rng, dtype):
     A, B = (filled(stand_in, rng, shape, dtype, turned=False) for shape in ((3, 4), (4, 5)))
     out, scale = stand_in.constant(np.ones((3, 5), dtype)), stand_in.constant(np.zeros((), dtype))
     function, arguments = stand_in.product(Product(A, B, out, scale, onto=True))
@@ -63,12 +63,12 @@ def test_tf32_is_for_float32_and_off_unless_asked(rng, tf32, dtype, compute):
     assert device.blas.last_compute() == compute
 
 
-def test_parts_of_a_16_bit_product_are_added_up_in_float32(stand_in):  # noqa: F811
+def test_parts_of_a_16_bit_product_are_added_up_in_float32(stand_in):
     # CUBLAS_DEFAULT_MATH allows 16 bits there; with CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION it does not.
     assert stand_in.blas.math_mode(stand_in.cublas._handle) == 16
 
 
-def test_what_cublas_refuses_is_an_error(stand_in):  # noqa: F811
+def test_what_cublas_refuses_is_an_error(stand_in):
     A = matrix(np.ones((2, 3), np.float32), 256, "float32")
     with pytest.raises(RuntimeError, match="cublasGemmEx failed with cuBLAS's status 7"):
         stand_in.cublas.multiply(A, A, replace(A, stride=1))  # rows that overlap

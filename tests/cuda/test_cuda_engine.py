@@ -8,9 +8,9 @@ from chainrule.backends.numpy import NumpyBackend
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
 from chainrule.program.cuda.feed import feed
-from support.cuda.device import need_device, stand_in  # noqa: F401
-from support.cuda.work import on_device, trained, worst
-from support.engines import error_relative_to
+from support.cuda.device import need_device
+from support.cuda.work import on_device, trained
+from support.engines import error_relative_to, worst
 from support.steps import CASES, Case, epochs, made_work, plain, ran
 
 EPSILON = np.finfo(np.float64).eps
@@ -41,13 +41,13 @@ def test_every_step_is_the_plain_one(engines, name, batch_size):
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
-def test_many_blocks_and_wide_rows_add_up(stand_in, loss):  # noqa: F811
+def test_many_blocks_and_wide_rows_add_up(stand_in, loss):
     case = Case((70, 130), "gelu", loss, "momentum", weighted=True, additions={"clip_norm": 0.5})
     got, wanted = trained(stand_in, case, rows=300, count=2)
     assert worst(got, wanted) < 64 * EPSILON
 
 
-def test_float32_stays_float32(stand_in):  # noqa: F811
+def test_float32_stays_float32(stand_in):
     got, wanted = trained(stand_in, Case((32, 16), "tanh", "cross_entropy"), 40, dtype="float32")
     assert {part.dtype.name for part in got[1]} == {"float32"}
     assert worst(got, wanted) < 64 * np.finfo(np.float32).eps
@@ -63,7 +63,7 @@ def test_the_order_in_which_threads_run_changes_no_bit(name):
     assert bits[0] == bits[1]
 
 
-def test_a_second_epoch_makes_no_buffer_and_is_a_launch_of_the_graphs(stand_in):  # noqa: F811
+def test_a_second_epoch_makes_no_buffer_and_is_a_launch_of_the_graphs(stand_in):
     work = made_work(CASES["everything-adam"], 11, batch_size=4)
     engine = GraphEngine(on_device(stand_in, work), stand_in)
     plans = epochs(work, 4)
@@ -74,7 +74,7 @@ def test_a_second_epoch_makes_no_buffer_and_is_a_launch_of_the_graphs(stand_in):
     assert len(stand_in.graphs) == 2  # two whole batches; the ragged one
 
 
-def test_memory_filled_after_capture_does_not_disturb_a_replay(stand_in):  # noqa: F811
+def test_memory_filled_after_capture_does_not_disturb_a_replay(stand_in):
     work = made_work(CASES["optimizer-adam"], 11, batch_size=4)
     plans = epochs(work, 3)
     wanted = ran(plain(work), plans)
@@ -88,7 +88,7 @@ def test_memory_filled_after_capture_does_not_disturb_a_replay(stand_in):  # noq
     assert worst((np.concatenate([losses, more]), changed), wanted) < 2**10 * EPSILON
 
 
-def test_two_networks_train_side_by_side(stand_in):  # noqa: F811
+def test_two_networks_train_side_by_side(stand_in):
     works = [made_work(CASES[name], 11, batch_size=4) for name in ("optimizer-sgd", "optimizer-adam")]
     engines = [GraphEngine(on_device(stand_in, work), stand_in) for work in works]
     plans = [epochs(work, 3) for work in works]
@@ -109,7 +109,7 @@ def test_a_device_that_captures_nothing_trains_all_the_same_and_says_why(caplog)
     ] * 2
 
 
-def test_an_epoch_of_many_steps_is_a_few_graphs_that_are_shared(stand_in, monkeypatch):  # noqa: F811
+def test_an_epoch_of_many_steps_is_a_few_graphs_that_are_shared(stand_in, monkeypatch):
     monkeypatch.setattr("chainrule.program.cuda.engine.MOST_STEPS", 4)
     got, wanted = trained(stand_in, Case((), "relu", "squared_error"), rows=9, batch_size=1)
     assert worst(got, wanted) < 64 * EPSILON
@@ -127,7 +127,7 @@ def test_chunks_cover_the_epoch_in_as_few_graphs_as_do(steps, nodes):
     assert len({len(span) for span in cut[:-1]}) <= 1
 
 
-def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand_in):  # noqa: F811
+def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand_in):
     work = on_device(stand_in, made_work(Case(optimizer="adam"), 8, batch_size=4))
     batch = BoundBatch(work, 4, stand_in)
     told = feed(stand_in, 1, 4, np.dtype(np.float64), keys=False)
@@ -137,7 +137,7 @@ def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
-def test_16_bits_go_the_way_of_float32_with_the_weights_in_float32(stand_in, half, optimizer):  # noqa: F811
+def test_16_bits_go_the_way_of_float32_with_the_weights_in_float32(stand_in, half, optimizer):
     full, low = (
         Case((32, 16), "tanh", "cross_entropy", optimizer, additions={"compute": c})
         for c in (None, half)

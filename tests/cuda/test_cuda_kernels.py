@@ -8,12 +8,12 @@ import pytest
 from chainrule.program.chains import DTYPES, HALVES, Chain, Output
 from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH, DTYPE, GRIDS, SOFTMAX, UPDATE, O, S, check, ran_chain
-from support.cuda.device import know, stand_in  # noqa: F401
+from support.cuda.device import know
 from support.cuda.texts import every_function, kernel_of
 
 
 @pytest.mark.parametrize("dtype", [name for name in DTYPES if name not in {"bool", *HALVES}])
-def test_every_function_in_every_dtype(stand_in, rng, dtype):  # noqa: F811
+def test_every_function_in_every_dtype(stand_in, rng, dtype):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of casts to a narrower dtype
         check(stand_in, every_function(dtype), Extent(5, 12), rng)
@@ -33,17 +33,17 @@ def _all_at_once():
 @pytest.mark.parametrize("aligned", [True, False], ids=["wide", "narrow"])
 @pytest.mark.parametrize("where", GRIDS, ids=str)
 @pytest.mark.parametrize("chain", [BIAS_TANH, SOFTMAX, UPDATE], ids=["tile", "row", "flat"])
-def test_every_form_on_every_shape(stand_in, rng, chain, where, aligned):  # noqa: F811
+def test_every_form_on_every_shape(stand_in, rng, chain, where, aligned):
     check(stand_in, chain, Extent(*where), rng, aligned=aligned, ulps=64)
 
 
-def test_a_row_wider_than_a_kernel_keeps_sums_for(stand_in, rng):  # noqa: F811
+def test_a_row_wider_than_a_kernel_keeps_sums_for(stand_in, rng):
     chain = Chain(SOFTMAX.inputs, SOFTMAX.statements, SOFTMAX.outputs[:3])
     check(stand_in, chain, Extent(3, 3000), rng, ulps=64)
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_16_bits_are_computed_in_float32_and_rounded_when_stored(stand_in, half):  # noqa: F811
+def test_16_bits_are_computed_in_float32_and_rounded_when_stored(stand_in, half):
     every = np.arange(2**16, dtype=np.uint16).view(DTYPE[half]).reshape(256, 256)
     x = O("x0", "full", half)
     # A sum that 16 bits would round away is there when the difference is taken.
@@ -64,7 +64,7 @@ def test_16_bits_are_computed_in_float32_and_rounded_when_stored(stand_in, half)
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_a_cast_to_16_bits_rounds(stand_in, rng, half):  # noqa: F811
+def test_a_cast_to_16_bits_rounds(stand_in, rng, half):
     x = O("x0", "full", "float32")
     statements = (S("astype", "r0", ("x0",), half), S("astype", "r1", ("r0",), "float32"))
     numbers = rng.standard_normal((64, 64)).astype(np.float32) * np.float32(10.0) ** rng.integers(

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from chainrule.program.cuda.products_only import products, steps
-from support.cuda.device import stand_in  # noqa: F401
 from support.cuda.work import on_device
 from support.engines import error_relative_to
 from support.steps import CASES, epochs, made_work, plain, ran
 
 
 @pytest.mark.parametrize("name", ["optimizer-sgd", "everything-adam"])
-def test_the_graph_holds_the_products_of_so_many_steps(stand_in, name):  # noqa: F811
+def test_the_graph_holds_the_products_of_so_many_steps(stand_in, name):
     work = on_device(stand_in, made_work(CASES[name], 9))
     run = products(work, stand_in, 3)
     theta = work.progress.theta.copy()
@@ -31,7 +30,7 @@ def test_the_graph_holds_the_products_of_so_many_steps(stand_in, name):  # noqa:
     assert all(np.isfinite(a).all() for a in made)
 
 
-def test_so_many_steps_are_one_graph(stand_in):  # noqa: F811
+def test_so_many_steps_are_one_graph(stand_in):
     reference = made_work(CASES["optimizer-sgd"], 9)
     plans = [plan._replace(rates=[0.05]) for plan in epochs(reference, 4)]
     wanted = ran(plain(reference), plans)
@@ -43,7 +42,7 @@ def test_so_many_steps_are_one_graph(stand_in):  # noqa: F811
     assert error_relative_to(wanted[1][0], work.progress.theta) < 16 * np.finfo(np.float64).eps
 
 
-def test_the_products_are_of_one_batch(stand_in):  # noqa: F811
+def test_the_products_are_of_one_batch(stand_in):
     work = on_device(stand_in, made_work(CASES["optimizer-sgd"], 9, batch_size=3))
     with pytest.raises(ValueError, match="got 3; give bounds of all rows"):
         products(work, stand_in)

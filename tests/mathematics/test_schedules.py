@@ -20,18 +20,8 @@ def test_cosine_falls_from_the_peak_to_the_floor():
 
 
 def test_step_falls_by_the_factor_every_so_many_epochs():
-    assert rates(schedules.step(1.0, 0.5, every=2), 5, steps=2) == [
-        1,
-        1,
-        1,
-        1,
-        0.5,
-        0.5,
-        0.5,
-        0.5,
-        0.25,
-        0.25,
-    ]
+    wanted = [1] * 4 + [0.5] * 4 + [0.25] * 2
+    assert rates(schedules.step(1.0, 0.5, every=2), 5, steps=2) == wanted
 
 
 def test_warm_up_rises_in_a_straight_line_and_hands_over():

@@ -9,7 +9,7 @@ from chainrule.backends.numpy import NumpyLibrary
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.replay import Replay
 from chainrule.program.steps import blocked
-from support.steps import forced
+from support.steps import epochs, forced, made_work, plain, ran
 
 NATIVE = pytest.param("native", marks=pytest.mark.needs("jit"))
 BLOCKED = ("interpreted", NATIVE)
@@ -53,3 +53,17 @@ def error_relative_to(wanted, got):
     assert got.shape == wanted.shape
     assert np.isfinite(got).all()
     return np.abs(got - wanted).max() / max(np.abs(wanted).max(), np.finfo(np.float64).tiny)
+
+
+def worst(got, wanted):
+    """Return the largest error of the losses and of everything that a step changes."""
+    pairs = [(wanted[0], got[0]), *zip(wanted[1], got[1], strict=True)]
+    return max(error_relative_to(a, b) for a, b in pairs)
+
+
+def distance(name, case, rows, dtype="float64", batch_size=10, plans=None):
+    """Return how far an engine ends from the plain step, in the measure of ``worst``."""
+    work = made_work(case, rows, dtype, batch_size)
+    plans = plans or epochs(work)
+    wanted = ran(plain(work), plans)
+    return worst(ran(made(name, made_work(case, rows, dtype, batch_size)), plans), wanted)

@@ -2,7 +2,6 @@
 
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.engine import Work
-from support.engines import error_relative_to
 from support.steps import epochs, made_work, plain, ran
 
 
@@ -35,9 +34,3 @@ def trained(device, case, rows=11, batch_size=None, dtype="float64", count=3):
     wanted = ran(plain(work), plans)
     engine = GraphEngine(on_device(device, made_work(case, rows, dtype, batch_size)), device)
     return ran(engine, plans), wanted
-
-
-def worst(got, wanted):
-    """Return the largest error of the losses and of everything that a step changes."""
-    pairs = [(wanted[0], got[0]), *zip(wanted[1], got[1], strict=True)]
-    return max(error_relative_to(a, b) for a, b in pairs)
