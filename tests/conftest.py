@@ -15,6 +15,7 @@ from support.alone import pytest_runtest_protocol  # noqa: F401
 from support.backends import backend, reference  # noqa: F401
 from support.browser import browser  # noqa: F401
 from support.cuda.device import stand_in  # noqa: F401
+from support.cuda.gpu import gpu  # noqa: F401
 from support.data import rng  # noqa: F401
 from support.extras import without_matplotlib, without_scikit_learn  # noqa: F401
 from support.needs import (  # noqa: F401

@@ -11,7 +11,6 @@ from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH, GRIDS, SOFTMAX, UPDATE, check
-from support.cuda.gpu import gpu  # noqa: F401
 from support.cuda.texts import every_function
 from support.cuda.work import on_device, trained, uploaded, worst
 from support.engines import error_relative_to
@@ -24,14 +23,14 @@ LIMIT = 2**12 * EPSILON  # CUDA's functions are within 2 ulp, and its products a
 
 
 @pytest.mark.parametrize("dtype", [name for name in DTYPES if name not in {"bool", *HALVES}])
-def test_every_function_in_every_dtype(gpu, rng, dtype):  # noqa: F811
+def test_every_function_in_every_dtype(gpu, rng, dtype):
     check(gpu, every_function(dtype), Extent(5, 12), rng, ulps=8)
 
 
 @pytest.mark.parametrize("aligned", [True, False], ids=["wide", "narrow"])
 @pytest.mark.parametrize("where", [*GRIDS, (70000, 33), (1, 1 << 22), (4, 40000)], ids=str)
 @pytest.mark.parametrize("chain", [BIAS_TANH, SOFTMAX, UPDATE], ids=["tile", "row", "flat"])
-def test_every_form_on_every_shape(gpu, rng, chain, where, aligned):  # noqa: F811
+def test_every_form_on_every_shape(gpu, rng, chain, where, aligned):
     if chain is SOFTMAX and where[1] > 1024:
         chain = type(chain)(chain.inputs, chain.statements, chain.outputs[:3])
     check(gpu, chain, Extent(*where), rng, aligned=aligned, ulps=512)
@@ -39,14 +38,14 @@ def test_every_form_on_every_shape(gpu, rng, chain, where, aligned):  # noqa: F8
 
 @pytest.mark.parametrize("batch_size", [None, 4], ids=["whole", "ragged"])
 @pytest.mark.parametrize("name", CASES)
-def test_the_captured_step_is_the_plain_one(gpu, name, batch_size):  # noqa: F811
+def test_the_captured_step_is_the_plain_one(gpu, name, batch_size):
     got, wanted = trained(gpu, CASES[name], batch_size=batch_size, count=4)
     assert worst(got, wanted) < LIMIT * (2**6 if "adam" in name else 1)
 
 
 @pytest.mark.parametrize("straight", [False, True])
 @pytest.mark.parametrize("sizes", [(256, 128), (1000, 30)], ids=str)
-def test_wide_layers_and_many_rows(gpu, sizes, straight):  # noqa: F811
+def test_wide_layers_and_many_rows(gpu, sizes, straight):
     def work():
         return made_work(Case(sizes, "gelu", "cross_entropy"), 4000, batch_size=1024)
 
@@ -56,7 +55,7 @@ def test_wide_layers_and_many_rows(gpu, sizes, straight):  # noqa: F811
     assert engine.is_captured
 
 
-def test_a_learning_rate_changed_in_mid_run_reaches_the_graph(gpu):  # noqa: F811
+def test_a_learning_rate_changed_in_mid_run_reaches_the_graph(gpu):
     work = on_device(gpu, made_work(CASES["optimizer-sgd"], 11))
     engine = GraphEngine(work, gpu)
     ran(engine, [Epoch(None, [0.1], None)] * 3)
@@ -68,7 +67,7 @@ def test_a_learning_rate_changed_in_mid_run_reaches_the_graph(gpu):  # noqa: F81
     assert not np.array_equal(host(engine.progress.theta), before)
 
 
-def test_memory_filled_after_capture_does_not_disturb_a_replay(gpu):  # noqa: F811
+def test_memory_filled_after_capture_does_not_disturb_a_replay(gpu):
     import cupy
 
     plans = epochs(made_work(CASES["optimizer-adam"], 11, batch_size=4), 6)
@@ -81,7 +80,7 @@ def test_memory_filled_after_capture_does_not_disturb_a_replay(gpu):  # noqa: F8
     del kept
 
 
-def test_ten_thousand_replays_take_no_more_memory(gpu):  # noqa: F811
+def test_ten_thousand_replays_take_no_more_memory(gpu):
     import cupy
 
     engine = GraphEngine(on_device(gpu, made_work(CASES["optimizer-adam"], 64, "float32", 32)), gpu)
@@ -95,7 +94,7 @@ def test_ten_thousand_replays_take_no_more_memory(gpu):  # noqa: F811
     assert free - cupy.cuda.runtime.memGetInfo()[0] < 1 << 20
 
 
-def test_two_networks_train_side_by_side(gpu):  # noqa: F811
+def test_two_networks_train_side_by_side(gpu):
     from chainrule.backends.cupy_device import CupyDevice
 
     other = CupyDevice(gpu._device)
@@ -112,7 +111,7 @@ def test_two_networks_train_side_by_side(gpu):  # noqa: F811
 
 
 @pytest.mark.parametrize("batch_size", [None, 4, 512], ids=["whole", "ragged", "large"])
-def test_batches_from_the_host_train_the_same(gpu, batch_size):  # noqa: F811
+def test_batches_from_the_host_train_the_same(gpu, batch_size):
     def work():
         return made_work(
             CASES["loss-cross_entropy"], 3000 if batch_size == 512 else 15, batch_size=batch_size
@@ -125,7 +124,7 @@ def test_batches_from_the_host_train_the_same(gpu, batch_size):  # noqa: F811
 
 
 @pytest.mark.parametrize("half", HALVES)
-def test_16_bits_go_the_way_of_float32(gpu, half):  # noqa: F811
+def test_16_bits_go_the_way_of_float32(gpu, half):
     import ml_dtypes  # noqa: F401  NumPy then knows bfloat16
 
     full, low = (Case((32, 16), "tanh", "cross_entropy", additions={"compute": c}) for c in (None, half))
@@ -135,7 +134,7 @@ def test_16_bits_go_the_way_of_float32(gpu, half):  # noqa: F811
     assert engine.is_captured
 
 
-def test_the_bare_products_and_many_steps_are_graphs(gpu):  # noqa: F811
+def test_the_bare_products_and_many_steps_are_graphs(gpu):
     work = on_device(gpu, made_work(CASES["optimizer-sgd"], 64, "float32"))
     for run in (products(work, gpu, 4), steps(work, gpu, 4)):
         with gpu.at_work():
@@ -145,7 +144,7 @@ def test_the_bare_products_and_many_steps_are_graphs(gpu):  # noqa: F811
     assert np.isfinite(host(work.progress.theta)).all()
 
 
-def test_the_bare_products_write_to_memory_of_its_own(gpu):  # noqa: F811
+def test_the_bare_products_write_to_memory_of_its_own(gpu):
     import cupy
 
     work = on_device(gpu, made_work(Case((64, 32)), 64, "float32"))
