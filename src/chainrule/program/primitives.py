@@ -69,8 +69,11 @@ def _comparison(
     return Primitive(name, "elementwise", 2, function, "", "bool", cuda, sign, 0, relation, torch)
 
 
-def _bitwise(name: str, function: Callable[..., Any], sign: str, cupy: str = "") -> Primitive:
-    return Primitive(name, "elementwise", 2, function, "integer", cuda=f"{{0}} {sign} {{1}}", cupy=cupy)
+def _bitwise(
+    name: str, function: Callable[..., Any], sign: str, latex: str, cupy: str = ""
+) -> Primitive:
+    cuda, formula = f"{{0}} {sign} {{1}}", f"{{0}} {latex} {{1}}"
+    return Primitive(name, "elementwise", 2, function, "integer", "", cuda, sign, 1, formula, cupy=cupy)
 
 
 def _analytic(name: str, latex: str = "") -> Primitive:
@@ -120,13 +123,13 @@ _ROWS = (
     Primitive("logical_or", arity=2, takes="bool", cuda="{0} || {1}", binds=0, latex=r"{0} \lor {1}"),
     Primitive("logical_not", takes="bool", cuda="!{0}", binds=3, latex=r"\lnot {0}"),
     # -- whole numbers, and bits
-    _bitwise("bitwise_and", operator.and_, "&"),
-    _bitwise("bitwise_or", operator.or_, "|"),
-    _bitwise("bitwise_xor", operator.xor, "^"),
-    _bitwise("bitwise_left_shift", operator.lshift, "<<", cupy="left_shift"),
-    _bitwise("bitwise_right_shift", operator.rshift, ">>", cupy="right_shift"),
+    _bitwise("bitwise_and", operator.and_, "&", r"\land"),
+    _bitwise("bitwise_or", operator.or_, "|", r"\lor"),
+    _bitwise("bitwise_xor", operator.xor, "^", r"\oplus"),
+    _bitwise("bitwise_left_shift", operator.lshift, "<<", r"\ll", cupy="left_shift"),
+    _bitwise("bitwise_right_shift", operator.rshift, ">>", r"\gg", cupy="right_shift"),
     Primitive(
-        "bitwise_invert", operator=operator.invert, takes="integer", cuda="inverted({0})",
+        "bitwise_invert", operator=operator.invert, takes="integer", cuda="inverted({0})", binds=3, latex=r"\lnot {0}",
         torch="bitwise_not", cupy="invert",
     ),
     # -- what takes settings besides its operands

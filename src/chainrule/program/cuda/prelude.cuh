@@ -43,7 +43,9 @@ template <typename T> __device__ inline T larger(T x, T y) { return (x > y || x 
 template <typename T> __device__ inline T smaller(T x, T y) { return (x < y || x != x) ? x : y; }
 template <typename T> __device__ inline T clipped(T x, T low, T high) { return smaller(x < low ? low : x, high); }
 template <typename T> __device__ inline T sign(T x) { return x > 0 ? T(1) : x < 0 ? T(-1) : x; }
+template <> __device__ inline unsigned int sign(unsigned int x) { return x > 0 ? 1u : 0u; }
 template <typename T> __device__ inline T absolute(T x) { return x < 0 ? -x : x; }
+template <> __device__ inline unsigned int absolute(unsigned int x) { return x; }
 template <> __device__ inline float absolute(float x) { return fabsf(x); }
 template <> __device__ inline double absolute(double x) { return fabs(x); }
 template <typename T> __device__ inline T inverted(T x) { return ~x; }
