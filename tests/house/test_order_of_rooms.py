@@ -1,6 +1,7 @@
 """The order of the rooms, held as data: a file imports only from those above it, and never in a circle."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -12,6 +13,7 @@ import chainrule
 
 HOUSE = Path(chainrule.__file__).parent
 CONTRIBUTING = HOUSE.parents[1] / "CONTRIBUTING.md"
+TESTS = Path(__file__).parents[1]
 
 # From the ground up. A folder is one room; a file that stands lower than the rest of its room has a line of
 # its own.
@@ -88,6 +90,23 @@ def test_every_file_has_a_place_in_the_order_and_every_room_in_contributing():
 def test_the_package_has_at_most_thirteen_entries():
     entries = {path.name for path in HOUSE.iterdir()} - {"__pycache__", "py.typed"}
     assert len(entries - {"__init__.py", "__main__.py", "_version.py"}) <= 13
+
+
+def test_a_test_file_is_named_after_a_file_of_its_room_or_has_a_line_in_contributing():
+    table = CONTRIBUTING.read_text(encoding="utf-8").partition("A test file is named")[2]
+    listed = {TESTS / name for name in re.findall(r"^\| `tests/(\S+)` \|", table, re.MULTILINE)}
+    assert {path for path in listed if not path.exists()} == set()
+    wrong = set()
+    for path in set(TESTS.rglob("test_*.py")) - listed:
+        folder, name = path.parent, path.stem.removeprefix("test_")
+        files = [file for file in HOUSE.rglob("*") if folder.name in file.relative_to(HOUSE).parts]
+        names = {
+            folder.name,
+            *(f"{place}{f.stem}" for f in files for place in ("", f"{f.parent.name}_")),
+        }
+        if folder not in listed and name not in names:
+            wrong.add(str(path.relative_to(TESTS)))
+    assert wrong == set()
 
 
 def test_a_file_imports_only_from_rooms_above_it():
