@@ -100,7 +100,7 @@ def sanitizer(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def figures(session: nox.Session) -> None:
-    """Draw the figures of docs/pictures.md anew."""
+    """Draw the figures of docs/pictures.md."""
     session.install("-e", ".[plots]")
     session.run("python", "docs/draw_figures.py")
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from chainrule import NeuralNetwork
 from chainrule.cli import show
-from chainrule.cli.pictures import Plots, check_plots, told, write
+from chainrule.cli.pictures import Plots, check_plots, summary, write
 from chainrule.data.digits import digits
 from chainrule.data.samples import Samples, split
 from chainrule.data.scaling import Scaler
@@ -34,12 +34,12 @@ def _xor(screen: Console, plots: Path | None) -> None:
     pictures = {} if plots is None else _of_start(network, X, y)
     history = network.train(X, y, epochs=20_000, learning_rate=0.5)
     table = Table("x1", "x2", "wanted", "predicted")
-    for (x1, x2), wanted, said in zip(X, y[:, 0], network.feedforward(X)[:, 0], strict=True):
-        table.add_row(str(x1), str(x2), str(wanted), f"{said:.3f}")
+    for (x1, x2), wanted, predicted in zip(X, y[:, 0], network.feedforward(X)[:, 0], strict=True):
+        table.add_row(str(x1), str(x2), str(wanted), f"{predicted:.3f}")
     screen.print(table)
     if plots is not None:
         pictures |= {"xor-history": history.plot()} if len(history) else {}
-        screen.out(told(write(plots, pictures | _of_end(network, X, y))))
+        screen.out(summary(write(plots, pictures | _of_end(network, X, y))))
 
 
 def _of_start(network: NeuralNetwork, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
@@ -98,16 +98,16 @@ def _digits(screen: Console, plots: Path | None) -> None:
         )
     if not screen.is_terminal:
         screen.print()  # Live leaves its last line open there
-    said = network.backend.to_numpy(network.predict_classes(X[kept]))
-    screen.print(show.confusion(y[kept], said, classes))
-    right = float(np.mean(said == y[kept]))
+    predicted = network.backend.to_numpy(network.predict_classes(X[kept]))
+    screen.print(show.confusion(y[kept], predicted, classes))
+    right = float(np.mean(predicted == y[kept]))
     screen.print(f"[bold green]{show.percent(right)}[/] of {kept.size} digits that it had never seen")
     if plots is not None:
         drawn = {"digits-history": history.plot()} if len(history) else {}
-        screen.out(told(write(plots, drawn | {"digits-confusion": _matrix(y[kept], said)})))
+        screen.out(summary(write(plots, drawn | {"digits-confusion": _matrix(y[kept], predicted)})))
 
 
-def _matrix(truth: np.ndarray, said: np.ndarray) -> Any:
+def _matrix(truth: np.ndarray, predicted: np.ndarray) -> Any:
     from chainrule.plots import plot_confusion
 
-    return plot_confusion(truth, said)
+    return plot_confusion(truth, predicted)

@@ -35,8 +35,8 @@ def one_line(error: BaseException) -> str:
 
 def fail(message: str) -> NoReturn:
     """Say it on stderr and leave with the exit code for misuse."""
-    said = Text.assemble(("error:", "bold red"), " ", message)
-    Console(stderr=True, soft_wrap=True, highlight=False).print(said)  # rich honours NO_COLOR
+    text = Text.assemble(("error:", "bold red"), " ", message)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text)  # rich honours NO_COLOR
     sys.exit(MISUSE)
 
 

@@ -43,12 +43,12 @@ def write(folder: Path, pictures: dict[str, Any]) -> list[str]:
     return [str(save(picture, folder / f"{name}.png")) for name, picture in pictures.items()]
 
 
-def told(files: list[str]) -> str:
+def summary(files: list[str]) -> str:
     """Return what was written, by name, in lines of at most 80 columns.
 
     Examples
     --------
-    >>> told(["out/history.png", "out/network.png"])
+    >>> summary(["out/history.png", "out/network.png"])
     'wrote 2 pictures to out: history.png network.png'
     """
     from textwrap import fill
@@ -69,7 +69,7 @@ class Trained(NamedTuple):
     learnt: np.ndarray  # rows
     kept: np.ndarray  # rows held out
 
-    def said(self, X: np.ndarray) -> np.ndarray:
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities ``(n, k)``, or the quantity in its own units ``(n, 1)``, for unscaled ``X``."""
         network = self.network
         P: np.ndarray = network.backend.to_numpy(network.predict(self.facts.scaler.apply(X)))
@@ -90,13 +90,13 @@ def of_training(
     some = np.random.default_rng(seed).permutation(trained.learnt)[:batch_size]  # rows of one batch
     X, y = facts.scaler.apply(samples.X[some]), facts.targets(samples.y[some])
     rows, where = (trained.kept, "held-out") if trained.kept.size else (trained.learnt, "training")
-    said, truth = trained.said(samples.X[rows]), samples.y[rows]
+    predicted, truth = trained.predict(samples.X[rows]), samples.y[rows]
     pictures = {"history": trained.history.plot()} if trained.history.records else {}
     if samples.labels:
-        matrix = plots.plot_confusion(truth, np.argmax(said, axis=1), labels=samples.labels)
+        matrix = plots.plot_confusion(truth, np.argmax(predicted, axis=1), labels=samples.labels)
         pictures[f"confusion-{where}"] = matrix
     else:
-        pictures[f"predictions-{where}"] = plots.plot_predictions(truth, said, name=facts.target)
+        pictures[f"predictions-{where}"] = plots.plot_predictions(truth, predicted, name=facts.target)
     pictures["gradient-flow"] = plots.plot_gradient_flow(
         network, X, y, learning_rate=learning_rate, optimizer=optimizer
     )
@@ -104,6 +104,6 @@ def of_training(
         pictures["network"] = plots.plot_network(network, X, y, most=_SMALL)
     if samples.X.shape[1] == 2:
         given = np.asarray(samples.labels)[samples.y] if samples.labels else samples.y  # (n,)
-        plane = plots.plot_decision_boundary(trained.said, samples.X, given, names=samples.features)
+        plane = plots.plot_decision_boundary(trained.predict, samples.X, given, names=samples.features)
         pictures["decision-boundary"] = plane
     return pictures

@@ -40,8 +40,8 @@ def predict(model: Model, data: Data, output: Output = None, backend: BackendNam
     writer = csv.writer(lines, lineterminator="\n")
     if facts.labels:
         writer.writerow(["prediction", *(f"probability_{label}" for label in facts.labels)])
-        said = (facts.labels[place] for place in outputs.argmax(axis=1))
-        writer.writerows([label, *row] for label, row in zip(said, outputs.tolist(), strict=True))
+        predicted = (facts.labels[place] for place in outputs.argmax(axis=1))
+        writer.writerows([label, *row] for label, row in zip(predicted, outputs.tolist(), strict=True))
     else:
         writer.writerow(["prediction"])
         writer.writerows([value] for value in facts.values(outputs).tolist())

@@ -56,12 +56,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def confusion(truth: np.ndarray, said: np.ndarray, labels: Sequence[Label]) -> Table | None:
+def confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[Label]) -> Table | None:
     """Return the confusion matrix, a row for each true class; ``None`` where it would not fit.
 
     Parameters
     ----------
-    truth, said
+    truth, predicted
         ``(n,)``: places in ``labels``.
     labels
         What the classes are called.
@@ -69,7 +69,7 @@ def confusion(truth: np.ndarray, said: np.ndarray, labels: Sequence[Label]) -> T
     classes = len(labels)
     if classes > _MOST_SHOWN:
         return None
-    counts = confusion_counts(truth, said, classes)  # (classes, classes)
+    counts = confusion_counts(truth, predicted, classes)  # (classes, classes)
     table = Table(title="confusion: true class down, prediction across", title_justify="left")
     table.add_column("", style="bold", no_wrap=True)
     for label in labels:

@@ -156,7 +156,7 @@ def train(
         trained = pictures.Trained(network, history, facts, samples, learnt, kept)
         drawn = pictures.of_training(trained, batch_size, peak, optimizer, seed)
         outcome["plots"] = pictures.write(plots, drawn)
-    typer.echo(json.dumps(outcome) if as_json else _told(outcome))
+    typer.echo(json.dumps(outcome) if as_json else _summary(outcome))
 
 
 def _outcome(
@@ -189,15 +189,15 @@ def _score(
         return {}
     inputs, truth = facts.scaler.apply(samples.X[rows]), samples.y[rows]
     if samples.labels:
-        said = network.backend.to_numpy(network.predict_classes(inputs))
-        return {"accuracy": float(np.mean(said == truth))}
+        predicted = network.backend.to_numpy(network.predict_classes(inputs))
+        return {"accuracy": float(np.mean(predicted == truth))}
     error = facts.values(network.backend.to_numpy(network.predict(inputs))) - truth
     spread = np.mean((truth - np.mean(truth)) ** 2)  # what always saying the mean would leave
     r2 = float(1 - np.mean(error**2) / spread) if spread > 0 else None
     return {"r2": r2, "rmse": float(np.sqrt(np.mean(error**2)))}
 
 
-def _told(outcome: dict[str, Any]) -> str:
+def _summary(outcome: dict[str, Any]) -> str:
     rows, score = outcome["rows"], outcome["held_out"]
     kind = f"classes: {outcome['classes']}" if outcome["classes"] else "a quantity"
     lines = [f"{outcome['task']} from {outcome['features']} features ({kind}), {rows['trained']} rows"]
@@ -211,5 +211,5 @@ def _told(outcome: dict[str, Any]) -> str:
     where = f"{outcome['seconds']:.1f} s on {outcome['backend']}, {outcome['dtype']}"
     lines.append(f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})")
     if "plots" in outcome:
-        lines.append(pictures.told(outcome["plots"]))
+        lines.append(pictures.summary(outcome["plots"]))
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from chainrule.cli.show import console, facts_table
 def env(as_json: AsJson = False) -> None:
     """Say what this machine is, and who can take part here."""
     facts = {key: value for key, value in environment().items() if key != "record"}
-    who = [_told(entry, has_gpu=facts["gpu"] is not None) for entry in ROSTER.values()]
+    who = [_contestant(entry, has_gpu=facts["gpu"] is not None) for entry in ROSTER.values()]
     if as_json:
         typer.echo(json.dumps({**facts, "contestants": who}))
         return
@@ -26,7 +26,7 @@ def env(as_json: AsJson = False) -> None:
     screen.print(_roster(who))
 
 
-def _told(entry: Entry, *, has_gpu: bool) -> dict[str, object]:
+def _contestant(entry: Entry, *, has_gpu: bool) -> dict[str, object]:
     missing = entry.missing()
     if entry.device == "cuda" and not has_gpu:
         missing.append("a CUDA device")
@@ -52,10 +52,10 @@ def _roster(who: list[dict[str, object]]) -> Table:
     table.add_column("what it is, or what it needs installed", overflow="fold")
     for one in who:
         missing = one["missing"]
-        said = (
+        text = (
             Text(f"needs {', '.join(missing)}", style="red")
             if isinstance(missing, list) and missing
             else Text(str(one["says"]))
         )
-        table.add_row(str(one["name"]), str(one["group"]), said)
+        table.add_row(str(one["name"]), str(one["group"]), text)
     return table
