@@ -128,7 +128,7 @@ def test_the_bar_is_closed_when_training_fails(monkeypatch, rng):
 
 def test_the_display_is_chosen_by_the_argument_and_the_terminal():
     assert type(display(None, 10, 5)).__name__ == "Textbook"
-    assert type(display(False, 10, 5)).__name__ == "Silent"
+    assert type(display(False, 10, 5)).__name__ == "Display"
     assert type(display(True, 10, 5)).__name__ == "Lines"  # pytest's stderr is no terminal
 
 

@@ -1,14 +1,14 @@
-"""The display of progress: a bar on a terminal, plain lines elsewhere, the textbook's lines unasked."""
+"""The display of progress: a bar on a terminal, plain lines elsewhere, the notebook's lines by default."""
 
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from chainrule.training.history import Record
 
 
-class Display(Protocol):
-    """What shows a run while it goes on."""
+class Display:
+    """Shows nothing; the subclasses show a run while it trains."""
 
     def show(self, record: Record) -> None:
         """Show an epoch that has ended."""
@@ -17,17 +17,7 @@ class Display(Protocol):
         """Leave the terminal as it was."""
 
 
-class Silent:
-    """Shows nothing."""
-
-    def show(self, record: Record) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-class Textbook:
+class Textbook(Display):
     """Prints ``Epoch 0, Loss:0.26`` and so on, every so many epochs."""
 
     def __init__(self, every: int) -> None:
@@ -38,11 +28,8 @@ class Textbook:
         if record.epoch % self._every == 0:
             print(f"Epoch {record.epoch}, Loss:{record.loss}")  # noqa: T201  asked for by the user
 
-    def close(self) -> None:
-        """Do nothing."""
 
-
-class Lines:
+class Lines(Display):
     """Prints some twenty plain lines over the whole run, to standard error."""
 
     def __init__(self, epochs: int) -> None:
@@ -56,11 +43,8 @@ class Lines:
             line = f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}"
             print(line, file=sys.stderr, flush=True)  # noqa: T201  asked for by the user
 
-    def close(self) -> None:
-        """Do nothing."""
 
-
-class Bar:
+class Bar(Display):
     """A progress bar (rich), redrawn ten times a second at the most."""
 
     def __init__(self, epochs: int, console: Any) -> None:
@@ -125,7 +109,7 @@ def display(progress: bool | None, epochs: int, every: int) -> Display:
     if progress is None:
         return Textbook(every)
     if not progress:
-        return Silent()
+        return Display()
     from rich.console import Console
 
     console = Console(stderr=True)
