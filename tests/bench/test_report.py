@@ -12,6 +12,7 @@ from chainrule.bench.cells import parse, preset
 from chainrule.bench.judge.results import Results
 from chainrule.bench.report import page, tables
 from chainrule.bench.report.findings import Findings
+from chainrule.bench.report.formats import percent
 from chainrule.bench.report.word_table import STYLES, Table, Toned
 from chainrule.bench.report.words import verdict
 from chainrule.bench.store import Records
@@ -97,6 +98,19 @@ def test_a_step_that_seems_to_beat_its_limit_is_marked_and_explained():
     assert "* !: faster than the machine's limit" in text
     assert "have the flag 'above limit'" in text[: text.index("### Verdict")]
     assert "%  !" not in report.markdown(results())
+
+
+def test_the_table_of_limits_says_what_the_json_says():
+    content = json.loads(report.derived(results()))
+    rows = [dict(zip(content["columns"], row, strict=True)) for row in content["rows"]]
+    found = Findings(results())
+    table = tables.limits(found)
+    for line in table.rows:
+        cell = dict(zip([head.replace("\n", " ") for head in table.head], line, strict=True))
+        row = next(r for r in rows if (r["cell"], r["contestant"]) == (cell["cell"], cell["backend"]))
+        assert float(cell["limit, µs"]) == pytest.approx(1e6 * row["limit"], rel=0.01)
+        assert float(cell["bare products, µs"]) == pytest.approx(1e6 * row["bare"], rel=0.01)
+        assert cell["of the limit"] == percent(row["share"])
 
 
 # -- On a terminal --------------------------------------------------------------------------------------
@@ -291,11 +305,11 @@ def test_a_page_of_a_large_run_stays_small_and_says_what_it_leaves_out(monkeypat
     run = results(cells, ["numpy", "numpy-jit", "notebook"], shape=(1, 3))
     whole = report.html(run)
     assert "Left out" not in whole
-    monkeypatch.setattr(page, "DRAWN", 40_000)
+    monkeypatch.setattr(page, "DRAWN", 20_000)
     monkeypatch.setattr(page, "LISTED", 10)
     monkeypatch.setattr(page, "DATA", 1000)
     text = report.html(run)
-    assert len(text) < len(whole) - 40_000
+    assert len(text) < len(whole) - 20_000
     assert "Left out to keep the page small: " in text
     assert (
         "These are 10 of 24 rows. chainrule bench report FOLDER --format json writes all rows." in text

@@ -9,7 +9,15 @@ import pytest
 from chainrule.bench import report
 from chainrule.bench.judge.results import Results
 from chainrule.bench.report.charts import crossover, forest, roofline, step_times, throughput
-from chainrule.bench.report.charts.panels import BLACK, DARK, WHITE, WIDTH, alone, picture, readable_on
+from chainrule.bench.report.charts.drawing import (
+    BLACK,
+    WHITE,
+    WIDTH,
+    alone,
+    dark_rules,
+    picture,
+    readable_on,
+)
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.formats import percent
 from support.bench import records, results, without
@@ -103,7 +111,7 @@ def test_files_are_small_and_the_same_every_time_and_dark_where_the_reader_is(tm
             *("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
         }
     chart = forest.chart(Findings(run))
-    again = save(picture(chart), tmp_path / "again.svg", dark=DARK)
+    again = save(picture(chart), tmp_path / "again.svg", style=dark_rules())
     assert again.read_bytes() == (tmp_path / "peers.svg").read_bytes()
     assert save(picture(chart), tmp_path / "peers.png").stat().st_size > 10_000
 

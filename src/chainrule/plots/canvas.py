@@ -5,7 +5,7 @@ A figure made by pyplot stays in its list until it is closed, and asks for a dis
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -108,22 +108,6 @@ def spans_decades(values: Any) -> bool:
     return bool(finite.size and finite.min() > 0 and finite.max() >= 10 * finite.min())
 
 
-def dark_rules(colours: Mapping[str, str]) -> str:
-    """Return style rules that replace colours of an SVG on a dark screen; paper stays light.
-
-    Examples
-    --------
-    >>> dark_rules({"#ffffff": "#000000"})  # doctest: +ELLIPSIS
-    "@media screen and (prefers-color-scheme:dark){[style*='fill: #ffffff']{fill:#000000!important}..."
-    """
-    rules = "".join(
-        f"[style*='{kind}: {light}']{{{kind}:{dark}!important}}"
-        for light, dark in colours.items()
-        for kind in ("fill", "stroke")
-    )
-    return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
-
-
 # What an SVG inside a page does not need: metadata, comments, names that nothing refers to, the list of
 # fonts (text takes the page's font), turns by nothing, digits beyond a hundredth of a point.
 _NEEDLESS = re.compile(
@@ -136,16 +120,16 @@ _NEEDLESS = re.compile(
 def inline_svg(picture: Any) -> str:
     """Return a figure as a small SVG element for a page.
 
-    The rules of :func:`dark_rules` in the page's style replace its colours on a dark screen.
+    Its text takes the font of the page.
     """
     text = _NEEDLESS.sub("", _written(picture, "svg").decode())
-    text = re.sub(r"\s*\n\s*", "\n", text[text.index("<svg") :].strip())
-    while (shorter := re.sub(r"<g>\n?</g>\n?|<g/>\n?", "", text)) != text:
+    text = re.sub(r"\s+", " ", text[text.index("<svg") :].strip()).replace("> <", "><")
+    while (shorter := text.replace("<g></g>", "").replace("<g/>", "")) != text:
         text = shorter
     return text
 
 
-def save(picture: Any, path: PathLike, *, dark: Mapping[str, str] | None = None) -> Path:
+def save(picture: Any, path: PathLike, *, style: str = "") -> Path:
     """Write a picture to ``path``, as PNG or SVG by its suffix, whole or not at all.
 
     The same picture gives the same bytes: an SVG holds no date and no random names, and its letters
@@ -157,8 +141,8 @@ def save(picture: Any, path: PathLike, *, dark: Mapping[str, str] | None = None)
         What a function of this package returned, or any matplotlib ``Figure`` or ``Axes``.
     path
         Where to; a file of that name is replaced.
-    dark
-        For an SVG, the colours to replace on a dark screen, and their replacements.
+    style
+        Style rules for a small SVG, which may replace its colours on a dark screen.
 
     Raises
     ------
@@ -182,9 +166,9 @@ def save(picture: Any, path: PathLike, *, dark: Mapping[str, str] | None = None)
         msg = f"{path.name} ends in {suffix or 'no suffix'}; give a name that ends in .png or .svg"
         raise ValueError(msg)
     content = _written(picture, suffix[1:])
-    if dark and suffix == ".svg":
-        style = f"text{{font-family:'DejaVu Sans',Verdana,sans-serif}}{dark_rules(dark)}"
-        content = inline_svg(picture).replace("<defs>", f"<style>{style}</style><defs>", 1).encode()
+    if style and suffix == ".svg":
+        rules = f"<style>text{{font-family:'DejaVu Sans',Verdana,sans-serif}}{style}</style>"
+        content = inline_svg(picture).replace("<defs>", f"{rules}<defs>", 1).encode()
     write_whole(path, content)
     return path
 

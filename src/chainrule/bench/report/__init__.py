@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from chainrule.bench.judge.results import Results
 from chainrule.bench.report import as_json, as_markdown, charts, page
-from chainrule.bench.report.charts.panels import DARK
-from chainrule.bench.report.charts.panels import picture as drawn
+from chainrule.bench.report.charts.drawing import dark_rules
+from chainrule.bench.report.charts.drawing import picture as drawn
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.update import updated
 
@@ -67,7 +67,7 @@ def figures(results: Results, folder: Path, formats: Sequence[str] = ("svg",)) -
     folder.mkdir(parents=True, exist_ok=True)
     every = [chart for section in charts.sections(_findings(results)).values() for chart in section]
     return [
-        save(drawn(chart), folder / f"{chart.name}.{form}", dark=DARK)
+        save(drawn(chart), folder / f"{chart.name}.{form}", style=dark_rules())
         for chart in every
         for form in formats
     ]

@@ -9,13 +9,12 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 from importlib.util import find_spec
-from itertools import zip_longest
 from string import Template
 
 from chainrule.bench import roster
 from chainrule.bench.judge.results import Figures
 from chainrule.bench.report import as_json, charts, conditions, tables, words
-from chainrule.bench.report.charts.panels import DARK, Chart, alone
+from chainrule.bench.report.charts.drawing import Chart, alone, dark_rules
 from chainrule.bench.report.findings import Findings
 
 SECTIONS = {
@@ -24,7 +23,8 @@ SECTIONS = {
     "throughput": "Throughput",
     "peers": "Compared with other libraries",
 }
-DRAWN = 800_000  # characters of figures
+DRAWN = 200_000  # characters of the figures of a section
+WIDE = 6  # columns of a table that does not stand beside another
 LISTED = 1000  # rows of the table
 DATA = 300_000  # characters of JSON
 OPEN = 2  # figures of a section that are open at first
@@ -38,7 +38,7 @@ def html(found: Findings) -> str:
     short, day = conditions.short(found), conditions.date(found)
     data, rows = _data(found), _rows(found)
     doubts = conditions.doubts(found)
-    figures, dark = _figures(found)
+    figures = _figures(found)
     offer = (
         "<button type=button id=download hidden>Download the JSON</button>"
         if data
@@ -52,12 +52,15 @@ def html(found: Findings) -> str:
     return Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8")).substitute(
         machine=escape(short),
         where=escape(f"{short}, {day}" if day else short),
-        dark=dark,
+        dark=dark_rules(),
         links="".join(f'<a href="#{name}">{escape(title)}</a>' for name, title in ids.items()),
         doubts=f"<aside class=doubts><h2>Read this first</h2>{_list(doubts)}</aside>" if doubts else "",
         verdict="".join(_card(statement) for statement in words.verdict(found)),
         figures="\n".join(figures.values()) or f"<p>{_NO_FIGURES}</p>",
-        tables="\n".join(f"<div>{table.html()}</div>" for table in tables.summary(found)),
+        tables="\n".join(
+            f"<div{' class=wide' * (len(table.head) > WIDE)}>{table.html()}</div>"
+            for table in tables.summary(found)
+        ),
         method=_list(conditions.method(found)),
         contestants=_facts(tables.contestants(found)),
         environment=_facts(environment) if environment else f"<p>Measured on {conditions.UNKNOWN}.</p>",
@@ -81,57 +84,39 @@ def _card(statement: words.Statement) -> str:
     return f"<div>{heading}<p class=lead>{first}{''.join(f'<p>{line}' for line in others)}</div>"
 
 
-def _figures(found: Findings) -> tuple[dict[str, str], str]:
-    """Return the sections with figures, and the style rules of their colours; nothing without matplotlib."""
+def _figures(found: Findings) -> dict[str, str]:
+    """Return the sections with figures; nothing without matplotlib."""
     if find_spec("matplotlib") is None:
-        return {}, ""
-    from chainrule.plots.canvas import dark_rules
-
-    every = {name: every for name, every in charts.sections(found).items() if every}
-    drawn: dict[str, list[str]] = {name: [] for name in every}
-    left_out: dict[str, list[str]] = {name: [] for name in every}
-    room = DRAWN
-    # The first figure of each section, then the second, until the page is full.
-    for row in zip_longest(*every.values()):
-        for name, chart in zip(every, row, strict=True):
-            if chart is None:
-                continue
-            text = (
-                ""
-                if left_out[name]
-                else _figure(chart, is_first=not drawn[name], is_open=len(drawn[name]) < OPEN)
-            )
-            if not text or len(text) > room:
-                left_out[name].append(chart.subject)
-                continue
-            drawn[name].append(text)
-            room -= len(text)
+        return {}
     sections = {}
-    for name, texts in drawn.items():
-        more = (
-            [f"<p class=where>{escape(_LEFT_OUT.format('; '.join(left_out[name])))}"]
-            if left_out[name]
-            else []
-        )
-        sections[name] = "\n".join(
-            [f'<section id="{name}"><h2>{SECTIONS[name]}</h2>', *texts, *more, "</section>"]
-        )
-    return sections, dark_rules(DARK)
+    for name, every in charts.sections(found).items():
+        texts: list[str] = []
+        left_out: list[str] = []
+        room = DRAWN
+        for chart in every:
+            text = _figure(chart, has_caption=not texts or name == "limit", is_open=len(texts) < OPEN)
+            if len(text) > room:
+                left_out.append(chart.subject)
+                continue
+            texts.append(text)
+            room -= len(text)
+        if left_out:
+            texts.append(f"<p class=where>{escape(_LEFT_OUT.format('; '.join(left_out)))}")
+        if texts:
+            heading = f'<section id="{name}"><h2>{SECTIONS[name]}</h2>'
+            sections[name] = "\n".join([heading, *texts, "</section>"])
+    return sections
 
 
-def _figure(chart: Chart, *, is_first: bool, is_open: bool) -> str:
-    """Return a figure that can be folded; the caption stands at the first of its kind."""
+def _figure(chart: Chart, *, has_caption: bool, is_open: bool) -> str:
+    """Return a figure that can be folded; the first of its kind has the caption."""
     from chainrule.plots.canvas import inline_svg
 
     panels = "\n".join(
         inline_svg(alone(panel)).replace("<svg", f'<svg role="img" aria-label="{escape(panel.alt)}"', 1)
         for panel in chart.panels
     )
-    caption = (
-        f"<figcaption>{escape(chart.caption)}</figcaption>"
-        if is_first or chart.title == chart.subject
-        else ""
-    )
+    caption = f"<figcaption>{escape(chart.caption)}</figcaption>" if has_caption else ""
     return (
         f"<details{' open' if is_open else ''}><summary><h3>{escape(chart.subject)}</h3></summary>\n"
         f'<figure>{caption}<div class="panels">{panels}</div></figure></details>'

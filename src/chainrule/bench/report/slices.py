@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from chainrule.bench.cells import Cell, template_of
 
+T = TypeVar("T")
 OPERATIONS = {
     "step": "a training step",
     "forward": "a forward pass",
@@ -94,10 +95,14 @@ def spread(cells: Sequence[Cell], most: int) -> list[Cell]:
     >>> [cell.hidden for cell in spread([parse(f"64-{H}-10,8") for H in range(1, 40)], 3)]
     [1, 20, 39]
     """
-    ordered = sorted(cells, key=lambda cell: (cell.flops, cell))
-    if len(ordered) <= most:
-        return ordered
-    return [ordered[round(place * (len(ordered) - 1) / (most - 1))] for place in range(most)]
+    return evenly(sorted(cells, key=lambda cell: (cell.flops, cell)), most)
+
+
+def evenly(values: Sequence[T], most: int) -> list[T]:
+    """Return at most ``most`` values, evenly spaced, with the first and the last."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
 
 
 class Group(NamedTuple):

@@ -44,6 +44,8 @@ COLUMNS: dict[str, Callable[[Figures], str]] = {
     "samples/s, thousands": lambda f: number(f.samples_per_second and f.samples_per_second / 1e3),
     "GFLOP/s": gflops,
     "of the limit": share_text,
+    "bare products, µs": lambda f: microseconds(f.bare),
+    "elementwise, µs": lambda f: microseconds(f.elementwise),
     "dispatch, µs": lambda f: microseconds(f.dispatch),
     "first call, ms": lambda f: number(f.first_call and 1e3 * f.first_call),
     "flags": lambda f: ", ".join(f.flags),
@@ -151,8 +153,8 @@ def limits(found: Findings) -> Table:
         "backend",
         "time,\nµs",
         "limit,\nµs",
-        "of the\nlimit",
         "bare\nproducts, µs",
+        "of the\nlimit",
         "GFLOP/s",
     ]
     table = Table("Distance from the machine's limit: the fastest backend", head, texts=2)
@@ -160,8 +162,7 @@ def limits(found: Findings) -> Table:
         for best in found.bests(spread(one.cells, MOST), found.backends, one.operation):
             if best.limit is None:
                 continue
-            products = found.best(best.place.cell, found.products, one.operation)
-            times = [best.step, best.limit.seconds, products.step if products else None]
+            times = [best.step, best.limit.seconds, best.bare]
             label, name = _label(best.place.cell, one.operation), best.place.contestant
             table.rows.append([label, name, *map(microseconds, times), share_text(best), gflops(best)])
     if any("!" in row[-2] for row in table.rows):
@@ -199,22 +200,10 @@ def readme_times(found: Findings, most_rows: int, most_columns: int) -> Table:
     cells = [cell for one in found.slices if one.operation == "step" for cell in one.cells]
     chosen = spread([cell for cell in cells if found.best(cell, found.backends)], most_rows)
     names = [name for name in [*found.backends, *found.peers] if found.bests(chosen, [name])]
-    shown = _foremost(found, chosen, names)[:most_columns]
-    head = ["network, batch: µs a step", *(name for name in names if name in shown)]
+    leading = found.ranked(chosen, names)[:most_columns]
+    head = ["network, batch: µs a step", *(name for name in names if name in leading)]
     rows: list[Sequence[str]] = []
     for cell in chosen:
         best = [found.best(cell, [name]) for name in head[1:]]
         rows.append([cell.name, *(microseconds(f.step if f else None) for f in best)])
     return Table("", head, rows)
-
-
-def _foremost(found: Findings, cells: Sequence[Cell], names: Sequence[str]) -> list[str]:
-    """Return the contestants that are fastest in some cell, then those that come nearest."""
-    fastest = {f.place.contestant for f in found.bests(cells, names)}
-
-    def behind(name: str) -> float:
-        """Return its time over the fastest, added over cells; a missing one counts as ten times."""
-        times = [(found.best(cell, [name]), found.best(cell, names)) for cell in cells]
-        return sum((f.step or 0) / (best.step or 1) if f and best else 10.0 for f, best in times)
-
-    return sorted(names, key=lambda name: (name not in fastest, behind(name)))

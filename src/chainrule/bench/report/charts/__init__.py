@@ -7,7 +7,7 @@ page, where panels wrap as the window is narrow, and the panels of a chart are o
 from collections.abc import Iterable
 
 from chainrule.bench.report.charts import crossover, forest, roofline, step_times, throughput
-from chainrule.bench.report.charts.panels import Chart
+from chainrule.bench.report.charts.drawing import Chart
 from chainrule.bench.report.findings import Findings
 
 

@@ -7,16 +7,8 @@ from typing import Any, NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.report.charts.panels import (
-    ABSENT,
-    MUTED,
-    SMALL,
-    Chart,
-    Panel,
-    legend,
-    look_of,
-    readable_on,
-)
+from chainrule.bench.report.charts import drawing
+from chainrule.bench.report.charts.drawing import Chart, Panel
 from chainrule.bench.report.findings import LETTERS, Findings, Match
 from chainrule.bench.report.formats import number
 from chainrule.bench.report.slices import Slice
@@ -34,7 +26,7 @@ class Look(NamedTuple):
     """The look of a cell; a grey one has no figure."""
 
     text: str
-    colour: Any = ABSENT
+    colour: Any = drawing.ABSENT
     is_hatched: bool = False
 
 
@@ -69,19 +61,13 @@ def sides(found: Findings, one: Slice) -> list[tuple[str, list[str], list[str]]]
     if devices and processors:
         pairs.append(("the device against the processor", devices, processors))
     elif len(ours) > 1:
-        first, second = sorted(ours, key=partial(_rank, found, one))[:2]
+        leads = [lead.name for lead in found.leads(one).values()]
+        ranked = found.ranked(one.cells, ours, one.operation)
+        first, second = sorted(ranked, key=leads.count, reverse=True)[:2]
         pairs.append((f"{first} against {second}", [first], [second]))
     if peers:
         pairs.append(("chainrule against the fastest other", ours, peers))
     return pairs
-
-
-def _rank(found: Findings, one: Slice, name: str) -> tuple[int, float]:
-    """Return a key that sorts backends: most often the fastest first, then by mean time over the fastest."""
-    leads = found.leads(one)
-    times = {cell: found.best(cell, [name], one.operation) for cell in leads}
-    slowness = [(f.step or 0) / (leads[cell].first.step or 1) for cell, f in times.items() if f]
-    return -sum(lead.name == name for lead in leads.values()), sum(slowness) / max(1, len(slowness))
 
 
 def _fastest(found: Findings, one: Slice, cell: Cell) -> Look:
@@ -89,7 +75,7 @@ def _fastest(found: Findings, one: Slice, cell: Cell) -> Look:
     if lead is None:
         return _missing(found.match(cell, found.backends, found.backends, one.operation))
     text = f"{lead.name}\n{microseconds(lead.first.step)}"
-    return Look(text, look_of(lead.name)[0], bool(lead.rivals))
+    return Look(text, drawing.look_of(lead.name)[0], bool(lead.rivals))
 
 
 def _ratio(found: Findings, one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -> Look:
@@ -121,7 +107,7 @@ def _draw(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
         if (H, B) in one.by_size
     }
     for (column, row), cell in looks.items():
-        ink = readable_on(cell.colour)
+        ink = drawing.readable_on(cell.colour)
         corner = column - 0.48, row - 0.46
         ax.add_patch(Rectangle(corner, 0.96, 0.92, facecolor=cell.colour, linewidth=0))
         if cell.is_hatched:
@@ -130,7 +116,7 @@ def _draw(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
                     corner, 0.96, 0.92, fill=False, hatch="///", edgecolor=ink, alpha=0.4, linewidth=0
                 )
             )
-        size = 9.0 if "\n" not in cell.text else SMALL if len(one.batches) < 6 else 5.5
+        size = 9.0 if "\n" not in cell.text else drawing.SMALL if len(one.batches) < 6 else 5.5
         ax.text(column, row, cell.text, color=ink, ha="center", va="center", fontsize=size)
     ax.set(xlim=(-0.5, len(one.batches) - 0.5), ylim=(-0.5, len(one.hidden) - 0.5))
     ax.set_xticks(range(len(one.batches)), map(str, one.batches))
@@ -139,8 +125,10 @@ def _draw(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
     handles = []
     if any(cell.is_hatched for cell in looks.values()):
         handles.append(
-            Patch(facecolor="none", edgecolor=MUTED, hatch="////", linewidth=0, label="undecided")
+            Patch(
+                facecolor="none", edgecolor=drawing.MUTED, hatch="////", linewidth=0, label="undecided"
+            )
         )
-    if letters := letters_used(cell.text for cell in looks.values() if cell.colour == ABSENT):
-        handles.append(Patch(facecolor=ABSENT, label=letters))
-    legend(ax, handles, 2)
+    if letters := letters_used(cell.text for cell in looks.values() if cell.colour == drawing.ABSENT):
+        handles.append(Patch(facecolor=drawing.ABSENT, label=letters))
+    drawing.legend(ax, handles, 2)

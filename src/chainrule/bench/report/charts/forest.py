@@ -4,17 +4,8 @@ from functools import partial
 from typing import Any
 
 from chainrule.backends.speed_map.interval import Interval
-from chainrule.bench.report.charts.panels import (
-    GRID,
-    INK,
-    Chart,
-    Panel,
-    ends,
-    legend,
-    log_axis,
-    look_of,
-    mark,
-)
+from chainrule.bench.report.charts import drawing
+from chainrule.bench.report.charts.drawing import Chart, Panel
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.slices import Group, groups
 
@@ -32,7 +23,7 @@ def chart(found: Findings) -> Chart | None:
     every = [ratio for ratios in rows.values() for row in ratios.values() for ratio in row.values()]
     if not every:
         return None
-    limits = ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
+    limits = drawing.ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
     panels = [
         Panel(
             title,
@@ -58,20 +49,22 @@ def _ratios(found: Findings, group: Group) -> Ratios:
 
 
 def _draw(ax: Any, found: Findings, ratios: Ratios, limits: tuple[float, float]) -> None:
-    log_axis(ax, "x", *limits, "its time over ours")
-    ax.axvspan(1 / (1 + found.band), 1 + found.band, color=GRID, linewidth=0)
-    ax.axvline(1, color=INK, linewidth=1.2)
+    drawing.log_axis(ax, "x", *limits, "its time over ours")
+    ax.axvspan(1 / (1 + found.band), 1 + found.band, color=drawing.GRID, linewidth=0)
+    ax.axvline(1, color=drawing.INK, linewidth=1.2)
     names = [name for name in found.peers if any(name in row for row in ratios.values())]
     for place, row in enumerate(ratios.values()):
         if place:
-            ax.axhline(place - 0.5, color=GRID, linewidth=0.8)
+            ax.axhline(place - 0.5, color=drawing.GRID, linewidth=0.8)
         for name, ratio in row.items():
             height = place + 0.8 * ((names.index(name) + 0.5) / len(names) - 0.5)
-            colour, shape = look_of(name)
+            colour, shape = drawing.look_of(name)
             fill = "none" if found.standing(ratio) == "undecided" else "full"
             low, high = max(ratio.low, limits[0] / 2), min(ratio.high, limits[1] * 2)
             ax.hlines([height], low, high, color=colour, linewidth=1.2)
             ax.plot([ratio.estimate], [height], shape, color=colour, markersize=4.5, fillstyle=fill)
     ax.set_yticks(range(len(ratios)), list(ratios))
     ax.set_ylim(len(ratios) - 0.5, -0.5)
-    legend(ax, [mark(look_of(name)[0], look_of(name)[1], name) for name in names])
+    drawing.legend(
+        ax, [drawing.mark(drawing.look_of(name)[0], drawing.look_of(name)[1], name) for name in names]
+    )

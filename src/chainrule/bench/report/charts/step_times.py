@@ -1,24 +1,12 @@
 """The time of a step beside the machine's limit and the bare matrix products."""
 
 import math
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from chainrule.bench.judge.results import Figures
-from chainrule.bench.report.charts.panels import (
-    GRID,
-    INK,
-    MUTED,
-    SMALL,
-    Chart,
-    Panel,
-    ends,
-    legend,
-    log_axis,
-    look_of,
-    mark,
-)
+from chainrule.bench.report.charts import drawing
+from chainrule.bench.report.charts.drawing import Chart, Panel
 from chainrule.bench.report.findings import Findings
 from chainrule.bench.report.slices import Group, groups
 from chainrule.bench.report.words import share_text
@@ -32,70 +20,53 @@ CAPTION = (
 )
 
 
-class Row(NamedTuple):
-    """A cell: its label, the fastest backend, and the times of its step, the limit, the bare products."""
-
-    label: str
-    best: Figures
-    times: tuple[float, float, float]  # microseconds; nan where unknown
+Rows = dict[str, Figures]  # the fastest backend of each cell, by the label of the cell
 
 
 def chart(found: Findings) -> Chart | None:
     """Return a panel for each kind of network with a known limit; ``None`` where there is none."""
     rows = {group.title: _rows(found, group) for group in groups(found.slices, MOST)}
-    times = [time for known in rows.values() for row in known for time in row.times]
-    if not times:
-        return None
+    limits = drawing.ends(time for known in rows.values() for f in known.values() for time in _times(f))
     panels = [
         Panel(
             title,
             f"{title}: the time of a step beside the machine's limit. The table of distances has the values.",
-            partial(_draw, rows=known, limits=ends(times)),
+            partial(_draw, rows=known, limits=limits),
             1.1 + 0.2 * len(known),
         )
         for title, known in rows.items()
         if known
     ]
     title = "The time of a step and the machine's limit"
-    return Chart("time", title, title, CAPTION, panels)
+    return Chart("time", title, title, CAPTION, panels) if panels else None
 
 
-def _rows(found: Findings, group: Group) -> list[Row]:
-    rows = []
-    for label, (cell, operation) in group.cells.items():
-        best, bare = (
-            found.best(cell, found.backends, operation),
-            found.best(cell, found.products, operation),
-        )
-        if best is not None and best.step is not None and best.limit is not None:
-            products = bare.step if bare and bare.step else math.nan
-            rows.append(Row(label, best, (1e6 * best.step, 1e6 * best.limit.seconds, 1e6 * products)))
-    return rows
+def _rows(found: Findings, group: Group) -> Rows:
+    best = {label: found.best(cell, found.backends, op) for label, (cell, op) in group.cells.items()}
+    return {label: f for label, f in best.items() if f is not None and f.limit is not None}
 
 
-def _draw(ax: Any, rows: Sequence[Row], limits: tuple[float, float]) -> None:
-    steps, least, products = zip(*(row.times for row in rows), strict=True)
+def _times(f: Figures) -> tuple[float, float, float]:
+    """Return microseconds of the step, of its limit and of the bare products; nan where unknown."""
+    limit = f.limit.seconds if f.limit else None
+    step, least, bare = (math.nan if time is None else 1e6 * time for time in (f.step, limit, f.bare))
+    return step, least, bare
+
+
+def _draw(ax: Any, rows: Rows, limits: tuple[float, float]) -> None:
+    steps, least, products = zip(*map(_times, rows.values()), strict=True)
     places = range(len(rows))
-    ax.hlines(places, least, steps, color=GRID, linewidth=3)
-    ax.plot(least, places, "|", color=INK, markersize=11, markeredgewidth=1.6)
-    ax.plot(products, places, "D", color=MUTED, markersize=4, fillstyle="none")
-    for place, (step, row) in enumerate(zip(steps, rows, strict=True)):
-        colour, shape = look_of(row.best.place.contestant)
-        ax.plot([step], [place], shape, color=colour, markersize=6)
-        share = share_text(row.best)
-        ax.text(
-            1.01,
-            place,
-            share,
-            transform=ax.get_yaxis_transform(),
-            va="center",
-            fontsize=SMALL,
-            color=INK,
-        )
-    ax.set_yticks(places, [row.label for row in rows])
+    ax.hlines(places, least, steps, color=drawing.GRID, linewidth=3)
+    ax.plot(least, places, "|", color=drawing.INK, markersize=11, markeredgewidth=1.6)
+    ax.plot(products, places, "D", color=drawing.MUTED, markersize=4, fillstyle="none")
+    looks = {}
+    for place, f in enumerate(rows.values()):
+        colour, shape = looks[f.place.contestant] = drawing.look_of(f.place.contestant)
+        ax.plot([steps[place]], [place], shape, color=colour, markersize=6)
+        drawing.beside(ax, place, share_text(f))
+    ax.set_yticks(places, list(rows))
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    log_axis(ax, "x", *limits, "µs a step")
-    names = dict.fromkeys(row.best.place.contestant for row in rows)
-    handles = [mark(*look_of(name), name) for name in names]
-    handles += [mark(MUTED, "D", "bare products", fillstyle="none", markersize=4)]
-    legend(ax, [*handles, mark(INK, "|", "limit", markersize=9)], 4)
+    drawing.log_axis(ax, "x", *limits, "µs a step")
+    handles = [drawing.mark(colour, shape, name) for name, (colour, shape) in looks.items()]
+    handles.append(drawing.mark(drawing.MUTED, "D", "bare products", fillstyle="none", markersize=4))
+    drawing.legend(ax, [*handles, drawing.mark(drawing.INK, "|", "limit", markersize=9)], 4)

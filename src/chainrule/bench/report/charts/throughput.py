@@ -6,14 +6,15 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule.bench.judge.results import Figures
-from chainrule.bench.report.charts.panels import INK, SMALL, Chart, Panel, ends, log_axis, look_of
+from chainrule.bench.report.charts import drawing
+from chainrule.bench.report.charts.drawing import Chart, Panel
 from chainrule.bench.report.findings import Findings
-from chainrule.bench.report.slices import Slice
+from chainrule.bench.report.slices import Slice, evenly
 
 PANELS = 6
 CAPTION = (
     "Thousand samples a second, both axes logarithmic, the same in all panels. Band: the 95 % interval. Dashed: the "
-    "bare matrix products of the step with the same library. Hollow: above the machine's best rate, invalid."
+    "bare matrix products of the step with the same library."
 )
 Lines = dict[str, list[Figures]]
 
@@ -22,7 +23,7 @@ def chart(found: Findings, one: Slice) -> Chart | None:
     """Return a panel for each of at most six batch sizes; ``None`` with fewer than two hidden sizes."""
     names = [*found.products, *found.backends]
     batches = [B for B in one.batches if sum((H, B) in one.by_size for H in one.hidden) > 1]
-    lines = {B: held for B in _evenly(batches) if (held := _lines(found, one, B, names))}
+    lines = {B: held for B in evenly(batches, PANELS) if (held := _lines(found, one, B, names))}
     speeds = [_speed(f) for held in lines.values() for line in held.values() for f in line]
     if not speeds or not found.leads(one):
         return None
@@ -30,7 +31,7 @@ def chart(found: Findings, one: Slice) -> Chart | None:
         Panel(
             f"batch {B}",
             f"{one.title}, batch {B}: samples a second against the hidden size, a line for each backend.",
-            partial(_draw, found=found, one=one, lines=held, limits=ends(speeds)),
+            partial(_draw, found=found, one=one, lines=held, limits=drawing.ends(speeds)),
             2.6,
         )
         for B, held in lines.items()
@@ -39,23 +40,11 @@ def chart(found: Findings, one: Slice) -> Chart | None:
     return Chart(f"throughput-{one.slug}", title, one.title, CAPTION, panels)
 
 
-def _evenly(values: Sequence[int]) -> list[int]:
-    if len(values) <= PANELS:
-        return list(values)
-    return [values[round(place * (len(values) - 1) / (PANELS - 1))] for place in range(PANELS)]
-
-
 def _lines(found: Findings, one: Slice, B: int, names: Sequence[str]) -> Lines:
-    """Return the figures of each contestant over the hidden sizes, invalid ones too."""
-    lines: Lines = {}
-    for name in names:
-        for H in one.hidden:
-            cell = one.by_size.get((H, B))
-            known = [f for f in found.of(cell, [name], one.operation) if f.step] if cell else []
-            if cell and known:
-                best = found.best(cell, [name], one.operation) or known[0]
-                lines.setdefault(name, []).append(best)
-    return lines
+    """Return the figures of each contestant over the hidden sizes."""
+    cells = [one.by_size[H, B] for H in one.hidden if (H, B) in one.by_size]
+    lines = {name: found.bests(cells, [name], one.operation) for name in names}
+    return {name: line for name, line in lines.items() if line}
 
 
 def _speed(f: Figures) -> float:
@@ -64,24 +53,19 @@ def _speed(f: Figures) -> float:
 
 def _draw(ax: Any, found: Findings, one: Slice, lines: Lines, limits: tuple[float, float]) -> None:
     """Draw the lines of one batch size, each with its name at its end."""
-    log_axis(ax, "x", one.hidden[0], one.hidden[-1], "hidden size H")
-    log_axis(ax, "y", *limits, "thousand samples/s")
+    drawing.log_axis(ax, "x", one.hidden[0], one.hidden[-1], "hidden size H")
+    drawing.log_axis(ax, "y", *limits, "thousand samples/s")
     ax.set_xticks(one.hidden, map(str, one.hidden))
     for name, line in lines.items():
-        colour, shape = look_of(name)
+        colour, shape = drawing.look_of(name)
         widths, speeds = [f.place.cell.hidden for f in line], [_speed(f) for f in line]
         if name in found.products:
             ax.plot(widths, speeds, color=colour, linestyle="--", linewidth=1, alpha=0.8)
             continue
-        bands = [found.interval(f.place) for f in line]
-        rows = [f.place.cell.batch / 1e3 for f in line]
-        low = [count / longest for count, (_, longest) in zip(rows, bands, strict=True)]
-        high = [count / shortest for count, (shortest, _) in zip(rows, bands, strict=True)]
-        ax.fill_between(widths, low, high, color=colour, alpha=0.2, linewidth=0)
-        ax.plot(widths, speeds, color=colour, linewidth=1.6)
-        for width, speed, f in zip(widths, speeds, line, strict=True):
-            fill = "full" if f.is_valid else "none"
-            ax.plot([width], [speed], shape, color=colour, markersize=5, fillstyle=fill)
+        # Samples a second of both ends of the interval: batch / seconds.
+        bands = [[f.place.cell.batch / end / 1e3 for end in found.interval(f.place)] for f in line]
+        ax.fill_between(widths, *zip(*bands, strict=True), color=colour, alpha=0.2, linewidth=0)
+        ax.plot(widths, speeds, shape, linestyle="-", color=colour, linewidth=1.6, markersize=5)
     ours = {name: line for name, line in lines.items() if name not in found.products}
     _label(ax, {name: (line[-1].place.cell.hidden, _speed(line[-1])) for name, line in ours.items()})
 
@@ -105,11 +89,11 @@ def _label(ax: Any, ends_of: dict[str, tuple[float, float]]) -> None:
             (1.04, heights[name]),
             textcoords="axes fraction",
             va="center",
-            fontsize=SMALL,
-            color=INK,
+            fontsize=drawing.SMALL,
+            color=drawing.INK,
             arrowprops={
                 "arrowstyle": "-",
-                "color": look_of(name)[0],
+                "color": drawing.look_of(name)[0],
                 "linewidth": 0.8,
                 "relpos": (0, 0.5),
             },

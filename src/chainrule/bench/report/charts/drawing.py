@@ -1,4 +1,4 @@
-"""Panels: the parts of a chart, their size and style, and how they become pictures."""
+"""Drawing: charts and their panels, the style that all share, and how they become pictures."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +31,22 @@ class Chart(NamedTuple):
     subject: str  # the kind of network, or the title where there is only one chart of the kind
     caption: str
     panels: Sequence[Panel]
+
+
+def dark_rules() -> str:
+    """Return style rules that show the inks of an SVG in other colours on a dark screen; paper stays light.
+
+    Examples
+    --------
+    >>> "[style*='fill: #ffffff']{fill:#14171b!important}" in dark_rules()
+    True
+    """
+    rules = "".join(
+        f"[style*='{kind}: {light}']{{{kind}:{dark}!important}}"
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
 
 
 def picture(chart: Chart) -> Any:
@@ -118,10 +134,16 @@ def look_of(contestant: str) -> tuple[str, str]:
     return entry.colour, entry.mark
 
 
+def beside(ax: Any, height: float, text: str) -> None:
+    """Write a text to the right of the axes, at a height in data."""
+    across = ax.get_yaxis_transform()
+    ax.text(1.01, height, text, transform=across, va="center", fontsize=SMALL, color=INK)
+
+
 def ends(values: Iterable[float]) -> tuple[float, float]:
-    """Return the least and the greatest of the finite values above 0."""
+    """Return the least and the greatest of the finite values above 0; (1, 1) if there is none."""
     known = [value for value in values if 0 < value < math.inf]
-    return min(known), max(known)
+    return (min(known), max(known)) if known else (1.0, 1.0)
 
 
 def readable_on(colour: Any) -> str:
