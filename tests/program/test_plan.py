@@ -12,11 +12,11 @@ from chainrule.mathematics.optimizers import Optimizer
 from chainrule.program import replay
 from chainrule.program.engine import batch_spec, progress_spec
 from chainrule.program.fusion import fuse
-from chainrule.program.operations import UnrecordableError
 from chainrule.program.plan import Home
 from chainrule.program.planner import plan
 from chainrule.program.replay import Arrays, Replay
 from chainrule.program.trace import Spec, trace
+from chainrule.program.unrecordable import UnrecordableError
 from support.memory import SignedMemory
 from support.steps import CASES, Case, epochs, made_plan, made_work, ran_plan, replayed
 

@@ -6,8 +6,8 @@ import pytest
 from chainrule import NeuralNetwork
 from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.arrays import namespace
-from chainrule.program.operations import UnrecordableError
 from chainrule.program.trace import Spec, trace
+from chainrule.program.unrecordable import UnrecordableError
 
 X = np.random.default_rng(2).normal(size=(12, 3))
 Y = np.sum(X, axis=1, keepdims=True)

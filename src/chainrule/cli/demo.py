@@ -11,7 +11,7 @@ from rich.table import Table
 from chainrule import NeuralNetwork
 from chainrule.cli import show
 from chainrule.cli.pictures import Plots, check_plots, summary, write
-from chainrule.data.digits import digits
+from chainrule.data.bundled import digits
 from chainrule.data.samples import Samples, split
 from chainrule.data.scaling import Scaler
 from chainrule.mathematics.schedules import cosine

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from chainrule.backends import INSTALL
-from chainrule.data.digits import DIGITS
+from chainrule.data.bundled import DIGITS
 
 HIDDEN = "--hidden"
 

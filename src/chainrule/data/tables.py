@@ -39,7 +39,7 @@ def read_table(path: PathLike) -> Table:
 
     Examples
     --------
-    >>> from chainrule.data.digits import DIGITS
+    >>> from chainrule.data.bundled import DIGITS
     >>> import numpy as np, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     np.savez(f"{folder}/t.npz", X=np.eye(3), y=np.arange(3))

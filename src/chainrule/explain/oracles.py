@@ -176,9 +176,9 @@ class _LeftOutError(Exception):
 
 def _check_analytic(question: Question) -> None:
     """Raise unless the traced function is made of analytic ones alone."""
-    from chainrule.program.operations import UnrecordableError
     from chainrule.program.primitives import PRIMITIVES
     from chainrule.program.trace import Spec, trace
+    from chainrule.program.unrecordable import UnrecordableError
 
     theta, data = question.theta, question.data
     specs = (None if part is None else Spec(part.shape, theta.dtype) for part in data)

@@ -16,12 +16,12 @@ import numpy as np
 
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import blas_threads, threads
-from chainrule.program.operations import UnrecordableError
 from chainrule.program.plan import Plan
 from chainrule.program.planner import plan
 from chainrule.program.pool import pool
 from chainrule.program.replay import Arrays
 from chainrule.program.trace import Spec, trace
+from chainrule.program.unrecordable import UnrecordableError
 
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]  # theta (P,), X (n, n_in) -> A (n, n_out)
 Run = Callable[[np.ndarray], np.ndarray]  # X (rows, n_in) -> A (rows, n_out)

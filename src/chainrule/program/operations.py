@@ -14,11 +14,6 @@ import numpy as np
 from chainrule.mathematics.arrays import size
 from chainrule.program.primitives import ELEMENTWISE, VIEWS
 
-
-class UnrecordableError(TypeError):
-    """A step cannot be written down as a program; the message says what stands in the way, and where."""
-
-
 Role = Literal["parameter", "state", "sample", "target", "weight", "rate", "negated rate", "key", ""]
 
 

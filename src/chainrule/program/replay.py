@@ -16,8 +16,9 @@ from chainrule.mathematics.arrays import Array, size
 from chainrule.program.engine import Work, numpy_dtype
 from chainrule.program.epoch import Epoch
 from chainrule.program.machine import asked_threads, blas_threads
-from chainrule.program.operations import Operand, Operation, UnrecordableError, Value
+from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan
+from chainrule.program.unrecordable import UnrecordableError
 
 EMPTY: Mapping[int, Array] = MappingProxyType({})
 Empty = Callable[[tuple[int, ...], np.dtype[Any]], Array]

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.program.engine import Step, Work
 from chainrule.program.epoch import Epoch
-from chainrule.program.operations import UnrecordableError
+from chainrule.program.unrecordable import UnrecordableError
 
 
 class Scan:

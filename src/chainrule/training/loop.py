@@ -16,7 +16,7 @@ from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.engine import Engine, Work, numpy_dtype
 from chainrule.program.epoch import Epoch, bounds
-from chainrule.program.operations import UnrecordableError
+from chainrule.program.unrecordable import UnrecordableError
 from chainrule.training.batches import Chance
 from chainrule.training.display import Display
 from chainrule.training.evaluation import score

@@ -7,7 +7,7 @@ from chainrule.backends import Backend
 from chainrule.backends.plans import step_plan
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
-from chainrule.program.operations import UnrecordableError
+from chainrule.program.unrecordable import UnrecordableError
 
 KEPT_WEIGHTS = (
     3  # copies of the parameters that training keeps: before the epoch, the last good, the best

@@ -11,7 +11,7 @@ from chainrule.backends.speed_map.stored import StaleMapError, read
 from chainrule.backends.speed_map.workload import Workload, workload_of
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
-from chainrule.program.operations import UnrecordableError
+from chainrule.program.unrecordable import UnrecordableError
 
 LOG = logging.getLogger("chainrule")
 

@@ -1,4 +1,4 @@
-"""Digits: the bundled table of handwritten digits."""
+"""Bundled data: the table of handwritten digits."""
 
 from pathlib import Path
 
