@@ -11,19 +11,13 @@ from support.data import XOR_X, XOR_Y
 
 
 def lines(axes):
-    """Each line drawn: where it starts and ends, how wide it is, whether it is above 0."""
+    """The width of each line by its ends, negative where the line has the colour of numbers below 0."""
     found = {}
-    for collection in axes.collections:
-        if type(collection).__name__ == "LineCollection":
-            for ends, width, colour in zip(
-                collection.get_segments(),
-                collection.get_linewidths(),
-                collection.get_colors(),
-                strict=True,
-            ):
-                blue = tuple(colour[:3]) == to_rgb(POSITIVE)
-                assert blue or tuple(colour[:3]) == to_rgb(NEGATIVE)
-                found[tuple(ends.ravel().round(6))] = width if blue else -width
+    for layer in (c for c in axes.collections if type(c).__name__ == "LineCollection"):
+        parts = (layer.get_segments(), layer.get_linewidths(), layer.get_colors())
+        for ends, width, colour in zip(*parts, strict=True):
+            sign = {to_rgb(POSITIVE): 1, to_rgb(NEGATIVE): -1}[tuple(colour[:3])]
+            found[tuple(ends.ravel().round(6))] = sign * width
     return found
 
 
@@ -37,37 +31,24 @@ def drawn(axes, W, layer):
     return found
 
 
-def gradients(net, X, y):
-    """The gradients, from the step that training takes."""
-    before = [(layer.W.copy(), layer.b.copy()) for layer in net.layers]
-    net.backward(X, y, learning_rate=1.0)
-    after = net.layers
-    return [(W - now.W, b - now.b) for (W, b), now in zip(before, after, strict=True)]
-
-
 def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_the_width_of_a_line_is_the_size_of_its_weight_and_its_colour_the_sign():
+def test_a_line_is_as_wide_as_its_weight_or_the_gradient_that_training_follows():
     net = NeuralNetwork(3, 4, 2, seed=0)
-    axes = plot_network(net).axes[0]
-    widest = max(np.abs(layer.W).max() for layer in net.layers)
-    for number, layer in enumerate(net.layers):
-        assert drawn(axes, layer.W, number) == pytest.approx(4.0 * layer.W / widest)
-
-
-def test_beside_the_weights_are_the_gradients_that_training_follows():
-    net = NeuralNetwork(2, 4, 1, seed=0)
-    weights, slopes = plot_network(net, XOR_X, XOR_Y).axes
-    assert "weights" in weights.get_title()
-    assert "gradients" in slopes.get_title()
-    found = gradients(net, XOR_X, XOR_Y)
-    widest = max(np.abs(W).max() for W, _ in found)
-    for number, (W, _) in enumerate(found):
-        assert drawn(slopes, W, number) == pytest.approx(4.0 * W / widest, rel=1e-6)
-    title = slopes.get_legend().get_title().get_text()
-    assert title.startswith(f"widest line {widest:.3g}, darkest disc")
+    X, Y = np.eye(4, 3), np.eye(4, 2)
+    before = [layer.W.copy() for layer in net.layers]
+    weights, slopes = plot_network(net, X, Y).axes
+    net.backward(X, Y, learning_rate=1.0)
+    gradients = [W - layer.W for W, layer in zip(before, net.layers, strict=True)]
+    for axes, name, arrays in ((weights, "weights", before), (slopes, "gradients", gradients)):
+        assert name in axes.get_title()
+        widest = max(np.abs(array).max() for array in arrays)
+        for number, array in enumerate(arrays):
+            assert drawn(axes, array, number) == pytest.approx(4.0 * array / widest, rel=1e-6)
+        title = axes.get_legend().get_title().get_text()
+        assert title.startswith(f"widest line {widest:.3g}, ")
 
 
 def test_a_disc_is_filled_by_its_bias():
@@ -129,11 +110,8 @@ def test_a_network_of_zeros_says_so():
     assert set(lines(axes).values()) == {0.0}
 
 
-def test_one_of_X_and_y_alone_is_refused():
+def test_data_that_do_not_fit_are_refused_as_in_training_and_so_is_one_of_X_and_y_alone():
     with pytest.raises(ValueError, match="got only one of X and y"):
         plot_network(NeuralNetwork(2, 4, 1), XOR_X)
-
-
-def test_data_that_do_not_fit_are_refused_as_in_training():
     with pytest.raises(ValueError, match="X has 3 features but the network takes 2"):
         plot_network(NeuralNetwork(2, 4, 1), np.zeros((4, 3)), XOR_Y)

@@ -14,7 +14,7 @@ def network(**options):
 
 
 def marked(axes, marker):
-    return [line.get_ydata()[0] for line in axes.lines if line.get_marker() == marker]
+    return [y for line in axes.lines if line.get_marker() == marker for y in line.get_ydata()]
 
 
 def notes(axes):
@@ -27,24 +27,18 @@ def stepped(net, rate, **options):
     return before, [now.W - W for W, now in zip(before, net.layers, strict=True)]
 
 
-def test_the_diamonds_are_the_root_mean_squares_of_the_gradients_that_training_follows():
+def test_the_diamonds_and_bars_are_of_the_gradients_that_training_follows():
     net = network(weight_decay=0.1)
     sizes, _ = plot_gradient_flow(net, XOR_X, XOR_Y).axes
     _, moves = stepped(net, 1.0)
     assert marked(sizes, "D") == pytest.approx([np.sqrt(np.mean(move**2)) for move in moves])
     assert sizes.get_yscale() == "log"
-
-
-def test_the_bars_hold_the_middle_of_the_sizes():
-    net = network()
-    sizes, _ = plot_gradient_flow(net, XOR_X, XOR_Y).axes
-    _, moves = stepped(net, 1.0)
-    bars = [line.get_ydata() for line in sizes.lines if len(line.get_ydata()) == 2]
-    wanted = [np.quantile(np.abs(m), q) for m in moves for q in ([0.05, 0.95], [0.25, 0.75])]
+    bars = [[ends[:, 1] for ends in bar.get_segments()] for bar in sizes.collections]
+    wanted = [[np.quantile(np.abs(m), q) for m in moves] for q in ([0.05, 0.95], [0.25, 0.75])]
     assert np.array(bars) == pytest.approx(np.array(wanted))
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "momentum"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_the_ratios_are_those_of_the_first_step_of_training(optimizer):
     net = network(clip_norm=0.01)
     _, ratios = plot_gradient_flow(net, XOR_X, XOR_Y, learning_rate=0.3, optimizer=optimizer).axes
@@ -54,11 +48,10 @@ def test_the_ratios_are_those_of_the_first_step_of_training(optimizer):
 
 
 def test_a_network_on_another_library_is_drawn_alike():
-    ours = plot_gradient_flow(network(), XOR_X, XOR_Y)
-    theirs = network(backend=array_api_strict)
     X = array_api_strict.asarray(XOR_X.astype(float))
-    drawn = plot_gradient_flow(theirs, X, XOR_Y)
-    assert marked(drawn.axes[0], "D") == pytest.approx(marked(ours.axes[0], "D"))
+    ours = plot_gradient_flow(network(), XOR_X, XOR_Y).axes[0]
+    theirs = plot_gradient_flow(network(backend=array_api_strict), X, XOR_Y).axes[0]
+    assert marked(theirs, "D") == pytest.approx(marked(ours, "D"))
 
 
 def test_vanishing_gradients_fall_from_the_last_layer_to_the_first():
@@ -67,22 +60,21 @@ def test_vanishing_gradients_fall_from_the_last_layer_to_the_first():
     assert sizes[-1] > 100 * sizes[0]
 
 
-def test_dead_units_are_said_where_a_log_scale_cannot_show_them():
-    net = NeuralNetwork(2, 4, 1, activation="relu", seed=0)
-    net.set_layer(0, b=[[-100.0, -100.0, 1.0, 1.0]])
+@pytest.mark.parametrize(
+    ("activation", "biases", "output", "of_sizes", "of_ratios"),
+    [
+        ("relu", [-100.0, -100.0, 1.0, 1.0], 1.0, ["50%\nare 0"] * 2, []),
+        ("relu", [-100.0] * 4, 1.0, ["100%\nare 0"] * 2, ["no\nupdate"] * 2),
+        ("sigmoid", [0.0] * 4, 0.0, ["100%\nare 0"], ["no\nupdate", "W\nis 0"]),
+    ],
+    ids=["half dead", "dead", "weights of 0"],
+)
+def test_a_log_scale_has_notes_of_what_is_0(activation, biases, output, of_sizes, of_ratios):
+    net = NeuralNetwork(2, 4, 1, activation=activation, seed=0)
+    net.set_layer(0, b=[biases])
+    net.set_layer(1, W=output * net.layers[1].W)
     sizes, ratios = plot_gradient_flow(net, XOR_X, XOR_Y).axes
-    assert notes(sizes)[0] == "50%\nare 0"
-    net.set_layer(0, b=[[-100.0] * 4])
-    sizes, ratios = plot_gradient_flow(net, XOR_X, XOR_Y).axes
-    assert notes(sizes) == ["100%\nare 0"] * 2
-    assert notes(ratios) == ["no\nupdate"] * 2
-
-
-def test_weights_of_0_have_no_ratio():
-    net = NeuralNetwork(2, 4, 1, seed=0)
-    net.set_layer(1, W=0 * net.layers[1].W)
-    _, ratios = plot_gradient_flow(net, XOR_X, XOR_Y).axes
-    assert notes(ratios) == ["no\nupdate", "W\nis 0"]
+    assert (notes(sizes), notes(ratios)) == (of_sizes, of_ratios)
 
 
 def test_what_is_not_known_is_refused():

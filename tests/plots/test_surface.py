@@ -14,15 +14,6 @@ def network(**options):
     return NeuralNetwork(2, 4, 1, **{"seed": 0, **options})
 
 
-def trained(steps=20):
-    net = network(seed=1)
-    path = [net.layers]
-    for _ in range(steps):
-        net.train(XOR_X, XOR_Y, epochs=100, learning_rate=0.5, progress=False)
-        path.append(net.layers)
-    return net, path
-
-
 def test_a_units_part_of_a_direction_is_as_long_as_its_own_parameters(rng):
     layout = Layout((3, 4, 2))
     theta = rng.standard_normal(layout.total)
@@ -32,16 +23,9 @@ def test_a_units_part_of_a_direction_is_as_long_as_its_own_parameters(rng):
             assert np.sum(d.W**2, axis=0) + d.b[0] ** 2 == pytest.approx(wanted)
 
 
-def test_a_unit_of_zeros_has_a_direction_of_length_1():
-    layout = Layout((2, 1))
-    made = random_directions(np.zeros(3), layout, seed=0)
-    assert np.linalg.norm(made.axes, axis=1) == pytest.approx(1.0)
-
-
-def test_the_same_seed_gives_the_same_directions_and_another_others(rng):
-    layout = Layout((2, 4, 1))
-    theta = rng.standard_normal(layout.total)
-    one, same, other = (random_directions(theta, layout, seed).axes for seed in (0, 0, 1))
+def test_a_unit_of_zeros_has_a_direction_of_length_1_and_each_seed_one_of_its_own():
+    one, same, other = (random_directions(np.zeros(3), Layout((2, 1)), seed).axes for seed in (0, 0, 1))
+    assert np.linalg.norm(one, axis=1) == pytest.approx(1.0)
     assert (one == same).all()
     assert not (one == other).any()
 
@@ -58,13 +42,13 @@ def test_the_main_directions_hold_a_path_that_lies_in_a_plane(rng):
     assert shares[0] >= shares[1]
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 3])
 def test_a_path_along_a_line_spans_no_plane(count):
     with pytest.raises(ValueError, match=f"the path of {count} points spans no plane"):
         main_directions([np.full(5, float(i)) for i in range(count)])
 
 
-@pytest.mark.parametrize("loss", ["squared_error", "mean_squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy"])
 def test_the_loss_of_many_networks_at_once_is_the_loss_of_each(rng, loss):
     net = network(loss=loss)
     batch, layout = subject.samples(net, XOR_X, XOR_Y), net.architecture.layout
@@ -77,24 +61,15 @@ def test_the_loss_of_many_networks_at_once_is_the_loss_of_each(rng, loss):
         assert pytest.approx(wanted, rel=1e-12) == L
 
 
-def test_the_levels_are_powers_where_the_loss_varies_by_them():
-    net, _ = trained(60)
-    picture = plot_loss_surface(net, XOR_X, XOR_Y)
-    levels = picture.axes[0].collections[0].levels
+def test_the_levels_are_powers_where_the_loss_varies_by_them_and_the_path_ends_at_the_network():
+    net = network(seed=1)
+    path = [net.layers]
+    for _ in range(20):
+        net.train(XOR_X, XOR_Y, epochs=300, learning_rate=0.5, progress=False)
+        path.append(net.layers)
+    levels = plot_loss_surface(net, XOR_X, XOR_Y).axes[0].collections[0].levels
     assert levels[1:] / levels[:-1] == pytest.approx(levels[1] / levels[0])
     assert levels[0] <= net.evaluate(XOR_X, XOR_Y).loss * 1.01
-    flat = plot_loss_surface(network(), XOR_X, XOR_Y).axes[0].collections[0].levels
-    assert np.diff(flat) == pytest.approx(flat[1] - flat[0])
-
-
-def test_the_axes_and_the_scale_say_what_they_are():
-    plane, scale = plot_loss_surface(network(weight_decay=0.1), XOR_X, XOR_Y).axes
-    assert (plane.get_xlabel(), plane.get_ylabel()) == ("random direction 1", "random direction 2")
-    assert scale.get_ylabel() == "mean squared error + penalty"
-
-
-def test_the_path_ends_at_the_network():
-    net, path = trained()
     axes = plot_loss_surface(net, XOR_X, XOR_Y, path=path).axes[0]
     drawn = axes.lines[0].get_xydata()
     assert len(drawn) == 21
@@ -103,23 +78,29 @@ def test_the_path_ends_at_the_network():
     low, high = axes.get_xlim()
     assert low < drawn[:, 0].min() < drawn[:, 0].max() < high
     assert axes.get_xlabel().startswith("main direction 1 (")
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "path",
-        "start",
-        "this network",
-    ]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["path", "start", "this network"]
+
+
+def test_the_levels_are_even_elsewhere_and_the_axes_and_the_scale_are_named():
+    plane, scale = plot_loss_surface(network(weight_decay=0.1), XOR_X, XOR_Y).axes
+    levels = plane.collections[0].levels
+    assert np.diff(levels) == pytest.approx(levels[1] - levels[0])
+    assert (plane.get_xlabel(), plane.get_ylabel()) == ("random direction 1", "random direction 2")
+    assert scale.get_ylabel() == "mean squared error + penalty"
 
 
 def test_where_the_loss_overflows_the_plane_is_left_blank():
     net = NeuralNetwork(2, 4, 1, activation="identity", loss="mean_squared_error", seed=0)
-    net.set_layer(0, W=np.full((2, 4), 1e77))
-    net.set_layer(1, W=np.full((4, 1), 1e77))
-    picture = plot_loss_surface(net, XOR_X, XOR_Y)
-    assert len(picture.axes) == 2
-    net.set_layer(0, W=np.full((2, 4), 1e150))
-    net.set_layer(1, W=np.full((4, 1), 1e150))
+
+    def drawn(weight):
+        net.set_layer(0, W=np.full((2, 4), weight))
+        net.set_layer(1, W=np.full((4, 1), weight))
+        return plot_loss_surface(net, XOR_X, XOR_Y)
+
+    assert len(drawn(1e77).axes) == 2
     with pytest.raises(ValueError, match="the loss is nowhere finite"):
-        plot_loss_surface(net, XOR_X, XOR_Y)
+        drawn(1e150)
 
 
 def test_a_surface_as_flat_as_can_be_is_drawn():

@@ -13,7 +13,6 @@ from chainrule.plots.canvas import NEGATIVE, POSITIVE, panels
 
 _WIDEST = 4.0  # points
 _FEW = 16  # weights; so many are told in figures as well
-_FIGURE = np.array([0.28, 0.045])  # how wide and high a figure is, in the units of the diagram
 
 
 def plot_network(net: Any, X: Any = None, y: Any = None, *, most: int = 10, ax: Any = None) -> Any:
@@ -143,25 +142,15 @@ def _draw_weights(
 
 
 def _write_weights(ax: Any, shown: np.ndarray, columns: tuple[_Column, _Column]) -> None:
-    """Write each weight on its line, away from the other lines and from the figures written before."""
+    """Write each weight on its line; all weights of one unit are in one column, so that none overlap."""
     left, right = columns
-    share = np.linspace(0.15, 0.85, 29)  # (29,)   of the way along a line
-    starts, ends = left.heights[:, None, None], right.heights[None, :, None]
-    lines = (1 - share) * starts + share * ends  # (from, to, 29)   their heights
-    taken: list[np.ndarray] = []
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-    for i, j in np.ndindex(shown.shape):
-        places = np.stack([left.place + share, lines[i, j]], axis=1)  # (29, 2)
-        apart = np.abs(lines - lines[i, j]) / _FIGURE[1]  # (from, to, 29)
-        apart[i, j] = 1.0
-        room = np.minimum(apart.min(axis=(0, 1)), 1.0)  # (29,)
-        for other in taken:
-            room += 3 * np.minimum(np.max(np.abs(places - other) / _FIGURE, axis=1), 1.0)  # (29,)
-        best = places[
-            np.argmax(room - 0.1 * np.abs(share - 0.5))
-        ]  # (2,)   the middle, where all is free
-        taken.append(best)
-        ax.text(*best, f"{shown[i, j]:.2g}", fontsize=7, ha="center", va="center", bbox=box)
+    narrow = int(np.argmin(shown.shape))  # the side with fewer units has fewer columns
+    for place, weight in np.ndenumerate(shown):
+        share = 0.25 + 0.5 * (place[narrow] + 0.5) / shown.shape[narrow]  # of the way along the line
+        height = (1 - share) * left.heights[place[0]] + share * right.heights[place[1]]
+        at = {"fontsize": 7, "ha": "center", "va": "center", "bbox": box}
+        ax.text(left.place + share, height, f"{weight:.2g}", **at)
 
 
 def _legend(ax: Any, widest: float, largest: float) -> None:

@@ -71,46 +71,34 @@ def plot_gradient_flow(
 
 
 def draw_sizes(ax: Any, gradients: Sequence[np.ndarray]) -> None:
-    """Draw where the sizes of each layer's gradients lie, on a log scale, zeros apart."""
-    notes: dict[int, str] = {}
-    told = {"spread": "5 to 95 % of |dL/dW|", "middle": "25 to 75 %", "norm": "root mean square"}
-    for place, g in enumerate(gradients):
-        size = np.abs(g).ravel()  # (n_in n_out,)
-        above = size[size > 0]
-        if above.size:
-            low, lower, upper, high = np.quantile(above, [0.05, 0.25, 0.75, 0.95])
-            ax.plot(
-                [place, place], [low, high], color=_SPREAD, linewidth=1.5, label=told.pop("spread", None)
-            )
-            ax.plot(
-                [place, place],
-                [lower, upper],
-                color=_SPREAD,
-                linewidth=7,
-                label=told.pop("middle", None),
-            )
-            rms = np.sqrt(np.mean(size**2))
-            ax.plot(place, rms, "D", color=_NORM, markeredgecolor="white", label=told.pop("norm", None))
-        if above.size < size.size:
-            notes[place] = f"{1 - above.size / size.size:.0%}\nare 0"
+    """Draw the distribution of the sizes of each layer's gradients on a log scale; zeros are counted."""
+    sizes = [np.abs(g[g != 0]) for g in gradients]
+    notes = {
+        place: f"{1 - size.size / g.size:.0%}\nare 0"
+        for place, (size, g) in enumerate(zip(sizes, gradients, strict=True))
+        if size.size < g.size
+    }
+    if shown := [place for place, size in enumerate(sizes) if size.size]:
+        marks = [np.quantile(sizes[place], [0.05, 0.25, 0.75, 0.95]) for place in shown]
+        lowest, lower, upper, highest = np.transpose(marks)  # (shown,)
+        ax.vlines(shown, lowest, highest, colors=_SPREAD, linewidth=2, label="5 to 95 % of |dL/dW|")
+        ax.vlines(shown, lower, upper, colors=_SPREAD, linewidth=7, label="25 to 75 %")
+        rms = [np.sqrt(np.mean(gradients[place] ** 2)) for place in shown]
+        ax.plot(shown, rms, "D", color=_NORM, markeredgecolor="white", label="root mean square")
     ax.set_ylabel("size of the gradient |dL/dW|")
     _finish(ax, notes)
 
 
 def draw_ratios(ax: Any, moves: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
     """Draw ``‖ΔW‖ / ‖W‖`` of each layer, on a log scale."""
-    notes: dict[int, str] = {}
-    ax.axhspan(
-        *_USUAL, color=QUIET, alpha=0.15, linewidth=0, label=f"usual: {_USUAL[0]:g} to {_USUAL[1]:g}"
-    )
-    for place, (move, W) in enumerate(zip(moves, weights, strict=True)):
-        length, change = np.linalg.norm(W), np.linalg.norm(move)
-        if length > 0 and change > 0:
-            ax.plot(place, change / length, "o", color=_SPREAD)
-            continue
-        notes[place] = "no\nupdate" if change == 0 else "W\nis 0"
+    usual = f"usual: {_USUAL[0]:g} to {_USUAL[1]:g}"
+    ax.axhspan(*_USUAL, color=QUIET, alpha=0.15, linewidth=0, label=usual)
+    changes, norms = (np.array([np.linalg.norm(W) for W in layers]) for layers in (moves, weights))
+    moved = (changes > 0) & (norms > 0)  # (layers,)
+    ax.plot(np.flatnonzero(moved), changes[moved] / norms[moved], "o", color=_SPREAD)
     ax.set_ylabel("update / weight  ‖ΔW‖ / ‖W‖")
-    _finish(ax, notes)
+    still = np.flatnonzero(~moved).tolist()
+    _finish(ax, {place: "W\nis 0" if changes[place] else "no\nupdate" for place in still})
 
 
 def _finish(ax: Any, notes: dict[int, str]) -> None:

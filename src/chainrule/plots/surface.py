@@ -100,21 +100,7 @@ def draw_surface(ax: Any, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, na
     levels = np.geomspace(low, high, _LEVELS) if by_powers else nice
     norm = LogNorm(low, high) if by_powers else Normalize(nice[0], nice[-1])
     filled = ax.contourf(*axes, shown, levels, cmap="viridis", norm=norm)
-    bar = ax.figure.colorbar(filled, ax=ax, label=name)
-    if by_powers:
-        ticks = _round_numbers(low, high)
-        bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
-        bar.minorticks_off()
-
-
-def _round_numbers(low: float, high: float) -> list[float]:
-    """Return the powers of ten between, and where they are few some multiples of them as well."""
-    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    for factors in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [f * 10.0**p for p in powers for f in factors if low <= f * 10.0**p <= high]
-        if len(ticks) <= 10:
-            break
-    return ticks
+    ax.figure.colorbar(filled, ax=ax, label=name, format="%.2g" if by_powers else None)
 
 
 def _mark(ax: Any, plane: Directions) -> None:
