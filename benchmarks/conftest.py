@@ -10,12 +10,12 @@ from cases import Case, add_flags, cases, words
 
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.bench import roster
+from chainrule.bench.cell_data import cell_data
 from chainrule.bench.contestant import UnavailableError
 from chainrule.bench.measure import product_precision
 from chainrule.bench.measure.check import check
 from chainrule.bench.measure.clock import warm_up
 from chainrule.bench.measure.environment import environment
-from chainrule.bench.task import task_of
 from chainrule.program.machine import blas_threads
 
 COLUMNS = ["min", "median", "iqr", "rounds"]  # all of pytest-benchmark's do not fit a terminal
@@ -65,7 +65,7 @@ def warm_pass(benchmark, case, request):
 
         with contestant.context():
             # The first call compiles. Timed with the others, it would spoil the calibration.
-            wrong = check(contestant, run(), task_of(case.cell))["wrong"]
+            wrong = check(contestant, run(), cell_data(case.cell))["wrong"]
             if wrong:
                 pytest.fail(f"{case.name}: {wrong}", pytrace=False)
             warm_up(contestant, WARM_SECONDS if benchmark.enabled else 0.0)
@@ -100,7 +100,7 @@ def made(case: Case, required: list[str]):
         reason = "JAX fixes its threads when it starts; use chainrule bench run --threads"
     if not reason:
         try:
-            return entry.maker()(task_of(case.cell), case.operation)
+            return entry.maker()(cell_data(case.cell), case.operation)
         except UnavailableError as why:
             reason = str(why)
     if case.backend in required:

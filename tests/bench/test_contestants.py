@@ -4,10 +4,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from chainrule.bench import roster
+from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import parse
 from chainrule.bench.contestants.products import numpy
 from chainrule.bench.measure.process import Process
-from chainrule.bench.task import task_of
 from support.engines import blas_threads
 
 CELLS = ("2-4-1,4", "8-16-16-4,8,adam", "8-16-4,8,float64")
@@ -51,7 +51,7 @@ def test_the_extra_jit_is_what_tells_the_two_on_numpy_apart():
 @pytest.mark.parametrize(("cell", "threads"), [("64-256-10,16", 1), ("2000-2000-10,16", 2)])
 def test_the_bare_products_on_numpy_have_the_threads_of_blas_that_our_step_has(cell, threads):
     with threadpool_limits(2, user_api="blas"):
-        products = numpy(task_of(parse(cell)), "step")
+        products = numpy(cell_data(parse(cell)), "step")
         with products.context():
             assert set(blas_threads()) == {threads}
         assert set(blas_threads()) == {2}

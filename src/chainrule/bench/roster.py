@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     library
         Whose arrays it computes with.
     code, arguments
-        ``module:function``, which makes a ``Contestant`` of these arguments, a ``Task`` and an operation.
+        ``module:function``, which makes a ``Contestant`` of these arguments, a ``CellData`` and an operation.
     needs
         The modules that must be installed.
     description
@@ -122,7 +122,7 @@ def of(*groups: str, operation: str = "step") -> list[str]:
 def entry(name: str) -> Entry:
     """Return the contestant of this name.
 
-    ``module:function`` names one of your own: the function takes a ``Task`` and an operation, and
+    ``module:function`` names one of your own: the function takes a ``CellData`` and an operation, and
     returns a ``Contestant``.
 
     Raises

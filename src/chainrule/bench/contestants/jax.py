@@ -6,17 +6,17 @@ from typing import Any
 import jax as library
 import numpy as np
 
+from chainrule.bench.cell_data import BETA1, BETA2, EPSILON, CellData
 from chainrule.bench.contestant import Contestant, State
-from chainrule.bench.task import BETA1, BETA2, EPSILON, Task
 
 numpy = library.numpy
 
 
-def jit(task: Task, operation: str) -> Contestant:
+def jit(data: CellData, operation: str) -> Contestant:
     """Return ``jax.jit`` of a step, what it carries donated, called for each batch."""
     if operation == "forward":
-        return _forward(task)
-    run = _Run(task)
+        return _forward(data)
+    run = _Run(data)
     compiled = library.jit(run.taken, donate_argnums=0)
 
     def passed() -> Any:
@@ -27,9 +27,9 @@ def jit(task: Task, operation: str) -> Contestant:
     return run.contestant(passed)
 
 
-def scan(task: Task, _operation: str) -> Contestant:
+def scan(data: CellData, _operation: str) -> Contestant:
     """Return ``jax.jit`` of a pass in ``lax.scan``."""
-    run = _Run(task)
+    run = _Run(data)
     rows = numpy.stack(run.rows)  # (steps, n)
 
     def many(carried: Any, X: Any, Y: Any, rows: Any) -> Any:
@@ -45,15 +45,15 @@ def scan(task: Task, _operation: str) -> Contestant:
     return run.contestant(passed)
 
 
-def products(task: Task, operation: str, exempt: str) -> Contestant:
+def products(data: CellData, operation: str, exempt: str) -> Contestant:
     """Return the products of a pass as one compiled ``lax.scan`` over the batches.
 
     They are those of a network without activations: each takes what the one before it made, all the way from
     its own batch of X, so that XLA can neither leave one out nor move it before the loop. What they make is
     carried on, and written over by the next step.
     """
-    weights = [numpy.asarray(W) for W in task.weights]
-    batches = numpy.asarray(task.X).reshape(task.steps, -1, task.X.shape[1])  # (steps, n, n_0)
+    weights = [numpy.asarray(W) for W in data.weights]
+    batches = numpy.asarray(data.X).reshape(data.steps, -1, data.X.shape[1])  # (steps, n, n_0)
 
     def step(_carried: Any, X: Any) -> Any:
         A = [X]
@@ -76,39 +76,39 @@ def products(task: Task, operation: str, exempt: str) -> Contestant:
         held[0] = compiled(start, batches)
 
     return Contestant(
-        run, task.steps, wait=lambda: library.block_until_ready(held), exempt=exempt, calls=0
+        run, data.steps, wait=lambda: library.block_until_ready(held), exempt=exempt, calls=0
     )
 
 
-def _forward(task: Task) -> Contestant:
-    batches = [numpy.asarray(task.X[rows]) for rows in task.rows]  # (n, n_0) each
-    parameters = [numpy.asarray(part) for part in task.parameters]
-    compiled = library.jit(_logits if task.cell.rule == "adam" else _sigmoids)
+def _forward(data: CellData) -> Contestant:
+    batches = [numpy.asarray(data.X[rows]) for rows in data.rows]  # (n, n_0) each
+    parameters = [numpy.asarray(part) for part in data.parameters]
+    compiled = library.jit(_logits if data.cell.rule == "adam" else _sigmoids)
     held: list[Any] = []
 
     def run() -> Any:
         held[:] = [compiled(parameters, X) for X in batches]
         return held[-1]
 
-    return Contestant(run, task.steps, outputs=np.asarray, wait=lambda: library.block_until_ready(held))
+    return Contestant(run, data.steps, outputs=np.asarray, wait=lambda: library.block_until_ready(held))
 
 
 class _Run:
     """What the compiled step carries, and the data it is given."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self.X, self.Y = library.device_put(task.X), library.device_put(task.Y)
-        self.rows = [numpy.asarray(rows) for rows in task.rows]  # (n,) each
-        start = [numpy.array(part) for part in task.parameters]  # copies: they are given up
-        moments = [numpy.zeros_like(part) for part in start] if task.cell.rule == "adam" else []
-        t = numpy.zeros((), task.cell.dtype)  # ()
+    def __init__(self, data: CellData) -> None:
+        self._data = data
+        self.X, self.Y = library.device_put(data.X), library.device_put(data.Y)
+        self.rows = [numpy.asarray(rows) for rows in data.rows]  # (n,) each
+        start = [numpy.array(part) for part in data.parameters]  # copies: they are given up
+        moments = [numpy.zeros_like(part) for part in start] if data.cell.rule == "adam" else []
+        t = numpy.zeros((), data.cell.dtype)  # ()
         self.carried: Any = (start, moments, list(map(numpy.copy, moments)), t)
 
     def contestant(self, run: Callable[[], Any]) -> Contestant:
         """Return the contestant of a pass."""
         note = library.default_backend()
-        return Contestant(run, self._task.steps, self._state, wait=self._wait, note=note)
+        return Contestant(run, self._data.steps, self._state, wait=self._wait, note=note)
 
     def taken(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
         """Return what a step on some rows carries on, and its loss."""
@@ -116,7 +116,7 @@ class _Run:
 
     def _step(self, carried: Any, X: Any, Y: Any) -> Any:
         parameters, m, v, t = carried
-        is_adam, rate = self._task.cell.rule == "adam", self._task.rate
+        is_adam, rate = self._data.cell.rule == "adam", self._data.rate
         loss = _cross_entropy if is_adam else _squared_error
         L, g = library.value_and_grad(loss)(parameters, X, Y)
         if is_adam:

@@ -4,32 +4,32 @@ from functools import partial
 
 import numpy as np
 
+from chainrule.bench.cell_data import BETA1, BETA2, EPSILON, CellData
 from chainrule.bench.contestant import Contestant, State
-from chainrule.bench.task import BETA1, BETA2, EPSILON, Task
 
 
-def notebook(task: Task, _operation: str) -> Contestant:
+def notebook(data: CellData, _operation: str) -> Contestant:
     """Return a pass of the notebook's equations; with Adam, of the same manner of writing, relu and deep."""
-    network = Deep(task) if task.cell.rule == "adam" else Shallow(task)
-    batches = task.rows
+    network = Deep(data) if data.cell.rule == "adam" else Shallow(data)
+    batches = data.rows
 
     def run() -> None:
         for rows in batches:
-            network.step(task.X[rows], task.Y[rows], task.rate)
+            network.step(data.X[rows], data.Y[rows], data.rate)
 
-    return Contestant(run, task.steps, partial(_state, network, task))
+    return Contestant(run, data.steps, partial(_state, network, data))
 
 
-def _state(network: "Deep | Shallow", task: Task, _returned: None) -> State:
-    return network.state(task.Y[task.rows[-1]])
+def _state(network: "Deep | Shallow", data: CellData, _returned: None) -> State:
+    return network.state(data.Y[data.rows[-1]])
 
 
 class Shallow:
     """One hidden layer of sigmoids: the notebook's expressions, unchanged; it computes no loss."""
 
-    def __init__(self, task: Task) -> None:
-        (self.W1, self.W2), (self.b1, self.b2) = task.copies()
-        self.predicted_output = task.Y  # (n, n_2)   of the last step
+    def __init__(self, data: CellData) -> None:
+        (self.W1, self.W2), (self.b1, self.b2) = data.copies()
+        self.predicted_output = data.Y  # (n, n_2)   of the last step
 
     @staticmethod
     def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -58,11 +58,11 @@ class Shallow:
 class Deep:
     """Relu layers, softmax cross-entropy (the mean over rows) and Adam, as one writes them in NumPy."""
 
-    def __init__(self, task: Task) -> None:
-        self.weights, self.biases = task.copies()
-        self.moments = [(np.zeros_like(p), np.zeros_like(p)) for p in task.parameters]
+    def __init__(self, data: CellData) -> None:
+        self.weights, self.biases = data.copies()
+        self.moments = [(np.zeros_like(p), np.zeros_like(p)) for p in data.parameters]
         self.t = 0
-        self.P = task.Y  # (n, n_L)   the probabilities of the last step
+        self.P = data.Y  # (n, n_L)   the probabilities of the last step
 
     def step(self, X: np.ndarray, Y: np.ndarray, learning_rate: float) -> None:
         """Go forward, backward, and a step down."""
@@ -101,12 +101,12 @@ class Deep:
         return State(float(L), [*self.weights, *self.biases])
 
 
-def forward(task: Task, rows: np.ndarray) -> np.ndarray:
+def forward(data: CellData, rows: np.ndarray) -> np.ndarray:
     """Return the outputs ``(n, n_L)`` at the start, of these rows; with Adam, the logits."""
-    activation = partial(np.maximum, 0) if task.cell.rule == "adam" else Shallow.sigmoid
-    A: np.ndarray = task.X[rows]  # (n, n_0)
-    *_, last = task.weights
-    for W, b in zip(task.weights, task.biases, strict=True):
+    activation = partial(np.maximum, 0) if data.cell.rule == "adam" else Shallow.sigmoid
+    A: np.ndarray = data.X[rows]  # (n, n_0)
+    *_, last = data.weights
+    for W, b in zip(data.weights, data.biases, strict=True):
         Z = np.dot(A, W) + b  # (n, n_l)
-        A = activation(Z) if W is not last or task.cell.rule == "sgd" else Z  # (n, n_l)
+        A = activation(Z) if W is not last or data.cell.rule == "sgd" else Z  # (n, n_l)
     return A

@@ -11,8 +11,8 @@ from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.backends.speed_map.workload import network
+from chainrule.bench.cell_data import CellData
 from chainrule.bench.contestant import Contestant, State, UnavailableError
-from chainrule.bench.task import Task
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
@@ -27,30 +27,30 @@ from chainrule.training.history import History
 MANY = 10**9  # steps: a run long enough to be worth compiling for
 
 
-def numpy(task: Task, operation: str) -> Contestant:
+def numpy(data: CellData, operation: str) -> Contestant:
     """Return chainrule on NumPy without the extra ``jit``."""
     sys.modules["llvmlite"] = None  # type: ignore[assignment]  # as if it were not installed
-    return backend("numpy", task, operation)
+    return backend("numpy", data, operation)
 
 
-def numpy_jit(task: Task, operation: str) -> Contestant:
+def numpy_jit(data: CellData, operation: str) -> Contestant:
     """Return chainrule on NumPy with the extra ``jit``."""
     if not native_is_at_hand():
         msg = "llvmlite is installed, but NumPy has no BLAS that native code can call"
         raise UnavailableError(msg)
-    return backend("numpy", task, operation)
+    return backend("numpy", data, operation)
 
 
-def backend(name: str, task: Task, operation: str) -> Contestant:
+def backend(name: str, data: CellData, operation: str) -> Contestant:
     """Return chainrule on a backend, as ``backend=`` names it."""
     makers = {"step": _steps, "forward": _forward, "epoch": _epochs, "transfer": _transfer}
-    return makers[operation](task, available(name))
+    return makers[operation](data, available(name))
 
 
-def cupy_plain(task: Task, _operation: str) -> Contestant:
+def cupy_plain(data: CellData, _operation: str) -> Contestant:
     """Return the step on CuPy as it is written, operation by operation."""
     cupy = available("cupy")
-    return _steps(task, cupy, cupy.plain)
+    return _steps(data, cupy, cupy.plain)
 
 
 def available(name: str) -> Backend:
@@ -61,27 +61,27 @@ def available(name: str) -> Backend:
         raise UnavailableError(str(why)) from None
 
 
-def work(task: Task, backend: Backend) -> Work:
+def work(data: CellData, backend: Backend) -> Work:
     """Return the step as ``train`` hands it to its backend."""
-    net, optimizer = network(task.cell.sizes, task.cell.rule)
-    X, Y = backend.asarray(task.X), backend.asarray(task.Y)  # (batches n, n_0), (batches n, n_L)
-    theta = backend.copy(backend.asarray(_theta(task, net)))  # (P,)
+    net, optimizer = network(data.cell.sizes, data.cell.rule)
+    X, Y = backend.asarray(data.X), backend.asarray(data.Y)  # (batches n, n_0), (batches n, n_L)
+    theta = backend.copy(backend.asarray(_theta(data, net)))  # (P,)
     progress = Progress(theta, optimizer.init(theta))
-    return Work(TrainingStep(net, optimizer), progress, Batch(X, Y), task.bounds, steps=MANY)
+    return Work(TrainingStep(net, optimizer), progress, Batch(X, Y), data.bounds, steps=MANY)
 
 
-def _theta(task: Task, net: Architecture) -> np.ndarray:
-    theta: np.ndarray = net.layout.join(list(map(Dense, task.weights, task.biases)))  # (P,)
+def _theta(data: CellData, net: Architecture) -> np.ndarray:
+    theta: np.ndarray = net.layout.join(list(map(Dense, data.weights, data.biases)))  # (P,)
     return theta
 
 
 def _steps(
-    task: Task, backend: Backend, engine_of: Callable[[Work], Engine] | None = None
+    data: CellData, backend: Backend, engine_of: Callable[[Work], Engine] | None = None
 ) -> Contestant:
     """Return a pass as an epoch of the engine; it reads the losses on the host when it ends."""
-    todo = work(task, backend)
+    todo = work(data, backend)
     engine = (engine_of or backend.engine)(todo)
-    epoch = Epoch(task.order, [task.rate] * task.steps, None)
+    epoch = Epoch(data.order, [data.rate] * data.steps, None)
     run = partial(engine.run, epoch, _no_check)
     layout = todo.step.net.layout  # type: ignore[attr-defined]
 
@@ -91,7 +91,7 @@ def _steps(
 
     note = f"{type(engine).__name__}{_how_cut(todo, engine)}"
     return Contestant(
-        run, task.steps, state, context=engine.at_work, calls=_calls(todo, engine), note=note
+        run, data.steps, state, context=engine.at_work, calls=_calls(todo, engine), note=note
     )
 
 
@@ -121,11 +121,11 @@ def _how_cut(todo: Work, engine: Engine) -> str:
     )
 
 
-def _forward(task: Task, backend: Backend) -> Contestant:
+def _forward(data: CellData, backend: Backend) -> Contestant:
     """Return forward passes over the batches, which are resident and as they lie."""
-    net, _ = network(task.cell.sizes, task.cell.rule)
-    theta = backend.asarray(_theta(task, net))  # (P,)
-    batches = [backend.asarray(task.X[rows]) for rows in task.rows]  # (n, n_0) each
+    net, _ = network(data.cell.sizes, data.cell.rule)
+    theta = backend.asarray(_theta(data, net))  # (P,)
+    batches = [backend.asarray(data.X[rows]) for rows in data.rows]  # (n, n_0) each
 
     last: list[Any] = []
 
@@ -140,37 +140,37 @@ def _forward(task: Task, backend: Backend) -> Contestant:
         for A in last:
             backend.synchronize(A)
 
-    return Contestant(run, task.steps, outputs=backend.to_numpy, wait=wait)
+    return Contestant(run, data.steps, outputs=backend.to_numpy, wait=wait)
 
 
-def _transfer(task: Task, backend: Backend) -> Contestant:
+def _transfer(data: CellData, backend: Backend) -> Contestant:
     """Return the copies of the batches, gathered on the host, to where they are trained on."""
     wanted: list[Any] = []
 
     def run() -> None:
         wanted[:] = [
-            (backend.copy(backend.asarray(task.X[rows])), backend.asarray(task.Y[rows]))
-            for rows in task.rows
+            (backend.copy(backend.asarray(data.X[rows])), backend.asarray(data.Y[rows]))
+            for rows in data.rows
         ]
 
     def wait() -> None:
         for X, _ in wanted[-1:]:
             backend.synchronize(X)
 
-    return Contestant(run, task.steps, wait=wait, exempt="it copies, and computes nothing")
+    return Contestant(run, data.steps, wait=wait, exempt="it copies, and computes nothing")
 
 
-def _epochs(task: Task, backend: Backend) -> Contestant:
+def _epochs(data: CellData, backend: Backend) -> Contestant:
     """Return epochs of ``train``: batches drawn, history kept; so many of them a call."""
-    net = _trained(task, backend)
-    X, Y = backend.asarray(task.X), backend.asarray(task.Y)
-    optimizer = "adam" if task.cell.rule == "adam" else "sgd"
+    net = _trained(data, backend)
+    X, Y = backend.asarray(data.X), backend.asarray(data.Y)
+    optimizer = "adam" if data.cell.rule == "adam" else "sgd"
 
     def epochs(count: int) -> History:
         # The beginning of a long run: one that is over in a moment is not worth compiling for.
         return net.train(
-            *(X, Y, MANY, task.rate),
-            batch_size=task.cell.batch,
+            *(X, Y, MANY, data.rate),
+            batch_size=data.cell.batch,
             optimizer=optimizer,
             callbacks=[lambda record: record.epoch + 1 >= count],
             progress=False,
@@ -183,14 +183,14 @@ def _epochs(task: Task, backend: Backend) -> Contestant:
 
     state = partial(_trained_state, net)
     exempt = "it draws its own order of the rows"
-    return Contestant(partial(epochs, 1), task.steps, state, exempt=exempt, clocked=clocked)
+    return Contestant(partial(epochs, 1), data.steps, state, exempt=exempt, clocked=clocked)
 
 
-def _trained(task: Task, backend: Backend) -> NeuralNetwork:
-    """Return the network at the task's start."""
-    net, _ = network(task.cell.sizes, task.cell.rule)
-    trained = NeuralNetwork(**net.arguments(), backend=backend, dtype=task.cell.dtype, seed=0)
-    for number, (W, b) in enumerate(zip(task.weights, task.biases, strict=True)):
+def _trained(data: CellData, backend: Backend) -> NeuralNetwork:
+    """Return the network at the data's start."""
+    net, _ = network(data.cell.sizes, data.cell.rule)
+    trained = NeuralNetwork(**net.arguments(), backend=backend, dtype=data.cell.dtype, seed=0)
+    for number, (W, b) in enumerate(zip(data.weights, data.biases, strict=True)):
         trained.set_layer(number, W=W, b=b)
     return trained
 

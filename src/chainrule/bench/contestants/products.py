@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.bench.cell_data import CellData
 from chainrule.bench.contestant import Contestant
 from chainrule.bench.contestants import ours
-from chainrule.bench.task import Task
 from chainrule.program.machine import blas_threads
 from chainrule.program.row_blocks import one_core
 
@@ -19,48 +19,48 @@ EXEMPT = "it takes no step"
 Product = tuple[Any, Any, Any]
 
 
-def numpy(task: Task, operation: str) -> Contestant:
+def numpy(data: CellData, operation: str) -> Contestant:
     """Return the products by ``np.dot(out=)``: the BLAS calls of ``np.matmul``, half the way to them.
 
     BLAS has the threads that it has in our step: one where more would only move the weights about.
     """
-    contestant = _with_out(products(task, operation), np.dot, task.steps)
-    theta = np.concatenate([part.ravel() for part in task.parameters])  # (P,)
-    is_small = one_core(theta, task.cell.batch)
+    contestant = _with_out(products(data, operation), np.dot, data.steps)
+    theta = np.concatenate([part.ravel() for part in data.parameters])  # (P,)
+    is_small = one_core(theta, data.cell.batch)
     return replace(contestant, context=partial(blas_threads, 1)) if is_small else contestant
 
 
-def torch(device: str, task: Task, operation: str) -> Contestant:
+def torch(device: str, data: CellData, operation: str) -> Contestant:
     """Return the products by ``torch.matmul(out=)``, without autograd, on "cpu" or "cuda"."""
     import torch as library
 
     from chainrule.bench.contestants import pytorch
 
     library.set_grad_enabled(False)
-    calls = [tuple(pytorch.tensor(part, device) for part in call) for call in products(task, operation)]
-    return replace(_with_out(calls, library.matmul, task.steps), wait=pytorch.waiting(device))
+    calls = [tuple(pytorch.tensor(part, device) for part in call) for call in products(data, operation)]
+    return replace(_with_out(calls, library.matmul, data.steps), wait=pytorch.waiting(device))
 
 
-def cupy(task: Task, operation: str) -> Contestant:
+def cupy(data: CellData, operation: str) -> Contestant:
     """Return the products of our own step's CUDA graph, a pass of them one launch; forward, one by one."""
     backend = ours.available("cupy")
     wait = backend.device.synchronize
     if operation == "forward":
-        calls = [tuple(map(backend.asarray, call)) for call in products(task, operation)]
-        return replace(_with_out(calls, backend.xp.matmul, task.steps), wait=wait)
+        calls = [tuple(map(backend.asarray, call)) for call in products(data, operation)]
+        return replace(_with_out(calls, backend.xp.matmul, data.steps), wait=wait)
     from chainrule.backends.cupy_device import CupyDevice
     from chainrule.program.cuda.products_only import products as captured
 
     device = CupyDevice(backend.device)
-    run = captured(ours.work(task.first_batch(), backend), device, task.steps)
-    return Contestant(run, task.steps, wait=wait, exempt=EXEMPT, context=device.at_work, calls=0)
+    run = captured(ours.work(data.first_batch(), backend), device, data.steps)
+    return Contestant(run, data.steps, wait=wait, exempt=EXEMPT, context=device.at_work, calls=0)
 
 
-def jax(task: Task, operation: str) -> Contestant:
+def jax(data: CellData, operation: str) -> Contestant:
     """Return the products of a pass in one compiled function."""
     from chainrule.bench.contestants import jax as peer
 
-    return peer.products(task, operation, EXEMPT)
+    return peer.products(data, operation, EXEMPT)
 
 
 def _with_out(calls: list[Any], matmul: Callable[..., Any], steps: int) -> Contestant:
@@ -72,19 +72,19 @@ def _with_out(calls: list[Any], matmul: Callable[..., Any], steps: int) -> Conte
     return Contestant(run, steps, exempt=EXEMPT, calls=count, note=f"{count} products a step")
 
 
-def products(task: Task, operation: str) -> list[Product]:
+def products(data: CellData, operation: str) -> list[Product]:
     """Return the products of a pass, in the order of its steps: ``3L - 1`` each, or ``L`` forward.
 
     Everything but X is filled with numbers of the same scale; each batch of X is its own, the rest is
     written over in every step, as in training.
     """
-    n, dtype = task.cell.batch, task.cell.dtype
+    n, dtype = data.cell.batch, data.cell.dtype
     rng = np.random.default_rng(1)
 
     def filled(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape).astype(dtype)
 
-    shapes = [W.shape for W in task.weights]
+    shapes = [W.shape for W in data.weights]
     A = [filled(n, n_out) for _, n_out in shapes]  # (n, n_l)
     D = [filled(n, n_out) for _, n_out in shapes]  # (n, n_l)   dL_dZ
     outs = [
@@ -92,13 +92,13 @@ def products(task: Task, operation: str) -> list[Product]:
         for n_in, n_out in shapes
     ]
     calls: list[Product] = []
-    for start, stop in task.bounds:
-        inputs = [task.X[start:stop], *A]
-        for number, W in enumerate(task.weights):
+    for start, stop in data.bounds:
+        inputs = [data.X[start:stop], *A]
+        for number, W in enumerate(data.weights):
             calls.append((inputs[number], W, outs[number][0]))  # Z (n, n_out)
         if operation == "forward":
             continue
-        for number, W in reversed(list(enumerate(task.weights))):
+        for number, W in reversed(list(enumerate(data.weights))):
             calls.append((inputs[number].T, D[number], outs[number][1]))  # dL_dW (n_in, n_out)
             if number > 0:
                 calls.append((D[number], W.T, outs[number][2]))  # dL_dA (n, n_in)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from chainrule.bench.cell_data import BETA1, BETA2, EPSILON, CellData
 from chainrule.bench.contestant import Contestant, State, UnavailableError
 from chainrule.bench.contestants.pytorch_by_hand import Step, deep, shallow
-from chainrule.bench.task import BETA1, BETA2, EPSILON, Task
 
 
 def tensor(array: np.ndarray, device: str = "cpu") -> Any:
@@ -31,24 +31,24 @@ def waiting(device: str) -> Callable[[], object]:
     return torch.cuda.synchronize if device == "cuda" else lambda: None
 
 
-def eager(device: str, task: Task, operation: str) -> Contestant:
+def eager(device: str, data: CellData, operation: str) -> Contestant:
     """Return modules, autograd and an optimizer of torch.optim, as the tutorials write it."""
-    model = _Model(task, device)
-    return _forward(task, model) if operation == "forward" else model.contestant(model.step(model.loss))
+    model = _Model(data, device)
+    return _forward(data, model) if operation == "forward" else model.contestant(model.step(model.loss))
 
 
-def compiled(device: str, mode: str, task: Task, _operation: str) -> Contestant:
+def compiled(device: str, mode: str, data: CellData, _operation: str) -> Contestant:
     """Return the same, the loss and its gradient compiled by ``torch.compile``.
 
     ``mode="reduce-overhead"`` captures CUDA graphs of what it compiled.
     """
-    model = _Model(task, device)
+    model = _Model(data, device)
     return model.contestant(model.step(torch.compile(model.loss, mode=mode)))
 
 
-def graph(task: Task, _operation: str) -> Contestant:
+def graph(data: CellData, _operation: str) -> Contestant:
     """Return the whole step captured in a CUDA graph, its batch gathered into static tensors."""
-    model = _Model(task, "cuda", capturable=True)
+    model = _Model(data, "cuda", capturable=True)
     rows = model.rows[0].clone()  # (n,)
     step = partial(model.step(model.loss, set_to_none=False), rows)
     captured, loss = _captured(step, model)
@@ -82,16 +82,16 @@ def _captured(step: Callable[[], Any], model: "_Model") -> tuple[Any, Any]:
 
 
 class _Model:
-    """Modules at the task's start, its data, and the optimizer."""
+    """Modules at the data's start, its data, and the optimizer."""
 
-    def __init__(self, task: Task, device: str, **how: bool) -> None:
-        self._task, is_adam = task, task.cell.rule == "adam"
+    def __init__(self, data: CellData, device: str, **how: bool) -> None:
+        self._data, is_adam = data, data.cell.rule == "adam"
         self.device = device
-        self.X = tensor(task.X, device)
-        self.targets = tensor(task.labels if is_adam else task.Y, device)
-        self.rows = [tensor(rows, device) for rows in task.rows]
+        self.X = tensor(data.X, device)
+        self.targets = tensor(data.labels if is_adam else data.Y, device)
+        self.rows = [tensor(rows, device) for rows in data.rows]
         between = torch.nn.ReLU if is_adam else torch.nn.Sigmoid
-        self.linears = [_linear(W, b) for W, b in zip(task.weights, task.biases, strict=True)]
+        self.linears = [_linear(W, b) for W, b in zip(data.weights, data.biases, strict=True)]
         modules = [module for linear in self.linears for module in (linear, between())]
         # With Adam the loss takes logits.
         self.module = torch.nn.Sequential(*modules[: -1 if is_adam else None]).to(device)
@@ -99,7 +99,7 @@ class _Model:
         # The sum of squares at half the rate: the same step as half the sum, an operation less.
         self._scale = 1.0 if is_adam else 0.5
         self._criterion = torch.nn.CrossEntropyLoss() if is_adam else torch.nn.MSELoss(reduction="sum")
-        rate = task.rate * self._scale
+        rate = data.rate * self._scale
         if is_adam:
             self.optimizer: Any = adam(self.parameters, rate, **({"foreach": True} | how))
         else:
@@ -132,7 +132,7 @@ class _Model:
             return loss
 
         note = f"{torch.get_num_threads()} threads" if self.device == "cpu" else self.device
-        return Contestant(run, self._task.steps, self._state, wait=waiting(self.device), note=note)
+        return Contestant(run, self._data.steps, self._state, wait=waiting(self.device), note=note)
 
     def _state(self, loss: Any) -> State:
         weights = [linear.weight.detach().T.cpu().numpy() for linear in self.linears]
@@ -149,11 +149,11 @@ def _linear(W: np.ndarray, b: np.ndarray) -> Any:
 
 
 def adam(parameters: list[Any], rate: float, **how: bool) -> Any:
-    """Return torch.optim's Adam with the task's constants."""
+    """Return torch.optim's Adam with the data's constants."""
     return torch.optim.Adam(parameters, lr=rate, betas=(BETA1, BETA2), eps=EPSILON, **how)
 
 
-def _forward(task: Task, model: _Model) -> Contestant:
+def _forward(data: CellData, model: _Model) -> Contestant:
     batches = [model.X[rows] for rows in model.rows]  # (n, n_0) each
 
     def run() -> Any:
@@ -163,26 +163,26 @@ def _forward(task: Task, model: _Model) -> Contestant:
         return A
 
     return Contestant(
-        run, task.steps, outputs=lambda A: np.asarray(A.cpu().numpy()), wait=waiting(model.device)
+        run, data.steps, outputs=lambda A: np.asarray(A.cpu().numpy()), wait=waiting(model.device)
     )
 
 
-def manual(task: Task, _operation: str) -> Contestant:
+def manual(data: CellData, _operation: str) -> Contestant:
     """Return the step with its derivatives written out, results in place where they can be."""
-    X, Y = tensor(task.X), tensor(task.Y)
-    batches = [tensor(rows) for rows in task.rows]
-    weights, biases = ([tensor(part) for part in parts] for parts in task.copies())
+    X, Y = tensor(data.X), tensor(data.Y)
+    batches = [tensor(rows) for rows in data.rows]
+    weights, biases = ([tensor(part) for part in parts] for parts in data.copies())
     function: Step = shallow
-    if task.cell.rule == "adam":
-        function = deep(adam([*weights, *biases], task.rate, fused=True))
+    if data.cell.rule == "adam":
+        function = deep(adam([*weights, *biases], data.rate, fused=True))
 
     def run() -> Any:
         with torch.no_grad():
             for rows in batches:
-                L = function(X[rows], Y[rows], weights, biases, task.rate)
+                L = function(X[rows], Y[rows], weights, biases, data.rate)
         return L
 
     def state(L: Any) -> State:
         return State(L.item(), [part.numpy() for part in (*weights, *biases)])
 
-    return Contestant(run, task.steps, state, note=f"{torch.get_num_threads()} threads")
+    return Contestant(run, data.steps, state, note=f"{torch.get_num_threads()} threads")

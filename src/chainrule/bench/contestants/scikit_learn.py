@@ -5,8 +5,8 @@ from typing import Any
 
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from chainrule.bench.cell_data import CellData
 from chainrule.bench.contestant import Contestant, State
-from chainrule.bench.task import Task
 
 REASON = (
     "it draws its own start, its regressor's outputs are the identity and its loss is a mean: steps of the "
@@ -14,29 +14,29 @@ REASON = (
 )
 
 
-def partial_fit(task: Task, _operation: str) -> Contestant:
+def partial_fit(data: CellData, _operation: str) -> Contestant:
     """Return a pass; the checks of the data are part of it, as they are for its users.
 
     It takes the batches as they lie: shuffling would be its own.
     """
-    cell = task.cell
+    cell = data.cell
     common: dict[str, Any] = {
         "hidden_layer_sizes": cell.sizes[1:-1],
         "alpha": 0.0,
         "batch_size": cell.batch,
         "shuffle": False,
-        "learning_rate_init": task.rate if cell.rule == "adam" else 1e-4,
+        "learning_rate_init": data.rate if cell.rule == "adam" else 1e-4,
         "random_state": 0,
     }
     if cell.rule == "adam":
         model = MLPClassifier(activation="relu", solver="adam", **common)
-        y = task.labels  # (batches n,)
-        model.partial_fit(task.X, y, classes=range(cell.sizes[-1]))
+        y = data.labels  # (batches n,)
+        model.partial_fit(data.X, y, classes=range(cell.sizes[-1]))
     else:
         plain = {"momentum": 0.0, "nesterovs_momentum": False}
         model = MLPRegressor(activation="logistic", solver="sgd", **plain, **common)
-        y = task.Y[:, 0] if cell.sizes[-1] == 1 else task.Y  # a column it would warn of
-    return Contestant(partial(model.partial_fit, task.X, y), task.steps, _state, exempt=REASON)
+        y = data.Y[:, 0] if cell.sizes[-1] == 1 else data.Y  # a column it would warn of
+    return Contestant(partial(model.partial_fit, data.X, y), data.steps, _state, exempt=REASON)
 
 
 def _state(model: Any) -> State:

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.bench.cell_data import CellData
 from chainrule.bench.contestant import Contestant, State
 from chainrule.bench.contestants.notebook import forward, notebook
 from chainrule.bench.measure.product_precision import TF32, of_products
-from chainrule.bench.task import Task
 
 # By what products are computed in. Those of TF32: some ten times the largest error of steps whose factors were
 # rounded to 10 bits on a CPU, in cells from 64-16-16-8 to 784-1024-10.
@@ -31,13 +31,13 @@ ROUNDINGS = 2.5
 
 
 def check(
-    contestant: Contestant, returned: Any, task: Task, cache: Path | None = None
+    contestant: Contestant, returned: Any, data: CellData, cache: Path | None = None
 ) -> dict[str, Any]:
     """Return what was compared after the first pass, and under "wrong" what does not agree.
 
     Parameters
     ----------
-    contestant, task
+    contestant, data
         Who, on what.
     returned
         What the pass returned.
@@ -45,24 +45,24 @@ def check(
         A folder where the reference is kept for the next contestant.
     """
     if contestant.outputs is not None:
-        return _outputs(contestant.outputs(returned), task)
+        return _outputs(contestant.outputs(returned), data)
     if contestant.state is None:
         return {"exempt": contestant.exempt, "wrong": ""}
     got = contestant.state(returned)
     compared: dict[str, Any] = {"loss": got.loss, "exempt": contestant.exempt, "wrong": ""}
     if contestant.exempt:
         return compared | {"wrong": "" if np.isfinite(got.loss) else f"its loss is {got.loss}"}
-    return compared | _compared(got, reference(task, cache), task)
+    return compared | _compared(got, reference(data, cache), data)
 
 
-def reference(task: Task, cache: Path | None = None) -> State:
+def reference(data: CellData, cache: Path | None = None) -> State:
     """Return where a pass of plain NumPy in float64 leads; kept in the folder ``cache``, if given."""
-    file = None if cache is None else cache / f"{task.cell.name}.npz"
+    file = None if cache is None else cache / f"{data.cell.name}.npz"
     if file is not None and file.exists():
         with np.load(file) as kept:
             count = len(kept.files) - 1
             return State(float(kept["loss"]), [kept[f"p{number}"] for number in range(count)])
-    made = notebook(task.in_float64(), "step")
+    made = notebook(data.in_float64(), "step")
     assert made.state is not None  # noqa: S101  it is a step
     found = made.state(made.run())
     if file is not None:
@@ -71,24 +71,24 @@ def reference(task: Task, cache: Path | None = None) -> State:
     return found
 
 
-def _compared(got: State, wanted: State, task: Task) -> dict[str, Any]:
+def _compared(got: State, wanted: State, data: CellData) -> dict[str, Any]:
     error = abs(got.loss - wanted.loss) / abs(wanted.loss)
-    share = worst_share(got.parameters, wanted.parameters, task)
+    share = worst_share(got.parameters, wanted.parameters, data)
     wrong = ""
-    if not error <= LOSS_TOLERANCE[of_products(task.cell.dtype)]:
-        wrong = f"loss {got.loss:.9g} after {task.steps} steps, wanted {wanted.loss:.9g}"
+    if not error <= LOSS_TOLERANCE[of_products(data.cell.dtype)]:
+        wrong = f"loss {got.loss:.9g} after {data.steps} steps, wanted {wanted.loss:.9g}"
     elif not share <= 1.0:
-        wrong = f"parameters off by {share:.3g} times the tolerance after {task.steps} steps"
+        wrong = f"parameters off by {share:.3g} times the tolerance after {data.steps} steps"
     return {"loss_wanted": wanted.loss, "share_of_tolerance": share, "wrong": wrong}
 
 
-def worst_share(got: Any, wanted: Any, task: Task) -> float:
+def worst_share(got: Any, wanted: Any, data: CellData) -> float:
     """Return the largest error of an array of parameters, in tolerances."""
-    cell = task.cell
+    cell = data.cell
     tolerance = STEP_TOLERANCE[cell.rule, of_products(cell.dtype)]
-    roundings = ROUNDINGS * task.steps * float(np.finfo(cell.dtype).eps)
+    roundings = ROUNDINGS * data.steps * float(np.finfo(cell.dtype).eps)
     shares = []
-    for mine, right, start in zip(got, wanted, task.parameters, strict=True):
+    for mine, right, start in zip(got, wanted, data.parameters, strict=True):
         if mine.shape != right.shape:
             return float("inf")
         allowed = tolerance * np.linalg.norm(right - start) + roundings * np.linalg.norm(right)
@@ -96,11 +96,11 @@ def worst_share(got: Any, wanted: Any, task: Task) -> float:
     return max(shares)
 
 
-def _outputs(got: np.ndarray, task: Task) -> dict[str, Any]:
-    wanted = forward(task.in_float64(), task.rows[-1])  # (n, n_L)
+def _outputs(got: np.ndarray, data: CellData) -> dict[str, Any]:
+    wanted = forward(data.in_float64(), data.rows[-1])  # (n, n_L)
     if got.shape != wanted.shape:
         return {"wrong": f"outputs of shape {got.shape}, wanted {wanted.shape}"}
     error = float(np.abs(got - wanted).max() / np.abs(wanted).max())
-    tolerance = OUTPUT_TOLERANCE[of_products(task.cell.dtype)]
+    tolerance = OUTPUT_TOLERANCE[of_products(data.cell.dtype)]
     wrong = "" if error <= tolerance else f"outputs off by {error:.3g}, relative; {tolerance:.0e} passes"
     return {"share_of_tolerance": error / tolerance, "exempt": "", "wrong": wrong}

@@ -40,7 +40,7 @@ class Best(NamedTuple):
     empty_call: float
 
 
-class _Kernel(NamedTuple):
+class _Timed(NamedTuple):
     """A call that is timed again and again, and how much it does: FLOPs, bytes, or one call."""
 
     amount: float
@@ -69,7 +69,7 @@ def best(library: str, dtype: str = "float32") -> Best:
     """
     backend = backends.named(library.replace("-", ":"))
     one = backend.asarray(np.ones(1, dtype))  # (1,)
-    empty = [_kernel(backend, 1.0, operator.add, one, one)]
+    empty = [_timed(backend, 1.0, operator.add, one, one)]
     products = list(_products(backend, dtype))
     ones = np.ones(WORKING_SETS[-1] // np.dtype(dtype).itemsize, dtype)  # (bytes / itemsize,)
     moves = [_moves(backend, ones, size) for size in WORKING_SETS]
@@ -81,19 +81,19 @@ def best(library: str, dtype: str = "float32") -> Best:
     return Best(flops, tuple(zip(WORKING_SETS, copies, strict=True)), 1 / calls)
 
 
-def _products(backend: Backend, dtype: str) -> Iterator[_Kernel]:
+def _products(backend: Backend, dtype: str) -> Iterator[_Timed]:
     """Yield products of square matrices, up to the first large one that takes long."""
     rng = np.random.default_rng(0)
     n, seconds = SMALL, 0.0
     while n <= LARGE or (seconds < LONG and n <= LARGEST):
         # Random numbers: products of zeros draw less power, and some processors clock higher for it.
         A, B = (backend.asarray(rng.standard_normal((n, n), "float32").astype(dtype)) for _ in range(2))
-        kernel = _kernel(backend, 2.0 * n**3, backend.xp.matmul, A, B)
+        kernel = _timed(backend, 2.0 * n**3, backend.xp.matmul, A, B)
         yield kernel
         n, seconds = 2 * n, kernel.amount / kernel.rate()
 
 
-def _moves(backend: Backend, ones: np.ndarray, size: int) -> list[_Kernel]:
+def _moves(backend: Backend, ones: np.ndarray, size: int) -> list[_Timed]:
     """Return three ways to move the bytes of a working set.
 
     A copy; an update in place, as an optimizer makes it, for which a processor need not fetch what it will
@@ -103,17 +103,17 @@ def _moves(backend: Backend, ones: np.ndarray, size: int) -> list[_Kernel]:
     source, target = map(backend.asarray, (ones[: count // 2], ones[count // 2 : count]))  # (count / 2,)
     whole = backend.asarray(ones[:count])  # (count,)
     return [
-        _kernel(backend, size, backend.copy, source, target),
-        _kernel(backend, 2 * size, operator.imul, whole, 1.0),
-        _kernel(backend, size, backend.xp.matmul, whole, whole),
+        _timed(backend, size, backend.copy, source, target),
+        _timed(backend, 2 * size, operator.imul, whole, 1.0),
+        _timed(backend, size, backend.xp.matmul, whole, whole),
     ]
 
 
-def _kernel(backend: Backend, amount: float, call: Callable[..., Any], *arguments: Any) -> _Kernel:
+def _timed(backend: Backend, amount: float, call: Callable[..., Any], *arguments: Any) -> _Timed:
     last = [call(*arguments)]
 
     def run() -> None:
         last[0] = call(*arguments)
 
     contestant = Contestant(run, 1, wait=partial(lambda held: backend.synchronize(held[0]), last))
-    return _Kernel(amount, contestant, warm_up(contestant, WARM, BLOCK).passes)
+    return _Timed(amount, contestant, warm_up(contestant, WARM, BLOCK).passes)

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from chainrule.bench import roster
+from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant, UnavailableError
 from chainrule.bench.measure.check import check
 from chainrule.bench.measure.clock import WALL, block, warm_up
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.measure.limits import best
-from chainrule.bench.task import task_of
 
 Answer = dict[str, Any]
 Verb = Callable[[dict[str, Any]], Answer]
@@ -43,7 +43,7 @@ class Worker:
         chosen = roster.entry(request["contestant"])
         if missing := chosen.missing():
             return _not_installed(missing)
-        given = task_of(parse(request["cell"]))
+        given = cell_data(parse(request["cell"]))
         try:
             made = chosen.maker()(given, request["operation"])
         except UnavailableError as why:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule.bench import roster
+from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import Cell
 from chainrule.bench.contestant import Contestant
-from chainrule.bench.task import task_of
 from chainrule.program.machine import blas_threads
 
 PASSES = 10
@@ -45,7 +45,7 @@ def allocations(name: str, cell: Cell) -> Allocations:
 
 def _measured(name: str, cell: Cell) -> Allocations:
     os.environ["CHAINRULE_THREADS"] = "1"  # fewer threads that wait for each other on a busy machine
-    data, make = task_of(cell), roster.entry(name).maker()
+    data, make = cell_data(cell), roster.entry(name).maker()
     with blas_threads(1):
         first = make(data, "step")  # imports and compiles, which tracing would slow down
         with first.context():

@@ -10,9 +10,9 @@ import numpy as np
 
 from chainrule.backends.plans import step_plan
 from chainrule.backends.speed_map.workload import network
+from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.gate.counting import Counting, CountingLibrary
-from chainrule.bench.task import task_of
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch, bounds
@@ -107,7 +107,7 @@ def _run_epoch(cell: Cell, engine: str, steps: int) -> StepRun:
         return counting.array(np.asarray(values, dtype))
 
     net, optimizer = network(cell.sizes, cell.rule)
-    data = task_of(cell)
+    data = cell_data(cell)
     order = np.arange(steps * cell.batch)  # (steps n,)
     rows = order % len(data.X)  # (steps n,)
     X, Y = (counting.array(part[rows]) for part in (data.X, data.Y))  # (steps n, n_0), (steps n, n_L)

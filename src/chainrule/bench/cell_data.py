@@ -1,7 +1,7 @@
-"""The task of a cell: the same data, initial weights, batches and learning rate for every contestant.
+"""The data of a cell: the same X and Y, initial weights, batches and learning rate for every contestant.
 
 A contestant is called for a pass: one step on each of several batches, whose rows it takes out of resident
-data by one permutation, as training does. Steps on a single batch would find all of it in the cache.
+arrays by one permutation, as training does. Steps on a single batch would find all of it in the cache.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 MOST_BATCHES, MOST_BYTES, MOST_FLOPS, MOST_UPDATED = 50, 64 << 20, 2e9, 32 << 20
 
 
-class Task(NamedTuple):
+class CellData(NamedTuple):
     """Arrays on the host, in the cell's dtype."""
 
     cell: Cell
@@ -46,8 +46,8 @@ class Task(NamedTuple):
         """The rows ``(n,)`` of each batch."""
         return [self.order[start:stop] for start, stop in self.bounds]
 
-    def first_batch(self) -> "Task":
-        """Return the task with its first batch only."""
+    def first_batch(self) -> "CellData":
+        """Return the data with its first batch only."""
         n = self.cell.batch
         return self._replace(X=self.X[:n], Y=self.Y[:n], order=np.arange(n))
 
@@ -66,21 +66,21 @@ class Task(NamedTuple):
         """Return the start as arrays to write over: weights and biases."""
         return [W.copy() for W in self.weights], [b.copy() for b in self.biases]
 
-    def in_float64(self) -> "Task":
-        """Return the same task in float64."""
+    def in_float64(self) -> "CellData":
+        """Return the same data in float64."""
         weights, biases = (_all(parts, "float64") for parts in (self.weights, self.biases))
         X, Y = _all((self.X, self.Y), "float64")
         return self._replace(X=X, Y=Y, weights=weights, biases=biases)
 
 
-def task_of(cell: Cell) -> Task:
-    """Return the task of a cell; it is the same in every process.
+def cell_data(cell: Cell) -> CellData:
+    """Return the data of a cell; it is the same in every process.
 
     Examples
     --------
     >>> from chainrule.bench.cells import parse
-    >>> task = task_of(parse("2-4-1,4"))
-    >>> task.X.shape, task.steps
+    >>> data = cell_data(parse("2-4-1,4"))
+    >>> data.X.shape, data.steps
     ((200, 2), 50)
     """
     rng = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def task_of(cell: Cell) -> Task:
     )
     Y, order = _targets(rng, cell, rows), rng.permutation(rows)
     X, Y = _all((X, Y), cell.dtype)
-    return Task(cell, X, Y, order, _all(weights, cell.dtype), _all(biases, cell.dtype), _rate(cell))
+    return CellData(cell, X, Y, order, _all(weights, cell.dtype), _all(biases, cell.dtype), _rate(cell))
 
 
 def _batches(cell: Cell) -> int:
