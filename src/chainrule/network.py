@@ -633,10 +633,10 @@ class NeuralNetwork:
         """Place the network where ``X`` is, if it has no backend yet, and return its door."""
         self._follow(X)
         if self._backend is None and self._is_auto:
-            from chainrule.backends import speed_map
+            from chainrule.backends.speed_map.automatic import pick
 
             rows = min(batch_size or inputs.count(X), inputs.count(X))
-            self._place(speed_map.pick(self.architecture, optimizer or sgd(), rows, self._asked_dtype))
+            self._place(pick(self.architecture, optimizer or sgd(), rows, self._asked_dtype))
         return self._door
 
     @property

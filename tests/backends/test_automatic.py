@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork
-from chainrule.backends.speed_map import write
+from chainrule.backends.speed_map.stored import write
 from chainrule.mathematics.activations import Activation
 from support.maps import NUMPY, TORCH, a_map
 

@@ -2,8 +2,10 @@
 
 import pytest
 
-from chainrule.backends.speed_map import OutsideMapError, SpeedMap, Workload, choose
-from chainrule.backends.speed_map.choice import microseconds
+from chainrule.backends.speed_map.choice import choose, microseconds
+from chainrule.backends.speed_map.estimate import OutsideMapError
+from chainrule.backends.speed_map.spots import SpeedMap
+from chainrule.backends.speed_map.workload import Workload
 from support.maps import GRID, NUMPY, TORCH, a_map, a_spot, logs_apart, seconds
 
 KNOWN = a_map()

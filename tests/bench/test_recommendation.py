@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from chainrule.backends import speed_map
+from chainrule.backends.speed_map import stored
+from chainrule.backends.speed_map.choice import choose
+from chainrule.backends.speed_map.estimate import OutsideMapError
+from chainrule.backends.speed_map.spots import SpeedMap
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.mapping import spots
 from chainrule.bench.judge.recommendation import BUDGET, HEAD, installed, micro_grid, recommend
@@ -110,7 +113,7 @@ def test_a_backend_installed_since_is_measured():
 
 def test_a_stale_map_is_measured_anew_and_the_reason_is_noted():
     recommend(CELL, Bench(), contestants=NAMES)
-    file = speed_map.stored.file()
+    file = stored.file()
     held = json.loads(file.read_text())
     held["key"]["cores"] = "4096"
     file.write_text(json.dumps(held))
@@ -118,7 +121,7 @@ def test_a_stale_map_is_measured_anew_and_the_reason_is_noted():
     found = recommend(CELL, bench, contestants=NAMES)
     assert len(bench.asked) == 1
     assert found.notes[0].startswith("measured again, since the stored map was measured with cores 4096")
-    assert speed_map.read().spots  # and kept under the key of here
+    assert stored.read().spots  # and kept under the key of here
 
 
 def test_two_that_take_as_long_are_undecided_and_both_are_named():
@@ -232,11 +235,11 @@ def test_cells_left_out_of_the_committed_run_are_right_or_undecided():
     every = spots(Results(read(RUN)))
     verdicts = []
     for spot in every:
-        rest = speed_map.SpeedMap([other for other in every if other is not spot])
-        truth = speed_map.choose(speed_map.SpeedMap([spot]), spot.workload)
+        rest = SpeedMap([other for other in every if other is not spot])
+        truth = choose(SpeedMap([spot]), spot.workload)
         try:
-            choice = speed_map.choose(rest, spot.workload)
-        except speed_map.OutsideMapError:
+            choice = choose(rest, spot.workload)
+        except OutsideMapError:
             continue  # on the edge of the grid
         verdicts.append("undecided" if not choice.is_decided else choice.backend == truth.backend)
     assert False not in verdicts

@@ -60,7 +60,8 @@ def test_by_the_processors_clock_it_takes_what_it_computes(process):
 
 def test_what_is_not_installed_is_skipped_with_its_name(monkeypatch):
     monkeypatch.setattr("chainrule.bench.roster.find_spec", lambda _: None)
-    (answer,) = served({"do": "make", "contestant": "sklearn", "cell": CELL, "number": 7})
+    request = {"contestant": "sklearn", "cell": CELL, "operation": "step", "warm": 0.0, "block": 0.0}
+    (answer,) = served({"do": "make", "number": 7, **request})
     assert answer == {"status": "skipped", "reason": "sklearn is not installed", "number": 7}
 
 

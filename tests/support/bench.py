@@ -1,6 +1,6 @@
 """Whole runs of the benchmark from a formula: a call's cost, and a rate of products."""
 
-from chainrule.bench.cells import named, preset
+from chainrule.bench.cells import parse, preset
 from chainrule.bench.judge.results import Results
 from support.runs import a_run, measurement, rates
 
@@ -20,7 +20,7 @@ GRID = "H=16,256,4096 B=1,64,4096"
 
 def records(cells=None, names=tuple(FORMULAS), **options):
     """The records of a run of these contestants in these cells, the preset digits on a grid by itself."""
-    cells = preset("digits", GRID) if cells is None else named(cells) if cells else []
+    cells = preset("digits", GRID) if cells is None else list(map(parse, cells))
     seconds = {
         cell: {
             name: call + cell.flops / rate for name, (call, rate) in FORMULAS.items() if name in names

@@ -96,11 +96,10 @@ def cell_data(cell: Cell) -> CellData:
 
 
 def _batches(cell: Cell) -> int:
-    parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(cell.sizes))
     fits = (
         MOST_BYTES // (cell.batch * cell.sizes[0] * 4),
         int(MOST_FLOPS // cell.flops),
-        MOST_UPDATED // (4 * parameters),
+        MOST_UPDATED // (4 * cell.parameters),
     )
     return max(2, min(MOST_BATCHES, *fits))
 

@@ -1,8 +1,7 @@
 """Cells: a network, a batch size and a dtype; presets and grids of them."""
 
 import re
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from typing import NamedTuple
 
 from chainrule.mathematics.naming import nearest
@@ -62,8 +61,7 @@ class Cell(NamedTuple):
     @property
     def flops(self) -> int:
         """The floating-point operations of a step's products, ``6 B sum n_in n_out - 2 B n_0 n_1``."""
-        weights = sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
-        return 2 * self.batch * (3 * weights - self.sizes[0] * self.sizes[1])
+        return 3 * self.forward_flops - 2 * self.batch * self.sizes[0] * self.sizes[1]
 
     @property
     def forward_flops(self) -> int:
@@ -93,7 +91,7 @@ class Cell(NamedTuple):
         152
         """
         if operation == "forward":
-            return self._itemsize * (self._parameters + self.batch * (self.sizes[0] + self.sizes[-1]))
+            return self._itemsize * (self.parameters + self.batch * (self.sizes[0] + self.sizes[-1]))
         return self._itemsize * (2 * self._state + self._batch_numbers)
 
     @property
@@ -101,13 +99,14 @@ class Cell(NamedTuple):
         return 8 if self.dtype == "float64" else 4
 
     @property
-    def _parameters(self) -> int:
+    def parameters(self) -> int:
+        """The number of weights and biases."""
         return sum((n_in + 1) * n_out for n_in, n_out in pairwise(self.sizes))
 
     @property
     def _state(self) -> int:
         """How many numbers are updated: the parameters and, with Adam, their moments."""
-        return self._parameters * (3 if self.rule == "adam" else 1)
+        return self.parameters * (3 if self.rule == "adam" else 1)
 
     @property
     def _batch_numbers(self) -> int:
@@ -207,11 +206,11 @@ def axes(grid: str) -> tuple[list[int], list[int]]:
     ValueError
         If an axis is missing, or is none.
     """
-    found = dict(part.partition("=")[::2] for part in grid.split())
-    if set(found) != {"H", "B"}:
+    parts = dict(part.partition("=")[::2] for part in grid.split())
+    if set(parts) != {"H", "B"}:
         msg = f"grid {grid!r}: wanted both axes, as in {GRID!r}"
         raise ValueError(msg)
-    return _axis(found["H"]), _axis(found["B"])
+    return _axis(parts["H"]), _axis(parts["B"])
 
 
 _STEPS = re.compile(r"(\d+)\.\.(\d+):x(\d+)")
@@ -223,17 +222,12 @@ def _axis(text: str) -> list[int]:
     if steps is not None:
         start, stop, factor = map(int, steps.groups())
         if 1 <= start <= stop and factor > 1:
-            return list(_powers(start, stop, factor))
+            powers = (start * factor**power for power in count())
+            return list(takewhile(lambda size: size <= stop, powers))
     elif all(word.isdecimal() and int(word) for word in text.split(",")):
         return sorted({int(word) for word in text.split(",")})
     msg = f"grid axis {text!r}: wanted 16..4096:x4 (from, to, factor) or 16,64,256"
     raise ValueError(msg)
-
-
-def _powers(start: int, stop: int, factor: int) -> Iterable[int]:
-    while start <= stop:
-        yield start
-        start *= factor
 
 
 def template_of(cell: Cell) -> str:
@@ -248,14 +242,3 @@ def template_of(cell: Cell) -> str:
     pattern = "-".join([str(first), *("H" * len(hidden)), str(last)])
     pattern += "" if cell.rule == "sgd" else f",{cell.rule}"
     return next((name for name, one in PRESETS.items() if one == pattern), pattern)
-
-
-def named(names: Sequence[str]) -> list[Cell]:
-    """Return the cells of these names.
-
-    Examples
-    --------
-    >>> [cell.batch for cell in named(["64-16-10,8", "2-4-1,4"])]
-    [8, 4]
-    """
-    return [parse(name) for name in names]

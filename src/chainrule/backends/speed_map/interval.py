@@ -58,8 +58,3 @@ class Interval(NamedTuple):
     def plus(self, other: "Interval") -> "Interval":
         """Return the interval of the sum, wide enough for any correlation of the two."""
         return Interval(*(a + b for a, b in zip(self, other, strict=True)))
-
-    def widened(self, by: float) -> "Interval":
-        """Return it with both ends moved outwards by ``by`` on the scale of logarithms."""
-        estimate, low, high = self.logs
-        return Interval.of_logs(estimate, low - by, high + by)

@@ -2,6 +2,8 @@
 
 import json
 import platform
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,7 @@ from chainrule.program import machine
 from chainrule.saving.files import write_whole
 
 SCHEMA = 2
-PACKAGES = (
-    *("chainrule", "numpy", "llvmlite", "torch", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x"),
-)
+PACKAGES = ["chainrule", "numpy", "llvmlite", "torch", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x"]
 DEVICES = "/proc/driver/nvidia/gpus"  # Linux names them there; no library is loaded
 
 
@@ -43,7 +43,16 @@ def key() -> dict[str, str]:
         "devices": ", ".join(_devices()) or "none",
         "python": platform.python_version(),
     }
-    return facts | {name: found for name in PACKAGES if (found := _version(name))}
+    return facts | versions(PACKAGES)
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those packages that are installed."""
+    installed = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            installed[name] = version(name)
+    return installed
 
 
 def read() -> SpeedMap:
@@ -100,10 +109,3 @@ def _devices() -> list[str]:
         lines = facts.read_text(encoding="utf-8").splitlines()
         found += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
     return found
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

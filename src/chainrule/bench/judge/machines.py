@@ -1,7 +1,7 @@
 """Machines: whether two runs were measured on one and the same, and what else differs between them."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from chainrule.bench.store import Records
 
@@ -14,20 +14,8 @@ class DifferentMachinesError(ValueError):
     """Two runs that were not measured on one machine; the message says what differs."""
 
 
-class Difference(NamedTuple):
-    """A fact that two runs do not share, as a person reads it."""
-
-    fact: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        """Return it in a line."""
-        return f"{self.fact}: {self.before}, then {self.after}"
-
-
-def differences(before: Records, after: Records, facts: Iterable[str] = MACHINE) -> list[Difference]:
-    """Return the facts in which the environments of common contestants differ, each once.
+def differences(before: Records, after: Records, facts: Iterable[str] = MACHINE) -> list[str]:
+    """Return a line for each fact in which the environments of common contestants differ.
 
     A contestant is compared with itself at the same number of threads, for each loads libraries of its own.
     """
@@ -37,7 +25,8 @@ def differences(before: Records, after: Records, facts: Iterable[str] = MACHINE)
         for fact in sorted(ours.keys() | theirs.keys()):
             was, now = ours.get(fact, {"none"}), theirs.get(fact, {"none"})
             if was != now and fact.partition(" ")[0] in wanted:
-                found.append(Difference(fact, _said(was), _said(now)))
+                old, new = (" or ".join(sorted(values)) for values in (was, now))
+                found.append(f"{fact}: {old}, then {new}")
     return list(dict.fromkeys(found))
 
 
@@ -52,7 +41,7 @@ def check_same_machine(before: Records, after: Records) -> None:
     found = differences(before, after)
     if found:
         msg = (
-            f"the runs are of different machines ({'; '.join(map(str, found))}); "
+            f"the runs are of different machines ({'; '.join(found)}); "
             "measure both on one machine, or compare them all the same with --force"
         )
         raise DifferentMachinesError(msg)
@@ -106,7 +95,3 @@ def library(facts: dict[str, Any]) -> str:
     words = [facts.get("internal_api"), facts.get("version"), facts.get("architecture")]
     threads = facts.get("num_threads")
     return " ".join(str(word) for word in words if word) + (f" x {threads} threads" if threads else "")
-
-
-def _said(values: set[str]) -> str:
-    return " or ".join(sorted(values))

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from chainrule.backends import speed_map
-from chainrule.backends.speed_map import Interval, SpeedMap, Spot, StaleMapError, Time, Workload
+from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time
+from chainrule.backends.speed_map.stored import StaleMapError, read, write
+from chainrule.backends.speed_map.workload import Workload
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import Place, Results
@@ -13,11 +15,11 @@ from chainrule.bench.judge.statistics import typical
 def store(results: Results) -> SpeedMap:
     """Add the results to the stored map of this machine, and return it; a map of other versions is replaced."""
     try:
-        known = speed_map.read()
+        known = read()
     except StaleMapError:
         known = SpeedMap()
     merged = known.with_spots(spots(results))
-    speed_map.write(merged)
+    write(merged)
     return merged
 
 

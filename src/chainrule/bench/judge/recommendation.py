@@ -1,18 +1,13 @@
 """The recommendation: which backend for one network, from the stored map or measured now."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from chainrule.backends import speed_map
-from chainrule.backends.speed_map import (
-    Choice,
-    OutsideMapError,
-    SpeedMap,
-    StaleMapError,
-    Workload,
-    choose,
-)
-from chainrule.backends.speed_map.choice import microseconds, span
+from chainrule.backends.speed_map.choice import Choice, choose, microseconds, span
+from chainrule.backends.speed_map.estimate import OutsideMapError
+from chainrule.backends.speed_map.spots import SpeedMap
+from chainrule.backends.speed_map.stored import StaleMapError, read
+from chainrule.backends.speed_map.workload import Workload
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.mapping import backend_of, store
@@ -24,17 +19,8 @@ APART = 4  # the factor between a batch and its neighbours in the micro-grid; fo
 HEAD = ("backend", "us/step", "95 % interval", "known")
 
 
-class Measure(Protocol):
-    """What measures a few cells in about so many seconds, the first ones first."""
-
-    def __call__(
-        self,
-        cells: Sequence[Cell],
-        contestants: Sequence[str],
-        seconds: float,
-        operations: Sequence[str] = ("step",),
-    ) -> Records:
-        """Return the records."""
+# Measures operations of contestants in a few cells in about so many seconds, the first cells first.
+Measure = Callable[[Sequence[Cell], Sequence[str], float, Sequence[str]], Records]
 
 
 class Recommendation(NamedTuple):
@@ -139,7 +125,7 @@ def micro_grid(cell: Cell) -> list[Cell]:
 
 def _stored() -> tuple[SpeedMap, list[str]]:
     try:
-        return speed_map.read(), []
+        return read(), []
     except StaleMapError as error:
         return SpeedMap(), [f"measured again, since {error}"]
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.measure.crew import QUICK, Care, Crew, Seat, crew
-from chainrule.bench.store import FILE, SCHEMA, Records, append, read
+from chainrule.bench.store import FILE, SCHEMA, Measurement, Records, append, read
 
 LONGEST_PASS = 4.0  # seconds; a cell whose pass takes longer is not measured
 
@@ -147,17 +147,7 @@ def _too_long(
         f"two steps take {seconds:.1f} s at the machine's best rate; {LONGEST_PASS:.0f} s is the most"
     )
     for seat in seats:
-        yield {
-            "record": "measurement",
-            "run": one.run,
-            "process": one.number,
-            "cell": cell.name,
-            "operation": operation,
-            "contestant": seat.contestant,
-            "threads": seat.threads,
-            "status": "skipped",
-            "reason": reason,
-        }
+        yield Measurement(one.run, one.number, cell, operation, *seat, "skipped", reason).line()
 
 
 def _units(campaign: Campaign) -> list[Unit]:

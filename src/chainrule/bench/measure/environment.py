@@ -9,19 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_info
 
+from chainrule.backends.speed_map.stored import PACKAGES, versions
 from chainrule.bench.measure.product_precision import of_products
 from chainrule.program.machine import cores, processor
 
-PACKAGES = (
-    *("numpy", "chainrule", "llvmlite", "torch", "jax", "jaxlib", "scikit-learn", "threadpoolctl"),
-    *("cupy-cuda12x", "cupy-cuda13x"),
-)
 VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE", "XLA_FLAGS"),
     *("JAX_ENABLE_X64", "JAX_PLATFORMS", "CHAINRULE_THREADS", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE"),
@@ -51,7 +47,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "blas": blas(),
-        "versions": versions(),
+        "versions": versions([*PACKAGES, "scikit-learn", "threadpoolctl"]),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "precision": precision(),
         "gpu": gpu(),
@@ -136,17 +132,6 @@ def blas() -> list[dict[str, Any]]:
     """Return the libraries with threads that are loaded, without their paths."""
     keys = ("user_api", "internal_api", "version", "architecture", "num_threads")
     return [{key: info[key] for key in keys if key in info} for info in threadpool_info()]
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what is installed."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def precision() -> dict[str, Any]:

@@ -11,8 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,88 +20,86 @@ from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant, UnavailableError
 from chainrule.bench.measure.check import check
-from chainrule.bench.measure.clock import WALL, block, warm_up
+from chainrule.bench.measure.clock import WALL, warm_up
+from chainrule.bench.measure.clock import block as timed_block
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.measure.limits import best
 
 Answer = dict[str, Any]
-Verb = Callable[[dict[str, Any]], Answer]
+VERBS = ("make", "time", "drop", "rates", "environment")  # methods of a worker
 _PR_SET_PDEATHSIG = 1
 
 
 class Worker:
-    """One contestant, in the cell that it was last told."""
+    """One contestant in one cell; its public methods answer requests."""
 
     def __init__(self) -> None:
         self._contestant: Contestant | None = None
-        self._leave: Callable[[], object] = lambda: None
+        self._context = ExitStack()
 
-    def make(self, request: dict[str, Any]) -> Answer:
-        """Make the contestant of a cell, check it and warm it up; say what a pass of it takes."""
-        self.drop({})
-        chosen = roster.entry(request["contestant"])
+    def make(
+        self, contestant: str, cell: str, operation: str, warm: float, block: float, cache: str = ""
+    ) -> Answer:
+        """Make the contestant of a cell, check it and warm it up; return what a pass of it takes."""
+        self.drop()
+        chosen = roster.entry(contestant)
         if missing := chosen.missing():
-            return _not_installed(missing)
-        given = cell_data(parse(request["cell"]))
+            return {"status": "skipped", "reason": f"{' and '.join(missing)} is not installed"}
+        given = cell_data(parse(cell))
         try:
-            made = chosen.maker()(given, request["operation"])
+            made = chosen.maker()(given, operation)
         except UnavailableError as why:
             return {"status": "skipped", "reason": str(why)}
         _collect()
-        context = made.context()
-        context.__enter__()
-        self._contestant, self._leave = made, lambda: context.__exit__(None, None, None)
+        self._context.enter_context(made.context())
+        self._contestant = made
         began = time.perf_counter()
         returned = made.run()
         made.wait()
         first = time.perf_counter() - began
-        checked = check(made, returned, given, _folder(request))
+        checked = check(made, returned, given, Path(cache) if cache else None)
         if wrong := checked.pop("wrong"):
-            self.drop({})
+            self.drop()
             return {"status": "wrong", "reason": wrong, "check": checked}
-        warm = warm_up(made, request["warm"], request["block"])
+        warmed = warm_up(made, warm, block)
         return {
             "status": "ok",
             "steps": made.steps,
-            "passes": warm.passes,
-            "pass": warm.seconds,
+            "passes": warmed.passes,
+            "pass": warmed.seconds,
             "first_call": first,
             "calls": made.calls,
             "note": made.note,
             "check": checked,
         }
 
-    def time(self, request: dict[str, Any]) -> Answer:
-        """Run a block of passes; before it, untimed, one more where others' turns would tell.
+    def time(self, passes: int, clock: str = WALL, *, again: bool = True) -> Answer:
+        """Time a block of passes, after an untimed pass if ``again``.
 
-        They have displaced what was in the caches; against a long pass that is nothing.
+        The turns of the others have displaced what was in the caches; for a long pass that does not matter.
         """
         assert self._contestant is not None  # noqa: S101  the protocol
-        if request.get("again", True):
-            block(self._contestant, 1)
-        took = block(self._contestant, request["passes"], request.get("clock", WALL))
+        if again:
+            timed_block(self._contestant, 1)
+        took = timed_block(self._contestant, passes, clock)
         return {"seconds": took.computed, "enqueued": took.enqueued}
 
-    def drop(self, _request: dict[str, Any]) -> Answer:
+    def drop(self) -> Answer:
         """Let go of the cell's arrays; what of them is in circles goes when the next cell is made."""
         if self._contestant is not None:
-            self._leave()
-            self._contestant, self._leave = None, lambda: None
+            self._context.close()
+            self._contestant = None
             gc.unfreeze()
             gc.enable()
         return {}
 
-    def rates(self, request: dict[str, Any]) -> Answer:
+    def rates(self, library: str, dtype: str) -> Answer:
         """Measure the best that this machine does with a library."""
-        return best(request["library"], request["dtype"])._asdict()
+        return best(library, dtype)._asdict()
 
-    def environment(self, _request: dict[str, Any]) -> Answer:
-        """Say what this process runs on."""
+    def environment(self) -> Answer:
+        """Return what this process runs on."""
         return environment()
-
-
-def _not_installed(missing: list[str]) -> Answer:
-    return {"status": "skipped", "reason": f"{' and '.join(missing)} is not installed"}
 
 
 def _collect() -> None:
@@ -112,30 +109,21 @@ def _collect() -> None:
     gc.disable()
 
 
-def _folder(request: dict[str, Any]) -> Path | None:
-    return Path(request["cache"]) if request.get("cache") else None
-
-
 def serve(requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more."""
     worker = Worker()
-    does: dict[str, Verb] = {
-        "make": worker.make,
-        "time": worker.time,
-        "drop": worker.drop,
-        "rates": worker.rates,
-        "environment": worker.environment,
-    }
+    verbs = {verb: getattr(worker, verb) for verb in VERBS}
     for line in requests:
         request = json.loads(line)
+        number = request.pop("number", None)
         try:
-            answer = does[request["do"]](request)
+            answer = verbs[request.pop("do")](**request)
         except Exception as error:  # noqa: BLE001  whatever a library raises is what there is to say
             answer = {
                 "status": "failed",
                 "reason": f"{type(error).__name__}: {error}".partition("\n")[0],
             }
-        answers.write(json.dumps(answer | {"number": request.get("number")}) + "\n")
+        answers.write(json.dumps(answer | {"number": number}) + "\n")
         answers.flush()
 
 

@@ -20,8 +20,8 @@ class Slice(NamedTuple):
 
     Examples
     --------
-    >>> from chainrule.bench.cells import named
-    >>> (one,) = slices((cell, "step") for cell in named(["64-16-10,1", "64-16-10,8", "64-32-10,8"]))
+    >>> from chainrule.bench.cells import parse
+    >>> (one,) = slices((cell, "step") for cell in map(parse, ["64-16-10,1", "64-16-10,8", "64-32-10,8"]))
     >>> one.title, one.hidden, one.batches, one.is_grid
     ('digits, 64-H-10', [16, 32], [1, 8], True)
     """
