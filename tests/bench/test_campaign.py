@@ -58,19 +58,6 @@ def asking(monkeypatch, verb, number, raised=KeyboardInterrupt):
     monkeypatch.setattr(Process, "ask", ask)
 
 
-class Heard(Listener):
-    """What a run tells as it goes on."""
-
-    def __init__(self):
-        self.began, self.ended = None, []
-
-    def begin(self, done, total):
-        self.began = done, total
-
-    def unit(self, ended):
-        self.ended.append((ended.cell, ended.operation))
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run with the bare products, and with a device that nobody waits for; and its folder."""
@@ -140,31 +127,30 @@ def test_ctrl_c_keeps_the_rounds_so_far_and_the_next_run_goes_on_after_them(tmp_
     kept = read(tmp_path).measurements
     assert sorted(len(one.rounds) for one in kept) == [2, 3, 4, 4]
     assert {one.status for one in kept} == {"ok"}
-    heard = Heard()
-    assert campaign.run(two, tmp_path, heard).measurements == kept
-    assert heard.began == (2, 2)
+    began, listener = [], Listener()
+    listener.begin = lambda *counts: began.append(counts)
+    assert campaign.run(two, tmp_path, listener).measurements == kept
+    assert began == [(2, 2)]
 
 
-def test_a_cell_that_was_hardly_begun_is_measured_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("verb", "reasons"),
+    [
+        ("time", {"stopped after 1 rounds", "stopped after 0 rounds"}),
+        ("make", {"stopped after 0 rounds", "stopped before its turn"}),
+    ],
+)
+def test_a_cell_hardly_begun_says_why_and_is_measured_again(tmp_path, monkeypatch, verb, reasons):
+    two = plan("notebook", STEADY)
     with monkeypatch.context() as patch:
-        asking(patch, "time", 2)
+        asking(patch, verb, 2)
         with pytest.raises(KeyboardInterrupt):
-            campaign.run(plan("notebook", STEADY), tmp_path, Listener())
+            campaign.run(two, tmp_path, Listener())
     kept = read(tmp_path).measurements
     assert {one.status for one in kept} == {"interrupted"}
-    assert {one.reason for one in kept} == {"stopped after 1 rounds", "stopped after 0 rounds"}
-    results = Results(campaign.run(plan("notebook", STEADY), tmp_path, Listener()))
+    assert {one.reason for one in kept} == reasons
+    results = Results(campaign.run(two, tmp_path, Listener()))
     assert [results.figures(place).status for place in results.places] == ["ok", "ok"]
-
-
-def test_ctrl_c_before_a_contestants_turn_says_so(tmp_path, monkeypatch):
-    asking(monkeypatch, "make", 2)
-    with pytest.raises(KeyboardInterrupt):
-        campaign.run(plan("notebook", STEADY), tmp_path, Listener())
-    assert [one.reason for one in read(tmp_path).measurements] == [
-        "stopped after 0 rounds",
-        "stopped before its turn",
-    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
@@ -196,7 +182,7 @@ def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_what_there_is(tmp_path):
     assert one.environment in read(tmp_path).environments
 
 
-def test_a_line_that_was_never_finished_is_dropped(tmp_path):
+def test_a_line_that_was_never_finished_is_dropped_and_another_plan_refused(tmp_path):
     records = campaign.run(plan("notebook"), tmp_path, Listener())
     with (tmp_path / FILE).open("a") as file:
         file.write('{"record": "measurement", "cell": "2-4')
@@ -204,10 +190,6 @@ def test_a_line_that_was_never_finished_is_dropped(tmp_path):
     assert campaign.run(plan("notebook"), tmp_path, Listener()) == records
     lines = (tmp_path / FILE).read_text().splitlines()
     assert all(json.loads(line) for line in lines[:-1])
-
-
-def test_another_plan_is_refused_where_there_is_one(tmp_path):
-    campaign.run(plan("notebook"), tmp_path, Listener())
     with pytest.raises(
         ValueError, match=r"run with other cells, contestants; give another folder with -o"
     ):

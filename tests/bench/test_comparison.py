@@ -28,10 +28,12 @@ def verdicts(comparison):
     return {(row.place.contestant, row.place.cell): row.verdict for row in comparison.rows}
 
 
-def test_a_run_and_its_repetition_are_the_same():
+def test_a_run_and_its_repetition_are_the_same_and_the_comparison_says_that_they_are_not_paired():
     found = compare(two_cells(), two_cells(run="tuesday"))
     assert set(verdicts(found).values()) == {"same"}
     assert all(mean.ratio.low < 1.0 < mean.ratio.high for mean in found.means)
+    assert not any(row.is_paired for row in found.rows)
+    assert found.notes[0] == NOT_PAIRED
 
 
 def test_what_became_slower_is_told_apart_from_what_did_not():
@@ -46,6 +48,8 @@ def test_what_became_slower_is_told_apart_from_what_did_not():
     numpy, torch = found.means
     assert numpy.ratio.estimate == pytest.approx(1.2**0.5, rel=0.01)
     assert (numpy.cells, torch.cells) == (2, 2)
+    turned = compare(two_cells(1.2), two_cells(run="tuesday"))
+    assert verdicts(turned)["numpy", SMALL] == "faster"
 
 
 def test_the_command_prints_each_ratio_with_its_interval_and_verdict(monkeypatch):
@@ -62,17 +66,6 @@ def test_the_command_prints_each_ratio_with_its_interval_and_verdict(monkeypatch
     assert low <= float(first["times"]) <= high
     mean = dict(zip(command.MEANS_HEAD, record["means"][0], strict=True))
     assert (mean["contestant"], mean["cells"]) == ("numpy", "2")
-
-
-def test_what_became_faster_reads_faster():
-    found = compare(two_cells(1.2), two_cells(run="tuesday"))
-    assert verdicts(found)["numpy", SMALL] == "faster"
-
-
-def test_runs_at_different_times_are_not_paired_and_the_comparison_says_so():
-    found = compare(two_cells(), two_cells(run="tuesday"))
-    assert not any(row.is_paired for row in found.rows)
-    assert found.notes[0] == NOT_PAIRED
 
 
 def halves(records):
@@ -140,13 +133,10 @@ def test_another_version_is_what_one_compares_and_is_noted():
     assert "changed: versions numpy: 2.4.6, then 2.5.0" in compare(two_cells(), newer).notes
 
 
-def test_a_cell_in_one_run_only_is_noted():
+def test_what_only_one_run_has_is_noted_and_a_failed_contestant_has_no_row():
     found = compare(two_cells(), a_run({SMALL: {"numpy": 1e-5}}, run="tuesday"))
     assert len(found.rows) == 1
     assert found.notes[-1].startswith("in one run only: numpy in 64-1024-10,256, torch in")
-
-
-def test_a_failed_contestant_has_no_row():
     after = two_cells(run="tuesday")
     after.measurements = [
         replace(one, status="failed", seconds=(), rounds=(), enqueued=())
@@ -159,18 +149,12 @@ def test_a_failed_contestant_has_no_row():
     assert "in one run only: torch in 64-16-10,32" in found.notes
 
 
-def test_a_run_with_itself_is_refused():
+def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="hold the same measurements; give another run"):
         compare(two_cells(), two_cells())
-
-
-def test_runs_without_a_common_cell_are_refused():
     with pytest.raises(ValueError, match="no contestant in a common cell"):
         compare(a_run({SMALL: {"numpy": 1e-5}}), a_run({LARGE: {"numpy": 1e-5}}, run="tuesday"))
     with pytest.raises(ValueError, match="no cell in common"):
         compare_contestants(Records(), "numpy", "torch")
-
-
-def test_an_unknown_contestant_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match="did you mean 'torch'"):
         compare_contestants(two_cells(), "numpy", "troch")

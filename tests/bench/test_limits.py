@@ -30,11 +30,8 @@ def results(seconds=1e-3, cell=CELL, machine=(NUMPY, TORCH)):
         (CELL._replace(batch=1), "step", Limit(4 * (2 * 79_510 + 794) / 4e10, "copy")),
         (parse("784-100-10,1,adam"), "step", Limit(4 * (6 * 79_510 + 785) / 4e10, "copy")),
         (CELL._replace(batch=1), "forward", Limit(4 * (79_510 + 794) / 4e10, "copy")),
-        (
-            parse("2000-2000-10,1"),
-            "step",
-            Limit(4 * (2 * 4_022_010 + 2010) / 2e10, "copy"),
-        ),  # in no cache
+        # In no cache:
+        (parse("2000-2000-10,1"), "step", Limit(4 * (2 * 4_022_010 + 2010) / 2e10, "copy")),
     ],
 )
 def test_the_limit_is_the_larger_of_two_times_at_the_best_rates_of_all_libraries(cell, operation, limit):

@@ -71,44 +71,30 @@ def test_nothing_stored_is_measured_within_twenty_seconds_and_answered_in_a_sent
     assert found.sentence.startswith("784-256-10, batch 128: numpy (numpy-jit) takes ")
     assert "times as fast as torch (95 % interval " in found.sentence
     assert "\n" not in found.sentence
+    rows = [dict(zip(HEAD, row, strict=True)) for row in found.rows]
+    assert [row["backend"] for row in rows] == ["numpy (numpy-jit)", "torch"]
+    assert all(row["known"] == "measured" and " to " in row["95 % interval"] for row in rows)
 
 
-def test_what_was_stored_answers_the_next_time_without_measuring():
-    first = recommend(CELL, Bench(), contestants=NAMES)
+@pytest.mark.parametrize(
+    ("stored", "cell", "again", "count", "how"),
+    [
+        (NAMES, CELL, False, 0, "measured"),
+        (NAMES, CELL, True, 1, "measured"),
+        (NAMES, CELL._replace(batch=200), False, 0, "interpolated"),
+        (NAMES, parse("700-256-10,128"), False, 1, "measured"),
+        (NAMES[:1], CELL, False, 1, "measured"),
+    ],
+    ids=["stored", "again", "between measured batches", "off the grid", "a backend installed since"],
+)
+def test_it_is_measured_again_only_where_the_map_does_not_answer(stored, cell, again, count, how):
+    first = recommend(CELL, Bench(), contestants=stored)
     bench = Bench()
-    second = recommend(CELL, bench, contestants=NAMES)
-    assert bench.asked == []
-    assert not second.was_measured
-    assert second.sentence == first.sentence
-
-
-def test_it_is_measured_again_where_that_is_asked_for():
-    recommend(CELL, Bench(), contestants=NAMES)
-    found = recommend(CELL, Bench(torch=0.5), contestants=NAMES, again=True)
-    assert found.choice.backend == "torch"
-
-
-def test_a_batch_between_measured_ones_is_answered_from_the_map():
-    recommend(CELL, Bench(), contestants=NAMES)
-    bench = Bench()
-    found = recommend(CELL._replace(batch=200), bench, contestants=NAMES)
-    assert bench.asked == []
-    assert found.choice.estimates[0].how == "interpolated"
-
-
-def test_a_network_off_the_grid_is_measured():
-    recommend(CELL, Bench(), contestants=NAMES)
-    bench = Bench()
-    found = recommend(parse("700-256-10,128"), bench, contestants=NAMES)
-    assert len(bench.asked) == 1
-    assert found.choice.estimates[0].how == "measured"
-
-
-def test_a_backend_installed_since_is_measured():
-    recommend(CELL, Bench(), contestants=["numpy-jit"])
-    bench = Bench()
-    recommend(CELL, bench, contestants=NAMES)
-    assert len(bench.asked) == 1
+    second = recommend(cell, bench, contestants=NAMES, again=again)
+    assert len(bench.asked) == count
+    assert second.was_measured == bool(count)
+    assert second.choice.estimates[0].how == how
+    assert count or cell != CELL or second.sentence == first.sentence
 
 
 def test_a_stale_map_is_measured_anew_and_the_reason_is_noted():
@@ -124,17 +110,13 @@ def test_a_stale_map_is_measured_anew_and_the_reason_is_noted():
     assert stored.read().spots  # and kept under the key of here
 
 
-def test_two_that_take_as_long_are_undecided_and_both_are_named():
+def test_two_that_take_as_long_are_undecided_both_are_named_and_not_measured_over_and_over():
     found = recommend(CELL, Bench(torch=1.0, noise=0.05), contestants=NAMES)
     assert not found.choice.is_decided
     assert found.choice.backend == "numpy"
     assert "numpy (numpy-jit) takes" in found.sentence
     assert "torch takes" in found.sentence
     assert "undecided, for the second takes" in found.sentence
-
-
-def test_an_undecided_answer_is_not_measured_over_and_over():
-    recommend(CELL, Bench(torch=1.0, noise=0.05), contestants=NAMES)
     bench = Bench()
     recommend(CELL, bench, contestants=NAMES)
     assert bench.asked == []
@@ -166,18 +148,6 @@ def test_with_the_copy_of_each_batch_another_may_win():
     )  # and resident as before
 
 
-def test_if_nothing_can_be_measured_it_says_why():
-    def fails(cells, contestants, seconds, operations=("step",)):
-        return Records(
-            measurements=[
-                measurement(cells[0], "torch", 0, [], status="skipped", reason="torch is not installed")
-            ]
-        )
-
-    with pytest.raises(RuntimeError, match=r"784-256-10,128 \(torch: torch is not installed\)"):
-        recommend(CELL, fails, contestants=NAMES)
-
-
 def test_nothing_measured_is_an_error_in_one_line(monkeypatch):
     late = {"status": "skipped", "reason": "the time was over"}
     nothing = Records(measurements=[measurement(CELL, "numpy", 0, [], **late)])
@@ -202,13 +172,6 @@ def test_who_was_left_out_is_told():
     assert found.notes == ["not known: torch: the time was over"]
 
 
-def test_every_backend_has_a_row():
-    found = recommend(CELL, Bench(), contestants=NAMES)
-    rows = [dict(zip(HEAD, row, strict=True)) for row in found.rows]
-    assert [row["backend"] for row in rows] == ["numpy (numpy-jit)", "torch"]
-    assert all(row["known"] == "measured" and " to " in row["95 % interval"] for row in rows)
-
-
 def test_numpy_is_known_by_its_faster_form_where_both_were_measured():
     run = a_run({CELL: {"numpy": 2e-4, "numpy-jit": 1e-4, "notebook": 5e-4}})
     (spot,) = spots(Results(run))
@@ -221,13 +184,10 @@ def test_an_invalid_figure_has_no_place_in_the_map():
     assert spots(Results(run)) == []
 
 
-def test_the_micro_grid_begins_with_the_cell_and_repeats_nothing():
+def test_the_micro_grid_repeats_nothing_and_one_form_of_each_backend_is_measured():
     grid = micro_grid(parse("8-1-2,1"))
     assert grid[0] == parse("8-1-2,1")
     assert len(grid) == len(set(grid)) == 3
-
-
-def test_one_form_of_each_backend_is_measured():
     assert len({name.split("-")[0] for name in installed()}) == len(installed())
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,31 +21,12 @@ HERE = f"{__name__}:"
 TICKS = "CHAINRULE_TEST_TICKS"  # the file that `ticks` counts in
 
 
-def steady(problem, operation):
-    """Plain NumPy that takes a millisecond a pass, by a clock of its own.
+def _counted(problem, operation, share, seed):
+    """Plain NumPy that takes a millisecond a pass, times a share, by a clock of its own.
 
-    Its clock counts passes, and shivers by up to one per cent. The instrument between a clock and a verdict
-    is tested with it; a real clock would test how busy the machine is.
+    Its clock counts passes, and varies by up to one per cent. It tests the instrument between a clock and a
+    verdict; a real clock would test how busy the machine is.
     """
-    return _counted(problem, operation, 1.0)
-
-
-def steady_too(problem, operation):
-    """The same, shivering otherwise."""
-    return _counted(problem, operation, 1.0, seed=1)
-
-
-def slower(problem, operation):
-    """The same, but every pass takes 20 % longer."""
-    return _counted(problem, operation, 1.2, seed=2)
-
-
-def twice(problem, operation):
-    """The same, but every pass takes twice as long."""
-    return _counted(problem, operation, 2.0, seed=3)
-
-
-def _counted(problem, operation, share, seed=0):
     made, chance = room.notebook(problem, operation), np.random.default_rng(seed)
 
     def clocked(passes):
@@ -53,6 +35,10 @@ def _counted(problem, operation, share, seed=0):
         return passes * 1e-3 * share * float(chance.uniform(0.99, 1.01))
 
     return replace(made, clocked=clocked)
+
+
+steady, steady_too = partial(_counted, share=1.0, seed=0), partial(_counted, share=1.0, seed=1)
+slower, twice = partial(_counted, share=1.2, seed=2), partial(_counted, share=2.0, seed=3)
 
 
 def sleeps(problem, operation):
