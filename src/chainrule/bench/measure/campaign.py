@@ -51,12 +51,11 @@ Unit = tuple[int, Cell, str]
 
 
 class Ended(NamedTuple):
-    """A unit that has been measured: what was written of it, and the seconds that it took."""
+    """A unit that has been measured, and the lines that were written of it."""
 
     cell: Cell
     operation: str
     lines: Sequence[dict[str, Any]]
-    seconds: float
 
 
 class Listener:
@@ -108,8 +107,7 @@ def _set(
     if not is_short:
         _rates(one, roster.of(roster.PRODUCTS), campaign, folder, known)
     for place, (_, cell, operation) in enumerate(units):
-        began, lines = time.perf_counter(), []
-        seats = _seats(campaign, operation)
+        lines, seats = [], _seats(campaign, operation)
         peak = max((rate for (_, dtype, _), rate in known.items() if dtype == cell.dtype), default=0.0)
         if peak and (estimate := 2 * cell.flops / peak) > LONGEST_PASS:
             lines = list(_too_long(one, cell, operation, seats, estimate))
@@ -118,7 +116,7 @@ def _set(
             for line in one.measure(cell, operation, seats):
                 lines.append(line)
                 append(folder, [line])
-        listener.unit(Ended(cell, operation, lines, time.perf_counter() - began))
+        listener.unit(Ended(cell, operation, lines))
         if is_short and place == 0 and time.monotonic() < campaign.care.until:
             _rates(one, campaign.contestants, campaign, folder, known)
 

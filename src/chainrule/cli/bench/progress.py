@@ -75,7 +75,7 @@ def summary(ended: Ended) -> str:
     --------
     >>> from chainrule.bench.cells import parse
     >>> line = {"record": "measurement", "contestant": "numpy", "status": "ok", "seconds": [0.01], "steps": 100}
-    >>> summary(Ended(parse("2-4-1,4"), "step", [line], 1.0))
+    >>> summary(Ended(parse("2-4-1,4"), "step", [line]))
     '2-4-1,4 step  numpy 100 us'
     """
     measured = [line for line in ended.lines if line["record"] == "measurement"]
