@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from chainrule import NeuralNetwork, __version__, backends
-from chainrule.backends import Availability
+from chainrule import NeuralNetwork, __version__
 from chainrule.cli.app import app
 from chainrule.cli.errors import one_line
 from chainrule.cli.options import sizes, spread
@@ -86,12 +85,15 @@ def test_classes_are_told_from_text_and_scored(chainrule, flowers):
     assert "saved m.safetensors" in result.stdout
 
 
-def test_a_quantity_is_learnt_and_scored_in_its_own_units(chainrule, prices):
+def test_a_quantity_is_learnt_scored_and_predicted_in_its_own_units(chainrule, prices):
     result = train(chainrule, "prices.csv", "price", "--json", "--epochs", 100, "--dropout", 0)
     outcome = json.loads(result.stdout)
     assert outcome["task"] == "regression"
     assert outcome["held_out"]["r2"] > 0.99
     assert 0 < outcome["held_out"]["rmse"] < 0.1 * prices["price"].std()
+    assert chainrule("predict", "m.safetensors", "prices.csv", "-o", "out.csv").exit_code == 0
+    error = pl.read_csv("out.csv")["prediction"] - prices["price"]
+    assert error.abs().mean() < 0.1 * prices["price"].std()
 
 
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet", "npz"])
@@ -191,33 +193,17 @@ def test_predictions_are_labels_with_the_probability_of_each(chainrule, flowers)
     assert out.drop("prediction").sum_horizontal().to_numpy() == pytest.approx(1, abs=1e-5)
 
 
-def test_predictions_of_a_quantity_are_in_its_own_units(chainrule, prices):
-    train(chainrule, "prices.csv", "price", "--epochs", 100, "--dropout", 0)
-    assert chainrule("predict", "m.safetensors", "prices.csv", "-o", "out.csv").exit_code == 0
-    error = pl.read_csv("out.csv")["prediction"] - prices["price"]
-    assert error.abs().mean() < 0.1 * prices["price"].std()
-
-
-def test_features_are_found_by_name_and_other_columns_passed_over(chainrule, flowers):
+def test_features_are_found_by_name_other_columns_passed_over_and_missing_ones_named(chainrule, flowers):
     train(chainrule)
     straight = chainrule("predict", "m.safetensors", "flowers.csv").stdout
     other = flowers.select("height", pl.lit("text").alias("note"), "width")
     other.write_csv("other.csv")
     assert chainrule("predict", "m.safetensors", "other.csv").stdout == straight
     assert straight.startswith("prediction,probability_lily,")
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        (["width", "kind"], "no column 'height' for a feature that the model takes"),
-        (["height", "kind"], "no column 'width' for a feature that the model takes"),
-    ],
-)
-def test_a_missing_feature_is_named(chainrule, flowers, columns, message):
-    train(chainrule)
-    flowers.select(columns).write_csv("other.csv")
-    refused(chainrule("predict", "m.safetensors", "other.csv", "-o", "out.csv"), message)
+    for name in ("width", "height"):
+        flowers.drop(name).write_csv("other.csv")
+        result = chainrule("predict", "m.safetensors", "other.csv", "-o", "out.csv")
+        refused(result, f"no column {name!r} for a feature that the model takes")
 
 
 def test_a_model_made_in_python_says_that_it_knows_no_columns(chainrule, flowers):
@@ -252,25 +238,19 @@ def test_explain_takes_the_targets_as_training_did(chainrule, flowers, prices, t
     assert step["network"].startswith("-".join(map(str, net.architecture.sizes)))
 
 
-def test_explain_says_what_is_wrong_and_by_its_exit_code(chainrule, flowers):
-    train(chainrule)
-    words = ["explain", "m.safetensors", "flowers.csv", "--flags"]
-    healthy = chainrule(*words)
-    assert (healthy.exit_code, healthy.stdout) == (0, "nothing wrong was found\n")
-    wild = chainrule(*words, "--learning-rate", 1000)
-    assert wild.exit_code == 1
-    assert wild.stdout.startswith("learning rate too large, learning_rate=1000: ")
-
-
-def test_explain_prints_latex_html_and_every_operation(chainrule, flowers):
+def test_explain_says_what_is_wrong_by_its_exit_code_and_prints_every_form(chainrule, flowers):
     train(chainrule)
     words = ["explain", "m.safetensors", "flowers.csv"]
+    healthy = chainrule(*words, "--flags")
+    assert (healthy.exit_code, healthy.stdout) == (0, "nothing wrong was found\n")
+    wild = chainrule(*words, "--flags", "--learning-rate", 1000)
+    assert wild.exit_code == 1
+    assert wild.stdout.startswith("learning rate too large, learning_rate=1000: ")
     assert chainrule(*words, "--latex").stdout.startswith("\\begin{align*}\n")
     assert chainrule(*words, "--html").stdout.startswith('<div class="chainrule-step">')
     named, every = (json.loads(chainrule(*words, "--json", *more).stdout) for more in ([], ["--all"]))
     assert len(every["lines"]) > len(named["lines"])
-    result = chainrule(*words, "--json", "--html")
-    assert (result.exit_code, "give one" in result.stderr) == (2, True)
+    refused(chainrule(*words, "--json", "--html"), "give one")
 
 
 def test_explain_names_a_gap_a_label_and_a_column_that_do_not_fit(chainrule, flowers):
@@ -284,10 +264,7 @@ def test_explain_names_a_gap_a_label_and_a_column_that_do_not_fit(chainrule, flo
     }
     for message, frame in frames.items():
         frame.write_csv("other.csv")
-        result = chainrule("explain", "m.safetensors", "other.csv")
-        assert result.exit_code == 2
-        assert message in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+        refused(chainrule("explain", "m.safetensors", "other.csv"), message)
 
 
 # -- errors --------------------------------------------------------------------------------------
@@ -357,18 +334,16 @@ def test_a_failed_training_leaves_the_old_model_as_it_was(chainrule, flowers, tm
     assert (tmp_path / "m.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("m.safetensors none.csv -o out.csv", "there is no file none.csv"),
-        ("none.safetensors flowers.csv -o out.csv", "there is no file none.safetensors"),
-        ("flowers.csv flowers.csv -o out.csv", "no model file"),
-        ("m.safetensors flowers.csv -o none/out.csv", "there is no folder"),
-    ],
-)
-def test_misuse_of_predict_is_one_line_and_writes_nothing(chainrule, flowers, tmp_path, words, message):
+def test_misuse_of_predict_is_one_line_and_writes_nothing(chainrule, flowers, tmp_path):
     train(chainrule)
-    refused(chainrule("predict", *words.split()), message)
+    cases = {
+        "m.safetensors none.csv -o out.csv": "there is no file none.csv",
+        "none.safetensors flowers.csv -o out.csv": "there is no file none.safetensors",
+        "flowers.csv flowers.csv -o out.csv": "no model file",
+        "m.safetensors flowers.csv -o none/out.csv": "there is no folder",
+    }
+    for words, message in cases.items():
+        refused(chainrule("predict", *words.split()), message)
     assert not (tmp_path / "out.csv").exists()
 
 
@@ -391,7 +366,7 @@ def test_demo_shows_xor_and_the_digits_and_needs_no_extra(chainrule, monkeypatch
     assert result.exit_code == 0, result.stderr
     assert "Epoch 0, Loss:0." in result.stdout
     assert "Epoch 4000, Loss:0." in result.stdout
-    assert "held-out accuracy" in result.stdout
+    assert "validation  accuracy" in result.stdout
     assert "confusion" in result.stdout
     right = float(result.stdout.split(" % of 359 digits")[0].split()[-1])
     assert right >= 97
@@ -403,6 +378,7 @@ def test_info_tells_what_is_here_and_which_backends_are_usable(chainrule):
     assert result.exit_code == 0, result.stderr
     for word in (__version__, np.__version__, "numpy", "cupy", "torch", "jax", "cores", "blas"):
         assert word in result.stdout
+    assert "\x1b" not in result.stdout  # it is no terminal
     facts = json.loads(chainrule("info", "--json").stdout)
     usable = {record["name"]: record["usable"] for record in facts["backends"]}
     assert usable["numpy"] is True
@@ -428,17 +404,3 @@ def test_python_m_runs_it_and_errors_have_no_traceback():
     done = run_module("predict", "none", "none.csv")
     assert done.returncode == 2
     assert done.stderr == "error: there is no file none\n"
-
-
-@pytest.mark.parametrize(
-    ("environment", "coloured"),
-    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
-)
-def test_colour_is_for_terminals_and_no_color_is_honoured(chainrule, monkeypatch, environment, coloured):
-    found = [Availability("numpy", usable=True, version="2", devices=("cpu",))]
-    monkeypatch.setattr(backends, "available", lambda: found)
-    for name in ("NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert ("\x1b[32m" in chainrule("info").stdout) is coloured

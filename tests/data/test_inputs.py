@@ -83,7 +83,7 @@ def test_a_number_too_large_for_float32_is_named():
 
 BAD_Y = {
     "another length": ("squared_error", Y[:3], ValueError, "3 rows", "X has 4", "for each sample"),
-    "transposed": ("squared_error", Y.T, ValueError, "2 rows", "X has 4"),
+    "transposed": ("squared_error", Y.T, ValueError, "2 rows", "X has 4", "give y.T"),
     "a number": ("squared_error", 1.0, ValueError, "no rows", "X has 4"),
     "empty": ("squared_error", [], ValueError, "0 rows", "X has 4"),
     "another width": ("squared_error", np.ones((4, 3)), ValueError, "(4, 3)", "(4, 2)", "reshape"),

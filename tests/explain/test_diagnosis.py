@@ -13,6 +13,7 @@ PIXELS, DIGITS = digits()
 X, Y = PIXELS[:600] / 16, DIGITS[:600]
 ONE_HOT = np.eye(10)[Y]
 LINE = np.linspace(-2, 2, 100)[:, None]
+ROWS = np.random.default_rng(4).standard_normal((60, 3))
 
 
 def for_digits(**given):
@@ -22,6 +23,12 @@ def for_digits(**given):
 
 def for_xor(**given):
     return NeuralNetwork(2, 4, 1, seed=1, **given)
+
+
+CASES = {
+    "xor": lambda activation: (for_xor(), (XOR_X, XOR_Y)),
+    "digits": lambda activation: (for_digits(activation=activation), (X, Y)),
+}
 
 
 def changed(net, change):
@@ -38,12 +45,9 @@ def kinds(explanation):
 # -- the ways in which a network does not learn --------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("net", "data"),
-    [(for_xor(), (XOR_X, XOR_Y)), (for_digits(activation="tanh"), (X, Y))],
-    ids=["xor", "digits"],
-)
-def test_a_saturated_start_is_named_by_layer(net, data):
+@pytest.mark.parametrize("case", ["xor", "digits"])
+def test_a_saturated_start_is_named_by_layer(case):
+    net, data = CASES[case]("tanh")
     flags = changed(net, lambda W: 100 * W).explain(*data).flags
     first = next(flag for flag in flags if flag.kind == "saturated units")
     assert first.where == "layer 1"
@@ -61,10 +65,9 @@ def test_dead_units_are_named_by_layer(activation):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize(
-    ("net", "data"), [(for_xor(), (XOR_X, XOR_Y)), (for_digits(), (X, Y))], ids=["xor", "digits"]
-)
-def test_a_learning_rate_too_large_or_small_is_named_with_one_that_is_not(net, data, optimizer):
+@pytest.mark.parametrize("case", ["xor", "digits"])
+def test_a_learning_rate_too_large_or_small_is_named_with_one_that_is_not(case, optimizer):
+    net, data = CASES[case]("relu")
     for rate, kind in ((1000, "learning rate too large"), (1e-9, "learning rate too small")):
         (flag,) = net.explain(*data, rate, optimizer=optimizer).flags
         assert (flag.kind, flag.where) == (kind, f"learning_rate={rate:g}")
@@ -72,17 +75,14 @@ def test_a_learning_rate_too_large_or_small_is_named_with_one_that_is_not(net, d
         assert net.explain(*data, advised, optimizer=optimizer).flags == ()
 
 
-def test_a_learning_rate_of_1000_is_named_where_it_hits_a_single_row_by_luck():
+def test_a_learning_rate_is_judged_by_what_it_changes():
     step = for_digits(activation="softplus").explain(X[:1], Y[:1], 1000, optimizer="adam")
-    assert step.loss_after < 1e-6 < step.loss_before
+    assert step.loss_after < 1e-6 < step.loss_before  # it hits a single row by luck
     assert "learning rate too large" in kinds(step)
-
-
-@pytest.mark.parametrize("rate", [0.0, 1e-300])
-def test_a_learning_rate_that_changes_nothing_at_all_is_too_small(rate):
-    (flag,) = for_digits().explain(X, Y, rate).flags
-    assert flag.kind == "learning rate too small"
-    assert "take 0.0" in flag.remedy
+    for rate in (0.0, 1e-300):
+        (flag,) = for_digits().explain(X, Y, rate).flags
+        assert flag.kind == "learning rate too small"
+        assert "take 0.0" in flag.remedy
 
 
 def test_unscaled_features_are_named_with_the_column():
@@ -114,42 +114,43 @@ def test_units_that_start_alike_but_lead_to_different_outputs_are_not_stuck():
     assert "symmetric weights" not in kinds(net.explain(X, Y))
 
 
-def test_targets_that_the_output_cannot_reach_are_named_with_the_loss_to_take():
-    rows = np.random.default_rng(4).standard_normal((60, 3))
-    share, sign = np.abs(np.sin(rows[:, :1])), np.sign(rows[:, :1])
-    cases = [
-        ("sigmoid", 20 + 3 * share, "identity"),
-        ("sigmoid", sign, "as 0 and 1 with loss='binary_cross_entropy'"),
-        ("sigmoid", np.round(2 * share), "or for classes loss='cross_entropy'"),
-        ("tanh", 10 * share, "identity"),
-        ("relu", rows[:, :1], "identity"),
-    ]
-    for output, wanted, remedy in cases:
-        net = NeuralNetwork(3, 8, 1, output_activation=output, loss="mean_squared_error", seed=0)
-        (flag,) = net.explain(rows, wanted).flags
-        assert (flag.kind, flag.where) == ("targets out of reach", "y")
-        assert f"y is {wanted.min():.4g} to {wanted.max():.4g}, but the output" in flag.what
-        assert remedy in flag.remedy
-    for output, wanted in (
-        ("sigmoid", share),
-        ("sigmoid", sign > 0),
-        ("tanh", sign),
-        ("softplus", share),
-    ):
-        net = NeuralNetwork(3, 8, 1, output_activation=output, loss="mean_squared_error", seed=0)
-        assert net.explain(rows, wanted).flags == ()
+SHARE, SIGN = np.abs(np.sin(ROWS[:, :1])), np.sign(ROWS[:, :1])
+
+
+@pytest.mark.parametrize(
+    ("output", "wanted", "remedy"),
+    [
+        ("sigmoid", 20 + 3 * SHARE, "identity"),
+        ("sigmoid", SIGN, "as 0 and 1 with loss='binary_cross_entropy'"),
+        ("sigmoid", np.round(2 * SHARE), "or for classes loss='cross_entropy'"),
+        ("tanh", 10 * SHARE, "identity"),
+        ("relu", ROWS[:, :1], "identity"),
+        ("sigmoid", SHARE, None),
+        ("sigmoid", SIGN > 0, None),
+        ("tanh", SIGN, None),
+        ("softplus", SHARE, None),
+    ],
+)
+def test_targets_that_the_output_cannot_reach_are_named_with_the_loss_to_take(output, wanted, remedy):
+    net = NeuralNetwork(3, 8, 1, output_activation=output, loss="mean_squared_error", seed=0)
+    flags = net.explain(ROWS, wanted).flags
+    if remedy is None:
+        assert flags == ()
+        return
+    (flag,) = flags
+    assert (flag.kind, flag.where) == ("targets out of reach", "y")
+    assert f"y is {wanted.min():.4g} to {wanted.max():.4g}, but the output" in flag.what
+    assert remedy in flag.remedy
 
 
 def test_rows_of_the_same_features_with_other_targets_are_named():
     net, rows, wanted = regression()
-    rows[: len(rows) // 2 + 2] = rows[0]
-    (flag,) = net.explain(rows, wanted).flags
-    assert flag.kind == "contradicting targets"
-    assert "127 of 250 rows" in flag.what
-    assert "rows 0 and 1 (from 0)" in flag.what
-    rows[:] = regression()[1]
-    rows[:20] = rows[0]  # some noise is no fault
-    assert net.explain(rows, wanted).flags == ()
+    for copies, flagged in ((20, False), (len(rows) // 2 + 2, True)):  # some noise is no fault
+        rows[:copies] = rows[0]
+        flags = net.explain(rows, wanted).flags
+        assert [flag.kind for flag in flags] == ["contradicting targets"] * flagged
+    assert "127 of 250 rows" in flags[0].what
+    assert "rows 0 and 1 (from 0)" in flags[0].what
 
 
 def regression():
@@ -167,12 +168,6 @@ def test_one_hot_targets_that_a_reshape_mixed_are_named():
     assert "y.reshape(10, 600).T" in flag.what
     with pytest.raises(ValueError, match=r"rows of y do not sum to 1; was it transposed by reshape"):
         for_digits().explain(X, mixed)
-
-
-@pytest.mark.parametrize("transposed", [ONE_HOT.T, Y[None, :]], ids=["one-hot", "labels"])
-def test_transposed_targets_are_refused_with_the_remedy(transposed):
-    with pytest.raises(ValueError, match=r"but X has 600; was it transposed\? give y.T"):
-        for_digits().explain(X, transposed)
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
@@ -213,13 +208,11 @@ def test_an_infinity_that_comes_to_nothing_is_no_fault():
 
 
 @pytest.mark.parametrize(
-    ("kind", "given"),
-    [
-        ("vanishing", {"initializer": "glorot_uniform"}),
-        ("exploding", {"initializer": "standard_normal", "activation": "relu"}),
-    ],
+    ("kind", "initializer", "activation"),
+    [("vanishing", "glorot_uniform", "sigmoid"), ("exploding", "standard_normal", "relu")],
 )
-def test_a_gradient_that_vanishes_or_explodes_is_named_by_layer(kind, given):
+def test_a_gradient_that_vanishes_or_explodes_is_named_by_layer(kind, initializer, activation):
+    given = {"initializer": initializer, "activation": activation}
     net = NeuralNetwork(64, (64,) * 8, 10, loss="cross_entropy", seed=0, **given)
     flag = net.explain(X, Y).flags[0]
     assert (flag.kind, flag.where) == (f"{kind} gradient", "layer 1")
@@ -229,10 +222,10 @@ def test_a_gradient_that_vanishes_or_explodes_is_named_by_layer(kind, given):
 # -- a healthy network ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("epochs", [0, 200, 3000])
-def test_xor_is_left_in_peace(epochs):
-    for seed in (1, 2):
-        net = NeuralNetwork(2, 4, 1, seed=seed)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_xor_is_left_in_peace(seed):
+    net = NeuralNetwork(2, 4, 1, seed=seed)
+    for epochs in (0, 200, 2800):
         if epochs:
             net.train(XOR_X, XOR_Y, epochs, 0.5, progress=False)
         step = net.explain(XOR_X, XOR_Y, 0.5)
@@ -262,11 +255,10 @@ def test_digits_are_left_in_peace(activation):
     ],
 )
 def test_a_batch_of_few_rows_is_left_in_peace(rows, activation, loss, epochs):
-    given = {"output_activation": "sigmoid", "initializer": "glorot_uniform"} if loss[0] == "m" else {}
-    net, targets = (
-        for_digits(activation=activation, loss=loss, **given),
-        Y if loss[0] == "c" else ONE_HOT,
-    )
+    given, targets = {}, Y
+    if loss == "mean_squared_error":
+        given, targets = {"output_activation": "sigmoid", "initializer": "glorot_uniform"}, ONE_HOT
+    net = for_digits(activation=activation, loss=loss, **given)
     if epochs:
         net.train(X, targets, epochs, 1e-2, optimizer="adam", batch_size=32, progress=False)
     for start in range(0, 80, 8):
@@ -283,20 +275,20 @@ def test_what_few_rows_cannot_tell_is_said():
     assert step.flags == ()
 
 
-def test_near_its_goal_a_network_may_overshoot():
-    net = NeuralNetwork(1, (16, 16), 1, activation="tanh", loss="mean_squared_error", seed=0)
-    net.train(LINE, np.sin(LINE), 300, 0.01, optimizer="adam", batch_size=20, progress=False)
-    step = net.explain(LINE, np.sin(LINE), 0.01, optimizer="adam")  # it starts afresh: a long first step
-    assert step.loss_after > 2 * step.loss_before
-    assert step.flags == ()
-
-
 @pytest.mark.parametrize("hidden", [8, (16, 16), (16, 16, 16)])
 def test_a_curve_is_left_in_peace(hidden):
     net = NeuralNetwork(1, hidden, 1, activation="tanh", loss="mean_squared_error", seed=0)
     assert net.explain(LINE, np.sin(LINE)).flags == ()
     net.train(LINE, np.sin(LINE), 300, 0.1, progress=False)
     assert net.explain(LINE, np.sin(LINE)).flags == ()
+
+
+def test_near_its_goal_a_network_may_overshoot():
+    net = NeuralNetwork(1, (16, 16), 1, activation="tanh", loss="mean_squared_error", seed=0)
+    net.train(LINE, np.sin(LINE), 300, 0.01, optimizer="adam", batch_size=20, progress=False)
+    step = net.explain(LINE, np.sin(LINE), 0.01, optimizer="adam")  # a new optimizer: a long first step
+    assert step.loss_after > 2 * step.loss_before
+    assert step.flags == ()
 
 
 def test_the_bundled_commands_network_is_left_in_peace():

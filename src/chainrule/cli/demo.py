@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from chainrule import NeuralNetwork
@@ -15,7 +14,6 @@ from chainrule.data.bundled import digits
 from chainrule.data.samples import Samples, split
 from chainrule.data.scaling import Scaler
 from chainrule.mathematics.schedules import cosine
-from chainrule.training.history import Record
 
 
 def demo(plots: Plots = None) -> None:
@@ -79,35 +77,24 @@ def _digits(screen: Console, plots: Path | None) -> None:
         dtype="float32",
         seed=0,
     )
-    table = show.epochs_table()
-
-    def add(record: Record) -> None:
-        show.add_epoch(table, record)
-
-    with Live(table, console=screen, refresh_per_second=8):
-        history = network.train(
-            X[learnt],
-            y[learnt],
-            epochs=20,
-            batch_size=128,
-            learning_rate=cosine(0.01),
-            optimizer="adam",
-            validation_data=(X[kept], y[kept]),
-            callbacks=[add],
-            progress=False,
-        )
-    if not screen.is_terminal:
-        screen.print()  # Live leaves its last line open there
+    history = network.train(
+        X[learnt],
+        y[learnt],
+        epochs=20,
+        batch_size=128,
+        learning_rate=cosine(0.01),
+        optimizer="adam",
+        validation_data=(X[kept], y[kept]),
+        progress=True,  # on standard error
+    )
+    screen.out(str(history))
     predicted = network.backend.to_numpy(network.predict_classes(X[kept]))
     screen.print(show.confusion(y[kept], predicted, classes))
     right = float(np.mean(predicted == y[kept]))
     screen.print(f"[bold green]{show.percent(right)}[/] of {kept.size} digits that it had never seen")
     if plots is not None:
+        from chainrule.plots import plot_confusion
+
         drawn = {"digits-history": history.plot()} if len(history) else {}
-        screen.out(summary(write(plots, drawn | {"digits-confusion": _matrix(y[kept], predicted)})))
-
-
-def _matrix(truth: np.ndarray, predicted: np.ndarray) -> Any:
-    from chainrule.plots import plot_confusion
-
-    return plot_confusion(truth, predicted)
+        drawn["digits-confusion"] = plot_confusion(y[kept], predicted)
+        screen.out(summary(write(plots, drawn)))

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from chainrule.data.samples import Label
 from chainrule.training.evaluation import confusion_counts
-from chainrule.training.history import Record
 
 _MOST_SHOWN = 20  # classes; a wider matrix would not fit a terminal
 
@@ -25,24 +24,6 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     for name, value in facts.items():
         table.add_row(Text(name, style="bold"), Text(str(value)))
     return table
-
-
-def epochs_table() -> Table:
-    """Return an empty table for :func:`add_epoch`."""
-    table = Table(title="training", title_justify="left")
-    for heading in ("epoch", "loss", "held-out loss", "held-out accuracy", "seconds"):
-        table.add_column(heading, justify="right")
-    return table
-
-
-def add_epoch(table: Table, record: Record) -> None:
-    """Add a row for an epoch that has ended."""
-    accuracy = "" if record.validation_accuracy is None else percent(record.validation_accuracy)
-    held_out = "" if record.validation_loss is None else f"{record.validation_loss:.4f}"
-    loss = Text(f"{record.loss:.4f}", style="cyan")
-    table.add_row(
-        str(record.epoch), loss, held_out, Text(accuracy, style="green"), f"{record.seconds:.2f}"
-    )
 
 
 def percent(share: float) -> str:

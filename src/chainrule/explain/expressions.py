@@ -28,37 +28,35 @@ class Node:
         return all(length == 1 for length in self.shape)
 
 
-class Formulas:
-    """The formulas of a program.
+def formula(operation: Operation, makers: Mapping[int, Operation], name: Callable[[Value], str]) -> Node:
+    """Return what makes an operation's result.
 
     Parameters
     ----------
+    operation
+        The operation.
     makers
-        By the ``id`` of a value, the operation that makes it.
+        By the ``id`` of a value, the operation of the program that makes it.
+    name
+        Gives what a value is called there, or "" where it has no name.
     """
 
-    def __init__(self, makers: Mapping[int, Operation]) -> None:
-        self._makers = makers
-
-    def of(self, operation: Operation, name: Callable[[Value], str]) -> Node:
-        """Return what makes an operation's result; ``name`` is what a value is called there, or ""."""
-        if operation.function in SILENT:
-            return self._operand(operation.operands[0], name)
-        if operation.function == "slice":
-            text = ", ".join(map(_place, operation.settings["places"]))
-        else:
-            text = _axis(operation)
-        parts = tuple(self._operand(operand, name) for operand in operation.operands)
-        return Node(operation.function, text, parts, operation.result.shape)
-
-    def _operand(self, operand: Operand, name: Callable[[Value], str]) -> Node:
+    def part(operand: Operand) -> Node:
         if not isinstance(operand, Value):
             return Node("number", _number(operand))
         if called := name(operand):
             return Node("symbol", called, (), operand.shape)
         if operand.data is not None:
             return constant(operand)
-        return self.of(self._makers[id(operand)], name)
+        return formula(makers[id(operand)], makers, name)
+
+    if operation.function in SILENT:
+        return part(operation.operands[0])
+    if operation.function == "slice":
+        text = ", ".join(map(_place, operation.settings["places"]))
+    else:
+        text = _axis(operation)
+    return Node(operation.function, text, tuple(map(part, operation.operands)), operation.result.shape)
 
 
 def constant(value: Value) -> Node:

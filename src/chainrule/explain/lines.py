@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.backends import Backend
 from chainrule.explain import sources
-from chainrule.explain.expressions import Formulas, Node, constant, products
+from chainrule.explain.expressions import Node, constant, formula, products
 from chainrule.explain.notation import Html, Latex, Text
 from chainrule.explain.records import Formula, Line, Update
 from chainrule.explain.tracing import Start, names, parameters, section, traced
@@ -45,7 +45,6 @@ class Builder:
         with backend.quiet():
             self.run = Evaluated(self.program, start.arrays, backend.asarray)
         self._makers = {id(operation.result): operation for operation in self.program.operations}
-        self._formulas = Formulas(self._makers)
         self._names = names(self.program)
         if every:
             parts = (o for o in self.program.operations if not o.is_view)
@@ -87,7 +86,7 @@ class Builder:
         layers |= {name: int(name[1:]) for name, _ in self._layout.named_shapes if name in parts}
         for name, layer in layers.items():
             array = self._host((given | parts)[name])
-            yield Line(name, "inputs", layer, _written(_symbol(name)), nothing, (), "", "", array)
+            yield Line(name, "inputs", layer, _symbol(name), nothing, (), "", "", array)
 
     def _operation(self, operation: Operation, layer: int | None = None, name: str = "") -> Line:
         """Return the line of what an operation makes."""
@@ -98,29 +97,24 @@ class Builder:
             return local or self._names.get(id(other), "")
 
         name = name or self._names[id(value)]
-        formula = _written(self._formulas.of(operation, called))
+        written = _written(formula(operation, self._makers, called))
         shapes = tuple(products(operation, self._makers, called))
         source = sources.of_line(operation.origin)
         renews = any(value is output for output in self.program.outputs[:-1])
-        part, symbol = section(operation.within), _written(_symbol(name))
-        return Line(name, part, layer, symbol, formula, shapes, *source, self._host(value), renews)
+        array, part = self._host(value), section(operation.within)
+        return Line(name, part, layer, _symbol(name), written, shapes, *source, array, renews)
 
     def _alias(self, mention: Mention) -> Line:
         """Return the line of another name for a value."""
-        value = mention.value
+        value, name = mention.value, mention.name
         known = self._names.get(id(value))
-        if value.is_constant or known is None:
-            formula = _written(constant(value))
-        else:
-            formula = _written(_symbol(known))
+        node = constant(value) if value.is_constant or known is None else Node("symbol", known)
         source = sources.of_variable(mention.code, mention.variable)
         if mention.variable in mention.code.co_varnames[: mention.code.co_argcount]:
             made = self._makers[id(value)]  # handed down: it comes from where it was made
             source = sources.of_line(made.origin)
-        name, part = mention.name, section(mention.within)
-        symbol = _written(_symbol(name))
-        array = self._host(value)
-        return Line(name, part, mention.layer, symbol, formula, (), *source, array)
+        array, part = self._host(value), section(mention.within)
+        return Line(name, part, mention.layer, _symbol(name), _written(node), (), *source, array)
 
     def _host(self, value: Value) -> np.ndarray:
         return self._backend.to_numpy(self.run.of(value))
@@ -152,8 +146,8 @@ def _norm(array: np.ndarray) -> float:
     return float(np.linalg.norm(array.astype(np.float64)))
 
 
-def _symbol(name: str) -> Node:
-    return Node("symbol", name)
+def _symbol(name: str) -> Formula:
+    return _written(Node("symbol", name))
 
 
 def _written(node: Node) -> Formula:
