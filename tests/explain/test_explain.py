@@ -112,7 +112,25 @@ def test_it_reads_as_the_chain_rule_does():
     assert formulas["dL_dA1"] == "dL/dX2"
     assert formulas["theta"] == "theta - learning_rate * g"
     names = [line.name for line in step]
-    order = "X W1 Z1 A1 Z2 A2 L dL_dA2 dA_dZ2 dL_dZ2 dL_dW2 dL_dA1 dL_dZ1 dL_dW1 dL_db1 g theta".split()
+    order = [
+        "X",
+        "W1",
+        "Z1",
+        "A1",
+        "Z2",
+        "A2",
+        "L",
+        "dL_dA2",
+        "dA_dZ2",
+        "dL_dZ2",
+        "dL_dW2",
+        "dL_dA1",
+        "dL_dZ1",
+        "dL_dW1",
+        "dL_db1",
+        "g",
+        "theta",
+    ]
     assert [name for name in names if name in order] == order
     assert list(dict.fromkeys(line.section for line in step)) == list(SECTIONS)
     assert {line.layer for line in step if line.name.startswith("dL_d")} == {1, 2}
