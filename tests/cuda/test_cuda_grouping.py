@@ -5,7 +5,6 @@ import pytest
 from chainrule.backends.plans import step_plan
 from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.optimizers import OPTIMIZERS, sgd
-from chainrule.program.cuda.batch import is_product
 from chainrule.program.cuda.grouping import grouped
 from chainrule.program.cuda.planning import cuda_plan
 from support.steps import CASES, Case, made_plan
@@ -32,13 +31,6 @@ def test_a_step_of_three_layers_is_14_launches_and_15_with_adam(activation, loss
 def test_a_layer_more_is_three_products_and_two_chains_more(depth, optimizer):
     case = Case((6,) * (depth - 1), "relu", "cross_entropy", optimizer)
     assert launches(case) == (3 * depth - 1) + (2 * depth - 1) + 1 + PER_STEP[optimizer]
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_each_product_of_the_step_is_one_launch_and_no_other_launch_is_one(name):
-    made = cuda_plan(made_plan(CASES[name]))
-    products = [group for group in made.groups if is_product(group)]
-    assert len(products) == made.program.matmuls == 3 * CASES[name].net.depth - 1
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -10,7 +10,6 @@ import pytest
 import chainrule.backends.numpy as room
 from chainrule import NeuralNetwork, backends
 from chainrule.program import blocks, machine, row_blocks, steps, trace
-from chainrule.program.epoch import Epoch
 from chainrule.program.replay import Replay
 from chainrule.program.row_blocks import Cut
 from support import engines
@@ -248,14 +247,12 @@ def test_a_long_run_goes_to_native_code_where_it_can_be_made(monkeypatch):
 
 
 @pytest.mark.parametrize("name", BLOCKED)
-def test_one_block_in_one_thread_is_the_step_too(name, monkeypatch):
-    monkeypatch.setattr(engines, "forced", lambda work: dict.fromkeys(work.batch_sizes, Cut(1, 1)))
-    assert distance(name, CASES["everything-adamw"], ROWS) < 1e-12
-
-
-@pytest.mark.parametrize("name", BLOCKED)
-def test_a_long_update_is_shared_out(name, monkeypatch):
-    monkeypatch.setattr(blocks, "SHARED_UPDATE", 10)
+@pytest.mark.parametrize("whole", [True, False], ids=["one-block", "shared-update"])
+def test_one_block_in_one_thread_and_a_long_update_are_the_step_too(name, whole, monkeypatch):
+    if whole:
+        monkeypatch.setattr(engines, "forced", lambda work: dict.fromkeys(work.batch_sizes, Cut(1, 1)))
+    else:
+        monkeypatch.setattr(blocks, "SHARED_UPDATE", 10)
     assert distance(name, CASES["everything-adamw"], ROWS) < 1e-12
 
 
@@ -267,12 +264,3 @@ def test_the_shares_of_an_update_are_all_the_columns_once(columns, count):
     assert shares[-1].stop == columns
     assert all(one.stop == other.start for one, other in pairwise(shares))
     assert all(share.start % 16 == 0 for share in shares)
-
-
-def test_the_mask_of_dropout_does_not_depend_on_the_blocks():
-    case = Case(hidden=(50,), additions={"dropout": 0.5})
-    work = made_work(case, ROWS)
-    plans = [Epoch(None, [1.0], np.array([key], np.int32)) for key in (1, 2)]
-    wanted, _ = ran(plain(made_work(case, ROWS)), plans)
-    got, _ = ran(engines.made("interpreted", work), plans)
-    np.testing.assert_allclose(got, wanted, rtol=1e-12)

@@ -17,7 +17,6 @@ pytestmark = need("jit", module=True)
 
 from chainrule import NeuralNetwork
 from chainrule.program.chains import Chain, Operand, Output, Statement
-from chainrule.program.native import blas
 from chainrule.program.native import matmul as room
 from chainrule.program.native.interpreter import InstructionTable, call_chain, gather_rows
 from chainrule.program.native.matmul import matmul
@@ -104,10 +103,6 @@ def test_without_a_blas_a_large_product_is_declined(monkeypatch):
     monkeypatch.setattr(room, "find_blas", lambda: None)
     A = np.ones((50, 50))
     assert matmul(A, A, np.empty_like(A)) is None
-
-
-def test_the_blas_of_numpy_is_found():
-    assert blas.find_blas() is not None
 
 
 def test_gather_copies_the_rows_of_an_index():
