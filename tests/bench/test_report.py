@@ -45,7 +45,7 @@ def test_the_verdict_says_who_is_fastest_where_and_how_near_the_limit():
     assert statement.subject == "digits, 64-H-10"
     assert fastest.startswith("numpy-jit is the fastest backend in ")
     assert re.search(r"torch in \d+ \(\d+ to 4096 hidden units, batch .*4096\)", fastest)
-    assert "it is faster in 9 of 9 cells" in peers
+    assert "the fastest backend is faster in 9 of 9 cells" in peers
     assert "(range over cells: " in peers
     assert re.search(r"reaches \d+ % of the machine's limit", limit)
 

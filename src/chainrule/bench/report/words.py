@@ -88,7 +88,11 @@ def _peers(found: Findings, every: Sequence[Slice]) -> str:
         for cell in one.cells
     ]
     known = [match for match in matches if match.ratio is not None]
-    return f"Compared with the fastest of the other libraries, it is {tally(known)}." if known else ""
+    return (
+        f"Compared with the fastest of the other libraries, the fastest backend is {tally(known)}."
+        if known
+        else ""
+    )
 
 
 STANDINGS = {"faster": "faster", "slower": "slower", "same": "the same", "undecided": "undecided"}

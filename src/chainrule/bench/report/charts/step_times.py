@@ -15,11 +15,8 @@ MOST = 10  # cells of a panel
 CAPTION = (
     "Microseconds a step. Dot: the fastest backend. Diamond: the bare matrix products of the step alone. Tick: "
     "the machine's limit, the larger of FLOP at its best rate and bytes at the rate of a copy. Right: the limit over "
-    "the time of the step; a mark says that it is above 100 %, because the working set stayed in a cache or the "
-    "machine was slower while its limit was measured."
+    "the time of the step; an exclamation mark where the step seems to beat its limit."
 )
-
-
 Rows = dict[str, Figures]  # the fastest backend of each cell, by the label of the cell
 
 
