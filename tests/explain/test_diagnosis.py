@@ -26,7 +26,7 @@ def for_xor(**given):
 
 
 CASES = {
-    "xor": lambda activation: (for_xor(), (XOR_X, XOR_Y)),
+    "xor": lambda _activation: (for_xor(), (XOR_X, XOR_Y)),
     "digits": lambda activation: (for_digits(activation=activation), (X, Y)),
 }
 
