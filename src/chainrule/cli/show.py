@@ -45,6 +45,17 @@ def add_epoch(table: Table, record: Record) -> None:
     )
 
 
+def printable(text: str) -> str:
+    r"""Return text with its control characters shown, but for ends of lines: a terminal would obey them.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def percent(share: float) -> str:
     """Return a share as per cent.
 
