@@ -47,6 +47,13 @@ def tests_libraries(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """20,000 damaged model files and 50 kills while saving: the long form of tests that run a sample."""
+    session.install("-e", ".[data]", *group("test"))
+    session.run("pytest", "tests/saving", *session.posargs, env={"SOAK": "1"})
+
+
+@nox.session(default=False)
 def cuda(session: nox.Session) -> None:
     """The CUDA kernels, run on the CPU thread by thread; a missing C++ compiler fails."""
     session.install("-e", ".[data]", *group("test"))

@@ -728,7 +728,7 @@ class NeuralNetwork:
         """
         from chainrule.saving import models
 
-        saved = models.read(path)
+        saved = models.read(path, dtype)
         net = cls(**saved.arguments, backend=backend, dtype=dtype or saved.dtype, seed=0)
         net.metadata, net._theta = saved.metadata, saved.theta
         if net._backend is not None:

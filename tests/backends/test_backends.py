@@ -193,7 +193,7 @@ def test_an_installed_library_is_used_with_its_version_and_its_device(library):
 def test_a_library_that_is_absent_says_what_to_install(monkeypatch):
     monkeypatch.setattr(backends, "find_spec", lambda _: None)
     assert record("jax") == Availability(
-        "jax", usable=False, reason="not installed: pip install 'chainrule[jax]'"
+        "jax", usable=False, reason="not installed: pip install '.[jax]' in a clone of chainrule"
     )
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_digits_from_csv_reach_97_percent_in_15_seconds_with_progress_shown(chai
     assert result.exit_code == 0, result.stderr
     outcome = json.loads(result.stdout)
     assert outcome["held_out"]["accuracy"] >= 0.97
-    assert outcome["rows"] == {"trained": 1438, "held_out": 359}
+    assert outcome["rows"] == {"trained": 1438, "held_out": 359, "left_out": 0}
     assert "epoch 20/20" in result.stderr
 
 
@@ -159,7 +160,7 @@ def test_early_stopping_ends_before_the_epochs_do(chainrule, flowers):
 def test_nothing_held_out_means_no_score(chainrule, flowers):
     outcome = json.loads(train(chainrule, "flowers.csv", "kind", "--held-out", 0, "--json").stdout)
     assert outcome["held_out"] == {}
-    assert outcome["rows"] == {"trained": 120, "held_out": 0}
+    assert outcome["rows"] == {"trained": 120, "held_out": 0, "left_out": 0}
 
 
 def test_ctrl_c_keeps_what_was_learnt(chainrule, flowers, monkeypatch):
@@ -177,6 +178,61 @@ def test_ctrl_c_keeps_what_was_learnt(chainrule, flowers, monkeypatch):
     result = train(chainrule)
     assert "stopped by Ctrl-C; what 3 epochs taught is kept" in result.stdout
     assert NeuralNetwork.load("m.safetensors").metadata["table"]["target"] == "kind"
+
+
+def test_what_a_column_is_used_for_is_said_before_and_after_training(chainrule, flowers):
+    frame = flowers.with_row_index("").with_columns(id=(pl.col("") * 7) % 120)
+    frame.write_csv("t.csv")
+    looked = chainrule("train", "t.csv", "--target", "kind", "-o", "m", "--dry-run")
+    assert looked.exit_code == 0
+    lines = [line.split(maxsplit=2) for line in looked.stdout.splitlines()]
+    assert [line[0] for line in lines[:5]] == ["''", "'width'", "'kind'", "'height'", "'id'"]
+    assert [line[1] for line in lines[:5]] == ["left", "feature", "target", "feature", "feature"]
+    assert looked.stdout.splitlines()[-1] == "classification from 3 features (classes: 3), 120 rows"
+    assert not Path("m").exists()
+    said = train(chainrule, "t.csv").stdout
+    assert "left out '': an index" in said
+    assert "feature 'id': a whole number that never repeats" in said
+    train(chainrule, "t.csv", "kind", "--drop", "id,width")
+    assert NeuralNetwork.load("m.safetensors").metadata["table"]["features"] == ["height"]
+    refused = chainrule("train", "t.csv", "--target", "width", "-o", "m", "--dry-run")
+    assert refused.exit_code == 2
+    assert "'kind'    refused   text, 'lily' in row 1" in refused.stdout
+
+
+def test_rows_with_a_word_for_no_value_are_left_out_on_request(chainrule, flowers):
+    text = flowers.write_csv().replace("lily", "NA", 5)
+    Path("t.csv").write_text(text, encoding="utf-8")
+    refused(chainrule("train", "t.csv", "--target", "kind", "-o", "m"), "row 1 has 'NA' in the target")
+    assert (
+        "left out 5 rows without a value"
+        in train(chainrule, "t.csv", "kind", "--missing", "NA,?").stdout
+    )
+
+
+def test_the_score_of_always_answering_the_commonest_class_stands_beside_the_accuracy(chainrule):
+    rng = np.random.default_rng(0)
+    rare = np.arange(200) % 20 == 0
+    pl.DataFrame({"a": rng.normal(size=200), "y": np.where(rare, "yes", "no")}).write_csv("t.csv")
+    assert "% of 40 rows (always the commonest class: 95.0 %)" in train(chainrule, "t.csv", "y").stdout
+
+
+def test_train_reads_the_digits_and_small_csv_without_polars(chainrule, flowers, monkeypatch):
+    monkeypatch.setitem(sys.modules, "polars", None)
+    assert "classes: 10" in train(chainrule, "digits", "digit", "--epochs", 1).stdout
+    assert "held-out accuracy: 100.0 %" in train(chainrule).stdout
+
+
+def test_a_model_is_written_though_nobody_reads_the_progress(flowers, tmp_path):
+    words = f"{sys.executable} -m chainrule train flowers.csv --target kind --epochs 40 -o m.safetensors"
+    done = subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", f"{words} 2>&1 | head -1"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout[:8]) == (0, b"epoch 1/")
+    assert NeuralNetwork.load(tmp_path / "m.safetensors").metadata["held_out"]["accuracy"] == 1.0
 
 
 # -- predict -------------------------------------------------------------------------------------
@@ -209,6 +265,16 @@ def test_features_are_found_by_name_other_columns_passed_over_and_missing_ones_n
 def test_a_model_made_in_python_says_that_it_knows_no_columns(chainrule, flowers):
     NeuralNetwork(2, 3, 1).save("plain.safetensors")
     refused(chainrule("predict", "plain.safetensors", "flowers.csv"), "not made by chainrule train")
+
+
+def test_a_label_that_a_spreadsheet_would_compute_is_marked_on_request(chainrule, flowers):
+    Path("t.csv").write_text(flowers.write_csv().replace("lily", "=1+1"), encoding="utf-8")
+    train(chainrule, "t.csv")
+    plain, marked = (
+        chainrule("predict", "m.safetensors", "t.csv", *more).stdout for more in ([], ["--spreadsheet"])
+    )
+    assert plain.splitlines()[1].startswith("=1+1,")
+    assert marked == plain.replace("\n=1+1,", "\n'=1+1,")
 
 
 # -- explain -------------------------------------------------------------------------------------
@@ -288,8 +354,22 @@ def refused(result, message):
         ("flowers.csv --target kind", "Missing option '--output'"),
         ("none.csv --target kind -o m", "there is no file none.csv"),
         ("flowers.csv --target kin -o m", "no column 'kin' for the target; did you mean 'kind'?"),
-        ("flowers.csv --target width -o m", "has 'lily' in column 'kind', wanted a number"),
-        ("flowers.csv --target kind --task regression -o m", "row 1 has 'lily' in column 'kind'"),
+        (
+            "flowers.csv --target width -o m",
+            "in 'kind' (text, 'lily' in row 1); leave columns out with --drop",
+        ),
+        ("flowers.csv --target kind --task regression -o m", "column 'kind' has text, 'lily' in row 1"),
+        ("flowers.csv --target kind -o flowers.csv", "would be overwritten"),
+        ("flowers.csv --target kind -o /dev/null", "a device, a pipe or a stream"),
+        ("flowers.csv --target kind --drop hight -o m", "did you mean 'height'?"),
+        ("flowers.csv --target kind --features height --encoding x -o m", "unknown encoding 'x'"),
+        ("flowers.csv --target kind --separator ab -o m", "give one character"),
+        (
+            "none.csv --target kind --epochs 0 -o m",
+            "for '--epochs': Input should be",
+        ),  # before the table
+        ("none.csv --target kind --seed -1 -o m", "for '--seed': Input should be"),
+        ("none.csv --target kind --optimizer adm -o m", "did you mean 'adam'?"),
         ("flowers.csv --target kind --task regress -o m", "'regress' is not one of"),
         ("flowers.csv --target kind -o none/m", "there is no folder"),
         ("flowers.csv --target kind -o .", "is a folder"),
@@ -297,8 +377,7 @@ def refused(result, message):
         ("flowers.csv --target kind --hidden -8 -o m", "-8"),
         ("flowers.csv --target kind --hidden 0 -o m", "1 or more"),
         ("flowers.csv --target kind --hidden eight -o m", "wanted whole numbers"),
-        ("flowers.csv --target kind --epochs 0 -o m", "epochs is 0"),
-        ("flowers.csv --target kind --batch-size -1 -o m", "batch_size is -1"),
+        ("flowers.csv --target kind --batch-size -1 -o m", "for '--batch-size': Input should be"),
         ("flowers.csv --target kind --learning-rate -1 -o m", "learning_rate is -1"),
         ("flowers.csv --target kind --dropout 1.5 -o m", "1.5"),
         ("flowers.csv --target kind --held-out 1 -o m", "must lie between 0 and 1, got 1"),
@@ -341,10 +420,23 @@ def test_misuse_of_predict_is_one_line_and_writes_nothing(chainrule, flowers, tm
         "none.safetensors flowers.csv -o out.csv": "there is no file none.safetensors",
         "flowers.csv flowers.csv -o out.csv": "no model file",
         "m.safetensors flowers.csv -o none/out.csv": "there is no folder",
+        "m.safetensors flowers.csv -o m.safetensors": "would be overwritten",
+        "m.safetensors flowers.csv -o flowers.csv": "would be overwritten",
     }
     for words, message in cases.items():
         refused(chainrule("predict", *words.split()), message)
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["\x1b]0;title\x07", "x" * 100_000, "[red]k[/]"])
+def test_names_from_a_table_reach_the_terminal_printable_and_short(chainrule, name):
+    pl.DataFrame({name: ["1", "a"], "t": [0, 1]}).write_csv("t.csv")
+    for target in ("t", "none"):
+        result = chainrule("train", "t.csv", "--target", target, "-o", "m")
+        assert result.exit_code == 2
+        assert len(result.stderr) < 2000
+        assert "\x1b" not in result.stderr
+        assert name[:5].replace("\x1b", "\\x1b") in result.stderr
 
 
 def test_an_unknown_command_gives_the_nearest(chainrule):

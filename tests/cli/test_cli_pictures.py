@@ -109,7 +109,7 @@ def test_a_folder_without_the_right_to_write_is_refused_before_training(chainrul
 @pytest.mark.parametrize("command", [FLOWERS, "demo "])
 def test_without_matplotlib_one_line_says_what_to_install(chainrule, without_matplotlib, command):
     result = chainrule(f"{command} --plots out")
-    refused(result, "pictures need matplotlib; pip install 'chainrule[plots]'")
+    refused(result, "pictures need matplotlib; pip install '.[plots]' in a clone")
     assert not Path("out").exists()
 
 

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import floats
 
 from chainrule.data.scaling import Scaler
+from chainrule.saving.schema import parsed
 
 
 def test_columns_get_mean_0_and_deviation_1():
@@ -35,6 +36,6 @@ def test_undo_undoes_apply(X):
 
 def test_json_gives_the_scaler_back_to_the_last_bit():
     scaler = Scaler.fit(np.random.default_rng(1).normal(size=(9, 4)))
-    again = Scaler.from_dict(json.loads(json.dumps(scaler.to_dict())))
+    again = parsed(json.loads(json.dumps(scaler.to_dict())), Scaler, "scaler")
     assert np.array_equal(again.mean, scaler.mean)
     assert np.array_equal(again.scale, scaler.scale)

@@ -18,6 +18,7 @@ TESTS = Path(__file__).parents[1]
 # From the ground up. A folder is one room; a file that stands lower than the rest of its room has a line of
 # its own.
 ORDER = [
+    "_version",
     "mathematics",
     "program",
     "saving/files",
@@ -26,7 +27,6 @@ ORDER = [
     "training/evaluation",
     "plots",
     "training",
-    "_version",
     "saving",
     "explain",
     "network",

@@ -223,7 +223,7 @@ def test_ctrl_c_leaves_the_pool_usable():
     """) == "usable"  # fmt: skip
 
 
-def test_a_second_process_loads_from_the_cache_and_damage_is_compiled_again(tmp_path):
+def test_a_second_process_loads_from_the_cache_what_is_whole_and_only_ours_to_write(tmp_path):
     text = """
         from chainrule.program.native import compiler, interpreter
         compiler.emit_object = lambda text, emit=compiler.emit_object: (print('compiled'), emit(text))[1]
@@ -234,6 +234,11 @@ def test_a_second_process_loads_from_the_cache_and_damage_is_compiled_again(tmp_
     (stored,) = (tmp_path / "native").iterdir()
     stored.write_bytes(stored.read_bytes()[:-3])
     assert script(text, **folder) == "compiled"
+    assert stored.parent.stat().st_mode & 0o777 == 0o700
+    stored.chmod(0o666)
+    assert [script(text, **folder) for _ in range(2)] == ["compiled", ""]
+    stored.parent.chmod(0o777)
+    assert [script(text, **folder) for _ in range(2)] == ["compiled", "compiled"]
 
 
 def test_a_cache_folder_that_cannot_be_written_only_costs_the_compilation(tmp_path):

@@ -53,6 +53,18 @@ def test_progress_where_there_is_no_terminal_is_some_twenty_plain_lines_on_stand
     assert lines[-1].startswith("epoch 205/205  loss 0.")
 
 
+@pytest.mark.parametrize("progress", [True, None])
+def test_a_reader_of_the_progress_that_has_gone_does_not_stop_training(monkeypatch, progress):
+    class Gone(io.StringIO):
+        def write(self, _text):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    monkeypatch.setattr("sys.stdout", Gone())
+    history = NeuralNetwork(2, 3, 1, seed=0).train(XOR_X, XOR_Y, 5, progress=progress)
+    assert len(history.records) == 5
+
+
 def test_short_runs_show_every_epoch(capsys):
     shown(Lines(3), 3)
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == ["1/3", "2/3", "3/3"]

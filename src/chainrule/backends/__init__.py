@@ -16,6 +16,7 @@ from typing import Any
 
 import array_api_compat
 
+from chainrule._version import how_to_install
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import nearest
@@ -34,9 +35,9 @@ __all__ = [
 # The name of a backend, and what a person types to install it.
 INSTALL = {
     "numpy": "pip install numpy",
-    "cupy": "pip install 'chainrule[cuda12]' (or 'chainrule[cuda13]')",
-    "torch": "pip install 'chainrule[torch]'",
-    "jax": "pip install 'chainrule[jax]'",
+    "cupy": f"{how_to_install('cuda12')} (or cuda13)",
+    "torch": how_to_install("torch"),
+    "jax": how_to_install("jax"),
 }
 
 

@@ -11,12 +11,15 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from chainrule.backends import BackendUnavailableError
+from chainrule.cli.show import printable
 
 MISUSE = 2
 
+_LONGEST = 1500  # characters of a message; what is left out stands between what was got and the remedy
+
 # What the library raises at its doors, with one line saying what was got, wanted, and the remedy.
 # Anything else is a mistake of ours and keeps its traceback.
-AT_THE_DOOR = (ValueError, TypeError, OSError, ImportError, BackendUnavailableError)
+AT_THE_DOOR = (ValueError, TypeError, OSError, ImportError, MemoryError, BackendUnavailableError)
 
 
 def one_line(error: BaseException) -> str:
@@ -35,7 +38,9 @@ def one_line(error: BaseException) -> str:
 
 def fail(message: str) -> NoReturn:
     """Say it on stderr and leave with the exit code for misuse."""
-    text = Text.assemble(("error:", "bold red"), " ", message)
+    if len(message) > _LONGEST:
+        message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
+    text = Text.assemble(("error:", "bold red"), " ", printable(message))
     Console(stderr=True, soft_wrap=True, highlight=False).print(text)  # rich honours NO_COLOR
     sys.exit(MISUSE)
 
@@ -56,6 +61,9 @@ class OneLineGroup(TyperGroup):
             fail(f"{one_line(error)} (see {_named(self, words)} --help)")
         except FloatingPointError as error:
             fail(f"{one_line(error)}; no model was written")
+        except SystemExit as stop:
+            # Click leaves with 1 where the reader of the output has gone, which is no failure.
+            sys.exit(0 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
         except AT_THE_DOOR as error:
             fail(one_line(error))
         except typer.Abort:

@@ -7,8 +7,16 @@ import typer
 
 from chainrule import NeuralNetwork
 from chainrule.cli import show
-from chainrule.cli.facts import Facts
-from chainrule.cli.options import AsJson, BackendName, Model, table_path
+from chainrule.cli.options import (
+    AsJson,
+    BackendName,
+    Encoding,
+    Model,
+    Separator,
+    dialect,
+    facts_of,
+    table_path,
+)
 from chainrule.data.tables import read_table
 
 Data = Annotated[str, typer.Argument(metavar="DATA", help="A table with its target too; or digits.")]
@@ -37,6 +45,8 @@ def explain(
     as_latex: AsLatex = False,
     as_html: AsHtml = False,
     backend: BackendName = None,
+    encoding: Encoding = "utf-8",
+    separator: Separator = ",",
 ) -> None:
     """Show one training step, factor by factor, and what is wrong with it.
 
@@ -49,8 +59,10 @@ def explain(
         msg = "--flags, --json, --latex and --html each say how to print it; give one"
         raise ValueError(msg)
     network = NeuralNetwork.load(model, backend=backend)
-    facts = Facts.of(network.metadata)
-    table = {name: values[:rows] for name, values in read_table(table_path(data)).items()}
+    facts = facts_of(network)
+    spelled = (facts.target,) if facts.labels else ()  # labels as training had them
+    whole = read_table(table_path(data), dialect(encoding, separator, spelled))
+    table = {name: values[:rows] for name, values in whole.items()}
     step = network.explain(
         facts.inputs(table),
         facts.truth(table),

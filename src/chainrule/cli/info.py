@@ -14,7 +14,7 @@ from rich.text import Text
 from threadpoolctl import threadpool_info
 
 from chainrule import backends
-from chainrule._version import __version__
+from chainrule._version import __version__, how_to_install
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.cli.options import AsJson
 from chainrule.cli.show import console, facts_table
@@ -71,7 +71,7 @@ def _native() -> str:
     """Return whether long runs on NumPy are compiled, or what would make them so."""
     if native_is_at_hand():
         return f"llvmlite {version('llvmlite')}"
-    return "none; pip install 'chainrule[jit]' makes long runs on NumPy up to several times as fast"
+    return f"none; {how_to_install('jit')} makes long runs on NumPy up to several times as fast"
 
 
 def _backends_table(found: list[dict[str, Any]]) -> Table:

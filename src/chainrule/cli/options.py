@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Collection, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from chainrule import NeuralNetwork
 from chainrule.backends import INSTALL
 from chainrule.data.bundled import DIGITS
+from chainrule.data.delimited import Dialect
+from chainrule.data.facts import TABLE, Facts
+from chainrule.saving.schema import parsed
 
 HIDDEN = "--hidden"
 
@@ -28,6 +33,8 @@ BackendName = Annotated[
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that chainrule train wrote.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Encoding = Annotated[str, typer.Option(metavar="NAME", help="Of CSV, such as cp1252 or utf-16.")]
+Separator = Annotated[str, typer.Option(metavar="CHAR", help="Of CSV, such as ';' or tab.")]
 
 _SIZES = re.compile(r"-?\d+(,-?\d+)*")
 
@@ -80,6 +87,35 @@ class TrainCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with ``--hidden`` spread out."""
         return super().parse_args(ctx, spread(args))
+
+
+def dialect(encoding: str, separator: str, spelled: Collection[str] = ()) -> Dialect:
+    """Return how a table of text is written, checked."""
+    separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
+    chosen = Dialect(encoding, separator, spelled)
+    chosen.check()
+    return chosen
+
+
+def names(words: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return the names of columns in ``words``, each a name or several with commas between.
+
+    Examples
+    --------
+    >>> names(["a,b", "size, in m"], ["a", "b", "size, in m"])
+    ['a', 'b', 'size, in m']
+    """
+    split = [[word] if word in known else word.split(",") for word in words]
+    return [name.strip() for part in split for name in part]
+
+
+def facts_of(network: NeuralNetwork) -> Facts:
+    """Return what a network knows of the table that it was trained on, or raise ``ValueError``."""
+    if TABLE not in network.metadata:
+        msg = "the model was not made by chainrule train: it has no column names; load it in Python"
+        raise ValueError(msg)
+    facts: Facts = parsed(network.metadata[TABLE], Facts, TABLE)
+    return facts
 
 
 def table_path(given: str) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 from chainrule import History, NeuralNetwork
-from chainrule.cli.facts import Facts
+from chainrule.data.facts import Facts
 from chainrule.data.samples import Samples
 from chainrule.saving.files import check_folder
 

@@ -26,6 +26,17 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     return table
 
 
+def printable(text: str) -> str:
+    r"""Return text with its control characters shown, but for ends of lines: a terminal would obey them.
+
+    Examples
+    --------
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def percent(share: float) -> str:
     """Return a share as per cent.
 

@@ -8,15 +8,35 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from chainrule import History, NeuralNetwork
+from chainrule import History, NeuralNetwork, backends
 from chainrule.cli import pictures
-from chainrule.cli.facts import Facts
-from chainrule.cli.options import AsJson, BackendName, sizes, table_path
-from chainrule.cli.show import percent
-from chainrule.data.samples import Samples, features_and_target, split
+from chainrule.cli.options import (
+    AsJson,
+    BackendName,
+    Encoding,
+    Separator,
+    dialect,
+    names,
+    sizes,
+    table_path,
+)
+from chainrule.cli.show import percent, printable
+from chainrule.data.facts import TABLE, Facts
+from chainrule.data.samples import (
+    Choice,
+    Samples,
+    Use,
+    check_held_out,
+    features_and_target,
+    split,
+    uses_of,
+)
 from chainrule.data.tables import read_table
 from chainrule.mathematics.activations import ACTIVATIONS
+from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.naming import quoted
 from chainrule.mathematics.optimizers import OPTIMIZERS
+from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import cosine, schedule
 from chainrule.saving.files import check_writable
 from chainrule.saving.models import check_name
@@ -63,8 +83,8 @@ Activation = Annotated[
         autocompletion=lambda: list(ACTIVATIONS),
     ),
 ]
-Epochs = Annotated[int, typer.Option(metavar="N", help="Times to go over the training rows.")]
-BatchSize = Annotated[int, typer.Option(metavar="N", help="Rows a step.")]
+Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Times to go over the training rows.")]
+BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Rows a step.")]
 LearningRate = Annotated[
     float, typer.Option(metavar="RATE", help="Its peak; it falls along half a cosine.")
 ]
@@ -80,12 +100,24 @@ Dropout = Annotated[float, typer.Option(metavar="P", help="Probability of droppi
 WeightDecay = Annotated[float, typer.Option(metavar="LAMBDA", help="Strength of the L2 penalty.")]
 EarlyStopping = Annotated[
     int | None,
-    typer.Option(metavar="N", help="After N epochs without gain on a tenth of the rows."),
+    typer.Option(min=1, metavar="N", help="After N epochs without gain on a tenth of the rows."),
 ]
 HeldOut = Annotated[
     float, typer.Option(metavar="SHARE", help="Of the rows, kept for the score; 0 for none.")
 ]
-Seed = Annotated[int, typer.Option(metavar="N", help="Decides the split, start and batches.")]
+Drop = Annotated[
+    list[str] | None, typer.Option(metavar="NAMES", help="Columns to leave out, such as id,date.")
+]
+Features = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAMES", help="Columns to learn from.", show_default="all others"),
+]
+Missing = Annotated[
+    str | None,
+    typer.Option(metavar="WORDS", help="Words for no value, such as NA,?; such rows are left out."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what each column would be used for.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Decides the split, start and batches.")]
 Dtype = Annotated[Precision, typer.Option(metavar="DTYPE", help="float32 or float64.")]
 
 
@@ -107,27 +139,53 @@ def train(
     backend: BackendName = None,
     dtype: Dtype = Precision.FLOAT32,
     seed: Seed = 0,
+    drop: Drop = None,
+    features: Features = None,
+    missing: Missing = None,
+    encoding: Encoding = "utf-8",
+    separator: Separator = ",",
+    dry_run: DryRun = False,
     plots: pictures.Plots = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""
+    path = table_path(data)
+    check_writable(output, (path,))
     check_name(output)
-    check_writable(output)
     pictures.check_plots(plots)
+    # Every option is checked before the table is read, which may take long.
+    written_as = dialect(encoding, separator, () if task == Task.REGRESSION else (target,))
+    widths = sizes(hidden or ["128"])
+    parts: dict[str, Any] = {"dropout": dropout, "weight_decay": weight_decay}
+    architecture((1, widths, 2), activation, None, "cross_entropy", **parts)
+    named_optimizer(optimizer)
+    backends.get(backend)
+    if held_out != 0:
+        check_held_out(held_out)
     peak = schedule(learning_rate)(0.0, epochs)
-    samples = features_and_target(read_table(table_path(data)), target, task)
+    table = read_table(path, written_as)
+    choice = Choice(
+        names(drop or [], table),
+        None if features is None else names(features, table),
+        None if missing is None else missing.split(","),
+    )
+    if dry_run:
+        typer.echo(printable(_columns(uses_of(table, target, choice))))
+    samples = features_and_target(table, target, task, choice)
+    if dry_run:
+        typer.echo(_kind(samples.task, len(samples.features), len(samples.labels), len(samples.y)))
+        return
     learnt, kept = _rows(samples, held_out, seed)
     facts = Facts.fit(samples, target, learnt)
     inputs, targets = facts.scaler.apply(samples.X), facts.targets(samples.y)
     network = NeuralNetwork(
         len(samples.features),
-        sizes(hidden or ["128"]),
+        widths,
         len(samples.labels) or 1,
         activation=activation,
         loss="cross_entropy" if samples.labels else "mean_squared_error",
         initializer="glorot_uniform",
-        dropout=dropout,
-        weight_decay=weight_decay,
+        **parts,
         backend=backend,
         dtype=dtype.value,
         seed=seed,
@@ -144,12 +202,15 @@ def train(
         validation_fraction=None if early_stopping is None else _WATCHED,
         progress=True,  # on standard error
     )
-    score = _score(network, facts, samples, kept)
-    facts.store(network.metadata)
+    score = _score(network, facts, samples, learnt, kept)
+    network.metadata[TABLE] = facts.to_dict()
     network.metadata["held_out"] = score
     network.save(output)
     outcome = _outcome(network, samples, history, score) | {
-        "rows": {"trained": int(learnt.size), "held_out": int(kept.size)},
+        "rows": {"trained": int(learnt.size), "held_out": int(kept.size), "left_out": samples.left_out},
+        "notes": [
+            f"{use.role} {quoted(use.name)}: {use.reason}" for use in samples.uses if use.doubtful
+        ],
         "model": str(output),
     }
     if plots is not None:
@@ -182,29 +243,51 @@ def _rows(samples: Samples, held_out: float, seed: int) -> tuple[np.ndarray, np.
 
 
 def _score(
-    network: NeuralNetwork, facts: Facts, samples: Samples, rows: np.ndarray
+    network: NeuralNetwork, facts: Facts, samples: Samples, learnt: np.ndarray, kept: np.ndarray
 ) -> dict[str, float | None]:
-    """Return the accuracy, or R² and the root of the mean squared error, over ``rows``."""
-    if rows.size == 0:
+    """Return the accuracy, or R² and the root of the mean squared error, over the rows ``kept``.
+
+    Beside the accuracy stands that of always answering the class that is commonest among the rows ``learnt``.
+    """
+    if kept.size == 0:
         return {}
-    inputs, truth = facts.scaler.apply(samples.X[rows]), samples.y[rows]
+    inputs, truth = facts.scaler.apply(samples.X[kept]), samples.y[kept]
     if samples.labels:
         predicted = network.backend.to_numpy(network.predict_classes(inputs))
-        return {"accuracy": float(np.mean(predicted == truth))}
+        commonest = np.bincount(samples.y[learnt]).argmax()
+        return {
+            "accuracy": float(np.mean(predicted == truth)),
+            "commonest_class": float(np.mean(truth == commonest)),
+        }
     error = facts.values(network.backend.to_numpy(network.predict(inputs))) - truth
-    spread = np.mean((truth - np.mean(truth)) ** 2)  # what always saying the mean would leave
+    spread = np.mean((truth - np.mean(truth)) ** 2)  # the error of always answering the mean
     r2 = float(1 - np.mean(error**2) / spread) if spread > 0 else None
     return {"r2": r2, "rmse": float(np.sqrt(np.mean(error**2)))}
 
 
+def _columns(uses: list[Use]) -> str:
+    """Return a line for each column: its name, what it is used for, and why."""
+    widest = max(len(quoted(use.name)) for use in uses)
+    return "\n".join(f"{quoted(use.name):{widest}}  {use.role:8}  {use.reason}" for use in uses)
+
+
+def _kind(task: str, features: int, classes: int | None, rows: int) -> str:
+    target = f"classes: {classes}" if classes else "a quantity"
+    return f"{task} from {features} features ({target}), {rows} rows"
+
+
 def _summary(outcome: dict[str, Any]) -> str:
     rows, score = outcome["rows"], outcome["held_out"]
-    kind = f"classes: {outcome['classes']}" if outcome["classes"] else "a quantity"
-    lines = [f"{outcome['task']} from {outcome['features']} features ({kind}), {rows['trained']} rows"]
+    lines = [_kind(outcome["task"], outcome["features"], outcome["classes"], rows["trained"])]
+    lines += map(printable, outcome["notes"])
+    if rows["left_out"]:
+        lines.append(f"left out {rows['left_out']} rows without a value")
     if outcome["interrupted"]:
         lines.append(f"stopped by Ctrl-C; what {outcome['epochs']} epochs taught is kept")
     if "accuracy" in score:
-        lines.append(f"held-out accuracy: {percent(score['accuracy'])} of {rows['held_out']} rows")
+        baseline = f"always the commonest class: {percent(score['commonest_class'])}"
+        accuracy = f"held-out accuracy: {percent(score['accuracy'])} of {rows['held_out']} rows"
+        lines.append(f"{accuracy} ({baseline})")
     elif "rmse" in score:
         r2 = "none (the target is constant)" if score["r2"] is None else f"{score['r2']:.4f}"
         lines.append(f"held-out R2: {r2}, RMSE: {score['rmse']:.6g}, over {rows['held_out']} rows")

@@ -123,6 +123,9 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
         if namespace(x).isdtype(x.dtype, "complex floating"):
             _refuse_dtype(name, x.dtype)
         return x
+    if isinstance(x, np.ma.MaskedArray) and x.mask.any():
+        msg = f"{name} has {x.mask.sum()} masked entries; fill them with .filled(value), or drop their rows"
+        raise ValueError(msg)
     try:
         array = np.asarray(x)
     except ValueError:

@@ -1,17 +1,40 @@
 """Samples: a table made into features and a target, and the rows held out of it."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.data.tables import Column, Table, column, numbers
-from chainrule.mathematics.naming import nearest
+from chainrule.data.columns import (
+    MISSING,
+    Column,
+    Table,
+    as_numbers,
+    gaps,
+    is_index,
+    is_number,
+    never_repeats,
+)
+from chainrule.data.tables import column, numbers
+from chainrule.mathematics.naming import nearest, quoted, require
 
 Task = Literal["classification", "regression"]
 Label = str | int | float | bool
 
 _MOST_CLASSES = 50
+_FEW_ROWS = 10  # in fewer, whole numbers often differ without numbering the rows
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # as an integer is printed
+_CODE = re.compile(r"0[0-9]+")  # such as 007: no integer is printed so
+
+
+class Use(NamedTuple):
+    """What a column of a table is used for, and why."""
+
+    name: str
+    role: Literal["target", "feature", "left out", "refused"]
+    reason: str
+    doubtful: bool = False  # decided without being asked, and perhaps wrongly
 
 
 class Samples(NamedTuple):
@@ -22,10 +45,25 @@ class Samples(NamedTuple):
     features: list[str]  # names of the columns of X
     labels: Sequence[Label]  # sorted; empty for regression
     task: Task
+    uses: Sequence[Use] = ()  # of all columns of the table
+    left_out: int = 0  # rows without a value
 
 
-def features_and_target(table: Table, target: str, task: str | None = None) -> Samples:
-    """Return the column ``target`` as what is to be learnt and all others as features.
+class Choice(NamedTuple):
+    """Which columns and rows of a table to learn from."""
+
+    drop: Sequence[str] = ()  # columns to leave out
+    features: Sequence[str] | None = None  # None: all but the target and an index
+    missing: Sequence[str] | None = None  # words for no value, whose rows are left out; None: refused
+
+
+ALL = Choice()
+
+
+def features_and_target(
+    table: Table, target: str, task: str | None = None, choice: Choice = ALL
+) -> Samples:
+    """Return the column ``target`` as the one to learn, and the others as features.
 
     Without a ``task``, the target decides. Text and booleans are classes. So are integers that take
     two values, or more but at most 50 and at most the square root of the number of rows. Other
@@ -38,13 +76,21 @@ def features_and_target(table: Table, target: str, task: str | None = None) -> S
     target
         The name of the column to learn.
     task
-        ``"classification"`` or ``"regression"``, to say it instead.
+        ``"classification"`` or ``"regression"``, instead of what the target suggests.
+    choice
+        Columns to leave out or to take, and words for a missing value. An index, which plainly numbers or names
+        the rows, is left out unless ``choice.features`` names it.
+
+    Returns
+    -------
+    Samples
+        ``X (n, d)`` float64 and ``y (n,)``, with the names of the features and of the classes.
 
     Raises
     ------
     ValueError
-        If a column or value is missing, a feature is no number (both named), or there is nothing
-        to learn.
+        If a column or value is missing, features are not numbers (each is named), the target is neither clearly
+        classes nor clearly a quantity, or there is nothing to learn.
 
     Examples
     --------
@@ -57,45 +103,150 @@ def features_and_target(table: Table, target: str, task: str | None = None) -> S
         known = ["classification", "regression"]
         msg = f"unknown task {task!r}{nearest(str(task), known)} (known: {', '.join(known)})"
         raise ValueError(msg)
-    wanted = column(table, target, "the target")
-    features = [name for name in table if name != target]
+    rows, uses = _examined(table, target, choice)
+    features = [name for name in rows if name != target]
     if not features:
-        msg = f"the table has only the column {target!r}; it needs features to learn from"
+        msg = f"the table has only the column {quoted(target)} to use; it needs features to learn from"
         raise ValueError(msg)
-    X = numbers(table, features, "a feature")
-    _refuse_gaps(wanted, target)
-    if task == "regression" or (task is None and not _is_class(wanted)):
-        y = numbers({target: wanted}, [target], "the target")[:, 0]
-        return Samples(X, y, features, [], "regression")
-    y, labels = _encode(wanted, target)
-    return Samples(X, y, features, labels, "classification")
+    refused = quoted(",".join(use.name for use in uses if use.role == "refused"), 300)
+    remedy = (
+        f"leave columns out with --drop {refused}, rows with a gap or a word for it with --missing 'NA,?', or "
+        "turn text and dates into numbers first, such as a column of 0 and 1 for each word"
+    )
+    X = numbers(rows, features, "a feature", remedy)
+    y, labels = _target(rows[target], target, task, choice)
+    kind: Task = "classification" if labels else "regression"
+    return Samples(X, y, features, labels, kind, uses, len(table[target]) - len(y))
 
 
-def _is_class(values: Column) -> bool:
-    if values.dtype.kind in "iu":
-        distinct = np.unique(values).size
-        return distinct == 2 or distinct <= min(_MOST_CLASSES, values.size**0.5)
-    return values.dtype.kind in "OUSTb"
+def uses_of(table: Table, target: str, choice: Choice = ALL) -> list[Use]:
+    """Return what each column is used for, and why, in the order of the table.
+
+    Raises
+    ------
+    ValueError
+        If there is no column of a name that is asked for.
+
+    Examples
+    --------
+    >>> table = {"": np.array([1, 2]), "size": np.array([1.0, 2.0]), "kind": np.array(["cat", "dog"])}
+    >>> for use in uses_of(table, "kind"):
+    ...     print(repr(use.name), use.role, use.reason, sep=", ")
+    '', left out, an index: it numbers or names the rows
+    'size', feature, a number
+    'kind', target, the column to learn
+    """
+    return _examined(table, target, choice)[1]
 
 
-def _refuse_gaps(values: Column, name: str) -> None:
-    gaps = np.isnan(values) if values.dtype.kind == "f" else np.array([v is None for v in values])
-    if gaps.any():
-        msg = f"row {gaps.argmax() + 1} has no value in the target column {name!r}; drop the row"
-        raise ValueError(msg)
-    if np.unique(values).size == 1:
-        msg = f"the target column {name!r} is {values[:1].tolist()[0]!r} in every row; there is nothing to learn"
-        raise ValueError(msg)
+def _examined(table: Table, target: str, choice: Choice) -> tuple[Table, list[Use]]:
+    """Return the columns to use, without the rows that have no value where asked, and the use of every column."""
+    for name in (target, *choice.drop, *(choice.features or ())):
+        column(table, name, "the target" if name == target else "--drop or --features")
+    uses = {name: _left_out(name, values, target, choice) for name, values in table.items()}
+    rows = {name: values for name, values in table.items() if uses[name] is None}
+    if choice.missing is not None:
+        kept = ~np.any([gaps(values, choice.missing) for values in rows.values()], axis=0)  # (n,)
+        require(
+            bool(kept.any()), "no row has a value in every column; leave out columns with gaps (--drop)"
+        )
+        rows = {name: values[kept] for name, values in rows.items()}
+    return rows, [use or _use(name, rows[name], target) for name, use in uses.items()]
 
 
-def _encode(values: Column, name: str) -> tuple[np.ndarray, list[Label]]:
+def _left_out(name: str, values: Column, target: str, choice: Choice) -> Use | None:
+    taken = name not in choice.drop and (choice.features is None or name in choice.features)
+    if name == target or (taken and (choice.features is not None or not is_index(name, values))):
+        return None
+    reason = "an index: it numbers or names the rows" if taken else "as asked"
+    return Use(name, "left out", reason, doubtful=taken)
+
+
+def _use(name: str, values: Column, target: str) -> Use:
+    if name == target:
+        return Use(name, "target", "the column to learn")
+    if problem := as_numbers(values)[1]:
+        return Use(name, "refused", problem)
+    if values.dtype.kind in "iu" and len(values) >= _FEW_ROWS and never_repeats(values):
+        reason = (
+            "a whole number that never repeats; if it only numbers the rows, leave it out with --drop"
+        )
+        return Use(name, "feature", reason, doubtful=True)
+    return Use(name, "feature", "a number")
+
+
+def _target(values: Column, name: str, task: str | None, choice: Choice) -> tuple[Column, list[Label]]:
+    """Return places in labels and the labels, or quantities and no labels."""
+    shown, gap = f"the target column {quoted(name)}", gaps(values)  # gap (n,)
+    remedy = "drop the row, or leave such rows out with --missing ''"
+    require(not gap.any(), f"row {gap.argmax() + 1} has no value in {shown}; {remedy}")
+    values = _plain(values, shown)
+    if values.dtype.kind == "O":
+        _ask(values, shown, task, choice)
+        values = _spelled(values, task)
+    quantities, problem = as_numbers(values)
+    needs_numbers = values.dtype.kind != "O" or task == "regression"
+    require(not (needs_numbers and problem), f"{shown} has {problem}; correct it or drop the row")
     labels, y = np.unique(values, return_inverse=True)
-    if labels.size == values.size > 2:
-        msg = f"every row has a target {name!r} of its own, wanted classes; or say --task regression"
-        raise ValueError(msg)
-    if labels.dtype.kind == "f" and np.array_equal(labels, np.trunc(labels)):
+    shared = f"{shown} is {quoted(values.tolist()[0])} in every row; there is nothing to learn"
+    require(labels.size > 1, shared)
+    if task == "regression" or (task is None and not _is_class(values, labels.size)):
+        return quantities, []
+    own = f"every row has a value of its own in {shown}, wanted classes; for a quantity give --task regression"
+    require(labels.size < values.size or labels.size == 2, own)
+    if labels.dtype.kind == "f" and np.array_equal(labels, labels.astype(np.int64)):
         labels = labels.astype(np.int64)
     return y.astype(np.int64), labels.tolist()
+
+
+def _plain(values: Column, shown: str) -> Column:
+    """Return numbers and booleans as such, and text as an array of objects; nothing else can be learnt."""
+    kinds = {type(value) for value in values.tolist()} if values.dtype.kind in "OUT" else set()
+    if values.dtype.kind in "biuf":
+        return values
+    if not kinds or not kinds <= {str, int, float, bool}:
+        got = as_numbers(values)[1] or " and ".join(sorted(kind.__name__ for kind in kinds))
+        msg = f"{shown} holds {got}; wanted numbers, text or booleans: convert it first"
+        raise ValueError(msg)
+    if str in kinds:
+        return np.array([str(value) for value in values.tolist()], dtype=object)
+    return np.array(values.tolist())
+
+
+def _ask(texts: Column, shown: str, task: str | None, choice: Choice) -> None:
+    """Raise where a word may mean that there is no value, or where a few words stand among numbers."""
+    distinct, rows, counts = np.unique(texts, return_index=True, return_counts=True)
+    is_word = np.array([not is_number(text) for text in distinct.tolist()])  # (k,)
+    words = int(counts[is_word].sum())
+    among_numbers = task is None and 0 < words <= texts.size / 2
+    missing = np.array(
+        [choice.missing is None and text.lower() in MISSING for text in distinct.tolist()]
+    )
+    doubtful = missing | (is_word & among_numbers)  # (k,)
+    if doubtful.any():
+        row = rows[doubtful].min()
+        word, keep = quoted(texts[row]), "--task classification" if among_numbers else "--missing ''"
+        msg = (
+            f"row {row + 1} has {word} in {shown}, which has {texts.size - words} numbers and {words} words; leave "
+            f"such rows out with --missing {word}, or keep it as a class with {keep}"
+        )
+        raise ValueError(msg)
+
+
+def _spelled(texts: Column, task: str | None) -> Column:
+    """Return numbers written as text as numbers, unless they are classes or codes that would lose their spelling."""
+    if all(_WHOLE.fullmatch(text) for text in texts):
+        return np.array([int(text) for text in texts])
+    is_code = any(_CODE.fullmatch(text) for text in texts)
+    if task == "classification" or (task is None and is_code) or not all(map(is_number, texts)):
+        return texts
+    return np.array([float(text) for text in texts])
+
+
+def _is_class(values: Column, distinct: int) -> bool:
+    if values.dtype.kind in "iu":
+        return distinct == 2 or distinct <= min(_MOST_CLASSES, values.size**0.5)
+    return values.dtype.kind in "Ob"
 
 
 def split(
@@ -103,7 +254,7 @@ def split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows to train on and the rows held out: two sorted arrays of indices.
 
-    About ``fraction`` of the rows are held out, by lot; of classes, the same share of each, and
+    About ``fraction`` of the rows are held out, chosen at random; of classes, the same share of each, and
     never all rows of one.
 
     Raises
@@ -118,9 +269,7 @@ def split(
     >>> len(learnt), len(kept)
     (8, 2)
     """
-    if not 0 < fraction < 1:
-        msg = f"the held-out fraction must lie between 0 and 1, got {fraction:g}; 0.2 is a fifth"
-        raise ValueError(msg)
+    check_held_out(fraction)
     groups = samples.y if samples.labels else np.zeros(len(samples.y), dtype=np.int64)
     place = _places(groups, rng)
     held = min(round(fraction * place.size), int(np.sum(place < 1)))
@@ -131,14 +280,33 @@ def split(
     return np.sort(order[held:]), np.sort(order[:held])
 
 
+def check_held_out(fraction: float) -> None:
+    """Raise unless a share of the rows lies between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        It shows the share.
+
+    Examples
+    --------
+    >>> check_held_out(0.2)
+    """
+    if not 0 < fraction < 1:
+        msg = f"the held-out fraction must lie between 0 and 1, got {fraction:g}; 0.2 is a fifth"
+        raise ValueError(msg)
+
+
 def _places(groups: np.ndarray, rng: "np.random.Generator") -> np.ndarray:
-    """Spread the rows of each group evenly over (0, 1), in the order of a lot; its last is at 1.
+    """Spread the rows of each group evenly over (0, 1), in random order; its last is at 1.
 
     Any leading part of the rows so ordered holds the same share of every group.
     """
     place = np.empty(groups.size)
-    for group in np.unique(groups):
-        rows = rng.permutation(np.flatnonzero(groups == group))
+    _, sizes = np.unique(groups, return_counts=True)
+    # Sorted once: there may be as many groups as rows.
+    for group in np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1]):
+        rows = rng.permutation(group)
         place[rows] = (np.arange(rows.size) + rng.random()) / rows.size
         place[rows[-1]] = 1.0
     return place

@@ -45,10 +45,5 @@ class Scaler(NamedTuple):
         return X * self.scale + self.mean
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Return the scaler as JSON knows it; :meth:`from_dict` takes it back, to the last bit."""
+        """Return the scaler as JSON has it, to the last bit."""
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
-
-    @classmethod
-    def from_dict(cls, record: dict[str, list[float]]) -> Self:
-        """Return the scaler that :meth:`to_dict` wrote."""
-        return cls(np.asarray(record["mean"]), np.asarray(record["scale"]))

@@ -5,10 +5,12 @@ so that the one can stand where the other stood: in a ``Pipeline``, a ``GridSear
 What trains is :class:`chainrule.NeuralNetwork`, on any backend.
 """
 
+from chainrule._version import how_to_install
+
 try:
     import sklearn  # noqa: F401  asked for first, to say in one line what is missing
 except ImportError:
-    _MISSING = "estimators need scikit-learn; pip install 'chainrule[sklearn]'"
+    _MISSING = f"estimators need scikit-learn; {how_to_install('sklearn')}"
     raise ImportError(_MISSING) from None
 
 from chainrule.estimators.classifier import MLPClassifier

@@ -20,6 +20,29 @@ def nearest(name: str, known: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def quoted(value: object, most: int = 60) -> str:
+    r"""Return ``repr(value)``, cut to ``most`` characters: for values that come from a file.
+
+    Examples
+    --------
+    >>> quoted("a\x1b[31m"), quoted("x" * 100, 9)
+    ("'a\\x1b[31m'", "'xxxxxxxx…")
+    """
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def require(holds: bool, problem: str) -> None:
+    """Raise ``ValueError`` with the problem unless the condition holds."""
+    if not holds:
+        raise ValueError(problem)
+
+
+def one_line(error: BaseException, most: int = 200) -> str:
+    """Return the first line of another library's error, cut to ``most`` characters."""
+    return str(error).strip().partition("\n")[0][:most] or type(error).__name__
+
+
 def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Thing]) -> Thing:
     """Return ``given`` if it is a ``wanted`` already, or what ``known`` holds under that name.
 
@@ -38,5 +61,5 @@ def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Th
     if given in known:
         return known[given]
     names = sorted(known)
-    msg = f"unknown {kind} {given!r}{nearest(given, names)} (known: {', '.join(names)})"
+    msg = f"unknown {kind} {quoted(given)}{nearest(given, names)} (known: {', '.join(names)})"
     raise ValueError(msg)

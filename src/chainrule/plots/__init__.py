@@ -8,10 +8,12 @@ as PNG or SVG.
 Where a network is asked for, anything does that has ``architecture`` and ``layers``.
 """
 
+from chainrule._version import how_to_install
+
 try:
     import matplotlib  # noqa: F401  asked for first, to say in one line what is missing
 except ImportError:
-    _MISSING = "pictures need matplotlib; pip install 'chainrule[plots]'"
+    _MISSING = f"pictures need matplotlib; {how_to_install('plots')}"
     raise ImportError(_MISSING) from None
 
 from chainrule.plots.boundary import plot_decision_boundary

@@ -5,18 +5,24 @@ under the key ``chainrule``. Nothing is ever pickled.
 """
 
 import json
-from collections.abc import Mapping
+import re
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chainrule.mathematics.naming import quoted
 from chainrule.saving.files import PathLike, write_whole
 
 FORMAT = 1
 """The version of the record. A file of a later one is refused."""
 
-_KEY = "chainrule"
+Shapes = dict[str, tuple[int, ...]]  # of the arrays, by name
+Check = Callable[[dict[str, Any], Shapes], object]
+
+_KEY, _CHECKSUM = "chainrule", "crc32"  # in the header, and in the record there
 _DTYPES = "float16, float32, float64, integers and bool"
 
 
@@ -48,12 +54,15 @@ def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[st
     """
     from safetensors.numpy import save
 
+    record = {"format": FORMAT, **metadata}
     try:
-        record = json.dumps({"format": FORMAT, **metadata}, allow_nan=False)
+        json.dumps(record, allow_nan=False)
     except (TypeError, ValueError) as error:
         msg = f"the metadata cannot be written as JSON ({error}); use plain, finite values"
         raise TypeError(msg) from error
-    write_whole(path, save({k: _plain(a, k) for k, a in arrays.items()}, metadata={_KEY: record}))
+    plain = {name: _plain(array, name) for name, array in arrays.items()}
+    text = json.dumps({**record, _CHECKSUM: _checksum(record, plain)})
+    write_whole(path, save(plain, metadata={_KEY: text}))
 
 
 def _plain(array: np.ndarray, name: str) -> np.ndarray:
@@ -65,8 +74,21 @@ def _plain(array: np.ndarray, name: str) -> np.ndarray:
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
-def read(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays and the metadata that :func:`write` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    check
+        Called with the metadata and the shape of every array before any array is read; it raises
+        ``ValueError`` where they do not go together.
+
+    Returns
+    -------
+    arrays, metadata
+        NumPy arrays by name, and plain values.
 
     Raises
     ------
@@ -90,23 +112,58 @@ def read(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise FileNotFoundError(msg)
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = _metadata(path, file.metadata())
-            names = file.keys()
-            arrays = {name: file.get_tensor(name) for name in names}
+            record = _record(path, file.metadata() or {})
+            checksum = record.pop(_CHECKSUM, None)  # None in files of the first versions
+            metadata = {name: value for name, value in record.items() if name != "format"}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+            _check_dtypes(path, {name: part.get_dtype() for name, part in slices.items()})
+            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            _run(check, path, metadata, shapes)
+            arrays = {name: file.get_tensor(name) for name in slices}
     except SafetensorError as error:
         msg = f"{path} is no model file, or is cut short ({error}); give one that chainrule saved"
         raise ValueError(msg) from error
+    if checksum is not None and checksum != _checksum(record, arrays):
+        msg = (
+            f"{path} is damaged: its checksum does not match; use a copy of it, or save the model again"
+        )
+        raise ValueError(msg)
     return arrays, metadata
 
 
-def _metadata(path: Path, header: Mapping[str, str] | None) -> dict[str, Any]:
+def _run(check: Check | None, path: Path, metadata: dict[str, Any], shapes: Shapes) -> None:
     try:
-        record = json.loads((header or {})[_KEY])
-        version = record.pop("format")
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        if check is not None:
+            check(metadata, shapes)
+    except (TypeError, ValueError) as error:
+        msg = f"{path} is damaged, or is no model of chainrule: {error}; save the model again"
+        raise ValueError(msg) from None
+
+
+def _checksum(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the CRC-32 of a file's content, which finds what damages numbers without breaking the format."""
+    total = zlib.crc32(json.dumps(record).encode())
+    for name in sorted(arrays):
+        total = zlib.crc32(_plain(arrays[name], name).data, total)
+    return f"{total:08x}"
+
+
+def _check_dtypes(path: Path, dtypes: Mapping[str, str]) -> None:
+    for name, dtype in dtypes.items():
+        if not re.fullmatch(r"BOOL|[IU](8|16|32|64)|F(16|32|64)", dtype):
+            msg = f"{path} holds array {quoted(name)} of {dtype}, wanted {_DTYPES}; convert it first"
+            raise ValueError(msg)
+
+
+def _record(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        record = json.loads(header[_KEY])
+        version = record["format"]
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         msg = f"{path} holds arrays but no chainrule model; give a file that chainrule saved"
         raise ValueError(msg) from error
     if version != FORMAT:
-        msg = f"{path} has format {version!r}, this chainrule reads {FORMAT}; upgrade chainrule"
+        msg = f"{path} has format {quoted(version)}, this chainrule reads {FORMAT}; upgrade chainrule"
         raise ValueError(msg)
-    return dict(record)
+    checked: dict[str, Any] = record
+    return checked

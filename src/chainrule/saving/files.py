@@ -1,36 +1,77 @@
-"""Files: written whole or not at all."""
+"""Files: written whole or not at all.
 
+A file is written under a temporary name in the same folder and then renamed into place, so that a reader sees the
+old file or the new one. The temporary file is locked while it is written: an unlocked one was left by a process that
+was killed, and the next save into that folder removes it.
+"""
+
+import contextlib
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 PathLike = str | os.PathLike[str]
 
+_PREFIX, _SUFFIX = ".chainrule-", ".part"  # of temporary files
 
-def check_writable(path: PathLike) -> Path:
-    """Return the file that ``path`` stands for, or say at once why it could not be written.
 
-    Asked before long work, whose outcome would otherwise have nowhere to go.
+def check_writable(path: PathLike, inputs: tuple[PathLike, ...] = ()) -> Path:
+    """Return the file that ``path`` stands for, or raise where it could not be written.
+
+    Call it before long work, so that the result is not lost for want of a place.
+
+    Parameters
+    ----------
+    path
+        The file to write. A symbolic link stands for the file it points to.
+    inputs
+        Files that are read for this result, and must not be overwritten by it.
+
+    Returns
+    -------
+    Path
+        The real path, without links.
 
     Raises
     ------
     OSError
-        If ``path`` is a folder, its folder does not exist, or that folder is not writable.
+        If ``path`` is a folder, a device, a pipe or a stream such as ``/dev/stdout``, is one of ``inputs``, or
+        is not writable; or if its folder does not exist or is not writable.
     """
-    path = Path(os.path.realpath(path))  # through a link, the file it points to is replaced
+    given, path = Path(path), Path(os.path.realpath(path))
     if path.is_dir():
         msg = f"{path} is a folder; give the name of a file in it"
         raise IsADirectoryError(msg)
+    if path.exists() and (not path.is_file() or _is_stream(given)):
+        msg = f"{given} is a device, a pipe or a stream, which a file cannot replace; give the name of a file"
+        raise OSError(msg)
     if not path.parent.is_dir():
         msg = f"there is no folder {path.parent} to write {path.name} into; make it first"
         raise FileNotFoundError(msg)
-    if not os.access(path.parent, os.W_OK):
-        msg = f"the folder {path.parent} is not writable; choose another place for {path.name}"
-        raise PermissionError(msg)
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            what = "folder" if place.is_dir() else "file"
+            msg = f"the {what} {place} is not writable; choose another place for {path.name}"
+            raise PermissionError(msg)
+    if path.exists() and any(Path(other).exists() and path.samefile(other) for other in inputs):
+        msg = f"{given} is read for this result and would be overwritten by it; give the output another name"
+        raise FileExistsError(msg)
     return path
 
 
+def _is_stream(path: Path) -> bool:
+    """Return whether a chain of links goes through an open file of a process, as ``/dev/stdout`` does."""
+    while path.is_symlink():
+        folder = path.parent.resolve()
+        if folder == Path("/dev") or folder.is_relative_to("/proc"):
+            return True
+        path = folder / path.readlink()
+    return False
+
+
 def check_folder(path: PathLike) -> Path:
-    """Return the folder ``path``, or say at once why no file could be written into it.
+    """Return the folder ``path``, or raise where no file could be written into it.
 
     It may be one that does not exist yet, in a folder that does.
 
@@ -54,17 +95,70 @@ def check_folder(path: PathLike) -> Path:
 
 
 def write_whole(path: PathLike, content: bytes) -> None:
-    """Write ``content`` beside ``path`` and rename it into place.
+    """Write ``content`` to a temporary file in the same folder and rename it into place.
 
-    A reader sees the old file or the new one, and a failure leaves the old one as it was.
+    A reader sees the old file or the new one, and a failure leaves the old one as it was. The new file has the old
+    one's owner and rights.
+
+    Raises
+    ------
+    OSError
+        As :func:`check_writable`, or if the disk is full.
     """
     path = check_writable(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
+    _remove_leftovers(path.parent)
+    with _temporary(path) as (descriptor, temporary):
+        with open(descriptor, "wb", closefd=False) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # the bytes are on the disk before the name points to them
-        beside.replace(path)
+        os.fsync(descriptor)  # the bytes are on the disk before the name points to them
+        temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
+    """Open a new locked file beside ``path``, with the rights of ``path``, and remove what is left of it."""
+    old = path.stat() if path.exists() else None
+    mode = 0o666 if old is None else stat.S_IMODE(old.st_mode)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    while True:
+        temporary = path.with_name(f"{_PREFIX}{os.urandom(4).hex()}{_SUFFIX}")
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(temporary, flags, mode)
+            _lock(descriptor, wait=True)
+            if os.fstat(descriptor).st_nlink:
+                break
+            os.close(descriptor)  # another process removed it before it was locked
+    try:
+        if old is not None:
+            with contextlib.suppress(PermissionError):  # only root gives files away
+                os.fchown(descriptor, old.st_uid, old.st_gid)
+            os.fchmod(descriptor, mode)
+        yield descriptor, temporary
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    """Return whether the file is now locked by this process; ``False`` where files cannot be locked."""
+    import fcntl  # here, because Windows has none
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:  # another process holds the lock, or this file system has none
+        return False
+    return True
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove temporary files of ours whose process has ended: nobody holds their lock."""
+    for leftover in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with contextlib.suppress(OSError):  # not ours, a link, or gone already
+            descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                status = os.fstat(descriptor)
+                ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid()
+                if ours and _lock(descriptor, wait=False):
+                    leftover.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)

@@ -7,19 +7,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule import backends
 from chainrule._version import __version__
-from chainrule.data.inputs import Door, parameter
+from chainrule.data.facts import TABLE, Facts
 from chainrule.mathematics.architecture import Architecture, architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.layers import Dense
+from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.precision import HALVES
 from chainrule.saving import checkpoint
+from chainrule.saving.schema import NetworkRecord, parsed
 
 
 class Saved(NamedTuple):
-    """What a file holds of a network."""
+    """A network as a file holds it."""
 
-    arguments: dict[str, Any]  # what ``NeuralNetwork`` is called with
+    arguments: dict[str, Any]  # of ``NeuralNetwork``
     dtype: str
     theta: Array  # (P,), float64, on the host
     metadata: dict[str, Any]
@@ -32,17 +34,19 @@ def write(
     dtype: str,
     metadata: Mapping[str, Any],
 ) -> None:
-    """Write the parameters ``theta (P,)``, on the host, and what the network is, to a file.
+    """Write the parameters ``theta (P,)``, on the host, and the description of the network, to a file.
 
     Raises
     ------
     ValueError
-        If the file's name has another suffix than ``.safetensors``, or an activation or the loss is not one of
-        this package's.
+        If the file's name has another suffix than ``.safetensors``, an activation or the loss is not one of this
+        package's, or the facts of a table in ``metadata`` do not fit the network.
     """
     check_name(path)
+    described: NetworkRecord = parsed({**net.arguments(), "dtype": dtype}, NetworkRecord, "network")
+    _check_table(dict(metadata), described)
     facts = {
-        "network": {**net.arguments(), "dtype": dtype},
+        "network": described._asdict(),
         "metadata": metadata,
         "versions": {"chainrule": __version__, "numpy": np.__version__},
     }
@@ -60,39 +64,67 @@ def check_name(path: str | PathLike[str]) -> None:
         raise ValueError(msg)
 
 
-def read(path: str | PathLike[str]) -> Saved:
-    """Return what :func:`write` wrote.
+def read(path: str | PathLike[str], dtype: str | None = None) -> Saved:
+    """Return the network in a file that :func:`write` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dtype
+        The precision in which the parameters must be finite, unless it is the file's.
+
+    Returns
+    -------
+    Saved
+        The arguments of the network, its parameters and its metadata, checked against each other.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not a model of this package, or its arrays do not fit together.
+        If the file is not a model of this package, or its parts do not fit together.
     """
-    arrays, facts = checkpoint.read(path)
-    try:
-        described = dict(facts["network"])
-        dtype = described.pop("dtype")
-        return Saved(
-            described, dtype, _theta(arrays, _architecture(**described)), dict(facts["metadata"])
-        )
-    except (KeyError, TypeError) as error:
-        msg = f"{path} is damaged: it lacks or misstates {error}; save the model again"
-        raise ValueError(msg) from None
+    arrays, facts = checkpoint.read(path, _described)
+    described, net = _described(facts, {name: array.shape for name, array in arrays.items()})
+    dense = [Dense(arrays[f"W{i}"], arrays[f"b{i}"]) for i in range(1, net.depth + 1)]
+    theta = np.asarray(net.layout.join(dense), dtype=np.float64)  # (P,)
+    of = dtype or described.dtype
+    with np.errstate(over="ignore"):
+        if not np.isfinite(theta.astype("float32" if of in HALVES else of)).all():
+            msg = f"{path} holds weights that are not finite in {of}; load it in float64, or save the model again"
+            raise ValueError(msg)
+    arguments = described._asdict()
+    return Saved(arguments, arguments.pop("dtype"), theta, facts["metadata"])
 
 
-def _architecture(
-    *, input_size: int, hidden_size: Any, output_size: int, activation: Any, loss: str, **more: Any
-) -> Architecture:
-    output_activation = more.pop("output_activation")
-    sizes = (input_size, hidden_size, output_size)
-    return architecture(sizes, activation, output_activation, loss, **more)
+def _described(
+    facts: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[NetworkRecord, Architecture]:
+    """Return the network that a record describes, where the parts of the record and the shapes fit together."""
+    described: NetworkRecord = parsed(facts.get("network"), NetworkRecord, "network")
+    _check_table(parsed(facts.get("metadata"), dict, "metadata"), described)
+    net = architecture(
+        (described.input_size, described.hidden_size, described.output_size),
+        described.activation,
+        described.output_activation,
+        described.loss,
+        dropout=described.dropout,
+        weight_decay=described.weight_decay,
+        clip_norm=described.clip_norm,
+    )
+    wanted = dict(net.layout.named_shapes)
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if shapes.get(name) != wanted.get(name):
+            msg = f"{quoted(name)} has shape {shapes.get(name)}, wanted {wanted.get(name)}"
+            raise ValueError(msg)
+    return described, net
 
 
-def _theta(arrays: Mapping[str, np.ndarray], net: Architecture) -> Array:
-    """Return the flat parameters ``(P,)`` on the host, float64, from the arrays of a file."""
-    host = Door(backends.named("numpy"), "float64")
-    parts = {name: parameter(arrays[name], shape, name, host) for name, shape in net.layout.named_shapes}
-    numbers = range(1, net.depth + 1)
-    return net.layout.join([Dense(parts[f"W{number}"], parts[f"b{number}"]) for number in numbers])
+def _check_table(metadata: Mapping[str, Any], network: NetworkRecord) -> None:
+    """Raise where the metadata hold the record of a table, and it does not fit the network."""
+    table = metadata.get(TABLE)
+    if isinstance(table, Mapping) and {"features", "scaler"} <= table.keys():
+        facts: Facts = parsed(table, Facts, TABLE)
+        facts.check(network.input_size, network.output_size, network.loss)

@@ -2,9 +2,13 @@
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from chainrule.training.history import Record
+
+# Raised where nobody reads the output any more, which is no reason to stop training.
+_UNREAD = (OSError, ValueError)
 
 
 class Display:
@@ -26,7 +30,8 @@ class Textbook(Display):
     def show(self, record: Record) -> None:
         """Print a line where the epoch's number is a multiple."""
         if record.epoch % self._every == 0:
-            print(f"Epoch {record.epoch}, Loss:{record.loss}")  # noqa: T201  asked for by the user
+            with suppress(*_UNREAD):
+                print(f"Epoch {record.epoch}, Loss:{record.loss}")  # noqa: T201  asked for by the user
 
 
 class Lines(Display):
@@ -41,7 +46,8 @@ class Lines(Display):
         last = record.epoch == self._epochs - 1
         if record.epoch % self._every == 0 or last:
             line = f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}"
-            print(line, file=sys.stderr, flush=True)  # noqa: T201  asked for by the user
+            with suppress(*_UNREAD):
+                print(line, file=sys.stderr, flush=True)  # noqa: T201  asked for by the user
 
 
 class Bar(Display):
@@ -77,11 +83,13 @@ class Bar(Display):
         """Leave the bar at the newest epoch, whichever ended training, and give the cursor back."""
         if self._newest is not None:
             self._draw(self._newest)
-        self._bar.stop()
+        with suppress(*_UNREAD):
+            self._bar.stop()
 
     def _draw(self, record: Record) -> None:
-        self._bar.update(self._task, completed=record.epoch + 1, summary=summary(record))
-        self._bar.refresh()
+        with suppress(*_UNREAD):
+            self._bar.update(self._task, completed=record.epoch + 1, summary=summary(record))
+            self._bar.refresh()
 
 
 def summary(record: Record) -> str:

@@ -11,6 +11,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from string import Template
 
+from chainrule._version import how_to_install
 from chainrule.bench import roster
 from chainrule.bench.judge.results import Figures
 from chainrule.bench.report import as_json, charts, conditions, tables, words
@@ -30,7 +31,7 @@ DATA = 300_000  # characters of JSON
 OPEN = 2  # figures of a section that are open at first
 _COMMAND = "chainrule bench report FOLDER --format"
 _LEFT_OUT = f"Left out to keep the page small: {{}}. {_COMMAND} svg draws all figures."
-_NO_FIGURES = "The figures need matplotlib: pip install 'chainrule[plots]', and make the report again."
+_NO_FIGURES = f"The figures need matplotlib: {how_to_install('plots')}, and make the report again."
 
 
 def html(found: Findings) -> str:

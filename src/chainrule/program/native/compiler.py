@@ -6,8 +6,9 @@ Every function has one signature, `void function(int64 *arguments)`: `arguments`
 The cache is a folder of object files, one a function: `CHAINRULE_CACHE_DIR`, else `~/.cache/chainrule`. A file is named by
 the hash of the recipe (such as a chain's repr), of our source, the processor and llvmlite's version, so that a stored
 function is found (1 ms) without writing its LLVM text (9 ms). It is written beside and renamed, so processes that
-compile the same function at once each leave a whole file. A damaged or foreign file is compiled again, and a folder
-that cannot be written only costs the compilation (tens of ms).
+compile the same function at once each leave a whole file. A damaged file is compiled again, and so is one that
+another user owns or may write to, or whose folder is so; a folder that cannot be written only costs the compilation
+(tens of ms).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import os
 import threading
 import uuid
 from pathlib import Path
@@ -116,9 +118,12 @@ def _link(code: bytes, name: str, key: str) -> int:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the stored object, or None where there is none or it is not whole."""
+    """Return the stored object, or None where there is none, it is not whole, or others could have written it."""
     try:
-        stored = path.read_bytes()
+        with path.open("rb") as file:
+            if not (_is_private(os.fstat(file.fileno())) and _is_private(path.parent.stat())):
+                return None
+            stored = file.read()
     except OSError:
         return None
     head = len(_MAGIC) + 32
@@ -129,11 +134,18 @@ def _read(path: Path) -> bytes | None:
     return stored[head:] if whole else None
 
 
+def _is_private(status: os.stat_result) -> bool:
+    """Return whether a file or folder is ours and nobody else may write to it: its code will be run."""
+    return status.st_uid == os.getuid() and not status.st_mode & 0o022
+
+
 def _write(path: Path, code: bytes) -> None:
     """Store an object beside its place and rename it there; do without where the folder is read-only or full."""
     beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_private(path.parent.stat()):
+            return
         beside.write_bytes(_MAGIC + hashlib.sha256(code).digest() + code)
         beside.replace(path)
     except OSError:

@@ -1,0 +1,100 @@
+"""Facts: the columns, scales and labels of a table that a network needs for another table."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from chainrule.data.columns import Table
+from chainrule.data.samples import Label, Samples, Task
+from chainrule.data.scaling import Scaler
+from chainrule.data.tables import column, numbers
+from chainrule.mathematics.naming import quoted, require
+
+TABLE = "table"
+"""The key of a network's metadata under which its facts are kept."""
+
+
+class Facts(NamedTuple):
+    """The columns, their scale, and the meaning of the outputs; saved with the model as JSON."""
+
+    task: Task
+    target: str
+    features: list[str]
+    labels: list[Label]  # sorted; empty for regression
+    scaler: Scaler  # of the features
+    target_scaler: Scaler | None  # of the target, for regression
+
+    @classmethod
+    def fit(cls, samples: Samples, target: str, rows: np.ndarray) -> Self:
+        """Return the facts of ``rows`` of the samples: held-out rows must not decide the scale."""
+        scaler = _scaler(samples.X[rows], samples.features)
+        of_target = None if samples.labels else _scaler(samples.y[rows, None], [target])
+        return cls(samples.task, target, samples.features, list(samples.labels), scaler, of_target)
+
+    def inputs(self, table: Table) -> np.ndarray:
+        """Return the features of a table, by name and in the order learnt, scaled: ``(n, d)``."""
+        return self.scaler.apply(
+            numbers(table, self.features, "a feature that the model takes")
+        )  # (n, d)
+
+    def targets(self, y: np.ndarray) -> np.ndarray:
+        """Return what the network is to give: classes ``(n,)``, or scaled values ``(n, 1)``."""
+        return y if self.target_scaler is None else self.target_scaler.apply(y[:, None])
+
+    def truth(self, table: Table) -> np.ndarray:
+        """Return what the network is to give for the rows of a table: as :meth:`targets`.
+
+        Raises
+        ------
+        ValueError
+            If the table lacks the column, or it holds a label that the network does not know.
+        """
+        given = column(table, self.target, "the target")
+        if not self.labels:
+            return self.targets(numbers({self.target: given}, [self.target], "the target")[:, 0])
+        places: dict[Label, int] = {str(label): place for place, label in enumerate(self.labels)}
+        places |= {label: place for place, label in enumerate(self.labels)}  # 1 is 1.0 too
+        labels = [label if label in places else str(label) for label in given.tolist()]
+        for row, label in enumerate(labels):
+            if label not in places:
+                known = ", ".join(map(str, self.labels))[:200]
+                msg = f"row {row + 1} has {self.target} {quoted(label)}, which the model does not know ({known})"
+                raise ValueError(msg)
+        return np.array([places[label] for label in labels])
+
+    def values(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the network's outputs ``(n, 1)`` in the units of the target: ``(n,)``."""
+        assert self.target_scaler is not None  # noqa: S101  only regression has values
+        return self.target_scaler.undo(outputs.astype(np.float64))[:, 0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON has them; :func:`chainrule.saving.schema.parsed` reads them."""
+        of_target = None if self.target_scaler is None else self.target_scaler.to_dict()
+        return self._asdict() | {"scaler": self.scaler.to_dict(), "target_scaler": of_target}
+
+    def check(self, inputs: int, outputs: int, loss: str) -> None:
+        """Raise ``ValueError`` where the facts do not fit a network of this size and loss."""
+        classes = outputs if self.task == "classification" else 0
+        network = f"the network has {inputs} inputs, {outputs} outputs and the loss {loss}"
+        features, labels = set(self.features), set(map(str, self.labels))
+        require(
+            len(self.features) == len(features) == inputs, f"{len(features)} features, but {network}"
+        )
+        require(len(self.labels) == len(labels) == classes, f"{len(labels)} labels, but {network}")
+        for scaler, size in [(self.scaler, inputs), (self.target_scaler, 1)]:
+            if scaler is not None:
+                fits = scaler.mean.size == scaler.scale.size == size and np.all(scaler.scale > 0)
+                require(bool(fits), f"a scaler not of {size} means and scales above 0, but {network}")
+        agree = bool(classes) == (loss == "cross_entropy") == (self.target_scaler is None)
+        require(agree and (classes > 0 or outputs == 1), f"{self.task}, but {network}")
+
+
+def _scaler(columns: np.ndarray, names: Sequence[str]) -> Scaler:
+    """Return the scaler of ``columns (n, d)``, whose mean and deviation a float64 must hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaler = Scaler.fit(columns)
+    for name, mean, scale in zip(names, *scaler, strict=True):
+        problem = f"the values of {quoted(name)} are too large to average; divide them by their largest"
+        require(bool(np.isfinite([mean, scale]).all()), problem)
+    return scaler

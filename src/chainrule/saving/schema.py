@@ -1,0 +1,87 @@
+"""The schema of a model file: a record is JSON from anywhere, and the types of named tuples say what it must be.
+
+They are :class:`NetworkRecord` and, for a network trained on a table, :class:`chainrule.data.facts.Facts`.
+"""
+
+import math
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from chainrule.mathematics.naming import quoted, require
+
+_LARGEST = 2**63  # of whole numbers; JSON has no bound
+
+
+class NetworkRecord(NamedTuple):
+    """The arguments of ``NeuralNetwork``; :func:`~chainrule.mathematics.architecture.architecture` checks their values."""
+
+    input_size: int
+    hidden_size: list[int]
+    output_size: int
+    activation: list[str]
+    output_activation: str
+    loss: str
+    dropout: float
+    weight_decay: float
+    clip_norm: float | None
+    dtype: Literal["float32", "float64", "float16", "bfloat16"]
+
+
+def parsed(value: Any, kind: Any, place: str) -> Any:
+    """Return the ``kind`` of named tuple, list or plain value that ``value``, read from JSON, stands for.
+
+    Parameters
+    ----------
+    value
+        What ``json.loads`` returned.
+    kind
+        The type to hold it to. Numbers must be finite; a ``float`` may be written as a whole number.
+    place
+        What to call it in the error.
+
+    Raises
+    ------
+    ValueError
+        If it is something else, or a field is missing.
+
+    Examples
+    --------
+    >>> from chainrule.data.scaling import Scaler
+    >>> parsed({"mean": [0], "scale": [1.5]}, Scaler, "scaler")
+    Scaler(mean=array([0.]), scale=array([1.5]))
+    >>> parsed({"mean": [0]}, Scaler, "scaler")
+    Traceback (most recent call last):
+    ...
+    ValueError: scaler has no field 'scale'
+    """
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        # Of several plain types, the one that it is; else the one that may be None.
+        same = [part for part in parts if type(value) is part]
+        kind = same[0] if same else next(part for part in parts if part is not NoneType)
+        return parsed(value, kind, place)
+    if origin is np.ndarray:
+        return np.array(parsed(value, list[float], place))
+    if origin is list and isinstance(value, list):
+        return [parsed(item, parts[0], f"{place}[{i}]") for i, item in enumerate(value)]
+    if hasattr(kind, "_fields") and isinstance(value, Mapping):
+        return kind(
+            **{name: _field(value, name, of, place) for name, of in get_type_hints(kind).items()}
+        )
+    if origin is Literal:
+        fits = value in parts
+    elif type(value) is int:
+        fits = kind in {int, float} and abs(value) < _LARGEST
+    else:
+        fits = type(value) is kind and (kind is not float or math.isfinite(value))
+    wanted = kind.__name__ if origin is None else str(kind)
+    require(fits, f"{place} is {quoted(value)}, wanted {wanted}")
+    return float(value) if kind is float else value
+
+
+def _field(record: Mapping[str, Any], name: str, kind: Any, place: str) -> Any:
+    require(name in record, f"{place} has no field {name!r}")
+    return parsed(record[name], kind, f"{place}.{name}")
