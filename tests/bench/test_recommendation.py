@@ -23,7 +23,7 @@ from support.runs import a_run, measurement, rates
 CELL = parse("784-256-10,128")
 command = sys.modules["chainrule.cli.bench.recommend"]
 NAMES = ["numpy-jit", "torch"]
-RUN = Path(__file__).parents[2] / "benchmarks" / "results" / "xeon-2-cores.jsonl.gz"
+RUN = Path(__file__).parents[2] / "benchmarks" / "results" / "epyc-2-cores.jsonl.gz"
 
 
 @pytest.fixture(autouse=True)

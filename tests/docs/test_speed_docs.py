@@ -9,7 +9,7 @@ from chainrule.bench.judge.results import Results
 from chainrule.bench.store import read
 
 ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "benchmarks" / "results" / "xeon-2-cores.jsonl.gz"
+SAMPLES = ROOT / "benchmarks" / "results" / "epyc-2-cores.jsonl.gz"
 PICTURE = "benchmarks/results/figures/crossover-deep.svg"
 
 

@@ -12,8 +12,8 @@ from chainrule.program.epoch import Epoch
 from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH, GRIDS, SOFTMAX, UPDATE, check
 from support.cuda.texts import every_function
-from support.cuda.work import on_device, trained, uploaded, worst
-from support.engines import error_relative_to
+from support.cuda.work import on_device, trained, uploaded
+from support.engines import error_relative_to, worst
 from support.steps import CASES, Case, epochs, host, made_work, plain, ran
 
 pytestmark = pytest.mark.gpu
