@@ -29,7 +29,11 @@ from support.workers import _own_contestants, process  # noqa: F401
 
 # The same examples at every run, and no verdict by the clock of a busy machine.
 settings.register_profile(
-    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "repeatable",
+    max_examples=50,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
 

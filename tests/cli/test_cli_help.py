@@ -46,7 +46,7 @@ def test_every_help_names_its_options_and_ends_with_an_example_that_runs(tmp_pat
 # -- in a terminal -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["--help"], ["predict", "none", "none.csv"], ["info"]])
+@pytest.mark.parametrize("words", [["--help"], ["info"]])
 def test_a_terminal_shows_colour_unless_no_color_is_set(words):
     text = shown(*words)
     assert COLOUR.search(text)

@@ -10,6 +10,9 @@ from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH, DTYPE, GRIDS, SOFTMAX, UPDATE, O, S, check, ran_chain
 from support.cuda.device import know
 from support.cuda.texts import every_function, kernel_of
+from support.pairs import all_pairs
+
+FORMS = all_pairs((BIAS_TANH, SOFTMAX, UPDATE), GRIDS, (True, False))
 
 
 @pytest.mark.parametrize("dtype", [name for name in DTYPES if name not in {"bool", *HALVES}])
@@ -24,15 +27,11 @@ def _all_at_once():
     """Make every kernel of this file known, so that the first to run has all of them compiled."""
     for dtype in DTYPES[1:-2]:
         know(kernel_of(every_function(dtype))[1])
-    for chain in (BIAS_TANH, SOFTMAX, UPDATE):
-        for where in GRIDS:
-            for aligned in (True, False):
-                know(kernel_of(chain, Extent(*where), aligned=aligned)[1])
+    for chain, where, aligned in FORMS:
+        know(kernel_of(chain, Extent(*where), aligned=aligned)[1])
 
 
-@pytest.mark.parametrize("aligned", [True, False], ids=["wide", "narrow"])
-@pytest.mark.parametrize("where", GRIDS, ids=str)
-@pytest.mark.parametrize("chain", [BIAS_TANH, SOFTMAX, UPDATE], ids=["tile", "row", "flat"])
+@pytest.mark.parametrize(("chain", "where", "aligned"), FORMS)
 def test_every_form_on_every_shape(stand_in, rng, chain, where, aligned):
     check(stand_in, chain, Extent(*where), rng, aligned=aligned, ulps=64)
 
