@@ -96,19 +96,10 @@ def test_a_namespace_of_an_accelerator_is_taken_for_it(library):
     module = pytest.importorskip(xp)
     assert backends.get(module) == backends.named(library)
     assert backends.named(library).default_dtype == "float64"
+    device = {"torch": "torch:cpu", "jax": "jax:cpu:0"}[library]  # as the library names it
+    for name in (library, f"{library}:cpu", device):
+        assert backends.named(name).describe() == device
     assert backends.of(backends.named(library).asarray(X)) == backends.named(library)
-
-
-@pytest.mark.needs("torch")
-def test_torch_devices_are_named_as_torch_does():
-    for given in ("torch", "torch:cpu"):
-        assert backends.named(given).describe() == "torch:cpu"
-
-
-@pytest.mark.needs("jax")
-def test_jax_devices_are_named_by_platform_and_number():
-    for given in ("jax:cpu", "jax:cpu:0"):
-        assert backends.named(given).describe() == "jax:cpu:0"
 
 
 def test_two_devices_of_one_library_are_two_backends():
@@ -245,19 +236,21 @@ def test_a_library_that_imports_and_has_no_device_is_not_usable():
     assert "no CUDA-capable device is detected" in found.reason
 
 
+NO_DEVICE = r"no CUDA-capable device is detected.*try backend='numpy'"
+
+
 @pytest.mark.usefixtures("cupy_without_a_device")
-@pytest.mark.parametrize("name", ["cupy", "cupy:0"])
-def test_asking_for_a_device_that_is_not_there_says_why_and_what_would_help(name):
-    with pytest.raises(
-        BackendUnavailableError, match=r"no CUDA-capable device is detected.*try backend='numpy'"
-    ):
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("cupy", BackendUnavailableError, NO_DEVICE),
+        ("cupy:0", BackendUnavailableError, NO_DEVICE),
+        ("cupy:gpu", ValueError, "devices are numbers, got 'gpu'"),
+    ],
+)
+def test_asking_for_a_device_that_is_not_there_says_why_and_what_would_help(name, error, said):
+    with pytest.raises(error, match=said):
         NeuralNetwork(3, 2, 1, backend=name)
-
-
-@pytest.mark.usefixtures("cupy_without_a_device")
-def test_a_cupy_device_is_a_number():
-    with pytest.raises(ValueError, match="devices are numbers, got 'gpu'"):
-        NeuralNetwork(3, 2, 1, backend="cupy:gpu")
 
 
 @pytest.mark.parametrize("error", ["ImportError", "OSError", "AttributeError", "RuntimeError"])

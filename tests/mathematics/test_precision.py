@@ -36,16 +36,8 @@ def problem(rows=40, targets=2):
 
 
 def trained(backend, dtype, **how):
-    net = NeuralNetwork(
-        6,
-        (16, 16),
-        2,
-        activation="tanh",
-        loss="mean_squared_error",
-        backend=backend,
-        dtype=dtype,
-        seed=0,
-    )
+    usual = {"activation": "tanh", "loss": "mean_squared_error", "seed": 0}
+    net = NeuralNetwork(6, (16, 16), 2, backend=backend, dtype=dtype, **usual)
     history = net.train(*problem(), epochs=10, learning_rate=0.2, batch_size=16, progress=False, **how)
     return net, np.array(history["loss"]), history
 
