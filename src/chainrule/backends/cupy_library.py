@@ -63,6 +63,6 @@ class CupyLibrary:
 
 
 @cache
-def _where() -> cupy.ElementwiseKernel:
+def _where() -> Any:
     """Return ``where`` with ``out``, which CuPy's has not."""
     return cupy.ElementwiseKernel("bool c, T yes, T no", "T out", "out = c ? yes : no", "where_into")
