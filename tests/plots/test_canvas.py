@@ -127,6 +127,7 @@ def test_a_log_scale_suits_a_spread_over_a_power_of_ten(values, suits):
 
 def test_without_matplotlib_one_line_says_what_to_install(without_matplotlib):
     with pytest.raises(
-        ImportError, match=r"^pictures need matplotlib; pip install 'chainrule\[plots\]'$"
+        ImportError,
+        match=r"^pictures need matplotlib; pip install '\.\[plots\]' in a clone of chainrule$",
     ):
         from chainrule import plots  # noqa: F401

@@ -100,6 +100,7 @@ def test_every_primitive_is_numpys_function_when_replayed(name, dtype):
         assert_same(run_replayed(program, x, y), wanted)
 
 
+@pytest.mark.needs("jit")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CALLED)
 def test_every_primitive_compiles_to_machine_code(name, dtype):
