@@ -381,7 +381,5 @@ def test_a_warm_start_with_other_layers_is_refused(rng):
 
 
 def test_without_scikit_learn_it_is_said_what_to_install(without_scikit_learn):
-    with pytest.raises(
-        ImportError, match=r"estimators need scikit-learn; pip install 'chainrule\[sklearn\]'"
-    ):
+    with pytest.raises(ImportError, match=r"estimators need scikit-learn; pip install '\.\[sklearn\]'"):
         __import__("chainrule.estimators")

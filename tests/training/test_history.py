@@ -56,7 +56,7 @@ def test_the_short_form_says_how_far_it_came():
 
 
 def test_plot_without_matplotlib_says_what_to_install(without_matplotlib):
-    with pytest.raises(ImportError, match=r"pip install 'chainrule\[plots\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[plots\]'"):
         history(3).plot()
 
 
