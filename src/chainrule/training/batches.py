@@ -44,6 +44,12 @@ def check_fraction(fraction: float) -> None:
     ------
     TypeError, ValueError
         If it is not a number, or outside that range.
+
+    Examples
+    --------
+    >>> check_fraction(1.5)
+    Traceback (most recent call last):
+    ValueError: validation_fraction is 1.5; give a number above 0 and below 1
     """
     check_number("validation_fraction", fraction, "give a number above 0 and below 1")
     if not 0.0 < fraction < 1.0:
