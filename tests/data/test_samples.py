@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chainrule.data import DIGITS, Samples, digits, features_and_target, split
 from chainrule.data.facts import Facts
-from chainrule.data.samples import Choice, uses_of
+from chainrule.data.samples import ColumnChoice, uses_of
 
 
 def objects(*values):
@@ -139,10 +139,10 @@ def test_a_word_for_no_value_in_the_target_is_a_question_that_missing_or_task_an
     table = table_of(objects(*words))
     with pytest.raises(ValueError, match=message):
         features_and_target(table, "t")
-    without = features_and_target(table, "t", choice=Choice(missing=words[-1:]))
+    without = features_and_target(table, "t", choice=ColumnChoice(missing=words[-1:]))
     assert (len(without.y), without.left_out) == (len(words) - 1, 1)
     assert without.task == ("classification" if "male" in words else "regression")
-    kept = Choice(missing=[""])
+    kept = ColumnChoice(missing=[""])
     if "male" in words:
         assert features_and_target(table, "t", choice=kept).labels == ["NA", "female", "male"]
 
@@ -178,7 +178,7 @@ def test_what_plainly_numbers_the_rows_is_left_out_and_said(name, values, reason
     assert samples.features == ["a"] if reason else [name, "a"]
     assert [use.name for use in samples.uses if use.doubtful] == ([name] if reason else [])
     if isinstance(values[0], int):
-        assert features_and_target(table, "t", choice=Choice(features=[name])).features == [name]
+        assert features_and_target(table, "t", choice=ColumnChoice(features=[name])).features == [name]
 
 
 def test_a_whole_number_that_never_repeats_is_worth_a_word():
@@ -195,12 +195,12 @@ def test_columns_are_left_out_or_taken_by_name_and_all_that_are_no_numbers_are_n
     message = r"'b' \(text, 'x' in row 1\), 'c' \(dates\), 'd' \(no value in row 2\).*--drop 'b,c,d'"
     with pytest.raises(ValueError, match=message):
         features_and_target(table, "t")
-    assert features_and_target(table, "t", choice=Choice(drop=["b", "c", "d"])).features == ["a"]
-    assert features_and_target(table, "t", choice=Choice(features=["a"])).features == ["a"]
-    samples = features_and_target(table, "t", choice=Choice(drop=["b", "c"], missing=[""]))
+    assert features_and_target(table, "t", choice=ColumnChoice(drop=["b", "c", "d"])).features == ["a"]
+    assert features_and_target(table, "t", choice=ColumnChoice(features=["a"])).features == ["a"]
+    samples = features_and_target(table, "t", choice=ColumnChoice(drop=["b", "c"], missing=[""]))
     assert (samples.X.tolist(), samples.left_out) == ([[1, 1], [1, 2], [1, 3]], 1)
     with pytest.raises(ValueError, match="no column 'e' for --drop or --features"):
-        uses_of(table, "t", Choice(drop=["e"]))
+        uses_of(table, "t", ColumnChoice(drop=["e"]))
 
 
 def test_values_too_large_to_average_are_refused_by_name():

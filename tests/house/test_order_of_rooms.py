@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -124,6 +125,12 @@ def test_no_files_import_each_other_in_a_circle():
     TopologicalSorter(
         {module: IMPORTED[module] & set(MODULES) - {module} for module in MODULES}
     ).prepare()
+
+
+def test_a_class_name_stands_once():
+    texts = (path.read_text(encoding="utf-8") for path in MODULES.values())
+    names = Counter(re.findall(r"^class (\w+)", "\n".join(texts), re.MULTILINE))
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def test_the_mathematics_names_no_array_library():

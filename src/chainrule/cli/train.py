@@ -23,7 +23,7 @@ from chainrule.cli.options import (
 from chainrule.cli.show import percent, printable
 from chainrule.data.facts import TABLE, Facts
 from chainrule.data.samples import (
-    Choice,
+    ColumnChoice,
     Samples,
     Use,
     check_held_out,
@@ -44,8 +44,8 @@ from chainrule.saving.models import check_name
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
 
 
-class Task(StrEnum):
-    """What kind of target it is."""
+class TargetKind(StrEnum):
+    """What kind of target the network learns."""
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
@@ -68,7 +68,7 @@ Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE", help="The model to write (safetensors).")
 ]
 TaskGiven = Annotated[
-    Task | None,
+    TargetKind | None,
     typer.Option(metavar="TASK", help="classification or regression.", show_default="by the target"),
 ]
 Hidden = Annotated[
@@ -154,7 +154,7 @@ def train(
     check_name(output)
     pictures.check_plots(plots)
     # Every option is checked before the table is read, which may take long.
-    written_as = dialect(encoding, separator, () if task == Task.REGRESSION else (target,))
+    written_as = dialect(encoding, separator, () if task == TargetKind.REGRESSION else (target,))
     widths = sizes(hidden or ["128"])
     parts: dict[str, Any] = {"dropout": dropout, "weight_decay": weight_decay}
     architecture((1, widths, 2), activation, None, "cross_entropy", **parts)
@@ -164,7 +164,7 @@ def train(
         check_held_out(held_out)
     peak = schedule(learning_rate)(0.0, epochs)
     table = read_table(path, written_as)
-    choice = Choice(
+    choice = ColumnChoice(
         names(drop or [], table),
         None if features is None else names(features, table),
         None if missing is None else missing.split(","),

@@ -49,7 +49,7 @@ class Samples(NamedTuple):
     left_out: int = 0  # rows without a value
 
 
-class Choice(NamedTuple):
+class ColumnChoice(NamedTuple):
     """Which columns and rows of a table to learn from."""
 
     drop: Sequence[str] = ()  # columns to leave out
@@ -57,11 +57,11 @@ class Choice(NamedTuple):
     missing: Sequence[str] | None = None  # words for no value, whose rows are left out; None: refused
 
 
-ALL = Choice()
+ALL = ColumnChoice()
 
 
 def features_and_target(
-    table: Table, target: str, task: str | None = None, choice: Choice = ALL
+    table: Table, target: str, task: str | None = None, choice: ColumnChoice = ALL
 ) -> Samples:
     """Return the column ``target`` as the one to learn, and the others as features.
 
@@ -119,7 +119,7 @@ def features_and_target(
     return Samples(X, y, features, labels, kind, uses, len(table[target]) - len(y))
 
 
-def uses_of(table: Table, target: str, choice: Choice = ALL) -> list[Use]:
+def uses_of(table: Table, target: str, choice: ColumnChoice = ALL) -> list[Use]:
     """Return what each column is used for, and why, in the order of the table.
 
     Raises
@@ -139,7 +139,7 @@ def uses_of(table: Table, target: str, choice: Choice = ALL) -> list[Use]:
     return _examined(table, target, choice)[1]
 
 
-def _examined(table: Table, target: str, choice: Choice) -> tuple[Table, list[Use]]:
+def _examined(table: Table, target: str, choice: ColumnChoice) -> tuple[Table, list[Use]]:
     """Return the columns to use, without the rows that have no value where asked, and the use of every column."""
     for name in (target, *choice.drop, *(choice.features or ())):
         column(table, name, "the target" if name == target else "--drop or --features")
@@ -154,7 +154,7 @@ def _examined(table: Table, target: str, choice: Choice) -> tuple[Table, list[Us
     return rows, [use or _use(name, rows[name], target) for name, use in uses.items()]
 
 
-def _left_out(name: str, values: Column, target: str, choice: Choice) -> Use | None:
+def _left_out(name: str, values: Column, target: str, choice: ColumnChoice) -> Use | None:
     taken = name not in choice.drop and (choice.features is None or name in choice.features)
     if name == target or (taken and (choice.features is not None or not is_index(name, values))):
         return None
@@ -175,7 +175,9 @@ def _use(name: str, values: Column, target: str) -> Use:
     return Use(name, "feature", "a number")
 
 
-def _target(values: Column, name: str, task: str | None, choice: Choice) -> tuple[Column, list[Label]]:
+def _target(
+    values: Column, name: str, task: str | None, choice: ColumnChoice
+) -> tuple[Column, list[Label]]:
     """Return places in labels and the labels, or quantities and no labels."""
     shown, gap = f"the target column {quoted(name)}", gaps(values)  # gap (n,)
     remedy = "drop the row, or leave such rows out with --missing ''"
@@ -213,7 +215,7 @@ def _plain(values: Column, shown: str) -> Column:
     return np.array(values.tolist())
 
 
-def _ask(texts: Column, shown: str, task: str | None, choice: Choice) -> None:
+def _ask(texts: Column, shown: str, task: str | None, choice: ColumnChoice) -> None:
     """Raise where a word may mean that there is no value, or where a few words stand among numbers."""
     distinct, rows, counts = np.unique(texts, return_index=True, return_counts=True)
     is_word = np.array([not is_number(text) for text in distinct.tolist()])  # (k,)

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.program.engine import Work, batch_spec, progress_spec
 from chainrule.program.fusion import over
 from chainrule.program.kernels import Item, Kernels
-from chainrule.program.operations import Group
+from chainrule.program.operations import Fusion
 from chainrule.program.plan import Plan
 from chainrule.program.planner import plan
 from chainrule.program.program import Program
@@ -198,7 +198,7 @@ class BlockedBatch:
         return trace(finish, progress_spec(progress), parts, rate)
 
 
-def _is_long_update(group: Group) -> bool:
+def _is_long_update(group: Fusion) -> bool:
     """Return whether a group updates many parameters, each by itself, so that it can be shared out."""
     where = over(group.operations[0])
     itself = all(operation.is_elementwise for operation in group.operations)

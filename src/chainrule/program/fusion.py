@@ -9,7 +9,7 @@ activation's derivative, say) is not computed early and kept.
 from typing import NamedTuple
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.operations import Group, Operation, alone
+from chainrule.program.operations import Fusion, Operation, alone
 from chainrule.program.plan import Roots
 from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.program import Program
@@ -44,7 +44,7 @@ def is_total(operation: Operation) -> bool:
     return operation.function == "sum" and size(operation.result.shape) == 1
 
 
-def fuse(program: Program) -> list[Group]:
+def fuse(program: Program) -> list[Fusion]:
     """Return the groups that the program runs as, in order.
 
     Examples
@@ -62,7 +62,7 @@ def fuse(program: Program) -> list[Group]:
             readers.setdefault(id(roots.of(value)), []).append(operation)
     kept = {id(roots.of(value)) for value in program.outputs}
 
-    groups: list[Group] = []
+    groups: list[Fusion] = []
     segment: list[Operation] = []
     for operation in program.operations:
         if operation.is_elementwise or operation.function in REDUCTIONS:
@@ -100,7 +100,7 @@ def _chains(segment: list[Operation], readers: dict[int, list[Operation]]) -> li
     return chains[::-1]
 
 
-def _group(chain: list[Operation], readers: dict[int, list[Operation]], kept: set[int]) -> Group:
+def _group(chain: list[Operation], readers: dict[int, list[Operation]], kept: set[int]) -> Fusion:
     made = {id(operation.result) for operation in chain}
     here = {id(operation) for operation in chain}
     inputs = {id(v): v for operation in chain for v in operation.inputs if id(v) not in made}
@@ -110,4 +110,4 @@ def _group(chain: list[Operation], readers: dict[int, list[Operation]], kept: se
         if id(operation.result) in kept
         or any(id(reader) not in here for reader in readers.get(id(operation.result), ()))
     ]
-    return Group(tuple(chain), tuple(inputs.values()), tuple(results))
+    return Fusion(tuple(chain), tuple(inputs.values()), tuple(results))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from chainrule.program.operations import Group, alone
+from chainrule.program.operations import Fusion, alone
 from chainrule.program.pool import pool
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Call, Library, call
@@ -23,11 +23,11 @@ class InterpretedKernels:
     def __init__(self, library: Library) -> None:
         self.library = library
 
-    def groups(self, program: Program) -> list[Group]:
+    def groups(self, program: Program) -> list[Fusion]:
         """Return the operations as they are to run: each alone."""
         return [alone(operation) for operation in program.operations if not operation.is_view]
 
-    def item(self, group: Group, arrays: Arrays, columns: slice, *, add: bool) -> list[Call]:
+    def item(self, group: Fusion, arrays: Arrays, columns: slice, *, add: bool) -> list[Call]:
         """Return what runs a group on some columns; with ``add``, a product adds to its result."""
         function, arguments = call(group.only, arrays, self.library, columns)
         if add and arrays.is_part(group.only.result):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.program.operations import Group
+from chainrule.program.operations import Fusion
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Library
 
@@ -23,10 +23,10 @@ class Kernels(Protocol):
 
     library: Library
 
-    def groups(self, program: Program) -> list[Group]:
+    def groups(self, program: Program) -> list[Fusion]:
         """Return the operations as they are to run."""
 
-    def item(self, group: Group, arrays: Arrays, columns: slice, *, add: bool) -> list[Item]:
+    def item(self, group: Fusion, arrays: Arrays, columns: slice, *, add: bool) -> list[Item]:
         """Return what runs a group on some columns; with ``add``, a product adds to its result."""
 
     @property

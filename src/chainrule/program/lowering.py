@@ -5,7 +5,7 @@ from typing import NamedTuple
 from chainrule.mathematics.arrays import Array
 from chainrule.program.chains import Argument, Chain, Kind, Operand, Output, Statement
 from chainrule.program.fusion import Extent, grid, is_total, over
-from chainrule.program.operations import Group, Operation, Value
+from chainrule.program.operations import Fusion, Operation, Value
 from chainrule.program.operations import Operand as Given
 from chainrule.program.primitives import REDUCTIONS
 
@@ -21,7 +21,7 @@ class Lowered(NamedTuple):
     outputs: tuple[Value, ...]
 
 
-def lower(group: Group, where: Extent | None = None) -> Lowered:
+def lower(group: Fusion, where: Extent | None = None) -> Lowered:
     """Return a group as a chain over ``where``, the grid of its first operation unless given.
 
     Names are given by position, so that equal chains of different networks are one kernel.

@@ -104,10 +104,10 @@ class Operation:
 
 
 @dataclass(eq=False)
-class Group:
-    """Operations that run as one: a single one, or a chain of them over one shape.
+class Fusion:
+    """Operations that run as one group: a single one, or a chain over one shape. XLA has the same word.
 
-    ``inputs`` come from outside, ``results`` are needed outside; what lies between has no memory.
+    ``inputs`` come from outside, ``results`` are needed outside; the values between have no memory.
     """
 
     operations: tuple[Operation, ...]
@@ -136,12 +136,12 @@ class Group:
         return not (self.is_product or self.is_concat)
 
 
-def alone(operation: Operation) -> Group:
-    """Return an operation as a group of its own.
+def alone(operation: Operation) -> Fusion:
+    """Return a fusion of one operation.
 
     A reduction cannot take the place of what it reduces, but no result has the shape to do so.
     """
-    return Group((operation,), operation.inputs, (operation.result,))
+    return Fusion((operation,), operation.inputs, (operation.result,))
 
 
 def _is_ones(value: Value) -> bool:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.operations import Group, Operation, Value
+from chainrule.program.operations import Fusion, Operation, Value
 from chainrule.program.program import Program
 
 Carried = Sequence[tuple[Value, Value]]
@@ -61,7 +61,7 @@ class Plan:
 
     program: Program
     carried: tuple[tuple[Value, Value], ...]
-    groups: list[Group] = field(default_factory=list)
+    groups: list[Fusion] = field(default_factory=list)
     homes: dict[int, Home] = field(default_factory=dict)
 
     @cached_property

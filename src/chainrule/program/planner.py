@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.operations import Group, Operation, Value, alone
+from chainrule.program.operations import Fusion, Operation, Value, alone
 from chainrule.program.plan import Carried, Home, Plan, Roots, Storage
 from chainrule.program.program import Program
 
@@ -12,7 +12,7 @@ from chainrule.program.program import Program
 class _Planner:
     """Plans one program."""
 
-    def __init__(self, program: Program, carried: Carried, groups: Sequence[Group]) -> None:
+    def __init__(self, program: Program, carried: Carried, groups: Sequence[Fusion]) -> None:
         self._plan = Plan(program, tuple(carried))
         self._groups = groups
         self._roots = Roots(program)
@@ -132,7 +132,7 @@ class _Planner:
                         return True
         return any(self._last_use.get(root) == math.inf for root in here)
 
-    def _home(self, number: int, group: Group, result: Value) -> Home:
+    def _home(self, number: int, group: Fusion, result: Value) -> Home:
         if id(result) in self._parts:
             whole, start = self._parts[id(result)]
             return Home(self._whole(whole).storage, start, whole.shape)
@@ -209,7 +209,7 @@ class _Planner:
         self._free.remove(storage)
         return storage
 
-    def _release(self, number: int, group: Group) -> None:
+    def _release(self, number: int, group: Fusion) -> None:
         for operand in group.inputs:
             root = self._roots.of(operand)
             home = self._plan.homes.get(id(root))
@@ -218,7 +218,7 @@ class _Planner:
                 self._last_use[id(root)] = -1
                 self._free.append(home.storage)
 
-    def _keep_constants(self, group: Group) -> None:
+    def _keep_constants(self, group: Fusion) -> None:
         for value in group.inputs:
             if value.data is None or id(value) in self._plan.homes:
                 continue
@@ -226,7 +226,7 @@ class _Planner:
                 self._plan.homes[id(value)] = Home(Storage(value.nbytes, value))
 
 
-def plan(program: Program, carried: Carried = (), groups: Sequence[Group] | None = None) -> Plan:
+def plan(program: Program, carried: Carried = (), groups: Sequence[Fusion] | None = None) -> Plan:
     """Return where each value of ``program`` lies.
 
     Parameters

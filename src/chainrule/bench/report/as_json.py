@@ -29,7 +29,7 @@ def derived(found: Findings) -> dict[str, Any]:
         "date": conditions.date(found),
         "machine": conditions.line(found),
         "doubts": conditions.doubts(found),
-        "verdict": [str(statement) for statement in words.verdict(found)],
+        "verdict": [str(paragraph) for paragraph in words.verdict(found)],
         "band": found.band,
         "cells": [
             _cell(found, one.title, cell, one.operation) for one in found.slices for cell in one.cells

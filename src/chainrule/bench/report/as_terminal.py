@@ -18,9 +18,9 @@ def terminal(found: Findings) -> RenderableType:
     """Return the doubts, the verdict, the tables and the machine, for 80 columns or more."""
     parts: list[RenderableType] = [Text(line, style="magenta") for line in conditions.doubts(found)]
     parts += [Text()] if parts else []
-    for statement in words.verdict(found):
-        parts.append(Text(statement.subject or "Verdict", style="bold"))
-        parts += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in statement.sentences]
+    for paragraph in words.verdict(found):
+        parts.append(Text(paragraph.subject or "Verdict", style="bold"))
+        parts += [Padding(Text(sentence), (0, 0, 0, 2)) for sentence in paragraph.sentences]
         parts.append(Text())
     for table in tables.summary(found):
         for part in _narrow(table):

@@ -56,7 +56,7 @@ def html(found: Findings) -> str:
         dark=dark_rules(),
         links="".join(f'<a href="#{name}">{escape(title)}</a>' for name, title in ids.items()),
         doubts=f"<aside class=doubts><h2>Read this first</h2>{_list(doubts)}</aside>" if doubts else "",
-        verdict="".join(_card(statement) for statement in words.verdict(found)),
+        verdict="".join(_card(paragraph) for paragraph in words.verdict(found)),
         figures="\n".join(figures.values()) or f"<p>{_NO_FIGURES}</p>",
         tables="\n".join(
             f"<div{' class=wide' * (len(table.head) > WIDE)}>{table.html()}</div>"
@@ -79,9 +79,9 @@ def _facts(rows: Iterable[tuple[str, str]]) -> str:
     return f"<dl>{''.join(f'<dt>{escape(name)}<dd>{escape(text)}' for name, text in rows)}</dl>"
 
 
-def _card(statement: words.Statement) -> str:
-    first, *others = (escape(sentence) for sentence in statement.sentences)
-    heading = f"<h3>{escape(statement.subject)}</h3>" if statement.subject else ""
+def _card(paragraph: words.Paragraph) -> str:
+    first, *others = (escape(sentence) for sentence in paragraph.sentences)
+    heading = f"<h3>{escape(paragraph.subject)}</h3>" if paragraph.subject else ""
     return f"<div>{heading}<p class=lead>{first}{''.join(f'<p>{line}' for line in others)}</div>"
 
 

@@ -105,7 +105,7 @@ def evenly(values: Sequence[T], most: int) -> list[T]:
     return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
 
 
-class Group(NamedTuple):
+class CellGroup(NamedTuple):
     """Cells that a figure lists together, by their labels, each with its operation."""
 
     title: str
@@ -113,10 +113,10 @@ class Group(NamedTuple):
     cells: dict[str, tuple[Cell, str]]
 
 
-def groups(every: Sequence[Slice], most: int) -> list[Group]:
+def groups(every: Sequence[Slice], most: int) -> list[CellGroup]:
     """Return the cells of each slice, at most ``most``, and the cells that are alone in theirs."""
     found = [
-        Group(
+        CellGroup(
             s.title,
             s.slug,
             {f"H {c.hidden}, B {c.batch}": (c, s.operation) for c in spread(s.cells, most)},
@@ -125,4 +125,4 @@ def groups(every: Sequence[Slice], most: int) -> list[Group]:
         if len(s.cells) > 1
     ]
     alone = {s.cells[0].name: (s.cells[0], s.operation) for s in every if len(s.cells) == 1}
-    return [*found, Group("other networks", "others", alone)] if alone else found
+    return [*found, CellGroup("other networks", "others", alone)] if alone else found

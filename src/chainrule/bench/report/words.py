@@ -17,7 +17,7 @@ ABOVE = "above limit"  # the flag of a step that seems to beat its limit
 NOTHING = "Nothing was measured; the table of all rows says why."
 
 
-class Statement(NamedTuple):
+class Paragraph(NamedTuple):
     """Sentences about one subject, the most important first."""
 
     subject: str
@@ -28,16 +28,16 @@ class Statement(NamedTuple):
         return f"{self.subject}: {text}" if self.subject else text
 
 
-def verdict(found: Findings) -> list[Statement]:
+def verdict(found: Findings) -> list[Paragraph]:
     """Return the verdict on all training steps together, then on each kind of network."""
-    statements = []
+    paragraphs = []
     for one in found.slices:
         lines = [_fastest(found, one), _peers(found, [one]), _limit(found, one), _calls(found, one)]
         if any(lines):
-            statements.append(Statement(one.title, tuple(filter(None, lines))))
-    if len(statements) > 1 and (overall := _overall(found)):
-        statements.insert(0, Statement("All training steps", overall))
-    return statements or [Statement("", (NOTHING,))]
+            paragraphs.append(Paragraph(one.title, tuple(filter(None, lines))))
+    if len(paragraphs) > 1 and (overall := _overall(found)):
+        paragraphs.insert(0, Paragraph("All training steps", overall))
+    return paragraphs or [Paragraph("", (NOTHING,))]
 
 
 def _overall(found: Findings) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from chainrule.program.cuda.lowering import Fused, fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
 from chainrule.program.engine import Work, numpy_dtype
-from chainrule.program.operations import Group
+from chainrule.program.operations import Fusion
 from chainrule.program.replay import Arrays, Call
 
 
@@ -120,12 +120,12 @@ class BoundBatch:
         return parts, self._device.constant(counters)
 
 
-def is_product(group: Group) -> bool:
+def is_product(group: Fusion) -> bool:
     """Return whether a group is a matrix product, and not a sum over rows."""
     return group.is_product and not group.operations[0].is_row_product
 
 
-def product(group: Group, arrays: Arrays) -> Product:
+def product(group: Fusion, arrays: Arrays) -> Product:
     """Return the matrix product that a group is."""
     operation = group.only
     A, B = (arrays.of(value) for value in operation.inputs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from chainrule.program.cuda.loop import KEPT_COLUMNS
 from chainrule.program.fusion import Extent, is_total, over
-from chainrule.program.operations import Group, Operation, Value
+from chainrule.program.operations import Fusion, Operation, Value
 from chainrule.program.plan import Roots
 from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.program import Program
@@ -59,7 +59,7 @@ class Cluster:
         return made_here and fits and self.where == over_rows(operation)
 
 
-def grouped(program: Program) -> list[Group]:
+def grouped(program: Program) -> list[Fusion]:
     """Return the groups that the program runs as, in order.
 
     Examples
@@ -113,10 +113,10 @@ def _place(
     return new, "main"
 
 
-def _group(cluster: Cluster | Operation, program: Program, roots: Roots) -> Group:
+def _group(cluster: Cluster | Operation, program: Program, roots: Roots) -> Fusion:
     """Return a cluster as a group: what it reads from outside, and what of it is read outside."""
     if isinstance(cluster, Operation):
-        return Group((cluster,), _read(cluster), (cluster.result,))
+        return Fusion((cluster,), _read(cluster), (cluster.result,))
     operations = (*cluster.main, *cluster.tail)
     here = {id(operation) for operation in operations}
     made = {id(operation.result) for operation in operations}
@@ -126,7 +126,7 @@ def _group(cluster: Cluster | Operation, program: Program, roots: Roots) -> Grou
         if id(operation) not in here and not operation.is_view:
             kept |= {id(roots.of(value)) for value in operation.inputs}
     results = tuple(op.result for op in operations if id(op.result) in kept)
-    return Group(operations, tuple(inputs.values()), results)
+    return Fusion(operations, tuple(inputs.values()), results)
 
 
 def _read(operation: Operation) -> tuple[Value, ...]:

@@ -7,7 +7,7 @@ from chainrule.program.cuda.grouping import ONE, over_rows
 from chainrule.program.cuda.source import Tail
 from chainrule.program.fusion import Extent, is_total, over
 from chainrule.program.lowering import lower
-from chainrule.program.operations import Group, Operation, Value
+from chainrule.program.operations import Fusion, Operation, Value
 
 
 class Fused(NamedTuple):
@@ -20,7 +20,7 @@ class Fused(NamedTuple):
     full: tuple[Value, ...]  # those of them that several columns are moved of at once
 
 
-def fused(group: Group) -> Fused:
+def fused(group: Fusion) -> Fused:
     """Return a group as a chain over its grid, with what follows its totals apart.
 
     Examples
@@ -61,7 +61,7 @@ def fused(group: Group) -> Fused:
     return Fused(lowered.chain, tail, where, tuple(arguments), tuple(full))
 
 
-def _late(group: Group) -> set[int]:
+def _late(group: Fusion) -> set[int]:
     """Return the operations of a group that wait for its totals."""
     waits = {id(op.result) for op in group.operations if is_total(op)}
     late: set[int] = set()
@@ -72,7 +72,7 @@ def _late(group: Group) -> set[int]:
     return late
 
 
-def _part(group: Group, operations: list[Operation], late: set[int]) -> Group:
+def _part(group: Fusion, operations: list[Operation], late: set[int]) -> Fusion:
     """Return some operations of a group as one of their own; what the late ones read is a result."""
     made = {id(operation.result) for operation in operations}
     wanted = {id(value) for value in group.results}
@@ -84,4 +84,4 @@ def _part(group: Group, operations: list[Operation], late: set[int]) -> Group:
         if id(v) not in made
     }
     results = tuple(op.result for op in operations if id(op.result) in wanted)
-    return Group(tuple(operations), tuple(inputs.values()), results)
+    return Fusion(tuple(operations), tuple(inputs.values()), results)

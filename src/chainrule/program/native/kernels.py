@@ -10,7 +10,7 @@ from chainrule.program.lowering import kind, laid_out, lower
 from chainrule.program.native.interpreter import Instruction, InstructionTable, call_chain, gather_rows
 from chainrule.program.native.matmul import matmul
 from chainrule.program.native.workers import WorkerPool
-from chainrule.program.operations import Group
+from chainrule.program.operations import Fusion
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Library
 
@@ -21,11 +21,11 @@ class NativeKernels:
     def __init__(self, library: Library) -> None:
         self.library = library
 
-    def groups(self, program: Program) -> list[Group]:
+    def groups(self, program: Program) -> list[Fusion]:
         """Return the operations as they are to run: fused."""
         return fuse(program)
 
-    def item(self, group: Group, arrays: Arrays, columns: slice, *, add: bool) -> list[Instruction]:
+    def item(self, group: Fusion, arrays: Arrays, columns: slice, *, add: bool) -> list[Instruction]:
         """Return what runs a group on some columns; with ``add``, a product adds to its result."""
         if group.is_product:
             A, B = (arrays.of(value) for value in group.inputs)

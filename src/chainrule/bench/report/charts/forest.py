@@ -7,7 +7,7 @@ from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
 from chainrule.bench.report.findings import Findings
-from chainrule.bench.report.slices import Group, groups
+from chainrule.bench.report.slices import CellGroup, groups
 
 MOST = 8  # cells of a panel
 CAPTION = (
@@ -38,7 +38,7 @@ def chart(found: Findings) -> Chart | None:
     return Chart("peers", title, title, CAPTION, panels)
 
 
-def _ratios(found: Findings, group: Group) -> Ratios:
+def _ratios(found: Findings, group: CellGroup) -> Ratios:
     ratios: Ratios = {}
     for label, (cell, operation) in group.cells.items():
         for name in found.peers:

@@ -8,7 +8,7 @@ from chainrule.bench.judge.results import Figures
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
 from chainrule.bench.report.findings import Findings
-from chainrule.bench.report.slices import Group, groups
+from chainrule.bench.report.slices import CellGroup, groups
 from chainrule.bench.report.words import share_text
 
 MOST = 10  # cells of a panel
@@ -38,7 +38,7 @@ def chart(found: Findings) -> Chart | None:
     return Chart("time", title, title, CAPTION, panels) if panels else None
 
 
-def _rows(found: Findings, group: Group) -> Rows:
+def _rows(found: Findings, group: CellGroup) -> Rows:
     best = {label: found.best(cell, found.backends, op) for label, (cell, op) in group.cells.items()}
     return {label: f for label, f in best.items() if f is not None and f.limit is not None}
 
