@@ -311,17 +311,23 @@ class NeuralNetwork:
 
     def _fit(self, task: Task, settings: Settings, shown: Display, resume: bool) -> History:
         """Train, and keep the weights even if an error ends training."""
+        from chainrule.explain.closing import closing_line
+
         rows = task.data.X.shape[0]
         streamed = self.backend.streams(task.data.X)
         demand = Demand(self.architecture, settings.optimizer, self.dtype, self.backend, streamed)
         demand.check(min(settings.batch_size or rows, rows))
         rule = settings.optimizer.name, dict(settings.optimizer.settings)
         state = self._kept[1] if resume and self._kept and self._kept[0] == rule else None
-        outcome = fit(self._theta, task, settings, self._chance, shown, state)
+        before = self._theta  # (P,)
+        outcome = fit(before, task, settings, self._chance, shown, state)
         self._show(outcome.theta)
         self._kept = (rule, outcome.state) if resume and outcome.state is not None else None
         if outcome.error is not None:
             raise outcome.error
+        if line := closing_line(before, task, settings, outcome):
+            outcome.history.notes += (line,)
+            shown.note(line)
         return outcome.history
 
     def _show(self, theta: Array) -> None:

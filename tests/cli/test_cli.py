@@ -163,6 +163,18 @@ def test_nothing_held_out_means_no_score(chainrule, flowers):
     assert outcome["rows"] == {"trained": 120, "held_out": 0, "left_out": 0}
 
 
+def test_training_that_did_not_learn_says_so(chainrule, flowers):
+    words = ["--drop", "kind", "--optimizer", "sgd", "--learning-rate", 100, "--epochs", 2]
+    result = train(chainrule, "flowers.csv", "width", *words)
+    note = result.stderr.splitlines()[-1]
+    assert note.startswith("the loss rose from ")
+    assert "learning rate too large" in note
+    assert "saved m.safetensors" in result.stdout
+    result = train(chainrule, "flowers.csv", "width", *words, "--json")
+    assert json.loads(result.stdout)["notes"][-1] == note
+    assert train(chainrule).stderr.splitlines()[-1].startswith("epoch 30/30")
+
+
 def test_ctrl_c_keeps_what_was_learnt(chainrule, flowers, monkeypatch):
     from chainrule.training import loop as training
 

@@ -217,6 +217,9 @@ def train(
         trained = pictures.Trained(network, history, facts, samples, learnt, kept)
         drawn = pictures.of_training(trained, batch_size, peak, optimizer, seed)
         outcome["plots"] = pictures.write(plots, drawn)
+    if as_json:
+        # Without --json, the notes of the history are on standard error already, below the progress.
+        outcome["notes"] += history.notes
     typer.echo(json.dumps(outcome) if as_json else _summary(outcome))
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from chainrule.training.history import Record
 
@@ -20,6 +20,9 @@ class Display:
     def close(self) -> None:
         """Leave the terminal as it was."""
 
+    def note(self, text: str) -> None:
+        """Show a line about the whole run, after :meth:`close`."""
+
 
 class Textbook(Display):
     """Prints ``Epoch 0, Loss:0.26`` and so on, every so many epochs."""
@@ -30,8 +33,11 @@ class Textbook(Display):
     def show(self, record: Record) -> None:
         """Print a line where the epoch's number is a multiple."""
         if record.epoch % self._every == 0:
-            with suppress(*_UNREAD):
-                print(f"Epoch {record.epoch}, Loss:{record.loss}")  # noqa: T201  asked for by the user
+            self.note(f"Epoch {record.epoch}, Loss:{record.loss}")
+
+    def note(self, text: str) -> None:
+        """Print a line to standard output."""
+        _print(text, sys.stdout)
 
 
 class Lines(Display):
@@ -45,9 +51,11 @@ class Lines(Display):
         """Print a line for every twentieth part of the run and for the last epoch."""
         last = record.epoch == self._epochs - 1
         if record.epoch % self._every == 0 or last:
-            line = f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}"
-            with suppress(*_UNREAD):
-                print(line, file=sys.stderr, flush=True)  # noqa: T201  asked for by the user
+            self.note(f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}")
+
+    def note(self, text: str) -> None:
+        """Print a line to standard error."""
+        _print(text, sys.stderr)
 
 
 class Bar(Display):
@@ -86,10 +94,19 @@ class Bar(Display):
         with suppress(*_UNREAD):
             self._bar.stop()
 
+    def note(self, text: str) -> None:
+        """Print a line below the bar."""
+        _print(text, sys.stderr)
+
     def _draw(self, record: Record) -> None:
         with suppress(*_UNREAD):
             self._bar.update(self._task, completed=record.epoch + 1, summary=summary(record))
             self._bar.refresh()
+
+
+def _print(text: str, stream: TextIO) -> None:
+    with suppress(*_UNREAD):
+        print(text, file=stream, flush=stream is sys.stderr)
 
 
 def summary(record: Record) -> str:

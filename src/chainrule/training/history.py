@@ -33,7 +33,7 @@ class History:
     records: list[Record] = field(default_factory=list)
     interrupted: bool = False  # Ctrl-C, or a callback that returned True
     best_epoch: int | None = None  # where early stopping found the weights that it restored
-    notes: tuple[str, ...] = ()  # what is to be known of the numbers, such as how a GPU multiplied
+    notes: tuple[str, ...] = ()  # how a GPU multiplied, why the loss did not fall, ...
 
     def __len__(self) -> int:
         return len(self.records)

@@ -1,0 +1,123 @@
+"""Closing: the line with which training ends if the network did not learn."""
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule import backends
+from chainrule.backends import Backend
+from chainrule.explain.data_faults import out_of_reach
+from chainrule.explain.evidence import FEWEST, curve, loss_of_guess
+from chainrule.explain.records import Flag
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.step import Batch, Progress, TrainingStep, forward
+from chainrule.training.loop import Outcome, Settings, Task
+
+_MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # of a forward pass: a large network sees fewer rows
+_LEARNT = 0.95  # of the loss of one answer for all rows: a smaller loss has learnt something
+_RISEN = 3.0  # times the loss at the start, or that of one answer for all rows
+_FEWEST_STEPS = 10  # fewer need not lower the loss
+
+
+class _Losses(NamedTuple):
+    """The loss on the same rows, as the history reports it."""
+
+    guess: float  # of one answer for all rows
+    start: float
+    end: float
+
+    def __str__(self) -> str:
+        if self.rose:
+            return f"the loss rose from {self.start:.4g} to {self.end:.4g}"
+        return (
+            f"the loss went from {self.start:.4g} to {self.end:.4g}, no better than one answer for all "
+            f"rows ({self.guess:.4g})"
+        )
+
+    @property
+    def rose(self) -> bool:
+        """Whether it is far above the start, and above a guess; NaN and infinity are."""
+        return not self.end <= _RISEN * max(self.start, self.guess or 1e-6)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the network does no better than a guess."""
+        return 0 < self.guess * _LEARNT < self.end
+
+
+def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str:
+    """Return why the network did not learn and the remedy, on one line; "" if it learnt.
+
+    It looks at 1,000 rows at most. An error or Ctrl-C that ended training speaks for itself, and
+    no error is raised here: the weights are worth more than the line.
+
+    Parameters
+    ----------
+    start
+        ``(P,)``: the parameters before training.
+    task, settings
+        What was trained, and how.
+    outcome
+        What training returned.
+    """
+    if outcome.error is not None or outcome.history.interrupted or not outcome.history.records:
+        return ""
+    with suppress(Exception), task.backend.quiet():
+        return _line(start, task, settings, outcome)
+    return ""
+
+
+def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str:
+    # On the host, whose first use of a function compiles nothing. Dropout and 16 bits belong to training
+    # alone; a fault shows without them.
+    net, backend, data, _ = task
+    net, host = replace(net, dropout=0.0, compute=None), backends.named("numpy")
+    rows = _some(data, min(_MOST_ROWS, max(FEWEST, _MOST_PRODUCTS // net.layout.total)), backend)
+    for flag in out_of_reach(rows.Y, curve(net.activations[-1], host)):
+        return str(flag)
+    guess = net.loss.reported(loss_of_guess(rows, net, host), *rows.Y.shape)
+    records = outcome.history.records
+    if records[-1].loss < _LEARNT * guess:
+        return ""
+    thetas = [_host(theta, backend) for theta in (start, outcome.theta)]  # each (P,)
+    losses = _Losses(guess, *(_loss(theta, rows, net) for theta in thetas))
+    size = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
+    steps = len(records) * -(-data.X.shape[0] // size)
+    if not losses.rose and not (losses.is_stuck and steps >= _FEWEST_STEPS):
+        return ""
+    few, rate = _some(rows, max(FEWEST, size), host), records[0].learning_rate
+    for theta in thetas:  # the start shows the cause, the end its effects
+        for flag in _flags(theta, TrainingStep(net, settings.optimizer), few, rate):
+            return f"{losses}: {flag}"
+    clip = "" if net.clip_norm else ", or set clip_norm=1.0"
+    return f"{losses}: lower learning_rate (it was {rate:.3g}){clip}, or scale X" if losses.rose else ""
+
+
+def _flags(theta: np.ndarray, step: TrainingStep, batch: Batch, rate: float) -> tuple[Flag, ...]:
+    """Return what ``explain`` finds in a step from ``theta (P,)``; nothing if it cannot be recorded."""
+    from chainrule.explain.explanation import explain
+    from chainrule.explain.tracing import Start
+
+    progress = Progress(theta, step.optimizer.init(theta))
+    start = Start(progress, batch, np.asarray(rate, theta.dtype), None)
+    with suppress(Exception):
+        return explain(step, start, backends.named("numpy")).flags
+    return ()
+
+
+def _loss(theta: np.ndarray, batch: Batch, net: Architecture) -> float:
+    A = forward(theta, batch.X, net).A  # (n, n_L)
+    return net.loss.reported(float(net.loss.value(A, batch.Y, batch.weights)), *A.shape)
+
+
+def _some(data: Batch, most: int, backend: Backend) -> Batch:
+    """Return at most ``most`` rows, evenly spaced, on the host."""
+    every = -(-data.X.shape[0] // most)
+    return Batch(*(None if part is None else _host(part[::every, ...], backend) for part in data))
+
+
+def _host(array: Array, backend: Backend) -> np.ndarray:
+    return array if isinstance(array, np.ndarray) else backend.to_numpy(array)
