@@ -2,8 +2,9 @@
 
 import pytest
 
-from chainrule.backends.speed_map.choice import choose, microseconds
+from chainrule.backends.speed_map.choice import choose
 from chainrule.backends.speed_map.estimate import OutsideMapError
+from chainrule.backends.speed_map.interval import three_digits
 from chainrule.backends.speed_map.spots import SpeedMap
 from chainrule.backends.speed_map.workload import Workload
 from support.maps import GRID, NUMPY, TORCH, a_map, a_spot, logs_apart, seconds
@@ -101,7 +102,7 @@ def test_a_choice_says_which_backend_how_fast_and_how_surely():
     choice, taken = choose(KNOWN, work), seconds(NUMPY, work)
     times = seconds(TORCH, work) / taken
     assert choice.sentence == (
-        f"64-16-10, batch 1: numpy takes {microseconds(taken)} us a step (measured), {times:.2f} times as "
+        f"64-16-10, batch 1: numpy takes {three_digits(1e6 * taken)} us a step (measured), {times:.2f} times as "
         f"fast as torch (95 % interval {times / 1.01:.2f} to {times * 1.01:.2f})"
     )
 

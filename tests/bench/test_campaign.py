@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 import chainrule.bench.measure.crew as crew_room
 from chainrule.bench import roster
 from chainrule.bench.cells import parse
-from chainrule.bench.judge.results import Place, Results
+from chainrule.bench.judge.figures import Place
+from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.statistics import verdict
 from chainrule.bench.measure import campaign
 from chainrule.bench.measure.campaign import Campaign, Listener

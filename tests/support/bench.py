@@ -37,11 +37,11 @@ def results(*args, **options):
     return Results(records(*args, **options))
 
 
-def without(made, contestant, status="skipped", reason="it is not installed", cell=None):
-    """Take a contestant's figures out of some records, in one cell or in all, for a reason."""
+def without(made, *contestants, status="skipped", reason="it is not installed", cell=None):
+    """Take contestants' figures out of some records, in one cell or in all, for a reason."""
     for place, one in enumerate(made.measurements):
-        if one.contestant == contestant and (cell is None or one.cell.name == cell):
+        if one.contestant in contestants and cell in (None, one.cell.name):
             made.measurements[place] = measurement(
-                one.cell, contestant, one.process, [], run=one.run, status=status, reason=reason
+                one.cell, one.contestant, one.process, [], run=one.run, status=status, reason=reason
             )
     return made

@@ -143,6 +143,11 @@ def entry(name: str) -> Entry:
     return ROSTER[name]
 
 
+def is_known(name: str) -> bool:
+    """Return whether there is such a contestant, in the roster or as ``module:function``."""
+    return name in ROSTER or name.count(":") == 1
+
+
 def products_of(name: str) -> str:
     """Return the contestant that computes the bare products with the library of this one.
 

@@ -89,6 +89,11 @@ class Measurement:
             raise ValueError(msg)
 
     @property
+    def is_timed(self) -> bool:
+        """Whether it has times that count."""
+        return self.status == "ok" and bool(self.seconds)
+
+    @property
     def per_step(self) -> list[float]:
         """Seconds a step, for each round."""
         return [seconds / self.steps for seconds in self.seconds]

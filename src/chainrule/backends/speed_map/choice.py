@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from chainrule.backends.speed_map.estimate import Estimate, OutsideMapError, between, corners, estimates
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.interval import Interval, three_digits
 from chainrule.backends.speed_map.spots import SpeedMap
 from chainrule.backends.speed_map.workload import Workload
 
@@ -94,7 +94,7 @@ def choose(known: SpeedMap, work: Workload, usable: Callable[[str], bool] = lamb
 
 def _takes(row: Estimate) -> str:
     known = "measured" if row.how == "measured" else "between measured spots"
-    return f"{row.label} takes {microseconds(row.seconds.estimate)} us a step ({known})"
+    return f"{row.label} takes {three_digits(1e6 * row.seconds.estimate)} us a step ({known})"
 
 
 def span(interval: Interval) -> str:
@@ -108,17 +108,3 @@ def span(interval: Interval) -> str:
     'too few rounds'
     """
     return f"{interval.low:.2f} to {interval.high:.2f}" if interval.is_bounded else "too few rounds"
-
-
-def microseconds(seconds: float) -> str:
-    """Return a time with three digits.
-
-    Examples
-    --------
-    >>> microseconds(8.4e-06), microseconds(0.0012345)
-    ('8.40', '1234')
-    """
-    value = seconds * 1e6
-    shown = float(f"{value:.3g}")
-    digits = 0 if shown >= 100 else 1 if shown >= 10 else 2 if shown >= 1 else 3
-    return f"{value:.{digits}f}"

@@ -58,3 +58,16 @@ class Interval(NamedTuple):
     def plus(self, other: "Interval") -> "Interval":
         """Return the interval of the sum, wide enough for any correlation of the two."""
         return Interval(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def three_digits(value: float) -> str:
+    """Return three significant digits of a number of 0 or more.
+
+    Examples
+    --------
+    >>> three_digits(31114.0), three_digits(0.9876), three_digits(2.0), three_digits(0.0)
+    ('31100', '0.988', '2.00', '0')
+    """
+    if value == 0:
+        return "0"
+    return f"{float(f'{value:.3g}'):.0f}" if value >= 999.5 else f"{value:#.3g}".rstrip(".")

@@ -8,7 +8,8 @@ from chainrule.backends.speed_map.stored import StaleMapError, read, write
 from chainrule.backends.speed_map.workload import Workload
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.results import Place, Results
+from chainrule.bench.judge.figures import Place
+from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.statistics import typical
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from chainrule.backends.speed_map.choice import Choice, choose, microseconds, span
+from chainrule.backends.speed_map.choice import Choice, choose, span
 from chainrule.backends.speed_map.estimate import OutsideMapError
+from chainrule.backends.speed_map.interval import three_digits
 from chainrule.backends.speed_map.spots import SpeedMap
 from chainrule.backends.speed_map.stored import StaleMapError, read
 from chainrule.backends.speed_map.workload import Workload
@@ -40,7 +41,7 @@ class Recommendation(NamedTuple):
         """A row for each backend under :data:`HEAD`, the fastest first."""
         rows: list[Sequence[str]] = []
         for row in self.choice.estimates:
-            middle, low, high = map(microseconds, row.seconds)
+            middle, low, high = (three_digits(1e6 * x) for x in row.seconds)
             interval = f"{low} to {high}" if row.seconds.is_bounded else span(row.seconds)
             rows.append((row.label, middle, interval, row.how))
         return rows

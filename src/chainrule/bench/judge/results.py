@@ -1,31 +1,20 @@
 """Results: what follows from the measurements of a run; nothing is measured here."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
 from statistics import median
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.statistics import Pairs, paired
+from chainrule.bench.judge.figures import FLAGS, IMPOSSIBLE, Figures, Lead, Limit, Match, Place
+from chainrule.bench.judge.slices import Slice, slices
+from chainrule.bench.judge.statistics import Pairs, Samples, paired, typical, verdict
 from chainrule.bench.store import Measurement, Rates, Records
 
-LAUNCH_BOUND = 0.9  # the share of a step that passes in asking for it
-IMPOSSIBLE = 0.5  # a step that takes less than this share of its limit was not measured correctly
-
-# Why a figure is doubtful: each flag in words, for every form of the report.
-FLAGS = {
-    "busy": "other programs used more than a tenth of the processors' time",
-    "stolen": "other guests of the machine used more than a twentieth of the processors' time",
-    "throttled": "the clock of a processor or of the GPU was lowered because it was hot",
-    "above limit": "faster than the machine's limit: the machine did less than its best when its rates were "
-    "measured, probably because it was busy",
-    "invalid": "less than half of the machine's limit: an error of the measurement, such as a device that "
-    "nobody waited for",
-}
+CLOSE = {"same", "undecided"}  # verdicts that leave open which of two is faster
 _WORDS = {
     "busy": "other programs computed during",
     "stolen": "other guests of the machine took its time during",
@@ -33,161 +22,87 @@ _WORDS = {
 }
 
 
-class Limit(NamedTuple):
-    """The least time that the machine needs for a step, and what it needs it for.
-
-    The larger of ``FLOPs / rate of products`` and ``least bytes / rate of copies at the size of the working
-    set``. The rates are the best that any library reached on this machine, with the same dtype and threads;
-    the bytes are those of :meth:`~chainrule.bench.cells.Cell.least_bytes`.
-    """
-
-    seconds: float
-    reason: Literal["products", "copy"]
-
-
-class Place(NamedTuple):
-    """Who, doing what, in which cell."""
-
-    cell: Cell
-    contestant: str
-    operation: str = "step"
-    threads: int = 0
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What is known of one contestant in one cell; times in seconds a step, ``None`` where not known.
-
-    Attributes
-    ----------
-    step, least
-        The median and the shortest step.
-    limit, share
-        What the machine needs at least, and the limit's share of the step, at most 1. A step that beats its
-        limit carries the flag "above limit", or "invalid" if it takes less than half of it.
-    bare
-        The bare matrix products, with the same library, in the same rounds.
-    products, elementwise, dispatch
-        Where the time goes: the bare products, as far as they fit into the step; the calls of a step times
-        an empty call, an estimate; the rest.
-    flags
-        Keys of :data:`FLAGS`.
-    """
-
-    place: Place
-    status: str
-    reason: str = ""
-    step: float | None = None
-    least: float | None = None
-    flops: int = 0
-    limit: Limit | None = None
-    share: float | None = None
-    bare: float | None = None
-    products: float | None = None
-    elementwise: float | None = None
-    dispatch: float | None = None
-    enqueued_share: float | None = None
-    first_call: float | None = None
-    processes: int = 0
-    flags: tuple[str, ...] = ()
-
-    @property
-    def samples_per_second(self) -> float | None:
-        """Rows of X a second."""
-        return self.place.cell.batch / self.step if self.step else None
-
-    @property
-    def rate(self) -> float | None:
-        """The products' FLOP/s over the whole step."""
-        return self.flops / self.step if self.step else None
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether there is a figure, and one that the machine is able to reach."""
-        return self.step is not None and "invalid" not in self.flags
-
-
 class Results:
-    """The figures of some records.
+    """What follows from some records, each thing computed once.
 
     Parameters
     ----------
     records
-        As they were read; of what was measured again, the newest counts.
+        As they were read. Of what was measured twice, the newest counts; contestants that the roster does
+        not know, from a later version, are left out.
+
+    Attributes
+    ----------
+    figures, ratio
+        The functions ``_figures`` and ``_ratio`` with a memory.
     """
 
     def __init__(self, records: Records) -> None:
         self.records = records
+        self.figures = cache(self._figures)
+        self.ratio = cache(self._ratio)
         self._held: dict[Place, dict[tuple[str, int], Measurement]] = defaultdict(dict)
-        for one in records.measurements:
+        self._in_cell: dict[tuple[Cell, str], list[Place]] = defaultdict(list)
+        for one in filter(lambda one: roster.is_known(one.contestant), records.measurements):
             place = Place(one.cell, one.contestant, one.operation, one.threads)
             self._held[place][one.run, one.process] = one
+        for place in self._held:
+            self._in_cell[place.cell, place.operation].append(place)
+
+    # -- What was measured ------------------------------------------------------------------------------
 
     @property
     def places(self) -> list[Place]:
-        """Everything that something is known of, in the order in which it came."""
+        """Everything that was measured, or says why it was not, in the order of the records."""
         return list(self._held)
 
     @cached_property
     def cells(self) -> list[Cell]:
         """The cells, by network, then hidden size, then batch."""
-        return sorted(
-            {place.cell for place in self._held}, key=lambda c: (c.sizes[0], c.sizes, c.batch, c)
-        )
+        cells = {place.cell for place in self._held}
+        return sorted(cells, key=lambda c: (c.sizes[0], c.sizes, c.batch, c))
+
+    @cached_property
+    def slices(self) -> list[Slice]:
+        """The grids of cells."""
+        return slices(self._in_cell)
 
     @cached_property
     def contestants(self) -> list[str]:
-        """Who took part, in the roster's order."""
+        """The contestants, in the roster's order."""
         known = {place.contestant for place in self._held}
         return [*(name for name in roster.ROSTER if name in known), *sorted(known - set(roster.ROSTER))]
 
+    @cached_property
+    def backends(self) -> list[str]:
+        """The backends of chainrule."""
+        return self._of_group(roster.BACKEND)
+
+    @cached_property
+    def peers(self) -> list[str]:
+        """The other libraries."""
+        return self._of_group(roster.PEER)
+
+    @cached_property
+    def products(self) -> list[str]:
+        """The contestants that compute the bare matrix products alone."""
+        return self._of_group(roster.PRODUCTS)
+
+    def _of_group(self, group: str) -> list[str]:
+        return [name for name in self.contestants if roster.entry(name).group == group]
+
     @property
     def environments(self) -> list[dict[str, Any]]:
-        """What was measured on."""
+        """The machines and versions of the processes."""
         return list(self.records.environments.values())
 
     def measurements(self, place: Place) -> list[Measurement]:
-        """Return what was measured of it, a process each."""
+        """Return the measurements of a place, one for each process."""
         return list(self._held.get(place, {}).values())
 
-    def rates(self, library: str, dtype: str = "float32", threads: int = 0) -> Rates | None:
-        """Return the best that the machine did with a library; ``None`` where it was not measured."""
-        wanted = library, dtype, threads
-        rates = [r for r in self.records.rates if (r.library, r.dtype, r.threads) == wanted]
-        return max(rates, key=lambda r: r.products, default=None)
-
-    def product_rate(self, place: Place) -> float | None:
-        """Return the machine's best rate of matrix products, in FLOP/s."""
-        return max((one.products for one in self._rates(place)), default=None)
-
-    def copy_rate(self, place: Place) -> float | None:
-        """Return the machine's best rate of copies at the size of the cell's working set, in bytes a second."""
-        rates = (one.copy_rate(place.cell.working_set) for one in self._rates(place))
-        return max((rate for rate in rates if rate is not None), default=None)
-
-    def limit(self, place: Place) -> Limit | None:
-        """Return the least time that the machine needs for a step.
-
-        ``None`` where the machine's rates were not measured, and for the copy of a batch.
-        """
-        products, copies = self.product_rate(place), self.copy_rate(place)
-        if products is None or place.operation == "transfer":
-            return None
-        limits = [Limit(_flops(place) / products, "products")]
-        if copies is not None:
-            operation = "forward" if place.operation == "forward" else "step"
-            limits.append(Limit(place.cell.least_bytes(operation) / copies, "copy"))
-        return max(limits)
-
-    def _rates(self, place: Place) -> list[Rates]:
-        """Return what any library did on the device of a contestant, with its dtype and threads."""
-        device = roster.entry(place.contestant).device
-        return [
-            one
-            for one in self.records.rates
-            if (one.dtype, one.threads) == (place.cell.dtype, place.threads)
-            and roster.device_of(one.library) == device
-        ]
+    def samples(self, place: Place) -> Samples:
+        """Return the seconds a step of each round, for each process that was timed."""
+        return [one.per_step for one in self.measurements(place) if one.is_timed]
 
     def busy(self) -> str | None:
         """Return a sentence that says how the machine was disturbed; ``None`` if it was not.
@@ -212,98 +127,177 @@ class Results:
             "valid, times and shares of the limit may be off."
         )
 
-    def time(self, place: Place) -> float | None:
-        """Return the median seconds of a step."""
-        samples = [s for one in self.measurements(place) if one.status == "ok" for s in one.per_step]
-        return median(samples) if samples else None
+    # -- The machine's limit ----------------------------------------------------------------------------
 
-    def pairs(self, over: Place, under: Place) -> Pairs:
-        """Return, for each process, the seconds a step of both in the rounds that both took part in."""
-        return side_by_side(self.measurements(over), self.measurements(under))
+    def product_rate(self, place: Place) -> float | None:
+        """Return the machine's best rate of matrix products, in FLOP/s."""
+        return max((one.products for one in self._rates(place)), default=None)
 
-    def ratio(self, over: Place, under: Place) -> Interval | None:
-        """Return how many times as long ``over`` takes as ``under``, with its interval."""
-        pairs = self.pairs(over, under)
-        return paired(pairs) if pairs else None
+    def copy_rate(self, place: Place) -> float | None:
+        """Return the machine's best rate of copies at the size of the cell's working set, in bytes a second."""
+        rates = (one.copy_rate(place.cell.working_set) for one in self._rates(place))
+        return max((rate for rate in rates if rate is not None), default=None)
 
-    def best(self, cell: Cell, names: list[str], operation: str = "step") -> Figures | None:
-        """Return the fastest of these contestants in a cell, at its best number of threads."""
-        places = [
-            p
-            for p in self._held
-            if p.cell == cell and p.contestant in names and p.operation == operation
+    def limit(self, place: Place) -> Limit | None:
+        """Return the least time that the machine needs for a step.
+
+        ``None`` where the machine's rates were not measured, and for the copy of a batch.
+        """
+        products, copies = self.product_rate(place), self.copy_rate(place)
+        if products is None or place.operation == "transfer":
+            return None
+        limits = [Limit(place.flops / products, "products")]
+        if copies is not None:
+            limits.append(Limit(place.least_bytes / copies, "copy"))
+        return max(limits)
+
+    def _rates(self, place: Place) -> list[Rates]:
+        """Return the rates of all libraries on the device of a contestant, with its dtype and threads."""
+        device = roster.entry(place.contestant).device
+        return [
+            one
+            for one in self.records.rates
+            if (one.dtype, one.threads) == (place.cell.dtype, place.threads)
+            and roster.device_of(one.library) == device
         ]
-        valid = [f for f in map(self.figures, places) if f.is_valid]
-        return min(valid, key=lambda f: f.step or 0.0, default=None)
 
-    def figures(self, place: Place) -> Figures:
-        """Return what there is to say of a contestant in a cell."""
+    # -- One contestant ---------------------------------------------------------------------------------
+
+    @cached_property
+    def rows(self) -> list[Figures]:
+        """All figures, by cell."""
+        order = {cell: number for number, cell in enumerate(self.cells)}
+        places = [place for group in self._in_cell.values() for place in group]
+        return [self.figures(p) for p in sorted(places, key=lambda p: (order[p.cell], p.operation))]
+
+    def interval(self, place: Place) -> tuple[float, float]:
+        """Return the 95 % interval of the median seconds a step, within the measured range."""
+        samples = self.samples(place)
+        times = [time for rounds in samples for time in rounds]
+        middle = typical(samples)
+        return max(middle.low, min(times)), min(middle.high, max(times))
+
+    def _figures(self, place: Place) -> Figures:
+        """Return the figures of a contestant in a cell."""
         held = self.measurements(place)
-        ok = [one for one in held if one.status == "ok" and one.seconds]
-        if not ok:
+        timed = [one for one in held if one.is_timed]
+        if not timed:
             last = held[-1] if held else None
             reason = last.reason if last else "not measured"
             return Figures(place, last.status if last else "skipped", reason)
-        samples = [s for one in ok for s in one.per_step]
-        step, limit = median(samples), self.limit(place)
-        bare = self._bare(place)
-        products = min(bare, step) if bare else None
-        dispatch = self._dispatch(place, step, products)
-        flags = {flag for one in ok for flag in one.flags}
+        times = [time for one in timed for time in one.per_step]
+        step, limit, bare = median(times), self.limit(place), self._bare(place)
+        flags = {flag for one in timed for flag in one.flags}
         if limit is not None and step < limit.seconds:
             flags.add("invalid" if step < IMPOSSIBLE * limit.seconds else "above limit")
+        shares = [e / s for one in timed for e, s in zip(one.enqueued, one.seconds, strict=True)]
         return Figures(
             place,
             "ok",
             step=step,
-            least=min(samples),
-            flops=_flops(place),
+            least=min(times),
             limit=limit,
-            share=min(1.0, limit.seconds / step) if limit else None,
             bare=bare,
-            products=products,
-            elementwise=None if dispatch is None or products is None else step - products - dispatch,
-            dispatch=dispatch,
-            enqueued_share=median(
-                e / s for one in ok for e, s in zip(one.enqueued, one.seconds, strict=True)
-            ),
-            first_call=median([one.first_call for one in ok if one.first_call is not None] or [0.0]),
-            processes=len(ok),
+            dispatch=self._dispatch(place, step, bare),
+            enqueued_share=median(shares),
+            first_call=median([one.first_call for one in timed if one.first_call is not None] or [0.0]),
             flags=tuple(sorted(flags)),
         )
-
-    def calls(self, place: Place) -> int | None:
-        """Return the calls of a step into its library, where they are known."""
-        return next((one.calls for one in self.measurements(place) if one.calls is not None), None)
 
     def _bare(self, place: Place) -> float | None:
         """Return the seconds of the bare products, taken in the same rounds."""
         operation = "forward" if place.operation == "forward" else "step"
-        name = roster.products_of(place.contestant)
-        return self.time(Place(place.cell, name, operation, place.threads))
+        products = place._replace(contestant=roster.products_of(place.contestant), operation=operation)
+        times = [time for rounds in self.samples(products) for time in rounds]
+        return median(times) if times else None
 
-    def _dispatch(self, place: Place, step: float, products: float | None) -> float | None:
+    def _dispatch(self, place: Place, step: float, bare: float | None) -> float | None:
         """Return the seconds of a step that its calls take before anything is computed: an estimate."""
         library = roster.entry(place.contestant).library
-        calls, rates = self.calls(place), self.rates(library, place.cell.dtype, place.threads)
-        if products is None or calls is None or rates is None:
+        rates = [one for one in self._rates(place) if one.library == library]
+        calls = next((one.calls for one in self.measurements(place) if one.calls is not None), None)
+        if not bare or calls is None or not rates:
             return None
-        return min(calls * rates.empty_call, step - products)
+        empty_call = max(rates, key=lambda one: one.products).empty_call
+        return min(calls * empty_call, step - min(bare, step))
+
+    # -- Contestants compared ---------------------------------------------------------------------------
+
+    def _ratio(self, over: Place, under: Place) -> Interval | None:
+        """Return how many times as long ``over`` takes as ``under``; ``None`` without common rounds."""
+        pairs = side_by_side(self.measurements(over), self.measurements(under))
+        return paired(pairs) if pairs else None
+
+    def of(self, cell: Cell, names: Sequence[str], operation: str = "step") -> list[Figures]:
+        """Return the figures of these contestants in a cell, for all their numbers of threads."""
+        places = self._in_cell.get((cell, operation), [])
+        return [self.figures(place) for place in places if place.contestant in names]
+
+    def best(self, cell: Cell, names: Sequence[str], operation: str = "step") -> Figures | None:
+        """Return the fastest valid figures of these contestants in a cell."""
+        valid = [f for f in self.of(cell, names, operation) if f.is_valid]
+        return min(valid, key=lambda f: f.step or 0.0, default=None)
+
+    def bests(
+        self, cells: Iterable[Cell], names: Sequence[str], operation: str = "step"
+    ) -> list[Figures]:
+        """Return the fastest figures of these contestants in each cell that has any."""
+        return [best for cell in cells if (best := self.best(cell, names, operation))]
+
+    def ranked(self, cells: Sequence[Cell], names: Sequence[str], operation: str = "step") -> list[str]:
+        """Return contestants by their time over the fastest, in the mean of cells; a missing one counts as 10."""
+        fastest = {f.place.cell: f.step or 1.0 for f in self.bests(cells, names, operation)}
+
+        def slowness(name: str) -> float:
+            times = {f.place.cell: f.step or 0.0 for f in self.bests(cells, [name], operation)}
+            return sum(times[cell] / fastest[cell] if cell in times else 10.0 for cell in fastest)
+
+        return sorted(names, key=slowness)
+
+    def match(
+        self, cell: Cell, left: Sequence[str], right: Sequence[str], operation: str = "step"
+    ) -> Match:
+        """Return how the fastest on the left compares with the fastest on the right."""
+        ours, theirs = self.best(cell, left, operation), self.best(cell, right, operation)
+        if ours is None or theirs is None:
+            known = self.of(cell, left if ours is None else right, operation)
+            if any("invalid" in f.flags for f in known):
+                return Match(ours, theirs, lacking="invalid", reason=FLAGS["invalid"])
+            status, reason = next(
+                ((f.status, f.reason) for f in known if f.reason), ("", "not measured")
+            )
+            return Match(ours, theirs, lacking=status, reason=reason)
+        ratio = self.ratio(theirs.place, ours.place)
+        if ratio is None:
+            return Match(ours, theirs, reason="not measured in the same rounds")
+        return Match(ours, theirs, ratio, verdict(ratio.inverse()))
+
+    def lead(self, cell: Cell, operation: str = "step") -> Lead | None:
+        """Return the fastest backend of a cell and the backends that may be as fast."""
+        first = self.best(cell, self.backends, operation)
+        if first is None:
+            return None
+        close = {
+            f.place.contestant
+            for f in self.of(cell, self.backends, operation)
+            if f.is_valid and (ratio := self.ratio(f.place, first.place)) and verdict(ratio) in CLOSE
+        } - {first.place.contestant}
+        return Lead(first, tuple(name for name in self.backends if name in close))
+
+    def leads(self, one: Slice) -> dict[Cell, Lead]:
+        """Return the lead of each cell of a grid that has one."""
+        return {cell: lead for cell in one.cells if (lead := self.lead(cell, one.operation))}
 
 
 def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:
     """Return, for each process, the seconds a step of both in the rounds that both took part in."""
     others = {(one.run, one.process): one for one in under if one.status == "ok"}
-    found = []
+    pairs = []
     for one in over:
         other = others.get((one.run, one.process))
         if one.status != "ok" or other is None:
             continue
         theirs = dict(zip(other.rounds, other.per_step, strict=True))
         both = [(t, theirs[n]) for n, t in zip(one.rounds, one.per_step, strict=True) if n in theirs]
-        found += [both] if both else []
-    return found
-
-
-def _flops(place: Place) -> int:
-    return place.cell.forward_flops if place.operation == "forward" else place.cell.flops
+        pairs += [both] if both else []
+    return pairs

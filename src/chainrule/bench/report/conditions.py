@@ -1,13 +1,15 @@
 """The machine and the method: where and how a run was measured, and what makes its figures doubtful."""
 
+from collections.abc import Iterator
 from importlib.resources import files
 from statistics import median
 from string import Template
 from typing import Any
 
+from chainrule.bench.judge.figures import FLAGS
 from chainrule.bench.judge.machines import library
-from chainrule.bench.judge.results import FLAGS
-from chainrule.bench.report.findings import Findings
+from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.statistics import BAND
 from chainrule.bench.report.formats import number, percent
 from chainrule.bench.store import Measurement
 
@@ -17,20 +19,21 @@ NOISY = 0.25  # the range of a contestant's blocks over their median
 BUSY = 0.5  # load average for each core
 
 
-def line(found: Findings) -> str:
+def line(run: Results) -> str:
     """Return the machine and the versions in one line."""
-    known = found.results.environments
+    known = run.environments
     if not known:
         return UNKNOWN
     versions = {name: value for one in known for name, value in (one.get("versions") or {}).items()}
-    blas = [library(pool) for pool in _pools(known) if pool.get("user_api", "blas") == "blas"]
-    parts = [short(found), *dict.fromkeys(blas), f"Python {known[0].get('python', '?')}"]
+    pools = [pool for one in known for pool in one.get("blas") or []]
+    blas = [library(pool) for pool in pools if pool.get("user_api", "blas") == "blas"]
+    parts = [short(run), *dict.fromkeys(blas), f"Python {known[0].get('python', '?')}"]
     return ", ".join([*parts, *(f"{name} {version}" for name, version in versions.items())])
 
 
-def short(found: Findings) -> str:
+def short(run: Results) -> str:
     """Return the processor and the device."""
-    known = found.results.environments
+    known = run.environments
     if not known:
         return UNKNOWN
     cores = known[0].get("cores")
@@ -41,50 +44,44 @@ def short(found: Findings) -> str:
     return ", ".join([name, *counted, *devices])
 
 
-def rows(found: Findings) -> list[tuple[str, str]]:
+def rows(run: Results) -> list[tuple[str, str]]:
     """Return every fact of the environments by name, with all values where they differ."""
     facts: dict[str, dict[str, None]] = {}
-    for environment in found.results.environments:
-        pools = sorted({library(pool) for pool in _pools([environment])})
+    for environment in run.environments:
+        pools = sorted({library(pool) for pool in environment.get("blas") or []})
         for name, value in _leaves(environment | {"blas": pools}):
             facts.setdefault(name, {})[value] = None
     return [(name, " / ".join(values)) for name, values in facts.items()]
 
 
-def _pools(environments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [pool for one in environments for pool in one.get("blas") or []]
-
-
-def _leaves(record: dict[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """Return the values of nested records, each with the names that lead to it."""
-    leaves = []
+def _leaves(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the values of nested records, each with the names that lead to it."""
     for key, value in record.items():
         name = f"{above} {key}".strip()
         if isinstance(value, dict):
-            leaves += _leaves(value, name)
+            yield from _leaves(value, name)
         elif value not in (None, "", []) and name not in {"record", "id"}:
-            leaves.append((name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
-    return leaves
+            yield name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def date(found: Findings) -> str:
+def date(run: Results) -> str:
     """Return the day of the newest run, or nothing."""
-    runs = [one.run[:10] for one in found.results.records.measurements]
-    return max((run for run in runs if run[:4].isdecimal()), default="")
+    days = [one.run[:10] for one in run.records.measurements]
+    return max((day for day in days if day[:4].isdecimal()), default="")
 
 
-def _measured(found: Findings) -> list[Measurement]:
-    return [m for m in found.results.records.measurements if m.status == "ok" and m.seconds]
+def _measured(run: Results) -> list[Measurement]:
+    return [one for one in run.records.measurements if one.is_timed]
 
 
-def doubts(found: Findings) -> list[str]:
+def doubts(run: Results) -> list[str]:
     """Return what makes the figures doubtful, to be read first: a busy machine, noise, few processes."""
-    measured = _measured(found)
+    measured = _measured(run)
     if not measured:
         return []
-    busy = found.results.busy()
+    busy = run.busy()
     lines = [busy] if busy else []
-    environments = found.results.environments
+    environments = run.environments
     load = max((one.get("load") or 0 for one in environments), default=0)
     cores = max((one.get("cores") or 1 for one in environments), default=1)
     if load > BUSY * cores:
@@ -93,8 +90,8 @@ def doubts(found: Findings) -> list[str]:
             "benchmark's own work included."
         )
     for flag in ("above limit", "invalid"):
-        if count := sum(flag in f.flags for f in found.rows):
-            lines.append(f"{count} of {len(found.rows)} rows have the flag {flag!r}: {FLAGS[flag]}.")
+        if count := sum(flag in f.flags for f in run.rows):
+            lines.append(f"{count} of {len(run.rows)} rows have the flag {flag!r}: {FLAGS[flag]}.")
     spread = median((max(m.seconds) - min(m.seconds)) / median(m.seconds) for m in measured)
     if spread > NOISY:
         lines.append(
@@ -109,13 +106,13 @@ def doubts(found: Findings) -> list[str]:
     return lines
 
 
-def method(found: Findings) -> list[str]:
+def method(run: Results) -> list[str]:
     """Return how the run was measured, a sentence or two each, from ``method.txt``."""
-    measured = _measured(found)
+    measured = _measured(run)
     text = files(__package__).joinpath("method.txt").read_text(encoding="utf-8")
     values = {
         "rounds": number(median(len(m.seconds) for m in measured) if measured else 0),
         "processes": len({m.process for m in measured}),
-        "band": percent(found.band),
+        "band": percent(BAND),
     }
     return Template(text).substitute(values).splitlines()

@@ -1,6 +1,7 @@
-"""Numbers as text: three significant digits, with a prefix where the unit is free, and shares."""
+"""Numbers as text: three significant digits, microseconds and shares."""
 
-PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
+from chainrule.backends.speed_map.interval import three_digits
+
 NONE = "-"
 
 
@@ -9,32 +10,15 @@ def number(value: float | None) -> str:
 
     Examples
     --------
-    >>> number(31114.0), number(0.9876), number(2.0), number(0.0), number(None)
-    ('31100', '0.988', '2.00', '0', '-')
+    >>> number(2.0), number(None)
+    ('2.00', '-')
     """
-    if value is None:
-        return NONE
-    if value == 0:
-        return "0"
-    if abs(value) >= 999.5:
-        return f"{float(f'{value:.3g}'):.0f}"
-    return f"{value:#.3g}".rstrip(".")
+    return NONE if value is None else three_digits(value)
 
 
-def scaled(value: float | None, unit: str = "") -> str:
-    """Return a number with the prefix of its size, for text: a column of a table keeps one unit.
-
-    Examples
-    --------
-    >>> scaled(0.00023149, "s"), scaled(43.2e9, "FLOP/s"), scaled(512), scaled(999.6e-6, "s")
-    ('231 µs', '43.2 GFLOP/s', '512', '1.00 ms')
-    >>> scaled(0.0, "s"), scaled(None)
-    ('0 s', '-')
-    """
-    if not value:
-        return NONE if value is None else f"0 {unit}".strip()
-    size, prefix = next((p for p in PREFIXES if abs(value) >= 0.9995 * p[0]), (1e-9, "n"))
-    return f"{number(value / size)} {prefix}{unit}".strip()
+def microseconds(seconds: float | None) -> str:
+    """Return a time as a number of microseconds, the unit of all tables."""
+    return number(None if seconds is None else 1e6 * seconds)
 
 
 def percent(share: float | None) -> str:

@@ -12,11 +12,10 @@ from importlib.util import find_spec
 from string import Template
 
 from chainrule._version import how_to_install
-from chainrule.bench import roster
-from chainrule.bench.judge.results import Figures
+from chainrule.bench.judge.figures import Figures
+from chainrule.bench.judge.results import Results
 from chainrule.bench.report import as_json, charts, conditions, tables, words
 from chainrule.bench.report.charts.drawing import Chart, alone, dark_rules
-from chainrule.bench.report.findings import Findings
 
 SECTIONS = {
     "map": "Who is faster where",
@@ -32,40 +31,32 @@ OPEN = 2  # figures of a section that are open at first
 _COMMAND = "chainrule bench report FOLDER --format"
 _LEFT_OUT = f"Left out to keep the page small: {{}}. {_COMMAND} svg draws all figures."
 _NO_FIGURES = f"The figures need matplotlib: {how_to_install('plots')}, and make the report again."
+_DOWNLOAD = "<button type=button id=download hidden>Download the JSON</button>"
 
 
-def html(found: Findings) -> str:
-    """Return the page."""
-    short, day = conditions.short(found), conditions.date(found)
-    data, rows = _data(found), _rows(found)
-    doubts = conditions.doubts(found)
-    figures = _figures(found)
-    offer = (
-        "<button type=button id=download hidden>Download the JSON</button>"
-        if data
-        else f"{_COMMAND} json writes all rows."
-    )
-    if len(rows) < len(found.rows):
-        offer = f"These are {len(rows)} of {len(found.rows)} rows. {offer}"
-    ids = {"verdict": "Verdict"} | {name: SECTIONS[name] for name in figures}
-    ids |= {"tables": "Tables", "method": "Method", "environment": "Environment", "rows": "All rows"}
-    environment = conditions.rows(found)
+def html(run: Results) -> str:
+    """Return the report as one HTML file that contains its figures and loads nothing from elsewhere."""
+    machine, doubts = conditions.short(run), conditions.doubts(run)
+    data, rows, figures = _data(run), _rows(run), _figures(run)
+    offer = _DOWNLOAD if data else f"{_COMMAND} json writes all rows."
+    left_out = f"These are {len(rows)} of {len(run.rows)} rows. " if len(rows) < len(run.rows) else ""
+    environment = conditions.rows(run)
     return Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8")).substitute(
-        machine=escape(short),
-        where=escape(f"{short}, {day}" if day else short),
+        machine=escape(machine),
+        where=escape(", ".join(filter(None, (machine, conditions.date(run))))),
         dark=dark_rules(),
-        links="".join(f'<a href="#{name}">{escape(title)}</a>' for name, title in ids.items()),
+        links="".join(f'<a href="#{name}">{escape(SECTIONS[name])}</a>' for name in figures),
         doubts=f"<aside class=doubts><h2>Read this first</h2>{_list(doubts)}</aside>" if doubts else "",
-        verdict="".join(_card(paragraph) for paragraph in words.verdict(found)),
+        verdict="".join(map(_card, words.verdict(run))),
         figures="\n".join(figures.values()) or f"<p>{_NO_FIGURES}</p>",
         tables="\n".join(
             f"<div{' class=wide' * (len(table.head) > WIDE)}>{table.html()}</div>"
-            for table in tables.summary(found)
+            for table in tables.summary(run)
         ),
-        method=_list(conditions.method(found)),
-        contestants=_facts(tables.contestants(found)),
+        method=_list(conditions.method(run)),
+        contestants=_facts(tables.contestants(run)),
         environment=_facts(environment) if environment else f"<p>Measured on {conditions.UNKNOWN}.</p>",
-        offer=offer,
+        offer=left_out + offer,
         rows=tables.every_row(rows).html(is_sortable=True),
         data=data,
     )
@@ -85,12 +76,12 @@ def _card(paragraph: words.Paragraph) -> str:
     return f"<div>{heading}<p class=lead>{first}{''.join(f'<p>{line}' for line in others)}</div>"
 
 
-def _figures(found: Findings) -> dict[str, str]:
+def _figures(run: Results) -> dict[str, str]:
     """Return the sections with figures; nothing without matplotlib."""
     if find_spec("matplotlib") is None:
         return {}
     sections = {}
-    for name, every in charts.sections(found).items():
+    for name, every in charts.sections(run).items():
         texts: list[str] = []
         left_out: list[str] = []
         room = DRAWN
@@ -124,18 +115,16 @@ def _figure(chart: Chart, *, has_caption: bool, is_open: bool) -> str:
     )
 
 
-def _rows(found: Findings) -> list[Figures]:
+def _rows(run: Results) -> list[Figures]:
     """Return the rows of the table; of too many, those of our backends stay."""
-    if len(found.rows) <= LISTED:
-        return found.rows
-    is_ours = [roster.entry(f.place.contestant).group == roster.BACKEND for f in found.rows]
-    kept = sorted(range(len(found.rows)), key=lambda place: not is_ours[place])[:LISTED]
-    return [found.rows[place] for place in sorted(kept)]
+    ours = set(run.backends)
+    kept = set(sorted(run.rows, key=lambda f: f.place.contestant not in ours)[:LISTED])
+    return [f for f in run.rows if f in kept]
 
 
-def _data(found: Findings) -> str:
+def _data(run: Results) -> str:
     """Return the JSON to download; nothing if it is too long for a page."""
-    text = json.dumps(as_json.derived(found), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(as_json.record(run), separators=(",", ":"), ensure_ascii=False)
     # Without "<", no measured text can end the script.
     text = text.replace("<", "\\u003c")
     return f'<script type="application/json" id="data">{text}</script>\n' if len(text) <= DATA else ""

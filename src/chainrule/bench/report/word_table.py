@@ -3,32 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table as RichTable
+from rich.text import Text
 
-# The style of each tone on a terminal; without colour, the sign in the text says the same.
-STYLES = {
-    "good": "bold green",
-    "bad": "bold red",
-    "same": "cyan",
-    "unsure": "yellow",
-    "absent": "dim",
-}
-
-
-class Toned(str):
-    """Text with a tone, one of :data:`STYLES`."""
-
-    tone: str
-    __slots__ = ("tone",)
-
-    def __new__(cls, text: str, tone: str = "") -> Self:
-        """Return the text."""
-        new = super().__new__(cls, text)
-        new.tone = tone
-        return new
+# The sign after a ratio, for each verdict; the letter of a cell without a figure, for each reason.
+SIGNS = {"faster": "▲", "slower": "▼", "same": "=", "undecided": "?"}
+LETTERS = {"skipped": "s", "interrupted": "i", "wrong": "w", "failed": "f", "invalid": "!", "": "·"}
+# Their styles on a terminal; without colour, they say the same.
+STYLES = {"▲": "bold green", "▼": "bold red", "=": "cyan", "?": "yellow", "!": "yellow"}
+STYLES |= dict.fromkeys("siwf·", "dim")
+_BUTTON = "<button type=button>{}</button>"
 
 
 @dataclass
@@ -50,13 +37,8 @@ class Table:
         notes = ["", *(f"* {note}" for note in self.notes)] if self.notes else []
         return "\n".join([*heading, *lines, *notes])
 
-    def rich(self) -> "RenderableType":
+    def rich(self) -> RenderableType:
         """Return it for rich, in colour; title and notes may be wider than the table."""
-        from rich import box
-        from rich.console import Group
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
         table = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for place, heading in enumerate(self.head):
             is_text = place < self.texts
@@ -68,19 +50,17 @@ class Table:
                 overflow="fold",
             )
         for row in self.rows:
-            table.add_row(*(Text(text, style=STYLES.get(getattr(text, "tone", ""), "")) for text in row))
-        return Group(
-            Text(self.title, style="bold"), table, *(Text(note, style="dim") for note in self.notes)
-        )
+            table.add_row(*(Text(text, STYLES.get(text.rpartition(" ")[2], "")) for text in row))
+        notes = [Text(note, style="dim") for note in self.notes]
+        return Group(Text(self.title, style="bold"), table, *notes)
 
     def html(self, *, is_sortable: bool = False) -> str:
         """Return it as HTML in a box that scrolls by itself; a sortable one has a button in each heading."""
-        button = ("<button type=button>", "</button>") if is_sortable else ("", "")
-        head = "".join(
-            f"<th scope=col{self._side(place)}>{button[0]}{escape(text)}{button[1]}"
-            for place, text in enumerate(self.head)
-        )
         # Without end tags, which HTML does not need: of thousands of cells they are a tenth of the page.
+        head = "".join(
+            f"<th scope=col{self._side(place)}>{_BUTTON.format(text) if is_sortable else text}"
+            for place, text in enumerate(map(escape, self.head))
+        )
         rows = "\n".join(
             "<tr>"
             + "".join(
@@ -90,10 +70,10 @@ class Table:
             for row in self.rows
         )
         notes = "".join(f'<p class="note">{escape(note)}</p>' for note in self.notes)
-        kind = " class=sortable" if is_sortable else ""
+        kind, title = " class=sortable" if is_sortable else "", escape(self.title)
         return (
-            f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(self.title)}"><table{kind}>'
-            f"<caption>{escape(self.title)}</caption><thead><tr>{head}</thead>\n<tbody>\n{rows}\n</tbody></table>"
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table{kind}>'
+            f"<caption>{title}</caption><thead><tr>{head}</thead>\n<tbody>\n{rows}\n</tbody></table>"
             f"</div>{notes}"
         )
 

@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.results import LAUNCH_BOUND, Figures
+from chainrule.bench.judge.figures import Figures, Match
+from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.slices import Slice
 from chainrule.bench.judge.statistics import geometric_mean
-from chainrule.bench.report.findings import Findings, Match
 from chainrule.bench.report.formats import number, percent
-from chainrule.bench.report.slices import Slice
 
 ABOVE = "above limit"  # the flag of a step that seems to beat its limit
 NOTHING = "Nothing was measured; the table of all rows says why."
+LAUNCH_BOUND = 0.9  # the share of a step on a device that passes in asking for it
+STANDINGS = {"faster": "faster", "slower": "slower", "same": "the same", "undecided": "undecided"}
 
 
 class Paragraph(NamedTuple):
@@ -24,44 +26,42 @@ class Paragraph(NamedTuple):
     sentences: tuple[str, ...]
 
     def __str__(self) -> str:
-        text = " ".join(self.sentences)
-        return f"{self.subject}: {text}" if self.subject else text
+        return ": ".join(filter(None, (self.subject, " ".join(self.sentences))))
 
 
-def verdict(found: Findings) -> list[Paragraph]:
+def verdict(run: Results) -> list[Paragraph]:
     """Return the verdict on all training steps together, then on each kind of network."""
     paragraphs = []
-    for one in found.slices:
-        lines = [_fastest(found, one), _peers(found, [one]), _limit(found, one), _calls(found, one)]
+    for one in run.slices:
+        lines = [_fastest(run, one), _peers(run, [one]), _limit(run, one), _calls(run, one)]
         if any(lines):
             paragraphs.append(Paragraph(one.title, tuple(filter(None, lines))))
-    if len(paragraphs) > 1 and (overall := _overall(found)):
+    if len(paragraphs) > 1 and (overall := _overall(run)):
         paragraphs.insert(0, Paragraph("All training steps", overall))
     return paragraphs or [Paragraph("", (NOTHING,))]
 
 
-def _overall(found: Findings) -> tuple[str, ...]:
+def _overall(run: Results) -> tuple[str, ...]:
     """Return in how many cells each backend leads, and how the best compares with the other libraries."""
-    steps = [one for one in found.slices if one.operation == "step"]
-    leads = [lead.name for one in steps for lead in found.leads(one).values()]
+    steps = [one for one in run.slices if one.operation == "step"]
+    leads = [lead.name for one in steps for lead in run.leads(one).values()]
     if not leads:
         return ()
     counts = ", ".join(f"{name} in {count}" for name, count in Counter(leads).most_common())
-    return tuple(
-        filter(None, (f"Fastest backend of {len(leads)} cells: {counts}.", _peers(found, steps)))
-    )
+    fastest = f"Fastest backend of {len(leads)} cells: {counts}."
+    return tuple(filter(None, (fastest, _peers(run, steps))))
 
 
-def _fastest(found: Findings, one: Slice) -> str:
+def _fastest(run: Results, one: Slice) -> str:
     """Return which backend is fastest in how many cells of a grid, and where the others are."""
-    leads = found.leads(one)
+    leads = run.leads(one)
+    backends = [name for name in run.backends if run.bests(leads, [name], one.operation)]
     if not leads:
         return ""
-    backends = [name for name in found.backends if found.bests(leads, [name], one.operation)]
     if len(backends) == 1:
         return f"{backends[0]} is the only backend that was measured."
     (first, count), *others = Counter(lead.name for lead in leads.values()).most_common()
-    where = f"all {count} cells" if not others else f"{count} of {len(leads)} cells"
+    where = f"{count} of {len(leads)} cells" if others else f"all {count} cells"
     text = f"{first} is the fastest backend in {where}"
     for name, _ in others:
         text += f", {name} in {_where([cell for cell in leads if leads[cell].name == name])}"
@@ -77,30 +77,22 @@ def _where(cells: Sequence[Cell]) -> str:
 
 def _span(values: Iterable[int]) -> str:
     ordered = sorted(set(values))
-    return str(ordered[0]) if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]}"
+    return " to ".join(map(str, dict.fromkeys((ordered[0], ordered[-1]))))
 
 
-def _peers(found: Findings, every: Sequence[Slice]) -> str:
+def _peers(run: Results, every: Sequence[Slice]) -> str:
     """Return how the fastest backend of each cell compares with the fastest of the other libraries."""
     matches = [
-        found.match(cell, found.backends, found.peers, one.operation)
-        for one in every
-        for cell in one.cells
+        run.match(cell, run.backends, run.peers, one.operation) for one in every for cell in one.cells
     ]
     known = [match for match in matches if match.ratio is not None]
-    return (
-        f"Compared with the fastest of the other libraries, the fastest backend is {tally(known)}."
-        if known
-        else ""
-    )
-
-
-STANDINGS = {"faster": "faster", "slower": "slower", "same": "the same", "undecided": "undecided"}
+    text = "Compared with the fastest of the other libraries, the fastest backend is"
+    return f"{text} {tally(known)}." if known else ""
 
 
 def tally(matches: Sequence[Match]) -> str:
     """Return in how many cells the left side is ahead, and by how much overall."""
-    counts = Counter(match.standing for match in matches)
+    counts: Counter[str] = Counter(match.standing for match in matches)
     ratios = [match.ratio for match in matches if match.ratio]
     speeds = sorted(ratio.estimate for ratio in ratios)
     if len(speeds) == 1:
@@ -113,9 +105,9 @@ def tally(matches: Sequence[Match]) -> str:
     )
 
 
-def _limit(found: Findings, one: Slice) -> str:
+def _limit(run: Results, one: Slice) -> str:
     """Return how near the best backend of each cell comes to the limit of the machine."""
-    best = found.bests(one.cells, found.backends, one.operation)
+    best = run.bests(one.cells, run.backends, one.operation)
     shares = sorted(f.share for f in best if f.share is not None)
     if not shares:
         return ""
@@ -130,9 +122,9 @@ def share_text(figures: Figures) -> str:
     return percent(figures.share) + (" !" if ABOVE in figures.flags else "")
 
 
-def _calls(found: Findings, one: Slice) -> str:
+def _calls(run: Results, one: Slice) -> str:
     """Return in how many cells a step waits for calls."""
-    best = found.bests(one.cells, found.backends, one.operation)
+    best = run.bests(one.cells, run.backends, one.operation)
     bound = sum(map(is_launch_bound, best))
     return f"In {bound} of {len(best)} cells calls take longer than arithmetic." if bound else ""
 

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
+from chainrule.bench.judge.figures import Match
+from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.slices import Slice
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
-from chainrule.bench.report.findings import LETTERS, Findings, Match
-from chainrule.bench.report.formats import number
-from chainrule.bench.report.slices import Slice
-from chainrule.bench.report.tables import letters_used, microseconds
+from chainrule.bench.report.formats import microseconds, number
+from chainrule.bench.report.tables import letter, letters_used
 
 CAPTION = (
     "Left: the fastest backend and its time a step in µs. The others: how many times as fast the side named "
@@ -30,39 +31,38 @@ class Look(NamedTuple):
     is_hatched: bool = False
 
 
-def chart(found: Findings, one: Slice) -> Chart | None:
-    """Return the maps of a grid; ``None`` for a slice that is no grid or has no backend of ours."""
-    if not one.is_grid or not found.leads(one):
-        return None
+def chart(run: Results, one: Slice) -> Chart:
+    """Return the maps of a grid; none for a slice that is no grid or has no backend of ours."""
     height = 1.15 + 0.4 * len(one.hidden)
     alt = f"{one.title}. A map with the batch size across and the hidden size up; the table has its values."
-    maps: list[tuple[str, Callable[[Cell], Look]]] = [
-        ("the fastest backend, µs a step", partial(_fastest, found, one))
-    ]
-    maps += [
-        (title, partial(_ratio, found, one, left, right)) for title, left, right in sides(found, one)
-    ]
+    maps: list[tuple[str, Callable[[Cell], Look]]] = []
+    if one.is_grid and run.leads(one):
+        maps.append(("the fastest backend, µs a step", partial(_fastest, run, one)))
+        maps += [
+            (title, partial(_ratio, run, one, left, right)) for title, left, right in sides(run, one)
+        ]
     panels = [
         Panel(title, f"{title}: {alt}", partial(_draw, one=one, look=look), height)
         for title, look in maps
     ]
-    return Chart(
-        f"crossover-{one.slug}", f"Who is faster where: {one.title}", one.title, CAPTION, panels
-    )
+    name, title = f"crossover-{one.slug}", f"Who is faster where: {one.title}"
+    return Chart(name, title, CAPTION, panels, one.title)
 
 
-def sides(found: Findings, one: Slice) -> list[tuple[str, list[str], list[str]]]:
+def sides(run: Results, one: Slice) -> list[tuple[str, list[str], list[str]]]:
     """Return the sides to compare: device and processor or the two best backends; ours and the others."""
-    ours = [name for name in found.backends if found.bests(one.cells, [name], one.operation)]
-    peers = [name for name in found.peers if found.bests(one.cells, [name], one.operation)]
+    ours, peers = (
+        [name for name in names if run.bests(one.cells, [name], one.operation)]
+        for names in (run.backends, run.peers)
+    )
     devices = [name for name in ours if roster.entry(name).device != "cpu"]
     processors = [name for name in ours if name not in devices]
     pairs = []
     if devices and processors:
         pairs.append(("the device against the processor", devices, processors))
     elif len(ours) > 1:
-        leads = [lead.name for lead in found.leads(one).values()]
-        ranked = found.ranked(one.cells, ours, one.operation)
+        leads = [lead.name for lead in run.leads(one).values()]
+        ranked = run.ranked(one.cells, ours, one.operation)
         first, second = sorted(ranked, key=leads.count, reverse=True)[:2]
         pairs.append((f"{first} against {second}", [first], [second]))
     if peers:
@@ -70,30 +70,29 @@ def sides(found: Findings, one: Slice) -> list[tuple[str, list[str], list[str]]]
     return pairs
 
 
-def _fastest(found: Findings, one: Slice, cell: Cell) -> Look:
-    lead = found.lead(cell, one.operation)
+def _fastest(run: Results, one: Slice, cell: Cell) -> Look:
+    lead = run.lead(cell, one.operation)
     if lead is None:
-        return _missing(found.match(cell, found.backends, found.backends, one.operation))
+        return _missing(run.match(cell, run.backends, run.backends, one.operation))
     text = f"{lead.name}\n{microseconds(lead.first.step)}"
     return Look(text, drawing.look_of(lead.name)[0], bool(lead.rivals))
 
 
-def _ratio(found: Findings, one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -> Look:
+def _ratio(run: Results, one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -> Look:
     from matplotlib.colors import LinearSegmentedColormap
 
     from chainrule.plots.canvas import NEGATIVE, POSITIVE
 
-    match = found.match(cell, left, right, one.operation)
+    match = run.match(cell, left, right, one.operation)
     if match.ratio is None:
         return _missing(match)
     colours = LinearSegmentedColormap.from_list("ratio", [NEGATIVE, "#f2f2f0", POSITIVE])
-    size = min(MOST, max(-MOST, math.log2(match.ratio.estimate)))
-    colour = colours((size / MOST + 1) / 2)
+    colour = colours((math.log2(match.ratio.estimate) / MOST + 1) / 2)
     return Look(number(match.ratio.estimate), colour, match.standing == "undecided")
 
 
 def _missing(match: Match) -> Look:
-    return Look(LETTERS.get(match.lacking, LETTERS[""]))
+    return Look(letter(match))
 
 
 def _draw(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
@@ -108,14 +107,11 @@ def _draw(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
     }
     for (column, row), cell in looks.items():
         ink = drawing.readable_on(cell.colour)
-        corner = column - 0.48, row - 0.46
-        ax.add_patch(Rectangle(corner, 0.96, 0.92, facecolor=cell.colour, linewidth=0))
+        styles: list[dict[str, Any]] = [{"facecolor": cell.colour}]
         if cell.is_hatched:
-            ax.add_patch(
-                Rectangle(
-                    corner, 0.96, 0.92, fill=False, hatch="///", edgecolor=ink, alpha=0.4, linewidth=0
-                )
-            )
+            styles.append({"fill": False, "hatch": "///", "edgecolor": ink, "alpha": 0.4})
+        for style in styles:
+            ax.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, linewidth=0, **style))
         size = 9.0 if "\n" not in cell.text else drawing.SMALL if len(one.batches) < 6 else 5.5
         ax.text(column, row, cell.text, color=ink, ha="center", va="center", fontsize=size)
     ax.set(xlim=(-0.5, len(one.batches) - 0.5), ylim=(-0.5, len(one.hidden) - 0.5))
@@ -124,11 +120,8 @@ def _draw(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
     ax.set(xlabel="batch size B", ylabel="hidden size H")
     handles = []
     if any(cell.is_hatched for cell in looks.values()):
-        handles.append(
-            Patch(
-                facecolor="none", edgecolor=drawing.MUTED, hatch="////", linewidth=0, label="undecided"
-            )
-        )
+        hatched = {"facecolor": "none", "edgecolor": drawing.MUTED, "hatch": "////", "linewidth": 0}
+        handles.append(Patch(label="undecided", **hatched))
     if letters := letters_used(cell.text for cell in looks.values() if cell.colour == drawing.ABSENT):
         handles.append(Patch(facecolor=drawing.ABSENT, label=letters))
     drawing.legend(ax, handles, 2)

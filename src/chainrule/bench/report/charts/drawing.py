@@ -28,9 +28,14 @@ class Chart(NamedTuple):
 
     name: str
     title: str
-    subject: str  # the kind of network, or the title where there is only one chart of the kind
     caption: str
     panels: Sequence[Panel]
+    network: str = ""  # the kind of network, where there is a chart for each
+
+    @property
+    def subject(self) -> str:
+        """What tells it from the other charts of its section."""
+        return self.network or self.title
 
 
 def dark_rules() -> str:
@@ -132,12 +137,6 @@ def look_of(contestant: str) -> tuple[str, str]:
     """Return the colour and the marker of a contestant."""
     entry = roster.entry(contestant)
     return entry.colour, entry.mark
-
-
-def beside(ax: Any, height: float, text: str) -> None:
-    """Write a text to the right of the axes, at a height in data."""
-    across = ax.get_yaxis_transform()
-    ax.text(1.01, height, text, transform=across, va="center", fontsize=SMALL, color=INK)
 
 
 def ends(values: Iterable[float]) -> tuple[float, float]:

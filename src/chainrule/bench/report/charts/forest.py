@@ -4,10 +4,11 @@ from functools import partial
 from typing import Any
 
 from chainrule.backends.speed_map.interval import Interval
+from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.slices import CellGroup, groups
+from chainrule.bench.judge.statistics import BAND, verdict
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
-from chainrule.bench.report.findings import Findings
-from chainrule.bench.report.slices import CellGroup, groups
 
 MOST = 8  # cells of a panel
 CAPTION = (
@@ -17,54 +18,49 @@ CAPTION = (
 Ratios = dict[str, dict[str, Interval]]  # by cell and library
 
 
-def chart(found: Findings) -> Chart | None:
-    """Return a panel for each kind of network; ``None`` where no other library was measured."""
-    rows = {group.title: _ratios(found, group) for group in groups(found.slices, MOST)}
+def chart(run: Results) -> Chart:
+    """Return a panel for each kind of network; none where no other library was measured."""
+    rows = {group.title: _ratios(run, group) for group in groups(run.slices, MOST)}
     every = [ratio for ratios in rows.values() for row in ratios.values() for ratio in row.values()]
-    if not every:
-        return None
     limits = drawing.ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
     panels = [
         Panel(
             title,
             f"{title}: the time of each other library over that of the fastest backend, with intervals.",
-            partial(_draw, found=found, ratios=ratios, limits=limits),
+            partial(_draw, names=run.peers, ratios=ratios, limits=limits),
             1.3 + 0.42 * len(ratios),
         )
         for title, ratios in rows.items()
         if ratios
     ]
-    title = "Compared with other libraries"
-    return Chart("peers", title, title, CAPTION, panels)
+    return Chart("peers", "Compared with other libraries", CAPTION, panels)
 
 
-def _ratios(found: Findings, group: CellGroup) -> Ratios:
+def _ratios(run: Results, group: CellGroup) -> Ratios:
     ratios: Ratios = {}
     for label, (cell, operation) in group.cells.items():
-        for name in found.peers:
-            match = found.match(cell, found.backends, [name], operation)
+        for name in run.peers:
+            match = run.match(cell, run.backends, [name], operation)
             if match.ratio is not None:
                 ratios.setdefault(label, {})[name] = match.ratio
     return ratios
 
 
-def _draw(ax: Any, found: Findings, ratios: Ratios, limits: tuple[float, float]) -> None:
+def _draw(ax: Any, names: list[str], ratios: Ratios, limits: tuple[float, float]) -> None:
     drawing.log_axis(ax, "x", *limits, "its time over ours")
-    ax.axvspan(1 / (1 + found.band), 1 + found.band, color=drawing.GRID, linewidth=0)
+    ax.axvspan(1 / (1 + BAND), 1 + BAND, color=drawing.GRID, linewidth=0)
     ax.axvline(1, color=drawing.INK, linewidth=1.2)
-    names = [name for name in found.peers if any(name in row for row in ratios.values())]
+    names = [name for name in names if any(name in row for row in ratios.values())]
     for place, row in enumerate(ratios.values()):
         if place:
             ax.axhline(place - 0.5, color=drawing.GRID, linewidth=0.8)
         for name, ratio in row.items():
             height = place + 0.8 * ((names.index(name) + 0.5) / len(names) - 0.5)
             colour, shape = drawing.look_of(name)
-            fill = "none" if found.standing(ratio) == "undecided" else "full"
+            fill = "none" if verdict(ratio) == "undecided" else "full"
             low, high = max(ratio.low, limits[0] / 2), min(ratio.high, limits[1] * 2)
             ax.hlines([height], low, high, color=colour, linewidth=1.2)
             ax.plot([ratio.estimate], [height], shape, color=colour, markersize=4.5, fillstyle=fill)
     ax.set_yticks(range(len(ratios)), list(ratios))
     ax.set_ylim(len(ratios) - 0.5, -0.5)
-    drawing.legend(
-        ax, [drawing.mark(drawing.look_of(name)[0], drawing.look_of(name)[1], name) for name in names]
-    )
+    drawing.legend(ax, [drawing.mark(*drawing.look_of(name), name) for name in names])

@@ -11,103 +11,87 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.bench.judge.results import Figures
+from chainrule.bench.judge.figures import Figures
+from chainrule.bench.judge.results import Results
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
-from chainrule.bench.report.findings import Findings
-from chainrule.bench.report.formats import scaled
 
 SHAPES = "osD^vPX*<>"
 EDGE = {"markersize": 6, "markeredgecolor": drawing.MUTED, "markeredgewidth": 0.6}  # for dark pages
 CAPTION = (
     "The rate of the matrix products over the whole step of the fastest backend, against FLOP for each byte that any "
-    "implementation must move. The lines are the roof of the machine, measured in the same run: the best rate of "
-    "products, and that of a copy at the smallest and at the largest working set. The marker is the batch, the colour the hidden "
-    "size, dark for narrow, light for wide."
+    "implementation must move. The line is the roof of the machine, measured in the same run: the best rate of "
+    "products, and that of a copy; there are two lines where the smallest and the largest working set are copied at "
+    "different rates. The marker is the batch, the colour the hidden size, dark for narrow, light for wide."
 )
 
 
-def chart(found: Findings) -> Chart | None:
-    """Return a panel for each grid, all with the same axes; ``None`` where no best rate was measured."""
-    points = {
-        one.title: found.bests(one.cells, found.backends, one.operation)
-        for one in found.slices
-        if one.is_grid
-    }
+def chart(run: Results) -> Chart:
+    """Return a panel for each grid, all with the same axes; none where no best rate was measured."""
+    grids = [one for one in run.slices if one.is_grid]
+    points = {one.title: run.bests(one.cells, run.backends, one.operation) for one in grids}
     points = {title: best for title, best in points.items() if best and best[0].limit}
     every = [f for best in points.values() for f in best]
-    peaks = [found.results.product_rate(f.place) or 0.0 for f in every]
-    limits = (
-        drawing.ends(map(intensity, every)),
-        drawing.ends(
-            1e-9 * rate for f, peak in zip(every, peaks, strict=True) for rate in (f.rate or 0.0, peak)
-        ),
-    )
+    rates = [rate or 0.0 for f in every for rate in (f.rate, run.product_rate(f.place))]
+    limits = drawing.ends(map(intensity, every)), drawing.ends(1e-9 * rate for rate in rates)
     panels = [
         Panel(
             title,
             f"{title}: the rate of a step against its arithmetic intensity, below the machine's roof.",
-            partial(_draw, found=found, points=best, limits=limits),
+            partial(_draw, roofs=_roofs(run, best), points=best, limits=limits),
             3.3,
         )
         for title, best in points.items()
     ]
-    title = "The measured roofline"
-    return Chart("roofline", title, title, CAPTION, panels) if panels else None
+    return Chart("roofline", "The measured roofline", CAPTION, panels)
 
 
 def intensity(f: Figures) -> float:
     """Return the FLOP of a step's products for each byte that any implementation must move."""
-    return f.flops / f.place.cell.least_bytes("forward" if f.place.operation == "forward" else "step")
+    return f.place.flops / f.place.least_bytes
+
+
+# The rates of copies and of products: a roof, and the working sets in bytes that it is for.
+Roofs = dict[tuple[float, float], list[int]]
+
+
+def _roofs(run: Results, points: Sequence[Figures]) -> Roofs:
+    """Return the roofs of the smallest and of the largest working set, which may be one."""
+    places = sorted((f.place for f in points), key=lambda place: place.cell.working_set)
+    known = [place for place in places if run.copy_rate(place)]
+    roofs: Roofs = {}
+    for place in (known or places)[:: max(1, len(known or places) - 1)]:
+        roof = run.copy_rate(place) or math.inf, run.product_rate(place) or 0.0
+        roofs.setdefault(roof, []).append(place.cell.working_set)
+    return roofs
 
 
 Limits = tuple[tuple[float, float], tuple[float, float]]
 
 
-def _draw(ax: Any, found: Findings, points: Sequence[Figures], limits: Limits) -> None:
+def _draw(ax: Any, roofs: Roofs, points: Sequence[Figures], limits: Limits) -> None:
     import matplotlib
+    from matplotlib.ticker import EngFormatter
 
     (left, right), up = limits
     drawing.log_axis(ax, "x", left, right, "FLOP for each byte")
     drawing.log_axis(ax, "y", *up, "GFLOP/s")
-    handles = [
-        ax.plot(*_roof(peak, copies, left, right), style, color=drawing.INK, linewidth=1.4, label=name)[
-            0
-        ]
-        for (name, peak, copies), style in zip(_rates(found, points), ("-", "--"), strict=False)
-    ]
+    handles = []
+    for ((copies, peak), sizes), style in zip(roofs.items(), ("-", "--"), strict=False):
+        x = np.array([left / 2, np.clip(peak / copies, left / 2, 2 * right), 2 * right])  # (3,)
+        text = " to ".join(dict.fromkeys(EngFormatter("B")(float(f"{size:.3g}")) for size in sizes))
+        name = f"copy of {text}" if copies < math.inf else "best rate"
+        y = 1e-9 * np.minimum(peak, x * copies)  # (3,)
+        handles += ax.plot(x, y, style, color=drawing.INK, linewidth=1.4, label=name)
     hidden, batches = (
         sorted({getattr(f.place.cell, name) for f in points}) for name in ("hidden", "batch")
     )
-    shades = matplotlib.colormaps["viridis"](np.linspace(0.1, 0.95, len(hidden)))
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.1, 0.95, len(hidden)))
+    shades = dict(zip(hidden, colours, strict=True))
+    shapes = {B: SHAPES[place % len(SHAPES)] for place, B in enumerate(batches)}
     for f in points:
-        shape, shade = (
-            SHAPES[batches.index(f.place.cell.batch) % len(SHAPES)],
-            shades[hidden.index(f.place.cell.hidden)],
-        )
+        shape, shade = shapes[f.place.cell.batch], shades[f.place.cell.hidden]
         ax.plot([intensity(f)], [1e-9 * (f.rate or 0.0)], shape, color=shade, **EDGE)
-    handles += [
-        drawing.mark(drawing.INK, shape, f"B {B}", fillstyle="none")
-        for B, shape in zip(batches, SHAPES, strict=False)
-    ]
-    handles += [
-        drawing.mark(shade, "s", f"H {H}", **EDGE) for H, shade in zip(hidden, shades, strict=True)
-    ]
-    drawing.legend(ax, handles, 4)
-
-
-def _rates(found: Findings, points: Sequence[Figures]) -> list[tuple[str, float, float]]:
-    """Return the roofs of the smallest and the largest working set: a name, the rates of products and copies."""
-    places = sorted((f.place for f in points), key=lambda place: place.cell.working_set)
-    peak = found.results.product_rate(places[0]) or 0.0
-    copies = [(p.cell.working_set, rate) for p in places if (rate := found.results.copy_rate(p))]
-    ends = dict([copies[0], copies[-1]]) if copies else {}
-    return [(f"copy of {scaled(size, 'B')}", peak, rate) for size, rate in ends.items()] or [
-        ("best rate", peak, math.inf)
-    ]
-
-
-def _roof(peak: float, copies: float, left: float, right: float) -> tuple[list[float], list[float]]:
-    """Return the corners of a roof, in FLOP for each byte and GFLOP/s."""
-    xs = [left / 2, min(max(peak / copies, left / 2), 2 * right), 2 * right]
-    return xs, [1e-9 * min(peak, x * copies) for x in xs]
+    handles += [drawing.mark(drawing.INK, shapes[B], f"B {B}", fillstyle="none") for B in batches]
+    handles += [drawing.mark(shades[H], "s", f"H {H}", **EDGE) for H in hidden]
+    drawing.legend(ax, handles, 3)

@@ -4,11 +4,11 @@ import math
 from functools import partial
 from typing import Any
 
-from chainrule.bench.judge.results import Figures
+from chainrule.bench.judge.figures import Figures
+from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.slices import CellGroup, groups
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
-from chainrule.bench.report.findings import Findings
-from chainrule.bench.report.slices import CellGroup, groups
 from chainrule.bench.report.words import share_text
 
 MOST = 10  # cells of a panel
@@ -20,9 +20,9 @@ CAPTION = (
 Rows = dict[str, Figures]  # the fastest backend of each cell, by the label of the cell
 
 
-def chart(found: Findings) -> Chart | None:
-    """Return a panel for each kind of network with a known limit; ``None`` where there is none."""
-    rows = {group.title: _rows(found, group) for group in groups(found.slices, MOST)}
+def chart(run: Results) -> Chart:
+    """Return a panel for each kind of network with a known limit; none where there is no limit."""
+    rows = {group.title: _rows(run, group) for group in groups(run.slices, MOST)}
     limits = drawing.ends(time for known in rows.values() for f in known.values() for time in _times(f))
     panels = [
         Panel(
@@ -34,12 +34,11 @@ def chart(found: Findings) -> Chart | None:
         for title, known in rows.items()
         if known
     ]
-    title = "The time of a step and the machine's limit"
-    return Chart("time", title, title, CAPTION, panels) if panels else None
+    return Chart("time", "The time of a step and the machine's limit", CAPTION, panels)
 
 
-def _rows(found: Findings, group: CellGroup) -> Rows:
-    best = {label: found.best(cell, found.backends, op) for label, (cell, op) in group.cells.items()}
+def _rows(run: Results, group: CellGroup) -> Rows:
+    best = {label: run.best(cell, run.backends, op) for label, (cell, op) in group.cells.items()}
     return {label: f for label, f in best.items() if f is not None and f.limit is not None}
 
 
@@ -56,14 +55,16 @@ def _draw(ax: Any, rows: Rows, limits: tuple[float, float]) -> None:
     ax.hlines(places, least, steps, color=drawing.GRID, linewidth=3)
     ax.plot(least, places, "|", color=drawing.INK, markersize=11, markeredgewidth=1.6)
     ax.plot(products, places, "D", color=drawing.MUTED, markersize=4, fillstyle="none")
-    looks = {}
+    across = ax.get_yaxis_transform()  # x from 0 to 1, y in data
     for place, f in enumerate(rows.values()):
-        colour, shape = looks[f.place.contestant] = drawing.look_of(f.place.contestant)
+        colour, shape = drawing.look_of(f.place.contestant)
         ax.plot([steps[place]], [place], shape, color=colour, markersize=6)
-        drawing.beside(ax, place, share_text(f))
+        text = {"fontsize": drawing.SMALL, "color": drawing.INK, "transform": across}
+        ax.text(1.01, place, share_text(f), va="center", **text)
     ax.set_yticks(places, list(rows))
     ax.set_ylim(len(rows) - 0.4, -0.6)
     drawing.log_axis(ax, "x", *limits, "µs a step")
-    handles = [drawing.mark(colour, shape, name) for name, (colour, shape) in looks.items()]
+    names = dict.fromkeys(f.place.contestant for f in rows.values())
+    handles = [drawing.mark(*drawing.look_of(name), name) for name in names]
     handles.append(drawing.mark(drawing.MUTED, "D", "bare products", fillstyle="none", markersize=4))
     drawing.legend(ax, [*handles, drawing.mark(drawing.INK, "|", "limit", markersize=9)], 4)

@@ -1,15 +1,14 @@
 """Throughput: samples a second against the hidden size, a panel for each batch size."""
 
-from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from chainrule.bench.judge.results import Figures
+from chainrule.bench.judge.figures import Figures
+from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.slices import Slice, evenly
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
-from chainrule.bench.report.findings import Findings
-from chainrule.bench.report.slices import Slice, evenly
 
 PANELS = 6
 CAPTION = (
@@ -19,31 +18,30 @@ CAPTION = (
 Lines = dict[str, list[Figures]]
 
 
-def chart(found: Findings, one: Slice) -> Chart | None:
-    """Return a panel for each of at most six batch sizes; ``None`` with fewer than two hidden sizes."""
-    names = [*found.products, *found.backends]
+def chart(run: Results, one: Slice) -> Chart:
+    """Return a panel for each of at most six batch sizes; none with fewer than two hidden sizes."""
     batches = [B for B in one.batches if sum((H, B) in one.by_size for H in one.hidden) > 1]
-    lines = {B: held for B in evenly(batches, PANELS) if (held := _lines(found, one, B, names))}
+    lines = {B: held for B in evenly(batches, PANELS) if (held := _lines(run, one, B))}
     speeds = [_speed(f) for held in lines.values() for line in held.values() for f in line]
-    if not speeds or not found.leads(one):
-        return None
     panels = [
         Panel(
             f"batch {B}",
             f"{one.title}, batch {B}: samples a second against the hidden size, a line for each backend.",
-            partial(_draw, found=found, one=one, lines=held, limits=drawing.ends(speeds)),
+            partial(_draw, run=run, one=one, lines=held, limits=drawing.ends(speeds)),
             2.6,
         )
         for B, held in lines.items()
+        if run.leads(one)
     ]
-    title = f"Throughput against hidden size: {one.title}"
-    return Chart(f"throughput-{one.slug}", title, one.title, CAPTION, panels)
+    name, title = f"throughput-{one.slug}", f"Throughput against hidden size: {one.title}"
+    return Chart(name, title, CAPTION, panels, one.title)
 
 
-def _lines(found: Findings, one: Slice, B: int, names: Sequence[str]) -> Lines:
-    """Return the figures of each contestant over the hidden sizes."""
+def _lines(run: Results, one: Slice, B: int) -> Lines:
+    """Return the figures of each backend and of the bare products over the hidden sizes."""
     cells = [one.by_size[H, B] for H in one.hidden if (H, B) in one.by_size]
-    lines = {name: found.bests(cells, [name], one.operation) for name in names}
+    names = [*run.products, *run.backends]
+    lines = {name: run.bests(cells, [name], one.operation) for name in names}
     return {name: line for name, line in lines.items() if line}
 
 
@@ -51,7 +49,7 @@ def _speed(f: Figures) -> float:
     return (f.samples_per_second or 0) / 1e3
 
 
-def _draw(ax: Any, found: Findings, one: Slice, lines: Lines, limits: tuple[float, float]) -> None:
+def _draw(ax: Any, run: Results, one: Slice, lines: Lines, limits: tuple[float, float]) -> None:
     """Draw the lines of one batch size, each with its name at its end."""
     drawing.log_axis(ax, "x", one.hidden[0], one.hidden[-1], "hidden size H")
     drawing.log_axis(ax, "y", *limits, "thousand samples/s")
@@ -59,14 +57,14 @@ def _draw(ax: Any, found: Findings, one: Slice, lines: Lines, limits: tuple[floa
     for name, line in lines.items():
         colour, shape = drawing.look_of(name)
         widths, speeds = [f.place.cell.hidden for f in line], [_speed(f) for f in line]
-        if name in found.products:
+        if name in run.products:
             ax.plot(widths, speeds, color=colour, linestyle="--", linewidth=1, alpha=0.8)
             continue
         # Samples a second of both ends of the interval: batch / seconds.
-        bands = [[f.place.cell.batch / end / 1e3 for end in found.interval(f.place)] for f in line]
+        bands = [[f.place.cell.batch / end / 1e3 for end in run.interval(f.place)] for f in line]
         ax.fill_between(widths, *zip(*bands, strict=True), color=colour, alpha=0.2, linewidth=0)
         ax.plot(widths, speeds, shape, linestyle="-", color=colour, linewidth=1.6, markersize=5)
-    ours = {name: line for name, line in lines.items() if name not in found.products}
+    ours = {name: line for name, line in lines.items() if name not in run.products}
     _label(ax, {name: (line[-1].place.cell.hidden, _speed(line[-1])) for name, line in ours.items()})
 
 

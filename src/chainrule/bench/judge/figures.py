@@ -1,0 +1,142 @@
+"""Figures: the numbers of one contestant in one cell, and how two or more of them compare."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from chainrule.backends.speed_map.interval import Interval
+from chainrule.bench.cells import Cell
+from chainrule.bench.judge.statistics import Verdict
+
+# Why a figure is doubtful: each flag in words, for every form of the report.
+FLAGS = {
+    "busy": "other programs used more than a tenth of the processors' time",
+    "stolen": "other guests of the machine used more than a twentieth of the processors' time",
+    "throttled": "the clock of a processor or of the GPU was lowered because it was hot",
+    "above limit": "faster than the machine's limit: the machine did less than its best when its rates were "
+    "measured, probably because it was busy",
+    "invalid": "less than half of the machine's limit: an error of the measurement, such as a device that "
+    "nobody waited for",
+}
+IMPOSSIBLE = 0.5  # a step that takes less than this share of its limit was not measured correctly
+
+
+class Place(NamedTuple):
+    """A contestant, an operation and a cell: what one measurement is of."""
+
+    cell: Cell
+    contestant: str
+    operation: str = "step"
+    threads: int = 0
+
+    @property
+    def flops(self) -> int:
+        """The floating-point operations of the matrix products."""
+        return self.cell.forward_flops if self.operation == "forward" else self.cell.flops
+
+    @property
+    def least_bytes(self) -> int:
+        """The bytes that any implementation must move."""
+        return self.cell.least_bytes(self.operation)
+
+
+class Limit(NamedTuple):
+    """The least time that the machine needs for a step, and what it needs it for.
+
+    The larger of ``FLOPs / rate of products`` and ``least bytes / rate of copies at the size of the working
+    set``. The rates are the best that any library reached on this machine, with the same dtype and threads;
+    the bytes are those of :meth:`~chainrule.bench.cells.Cell.least_bytes`.
+    """
+
+    seconds: float
+    reason: Literal["products", "copy"]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of one contestant in one cell; times in seconds a step, ``None`` where not known.
+
+    Attributes
+    ----------
+    step, least
+        The median and the shortest step.
+    limit
+        The least time that the machine needs.
+    bare
+        The bare matrix products, with the same library, in the same rounds.
+    dispatch
+        The calls of a step times an empty call: an estimate.
+    flags
+        Keys of :data:`FLAGS`. A step that beats its limit has the flag "above limit", or "invalid" if it
+        takes less than half of it.
+    """
+
+    place: Place
+    status: str
+    reason: str = ""
+    step: float | None = None
+    least: float | None = None
+    limit: Limit | None = None
+    bare: float | None = None
+    dispatch: float | None = None
+    enqueued_share: float | None = None
+    first_call: float | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float | None:
+        """The limit divided by the time of the step, at most 1."""
+        return min(1.0, self.limit.seconds / self.step) if self.limit and self.step else None
+
+    @property
+    def products(self) -> float | None:
+        """The bare products, as far as they fit into the step."""
+        return min(self.bare, self.step) if self.bare and self.step else None
+
+    @property
+    def elementwise(self) -> float | None:
+        """What is left of the step after products and dispatch."""
+        if self.step is None or self.products is None or self.dispatch is None:
+            return None
+        return self.step - self.products - self.dispatch
+
+    @property
+    def samples_per_second(self) -> float | None:
+        """Rows of X a second."""
+        return self.place.cell.batch / self.step if self.step else None
+
+    @property
+    def rate(self) -> float | None:
+        """The products' FLOP/s over the whole step."""
+        return self.place.flops / self.step if self.step else None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether there is a figure, and one that the machine is able to reach."""
+        return self.step is not None and "invalid" not in self.flags
+
+
+class Match(NamedTuple):
+    """The fastest of two sides in one cell; ``ratio`` is the right side's time over the left's.
+
+    ``standing`` says whether the left side is "faster", "slower", the "same" or "undecided". It is empty
+    where a side has no figure; then ``lacking`` and ``reason`` say why.
+    """
+
+    left: Figures | None
+    right: Figures | None
+    ratio: Interval | None = None
+    standing: Verdict | Literal[""] = ""
+    lacking: str = ""
+    reason: str = ""
+
+
+class Lead(NamedTuple):
+    """The fastest backend of a cell, and the others that are not shown to be slower."""
+
+    first: Figures
+    rivals: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The fastest backend."""
+        return self.first.place.contestant
