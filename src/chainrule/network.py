@@ -3,6 +3,7 @@
 It holds the parameters and knows which backend they are on. All computation is in pure functions.
 """
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -153,7 +154,7 @@ class NeuralNetwork:
             compute=compute,
         )
         self.metadata: dict[str, Any] = {}
-        self._changing = Lock()
+        self._changing: dict[int, Lock] = {}
         self._backend: Backend | None = None
         self._forward: Forward | None = None
         self._kept: tuple[Rule, State] | None = None  # what the optimizer goes on from, and whose it is
@@ -337,25 +338,36 @@ class NeuralNetwork:
     @contextmanager
     def _change(self) -> Iterator[None]:
         """Refuse to change the parameters while another call does."""
-        if not self._changing.acquire(blocking=False):
+        # One lock a process: in a forked child no thread is left that could release its parent's.
+        lock = self._changing.setdefault(os.getpid(), Lock())
+        if not lock.acquire(blocking=False):
             msg = "the network is training; change it after train has returned, or change a copy.deepcopy of it"
             raise RuntimeError(msg)
         try:
             yield
         finally:
-            self._changing.release()
+            lock.release()
 
     # -- predictions -----------------------------------------------------------------------------
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any, *, logits: bool = False) -> Array:
         """Return predictions ``(n, output_size)``: probabilities if the loss is on logits.
 
-        ``X`` may have any number of rows: they are computed in blocks.
+        ``X`` may have any number of rows: they are computed in blocks. A probability has its digits however
+        small it is: where :meth:`feedforward` returns a sigmoid's 0 for -20 in float32, this returns 2e-9.
+
+        Parameters
+        ----------
+        X
+            ``(n, input_size)``.
+        logits
+            ``True`` returns what the last layer computes: for losses on logits, those.
         """
-        sizes = self.architecture.sizes
-        X = inputs.features(X, sizes[0], self._place_for(X).wide(X, sizes))
+        net = self.architecture.predicting
+        X = inputs.features(X, net.sizes[0], self._place_for(X).wide(X, net.sizes))
         with self.backend.quiet():
-            return self.architecture.loss.link(outputs(self._theta, X, self.architecture, self.backend))
+            A = outputs(self._theta, X, net, self.backend)  # (n, n_out)
+            return A if logits else net.loss.link(A)
 
     def predict_classes(self, X: Any) -> Array:
         """Return the most likely class of each row ``(n,)``, integers; with one output, 0 or 1."""
@@ -693,7 +705,7 @@ class NeuralNetwork:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state | {"_changing": Lock()}
+        self.__dict__ |= state | {"_changing": {}}
         if self._backend is not None:
             backend = self._place(self._backend)
             if self._kept is not None:

@@ -149,6 +149,20 @@ def test_an_estimator_trains_the_network_that_its_parameters_say(rng, backend):
     assert model.predict_log_proba(X) == pytest.approx(np.log(P))
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_small_probabilities_and_their_logarithms_keep_their_digits(rng, classes):
+    X = samples(rng, 30, 4)
+    y = X[:, :classes].argmax(axis=1)
+    model = MLPClassifier(activation="relu", max_iter=1, random_state=0).set_params(tol=0.0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    P, logarithms = model.predict_proba(3e3 * X), model.predict_log_proba(3e3 * X)
+    assert -np.inf < logarithms.min() < -500
+    assert (P > 0).any(axis=0).all()
+    assert ((P > 0) & (P < 1e-17)).any(axis=0).all()
+    np.testing.assert_allclose(P, np.exp(logarithms), rtol=1e-12)
+
+
 def test_labels_may_be_strings_and_whole_numbers_of_any_kind(rng):
     X, y = blobs(rng, 60, 4, 3)
     given = {"learning_rate_init": 0.05, "max_iter": 200, "random_state": 0}

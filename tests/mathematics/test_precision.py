@@ -1,5 +1,7 @@
 """Training in 16 bits under float32 weights: near the step in float32, on every library that has such numbers."""
 
+import subprocess
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -40,6 +42,12 @@ def trained(backend, dtype, **how):
     net = NeuralNetwork(6, (16, 16), 2, backend=backend, dtype=dtype, **usual)
     history = net.train(*problem(), epochs=10, learning_rate=0.2, batch_size=16, progress=False, **how)
     return net, np.array(history["loss"]), history
+
+
+def test_a_step_in_16_bits_is_explained(place):
+    net, _, _ = trained(*place)
+    steps = [net.explain(*problem(), detail=detail) for detail in ("named", "all")]
+    assert all(step["dL_dW1"].array.any() and not step.flags for step in steps)
 
 
 def test_training_in_16_bits_goes_the_way_of_float32(place):
@@ -131,3 +139,32 @@ def test_a_layer_that_is_put_in_first_has_the_dtype_that_was_asked_for(number):
     net.set_layer(number, W=np.full(net.layers[number].W.shape, 0.1))
     assert {part.dtype.name for layer in net.layers for part in layer} == {"float32"}
     net.train(*problem(), epochs=1, progress=False)
+
+
+BFLOAT16_ON_TORCH = """
+import sys
+{hide}
+from chainrule import NeuralNetwork
+X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [1], [1], [0]]
+net = NeuralNetwork(2, 4, 1, backend="torch", dtype="bfloat16", seed=1)
+print(*net.train(X, y, epochs=3, progress=False).notes, sep="; ")
+if sys.modules["ml_dtypes"]:
+    net.save("net.safetensors")
+    again = NeuralNetwork.load("net.safetensors", backend="torch")
+    assert (again.architecture.compute, again.dtype) == ("bfloat16", "float32")
+    assert (again.predict(X) == net.predict(X)).all()
+    assert net.memory_estimate(4).total > 0
+    assert net.explain(X, y)["dL_dW1"].array.any()
+"""
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize("hide", ["", "sys.modules['ml_dtypes'] = None"], ids=["", "without ml_dtypes"])
+def test_bfloat16_trains_on_torch_in_a_process_that_imported_nothing_else(tmp_path, hide):
+    code = BFLOAT16_ON_TORCH.format(hide=hide)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "multiplied in bfloat16, under float32 weights" in run.stdout
+    assert ("ml_dtypes" in run.stdout and "it runs as it is written" in run.stdout) == bool(hide)

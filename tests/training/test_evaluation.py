@@ -6,6 +6,7 @@ import pytest
 from chainrule import NeuralNetwork, backends
 from chainrule.backends import Backend
 from chainrule.backends.numpy import NumpyBackend
+from chainrule.program import forward_pass
 from chainrule.training import evaluation
 from support.compare import relative_error
 from support.data import blobs, samples
@@ -25,8 +26,27 @@ def test_predict_gives_probabilities_where_feedforward_gives_logits(rng, backend
 
 
 def test_predict_gives_the_outputs_where_there_are_no_logits(rng):
-    net, X = NeuralNetwork(4, 5, 2, seed=0), samples(rng, 9, 4)
+    net, X = (
+        NeuralNetwork(4, 5, 2, activation="tanh", output_activation="tanh", seed=0),
+        samples(rng, 9, 4),
+    )
     assert (net.predict(X) == net.feedforward(X)).all()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("seconds", [np.inf, 0.0], ids=["as written", "planned"])
+def test_a_small_probability_keeps_its_digits(monkeypatch, backend, loss, seconds):
+    monkeypatch.setattr(
+        "chainrule.backends.numpy.LONG_SECONDS", seconds
+    )  # native code where there is some
+    monkeypatch.setattr(forward_pass, "SHARED_SECONDS", seconds)
+    monkeypatch.setattr(forward_pass, "PLANNED_SECONDS", seconds)
+    net = NeuralNetwork(1, (), 1, loss=loss, dtype="float32", backend=backend, seed=0)
+    net.set_layer(0, W=[[1.0]], b=[[0.0]])
+    Z = np.linspace(-85.0, 20.0, 8192, dtype=np.float32)[:, None]
+    P = backend.to_numpy(net.predict(Z))
+    assert P.dtype == np.float32
+    np.testing.assert_allclose(P, 1 / (1 + np.exp(-Z.astype(np.float64))), rtol=3e-7)
 
 
 def test_predict_does_not_change_what_feedforward_kept(rng):

@@ -36,11 +36,12 @@ class TorchBackend(Backend):
         """Return ``x`` as a tensor on the device; host data are copied, a tensor is detached."""
         if isinstance(x, torch.Tensor):
             return x.detach().to(self.device, self.dtype(dtype)).contiguous()
-        return torch.tensor(np.asarray(x), dtype=self.dtype(dtype), device=self.device)
+        return _tensor(np.asarray(x), self.device, self.dtype(dtype))
 
     def to_numpy(self, array: torch.Tensor) -> np.ndarray:
-        """Return a copy on the host."""
-        host: np.ndarray = array.detach().cpu().numpy()
+        """Return a copy on the host; of bfloat16, which NumPy has not, in float32."""
+        half = array.dtype == torch.bfloat16
+        host: np.ndarray = (array.float() if half else array).detach().cpu().numpy()
         return host
 
     def synchronize(self, result: torch.Tensor) -> None:
@@ -100,9 +101,7 @@ class TorchLibrary:
 
     def constant(self, data: np.ndarray) -> torch.Tensor:
         """Return a known tensor."""
-        if data.dtype.name == "bfloat16":  # torch does not know NumPy's
-            return self.constant(data.astype(np.float32)).to(torch.bfloat16)
-        return torch.tensor(np.ascontiguousarray(data).reshape(data.shape), device=self._device)
+        return _tensor(np.ascontiguousarray(data).reshape(data.shape), self._device)
 
     def shares(self, view: torch.Tensor, array: torch.Tensor) -> bool:
         """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
@@ -149,6 +148,12 @@ class TorchLibrary:
 
 def _sign(x: torch.Tensor, out: torch.Tensor) -> None:
     torch.where(x.isnan(), x, torch.sign(x), out=out)  # torch's own makes 0 of NaN
+
+
+def _tensor(data: np.ndarray, device: torch.device, dtype: Any = None) -> torch.Tensor:
+    if data.dtype.name == "bfloat16":  # torch does not know NumPy's
+        return _tensor(data.astype(np.float32), device, dtype or torch.bfloat16)
+    return torch.tensor(data, dtype=dtype, device=device)
 
 
 def make(device: str | None = None) -> TorchBackend:

@@ -1,7 +1,6 @@
 """`chainrule info`: what is installed here, and which backends can be used."""
 
 import json
-import os
 import platform
 import time
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from chainrule._version import __version__, how_to_install
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.cli.options import AsJson
 from chainrule.cli.show import console, facts_table
+from chainrule.program.machine import cores
 
 
 def info(as_json: AsJson = False) -> None:
@@ -26,7 +26,7 @@ def info(as_json: AsJson = False) -> None:
         "chainrule": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "numpy": np.__version__,
         "blas": _blas(),
         "its products": _products(),

@@ -52,10 +52,12 @@ class TargetKind(StrEnum):
 
 
 class Precision(StrEnum):
-    """What the network computes in."""
+    """What the network computes in; in 16 bits, what training multiplies in."""
 
     FLOAT32 = "float32"
     FLOAT64 = "float64"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
 
 
 Data = Annotated[
@@ -118,7 +120,9 @@ Missing = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what each column would be used for.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Decides the split, start and batches.")]
-Dtype = Annotated[Precision, typer.Option(metavar="DTYPE", help="float32 or float64.")]
+Dtype = Annotated[
+    Precision, typer.Option(metavar="DTYPE", help="float32, float64, float16 or bfloat16.")
+]
 
 
 def train(
@@ -235,7 +239,7 @@ def _outcome(
         "seconds": history.records[-1].seconds if history.records else 0.0,
         "interrupted": history.interrupted,
         "backend": network.backend.describe(),
-        "dtype": network.dtype,
+        "dtype": network.architecture.compute or network.dtype,
     }
 
 

@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
@@ -86,20 +87,27 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As :meth:`predict`.
         """
-        P = self._outputs(X)  # (n, n_outputs)
-        return np.hstack([1.0 - P, P]) if self.n_outputs_ == 1 else P
+        Z = self._logits(X)  # (n, n_classes)
+        probabilities: np.ndarray = self.network_.architecture.loss.link(Z)  # (n, n_classes)
+        return probabilities
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithms of :meth:`predict_proba`, of 0 minus infinity.
+        """Return the logarithms of :meth:`predict_proba`, finite also where a probability rounds to 0.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As :meth:`predict`.
         """
-        with np.errstate(divide="ignore"):
-            logarithms: np.ndarray = np.log(self.predict_proba(X))  # (n, n_classes)
+        Z = self._logits(X)  # (n, n_classes)
+        several = self._loss == "cross_entropy"
+        logarithms: np.ndarray = log_softmax(Z, axis=1) if several else log_expit(Z)  # (n, n_classes)
         return logarithms
+
+    def _logits(self, X: Any) -> np.ndarray:
+        """Return a logit for each class or label ``(n, n_classes)``: of two classes, ``-Z`` and ``Z``."""
+        Z = self._outputs(X, logits=True)  # (n, n_outputs)
+        return np.hstack([-Z, Z]) if self.n_outputs_ == 1 else Z
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, afresh: bool, classes: Any = None) -> Batch:
         X, y = validate_data(self, X, y, dtype=FLOATS, multi_output=True, reset=afresh)

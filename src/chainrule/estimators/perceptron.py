@@ -111,9 +111,11 @@ class Perceptron(Parameters):
         )
         return Batch(*parts[::2]), Batch(*parts[1::2])
 
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Return what the network predicts ``(n, n_outputs)``, on the host."""
+    def _outputs(self, X: Any, *, logits: bool = False) -> np.ndarray:
+        """Return what the network predicts ``(n, n_outputs)``, or its logits, on the host."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOATS, reset=False)  # (n, n_features)
-        said: np.ndarray = self.network_.backend.to_numpy(self.network_.predict(X))  # (n, n_outputs)
+        said: np.ndarray = self.network_.backend.to_numpy(
+            self.network_.predict(X, logits=logits)
+        )  # (n, n_outputs)
         return said

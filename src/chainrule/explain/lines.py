@@ -74,7 +74,7 @@ class Builder:
         yield self._operation(self._makers[id(theta)], None, "theta")
 
     def _is_shown(self, value: Value) -> bool:
-        return self.run.knows(value) and (self._every or value.dtype.kind in "fb")
+        return self.run.knows(value) and (self._every or "int" not in value.dtype.name)
 
     def _inputs(self) -> Iterator[Line]:
         nothing = Formula("", "", "")

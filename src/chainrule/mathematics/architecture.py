@@ -2,12 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from chainrule.mathematics.activations import ACTIVATIONS, Activation, activation
+from chainrule.mathematics.activations import (
+    ACTIVATIONS,
+    Activation,
+    activation,
+    exact_sigmoid,
+    sigmoid,
+)
 from chainrule.mathematics.checks import check_number, whole_number
 from chainrule.mathematics.losses import LOSSES, Loss, loss
 from chainrule.mathematics.parameters import Layout
@@ -57,9 +62,11 @@ class Architecture:
     clip_norm: float | None = None
     compute: str | None = None
     depth: int = field(init=False)
+    layout: Layout = field(init=False, compare=False, repr=False)  # of the flat parameters
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", len(self.sizes) - 1)
+        object.__setattr__(self, "layout", Layout(self.sizes))
         for size in self.sizes:
             if size < 1:
                 shown = ", ".join(map(str, self.sizes))
@@ -96,10 +103,17 @@ class Architecture:
             )
             raise ValueError(msg)
 
-    @cached_property
-    def layout(self) -> Layout:
-        """Where each layer lies in the flat parameters."""
-        return Layout(self.sizes)
+    @property
+    def predicting(self) -> "Architecture":
+        """The same network with outputs whose small values keep their digits: the sigmoid is exact there.
+
+        Examples
+        --------
+        >>> architecture((2, 4, 1)).predicting.activations[-1] is exact_sigmoid
+        True
+        """
+        *hidden, last = self.activations
+        return replace(self, activations=(*hidden, exact_sigmoid)) if last == sigmoid else self
 
     @property
     def matrix_products(self) -> int:

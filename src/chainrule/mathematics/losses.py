@@ -11,7 +11,7 @@ is the same as the row given twice, in a batch still divided by n.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chainrule.mathematics.activations import sigmoid
+from chainrule.mathematics.activations import exact_sigmoid, sigmoid
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.naming import lookup
 
@@ -195,7 +195,7 @@ binary_cross_entropy = Loss(
     _sigmoid_cross_entropy,
     _sigmoid_minus_target,
     divisor=_elements,
-    link=sigmoid.value,
+    link=exact_sigmoid.value,
     logits=True,
     targets="probabilities",
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, record_like
+from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.epoch import Epoch
 
 if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule` stays light
@@ -119,18 +120,6 @@ def batch_spec(data: Any, rows: int) -> Any:
             for part, (name, role) in zip(data, roles, strict=True)
         )
     )
-
-
-def numpy_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return NumPy's dtype for that of any library.
-
-    Examples
-    --------
-    >>> import array_api_strict
-    >>> numpy_dtype(array_api_strict.float32)
-    dtype('float32')
-    """
-    return np.dtype(str(dtype).rpartition(".")[2])
 
 
 class Engine(Protocol):

@@ -5,25 +5,56 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+resource: ModuleType | None
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 _L2_BYTES = 1 << 20  # where the system does not say: small for a server, large for a laptop
+_UNLIMITED = 1 << 60  # what version 1 says of a group without a limit is larger
+# By version: the files of a control group's limit and use, and the prefix of its page cache in memory.stat.
+_MEMORY_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+    2: ("memory.max", "memory.current", ""),
+}
+# `ulimit -v` and `ulimit -d`, and what /proc/self/status calls what counts towards them.
+_ULIMITS = {"RLIMIT_AS": "VmSize:", "RLIMIT_DATA": "VmData:"}
 
 
-def cores() -> int:
-    """Return how many processors this process may run on.
+def cores(root: Path = Path("/")) -> int:
+    """Return how many processors this process may run on: those of its affinity, or fewer by a CPU quota.
+
+    ``root`` is where ``proc`` and ``sys`` are.
 
     Examples
     --------
     >>> cores() >= 1
     True
     """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, cpu_quota(root)))
+
+
+@functools.cache
+def cpu_quota(root: Path = Path("/")) -> int:
+    """Return how many whole processors' time the control groups grant; ``sys.maxsize`` without a quota.
+
+    A quota is rounded down: threads that wait for each other stand still while one of them is throttled.
+    """
+    granted = []
+    for group, version in _control_groups("cpu", root):
+        names = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        words = " ".join(_text(group / name) for name in names).split()  # a quota and its period
+        if len(words) == 2 and words[0].isdecimal():  # neither "max" nor -1
+            granted.append(int(words[0]) // int(words[1]))
+    return min(granted, default=sys.maxsize)
 
 
 @functools.cache
@@ -35,11 +66,10 @@ def processor() -> str:
     >>> processor() == processor().strip() != ""
     True
     """
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
-    except (OSError, StopIteration):  # another system, or another kind of processor
-        return platform.processor() or platform.machine()
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()  # another system, or another kind of processor
 
 
 def asked_threads(asked: int | None = None) -> int | None:
@@ -81,6 +111,24 @@ def threads(asked: int | None = None) -> int:
     return asked_threads(asked) or cores()
 
 
+def while_forking(lock: Any, in_child: Callable[[], None] = lambda: None) -> None:
+    """Have each fork wait for a lock, so that no child starts with it held by a thread that it does not have.
+
+    ``in_child`` is called in the child before the lock is released there.
+    """
+
+    def enter_child() -> None:
+        try:
+            in_child()
+        finally:
+            lock.release()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=lock.acquire, after_in_parent=lock.release, after_in_child=enter_child
+        )
+
+
 def blas_threads(count: int | None) -> AbstractContextManager[object]:
     """Return a context in which BLAS uses so many threads; ``None`` changes nothing.
 
@@ -100,13 +148,15 @@ class _Blas:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._asked: list[list[int]] = []  # a list of its own for each who asked: equal, not the same
+        # The number and the thread of each request: lists, because equal ones are not the same.
+        self._asked: list[list[int]] = []
         self._before: dict[str, tuple[Any, int]] = {}  # by the library's file
+        while_forking(self._lock, in_child=self._forked)
 
     @contextmanager
     def limited(self, count: int) -> Iterator[None]:
         """Have them use so many threads until it ends."""
-        mine = [count]
+        mine = [count, threading.get_ident()]
         with self._lock:
             self._asked.append(mine)
             for library in _blas_libraries(len(sys.modules)):
@@ -116,11 +166,19 @@ class _Blas:
             yield
         finally:
             with self._lock:
-                self._asked = [other for other in self._asked if other is not mine]
-                for library, before in self._before.values():
-                    library.set_num_threads(self._asked[-1][0] if self._asked else before)
-                if not self._asked:
-                    self._before.clear()
+                self._keep([request for request in self._asked if request is not mine])
+
+    def _keep(self, requests: list[list[int]]) -> None:
+        """Go back to the latest of these requests, or to what was used before the first."""
+        self._asked = requests
+        for library, before in self._before.values():
+            library.set_num_threads(requests[-1][0] if requests else before)
+        if not requests:
+            self._before.clear()
+
+    def _forked(self) -> None:
+        """Drop, in a forked child, the requests of threads that it does not have."""
+        self._keep([request for request in self._asked if request[1] == threading.get_ident()])
 
 
 _BLAS = _Blas()
@@ -138,11 +196,8 @@ def _blas_libraries(_modules: int) -> list[Any]:
 @functools.cache
 def l2_bytes() -> int:
     """Return the size of a core's second-level cache, in bytes."""
-    try:
-        said = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text(encoding="ascii")
-        return int(said.strip().removesuffix("K")) * 1024
-    except (OSError, ValueError):  # another system, or a container that hides it
-        return _L2_BYTES
+    size = _text(Path("/sys/devices/system/cpu/cpu0/cache/index2/size")).strip().removesuffix("K")
+    return int(size) * 1024 if size.isdecimal() else _L2_BYTES
 
 
 def cache_folder() -> Path:
@@ -152,28 +207,55 @@ def cache_folder() -> Path:
     return Path(named) if named else base / "chainrule"
 
 
-def available_bytes() -> int | None:
+def available_bytes(root: Path = Path("/")) -> int | None:
     """Return how much memory this process may still take; ``None`` where the system does not say.
 
-    On Linux that is what the kernel says is available, or what a container's limit leaves.
+    On Linux: the least of what the kernel calls available, what the control groups around this process
+    leave (versions 1 and 2; their page cache can be given back) and what ``ulimit`` leaves. ``root`` is
+    where ``proc`` and ``sys`` are.
+
+    Examples
+    --------
+    >>> (available_bytes() or 1) >= 0
+    True
     """
-    left = [count for count in (_meminfo_available(), _limit_left()) if count is not None]
-    return min(left) if left else None
+    left = [1024 * free for free in _facts(root / "proc/meminfo", "MemAvailable:")]
+    for group, version in _control_groups("memory", root):
+        *names, cache = _MEMORY_FILES[version]
+        most, taken = (_text(group / name).strip() for name in names)
+        if most.isdecimal() and taken and int(most) < _UNLIMITED:  # version 2 says "max"
+            cached = _facts(group / "memory.stat", f"{cache}active_file", f"{cache}inactive_file")
+            left.append(int(most) - int(taken) + sum(cached))
+    for limit, size in _ULIMITS.items():
+        allowed = resource.getrlimit(getattr(resource, limit))[0] if resource else _UNLIMITED
+        if 0 <= allowed < _UNLIMITED:
+            left += [allowed - 1024 * used for used in _facts(root / "proc/self/status", size)]
+    return max(0, min(left)) if left else None
 
 
-def _meminfo_available() -> int | None:
+def _control_groups(controller: str, root: Path) -> list[tuple[Path, int]]:
+    """Return the folder and the version of each control group that this process is in, the innermost first."""
+    groups = []
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers or controller in controllers.split(","):
+            top = root / "sys/fs/cgroup" / (controller if controllers else "")  # version 2 names none
+            inner = top / path.lstrip(
+                "/"
+            )  # a path of the host's, in some containers: only the top exists
+            folders = [folder for folder in (inner, *inner.parents) if folder.is_relative_to(top)]
+            groups += [(folder, 1 if controllers else 2) for folder in folders]
+    return groups
+
+
+def _text(path: Path) -> str:
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        said = next(line for line in lines if line.startswith("MemAvailable:"))
-        return int(said.split()[1]) * 1024
-    except (OSError, ValueError, StopIteration):  # another system
-        return None
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):  # another system, another version, or a container that hides it
+        return ""
 
 
-def _limit_left() -> int | None:
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):  # no limit ("max"), or another system
-        return None
-    return limit - used
+def _facts(path: Path, *names: str) -> list[int]:
+    """Return the numbers behind these names, of a file with a name and a number a line."""
+    rows = map(str.split, _text(path).splitlines())
+    return [int(row[1]) for row in rows if row and row[0] in names]

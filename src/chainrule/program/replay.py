@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
-from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.dtypes import numpy_dtype
+from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 from chainrule.program.machine import asked_threads, blas_threads
 from chainrule.program.operations import Operand, Operation, Value

@@ -16,6 +16,7 @@ import numpy as np
 
 from chainrule.mathematics.arrays import size
 from chainrule.program.constants import computed
+from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.operations import Operand, Operation, Role, Value
 from chainrule.program.primitives import PRIMITIVES, Primitive
 
@@ -77,9 +78,9 @@ class Recorder:
 
     def astype(self, x: "Tracer", dtype: Any) -> "Tracer":
         """Record a conversion."""
-        if x.dtype == np.dtype(dtype):
+        if x.dtype == numpy_dtype(dtype):
             return x
-        return self.record("astype", (x,), x.shape, np.dtype(dtype), to=np.dtype(dtype))
+        return self.record("astype", (x,), x.shape, numpy_dtype(dtype), to=numpy_dtype(dtype))
 
     def sum(self, x: "Tracer", *, axis: "Axis" = None, keepdims: bool = False) -> "Tracer":
         """Record a sum."""
@@ -135,7 +136,7 @@ class Recorder:
 
     def input(self, shape: Sequence[int], dtype: Any, name: str, role: Role) -> "Tracer":
         """Return a tracer for an argument of the program."""
-        return Tracer(self, Value(tuple(shape), np.dtype(dtype), name, role=role))
+        return Tracer(self, Value(tuple(shape), numpy_dtype(dtype), name, role=role))
 
     def constant(self, data: np.ndarray, shape: tuple[int, ...]) -> "Tracer":
         """Return a tracer for a known array; 0-d data are that number everywhere."""
@@ -166,7 +167,7 @@ class Recorder:
             return self.constant(computed(function, values, settings), tuple(shape))
         key = (function, tuple(map(_identity, values)), tuple(shape), repr(settings))
         if key not in self._known:
-            result = Value(tuple(shape), np.dtype(dtype))
+            result = Value(tuple(shape), numpy_dtype(dtype))
             caller = _caller()
             origin = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
             made = Operation(function, values, result, settings, origin, calls(caller))

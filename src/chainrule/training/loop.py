@@ -14,7 +14,8 @@ from chainrule.mathematics.checks import at_least
 from chainrule.mathematics.optimizers import Optimizer, State
 from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
-from chainrule.program.engine import Engine, Work, numpy_dtype
+from chainrule.program.dtypes import numpy_dtype
+from chainrule.program.engine import Engine, Work
 from chainrule.program.epoch import Epoch, bounds
 from chainrule.program.unrecordable import UnrecordableError
 from chainrule.training.batches import Chance

@@ -19,7 +19,8 @@ from chainrule.program.cuda.geometry import PACK_BYTES, launch
 from chainrule.program.cuda.lowering import Fused, fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
-from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.dtypes import numpy_dtype
+from chainrule.program.engine import Work
 from chainrule.program.operations import Fusion
 from chainrule.program.replay import Arrays, Call
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import CannotCaptureError, Device
 from chainrule.program.cuda.feed import Feed, feed
-from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.dtypes import numpy_dtype
+from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 from chainrule.program.replay import Call
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.device import Device
-from chainrule.program.engine import numpy_dtype
+from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.epoch import Epoch
 
 

@@ -9,7 +9,8 @@ from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import Device
 from chainrule.program.cuda.engine import Runner
 from chainrule.program.cuda.feed import feed
-from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.dtypes import numpy_dtype
+from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 
 TINY = 1e-30  # the learning rate: what goes straight into the weights is added, and changes nothing

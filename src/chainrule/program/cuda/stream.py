@@ -13,7 +13,8 @@ from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import Device
 from chainrule.program.cuda.engine import Runner
 from chainrule.program.cuda.feed import feed
-from chainrule.program.engine import Work, numpy_dtype
+from chainrule.program.dtypes import numpy_dtype
+from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 
 PLACES = 2

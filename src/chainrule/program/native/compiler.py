@@ -36,7 +36,8 @@ _PROTOTYPE: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _MAGIC: Final = b"chainrule object 1\n"  # then the SHA-256 of the rest, then the object
 _loaded: dict[str, int] = {}
 _keep_alive: list[Any] = []  # libraries whose code is in use: never unloaded
-_lock = threading.RLock()
+_lock = threading.RLock()  # held around all use of LLVM, which has locks of its own
+machine.while_forking(_lock)
 
 
 def cache_folder() -> Path:
