@@ -1,7 +1,8 @@
-"""The campaign: what is kept when it ends early, how it goes on, and what it makes of contestants' ways."""
+"""The campaign: what is kept when it ends early, how it goes on, and contestants that misbehave."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,102 +22,127 @@ from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.statistics import verdict
 from chainrule.bench.measure import campaign
 from chainrule.bench.measure.campaign import Campaign, Listener
-from chainrule.bench.measure.crew import Care, Crew, Seat
+from chainrule.bench.measure.crew import Care, Crew, Seat, crew
 from chainrule.bench.measure.process import CAN_STOP, Process
 from chainrule.bench.store import FILE, Records, read
 from chainrule.cli.app import app
 from support.contestants import HERE
 from support.runs import rates
 
-TINY, SMALL = parse("2-4-1,4"), parse("4-8-2,4")
-RATES = rates("numpy")
+TINY, SMALL, MIDDLE = parse("2-4-1,4"), parse("4-8-2,4"), parse("64-64-10,64")
 BRIEF = Care(rounds=4, least_rounds=2, warm=0.0, block=0.0005, budget=1e6)  # none for want of time
 TESTS = Path(__file__).parents[1]
-FAKE = f"{HERE}unsynchronised"
-STEADY, TOO, SLOWER = (HERE + name for name in ("steady", "steady_too", "slower"))
-
-
-@pytest.fixture(autouse=True)
-def _found(_own_contestants):
-    pass
+FAKE, HANGS, STEADY, TOO, SLOWER = (
+    HERE + name for name in ("unsynchronised", "hangs", "steady", "steady_too", "slower")
+)
+UNRULY = [HERE + name for name in ("wrong", "crashes", "crashes_later", "raises")]
 
 
 def plan(*contestants, cells=(TINY,), processes=1, care=BRIEF):
     return Campaign(list(cells), list(contestants), processes=processes, care=care)
 
 
-def asking(monkeypatch, verb, number, raised=KeyboardInterrupt):
+WHOLE = plan("products-numpy", "notebook", FAKE, *UNRULY, cells=[MIDDLE], care=replace(BRIEF, rounds=8))
+
+
+@pytest.fixture(autouse=True)
+def _quick(_own_contestants, monkeypatch):
+    """The machine's own rates are measured in the module's run alone."""
+    monkeypatch.setattr(Crew, "rates", lambda *_: iter(()))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run with the bare products, a device that nobody waits for, and contestants that misbehave.
+
+    Its folder, and the processes in the order in which they were asked for a block.
+    """
+    folder, asked, true_ask = tmp_path_factory.mktemp("run"), [], Process.ask
+
+    def ask(self, do, **request):
+        asked.extend([id(self)] * (do == "time"))
+        return true_ask(self, do, **request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
+        patch.setattr(Process, "ask", ask)
+        campaign.run(WHOLE, folder, Listener())
+    return folder, asked
+
+
+def asking(monkeypatch, verb, number):
     """Have the so manieth request of this verb end in an interruption."""
     true_ask, seen = Process.ask, []
 
     def ask(self, do, **request):
-        if do == verb:
-            seen.append(do)
-            if len(seen) == number:
-                raise raised
+        seen.extend([do] * (do == verb))
+        if do == verb and len(seen) == number:
+            raise KeyboardInterrupt
         return true_ask(self, do, **request)
 
     monkeypatch.setattr(Process, "ask", ask)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A run with the bare products, and with a device that nobody waits for; and its folder."""
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
-        campaign.run(
-            plan("products-numpy", "notebook", FAKE, cells=[parse("64-64-10,64")]), folder, Listener()
-        )
-    return folder
-
-
-def test_a_run_keeps_every_sample_and_what_it_was_taken_on(whole):
-    records = read(whole)
-    assert [one.contestant for one in records.measurements] == ["products-numpy", "notebook", FAKE]
-    for one in records.measurements:
-        assert one.status == "ok"
-        assert one.rounds == (0, 1, 2, 3)
-        assert len(one.seconds) == len(one.enqueued) == 4
+def test_a_run_keeps_every_sample_and_its_environment(whole):
+    records = read(whole[0])
+    timed = [one for one in records.measurements if one.status == "ok"]
+    assert [one.contestant for one in timed] == ["products-numpy", "notebook", FAKE]
+    for one in timed:
+        assert one.rounds == tuple(range(8))
+        assert len(one.seconds) == len(one.enqueued) == 8
         assert one.environment in records.environments
     assert records.rates[0].products > 1e8
 
 
+def test_the_contestants_take_turns_in_an_order_that_changes(whole):
+    asked = [one for one in whole[1] if whole[1].count(one) == 8]  # not the one that crashes
+    rounds = [tuple(asked[start : start + 3]) for start in range(0, len(asked), 3)]
+    assert all(len(set(one)) == 3 for one in rounds)
+    assert len(set(rounds)) > 1
+
+
 def test_a_device_that_nobody_waits_for_comes_out_invalid(whole):
-    results = Results(read(whole))
+    results = Results(read(whole[0]))
     by_name = {place.contestant: results.figures(place) for place in results.places}
     assert by_name[FAKE].status == "ok"  # its numbers are right: only its clock is not
     assert "invalid" in by_name[FAKE].flags
-    assert not by_name[FAKE].is_valid
-    assert by_name["notebook"].is_valid
-    assert results.best(parse("64-64-10,64"), ["notebook", FAKE]).place.contestant == "notebook"
+    assert results.best(MIDDLE, ["notebook", FAKE]).place.contestant == "notebook"
+
+
+def test_a_contestant_that_cannot_be_measured_says_why_and_disturbs_nobody(whole):
+    reasons = {one.contestant: (one.status, one.reason) for one in read(whole[0]).measurements}
+    status, reason = reasons.pop(UNRULY[0])
+    assert (status, "after" in reason) == ("wrong", True)
+    assert [reasons.pop(name) for name in UNRULY[1:]] == [
+        ("failed", "its process ended"),
+        ("failed", "its process ended"),
+        ("failed", "OSError: no such thing"),
+    ]
+    assert set(reasons.values()) == {("ok", "")}
+
+
+def test_an_unfinished_line_is_dropped_and_another_plan_refused(whole, tmp_path):
+    shutil.copy(whole[0] / FILE, tmp_path)
+    records = read(tmp_path)
+    with (tmp_path / FILE).open("a") as file:
+        file.write('{"record": "measurement", "cell": "2-4')
+    assert read(tmp_path) == records
+    assert campaign.run(WHOLE, tmp_path, Listener()) == records
+    assert all(json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()[:-1])
+    message = r"run with other cells, contestants; give another folder with -o"
+    with pytest.raises(ValueError, match=message):
+        campaign.run(plan(STEADY, cells=[SMALL]), tmp_path, Listener())
 
 
 def test_the_machine_is_measured_once_in_a_run(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(Crew, "rates", lambda _, *what: iter(asked.append(what) or [RATES.line()]))
+    asked, known = [], rates("numpy")
+    monkeypatch.setattr(Crew, "rates", lambda _, *what: iter(asked.append(what) or [known.line()]))
     campaign.run(plan("notebook", processes=2), tmp_path, Listener())
     again = campaign.run(plan("notebook", processes=2), tmp_path, Listener())
     libraries = [one.library for one in roster.ROSTER.values() if one.group == roster.PRODUCTS]
     assert asked[0] == ("numpy", 0)
     assert len(asked) == len(set(asked)) <= len(libraries)
-    assert again.rates == [RATES] * len(asked)
-
-
-def test_the_contestants_take_their_turns_in_an_order_that_changes(tmp_path, monkeypatch):
-    asked = []
-    true_ask = Process.ask
-
-    def ask(self, do, **request):
-        if do == "time":
-            asked.append(id(self))
-        return true_ask(self, do, **request)
-
-    monkeypatch.setattr(Process, "ask", ask)
-    campaign.run(plan("notebook", STEADY, TOO, care=replace(BRIEF, rounds=6)), tmp_path, Listener())
-    rounds = [tuple(asked[start : start + 3]) for start in range(0, len(asked), 3)]
-    assert all(len(set(one)) == 3 for one in rounds)
-    assert len(set(rounds)) > 1
+    assert again.rates == [known] * len(asked)
 
 
 def test_ctrl_c_keeps_the_rounds_so_far_and_the_next_run_goes_on_after_them(tmp_path, monkeypatch):
@@ -134,33 +160,31 @@ def test_ctrl_c_keeps_the_rounds_so_far_and_the_next_run_goes_on_after_them(tmp_
     assert began == [(2, 2)]
 
 
-@pytest.mark.parametrize(
-    ("verb", "reasons"),
-    [
-        ("time", {"stopped after 1 rounds", "stopped after 0 rounds"}),
-        ("make", {"stopped after 0 rounds", "stopped before its turn"}),
-    ],
-)
-def test_a_cell_hardly_begun_says_why_and_is_measured_again(tmp_path, monkeypatch, verb, reasons):
+def test_a_cell_hardly_begun_says_why_and_is_measured_again(tmp_path, monkeypatch):
     two = plan("notebook", STEADY)
-    with monkeypatch.context() as patch:
-        asking(patch, verb, 2)
-        with pytest.raises(KeyboardInterrupt):
-            campaign.run(two, tmp_path, Listener())
-    kept = read(tmp_path).measurements
-    assert {one.status for one in kept} == {"interrupted"}
-    assert {one.reason for one in kept} == reasons
+    for verb, reasons in (
+        ("make", {"stopped after 0 rounds", "stopped before its turn"}),
+        ("time", {"stopped after 1 rounds", "stopped after 0 rounds"}),
+    ):
+        with monkeypatch.context() as patch:
+            asking(patch, verb, 2)
+            with pytest.raises(KeyboardInterrupt):
+                campaign.run(two, tmp_path, Listener())
+        kept = read(tmp_path).measurements[-2:]
+        assert {one.status for one in kept} == {"interrupted"}
+        assert {one.reason for one in kept} == reasons
     results = Results(campaign.run(two, tmp_path, Listener()))
     assert [results.figures(place).status for place in results.places] == ["ok", "ok"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
-def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_what_there_is(tmp_path):
+def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_the_rounds_before(tmp_path):
     code = (
         "import sys; from pathlib import Path; from chainrule.bench.measure import campaign;"
-        "from chainrule.bench.cells import parse; from chainrule.bench.measure.crew import Care;"
+        "from chainrule.bench.cells import parse; from chainrule.bench.measure.crew import Care, Crew;"
         "from chainrule.bench.measure.process import Process; ask = Process.ask;"
         "Process.ask = lambda self, do, **more: print(do, flush=True) or ask(self, do, **more);"
+        "Crew.rates = lambda *_: iter(());"
         "care = Care(rounds=10**6, warm=0.0, block=0.05, budget=1e6);"
         "plan = campaign.Campaign([parse('2-4-1,4')], ['notebook'], processes=1, care=care);"
         "campaign.run(plan, Path(sys.argv[1]), campaign.Listener())"
@@ -173,40 +197,14 @@ def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_what_there_is(tmp_path):
             asked.append(running.stdout.readline().strip())
             assert asked[-1], "it ended by itself"
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=600)
+        _, errors = running.communicate(timeout=600)
     finally:
         running.kill()
-    assert "KeyboardInterrupt" in said
+    assert "KeyboardInterrupt" in errors
     (one,) = read(tmp_path).measurements
     assert one.status == "ok"
     assert len(one.rounds) == len(one.seconds) >= 5
     assert one.environment in read(tmp_path).environments
-
-
-def test_a_line_that_was_never_finished_is_dropped_and_another_plan_refused(tmp_path):
-    records = campaign.run(plan("notebook"), tmp_path, Listener())
-    with (tmp_path / FILE).open("a") as file:
-        file.write('{"record": "measurement", "cell": "2-4')
-    assert read(tmp_path) == records
-    assert campaign.run(plan("notebook"), tmp_path, Listener()) == records
-    lines = (tmp_path / FILE).read_text().splitlines()
-    assert all(json.loads(line) for line in lines[:-1])
-    with pytest.raises(
-        ValueError, match=r"run with other cells, contestants; give another folder with -o"
-    ):
-        campaign.run(plan(STEADY, cells=[SMALL]), tmp_path, Listener())
-
-
-def test_what_cannot_be_measured_says_why_and_keeps_nobody_else_from_it(tmp_path):
-    unruly = [HERE + name for name in ("wrong", "crashes", "crashes_later", "raises")]
-    records = campaign.run(plan("notebook", *unruly), tmp_path, Listener())
-    said = {one.contestant: (one.status, one.reason) for one in records.measurements}
-    assert said["notebook"][0] == "ok"
-    assert said[f"{HERE}wrong"][0] == "wrong"
-    assert "after 50 steps" in said[f"{HERE}wrong"][1]
-    assert said[f"{HERE}crashes"] == ("failed", "its process ended")
-    assert said[f"{HERE}crashes_later"] == ("failed", "its process ended")
-    assert said[f"{HERE}raises"] == ("failed", "OSError: no such thing")
 
 
 @pytest.mark.skipif(not CAN_STOP, reason="no answer is awaited for a limited time here")
@@ -222,43 +220,24 @@ def test_when_the_time_is_over_nobody_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(Crew, "_make", make)
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0])
     monkeypatch.setattr(crew_room, "time", clock)
-    three = plan("notebook", f"{HERE}hangs", STEADY, care=replace(BRIEF, until=until))
+    three = plan("notebook", HANGS, STEADY, care=replace(BRIEF, until=until))
     records = campaign.run(three, tmp_path, Listener())
-    said = {one.contestant: (one.status, one.reason) for one in records.measurements}
-    assert said["notebook"] == ("ok", "")
-    assert said[f"{HERE}hangs"] == said[STEADY] == ("skipped", "the time was over")
+    reasons = {one.contestant: (one.status, one.reason) for one in records.measurements}
+    assert reasons["notebook"] == ("ok", "")
+    assert reasons[HANGS] == reasons[STEADY] == ("skipped", "the time was over")
 
 
-CAREFUL = Care(rounds=15, warm=0.05, block=0.01, budget=1e6)
-
-
-@pytest.fixture(scope="module")
-def beside():
-    """How the steady contestant and its likes compare, by the instrument as it is."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
-        records = Records()
-        for number in range(3):
-            crew = Crew("one", number, "float32", CAREFUL, "")
-            try:
-                seats = [Seat(STEADY, 1), Seat(TOO, 1), Seat(SLOWER, 1)]
-                for line in crew.measure(parse("16-32-4,32"), "step", seats):
-                    records.add(line)
-            finally:
-                crew.end()
-    results = Results(records)
-    places = [Place(parse("16-32-4,32"), name, "step", 1) for name in (STEADY, TOO, SLOWER)]
-    return {place.contestant: results.ratio(place, places[0]) for place in places[1:]}
-
-
-def test_an_injected_slowdown_of_a_fifth_reads_slower(beside):
-    assert verdict(beside[SLOWER]) == "slower"
-    assert beside[SLOWER].estimate == pytest.approx(1.2, rel=0.02)
-
-
-def test_a_contestant_beside_itself_reads_the_same(beside):
-    assert verdict(beside[TOO]) == "same"
-    assert beside[TOO].estimate == pytest.approx(1.0, rel=0.02)
+def test_a_against_a_reads_the_same_and_an_injected_slowdown_of_a_fifth_slower():
+    records, cell = Records(), TINY
+    for number in range(2):
+        with crew("one", number, "float32", replace(BRIEF, rounds=15, block=0.002)) as one:
+            for line in one.measure(cell, "step", [Seat(name, 1) for name in (STEADY, TOO, SLOWER)]):
+                records.add(line)
+    steady, too, slower = (Place(cell, name, "step", 1) for name in (STEADY, TOO, SLOWER))
+    for place, word, ratio in ((too, "same", 1.0), (slower, "slower", 1.2)):
+        compared = Results(records).ratio(place, steady)
+        assert verdict(compared) == word
+        assert compared.estimate == pytest.approx(ratio, rel=0.02)
 
 
 def test_a_run_in_which_nobody_could_start_is_an_error(tmp_path):

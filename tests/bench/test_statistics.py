@@ -10,7 +10,7 @@ from chainrule.bench.judge.statistics import geometric_mean, paired, typical, un
 
 DEFAULT, QUICK = (3, 15), (1, 9)  # processes, rounds: what `bench run` takes, and `--quick`
 QUIET, BUSY = 0.015, 0.05  # how much a block varies by itself, as the deviation of its logarithm
-RUNS = 200
+RUNS = 100
 
 
 class Machine:

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from chainrule import NeuralNetwork, plots
-from chainrule.plots.canvas import class_colours, panels, spans_decades
+from chainrule.plots.canvas import class_colours, spans_decades
 from support.data import XOR_X, XOR_Y
 
 
@@ -19,7 +19,8 @@ def network():
     return NeuralNetwork(2, 4, 1, seed=0)
 
 
-def drawings():
+@pytest.fixture(scope="module")
+def drawn():
     """Every function of the room, on something small."""
     net = network()
     history = net.train(XOR_X, XOR_Y, epochs=3, progress=False)
@@ -34,26 +35,24 @@ def drawings():
     }
 
 
-NAMES = sorted(drawings())
+def test_nothing_of_a_picture_is_cut_off(drawn):
+    for name, draw in drawn.items():
+        picture = draw()
+        picture.draw_without_rendering()
+        box, (width, height) = picture.get_tightbbox(), picture.get_size_inches()
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0, name
 
 
-@pytest.fixture(scope="module")
-def drawn():
-    return drawings()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_picture_is_the_same_svg_whose_letters_are_text_and_none_is_cut_off(
-    drawn, tmp_path, name
-):
-    before, picture = dict(matplotlib.rcParams), drawn[name]()
-    first = plots.save(picture, tmp_path / "a.svg").read_bytes()
-    assert plots.save(drawn[name](), tmp_path / "b.svg").read_bytes() == first
-    assert b"dc:date" not in first
-    assert len(re.findall(rb"<text ", first)) >= 3
+def test_the_same_picture_is_the_same_svg_whose_letters_are_text(drawn, tmp_path):
+    before = dict(matplotlib.rcParams)
+    for name in ("boundary", "confusion"):
+        first, second = (
+            plots.save(drawn[name](), tmp_path / file).read_bytes() for file in ("a.svg", "b.svg")
+        )
+        assert first == second
+        assert b"dc:date" not in first
+        assert len(re.findall(rb"<text ", first)) >= 3
     assert dict(matplotlib.rcParams) == before
-    box, (width, height) = picture.get_tightbbox(), picture.get_size_inches()
-    assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0
 
 
 def test_a_picture_is_written_as_png_and_shows_itself_in_a_notebook(drawn, tmp_path):
@@ -85,23 +84,13 @@ def test_axes_of_ones_own_are_saved_as_the_figure_around_them(tmp_path):
     assert b"predicted class" in plots.save(axes, tmp_path / "a.svg").read_bytes()
 
 
-@pytest.mark.parametrize(("name", "said"), [("a.gif", r"ends in \.gif"), ("a", "ends in no suffix")])
-def test_another_suffix_is_refused_and_nothing_written(tmp_path, name, said):
-    with pytest.raises(ValueError, match=rf"{said}; give a name that ends in \.png or \.svg"):
-        plots.save(Figure(), tmp_path / name)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path):
+def test_another_suffix_and_a_missing_folder_are_refused_and_nothing_written(tmp_path):
+    for name, reason in (("a.gif", r"ends in \.gif"), ("a", "ends in no suffix")):
+        with pytest.raises(ValueError, match=rf"{reason}; give a name that ends in \.png or \.svg"):
+            plots.save(Figure(), tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*none"):
         plots.save(Figure(), tmp_path / "none" / "a.png")
-
-
-def test_what_is_no_axes_is_refused():
-    with pytest.raises(TypeError, match="ax is 'Figure', wanted a matplotlib Axes"):
-        plots.plot_network(network(), ax=Figure())
-    with pytest.raises(TypeError, match="ax is 'str'"):
-        plots.plot_network(network(), ax="here")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_as_many_axes_are_wanted_as_there_are_panels():
@@ -109,7 +98,10 @@ def test_as_many_axes_are_wanted_as_there_are_panels():
     assert plots.plot_gradient_flow(network(), XOR_X, XOR_Y, ax=pair) is pair
     with pytest.raises(ValueError, match="ax has 1 Axes but there are 2 panels"):
         plots.plot_gradient_flow(network(), XOR_X, XOR_Y, ax=pair[0])
-    assert panels(pair, (1, 1), rows=2)[0] == list(pair)
+    with pytest.raises(TypeError, match="ax is 'Figure', wanted a matplotlib Axes"):
+        plots.plot_network(network(), ax=Figure())
+    with pytest.raises(TypeError, match="ax is 'str'"):
+        plots.plot_network(network(), ax="here")
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 10, 11, 40])
