@@ -48,9 +48,10 @@ def tests_libraries(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def soak(session: nox.Session) -> None:
-    """20,000 damaged model files and 50 kills while saving: the long form of tests that run a sample."""
+    """20,000 damaged files, 50 kills while saving, 400 signals: the long form of tests that run a sample."""
     session.install("-e", ".[data]", *group("test"))
-    session.run("pytest", "tests/saving", *session.posargs, env={"SOAK": "1"})
+    tests = ["tests/saving", "tests/training/test_interrupts.py"]
+    session.run("pytest", *tests, *session.posargs, env={"SOAK": "1"})
 
 
 @nox.session(default=False)

@@ -21,9 +21,9 @@ from chainrule.data import inputs, targets
 from chainrule.explain.oracles import NAMES
 from chainrule.mathematics import activations
 from chainrule.mathematics.activations import Activation
-from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.architecture import Architecture, architecture
 from chainrule.mathematics.arrays import Array, namespace, record_like
-from chainrule.mathematics.checks import at_least
+from chainrule.mathematics.checks import at_least, whole_number
 from chainrule.mathematics.initializers import Initializer, draw
 from chainrule.mathematics.layers import Dense, DenseCache
 from chainrule.mathematics.losses import Loss
@@ -35,8 +35,9 @@ from chainrule.training.batches import Chance, held_out
 from chainrule.training.display import Display, display
 from chainrule.training.evaluation import Score, outputs, score
 from chainrule.training.history import History
+from chainrule.training.interrupts import Interrupts
 from chainrule.training.loop import Callback, Settings, Task, callback_list, fit, patience
-from chainrule.training.memory import Demand, MemoryEstimate
+from chainrule.training.memory import Demand, MemoryEstimate, check_weights
 
 if TYPE_CHECKING:
     from chainrule.explain.explanation import Explanation
@@ -160,6 +161,7 @@ class NeuralNetwork:
         self._kept: tuple[Rule, State] | None = None  # what the optimizer goes on from, and whose it is
         seed = None if seed is None else at_least(0, "seed", seed)
         chosen, self._is_auto = backends.get(backend), backends.is_auto(backend)
+        check_weights(self.architecture)
         # On the host, in float64, until the network has a backend.
         self._theta: Array = draw(self.architecture, initializer, seed)  # (P,)
         self._chance = Chance(seed)
@@ -267,7 +269,8 @@ class NeuralNetwork:
         Returns
         -------
         History
-            A record for each epoch.
+            A record for each epoch. Ctrl-C ends training after the current step, and a second Ctrl-C at once;
+            the weights learned by then are kept, and ``history.interrupted`` is true.
 
         Raises
         ------
@@ -317,12 +320,17 @@ class NeuralNetwork:
         rows = task.data.X.shape[0]
         streamed = self.backend.streams(task.data.X)
         demand = Demand(self.architecture, settings.optimizer, self.dtype, self.backend, streamed)
-        demand.check(min(settings.batch_size or rows, rows))
+        batch_rows = min(settings.batch_size or rows, rows)
+        demand.check(batch_rows)
         rule = settings.optimizer.name, dict(settings.optimizer.settings)
         state = self._kept[1] if resume and self._kept and self._kept[0] == rule else None
         before = self._theta  # (P,)
-        outcome = fit(before, task, settings, self._chance, shown, state)
-        self._show(outcome.theta)
+        with Interrupts():  # until the weights are kept
+            try:
+                outcome = fit(before, task, settings, self._chance, shown, state)
+            except MemoryError as error:
+                raise MemoryError(demand.used_up(batch_rows)) from error
+            self._show(outcome.theta)
         self._kept = (rule, outcome.state) if resume and outcome.state is not None else None
         if outcome.error is not None:
             raise outcome.error
@@ -363,11 +371,17 @@ class NeuralNetwork:
         logits
             ``True`` returns what the last layer computes: for losses on logits, those.
         """
-        net = self.architecture.predicting
-        X = inputs.features(X, net.sizes[0], self._place_for(X).wide(X, net.sizes))
+        net, door = self.architecture.predicting, self._place_for(X)
         with self.backend.quiet():
-            A = outputs(self._theta, X, net, self.backend)  # (n, n_out)
+            A = self._outputs(inputs.matrix(X, net.sizes[0], door), net, door)  # (n, n_out)
             return A if logits else net.loss.link(A)
+
+    def _outputs(self, X: Any, net: Architecture, door: inputs.Door) -> Array:
+        """Return the outputs ``(n, n_out)`` of the last layer for the rows of a checked matrix."""
+        parts = [
+            outputs(self._theta, part, net, self.backend) for part in inputs.blocks(X, door)
+        ]  # (some, n_out) each
+        return parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=0)
 
     def predict_classes(self, X: Any) -> Array:
         """Return the most likely class of each row ``(n,)``, integers; with one output, 0 or 1."""
@@ -382,9 +396,11 @@ class NeuralNetwork:
 
         Weights count in the loss; in the accuracy every sample counts the same.
         """
-        data = self._wide_batch((X, y, sample_weight), self._place_for(X))
+        net, door = self.architecture, self._place_for(X)
+        X = inputs.matrix(X, net.sizes[0], door)
+        data = targets.beside(X, y, sample_weight, net, door.wide(X, net.sizes))
         with self.backend.quiet():
-            return score(self._theta, data, self.architecture, self.backend)
+            return score(self._outputs(X, net, door), data, net, self.backend)
 
     # -- one step, looked at --------------------------------------------------------------------
 
@@ -552,7 +568,7 @@ class NeuralNetwork:
         RuntimeError
             If the network is training: in another thread, or around the callback that calls this.
         """
-        depth = self.architecture.depth
+        depth, number = self.architecture.depth, whole_number("number", number)
         if not -depth <= number < depth:
             msg = f"the network has {depth} layers; there is no layer {number}"
             raise IndexError(msg)
@@ -578,6 +594,7 @@ class NeuralNetwork:
         if self._forward is None:
             msg = "nothing to read yet: call feedforward(X) first (training does not keep its arrays)"
             raise AttributeError(msg)
+        number = whole_number("number", number)
         if not -len(self._forward.caches) <= number < len(self._forward.caches):
             msg = f"the network has {len(self._forward.caches)} layers; there is no layer {number}"
             raise AttributeError(msg)
@@ -678,7 +695,11 @@ class NeuralNetwork:
         if fraction is not None:
             msg = "got validation_data and validation_fraction; give one of them"
             raise ValueError(msg)
-        return data, self._wide_batch(targets.validation(validation_data), door)
+        try:
+            return data, self._wide_batch(targets.validation(validation_data), door)
+        except (TypeError, ValueError) as error:
+            msg = f"validation_data: {error}"
+            raise type(error)(msg) from None
 
     def _rate(self, learning_rate: float | Schedule) -> Array:
         return self.backend.asarray(schedule(learning_rate)(0.0, 1), self.dtype)  # ()

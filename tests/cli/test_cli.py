@@ -188,7 +188,7 @@ def test_ctrl_c_keeps_what_was_learnt(chainrule, flowers, monkeypatch):
 
     monkeypatch.setattr(training._TrainingRun, "is_over", interrupt)
     result = train(chainrule)
-    assert "stopped by Ctrl-C; what 3 epochs taught is kept" in result.stdout
+    assert "interrupted; what 3 epochs taught is kept" in result.stdout
     assert NeuralNetwork.load("m.safetensors").metadata["table"]["target"] == "kind"
 
 
@@ -390,9 +390,9 @@ def refused(result, message):
         ("flowers.csv --target kind --hidden 0 -o m", "1 or more"),
         ("flowers.csv --target kind --hidden eight -o m", "wanted whole numbers"),
         ("flowers.csv --target kind --batch-size -1 -o m", "for '--batch-size': Input should be"),
-        ("flowers.csv --target kind --learning-rate -1 -o m", "learning_rate is -1"),
+        ("flowers.csv --target kind --learning-rate -1 -o m", "--learning-rate is -1"),
         ("flowers.csv --target kind --dropout 1.5 -o m", "1.5"),
-        ("flowers.csv --target kind --held-out 1 -o m", "must lie between 0 and 1, got 1"),
+        ("flowers.csv --target kind --held-out 1 -o m", "--held-out is 1.0; give a number above 0"),
         ("flowers.csv --target kind --backend nunpy -o m", "did you mean 'numpy'?"),
         ("flowers.csv --target kind --activation rleu -o m", "did you mean 'relu'?"),
         ("flowers.csv --target kind --optimizer adm -o m", "did you mean 'adam'?"),

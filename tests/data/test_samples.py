@@ -257,9 +257,9 @@ def test_split_of_the_digits_holds_out_a_fifth_of_each():
 @pytest.mark.parametrize(
     ("rows", "fraction", "message"),
     [
-        (10, 0.0, "must lie between 0 and 1, got 0"),
-        (10, 1.5, "must lie between 0 and 1, got 1.5"),
-        (10, float("nan"), "must lie between 0 and 1"),
+        (10, 0.0, "fraction is 0.0; give a number above 0"),
+        (10, 1.5, "fraction is 1.5; give"),
+        (10, float("nan"), "fraction is nan"),
         (2, 0.2, "2 rows cannot be split with 0.2 held out"),
     ],
 )

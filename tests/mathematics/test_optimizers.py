@@ -116,14 +116,12 @@ def test_a_beta_of_0_is_allowed(reference):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: momentum(1.0), r"momentum\(decay=1.0\): give a number from 0"),
-        (lambda: nesterov(-0.1), r"nesterov\(decay=-0.1\)"),
-        (lambda: adam(beta1=1.0), r"adam\(beta1=1.0\)"),
-        (lambda: adam(beta2=-1.0), r"adam\(beta2=-1.0\)"),
-        (lambda: adamw(epsilon=0.0), r"adamw\(epsilon=0.0\): give a number above 0"),
-        (lambda: adamw(weight_decay=-1.0), r"adamw\(weight_decay=-1.0\): give a finite number"),
-        (lambda: adamw(weight_decay=float("nan")), r"adamw\(weight_decay=nan\)"),
-        (lambda: adam(beta1="0.9"), r"adam\(beta1='0.9'\): give a number from 0"),
+        (lambda: momentum(1.0), "momentum: decay is 1.0; give a number from 0"),
+        (lambda: nesterov(None), "nesterov: decay is None"),
+        (lambda: adam(beta2=-1.0), "adam: beta2 is -1.0"),
+        (lambda: adamw(epsilon=0.0), "adamw: epsilon is 0.0; give a number above 0"),
+        (lambda: adamw(weight_decay=float("nan")), "adamw: weight_decay is nan; give a finite number"),
+        (lambda: adam(beta1="0.9"), "adam: beta1 is '0.9'; give a number from 0"),
     ],
 )
 def test_settings_outside_their_range_are_refused(make, said):

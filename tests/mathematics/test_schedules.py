@@ -33,9 +33,18 @@ def test_warm_up_rises_in_a_straight_line_and_hands_over():
     assert schedules.warm_up(0.8, epochs=0)(0.0, 5) == 0.8
 
 
-def test_a_step_that_never_comes_is_refused():
-    with pytest.raises(ValueError, match=r"every=0.*give 1 or more"):
-        schedules.step(0.1, every=0)
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: schedules.step(0.1, every=0), "step: every is 0; give a number of 1 or more"),
+        (lambda: schedules.cosine("0.1"), "cosine: peak is '0.1'; give a finite number"),
+        (lambda: schedules.constant("0.1"), "learning_rate is '0.1'"),
+        (lambda: schedules.warm_up(0.1, "3"), "warm_up: epochs is '3'"),
+    ],
+)
+def test_what_is_no_number_or_out_of_range_is_refused(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make()
 
 
 def test_training_asks_the_schedule_at_every_step_and_records_the_first_of_each_epoch():

@@ -33,7 +33,8 @@ class JaxBackend(Backend):
 
     def asarray(self, x: Any, dtype: Any = None) -> jax.Array:
         """Return ``x`` as an array on the device."""
-        array = x if isinstance(x, jax.Array) else np.asarray(x)
+        # Converted on the host: JAX would first wrap 64-bit integers around to 32 bits.
+        array = x if isinstance(x, jax.Array) else np.asarray(x, dtype=self.dtype(dtype))
         # may_alias: a jax.Array must never share the memory of host data that may change.
         placed = jax.device_put(array, self.device, may_alias=False)
         return placed if dtype is None else placed.astype(dtype)

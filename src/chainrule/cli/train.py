@@ -3,6 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
+from signal import SIGINT, SIGTERM
 from typing import Annotated, Any
 
 import numpy as np
@@ -26,21 +27,23 @@ from chainrule.data.samples import (
     ColumnChoice,
     Samples,
     Use,
-    check_held_out,
     features_and_target,
     split,
     uses_of,
 )
 from chainrule.data.tables import read_table
 from chainrule.mathematics.activations import ACTIVATIONS
-from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.architecture import DROPOUT, architecture
+from chainrule.mathematics.checks import FINITE, FRACTION, check_number
 from chainrule.mathematics.naming import quoted
 from chainrule.mathematics.optimizers import OPTIMIZERS
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
-from chainrule.mathematics.schedules import cosine, schedule
+from chainrule.mathematics.schedules import cosine
 from chainrule.saving.files import check_writable
 from chainrule.saving.models import check_name
+from chainrule.training.interrupts import Interrupts
 
+_TERMINATED = 128 + SIGTERM  # the exit code of a program that SIGTERM ended, as shells have it
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
 
 
@@ -160,13 +163,14 @@ def train(
     # Every option is checked before the table is read, which may take long.
     written_as = dialect(encoding, separator, () if task == TargetKind.REGRESSION else (target,))
     widths = sizes(hidden or ["128"])
-    parts: dict[str, Any] = {"dropout": dropout, "weight_decay": weight_decay}
-    architecture((1, widths, 2), activation, None, "cross_entropy", **parts)
+    architecture((1, widths, 2), activation, None, "cross_entropy")
     named_optimizer(optimizer)
     backends.get(backend)
+    check_number("--dropout", dropout, DROPOUT)
+    check_number("--weight-decay", weight_decay, FINITE)
+    check_number("--learning-rate", learning_rate, FINITE)
     if held_out != 0:
-        check_held_out(held_out)
-    peak = schedule(learning_rate)(0.0, epochs)
+        check_number("--held-out", held_out, FRACTION)
     table = read_table(path, written_as)
     choice = ColumnChoice(
         names(drop or [], table),
@@ -180,8 +184,12 @@ def train(
         typer.echo(_kind(samples.task, len(samples.features), len(samples.labels), len(samples.y)))
         return
     learnt, kept = _rows(samples, held_out, seed)
+    if early_stopping is not None and round(_WATCHED * learnt.size) == 0:
+        msg = f"--early-stopping watches a tenth of the training rows, which are {learnt.size}; give more rows"
+        raise ValueError(msg)
     facts = Facts.fit(samples, target, learnt)
     inputs, targets = facts.scaler.apply(samples.X), facts.targets(samples.y)
+    watched = (inputs[kept], targets[kept]) if kept.size and early_stopping is None else None
     network = NeuralNetwork(
         len(samples.features),
         widths,
@@ -189,27 +197,30 @@ def train(
         activation=activation,
         loss="cross_entropy" if samples.labels else "mean_squared_error",
         initializer="glorot_uniform",
-        **parts,
+        dropout=dropout,
+        weight_decay=weight_decay,
         backend=backend,
         dtype=dtype.value,
         seed=seed,
     )
-    history = network.train(
-        inputs[learnt],
-        targets[learnt],
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=cosine(peak),
-        optimizer=optimizer,
-        early_stopping=early_stopping,
-        validation_data=(inputs[kept], targets[kept]) if kept.size and early_stopping is None else None,
-        validation_fraction=None if early_stopping is None else _WATCHED,
-        progress=True,  # on standard error
-    )
-    score = _score(network, facts, samples, learnt, kept)
-    network.metadata[TABLE] = facts.to_dict()
-    network.metadata["held_out"] = score
-    network.save(output)
+    answer = f"stopping after this step, then writing {output}; a third Ctrl-C does not wait for it"
+    with Interrupts(SIGINT, SIGTERM, at_once=3, answer=printable(answer)) as interrupts:
+        history = network.train(
+            inputs[learnt],
+            targets[learnt],
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=cosine(learning_rate),
+            optimizer=optimizer,
+            early_stopping=early_stopping,
+            validation_data=watched,
+            validation_fraction=None if early_stopping is None else _WATCHED,
+            progress=True,  # on standard error
+        )
+        score = _score(network, facts, samples, learnt, kept)
+        network.metadata[TABLE] = facts.to_dict()
+        network.metadata["held_out"] = score
+        network.save(output)
     outcome = _outcome(network, samples, history, score) | {
         "rows": {"trained": int(learnt.size), "held_out": int(kept.size), "left_out": samples.left_out},
         "notes": [
@@ -219,12 +230,14 @@ def train(
     }
     if plots is not None:
         trained = pictures.Trained(network, history, facts, samples, learnt, kept)
-        drawn = pictures.of_training(trained, batch_size, peak, optimizer, seed)
+        drawn = pictures.of_training(trained, batch_size, learning_rate, optimizer, seed)
         outcome["plots"] = pictures.write(plots, drawn)
     if as_json:
         # Without --json, the notes of the history are on standard error already, below the progress.
         outcome["notes"] += history.notes
     typer.echo(json.dumps(outcome) if as_json else _summary(outcome))
+    if interrupts.first == SIGTERM:
+        raise typer.Exit(_TERMINATED)
 
 
 def _outcome(
@@ -290,7 +303,7 @@ def _summary(outcome: dict[str, Any]) -> str:
     if rows["left_out"]:
         lines.append(f"left out {rows['left_out']} rows without a value")
     if outcome["interrupted"]:
-        lines.append(f"stopped by Ctrl-C; what {outcome['epochs']} epochs taught is kept")
+        lines.append(f"interrupted; what {outcome['epochs']} epochs taught is kept")
     if "accuracy" in score:
         baseline = f"always the commonest class: {percent(score['commonest_class'])}"
         accuracy = f"held-out accuracy: {percent(score['accuracy'])} of {rows['held_out']} rows"

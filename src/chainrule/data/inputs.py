@@ -5,16 +5,22 @@ by naming the backend. An array of a device is never moved by itself: that would
 Each error is one line: what was got, what was wanted, the remedy.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import array_api_compat
 import numpy as np
 
 from chainrule import backends
 from chainrule.backends import Backend
+from chainrule.backends.base import BLOCK
 from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.naming import quoted
 from chainrule.mathematics.precision import HALVES
+from chainrule.program.epoch import bounds
+
+_BLOCK_BYTES = 2**26  # of rows that are converted at once
 
 
 class Door(NamedTuple):
@@ -60,14 +66,26 @@ def features(X: Any, n_in: int, door: Door) -> Array:
     Raises
     ------
     TypeError
-        If X is of a dtype without order (object, text, complex), or on another device.
+        If X is not an array of numbers, or on another device.
     ValueError
         If it is empty, has another shape, or holds NaN or infinity; the first place is named.
     """
+    return placed(matrix(X, n_in, door), "X", door)
+
+
+def matrix(X: Any, n_in: int, door: Door) -> Any:
+    """Return ``X (n, n_in)`` where it was and in its own dtype, with its shape checked: see :func:`features`."""
+    shown = "X" if array_api_compat.is_array_api_obj(X) else "np.asarray(X)"
     X = numbers(X, "X", door.backend)
     if len(X.shape) != 2:
-        shown = f"X[None, :] is one sample of {n_in}" if tuple(X.shape) == (n_in,) else "a row a sample"
-        msg = f"X has shape {tuple(X.shape)} but the network takes (n, {n_in}); {shown}"
+        remedy = "give a row a sample"
+        if tuple(X.shape) == (n_in,):
+            remedy = f"for one sample give {shown}[None, :]"
+        elif len(X.shape) == 1 and n_in == 1:
+            remedy = f"for samples of one feature give {shown}[:, None]"
+        elif len(X.shape) > 2 and math.prod(X.shape[1:]) == n_in:
+            remedy = f"give {shown}.reshape(-1, {n_in})"
+        msg = f"X has shape {tuple(X.shape)} but the network takes (n, {n_in}); {remedy}"
         raise ValueError(msg)
     rows, columns = X.shape
     if columns != n_in:
@@ -77,10 +95,18 @@ def features(X: Any, n_in: int, door: Door) -> Array:
     if rows == 0:
         msg = f"X has no rows; give at least one sample of {n_in} features"
         raise ValueError(msg)
-    with door.backend.quiet():
-        X = door.backend.asarray(X, door.dtype)
-        check_finite(X, "X", door)
     return X
+
+
+def blocks(X: Any, door: Door) -> Iterator[Array]:
+    """Return the rows of a :func:`matrix` as :func:`features` does, some at a time.
+
+    A file mapped into memory, or an array of another dtype, is so never converted as a whole.
+    """
+    rows, columns = X.shape
+    most = max(_BLOCK_BYTES // (columns * np.dtype(door.dtype).itemsize * BLOCK), 1) * BLOCK
+    for start, stop in bounds(rows, rows if is_device_array(X) else most):
+        yield placed(X[start:stop, :], "X", door, start)
 
 
 def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Array:
@@ -89,7 +115,7 @@ def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Arra
     Raises
     ------
     TypeError
-        If it is of a dtype without order, or on another device.
+        If it is not an array of numbers, or on another device.
     ValueError
         If it is of another shape, or not finite.
     """
@@ -97,9 +123,7 @@ def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Arra
     if tuple(array.shape) != shape:
         msg = f"{name} has shape {tuple(array.shape)}, wanted {shape}"
         raise ValueError(msg)
-    array = door.backend.asarray(array, door.dtype)
-    check_finite(array, name, door)
-    return array
+    return placed(array, name, door)
 
 
 def numbers(x: Any, name: str, backend: Backend) -> Any:
@@ -108,9 +132,9 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
     Raises
     ------
     TypeError
-        If it is of a dtype without order, or on another device.
+        If it is not an array of numbers, or on another device.
     ValueError
-        If its rows differ in length.
+        If its rows differ in length, or it has masked entries.
     """
     if is_device_array(x):
         home = backends.of(x)
@@ -121,7 +145,7 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
             )
             raise TypeError(msg)
         if namespace(x).isdtype(x.dtype, "complex floating"):
-            _refuse_dtype(name, x.dtype)
+            _refuse(x, name, "c")
         return x
     if isinstance(x, np.ma.MaskedArray) and x.mask.any():
         msg = f"{name} has {x.mask.sum()} masked entries; fill them with .filled(value), or drop their rows"
@@ -132,36 +156,73 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
         msg = f"{name} is ragged: its rows differ in length; give rows of one length"
         raise ValueError(msg) from None
     if array.dtype.kind not in "biuf":
-        _refuse_dtype(name, array.dtype)
-    # Not every library takes another byte order, negative strides or long doubles.
-    plain = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64
-    return np.asarray(array, dtype=plain, order="C")
+        _refuse(x, name, array.dtype.kind)
+    return array
 
 
-def _refuse_dtype(name: str, dtype: Any) -> None:
-    msg = f"{name} has dtype {dtype}, wanted real numbers; convert it, as with np.asarray(..., float)"
+def _refuse(x: Any, name: str, kind: str) -> NoReturn:
+    """Raise ``TypeError`` with a remedy for what is not an array of real numbers; ``kind`` is that of its dtype."""
+    shown = name if array_api_compat.is_array_api_obj(x) else f"np.asarray({name})"
+    array = None if kind == "c" else np.asarray(x)
+    if hasattr(x, "toarray"):
+        problem = f"is sparse; give {name}.toarray()"
+    elif array is None:
+        problem = f"is complex; give {shown}.real, or abs({name})"
+    elif array.dtype.names:
+        problem = f"holds records; give np.array({shown}.tolist())"
+    elif kind in "mM":
+        problem = f"holds dates or times; give {shown}.astype('int64')"
+    elif array.ndim == 0:
+        problem = f"is {quoted(x)}, wanted an array of real numbers; give an array, or a list of rows"
+    else:
+        problem = _first_word(array, name)
+    msg = f"{name} {problem}"
     raise TypeError(msg)
 
 
-def check_finite(array: Array, name: str, door: Door) -> None:
-    """Raise ``ValueError`` at the first NaN or infinity, unless the door lets them in.
+def _first_word(array: np.ndarray, name: str) -> str:
+    """Return which entry of an array of objects or text is the first that is no number, and the remedy."""
+    for place, value in np.ndenumerate(array.astype(object)):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            remedy = "fill or drop what is not one number"
+            if isinstance(value, str | bytes):
+                remedy = "make each word a column of 0 and 1 (sklearn.preprocessing.OneHotEncoder)"
+                if name == "y":
+                    remedy = "encode it: np.unique(y, return_inverse=True)[1], or use MLPClassifier"
+            return f"holds {quoted(value)} at {_place(place)}, wanted real numbers; {remedy}"
+    return f"holds numbers as text or objects; give np.asarray({name}, float)"
+
+
+def _place(place: Sequence[int]) -> str:
+    names = ("row", "column", "depth")
+    shown = ", ".join(f"{axis} {int(i)}" for axis, i in zip(names, place, strict=False))
+    return f"{shown} (counted from 0)"
+
+
+def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
+    """Return an array of numbers on the backend, in ``dtype``; unless the door lets them in, without NaN and infinity.
 
     Raises
     ------
     ValueError
-        It names the place, counted from 0, and the dtype in which it was looked at.
+        It names the first place, counted from 0 where the array starts at ``first_row``, and the dtype.
     """
-    xp = namespace(array)
-    if not door.finite or bool(xp.all(xp.isfinite(array))):
-        return
+    if isinstance(array, np.ndarray):
+        # Not every library takes another byte order, negative strides or long doubles.
+        plain = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64
+        array = np.asarray(array, dtype=plain, order="C")
+    with door.backend.quiet():
+        array = door.backend.asarray(array, door.dtype)
+        xp = namespace(array)
+        if not door.finite or bool(xp.all(xp.isfinite(array))):
+            return array
     host = door.backend.to_numpy(array)
-    row, column = (int(i) for i in np.argwhere(~np.isfinite(host.reshape(len(host), -1)))[0])
-    value = host.reshape(len(host), -1)[row, column]
-    what = "NaN" if np.isnan(value) else "infinity"
-    msg = (
-        f"{name} holds {what} at row {row}, column {column} (counted from 0; in {host.dtype}); "
-        "fill or drop it first"
-    )
+    host = host.reshape(len(host), -1)
+    row, column = np.argwhere(~np.isfinite(host))[0]
+    what = "NaN" if np.isnan(host[row, column]) else f"infinity in {host.dtype}"
+    msg = f"{name} holds {what} at {_place((first_row + row, column))}; fill or drop it first"
     raise ValueError(msg)
 
 

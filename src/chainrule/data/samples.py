@@ -17,6 +17,7 @@ from chainrule.data.columns import (
     never_repeats,
 )
 from chainrule.data.tables import column, numbers
+from chainrule.mathematics.checks import FRACTION, check_number
 from chainrule.mathematics.naming import nearest, quoted, require
 
 Task = Literal["classification", "regression"]
@@ -271,7 +272,7 @@ def split(
     >>> len(learnt), len(kept)
     (8, 2)
     """
-    check_held_out(fraction)
+    check_number("the held-out fraction", fraction, FRACTION)
     groups = samples.y if samples.labels else np.zeros(len(samples.y), dtype=np.int64)
     place = _places(groups, rng)
     held = min(round(fraction * place.size), int(np.sum(place < 1)))
@@ -280,23 +281,6 @@ def split(
         raise ValueError(msg)
     order = np.argsort(place, kind="stable")
     return np.sort(order[held:]), np.sort(order[:held])
-
-
-def check_held_out(fraction: float) -> None:
-    """Raise unless a share of the rows lies between 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        It shows the share.
-
-    Examples
-    --------
-    >>> check_held_out(0.2)
-    """
-    if not 0 < fraction < 1:
-        msg = f"the held-out fraction must lie between 0 and 1, got {fraction:g}; 0.2 is a fifth"
-        raise ValueError(msg)
 
 
 def _places(groups: np.ndarray, rng: "np.random.Generator") -> np.ndarray:

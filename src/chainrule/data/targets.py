@@ -1,15 +1,18 @@
 """Samples: the features, targets and weights of a batch, as the loss of a network takes them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.data.inputs import Door, check_finite, features, numbers
+from chainrule.data.inputs import Door, features, numbers, placed
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.losses import Loss
 from chainrule.mathematics.step import Batch
+
+_LARGE = 1e8  # bytes; less is not compared with the memory left
 
 
 def batch(given: Sequence[Any], net: Architecture, door: Door) -> Batch:
@@ -21,7 +24,11 @@ def batch(given: Sequence[Any], net: Architecture, door: Door) -> Batch:
         As :func:`chainrule.data.inputs.features`, :func:`targets` and :func:`sample_weights`.
     """
     X, y, weights = given
-    X = features(X, net.sizes[0], door)
+    return beside(features(X, net.sizes[0], door), y, weights, net, door)
+
+
+def beside(X: Any, y: Any, weights: Any, net: Architecture, door: Door) -> Batch:
+    """Return ``y`` and the weights as a network takes them, next to ``X (n, n_in)``, which is taken as it is."""
     rows = X.shape[0]
     with door.backend.quiet():
         Y = targets(y, rows, net.sizes[-1], net.loss, door)
@@ -37,7 +44,7 @@ def validation(given: Any) -> Sequence[Any]:
         If it is not a tuple of two or three.
     """
     if not isinstance(given, tuple | list) or len(given) not in {2, 3}:
-        msg = f"validation_data is a {type(given).__name__}; give (X, y) or (X, y, sample_weight)"
+        msg = f"got a {type(given).__name__}; give (X, y) or (X, y, sample_weight)"
         raise TypeError(msg)
     return given if len(given) == 3 else (*given, None)
 
@@ -66,12 +73,16 @@ def targets(y: Any, rows: int, n_out: int, loss: Loss, door: Door) -> Array:
     if len(y.shape) == 1 and n_out == 1:
         y = namespace(y).reshape(y, (rows, 1))
     if tuple(y.shape) != (rows, n_out):
-        msg = f"y has shape {tuple(y.shape)} but the network gives ({rows}, {n_out}); reshape y"
+        remedy = f"give {n_out} targets a row, or make the network with another output_size"
+        if labels and _are_labels(door.backend.to_numpy(y), n_out).all():
+            remedy = "y looks like class labels; use loss='cross_entropy'"
+        elif math.prod(y.shape) == rows * n_out:
+            remedy = f"give y.reshape({rows}, {n_out})"
+        elif len(y.shape) == 2:
+            remedy = f"make the network with output_size={y.shape[1]}"
+        msg = f"y has shape {tuple(y.shape)} but the network gives ({rows}, {n_out}); {remedy}"
         raise ValueError(msg)
-    Y = door.backend.asarray(y, door.dtype)
-    check_finite(Y, "y", door)
-    _check_probabilities(Y, loss)
-    return Y
+    return _probabilities(placed(y, "y", door), loss)
 
 
 def sample_weights(weights: Any, rows: int, door: Door) -> Array:
@@ -88,8 +99,7 @@ def sample_weights(weights: Any, rows: int, door: Door) -> Array:
     if tuple(weights.shape) not in {(rows,), (rows, 1)}:
         msg = f"sample_weight has shape {tuple(weights.shape)}, wanted ({rows},): one a sample"
         raise ValueError(msg)
-    weights = door.backend.asarray(weights, door.dtype)
-    check_finite(weights, "sample_weight", door)
+    weights = placed(weights, "sample_weight", door)
     xp = namespace(weights)
     if bool(xp.any(weights < 0)):
         msg = "sample_weight holds a negative weight; give 0 to leave a sample out"
@@ -97,37 +107,57 @@ def sample_weights(weights: Any, rows: int, door: Door) -> Array:
     return xp.reshape(weights, (rows, 1))
 
 
-def _check_probabilities(Y: Array, loss: Loss) -> None:
+def _probabilities(Y: Array, loss: Loss) -> Array:
+    """Return targets that the loss takes; the probabilities of classes are divided by their sum.
+
+    Value and slope of the loss agree only where that sum is 1.
+    """
     if loss.targets == "values":
-        return
+        return Y
     xp = namespace(Y)
     if bool(xp.any((Y < 0) | (Y > 1))):
         msg = f"y holds values outside 0 to 1; {loss.name} takes probabilities, or 0 and 1"
         raise ValueError(msg)
-    if loss.targets == "classes":
-        off = xp.abs(xp.sum(Y, axis=-1) - 1.0) > 1e-3
-        if bool(xp.any(off)):
-            rows, classes = Y.shape
-            remedy = f"{loss.name} takes labels, or one-hot rows"
-            if bool(xp.all(xp.sum(xp.reshape(Y, (classes, rows)), axis=0) == 1.0)):
-                remedy = "was it transposed by reshape? make it with .T"
-            msg = f"the rows of y do not sum to 1; {remedy}"
-            raise ValueError(msg)
+    if loss.targets != "classes":
+        return Y
+    sums = xp.sum(Y, axis=-1, keepdims=True)  # (rows, 1)
+    if bool(xp.any(xp.abs(sums - 1.0) > 1e-3)):
+        rows, classes = Y.shape
+        remedy = f"{loss.name} takes labels, or one-hot rows"
+        if bool(xp.all(xp.sum(xp.reshape(Y, (classes, rows)), axis=0) == 1.0)):
+            remedy = "was it transposed by reshape? make it with .T"
+        msg = f"the rows of y do not sum to 1; {remedy}"
+        raise ValueError(msg)
+    return Y if bool(xp.all(sums == 1.0)) else Y / sums  # (rows, n_out)
+
+
+def _are_labels(y: np.ndarray, classes: int) -> np.ndarray:
+    """Return which entries are whole numbers from 0 to ``classes - 1``, compared in the dtype of ``y``."""
+    are: np.ndarray = (y >= 0) & (y < classes) & (np.floor(y) == y)
+    return are
 
 
 def _one_hot(y: Any, rows: int, n_out: int, door: Door) -> Array:
+    nbytes = rows * n_out * np.dtype(door.dtype).itemsize
+    available = door.backend.available_bytes() if nbytes > _LARGE else None
+    if available is not None and nbytes > available:
+        msg = (
+            f"y holds labels of {n_out:,} classes in {rows:,} rows, which take {nbytes / 1e9:.1f} GB as one-hot "
+            f"rows; {available / 1e9:.1f} GB are free: train on fewer rows at a time (resume=True)"
+        )
+        raise MemoryError(msg)
+    on_host = isinstance(y, np.ndarray)
+    labels = y if on_host else door.backend.to_numpy(door.backend.asarray(y, door.dtype))
+    known = _are_labels(labels.reshape(rows), n_out)  # (rows,)
+    if not known.all():
+        row = int(np.argmin(known))
+        msg = (
+            f"y holds label {labels.reshape(rows)[row].item()!r} at row {row}, but the network has {n_out} "
+            f"classes: give whole numbers from 0 to {n_out - 1}"
+        )
+        raise ValueError(msg)
     # Compared as floating-point numbers: a small integer dtype need not hold every class.
     y = door.backend.asarray(namespace(y).reshape(y, (rows, 1)), door.dtype)  # (rows, 1)
     xp = namespace(y)
     classes = xp.arange(n_out, dtype=y.dtype, device=door.backend.device)  # (n_out,)
-    hits = y == classes  # (rows, n_out)
-    known = xp.any(hits, axis=-1)  # (rows,)
-    if not bool(xp.all(known)):
-        row = int(np.argmin(door.backend.to_numpy(known)))
-        label = float(door.backend.to_numpy(y)[row, 0])
-        msg = (
-            f"y holds label {label:g} at row {row}, but the network has {n_out} classes: "
-            f"give whole numbers from 0 to {n_out - 1}"
-        )
-        raise ValueError(msg)
-    return xp.astype(hits, y.dtype)  # (rows, n_out)
+    return xp.astype(y == classes, y.dtype)  # (rows, n_out)

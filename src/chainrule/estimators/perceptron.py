@@ -11,9 +11,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from chainrule.estimators import settings
 from chainrule.estimators.hyperparameters import Parameters
 from chainrule.estimators.stopping import Plateau
-from chainrule.mathematics.checks import at_least
+from chainrule.mathematics.checks import FRACTION, at_least, check_number
 from chainrule.mathematics.step import Batch
-from chainrule.training.batches import check_fraction
 
 FLOATS = (np.float64, np.float32)  # what X may be; other numbers become the first
 
@@ -102,7 +101,7 @@ class Perceptron(Parameters):
 
     def _split(self, data: Batch) -> tuple[Batch, Batch]:
         """Return the rows to learn from, and those to stop by."""
-        check_fraction(self.validation_fraction)
+        check_number("validation_fraction", self.validation_fraction, FRACTION)
         parts = train_test_split(
             *(part for part in data if part is not None),
             test_size=self.validation_fraction,

@@ -13,10 +13,14 @@ from chainrule.mathematics.activations import (
     exact_sigmoid,
     sigmoid,
 )
-from chainrule.mathematics.checks import check_number, whole_number
+from chainrule.mathematics.checks import FINITE, Range, check_number, whole_number
 from chainrule.mathematics.losses import LOSSES, Loss, loss
 from chainrule.mathematics.parameters import Layout
 from chainrule.mathematics.precision import HALVES
+
+# Dropout compares a hash of 32 bits with a threshold: a larger probability has none.
+DROPOUT = Range("a number from 0 to 1 - 2^-32", lambda p: 0.0 <= p <= 1.0 - 2.0**-32)
+_CLIP = Range("a number above 0, or None", lambda norm: 0.0 < norm < math.inf)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Architecture:
     loss
         What training makes small.
     dropout
-        The probability of dropping each hidden unit in training, in [0, 1).
+        The probability of dropping each hidden unit in training, from 0 to 1 - 2^-32.
     weight_decay
         The lambda of the penalty ``lambda/2 sum W²`` (weights, not biases), 0 or more.
     clip_norm
@@ -78,14 +82,10 @@ class Architecture:
                 f"{'s' * (self.depth != 2)}; give one name for all of them, or one for each"
             )
             raise ValueError(msg)
-        for name in ("dropout", "weight_decay", "clip_norm"):
-            if (given := getattr(self, name)) is not None:
-                check_number(name, given)
-        _check(0.0 <= self.dropout < 1.0, "dropout", self.dropout, "from 0 up to, but not including, 1")
-        decays = math.isfinite(self.weight_decay) and self.weight_decay >= 0.0
-        _check(decays, "weight_decay", self.weight_decay, "of 0 or more, such as 1e-4")
-        clips = self.clip_norm is None or (math.isfinite(self.clip_norm) and self.clip_norm > 0.0)
-        _check(clips, "clip_norm", self.clip_norm, "above 0, or None")
+        check_number("dropout", self.dropout, DROPOUT)
+        check_number("weight_decay", self.weight_decay, FINITE)
+        if self.clip_norm is not None:
+            check_number("clip_norm", self.clip_norm, _CLIP)
         if self.compute not in {None, *HALVES}:
             msg = f"compute is {self.compute!r}; give 'float16', 'bfloat16' or None"
             raise ValueError(msg)
@@ -161,12 +161,6 @@ class Architecture:
         """
         products = [n_in * n_out for n_in, n_out in pairwise(self.sizes)]
         return 6 * batch_size * sum(products) - 2 * batch_size * products[0]
-
-
-def _check(holds: bool, name: str, got: object, wanted: str) -> None:
-    if not holds:
-        msg = f"{name} is {got}; give a number {wanted}"
-        raise ValueError(msg)
 
 
 def architecture(

@@ -1,17 +1,37 @@
 """Checks of single numbers that a user gives; each error names the argument."""
 
+import math
+from collections.abc import Callable
 from numbers import Real
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
+
+from chainrule.mathematics.naming import quoted
 
 
-def check_number(name: str, given: Any, remedy: str = "give a number") -> None:
-    """Raise ``TypeError`` unless ``given`` is a real number.
+class Range(NamedTuple):
+    """The numbers that a setting may be, and how an error names them."""
+
+    wanted: str
+    holds: Callable[[float], bool] = lambda _: True
+
+
+ANY = Range("a number")
+FINITE = Range("a finite number of 0 or more", lambda x: 0.0 <= x < math.inf)
+POSITIVE = Range("a number above 0", lambda x: x > 0.0)
+FRACTION = Range("a number above 0 and below 1", lambda x: 0.0 < x < 1.0)
+BELOW_ONE = Range("a number from 0 up to, but not including, 1", lambda x: 0.0 <= x < 1.0)
+
+
+def check_number(name: str, given: Any, allowed: Range = ANY) -> None:
+    """Raise unless ``given`` is a real number of the range ``allowed``; a bool is not a number.
 
     Raises
     ------
     TypeError
         If it is a string, an array, ``None``, ...
+    ValueError
+        If it is a number out of the range.
 
     Examples
     --------
@@ -19,10 +39,15 @@ def check_number(name: str, given: Any, remedy: str = "give a number") -> None:
     Traceback (most recent call last):
     ...
     TypeError: tol is '1e-4'; give a number
+    >>> check_number("validation_fraction", 1.5, FRACTION)
+    Traceback (most recent call last):
+    ...
+    ValueError: validation_fraction is 1.5; give a number above 0 and below 1
     """
-    if not isinstance(given, Real):
-        msg = f"{name} is {given!r}; {remedy}"
-        raise TypeError(msg)
+    error = TypeError if isinstance(given, bool) or not isinstance(given, Real) else ValueError
+    if error is TypeError or not allowed.holds(float(given)):
+        msg = f"{name} is {given if error is ValueError else quoted(given)}; give {allowed.wanted}"
+        raise error(msg)
 
 
 def whole_number(name: str, given: Any) -> int:
@@ -43,7 +68,7 @@ def whole_number(name: str, given: Any) -> int:
             return index(given)
     except TypeError:
         pass
-    msg = f"{name} is {given!r}; give a whole number"
+    msg = f"{name} is {quoted(given)}; give a whole number"
     raise TypeError(msg)
 
 

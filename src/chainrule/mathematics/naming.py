@@ -28,7 +28,7 @@ def quoted(value: object, most: int = 60) -> str:
     >>> quoted("a\x1b[31m"), quoted("x" * 100, 9)
     ("'a\\x1b[31m'", "'xxxxxxxx…")
     """
-    text = repr(value)
+    text = repr(value).replace("\n", " ")  # an array's has several lines
     return text if len(text) <= most else f"{text[:most]}…"
 
 

@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from numbers import Real
 from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.checks import BELOW_ONE, FINITE, POSITIVE, check_number
 from chainrule.mathematics.naming import lookup
 
 State = tuple[Array, ...]
@@ -104,7 +104,7 @@ def momentum(decay: float = 0.9) -> Optimizer:
     >>> rule.update(xp.asarray([1.0]), state, theta, lr)[0]  # -1, then -(0.5 + 1) more
     Array([-2.5], dtype=array_api_strict.float64)
     """
-    _check("momentum", "decay", decay, _BELOW_ONE)
+    check_number("momentum: decay", decay, BELOW_ONE)
 
     def init(theta: Array) -> State:
         return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
@@ -136,7 +136,7 @@ def nesterov(decay: float = 0.9) -> Optimizer:
     >>> rule.update(xp.asarray([1.0]), rule.init(theta), theta, lr)[0]  # -(1 + 0.5 * 1)
     Array([-1.5], dtype=array_api_strict.float64)
     """
-    _check("nesterov", "decay", decay, _BELOW_ONE)
+    check_number("nesterov: decay", decay, BELOW_ONE)
 
     def init(theta: Array) -> State:
         return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
@@ -194,14 +194,14 @@ def adamw(
     >>> rule.update(xp.asarray([0.0]), rule.init(theta), theta, lr)[0]  # 2 - 0.1 * 0.5 * 2
     Array([1.9], dtype=array_api_strict.float64)
     """
-    _check("adamw", "weight_decay", weight_decay, _FINITE)
+    check_number("adamw: weight_decay", weight_decay, FINITE)
     return _adam("adamw", beta1, beta2, epsilon, weight_decay)
 
 
 def _adam(name: str, beta1: float, beta2: float, epsilon: float, weight_decay: float) -> Optimizer:
-    _check(name, "beta1", beta1, _BELOW_ONE)
-    _check(name, "beta2", beta2, _BELOW_ONE)
-    _check(name, "epsilon", epsilon, _POSITIVE)
+    check_number(f"{name}: beta1", beta1, BELOW_ONE)
+    check_number(f"{name}: beta2", beta2, BELOW_ONE)
+    check_number(f"{name}: epsilon", epsilon, POSITIVE)
 
     def init(theta: Array) -> State:
         zeros = namespace(theta).zeros_like
@@ -235,29 +235,6 @@ def _one_minus_power(beta: float, t: Array) -> Array:
     if beta == 0.0:
         return xp.ones_like(t)  # (..., 1)
     return -xp.expm1(t * math.log(beta))  # (..., 1)
-
-
-class _Range(NamedTuple):
-    """The values that a setting may have, and how an error names them."""
-
-    holds: Callable[[float], bool]
-    wanted: str
-
-
-_BELOW_ONE = _Range(lambda x: 0.0 <= x < 1.0, "a number from 0 up to, but not including, 1")
-_POSITIVE = _Range(lambda x: x > 0.0, "a number above 0, such as 1e-8")
-_FINITE = _Range(lambda x: 0.0 <= x < math.inf, "a finite number of 0 or more, such as 0.01")
-
-
-def _check(rule: str, setting: str, given: Any, allowed: _Range) -> None:
-    error: type[Exception] | None = None
-    if not isinstance(given, Real):
-        error = TypeError
-    elif not allowed.holds(float(given)):
-        error = ValueError
-    if error is not None:
-        msg = f"{rule}({setting}={given!r}): give {allowed.wanted}"
-        raise error(msg)
 
 
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {

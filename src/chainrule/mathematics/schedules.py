@@ -7,6 +7,9 @@ enters the step as an array, so that a compiled step can be told another rate.
 
 import math
 from collections.abc import Callable
+from typing import Any
+
+from chainrule.mathematics.checks import FINITE, Range, check_number
 
 Schedule = Callable[[float, int], float]
 
@@ -19,6 +22,7 @@ def constant(rate: float) -> Schedule:
     >>> constant(0.1)(7.5, 20)
     0.1
     """
+    check_number("learning_rate", rate, FINITE)
     return lambda _epoch, _epochs: rate
 
 
@@ -33,6 +37,8 @@ def cosine(peak: float, floor: float = 0.0) -> Schedule:
     >>> [round(cosine(0.1)(epoch, 10), 4) for epoch in (0, 5, 10)]
     [0.1, 0.05, 0.0]
     """
+    check_number("cosine: peak", peak, FINITE)
+    check_number("cosine: floor", floor, FINITE)
     return lambda epoch, epochs: (
         floor + 0.5 * (peak - floor) * (1.0 + math.cos(math.pi * min(epoch / epochs, 1.0)))
     )
@@ -48,12 +54,12 @@ def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
 
     Raises
     ------
-    ValueError
-        If ``every`` is below 1.
+    ValueError, TypeError
+        If ``initial`` or ``factor`` is not a finite number of 0 or more, or ``every`` not one of 1 or more.
     """
-    if every < 1:
-        msg = f"step(every={every}): a learning rate cannot change every {every} epochs; give 1 or more"
-        raise ValueError(msg)
+    check_number("step: initial", initial, FINITE)
+    check_number("step: factor", factor, FINITE)
+    check_number("step: every", every, Range("a number of 1 or more", lambda x: x >= 1))
     return lambda epoch, _epochs: initial * factor ** math.floor(epoch / every)
 
 
@@ -65,19 +71,20 @@ def warm_up(then: float | Schedule, epochs: float = 1.0) -> Schedule:
     >>> [warm_up(0.1, epochs=2)(epoch, 10) for epoch in (0.5, 1, 2, 3)]
     [0.025, 0.05, 0.1, 0.1]
     """
+    check_number("warm_up: epochs", epochs, FINITE)
     after = schedule(then)
     return lambda epoch, total: after(epoch, total) * min(epoch / epochs if epochs > 0 else 1.0, 1.0)
 
 
 def schedule(given: float | Schedule) -> Schedule:
-    """Return a schedule: a number becomes the constant one.
+    """Return a schedule whose rates are checked: a number becomes the constant one.
 
     Raises
     ------
     ValueError
-        If the number is negative, infinite or NaN.
+        If the number is negative, infinite or NaN; the schedule raises it of each rate.
     TypeError
-        If it is neither a number nor a schedule.
+        If it is neither a number nor a schedule; likewise.
 
     Examples
     --------
@@ -87,13 +94,18 @@ def schedule(given: float | Schedule) -> Schedule:
     0.05
     """
     if callable(given):
-        return given
+        return lambda epoch, epochs: _rate(given(epoch, epochs))
+    return constant(_rate(given))
+
+
+def _rate(given: Any) -> float:
+    """Return a learning rate as a float: a number of any library, also in an array without dimensions."""
     try:
-        rate = float(+given)  # the sign refuses "0.1", which float alone would read
+        number = given if isinstance(given, bool) else float(+given)  # the sign refuses "0.1"
     except (TypeError, ValueError):
-        msg = f"learning_rate is {given!r}; give a number such as 0.1, or a schedule"
-        raise TypeError(msg) from None
-    if not (math.isfinite(rate) and rate >= 0.0):
-        msg = f"learning_rate is {given}; give a finite number of 0 or more, such as 0.1"
-        raise ValueError(msg)
-    return constant(rate)
+        number = given
+    check_number("learning_rate", number, _RATE)
+    return number
+
+
+_RATE = FINITE._replace(wanted=f"{FINITE.wanted}, such as 0.1, or a schedule")

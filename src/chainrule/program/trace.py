@@ -103,6 +103,8 @@ def _called(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return what a function returns; whatever goes wrong is why it cannot be recorded."""
     try:
         return function(*arguments)
+    except MemoryError:
+        raise
     except Exception as error:
         places = [f for f in traceback.extract_tb(error.__traceback__) if not is_tracing(f.filename)]
         where = f" ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else ""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from chainrule.backends import Backend
-from chainrule.mathematics.checks import check_number
+from chainrule.mathematics.checks import FRACTION, check_number
 from chainrule.mathematics.step import Batch, rows_of
 
 
@@ -37,26 +37,6 @@ class Chance:
         return self._keys.integers(-(2**31), 2**31, size=steps, dtype=np.int32)
 
 
-def check_fraction(fraction: float) -> None:
-    """Raise unless ``validation_fraction`` lies between 0 and 1.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not a number, or outside that range.
-
-    Examples
-    --------
-    >>> check_fraction(1.5)
-    Traceback (most recent call last):
-    ValueError: validation_fraction is 1.5; give a number above 0 and below 1
-    """
-    check_number("validation_fraction", fraction, "give a number above 0 and below 1")
-    if not 0.0 < fraction < 1.0:
-        msg = f"validation_fraction is {fraction}; give a number above 0 and below 1"
-        raise ValueError(msg)
-
-
 def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> tuple[Batch, Batch]:
     """Return the rows to train on and the rows held out: about ``fraction`` of them, chosen at random.
 
@@ -74,7 +54,7 @@ def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> 
     >>> len(learnt.X), sorted({*range(8)} - {int(row) for row in learnt.X[:, 0]}) == sorted(kept.X[:, 0])
     (6, True)
     """
-    check_fraction(fraction)
+    check_number("validation_fraction", fraction, FRACTION)
     n = data.X.shape[0]
     held = round(n * fraction)
     if not 0 < held < n:

@@ -82,13 +82,12 @@ def confusion_counts(truth: Any, said: Any, classes: int) -> np.ndarray:
     return counts
 
 
-def score(theta: Array, data: Batch, net: Architecture, backend: Backend) -> Score:
-    """Return the loss and the accuracy over ``data``."""
+def score(A: Array, data: Batch, net: Architecture, backend: Backend) -> Score:
+    """Return the loss and the accuracy of the outputs ``A (n, n_L)`` over ``data``, whose X is not looked at."""
 
     def to_float(array: Array) -> float:
         return float(backend.to_numpy(array))
 
-    A = outputs(theta, data.X, net, backend)  # (n, n_L)
     Y, weights = backend.near(data.Y), None if data.weights is None else backend.near(data.weights)
     rows = A.shape[-2]
     loss = net.loss.reported(to_float(net.loss.value(A, Y, weights)), rows, A.shape[-1])

@@ -1,25 +1,38 @@
-"""Interrupts: Ctrl-C is heard between two steps, and not within one.
+"""Interrupts: Ctrl-C and SIGTERM take effect between two steps, and not within one.
 
 A step that is cut off can leave nothing to keep: JAX has been given the old parameters to write the
-new ones over, and a compiled step may write in place. So while training runs, a first Ctrl-C waits
-until the step has ended; a second one is obeyed at once.
+new ones over, and a compiled step may write in place. So while training runs, the first signal waits
+until the step has ended.
 """
 
+import os
 import signal
+import sys
 import threading
+from contextlib import suppress
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 
 class Interrupts:
-    """Holds Ctrl-C back until :meth:`check`, for as long as the context lasts.
+    """Holds signals back until :meth:`check`, for as long as the context lasts.
 
-    Only Python's own handler is replaced, and only in the main thread: a program that handles the
-    signal itself goes on doing so.
+    The first signal is answered by a line on standard error. Only default handlers are replaced, and only
+    in the main thread: a program that handles a signal itself goes on doing so. A context inside another
+    one shares the signals that the outer one received.
+
+    Parameters
+    ----------
+    signals
+        Those to hold back.
+    at_once
+        How many signals end a step without waiting for it.
+    answer
+        What the first signal is answered with.
 
     Examples
     --------
-    >>> with Interrupts() as interrupts:
+    >>> with Interrupts(answer="stopping") as interrupts:
     ...     signal.raise_signal(signal.SIGINT)
     ...     print("the step ends")
     ...     try:
@@ -30,27 +43,60 @@ class Interrupts:
     and then training
     """
 
-    def __init__(self) -> None:
-        self._pressed = False
-        self._replaced = False
+    def __init__(
+        self,
+        *signals: int,
+        at_once: int = 2,
+        answer: str = "stopping after this step; a second Ctrl-C does not wait for it",
+    ) -> None:
+        self.first: int | None = None  # the signal that came first
+        self._signals = signals or (signal.SIGINT,)
+        self._at_once = at_once
+        self._answer = answer
+        self._count = 0
+        self._receiver = self  # the context that has the handlers: this one, or one around it
+        self._replaced: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if usual and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._note)
-            self._replaced = True
+        if threading.current_thread() is threading.main_thread():
+            for number in self._signals:
+                handler = signal.getsignal(number)
+                around = getattr(handler, "__self__", None)
+                if isinstance(around, Interrupts):
+                    self._receiver = around
+                elif handler in (signal.default_int_handler, signal.SIG_DFL):
+                    self._replaced[number] = handler
+                    signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._replaced:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise ``KeyboardInterrupt`` where Ctrl-C has been pressed."""
-        if self._pressed:
+        """Raise ``KeyboardInterrupt`` if a signal was received."""
+        if self._receiver._count:
+            self.settle()
             raise KeyboardInterrupt
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._pressed:
-            signal.default_int_handler(number, frame)
-        self._pressed = True
+    def settle(self) -> None:
+        """Hold back the second signal too: the steps are over, and their result is being kept."""
+        self._receiver._at_once = 3
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count == 1:
+            self.first = number
+            _say(self._answer)
+        elif self._count >= self._at_once:
+            self.settle()
+            raise KeyboardInterrupt
+
+
+def _say(line: str) -> None:
+    """Print a line on standard error, from a handler that may interrupt another print."""
+    try:
+        with suppress(OSError, ValueError, AttributeError):  # nobody reads it
+            print(line, file=sys.stderr, flush=True)  # noqa: T201  asked for by pressing Ctrl-C
+    except RuntimeError:  # the stream is being written to right now, and refuses to be entered twice
+        os.write(2, f"{line}\n".encode())

@@ -14,16 +14,14 @@ from chainrule.mathematics.checks import at_least
 from chainrule.mathematics.optimizers import Optimizer, State
 from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
-from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Engine, Work
 from chainrule.program.epoch import Epoch, bounds
 from chainrule.program.unrecordable import UnrecordableError
 from chainrule.training.batches import Chance
 from chainrule.training.display import Display
-from chainrule.training.evaluation import score
+from chainrule.training.evaluation import outputs, score
 from chainrule.training.history import History, Record
 from chainrule.training.interrupts import Interrupts
-from chainrule.training.memory import Demand
 
 Callback = Callable[[Record], object]
 PATIENCE = 10  # epochs; what early_stopping=True means, as in scikit-learn
@@ -133,6 +131,7 @@ def fit(
             run.history.interrupted = True
         except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
             error = stopped
+        interrupts.settle()
         return run.outcome(error)
 
 
@@ -175,10 +174,6 @@ class _TrainingRun:
         except UnrecordableError as error:
             self.history.notes += (f"{error}; it runs as it is written",)
             return backend.plain(work)
-        except MemoryError as error:
-            dtype, streamed = numpy_dtype(work.progress.theta.dtype).name, backend.streams(work.data.X)
-            demand = Demand(self._net, settings.optimizer, dtype, backend, streamed)
-            raise MemoryError(demand.used_up(max(work.batch_sizes))) from error
 
     def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
         """Run an epoch and return its record, which is kept."""
@@ -281,7 +276,9 @@ class _TrainingRun:
     def _held_out(self) -> tuple[float | None, float | None]:
         if self._validation is None:
             return None, None
-        return score(self.engine.progress.theta, self._validation, self._net, self._backend)
+        net, backend, theta = self._net, self._backend, self.engine.progress.theta
+        A = outputs(theta, self._validation.X, net, backend)  # (n, n_L)
+        return score(A, self._validation, net, backend)
 
     def _advice(self, number: int, what: str, rate: float) -> str:
         clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"

@@ -7,11 +7,14 @@ from chainrule.backends import Backend
 from chainrule.backends.plans import step_plan
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
+from chainrule.program import machine
 from chainrule.program.unrecordable import UnrecordableError
 
 KEPT_WEIGHTS = (
     3  # copies of the parameters that training keeps: before the epoch, the last good, the best
 )
+
+_LARGE = 1e8  # bytes; for less, the memory left is not looked at
 
 
 class MemoryEstimate(NamedTuple):
@@ -87,12 +90,13 @@ class Demand(NamedTuple):
         """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
         try:
             needed = readable(self.of(rows).total)
-        except UnrecordableError:
+        except (UnrecordableError, MemoryError):
             return f"{self.backend.describe()} ran out of memory for a step on {rows} rows; give a smaller batch_size"
         fits = rows - 1
         if self.backend.available_bytes() is not None:
             fits = min(fits, self.largest_batch(rows))
-        remedy = f"give a batch_size of at most {fits}" if fits else "give a smaller net"
+        helps = fits and 2 * self.of(1).total < self.of(rows).total  # mostly the batch, not the weights
+        remedy = f"give a batch_size of at most {fits}" if helps else "give narrower layers"
         return (
             f"{self.backend.describe()} ran out of memory for a step on {rows} rows, which takes {needed}; "
             f"{remedy}"
@@ -121,11 +125,31 @@ class Demand(NamedTuple):
             return
         fits = self.largest_batch(rows)
         remedy = (
-            f"the largest batch_size that fits is {fits}" if fits else "no batch fits: a smaller net"
+            f"the largest batch_size that fits is {fits}"
+            if fits
+            else "no batch fits: give narrower layers"
         )
         msg = (
             f"a step on {rows} rows needs {readable(needed)} but {self.backend.describe()} has "
             f"{readable(available)}; {remedy}"
+        )
+        raise MemoryError(msg)
+
+
+def check_weights(net: Architecture) -> None:
+    """Raise ``MemoryError`` where there is no room to draw the weights, which is done on the host in float64.
+
+    Raises
+    ------
+    MemoryError
+        It says what is needed and what is free.
+    """
+    needed = 16 * net.layout.total  # each layer, and all of them joined
+    available = machine.available_bytes() if needed > _LARGE else None
+    if available is not None and needed > available:
+        msg = (
+            f"layers of {', '.join(map(str, net.sizes))} have {net.layout.total:,} parameters, which take "
+            f"{readable(needed)} to draw; {readable(available)} are free: give narrower layers"
         )
         raise MemoryError(msg)
 
