@@ -97,14 +97,12 @@ def test_a_test_file_is_named_after_a_file_of_its_room_or_has_a_line_in_contribu
     table = CONTRIBUTING.read_text(encoding="utf-8").partition("A test file is named")[2]
     listed = {TESTS / name for name in re.findall(r"^\| `tests/(\S+)` \|", table, re.MULTILINE)}
     assert {path for path in listed if not path.exists()} == set()
-    wrong = set()
+    wrong, sources = set(), list(HOUSE.rglob("*"))
     for path in set(TESTS.rglob("test_*.py")) - listed:
         folder, name = path.parent, path.stem.removeprefix("test_")
-        files = [file for file in HOUSE.rglob("*") if folder.name in file.relative_to(HOUSE).parts]
-        names = {
-            folder.name,
-            *(f"{place}{f.stem}" for f in files for place in ("", f"{f.parent.name}_")),
-        }
+        files = [file for file in sources if folder.name in file.relative_to(HOUSE).parts]
+        names = {f"{place}{f.stem}" for f in files for place in ("", f"{f.parent.name}_")}
+        names.add(folder.name)
         if folder not in listed and name not in names:
             wrong.add(str(path.relative_to(TESTS)))
     assert wrong == set()

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chainrule import Activation, NeuralNetwork
-from chainrule.mathematics.activations import ACTIVATIONS, activation, gelu, sigmoid, softplus
+from chainrule.mathematics.activations import ACTIVATIONS, gelu
 from support.compare import relative_error
 
 Z = np.linspace(-6.0, 6.0, 243).reshape(3, -1)
@@ -37,8 +35,6 @@ LIMITS = {  # at -1e4 and at 1e4: the value, the slope
     "identity": ((-1e4, 1.0), (1e4, 1.0)),
 }
 
-every = pytest.mark.parametrize("name", ACTIVATIONS)
-
 
 def computed(name, Z, backend):
     f = ACTIVATIONS[name]
@@ -47,34 +43,33 @@ def computed(name, Z, backend):
     return backend.to_numpy(A), backend.to_numpy(f.derivative(Z, A))
 
 
-@every
-def test_value_and_slope_are_those_of_the_plain_form(name, backend):
-    A, dA_dZ = computed(name, Z, backend)
-    assert relative_error(A, PLAIN[name](Z)) < 1e-15
-    assert relative_error(dA_dZ, SLOPES[name](Z)) < (1e-9 if name == "gelu" else 1e-14)
+def test_values_and_slopes_are_those_of_the_plain_forms(backend):
+    assert 0.0 in Z  # where relu has the slope 0
+    for name in ACTIVATIONS:
+        A, dA_dZ = computed(name, Z, backend)
+        assert relative_error(A, PLAIN[name](Z)) < 1e-15, name
+        assert relative_error(dA_dZ, SLOPES[name](Z)) < (1e-9 if name == "gelu" else 1e-14), name
 
 
-@every
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_extreme_inputs_give_the_limits_and_no_warning(name, backend, dtype):
-    A, dA_dZ = computed(name, np.array([[-1e4, 1e4]], dtype), backend)
-    assert A.dtype == dA_dZ.dtype == dtype
-    wanted = np.array(LIMITS[name]).T.tolist()
-    assert [A.ravel().tolist(), dA_dZ.ravel().tolist()] == wanted
+def test_extreme_inputs_give_the_limits_and_no_warning(backend, dtype):
+    for name, limits in LIMITS.items():
+        A, dA_dZ = computed(name, np.array([[-1e4, 1e4]], dtype), backend)
+        assert A.dtype == dA_dZ.dtype == dtype
+        assert [A.ravel().tolist(), dA_dZ.ravel().tolist()] == np.array(limits).T.tolist(), name
 
 
 def test_sigmoid_saturates_to_exact_0_and_1_and_makes_no_denormals(backend):
-    inputs = np.linspace(-800.0, 800.0, 16001)
+    half = np.linspace(0.0, 800.0, 8001)
+    inputs = np.concatenate([-half[:0:-1], half])
     for dtype, beyond in (("float32", 20.0), ("float64", 45.0)):
         A, slope = computed("sigmoid", inputs.astype(dtype), backend)
         assert (A[inputs < -beyond] == 0.0).all()
         assert (A[inputs > beyond] == 1.0).all()
+        assert np.abs(A + A[::-1] - 1.0).max() <= np.finfo(dtype).eps  # sigmoid(-z) = 1 - sigmoid(z)
+        assert (np.diff(A) >= 0.0).all()
         for values in (A, slope):
             assert ((values == 0.0) | (values >= np.finfo(dtype).tiny)).all()
-
-
-def test_relu_takes_the_slope_0_at_0(backend):
-    assert computed("relu", np.array([-1.0, 0.0, 1.0]), backend)[1].tolist() == [0.0, 0.0, 1.0]
 
 
 def test_softplus_keeps_the_digits_of_its_slope_where_it_is_small(backend):
@@ -82,38 +77,6 @@ def test_softplus_keeps_the_digits_of_its_slope_where_it_is_small(backend):
     A, slope = computed("softplus", inputs, backend)
     assert pytest.approx(np.exp(inputs), rel=1e-12) == A
     assert slope == pytest.approx(np.exp(inputs), rel=1e-12, abs=0)
-
-
-@given(st.floats(-1e4, 1e4))
-def test_sigmoid_of_minus_z_is_one_minus_sigmoid_of_z(z):
-    a, b = (sigmoid.value(np.asarray([v])) for v in (z, -z))
-    assert abs(a + b - 1.0) <= 2e-16
-
-
-@given(st.floats(-1e4, 1e4), st.floats(0.0, 1e4))
-def test_activations_but_gelu_never_fall(z, rise):
-    for f in ACTIVATIONS.values():
-        if f is not gelu:
-            low, high = f.value(np.asarray([z])), f.value(np.asarray([z + rise]))
-            assert low <= high + 1e-15 * abs(high)
-
-
-@pytest.mark.needs("torch")
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "gelu", "softplus"])
-def test_values_are_torchs(name):
-    import torch
-    from torch.nn import functional
-
-    theirs = {
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "relu": torch.relu,
-        "gelu": lambda z: functional.gelu(z, approximate="tanh"),
-        "softplus": functional.softplus,
-    }[name]
-    wide = np.linspace(-19.0, 19.0, 381)  # torch's softplus is the identity beyond 20
-    wanted = theirs(torch.from_numpy(wide)).numpy()
-    assert relative_error(ACTIVATIONS[name].value(wide), wanted) < 1e-15
 
 
 def test_gelu_is_within_5e_4_of_the_exact_one():
@@ -135,8 +98,3 @@ def test_an_activation_of_ones_own_trains(backend, rng):
     assert net.check_gradients(X, y).passed
     losses = net.train(X, y, 20, 0.1, progress=False)["loss"]
     assert losses[-1] < 0.7 * losses[0]
-
-
-def test_a_name_finds_its_activation_and_an_activation_stays():
-    assert [activation(name).name for name in ACTIVATIONS] == list(ACTIVATIONS)
-    assert activation(softplus) is softplus

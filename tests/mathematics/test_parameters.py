@@ -42,13 +42,10 @@ def test_weights_come_first_and_then_the_biases_layer_by_layer(sizes):
     ]
 
 
-def test_layers_are_views_of_the_flat_array_where_the_library_has_views():
+def test_layers_are_views_of_the_flat_array_where_the_library_has_views_and_numpys_everywhere(backend):
     flat = np.zeros(17)
     Layout((2, 4, 1)).split(flat)[0].W[1, 3] = 5.0
     assert flat[7] == 5.0
-
-
-def test_parts_on_every_backend_are_numpys(backend):
     layout = Layout((3, 4, 2))
     flat = np.arange(float(layout.total))
     for got, wanted in zip(layout.split(backend.asarray(flat)), layout.split(flat), strict=True):
@@ -72,9 +69,6 @@ def test_biases_start_at_zero_and_weights_by_the_activation_of_their_layer():
         }[wanted]
         assert (first.W.std(), second.W.std()) == pytest.approx(spread, rel=0.02)
         assert abs(first.W.mean()) < 4 * spread[0] / (400 * 300) ** 0.5
-
-
-def test_glorot_stays_within_its_limit():
     W = INITIALIZERS["glorot_uniform"](np.random.default_rng(0), 200, 100)
     assert 0.99 * (6 / 300) ** 0.5 < np.abs(W).max() <= (6 / 300) ** 0.5
 
@@ -119,15 +113,9 @@ def test_flops_and_products_are_counted_from_the_sizes():
     assert net.flops(128) == 2 * 128 * (3 * (784 * 512 + 512 * 256 + 256 * 10) - 784 * 512)
 
 
-@pytest.mark.parametrize("hidden", [(), [], 4, (4,), [4, 5], (1, 1, 1)])
-def test_hidden_sizes_are_a_number_or_a_sequence(hidden):
-    net = NeuralNetwork(3, hidden, 2, seed=0)
-    inner = (hidden,) if isinstance(hidden, int) else tuple(hidden)
-    assert net.architecture.sizes == (3, *inner, 2)
-
-
-def test_sizes_may_be_numpy_integers():
-    assert NeuralNetwork(np.int64(3), np.int32(4), np.uint8(2)).architecture.sizes == (3, 4, 2)
+def test_hidden_sizes_are_a_number_or_a_sequence_also_of_numpys_integers():
+    for hidden, inner in ((4, (4,)), ([], ()), ([4, 5], (4, 5)), (np.int32(4), (4,)), ((1, 1), (1, 1))):
+        assert NeuralNetwork(np.int64(3), hidden, np.uint8(2)).architecture.sizes == (3, *inner, 2)
 
 
 def test_each_hidden_layer_may_have_its_own_activation():

@@ -65,23 +65,16 @@ def start(backend):
     return net, backend.asarray(theta), Batch(backend.asarray(X), backend.asarray(Y))
 
 
-def test_forward_leaves_the_worked_numbers(backend):
+def test_forward_and_backward_leave_the_worked_numbers(backend):
     net, theta, batch = start(backend)
     passed = forward(theta, batch.X, net)
     hidden, output = passed.caches
     for got, wanted in ((hidden.Z, Z1), (hidden.A, A1), (output.Z, Z2), (output.A, A2), (passed.A, A2)):
         assert backend.to_numpy(got).tolist() == wanted
-
-
-def test_gradient_has_the_worked_numbers(backend):
-    net, theta, batch = start(backend)
     loss, g = data_gradient(theta, batch, net)
     assert float(backend.to_numpy(loss)) == L
     first, second = net.layout.split(backend.to_numpy(g))
-    assert first.W.tolist() == DL_DW1
-    assert first.b.tolist() == DL_DB1
-    assert second.W.tolist() == DL_DW2
-    assert second.b.tolist() == DL_DB2
+    assert [part.tolist() for part in (*first, *second)] == [DL_DW1, DL_DB1, DL_DW2, DL_DB2]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -95,22 +88,17 @@ def test_step_ends_at_the_worked_numbers(backend, dtype):
     assert [part.tolist() for part in (*first, *second)] == [NEW_W1, NEW_B1, NEW_W2, NEW_B2]
 
 
-def _train(net):
-    history = net.train(X, Y, epochs=1, learning_rate=LEARNING_RATE, progress=False)
-    assert history["loss"] == [2 * L / 2]  # reported: the mean of the squared errors
-
-
-def _backward(net):
-    net.feedforward(X)
-    net.backward(X, Y, LEARNING_RATE)
-
-
-@pytest.mark.parametrize("verb", [_train, _backward], ids=["train", "backward"])
+@pytest.mark.parametrize("verb", ["train", "backward"])
 def test_network_learns_the_worked_numbers(backend, verb):
     net = NeuralNetwork(2, 2, 1, backend=backend)
     net.weights_input_hidden, net.bias_hidden = W1, b1
     net.weights_hidden_output, net.bias_output = W2, b2
-    verb(net)
+    if verb == "train":
+        history = net.train(X, Y, epochs=1, learning_rate=LEARNING_RATE, progress=False)
+        assert history["loss"] == [2 * L / 2]  # reported: the mean of the squared errors
+    else:
+        net.feedforward(X)
+        net.backward(X, Y, LEARNING_RATE)
     got = (net.weights_input_hidden, net.bias_hidden, net.weights_hidden_output, net.bias_output)
     assert [backend.to_numpy(part).tolist() for part in got] == [NEW_W1, NEW_B1, NEW_W2, NEW_B2]
     net.feedforward(X)
