@@ -1,5 +1,6 @@
 """The engine for CUDA, end to end: the generated kernels, run on the CPU, against the plain step."""
 
+from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from chainrule import NeuralNetwork, backends
 from chainrule.backends.numpy import NumpyBackend
+from chainrule.program.chains import HALVES
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
 from chainrule.program.cuda.feed import feed
@@ -18,30 +20,18 @@ from support.steps import CASES, Case, epochs, made_work, plain, ran
 EPSILON = np.finfo(np.float64).eps
 
 
-# Whole and in ragged batches in turn.
-STEPS = list(zip(CASES, cycle((None, 4)), strict=False))
-
-
-@pytest.fixture(scope="module")
-def engines():
-    """Every step on a device: their kernels are then compiled at once."""
-    made = {}
-    for name, batch_size in STEPS:
-        device = need_device()
-        work = on_device(device, made_work(CASES[name], 11, batch_size=batch_size))
-        made[name] = GraphEngine(work, device), device
-    return made
-
-
-@pytest.mark.parametrize(("name", "batch_size"), STEPS)
-def test_every_step_is_the_plain_one(engines, name, batch_size):
-    engine, device = engines[name]
-    work = made_work(CASES[name], 11, batch_size=batch_size)
-    plans = epochs(work)
-    # Adam divides by the root of what may be a rounding error alone.
-    limit = (2**10 if "adam" in name else 16) * EPSILON
-    assert worst(ran(engine, plans), ran(plain(work), plans)) < limit
-    device.check_guards()
+def test_every_step_is_the_plain_one():
+    engines = []
+    for (name, case), batch_size in zip(CASES.items(), cycle((None, 4)), strict=False):
+        device, work = need_device(), made_work(case, 11, batch_size=batch_size)
+        engine = GraphEngine(on_device(device, made_work(case, 11, batch_size=batch_size)), device)
+        engines.append((name, work, engine, device))
+    for name, work, engine, device in engines:  # all are made: their kernels are compiled at once
+        plans = epochs(work)
+        # Adam divides by the root of what may be a rounding error alone.
+        limit = (2**10 if "adam" in name else 16) * EPSILON
+        assert worst(ran(engine, plans), ran(plain(work), plans)) < limit, name
+        device.check_guards()
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
@@ -51,18 +41,10 @@ def test_many_blocks_and_wide_rows_add_up(stand_in, loss):
     assert worst(got, wanted) < 64 * EPSILON
 
 
-def test_float32_stays_float32(stand_in):
-    got, wanted = trained(stand_in, Case((32, 16), "tanh", "cross_entropy"), 40, dtype="float32")
-    assert {part.dtype.name for part in got[1]} == {"float32"}
-    assert worst(got, wanted) < 64 * np.finfo(np.float32).eps
-
-
-@pytest.mark.parametrize("name", ["everything-adam", "loss-cross_entropy"])
-def test_the_order_in_which_threads_run_changes_no_bit(name):
+def test_the_order_in_which_threads_run_changes_no_bit():
     bits = []
     for backwards in (False, True):
-        device = need_device(backwards=backwards)
-        losses, changed = trained(device, CASES[name], rows=70)[0]
+        losses, changed = trained(need_device(backwards=backwards), CASES["everything-adam"], rows=70)[0]
         bits.append([part.tobytes() for part in (losses, *changed)])
     assert bits[0] == bits[1]
 
@@ -79,7 +61,7 @@ def test_a_second_epoch_makes_no_buffer_and_is_a_launch_of_the_graphs(stand_in):
 
 
 def test_two_networks_train_side_by_side(stand_in):
-    works = [made_work(CASES[name], 11, batch_size=4) for name in ("optimizer-sgd", "optimizer-adam")]
+    works = [made_work(Case(optimizer=name), 11, batch_size=4) for name in ("sgd", "adam")]
     engines = [GraphEngine(on_device(stand_in, work), stand_in) for work in works]
     plans = [epochs(work, 3) for work in works]
     losses = [[], []]
@@ -92,7 +74,7 @@ def test_two_networks_train_side_by_side(stand_in):
 
 def test_a_device_that_captures_nothing_trains_all_the_same_and_says_why(caplog):
     device = need_device(captures=False)
-    got, wanted = trained(device, CASES["loss-cross_entropy"], batch_size=4)
+    got, wanted = trained(device, Case(loss="cross_entropy"), batch_size=4)
     assert worst(got, wanted) < 16 * EPSILON
     assert [record.getMessage() for record in caplog.records] == [
         "a step runs as single kernels, not as one CUDA graph: this device captures nothing"
@@ -103,18 +85,17 @@ def test_an_epoch_of_many_steps_is_a_few_graphs_that_are_shared(stand_in, monkey
     monkeypatch.setattr("chainrule.program.cuda.engine.MOST_STEPS", 4)
     got, wanted = trained(stand_in, Case((), "relu", "squared_error"), rows=9, batch_size=1)
     assert worst(got, wanted) < 64 * EPSILON
-    assert [len(nodes) for nodes in stand_in.graphs] == [
-        3 * 5
-    ]  # one graph, launched three times an epoch
+    # One graph of three steps, launched three times an epoch.
+    assert [len(nodes) for nodes in stand_in.graphs] == [3 * 5]
 
 
-@pytest.mark.parametrize(("steps", "nodes"), [(1, 14), (64, 15), (65, 15), (1000, 15), (7, 3000)])
-def test_chunks_cover_the_epoch_in_as_few_graphs_as_do(steps, nodes):
-    cut = chunks([(n, n + 1) for n in range(steps)], {1: nodes})
-    assert [n for span in cut for n in span] == list(range(steps))
-    most = max(1, min(MOST_STEPS, 2000 // nodes))
-    assert len(cut) == -(-steps // most)
-    assert len({len(span) for span in cut[:-1]}) <= 1
+def test_chunks_cover_the_epoch_in_as_few_graphs_as_do():
+    for steps, nodes in ((1, 14), (64, 15), (65, 15), (1000, 15), (7, 3000)):
+        cut = chunks([(n, n + 1) for n in range(steps)], {1: nodes})
+        assert [n for span in cut for n in span] == list(range(steps))
+        most = max(1, min(MOST_STEPS, 2000 // nodes))
+        assert len(cut) == -(-steps // most)
+        assert len({len(span) for span in cut[:-1]}) <= 1
 
 
 def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand_in):
@@ -126,21 +107,26 @@ def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("half", ["float16", "bfloat16"])
-def test_16_bits_go_the_way_of_float32_with_the_weights_in_float32(stand_in, half, optimizer):
-    full, low = (
-        Case((32, 16), "tanh", "cross_entropy", optimizer, additions={"compute": c})
-        for c in (None, half)
-    )
-    wanted = trained(stand_in, full, 40, dtype="float32")[1]
-    engine = GraphEngine(on_device(stand_in, made_work(low, 40, "float32")), stand_in)
-    got = ran(engine, epochs(made_work(low, 40, "float32"), 3))
-    assert {part.dtype.name for part in got[1]} == {"float32"}
+def test_float32_stays_float32_and_16_bits_go_its_way_with_the_weights_in_float32(stand_in, optimizer):
+    case = Case((32, 16), "tanh", "cross_entropy", optimizer)
+    works = {
+        half: made_work(replace(case, additions={"compute": half}), 40, "float32")
+        for half in (None, *HALVES)
+    }
+    engines = {half: GraphEngine(on_device(stand_in, works[half]), stand_in) for half in works}
+    plans = epochs(works[None])
+    full, wanted = ran(engines.pop(None), plans), ran(plain(works[None]), plans)
     # Adam makes a step of the rate's size even of a gradient that is a rounding error: only its losses compare.
     count = 0 if optimizer == "adam" else 1
-    assert 0 < worst((got[0], got[1][:count]), (wanted[0], wanted[1][:count])) < 2.0**-6
-    # To 14 or 15 launches come two that round: the weights, and the samples.
-    assert len(stand_in.graphs[-1]) == 16 + (optimizer == "adam")
+    assert (
+        worst((full[0], full[1][:count]), (wanted[0], wanted[1][:count])) < 64 * np.finfo(np.float32).eps
+    )
+    for engine in engines.values():
+        losses, changed = ran(engine, plans)
+        assert {part.dtype.name for part in (*full[1], *changed)} == {"float32"}
+        assert 0 < worst((losses, changed[:count]), (wanted[0], wanted[1][:count])) < 2.0**-6
+        # To 14 or 15 launches come two that round: the weights, and the samples.
+        assert len(stand_in.graphs[-1]) == 16 + (optimizer == "adam")
 
 
 class OnStandIn(NumpyBackend):
@@ -154,11 +140,10 @@ class OnStandIn(NumpyBackend):
 def test_a_network_trains_on_it_from_end_to_end():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((50, 4)), rng.integers(0, 3, 50)
+    how = {"batch_size": 16, "optimizer": "adam", "validation_fraction": 0.2, "early_stopping": 3}
     losses = []
     for backend in (backends.named("numpy"), OnStandIn("numpy", backends.named("numpy").xp)):
-        net = NeuralNetwork(
-            4, (8, 8), 3, activation="relu", loss="cross_entropy", backend=backend, seed=0
-        )
-        kinds = {"batch_size": 16, "optimizer": "adam", "validation_fraction": 0.2, "early_stopping": 3}
-        losses.append(net.train(X, y, 6, 0.01, progress=False, **kinds)["validation_loss"])
+        kind = {"activation": "relu", "loss": "cross_entropy", "backend": backend, "seed": 0}
+        history = NeuralNetwork(4, (8, 8), 3, **kind).train(X, y, 6, 0.01, progress=False, **how)
+        losses.append(history["validation_loss"])
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)

@@ -44,34 +44,28 @@ def test_a_row_wider_than_a_kernel_keeps_sums_for(stand_in, rng):
 @pytest.mark.parametrize("half", HALVES)
 def test_16_bits_are_computed_in_float32_and_rounded_when_stored(stand_in, half):
     every = np.arange(2**16, dtype=np.uint16).view(DTYPE[half]).reshape(256, 256)
-    x = O("x0", "full", half)
     # A sum that 16 bits would round away is there when the difference is taken.
     statements = (
         S("multiply", "r0", ("x0", 1 / 3)),
         S("add", "r1", ("x0", 1e-6)),
         S("subtract", "r2", ("r1", "x0")),
     )
-    chain = Chain((x,), statements, (Output("r0"), Output("r2")))
-    third, small = ran_chain(stand_in, chain, [every], Extent(256, 256))
+    chain = Chain((O("x0", "full", half),), statements, (Output("r0"), Output("r2")))
+    got, wide = ran_chain(stand_in, chain, [every], Extent(256, 256)), every.astype(np.float32)
     with np.errstate(all="ignore"):
-        expected = (every.astype(np.float32) * np.float32(1 / 3)).astype(DTYPE[half])
-        assert np.array_equal(third.astype(np.float32), expected.astype(np.float32), equal_nan=True)
-        between = (every.astype(np.float32) + np.float32(1e-6)) - every.astype(np.float32)
-        assert np.array_equal(
-            small.astype(np.float32), between.astype(DTYPE[half]).astype(np.float32), equal_nan=True
-        )
+        for have, wanted in zip(
+            got, (wide * np.float32(1 / 3), wide + np.float32(1e-6) - wide), strict=True
+        ):
+            rounded = wanted.astype(DTYPE[half]).astype(np.float32)
+            np.testing.assert_array_equal(have.astype(np.float32), rounded)
 
 
 @pytest.mark.parametrize("half", HALVES)
 def test_a_cast_to_16_bits_rounds(stand_in, rng, half):
-    x = O("x0", "full", "float32")
     statements = (S("astype", "r0", ("x0",), half), S("astype", "r1", ("r0",), "float32"))
-    numbers = rng.standard_normal((64, 64)).astype(np.float32) * np.float32(10.0) ** rng.integers(
-        -7, 5, (64, 64)
-    )
-    chain = Chain((x,), statements, (Output("r0"), Output("r1")))
-    low, back = ran_chain(stand_in, chain, [numbers.astype(np.float32)], Extent(64, 64))
-    np.testing.assert_array_equal(
-        low.view(np.uint16), numbers.astype(np.float32).astype(DTYPE[half]).view(np.uint16)
-    )
+    numbers = rng.standard_normal((64, 64)) * 10.0 ** rng.integers(-7, 5, (64, 64))
+    numbers = numbers.astype(np.float32)
+    chain = Chain((O("x0", "full", "float32"),), statements, (Output("r0"), Output("r1")))
+    low, back = ran_chain(stand_in, chain, [numbers], Extent(64, 64))
+    np.testing.assert_array_equal(low.view(np.uint16), numbers.astype(DTYPE[half]).view(np.uint16))
     np.testing.assert_array_equal(back, low.astype(np.float32))

@@ -37,10 +37,6 @@ def engine(work, cut):
     return blocked(work, native_kernels(), cuts)
 
 
-def batches(engine):
-    return list(engine._batches.values())
-
-
 @pytest.mark.parametrize(
     ("name", "cut", "batch_size", "dtype"),
     all_pairs(list(PLAIN), CUTS, (None, 4, 1), ("float32", "float64")),
@@ -52,7 +48,7 @@ def test_products_into_the_weights_are_the_plain_step(name, cut, batch_size, dty
     plans = epochs(work(), 4)
     wanted = ran(plain(work()), plans)
     descends = engine(work(), cut)
-    assert {type(batch) for batch in batches(descends)} == {DescendingBatch}
+    assert {type(batch) for batch in descends._batches.values()} == {DescendingBatch}
     assert worst(ran(descends, plans), wanted) < 200 * np.finfo(dtype).eps
 
 
@@ -60,22 +56,23 @@ def test_products_into_the_weights_are_the_plain_step(name, cut, batch_size, dty
 def test_no_gradient_of_a_weight_is_stored(cut):
     work = made_work(PLAIN["three-layers"], ROWS)
     descends = engine(work, cut)
-    for gradient in batches(descends)[0]._gradients:
+    gradients = next(iter(descends._batches.values()))._gradients
+    for gradient in gradients:
         gradient[:] = np.nan
     ran(descends, epochs(work))
     biases = 7 + 6 + 3
-    for gradient in batches(descends)[0]._gradients:
+    for gradient in gradients:
         assert len(gradient) > biases
         assert (~np.isnan(gradient)).sum() == biases
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_only_plain_descent_goes_straight_into_the_weights(name):
-    work, additions = made_work(CASES[name], ROWS), CASES[name].additions
-    is_plain = CASES[name].optimizer == "sgd" and not {"weight_decay", "clip_norm"} & set(additions)
-    assert bool(places(work, ROWS, Cut(1, 1), native_kernels())) == is_plain
-    assert not places(work, ROWS, Cut(1, 2), native_kernels())  # one block after the other
-    assert not places(work, ROWS, Cut(1, 1), InterpretedKernels(None))  # no product that adds
+def test_only_plain_descent_goes_straight_into_the_weights():
+    for name, case in CASES.items():
+        work = made_work(case, ROWS)
+        is_plain = case.optimizer == "sgd" and not {"weight_decay", "clip_norm"} & set(case.additions)
+        assert bool(places(work, ROWS, Cut(1, 1), native_kernels())) == is_plain, name
+        assert not places(work, ROWS, Cut(1, 2), native_kernels())  # one block after the other
+        assert not places(work, ROWS, Cut(1, 1), InterpretedKernels(None))  # no product that adds
 
 
 def test_the_rule_takes_the_matrices_that_are_large_and_wide(monkeypatch):

@@ -34,8 +34,8 @@ def evaluate(function, x):
 
 
 def sweep_float32():
-    """Return every 997th float32: all signs, exponents, denormals, infinities and NaNs."""
-    return np.arange(0, 2**32, 997, dtype=np.uint32).view(np.float32)
+    """Return every 4999th float32: all signs, exponents, denormals, infinities and NaNs."""
+    return np.arange(0, 2**32, 4999, dtype=np.uint32).view(np.float32)
 
 
 def ulp_error(got, want):
@@ -61,8 +61,8 @@ def test_float64_stays_within_its_stated_error_of_mpmath(function):
     import mpmath
 
     rng = np.random.default_rng(0)
-    scale = 10.0 ** rng.uniform(-20, 2.5, 6000)
-    x = np.concatenate([scale, -scale, rng.uniform(-0.6, 2, 4000)])
+    scale = 10.0 ** rng.uniform(-20, 2.5, 1000)
+    x = np.concatenate([scale, -scale, rng.uniform(-0.6, 2, 1000)])
     x = np.abs(x) if function == "log" else np.maximum(x, -1 + 1e-15) if function == "log1p" else x
     got = evaluate(function, x)
     with mpmath.workdps(40):
@@ -76,12 +76,12 @@ def test_float64_stays_within_its_stated_error_of_mpmath(function):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_special_values_are_numpys(function, dtype):
-    with np.errstate(all="ignore"):
-        x = np.array(SPECIAL, dtype)
-        got, want = evaluate(function, x), getattr(np, function)(x)
-        smallest = float(np.finfo(dtype).smallest_subnormal)
+def test_special_values_are_numpys(dtype):
+    smallest = float(np.finfo(dtype).smallest_subnormal)
+    for function in FUNCTIONS:
+        with np.errstate(all="ignore"):
+            x = np.array(SPECIAL, dtype)
+            got, want = evaluate(function, x), getattr(np, function)(x)
         np.testing.assert_allclose(got, want, rtol=4 * np.finfo(dtype).eps, atol=smallest)
         assert np.array_equal(np.signbit(got[~np.isnan(want)]), np.signbit(want[~np.isnan(want)]))
 

@@ -23,8 +23,11 @@ def operand(name, array, kind="full"):
     return Operand(name, kind, array.dtype.name)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_operands_broadcast_and_rows_may_be_strided(shape):
+each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+@each_shape
+def test_operands_broadcast_and_rows_may_be_strided_and_outputs_may_be_the_inputs_exchanged(shape):
     rng = np.random.default_rng(2)
     rows, columns = shape
     wide = rng.normal(size=(rows, columns + 5)).astype(np.float32)
@@ -46,10 +49,6 @@ def test_operands_broadcast_and_rows_may_be_strided(shape):
     np.testing.assert_array_equal(out[:, 3 : 3 + columns], x + row - column * scalar)
     assert (out[:, :3] == 9).all()
     assert (out[:, 3 + columns :] == 9).all()
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_outputs_may_be_the_inputs_exchanged(shape):
     x, y = np.random.default_rng(3).normal(size=(2, *shape))
     sums, differences = x + y, x - y
     chain = Chain(
@@ -74,36 +73,30 @@ def hash_statements():
 @pytest.mark.parametrize("dtype", ["int32", "uint32", "int64"])
 def test_integers_wrap_around_and_shift_by_their_sign(dtype):
     i = np.arange(-50, 51).astype(dtype)[np.newaxis]
-    statements = tuple(
-        s._replace(
-            arguments=tuple(
-                np.array(a).astype(dtype).item() if not isinstance(a, str) else a for a in s.arguments
-            )
-        )
-        for s in hash_statements()
-    )
+
+    def wrapped(a):
+        return a if isinstance(a, str) else np.array(a).astype(dtype).item()
+
+    statements = tuple(s._replace(arguments=tuple(map(wrapped, s.arguments))) for s in hash_statements())
     chain = Chain((operand("i", i),), statements, (Output("h4"), Output("mask"), Output("value")))
-    got = run(
-        chain, (i,), (np.empty_like(i), np.empty(i.shape, np.float32), np.empty(i.shape, np.float32))
-    )
+    floats = (np.empty(i.shape, np.float32) for _ in range(2))
+    got = run(chain, (i,), (np.empty_like(i), *floats))
     with np.errstate(over="ignore"):
         h1 = i * np.array(-1640531527).astype(dtype)
         h4 = ((h1 ^ (h1 >> np.array(15, dtype))) + np.array(2147483647, dtype)) << np.array(3, dtype)
-    for have, want in zip(
-        got, (h4, (h4 & np.array(0xFFFF, dtype)) < 32768, h4.astype(np.float32)), strict=True
-    ):
+    wanted = (h4, (h4 & np.array(0xFFFF, dtype)) < 32768, h4.astype(np.float32))
+    for have, want in zip(got, wanted, strict=True):
         np.testing.assert_array_equal(have, want)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", SHAPES)
+@each_shape
 def test_total_is_exact_to_rounding_and_repeats_its_bits(shape, dtype):
     x = np.random.default_rng(4).normal(size=shape).astype(dtype)
     chain = Chain((operand("x", x),), (S("square", "q", ("x",)),), (Output("q", total=True),))
     first, second = (run(chain, (x,), (np.empty((), dtype),))[0] for _ in range(2))
-    np.testing.assert_allclose(
-        first, np.sum(np.square(x).astype(np.longdouble)), rtol=4 * np.finfo(dtype).eps
-    )
+    exact = np.sum(np.square(x).astype(np.longdouble))
+    np.testing.assert_allclose(first, exact, rtol=4 * np.finfo(dtype).eps)
     assert first.tobytes() == second.tobytes()
 
 
@@ -119,54 +112,45 @@ def softmax_cross_entropy(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", SHAPES)
+@each_shape
 def test_softmax_cross_entropy_is_one_kernel_in_place(shape, dtype):
     rng = np.random.default_rng(5)
-    Z, Y = (
-        (30 * rng.normal(size=shape)).astype(dtype),
-        rng.dirichlet(np.ones(shape[1]), shape[0]).astype(dtype),
-    )
+    Z = (30 * rng.normal(size=shape)).astype(dtype)
+    Y = rng.dirichlet(np.ones(shape[1]), shape[0]).astype(dtype)
     wide = Z.astype(np.longdouble) - Z.max(axis=1, keepdims=True)
     logs = np.log(np.exp(wide).sum(axis=1, keepdims=True))
     want = np.exp(wide - logs) - Y, -(Y * (wide - logs)).sum(), logs
-    got = run(
-        softmax_cross_entropy(dtype), (Z, Y), (Z, np.empty((), dtype), np.empty((shape[0], 1), dtype))
-    )
-    for have, exact in zip(got, want, strict=True):
-        np.testing.assert_allclose(
-            have, exact, rtol=20 * np.finfo(dtype).eps, atol=20 * np.finfo(dtype).eps
-        )
+    outputs = (Z, np.empty((), dtype), np.empty((shape[0], 1), dtype))
+    error = 20 * np.finfo(dtype).eps
+    for have, exact in zip(run(softmax_cross_entropy(dtype), (Z, Y), outputs), want, strict=True):
+        np.testing.assert_allclose(have, exact, rtol=error, atol=error)
 
 
 def test_row_maximum_of_a_row_with_nan_is_nan():
     x = np.array([[1.0, np.nan, 3.0], [-np.inf, -np.inf, -5.0]], np.float32)
     chain = Chain((operand("x", x),), (S("row_max", "m", ("x",)),), (Output("m"),))
-    np.testing.assert_array_equal(
-        run(chain, (x,), (np.empty((2, 1), np.float32),))[0], [[np.nan], [-5.0]]
-    )
+    (got,) = run(chain, (x,), (np.empty((2, 1), np.float32),))
+    np.testing.assert_array_equal(got, [[np.nan], [-5.0]])
 
 
 X = Operand("x", "full", "float32")
 
 
-@pytest.mark.parametrize(
-    ("statements", "outputs", "message"),
-    [
-        ((S("sinh", "y", ("x",)),), (Output("y"),), "sinh is no function of a chain"),
-        ((S("exp", "y", ("q",)),), (Output("y"),), "reads"),
-        ((S("exp", "x", ("x",)),), (Output("x"),), "is taken"),
-        ((S("exp", "y", ("x",)),), (Output("z"),), "writes"),
-        ((S("astype", "i", ("x",), "int32"), S("add", "y", ("x", "i"))), (Output("y"),), "converts nothing by itself"),
-        ((S("astype", "y", ("x",), "complex64"),), (Output("y"),), "is not one of"),
-        ((S("row_sum", "s", ("x",)), S("row_sum", "t", ("s",))), (Output("t"),), "not .rows, columns."),
-    ],
-)  # fmt: skip
-def test_a_chain_that_cannot_be_is_refused_with_a_remedy(statements, outputs, message):
-    with pytest.raises(ValueError, match=message):
-        Chain((X,), statements, outputs)
+REFUSED = [
+    ((S("sinh", "y", ("x",)),), "y", "sinh is no function of a chain"),
+    ((S("exp", "y", ("q",)),), "y", "reads"),
+    ((S("exp", "x", ("x",)),), "x", "is taken"),
+    ((S("exp", "y", ("x",)),), "z", "writes"),
+    ((S("astype", "i", ("x",), "int32"), S("add", "y", ("x", "i"))), "y", "converts nothing by itself"),
+    ((S("astype", "y", ("x",), "complex64"),), "y", "is not one of"),
+    ((S("row_sum", "s", ("x",)), S("row_sum", "t", ("s",))), "t", "not .rows, columns."),
+]
 
 
-def test_a_call_with_a_wrong_array_is_refused():
+def test_a_chain_that_cannot_be_and_a_call_with_a_wrong_array_are_refused_with_a_remedy():
+    for statements, output, message in REFUSED:
+        with pytest.raises(ValueError, match=message):
+            Chain((X,), statements, (Output(output),))
     chain = Chain((X,), (S("exp", "y", ("x",)),), (Output("y"),))
     good = np.zeros((4, 4), np.float32)
     for bad in (good.astype(np.float64), good.T[1:], np.zeros(4, np.float32)):

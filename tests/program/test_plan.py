@@ -17,6 +17,7 @@ from chainrule.program.replay import Arrays, Replay
 from chainrule.program.trace import Spec, trace
 from chainrule.program.unrecordable import UnrecordableError
 from support.memory import SignedMemory
+from support.pairs import all_pairs, in_turn
 from support.steps import CASES, Case, epochs, made_plan, made_work, replayed
 
 X32 = Spec((4, 3), "float32", "x")
@@ -27,6 +28,11 @@ def fused(made):
     return plan(made.program, made.carried, fuse(made.program))
 
 
+def alone(made):
+    """Return the plan as NumPy runs it, an operation at a time."""
+    return made
+
+
 def copies(made):
     return [group for group in made.groups if group.operations[0].function == "copy"]
 
@@ -34,11 +40,20 @@ def copies(made):
 # -- no two values that are needed share memory ---------------------------------------------------------
 
 
-@pytest.mark.parametrize("lead", [(), (2,)], ids=str)
-@pytest.mark.parametrize("replan", [lambda made: made, fused], ids=["each-alone", "in-chains"])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+EVERY = [
+    pytest.param(case, replan, (lead,) * lead, id=f"{name}-{replan.__name__}-{lead}")
+    for (name, case), replan, lead in all_pairs(list(CASES.items()), (alone, fused), (0, 2))
+]
+
+
+@pytest.mark.parametrize(("case", "replan", "lead"), EVERY)
 def test_every_operand_read_is_the_value_last_written_there(case, replan, lead):
-    SignedMemory(replan(made_plan(case, lead=lead))).run()
+    made = replan(made_plan(case, lead=lead))
+    assert len(made.carried) == 1 + len(case.step.optimizer.init(np.zeros(3)))
+    for value, output in made.carried:  # written where it was read
+        assert made.homes[id(output)].storage.value is value
+    assert copies(made) == []
+    SignedMemory(made).run()
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -57,7 +72,11 @@ def test_the_plans_of_a_block_and_of_the_update_keep_what_they_need(case):
         SignedMemory(plan(update, carried, groups)).run()
 
 
-def test_the_check_by_signs_sees_two_values_in_one_place():
+def test_the_check_by_signs_sees_an_operation_out_of_order_and_two_values_in_one_place():
+    made = made_plan(Case())
+    made.groups[3], made.groups[4] = made.groups[4], made.groups[3]
+    with pytest.raises(AssertionError, match="is lost"):
+        SignedMemory(made).run()
     made = made_plan(Case(hidden=(7, 7, 7)))
     scratch = [
         (key, home)
@@ -74,24 +93,7 @@ def test_the_check_by_signs_sees_two_values_in_one_place():
         SignedMemory(made).run()
 
 
-def test_the_check_by_signs_sees_an_operation_out_of_order():
-    made = made_plan(Case())
-    made.groups[3], made.groups[4] = made.groups[4], made.groups[3]
-    with pytest.raises(AssertionError, match="is lost"):
-        SignedMemory(made).run()
-
-
 # -- what is carried, and what is laid together ---------------------------------------------------------
-
-
-@pytest.mark.parametrize("replan", [lambda made: made, fused], ids=["each-alone", "in-chains"])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_what_is_carried_is_written_where_it_was_read_and_no_step_copies(case, replan):
-    made = replan(made_plan(case))
-    assert len(made.carried) == 1 + len(case.step.optimizer.init(np.zeros(3)))
-    for value, output in made.carried:
-        assert made.homes[id(output)].storage.value is value
-    assert copies(made) == []
 
 
 @pytest.mark.parametrize("lead", [(), (2,)], ids=str)
@@ -100,7 +102,6 @@ def test_nested_concatenations_are_one_place(lead):
     joined = [op.result for op in made.program.operations if op.function == "concat"]
     assert len(joined) == 2  # the layers' gradients, and those with the penalty
     assert len({id(made.homes[id(value)].storage) for value in joined}) == 1
-    assert copies(made) == []
 
 
 def test_each_gradient_is_computed_in_its_place_of_the_whole():
@@ -236,8 +237,7 @@ class CountingLibrary(NumpyLibrary):
         return made
 
 
-@pytest.mark.parametrize("replan", [lambda made: made, fused], ids=["each-alone", "in-chains"])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("case", "replan"), in_turn(CASES, (alone, fused)))
 def test_the_bytes_are_those_of_the_arrays(case, replan):
     made, library = replan(made_plan(case)), CountingLibrary()
     inputs = [np.zeros(value.shape, value.dtype) for value in made.program.inputs]

@@ -86,44 +86,40 @@ def specs(dtype):
     return Spec((3, 29), dtype, "x"), Spec((3, 29), dtype, "y")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CALLED)
-def test_every_primitive_is_numpys_function_when_replayed(name, dtype):
-    x, function = numbers(dtype), call_of(name)
+def calls(dtype):
+    """Yield each primitive's name, a program that calls it, its inputs, and what NumPy makes of them."""
+    x = numbers(dtype)
     y = x[::-1, ::-1].copy()
-    program = trace(function, *specs(dtype))
-    assert program.operations[-1].function == name
-    wanted = np.asarray(function(x, y))
-    if wanted.dtype.kind == "b":
-        assert np.array_equal(run_replayed(program, x, y), wanted)
-    else:
-        assert_same(run_replayed(program, x, y), wanted)
+    for name in CALLED:
+        program = trace(call_of(name), *specs(dtype))
+        assert program.operations[-1].function == name
+        yield name, program, (x, y), np.asarray(call_of(name)(x, y))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_primitive_is_numpys_function_when_replayed(dtype):
+    for _, program, inputs, wanted in calls(dtype):
+        got = run_replayed(program, *inputs)
+        assert_same(got.astype(wanted.dtype) if wanted.dtype.kind == "b" else got, wanted)
 
 
 @pytest.mark.needs("jit")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CALLED)
-def test_every_primitive_compiles_to_machine_code(name, dtype):
-    x, function = numbers(dtype), call_of(name)
-    y = x[::-1, ::-1].copy()
-    exact = name not in {"exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "pow"}
-    got = run_natively(trace(function, *specs(dtype)), x, y)
-    assert_near(got, np.asarray(function(x, y)), 0 if exact else 4)
+def test_every_primitive_compiles_to_machine_code(dtype):
+    for name, program, inputs, wanted in calls(dtype):
+        exact = name not in {"exp", "expm1", "log", "log1p", "tanh", "sin", "cos", "pow"}
+        assert_near(run_natively(program, *inputs), wanted, 0 if exact else 4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("part", ["value", "derivative"])
-@pytest.mark.parametrize("name", OWN)
-def test_an_activation_of_ones_own_gives_numpys_bits_and_runs_on_the_strict_standard(name, part, dtype):
+def test_activations_of_ones_own_give_numpys_bits_and_run_on_the_strict_standard(dtype):
     x = numbers(dtype)
-    if part == "value":
-        function = OWN[name].value
-    else:
-        function = lambda Z: OWN[name].derivative(Z, OWN[name].value(Z))
-    program = trace(function, specs(dtype)[0])
-    assert_same(run_replayed(program, x), function(x))
-    strict = function(array_api_strict.asarray(x))
-    np.testing.assert_allclose(np.asarray(strict), function(x), 1e-6 if dtype == "float32" else 1e-12)
+    for own in OWN.values():
+        for function in (own.value, lambda Z, own=own: own.derivative(Z, own.value(Z))):
+            program = trace(function, specs(dtype)[0])
+            assert_same(run_replayed(program, x), function(x))
+            strict = np.asarray(function(array_api_strict.asarray(x)))
+            np.testing.assert_allclose(strict, function(x), 1e-6 if dtype == "float32" else 1e-12)
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -2,10 +2,12 @@
 
 import math
 import os
+import time
+from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.mathematics.architecture import architecture
@@ -48,28 +50,20 @@ def test_the_blocks_are_all_the_rows_and_differ_by_one_at_most(threads, blocks, 
     assert sizes[0] - sizes[-1] <= 1
 
 
-@pytest.mark.parametrize("native", [True, False])
-@pytest.mark.parametrize(
-    ("sizes", "rows"), [((2, 4, 1), 4), ((64, 16, 10), 32), ((64, 256, 10), 16), ((64, 64, 10), 64)]
-)
-def test_a_small_step_runs_whole_in_one_thread(sizes, rows, native):
-    assert chosen(sizes, rows, threads=16, native=native) == Cut(1, 1)
+SMALL = [((2, 4, 1), 4), ((64, 16, 10), 32), ((64, 256, 10), 16), ((64, 64, 10), 64)]
 
 
-def test_few_rows_are_not_shared():
+def test_small_steps_run_whole_in_one_thread_and_few_rows_are_not_shared():
+    for (sizes, rows), native in product(SMALL, (True, False)):
+        assert chosen(sizes, rows, threads=16, native=native) == Cut(1, 1)
     assert chosen((4096, 4096, 4096), 47, threads=2) == Cut(1, 1)
     assert chosen((4096, 4096, 4096), 48, threads=2).threads == 2
 
 
 def test_products_keep_to_one_core_where_its_cache_holds_the_weights_or_there_is_one_row():
-    assert one_core_at(MB) == {1, 4, 47}
-    assert one_core_at(3 * MB) == {1}
-    assert one_core_at(4096) == {1, 4, 47, 48, 400}
-
-
-def one_core_at(nbytes):
-    theta = np.zeros(nbytes // 4, np.float32)
-    return {rows for rows in (1, 4, 47, 48, 400, 500) if one_core(theta, rows)}
+    for nbytes, rows in ((MB, {1, 4, 47}), (3 * MB, {1}), (4096, {1, 4, 47, 48, 400})):
+        theta = np.zeros(nbytes // 4, np.float32)
+        assert {n for n in (1, 4, 47, 48, 400, 500) if one_core(theta, n)} == rows
 
 
 def test_a_run_that_is_over_in_a_moment_leaves_the_threads_of_blas_alone(monkeypatch):
@@ -95,34 +89,25 @@ def test_the_rows_of_a_block_fill_half_of_the_second_level_cache():
     assert row_bytes == 4 * (64 + 1024 + 10 + 1024)  # samples, two layers, the hidden delta
 
 
-def test_no_block_is_so_small_that_the_weights_outweigh_it(monkeypatch):
+def test_no_block_is_so_small_that_the_weights_outweigh_it_and_none_is_without_rows(monkeypatch):
     monkeypatch.setattr(machine, "l2_bytes", lambda: 1)
-    how = chosen((784, 512, 10), 8192)
     program = planned((784, 512, 10), 8192)
-    weights = program.inputs[0].nbytes
-    assert how.sizes(8192)[0] * row_blocks._row_bytes(program, 8192) >= 0.9 * weights / 2
-
-
-@pytest.mark.parametrize("rows", [48, 49, 51, 1000])
-def test_no_block_is_without_rows(rows, monkeypatch):
-    monkeypatch.setattr(machine, "l2_bytes", lambda: 1)
-    for sizes in ((1, 500_000, 1), (1, 30_000, 1), (3, 40_000, 2)):
+    rows = chosen((784, 512, 10), 8192).sizes(8192)[0]
+    assert rows * row_blocks._row_bytes(program, 8192) >= 0.9 * program.inputs[0].nbytes / 2
+    for sizes, rows in product(((1, 500_000, 1), (1, 30_000, 1), (3, 40_000, 2)), (48, 49, 51, 1000)):
         assert chosen(sizes, rows).sizes(rows)[-1] >= 1
 
 
 def test_equal_shapes_give_equal_cuts_and_timing_has_no_part_in_it(monkeypatch):
-    import time
-
     for clock in ("perf_counter", "perf_counter_ns", "monotonic", "time", "process_time"):
         monkeypatch.delattr(time, clock)
-    cells = [((64, 1024, 10), 4096), ((784, 128, 10), 128), ((64, 256, 10), 256)]
-    for sizes, rows in cells:
+    for sizes, rows in (((64, 1024, 10), 4096), ((784, 128, 10), 128), ((64, 256, 10), 256)):
         for native in (True, False):
-            cuts = {chosen(sizes, rows, 4, native=native) for _ in range(3)}
-            assert len(cuts) == 1
+            assert len({chosen(sizes, rows, 4, native=native) for _ in range(3)}) == 1
 
 
 @given(st.integers(1, 5000), st.integers(1, 64), st.booleans())
+@settings(max_examples=20)
 def test_a_cut_takes_no_more_threads_than_it_may_and_leaves_none_without_rows(rows, threads, native):
     how = chosen((64, 300, 10), rows, threads, native=native)
     assert 1 <= how.threads <= threads
@@ -142,13 +127,15 @@ def test_as_many_threads_as_asked_else_as_the_variable_says_else_one_a_core(monk
     assert machine.threads(3) == 3
 
 
-@pytest.mark.parametrize("given", [0, -1, 1.5, "two", "²"])
-def test_threads_that_are_no_whole_number_are_refused_by_name(given, monkeypatch):
-    with pytest.raises(ValueError, match=r"threads is .*; give a whole number of 1 or more"):
-        machine.threads(given)
-    monkeypatch.setenv("CHAINRULE_THREADS", str(given))
-    with pytest.raises(ValueError, match=r"CHAINRULE_THREADS is .*; give a whole number of 1 or more"):
-        machine.threads()
+def test_threads_that_are_no_whole_number_are_refused_by_name(monkeypatch):
+    for wrong in (0, -1, 1.5, "two", "²"):
+        with pytest.raises(ValueError, match=r"^threads is .*; give a whole number of 1 or more"):
+            machine.threads(wrong)
+        monkeypatch.setenv("CHAINRULE_THREADS", str(wrong))
+        with pytest.raises(
+            ValueError, match=r"^CHAINRULE_THREADS is .*; give a whole number of 1 or more"
+        ):
+            machine.threads()
 
 
 def test_cores_are_those_that_the_process_may_run_on(monkeypatch):
@@ -182,6 +169,4 @@ def test_whether_a_run_is_long_depends_on_its_shapes_and_steps_alone():
     assert is_long(work((1000, 1000), 10_000, steps=100))
     assert not is_long(work((1000, 1000), 100, steps=1))
     once = [steps for steps in (2**n for n in range(24)) if is_long(work((50,), 64, steps))]
-    again = [steps for steps in (2**n for n in range(24)) if is_long(work((50,), 64, steps))]
-    assert once == again
     assert once == [2**n for n in range(24) if 2**n >= once[0]]

@@ -1,6 +1,8 @@
 """Few cases instead of all combinations: every pair of values of two axes occurs together in one of them."""
 
-from itertools import combinations, product
+from itertools import combinations, cycle, product
+
+import pytest
 
 
 def all_pairs(*axes):
@@ -19,3 +21,12 @@ def all_pairs(*axes):
         chosen.append(max(pairs, key=lambda place: len(pairs[place] & missing)))
         missing -= pairs[chosen[-1]]
     return [tuple(axis[i] for axis, i in zip(axes, place, strict=True)) for place in chosen]
+
+
+def in_turn(cases, *axes):
+    """Return parameters for pytest: each case of a dictionary, with the values of the other axes in turn."""
+    others = zip(*map(cycle, axes), strict=False)
+    return [
+        pytest.param(case, *values, id=name)
+        for (name, case), values in zip(cases.items(), others, strict=False)
+    ]

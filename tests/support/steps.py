@@ -1,6 +1,7 @@
 """Training steps of every kind, as data: what a trace, a plan or an engine must be able to run."""
 
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,10 @@ class Case:
 
 
 ALL = {"dropout": 0.2, "weight_decay": 1e-3, "clip_norm": 0.5}
+NAMES = zip(ACTIVATIONS, cycle(LOSSES), cycle(OPTIMIZERS), strict=False)  # every name at least once
 CASES = {
-    **{f"optimizer-{name}": Case(optimizer=name) for name in OPTIMIZERS},
-    **{f"loss-{name}": Case(loss=name) for name in LOSSES},
-    **{f"activation-{name}": Case(activation=name) for name in ACTIVATIONS},
+    "plain": Case(),
+    **{"-".join(names): Case((7, 6), *names) for names in NAMES},
     "activations-of-ones-own": Case(activation=ALL_OF_THEM),
     **{name: Case(additions={name: number}) for name, number in ALL.items()},
     "weights": Case(weighted=True),

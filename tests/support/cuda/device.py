@@ -27,7 +27,7 @@ from support.needs import absent
 
 HERE = Path(__file__).parent
 GUARD, LINE = 0xA5, 256
-FLAGS = ("-O1", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas")
+FLAGS = ("-O0", "-shared", "-fPIC", "-ffp-contract=off", "-Wno-unknown-pragmas")
 
 
 @cache

@@ -1,6 +1,7 @@
 // CUDA's threads on a CPU: the threads of a block are fibers, which go on where one has to wait for another.
 // `backwards` runs them in the other order: a missing barrier then gives other numbers.
 #include <math.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,8 @@ static uint2_ threadIdx, blockIdx, blockDim, gridDim;
 
 enum { MOST = 256, STACK = 1 << 16 };
 struct Meeting { int arrived, times, members; };
-static ucontext_t scheduler, fibers[MOST];
-static bool done[MOST];
+static jmp_buf scheduler, fibers[MOST];
+static bool begun[MOST], done[MOST];
 static char *stacks = (char *)malloc((size_t)MOST * STACK);
 static Meeting of_block, of_warp[MOST / 32];
 static char slots[MOST][8];
@@ -26,6 +27,10 @@ static int current;
 static void (*kernel_body)(void **);
 static void **kernel_arguments;
 
+// A switch by jumps costs no system call, as one by contexts does.
+static void pause_fiber() {
+  if (!_setjmp(fibers[current])) _longjmp(scheduler, 1);
+}
 static void wait_at(Meeting &meeting) {
   const int mine = meeting.times;
   if (++meeting.arrived == meeting.members) {
@@ -33,7 +38,7 @@ static void wait_at(Meeting &meeting) {
     meeting.times++;
     return;
   }
-  while (meeting.times == mine) swapcontext(&fibers[current], &scheduler);
+  while (meeting.times == mine) pause_fiber();
 }
 static void __syncthreads() { wait_at(of_block); }
 static void __threadfence() {}
@@ -57,29 +62,37 @@ template <typename T> static T __shfl_xor_sync(unsigned int, T x, int half) {
 static void __syncwarp() { wait_at(of_warp[current / 32]); }
 
 static void fiber() {
-  kernel_body(kernel_arguments);
-  done[current] = true;
-  swapcontext(&fibers[current], &scheduler);
+  for (;;) {  // a thread of every block: a stack is made once
+    kernel_body(kernel_arguments);
+    done[current] = true;
+    pause_fiber();
+  }
+}
+static void go_on_with(int t) {
+  current = t;
+  if (_setjmp(scheduler)) return;
+  if (begun[t]) _longjmp(fibers[t], 1);
+  begun[t] = true;
+  ucontext_t start;
+  getcontext(&start);
+  start.uc_stack.ss_sp = stacks + (size_t)t * STACK;
+  start.uc_stack.ss_size = STACK;
+  start.uc_link = nullptr;
+  makecontext(&start, fiber, 0);
+  setcontext(&start);
 }
 static void run_block(bool backwards) {
   const int count = blockDim.x * blockDim.y;
   of_block = {0, 0, count};
   for (int warp = 0; warp * 32 < count; warp++) of_warp[warp] = {0, 0, count - warp * 32 < 32 ? count - warp * 32 : 32};
-  for (int t = 0; t < count; t++) {
-    done[t] = false;
-    getcontext(&fibers[t]);
-    fibers[t].uc_stack.ss_sp = stacks + (size_t)t * STACK;
-    fibers[t].uc_stack.ss_size = STACK;
-    makecontext(&fibers[t], fiber, 0);
-  }
+  for (int t = 0; t < count; t++) done[t] = false;
   for (int left = count; left > 0;) {
     left = 0;
     for (int i = 0; i < count; i++) {
       const int t = backwards ? count - 1 - i : i;
       if (done[t]) continue;
-      current = t;
       threadIdx = {t % blockDim.x, t / blockDim.x};
-      swapcontext(&scheduler, &fibers[t]);
+      go_on_with(t);
       left += !done[t];
     }
   }
