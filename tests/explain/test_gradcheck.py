@@ -204,7 +204,7 @@ def test_an_oracle_that_is_not_installed_is_left_out_with_the_reason(monkeypatch
     monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "torch" else name)
     report = checked(oracles=["torch", "differences"])
     assert list(report.tolerances) == ["differences"]
-    assert "torch: backend 'torch' is not installed" in str(report)
+    assert "torch: left out: backend 'torch' is not installed" in str(report)
 
 
 @pytest.mark.needs("torch")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule import backends
-from chainrule.explain.oracles import central_differences
+from chainrule.explain.oracles import smooth_differences
 from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.losses import LOSSES
@@ -93,7 +93,7 @@ def differences(case):
         return float(objective(flat.reshape(shape), case.batch, case.net, case.key).sum())
 
     shape, flat = case.theta.shape, case.theta.ravel()
-    return central_differences(total, flat, range(flat.size)).reshape(shape)
+    return smooth_differences(total, flat, np.arange(flat.size)).reshape(shape)
 
 
 def by_torch(case):

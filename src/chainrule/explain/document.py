@@ -1,27 +1,57 @@
 """Document: the contents of an explanation as text, in the order in which every form shows them."""
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
 
 from chainrule.explain.records import Flag, Line, Setting, Update
 
-
-class Document(NamedTuple):
-    """Headings, lines, the table of updates and the closing words; the terminal and HTML print these."""
-
-    title: str
-    subtitle: str
-    sections: tuple[tuple[str, tuple[Line, ...]], ...]  # heading, lines
-    rows: tuple[tuple[str, ...], ...]  # of the table of updates, below COLUMNS
-    losses: str
-    flags: tuple[Flag, ...]
-    undecided: tuple[str, ...]
-
-
 COLUMNS = ("", "before", "gradient", "change", "change / before")
 CAPTION = "what the step changes, in norms"
+
+
+@dataclass(frozen=True)
+class Document:
+    """What an explanation holds, under headings; the terminal and HTML print it."""
+
+    setting: Setting
+    lines: tuple[Line, ...]
+    updates: tuple[Update, ...]
+    loss_before: float  # with the penalty of the weight decay
+    loss_after: float
+    flags: tuple[Flag, ...] = ()  # what is wrong; empty if nothing was found
+    undecided: tuple[str, ...] = ()  # what the rows cannot answer, and why
+
+    @property
+    def title(self) -> str:
+        """The network."""
+        return f"one training step of {self.setting.network}"
+
+    @property
+    def subtitle(self) -> str:
+        """The rows, the loss, the optimizer and the backend."""
+        given = self.setting
+        rule = f"{given.optimizer} at learning rate {figure(given.learning_rate)}"
+        return f"{given.rows} rows, {given.loss}, {rule}, {given.where}"
+
+    @property
+    def sections(self) -> list[tuple[str, list[Line]]]:
+        """The lines under their headings: the part of the step, and the layer if it has one."""
+        return [(heading, list(inside)) for heading, inside in groupby(self.lines, key=_heading)]
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table of updates: a row for each parameter, below ``COLUMNS``."""
+        return [
+            (u.name, *map(figure, (u.norm, u.gradient, u.change)), figure(u.ratio) if u.norm else "")
+            for u in self.updates
+        ]
+
+    @property
+    def losses(self) -> str:
+        """The closing words."""
+        before, after = figure(self.loss_before), figure(self.loss_after)
+        return f"the loss goes from {before} to {after} on these rows"
 
 
 def figure(number: float) -> str:
@@ -33,26 +63,6 @@ def figure(number: float) -> str:
     ('0.0001234', '2', 'NaN')
     """
     return "NaN" if math.isnan(number) else f"{number:.4g}"
-
-
-def subtitle(setting: Setting) -> str:
-    """Return the rows, the loss, the optimizer and the backend, on one line."""
-    rate = figure(setting.learning_rate)
-    return (
-        f"{setting.rows} rows, {setting.loss}, {setting.optimizer} at learning rate {rate}, "
-        f"{setting.where}"
-    )
-
-
-def sections(lines: Sequence[Line]) -> tuple[tuple[str, tuple[Line, ...]], ...]:
-    """Return the lines under their headings: the part of the step, and the layer where it has one."""
-    return tuple((heading, tuple(inside)) for heading, inside in groupby(lines, key=_heading))
-
-
-def row(update: Update) -> tuple[str, ...]:
-    """Return a parameter's row of the table of updates."""
-    ratio = "" if math.isnan(update.ratio) else figure(update.ratio)
-    return update.name, *map(figure, (update.norm, update.gradient, update.change)), ratio
 
 
 def figures(line: Line, width: float = math.inf) -> str:

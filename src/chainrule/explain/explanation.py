@@ -5,30 +5,23 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chainrule.backends import Backend
-from chainrule.explain import document, html, nonfinite, notation, text
+from chainrule.explain import html, nonfinite, notation, text
 from chainrule.explain.diagnosis import diagnosed
+from chainrule.explain.document import Document
 from chainrule.explain.evidence import Evidence, curve, loss_of_guess
 from chainrule.explain.lines import Builder
-from chainrule.explain.records import Flag, Line, Setting, Update, jsonable
+from chainrule.explain.records import Line, Setting, jsonable
 from chainrule.explain.tracing import Start
 from chainrule.mathematics.naming import nearest
 from chainrule.mathematics.step import TrainingStep, objective
 
 
 @dataclass(frozen=True, repr=False)
-class Explanation:
+class Explanation(Document):
     """One training step, factor by factor, in the order of the computation.
 
     Print it, show it in a notebook, or read it: ``explanation["dL_dW1"].array``.
     """
-
-    setting: Setting
-    lines: tuple[Line, ...]
-    updates: tuple[Update, ...]
-    loss_before: float  # with the penalty of the weight decay
-    loss_after: float
-    flags: tuple[Flag, ...] = ()  # what is wrong; empty where nothing was found
-    undecided: tuple[str, ...] = ()  # what the rows cannot answer, and why
 
     def __iter__(self) -> Iterator[Line]:
         return iter(self.lines)
@@ -58,7 +51,7 @@ class Explanation:
 
     def __str__(self) -> str:
         """Return it as plain text, 80 columns wide."""
-        return text.plain(self._document)
+        return text.plain(self)
 
     def __repr__(self) -> str:
         """Return it in a few words; printing shows it all."""
@@ -66,23 +59,10 @@ class Explanation:
         return f"Explanation({self.setting.network}, {len(self.lines)} lines, {kinds})"
 
     def __rich__(self) -> Any:
-        return text.renderable(self._document)
+        return text.renderable(self)
 
     def _repr_html_(self) -> str:
-        return html.page(self._document)
-
-    @property
-    def _document(self) -> document.Document:
-        before, after = document.figure(self.loss_before), document.figure(self.loss_after)
-        return document.Document(
-            f"one training step of {self.setting.network}",
-            document.subtitle(self.setting),
-            document.sections(self.lines),
-            tuple(map(document.row, self.updates)),
-            f"the loss goes from {before} to {after} on these rows",
-            self.flags,
-            self.undecided,
-        )
+        return html.page(self)
 
 
 def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool = False) -> Explanation:
@@ -109,35 +89,23 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
     """
     built = Builder(step, start, backend, every=every)
     lines = tuple(built.lines())
-    net, batch = step.net, start.batch
+    net, batch, rate = step.net, start.batch, float(backend.to_numpy(start.learning_rate))
+    arrays = {line.name: line.array for line in lines}
     with backend.quiet():
         before, after = (
             float(backend.to_numpy(objective(theta, batch, net, start.key)))
             for theta in (start.progress.theta, built.end.theta)
         )
-    updates = tuple(built.updates({line.name: line.array for line in lines}))
+    updates = tuple(built.updates(arrays))
     flags = tuple(nonfinite.flags(built.program, built.run, backend.to_numpy))
     undecided: tuple[str, ...] = ()
     if not flags:
-        evidence = Evidence(
-            arrays={line.name: line.array for line in lines},
-            curves=tuple(curve(activation, backend) for activation in net.activations),
-            updates=updates,
-            learning_rate=float(backend.to_numpy(start.learning_rate)),
-            loss_before=before,
-            loss_after=after,
-            loss_of_guess=loss_of_guess(batch, net, backend),
-        )
-        flags, undecided = diagnosed(evidence)
-    setting = _setting(step, start, backend, lines)
-    return Explanation(setting, lines, updates, before, after, flags, undecided)
-
-
-def _setting(step: TrainingStep, start: Start, backend: Backend, lines: tuple[Line, ...]) -> Setting:
-    net = step.net
+        curves = tuple(curve(activation, backend) for activation in net.activations)
+        guess = loss_of_guess(batch, net, backend)
+        flags, undecided = diagnosed(Evidence(arrays, curves, updates, rate, before, after, guess))
     sizes = "-".join(map(str, net.sizes))
-    names = ", ".join(activation.name for activation in net.activations)
-    rate = float(backend.to_numpy(start.learning_rate))
+    network = f"{sizes} ({', '.join(activation.name for activation in net.activations)})"
     where = f"{backend.describe()}, {lines[0].array.dtype.name}"
-    rows = int(start.batch.X.shape[-2])
-    return Setting(f"{sizes} ({names})", net.loss.name, rows, step.optimizer.name, rate, where)
+    rows = int(batch.X.shape[-2])
+    setting = Setting(network, net.loss.name, rows, step.optimizer.name, rate, where)
+    return Explanation(setting, lines, updates, before, after, flags, undecided)

@@ -1,90 +1,61 @@
-"""Expressions: what an operation computes, as a formula of named values, read off the program.
+"""Expressions: the parts of a formula, read off the operations of a program.
 
 Nothing here knows a formula. A formula is the tree of operations above a value, cut off at the values
 that have names.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chainrule.program.operations import Operand, Operation, Value
 
-# Read through: they change how an array lies or is stored, not what it says.
-SILENT = {"astype", "reshape"}
+SILENT = {"astype", "reshape"}  # not shown: they change how an array is stored, not its entries
 
 
-@dataclass(frozen=True)
-class Node:
-    """A part of a formula: a symbol, a number, or a function of other parts."""
+class Scope(NamedTuple):
+    """What a formula is read in: which operation makes a value, and what the value is called there."""
 
-    function: str  # "symbol", "number", or an operation's
-    text: str  # the name, the number, or what is said of the function
-    parts: tuple["Node", ...] = ()
-    shape: tuple[int, ...] = ()
+    makers: Mapping[int, Operation]  # by the ``id`` of a value
+    name: Callable[[Value], str]  # "" for a value without a name
 
-    @property
-    def is_scalar(self) -> bool:
-        """Whether it is one number."""
-        return all(length == 1 for length in self.shape)
-
-
-def formula(operation: Operation, makers: Mapping[int, Operation], name: Callable[[Value], str]) -> Node:
-    """Return what makes an operation's result.
-
-    Parameters
-    ----------
-    operation
-        The operation.
-    makers
-        By the ``id`` of a value, the operation of the program that makes it.
-    name
-        Gives what a value is called there, or "" where it has no name.
-    """
-
-    def part(operand: Operand) -> Node:
+    def symbol(self, operand: Operand) -> str:
+        """Return the name of an operand; "" for a number, and for the result of an unnamed operation."""
         if not isinstance(operand, Value):
-            return Node("number", _number(operand))
-        if called := name(operand):
-            return Node("symbol", called, (), operand.shape)
-        if operand.data is not None:
-            return constant(operand)
-        return formula(makers[id(operand)], makers, name)
+            return ""
+        constant = "constant" if operand.data is not None and operand.data.ndim else ""
+        return self.name(operand) or constant
 
-    if operation.function in SILENT:
-        return part(operation.operands[0])
-    if operation.function == "slice":
-        text = ", ".join(map(_place, operation.settings["places"]))
-    else:
-        text = _axis(operation)
-    return Node(operation.function, text, tuple(map(part, operation.operands)), operation.result.shape)
+    def number(self, operand: Operand) -> str:
+        """Return the digits of a constant that is the same everywhere; "" for all else."""
+        if isinstance(operand, Value):
+            if operand.data is None or operand.data.ndim or self.name(operand):
+                return ""
+            operand = operand.data.item()
+        return str(operand) if isinstance(operand, int) else f"{operand:.6g}"
 
 
-def constant(value: Value) -> Node:
-    """Return a constant: a number where it is the same everywhere."""
-    if value.data is None or value.data.ndim:
-        return Node("symbol", "constant", (), value.shape)
-    return Node("number", _number(value.data.item()), (), value.shape)
+def is_scalar(operand: Operand) -> bool:
+    """Return whether an operand is one number."""
+    return not isinstance(operand, Value) or all(length == 1 for length in operand.shape)
 
 
-def products(
-    operation: Operation, makers: Mapping[int, Operation], stop: Callable[[Value], str]
-) -> list[str]:
-    """Return the shapes of every product of arrays in a formula, spelled out.
-
-    The matrix products, and the formula itself where it is an elementwise one.
-    """
+def products(operation: Operation, scope: Scope) -> list[str]:
+    """Return the shapes of the matrix products in a formula, and of its elementwise product if it is one."""
     arrays = [operand.shape for operand in operation.inputs if len(operand.shape) > 1]
-    found: list[str] = []
+    texts: list[str] = []
     for value in operation.inputs:
-        if id(value) in makers and not stop(value):
-            found += products(makers[id(value)], makers, stop)
+        if id(value) in scope.makers and not scope.name(value):
+            texts += products(scope.makers[id(value)], scope)
     symbol = {"matmul": "@", "multiply": "*"}.get(operation.function)
     if symbol and len(arrays) == 2:
-        found.append(f"{arrays[0]} {symbol} {arrays[1]} -> {operation.result.shape}")
-    return list(dict.fromkeys(found))
+        texts.append(f"{arrays[0]} {symbol} {arrays[1]} -> {operation.result.shape}")
+    return list(dict.fromkeys(texts))
 
 
-def _axis(operation: Operation) -> str:
+def setting(operation: Operation) -> str:
+    """Return the axes of a reduction or the places of a slice; "" for the whole array."""
+    if operation.function == "slice":
+        return ", ".join(map(_place, operation.settings["places"]))
     axes: tuple[int, ...] = operation.settings.get("axis", ())
     whole = len(axes) in {0, len(operation.inputs[0].shape)}
     return "" if whole else f"axis={axes[0] if len(axes) == 1 else axes}"
@@ -93,9 +64,4 @@ def _axis(operation: Operation) -> str:
 def _place(place: object) -> str:
     if not isinstance(place, slice):
         return "..."
-    start, stop = ("" if end is None else str(end) for end in (place.start, place.stop))
-    return f"{start}:{stop}"
-
-
-def _number(number: float) -> str:
-    return str(number) if isinstance(number, int) else f"{number:.6g}"
+    return ":".join("" if end is None else str(end) for end in (place.start, place.stop))

@@ -5,12 +5,13 @@ mathematics, its formulas are read off its operations, and its arrays are what t
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from chainrule.backends import Backend
 from chainrule.explain import sources
-from chainrule.explain.expressions import Node, constant, formula, products
+from chainrule.explain.expressions import Scope, products
 from chainrule.explain.notation import Html, Latex, Text
 from chainrule.explain.records import Formula, Line, Update
 from chainrule.explain.tracing import Start, names, parameters, section, traced
@@ -20,7 +21,7 @@ from chainrule.program.names import Mention
 from chainrule.program.operations import Operation, Value
 from chainrule.program.watch import Evaluated
 
-_NOTATIONS = (Text(), Html(), Latex())
+_NOTATIONS = (Text, Html, Latex)
 
 
 class Builder:
@@ -60,7 +61,8 @@ class Builder:
         theta = self.program.outputs[0]
         waiting = [o for o in self.program.operations if not o.is_view and o.result is not theta]
         for mention in self.program.mentions:
-            if not self._is_shown(mention.value):
+            is_shown = self._every or "int" not in mention.value.dtype.name
+            if not is_shown or not self.run.knows(mention.value):
                 continue
             made = self._makers.get(id(mention.value))
             if made is None or made.result.name != mention.name:
@@ -73,51 +75,54 @@ class Builder:
         yield from (self._operation(operation) for operation in waiting if self._every)
         yield self._operation(self._makers[id(theta)], None, "theta")
 
-    def _is_shown(self, value: Value) -> bool:
-        return self.run.knows(value) and (self._every or "int" not in value.dtype.name)
-
     def _inputs(self) -> Iterator[Line]:
-        nothing = Formula("", "", "")
-        given = {value.name: value for value in self.program.inputs}
         parts = parameters(self.program)
+        given = {value.name: value for value in self.program.inputs}
         layers: dict[str, int | None] = dict.fromkeys(
             name for name, v in given.items() if v.role in {"sample", "target", "weight", "rate"}
         )
         layers |= {name: int(name[1:]) for name, _ in self._layout.named_shapes if name in parts}
         for name, layer in layers.items():
-            array = self._host((given | parts)[name])
-            yield Line(name, "inputs", layer, _symbol(name), nothing, (), "", "", array)
+            yield self._line(name, "inputs", layer, (given | parts)[name])
 
     def _operation(self, operation: Operation, layer: int | None = None, name: str = "") -> Line:
-        """Return the line of what an operation makes."""
+        """Return the line of the result of an operation."""
         value = operation.result
 
         def called(other: Value) -> str:
             local = self._local.get((operation.within, id(other)))
             return local or self._names.get(id(other), "")
 
-        name = name or self._names[id(value)]
-        written = _written(formula(operation, self._makers, called))
-        shapes = tuple(products(operation, self._makers, called))
+        scope = Scope(self._makers, called)
         source = sources.of_line(operation.origin)
-        renews = any(value is output for output in self.program.outputs[:-1])
-        array, part = self._host(value), section(operation.within)
-        return Line(name, part, layer, _symbol(name), written, shapes, *source, array, renews)
+        line = self._line(name or self._names[id(value)], section(operation.within), layer, value)
+        return replace(
+            line,
+            formula=Formula(*(notation(scope).formula(operation) for notation in _NOTATIONS)),
+            products=tuple(products(operation, scope)),
+            source=source.place,
+            code=source.text,
+            renews=any(value is output for output in self.program.outputs[:-1]),
+        )
 
     def _alias(self, mention: Mention) -> Line:
         """Return the line of another name for a value."""
-        value, name = mention.value, mention.name
-        known = self._names.get(id(value))
-        node = constant(value) if value.is_constant or known is None else Node("symbol", known)
-        source = sources.of_variable(mention.code, mention.variable)
-        if mention.variable in mention.code.co_varnames[: mention.code.co_argcount]:
-            made = self._makers[id(value)]  # handed down: it comes from where it was made
-            source = sources.of_line(made.origin)
-        array, part = self._host(value), section(mention.within)
-        return Line(name, part, mention.layer, _symbol(name), _written(node), (), *source, array)
+        value, code = mention.value, mention.code
+        scope = Scope({}, lambda other: "" if other.is_constant else self._names.get(id(other), ""))
+        if mention.variable in code.co_varnames[: code.co_argcount]:
+            # An argument: show where its value was made.
+            source = sources.of_line(self._makers[id(value)].origin)
+        else:
+            source = sources.of_variable(code, mention.variable)
+        formula = Formula(*(notation(scope).write(value) for notation in _NOTATIONS))
+        line = self._line(mention.name, section(mention.within), mention.layer, value)
+        return replace(line, formula=formula, source=source.place, code=source.text)
 
-    def _host(self, value: Value) -> np.ndarray:
-        return self._backend.to_numpy(self.run.of(value))
+    def _line(self, name: str, part: str, layer: int | None, value: Value) -> Line:
+        """Return a line without a formula."""
+        symbol = Formula(*(notation().symbol(name) for notation in _NOTATIONS))
+        array = self._backend.to_numpy(self.run.of(value))
+        return Line(name, part, layer, symbol, Formula("", "", ""), (), "", "", array)
 
     # -- the update ------------------------------------------------------------------------------
 
@@ -144,11 +149,3 @@ class Builder:
 
 def _norm(array: np.ndarray) -> float:
     return float(np.linalg.norm(array.astype(np.float64)))
-
-
-def _symbol(name: str) -> Formula:
-    return _written(Node("symbol", name))
-
-
-def _written(node: Node) -> Formula:
-    return Formula(*(notation.write(node) for notation in _NOTATIONS))

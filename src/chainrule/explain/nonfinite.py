@@ -11,65 +11,63 @@ from chainrule.program.program import Program
 from chainrule.program.watch import Evaluated
 
 Host = Callable[[Value], np.ndarray]
+_KIND = "NaN or infinity"
 _REMEDIES = {
     "X": "fill or drop such rows first",
-    "Y": "fill or drop such rows first",
+    "y": "fill or drop such rows first",
     "weights": "give every sample a finite weight",
 }
+_BROKEN = "the weights are broken: load or draw them again, train at a lower rate"
+_OVERFLOW = "scale X, start from smaller weights or take a lower learning rate, or change that line"
 
 
 def flags(program: Program, run: Evaluated, to_numpy: Callable[..., np.ndarray]) -> Iterator[Flag]:
-    """Yield a flag for each input that is not finite, or else for the operation that made the first."""
+    """Yield a flag for each input that is not finite; if all are, for the operation that made the first."""
 
     def host(value: Value) -> np.ndarray:
         return to_numpy(run.of(value))
 
-    given = [value for value in program.inputs if not _is_finite(host(value))]
-    layers = parameters(program)
-    for value in given:
-        parts = layers if value.name == "theta" else {value.name: value}
+    broken = [value for value in program.inputs if not _is_finite(host(value))]
+    for value in broken:
+        parts = parameters(program) if value.name == "theta" else {value.name: value}
         for name, part in parts.items():
             if part.shape == host(part).shape and not _is_finite(host(part)):
-                yield _of_input(name, host(part))
-    if given:
+                yield _of_input("y" if name == "Y" else name, host(part))
+    if broken:
         return
     makers = {id(operation.result): operation for operation in program.operations}
-    broken = [value for value in reversed(program.outputs) if not _is_finite(host(value))]
-    if broken:
-        yield _of_operation(_origin(broken[0], makers, host), program, host)
+    for value in reversed(program.outputs):
+        if not _is_finite(host(value)):
+            yield _of_operation(_origin(value, makers, host), program, host)
+            return
 
 
 def _of_input(name: str, array: np.ndarray) -> Flag:
-    bad = ~np.isfinite(array).reshape(len(array) if array.ndim else 1, -1)
+    array = array.reshape(len(array) if array.ndim else 1, -1)
+    bad = ~np.isfinite(array)
     row, column = (int(place) for place in np.argwhere(bad)[0])
-    shown = "y" if name == "Y" else name
-    rows = int(bad.any(axis=1).sum())
-    more = (
-        "" if bad.sum() == 1 else f"; {bad.sum()} entries in {rows} row{'s' * (rows > 1)} are not finite"
-    )
-    what = f"{_word(array.reshape(bad.shape)[row, column])} in row {row}, column {column} (from 0){more}"
-    remedy = _REMEDIES.get(
-        name, "the weights are broken: load or draw them again, train at a lower rate"
-    )
-    return Flag("NaN or infinity", shown, what, remedy)
+    what = f"{_word(array[row, column])} in row {row}, column {column} (from 0)"
+    if bad.sum() > 1:
+        rows = int(bad.any(axis=1).sum())
+        what += f"; {bad.sum()} entries in {rows} row{'s' * (rows > 1)} are not finite"
+    return Flag(_KIND, name, what, _REMEDIES.get(name, _BROKEN))
 
 
 def _of_operation(operation: Operation, program: Program, host: Host) -> Flag:
     result = host(operation.result)
-    first = result[~np.isfinite(result)].reshape(-1)[0]
     operands = [
         f"{program.name(value)} is {host(value).min():.4g} to {host(value).max():.4g}"
         for value in operation.inputs
         if not value.is_constant
     ]
     call = f"{operation.function}({', '.join(map(program.name, operation.operands))})"
-    what = f"{_word(first)} is first made by {call}, where {', '.join(operands)}"
-    remedy = "scale X, start from smaller weights or take a lower learning rate, or mend that line"
-    return Flag("NaN or infinity", operation.source, what, remedy)
+    first = _word(result[~np.isfinite(result)][0])
+    what = f"{first} is first made by {call}, where {', '.join(operands)}"
+    return Flag(_KIND, operation.source, what, _OVERFLOW)
 
 
 def _origin(value: Value, makers: dict[int, Operation], host: Host) -> Operation:
-    """Return the operation that made the first of what is not finite, on the way to this value."""
+    """Return the operation that made the first entry that is not finite, on the way to this value."""
     operation = makers[id(value)]
     for operand in operation.inputs:
         if id(operand) in makers and not _is_finite(host(operand)):

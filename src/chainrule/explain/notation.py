@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from chainrule.explain.expressions import Node
+from chainrule.explain.expressions import SILENT, Scope, is_scalar, setting
 from chainrule.explain.records import Line
+from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.primitives import ATOM, PRIMITIVES, Primitive
 
 # "dL_dW1" is L by W, number 1; "A_kept2'" is A_kept, number 2, with a prime.
@@ -26,9 +27,22 @@ class Text:
     below = "{}"  # the number of a layer
     transposed = "{}.T"
 
-    def write(self, node: Node, outer: int = -1) -> str:
-        """Return the formula, in brackets where it binds no more than the operator around it."""
-        text, binds = self._written(node)
+    def __init__(self, scope: Scope = Scope({}, lambda _: "")) -> None:  # noqa: B008  it holds no state
+        self.scope = scope
+
+    def write(self, operand: Operand, outer: int = -1) -> str:
+        """Return an operand, in brackets if it binds no more than the operator around it."""
+        if symbol := self.scope.symbol(operand):
+            return self.symbol(symbol)
+        if not isinstance(operand, Value) or id(operand) not in self.scope.makers:
+            return self.number(self.scope.number(operand))
+        return self.formula(self.scope.makers[id(operand)], outer)
+
+    def formula(self, operation: Operation, outer: int = -1) -> str:
+        """Return the formula of an operation's result, likewise in brackets."""
+        if operation.function in SILENT:
+            return self.write(operation.operands[0], outer)
+        text, binds = self._written(operation)
         return self.brackets.format(text) if binds <= outer else text
 
     def symbol(self, name: str) -> str:
@@ -48,47 +62,45 @@ class Text:
         """Return a number."""
         return digits
 
-    def ones(self, node: Node) -> str:
+    def filled(self, digits: str, shape: tuple[int, ...]) -> str:
         """Return a matrix whose entries are all one number."""
-        return f"{'ones' if node.text == '1' else node.text}{node.shape}"
+        return f"{'ones' if digits == '1' else digits}{shape}"
 
-    def infix(self, node: Node, row: Primitive) -> tuple[str, int]:
+    def infix(self, operation: Operation, row: Primitive) -> tuple[str, int]:
         """Return ``a + b``, and how strongly it binds."""
-        left, right = (
-            self.ones(part)
-            if row.name == "matmul" and part.function == "number"
-            else self.write(part, outer)
-            for part, outer in zip(node.parts, (row.binds - 1, row.binds), strict=True)
-        )
-        return f"{left} {self.sign(node, row)} {right}", row.binds
+        sides = []
+        for operand, outer in zip(operation.operands, (row.binds - 1, row.binds), strict=True):
+            digits = self.scope.number(operand) if row.name == "matmul" else ""
+            if digits and isinstance(operand, Value):
+                sides.append(self.filled(digits, operand.shape))
+            else:
+                sides.append(self.write(operand, outer))
+        return f"{sides[0]} {self.sign(operation, row)} {sides[1]}", row.binds
 
-    def sign(self, node: Node, row: Primitive) -> str:
+    def sign(self, operation: Operation, row: Primitive) -> str:
         """Return an operator."""
-        del node
+        del operation
         return row.sign
 
-    def called(self, node: Node, row: Primitive) -> str:
+    def called(self, operation: Operation, row: Primitive) -> str:
         """Return ``tanh(Z)``."""
-        arguments = [self.write(part) for part in node.parts] + ([node.text] if node.text else [])
-        return f"{row.name}({', '.join(arguments)})"
+        arguments = [*map(self.write, operation.operands), setting(operation)]
+        return f"{row.name}({', '.join(filter(None, arguments))})"
 
-    def _written(self, node: Node) -> tuple[str, int]:
-        match node.function:
-            case "symbol":
-                return self.symbol(node.text), ATOM
-            case "number":
-                return self.number(node.text), ATOM
+    def _written(self, operation: Operation) -> tuple[str, int]:
+        first, *_ = operation.operands
+        match operation.function:
             case "negative":
-                return f"-{self.write(node.parts[0], 2)}", 2
+                return f"-{self.write(first, 2)}", 2
             case "slice":
-                return f"{self.write(node.parts[0], 3)}[{node.text}]", ATOM
+                return f"{self.write(first, 3)}[{setting(operation)}]", ATOM
             case "matrix_transpose":
-                (part,) = node.parts
-                simple = part.function == "symbol" and "_d" not in part.text
-                inner = self.write(part)
-                return self.transposed.format(inner if simple else self.brackets.format(inner)), ATOM
-        row = PRIMITIVES[node.function]
-        return self.infix(node, row) if row.sign else (self.called(node, row), ATOM)
+                name = self.scope.symbol(first)
+                inner = self.write(first)
+                is_simple = name and "_d" not in name
+                return self.transposed.format(inner if is_simple else self.brackets.format(inner)), ATOM
+        row = PRIMITIVES[operation.function]
+        return self.infix(operation, row) if row.sign else (self.called(operation, row), ATOM)
 
 
 class Html(Text):
@@ -102,15 +114,15 @@ class Html(Text):
         """Return a name without its number, in italics."""
         return f"<i>{ {'theta': '&theta;', 'learning_rate': '&eta;'}.get(name, escape(name)) }</i>"
 
-    def sign(self, node: Node, row: Primitive) -> str:
+    def sign(self, operation: Operation, row: Primitive) -> str:
         """Return an operator."""
         if row.name == "multiply":
-            return "·" if any(part.is_scalar for part in node.parts) else "⊙"
+            return "·" if any(map(is_scalar, operation.operands)) else "⊙"
         return escape(row.sign)
 
 
 class Latex(Text):
-    """The same as papers write it: matrix products side by side, products of entries as ⊙."""
+    """The same as in papers: matrix products without a sign, products of entries as ⊙."""
 
     brackets = r"\left({}\right)"
     derivative = r"\frac{{\partial {}}}{{\partial {}}}"
@@ -118,7 +130,7 @@ class Latex(Text):
     transposed = r"{{{}}}^\top"
 
     def letters(self, name: str) -> str:
-        """Return a name without its number: upright where it is a word."""
+        """Return a name without its number: upright if it is a word."""
         greek = {"theta": r"\theta", "learning_rate": r"\eta"}
         word = rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
         return greek.get(name, word if len(name) > 1 else name)
@@ -128,30 +140,30 @@ class Latex(Text):
         digits, e, power = digits.partition("e")
         return rf"{digits} \cdot 10^{{{int(power)}}}" if e else digits
 
-    def ones(self, node: Node) -> str:
+    def filled(self, digits: str, shape: tuple[int, ...]) -> str:
         """Return a bold number with the shape below it."""
-        m, n = node.shape[-2:]
-        return rf"\mathbf{{{node.text}}}_{{{m} \times {n}}}"
+        m, n = shape[-2:]
+        return rf"\mathbf{{{digits}}}_{{{m} \times {n}}}"
 
-    def infix(self, node: Node, row: Primitive) -> tuple[str, int]:
+    def infix(self, operation: Operation, row: Primitive) -> tuple[str, int]:
         """Return ``a + b``, a fraction, or what the table of primitives has."""
         if row.name == "divide":
-            above, below = map(self.write, node.parts)
+            above, below = map(self.write, operation.operands)
             return rf"\frac{{{above}}}{{{below}}}", ATOM
-        return (self.called(node, row), ATOM) if row.latex else super().infix(node, row)
+        return (self.called(operation, row), ATOM) if row.latex else super().infix(operation, row)
 
-    def sign(self, node: Node, row: Primitive) -> str:
-        """Return an operator: for a product, one that tells its kind."""
-        if row.name == "multiply" and node.parts[1].function == "number":
+    def sign(self, operation: Operation, row: Primitive) -> str:
+        """Return an operator: for a product, one that shows its kind."""
+        if row.name == "multiply" and self.scope.number(operation.operands[1]):
             return r"\cdot"
-        if row.name == "multiply" and not any(part.is_scalar for part in node.parts):
+        if row.name == "multiply" and not any(map(is_scalar, operation.operands)):
             return r"\odot"
         return r"\," if row.name in {"multiply", "matmul"} else row.sign
 
-    def called(self, node: Node, row: Primitive) -> str:
+    def called(self, operation: Operation, row: Primitive) -> str:
         """Return a function as the table of primitives has it, else with its name upright."""
         outer = row.binds if row.binds < ATOM and not row.gives else -1
-        arguments = [self.write(part, outer) for part in node.parts]
+        arguments = [self.write(operand, outer) for operand in operation.operands]
         if row.latex:
             return row.latex.format(*arguments)
         return rf"\operatorname{{{row.name}}}{self.brackets.format(', '.join(arguments))}"

@@ -1,6 +1,6 @@
-"""Oracles: other ways to the derivative of a function, which know nothing of the derived one.
+"""Oracles: other ways to compute the derivative of a function, independent of the derived one.
 
-Each is given the function itself: the forward pass and the loss, from the one source.
+Each gets the function itself: the forward pass and the loss, from the same source.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.mathematics.arrays import Array
+from chainrule.program.unrecordable import UnrecordableError
 
 Objective = Callable[[Array], Array]
 NAMES = ("differences", "complex step", "torch", "jax")
@@ -48,32 +49,17 @@ class Oracle(NamedTuple):
         return self.name != "differences"
 
 
-def central_differences(
-    objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: Sequence[int], step: float = STEP
-) -> np.ndarray:
-    """Return ``(len(places),)``: d objective / d theta at those places of the flat ``theta (P,)``.
-
-    ``(f(x + h) - f(x - h)) / 2h`` differs from the derivative by a term in h², and by rounding over h.
-    Only float64 makes that sharp: about ten digits agree there, and two or three in float32.
-
-    Examples
-    --------
-    >>> central_differences(lambda t: float(t @ t), np.asarray([1.0, 3.0]), [0, 1]).round(6)
-    array([2., 6.])
-    """
-    sides = _one_sided(objective, theta, places, step)  # (2, k)
-    slopes: np.ndarray = np.mean(sides, axis=0)
-    return slopes
-
-
 def smooth_differences(
     objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: np.ndarray
 ) -> np.ndarray:
     """Return central differences, and NaN where no step makes the left and the right slope agree.
 
-    Between smooth sides the difference of the two slopes shrinks with the step, which is shortened
-    until they agree: features far from unit size bend the function over a shorter one. At a kink they
-    never do. No step is so short that the rounding of the function would count.
+    ``(f(x + h) - f(x - h)) / 2h`` differs from the derivative by a term in h², and by rounding over h. Only
+    float64 makes that sharp: about ten digits agree there, and two or three in float32.
+
+    The step is shortened until the slopes to the left and to the right agree: features far from unit size
+    bend the function over a shorter distance. At a kink they never agree. The step stays so long that the
+    rounding of the function does not count.
 
     Examples
     --------
@@ -146,17 +132,21 @@ def all_of(question: Question, wanted: Sequence[str] = NAMES) -> tuple[list[Orac
     >>> def length(theta, _):
     ...     return namespace(theta).sum(abs(theta), axis=-1)
     >>> question = Question(length, np.asarray([2.0]), Nothing())
-    >>> found, notes = all_of(question, ["differences", "complex step"])
-    >>> found[0].slopes(question.theta, np.arange(1)).round(6), notes
+    >>> oracles, notes = all_of(question, ["differences", "complex step"])
+    >>> oracles[0].slopes(question.theta, np.arange(1)).round(6), notes
     (array([1.]), ('complex step: left out: abs is not analytic',))
     """
-    found, notes = [], []
+    oracles, notes = [], []
     for name in wanted:
         try:
-            found.append(_oracle(name, question))
-        except (BackendUnavailableError, _LeftOutError) as error:
-            notes.append(f"{name}: {error}")
-    return found, tuple(notes)
+            oracles.append(_oracle(name, question))
+        except (BackendUnavailableError, UnrecordableError, _UnableError) as error:
+            notes.append(f"{name}: left out: {error}")
+    return oracles, tuple(notes)
+
+
+class _UnableError(Exception):
+    """An oracle cannot differentiate this function here."""
 
 
 def _oracle(name: str, question: Question) -> Oracle:
@@ -170,39 +160,29 @@ def _oracle(name: str, question: Question) -> Oracle:
     return Oracle(name, 1e-10, lambda _, places: gradient[places])
 
 
-class _LeftOutError(Exception):
-    """An oracle cannot speak here."""
-
-
 def _check_analytic(question: Question) -> None:
-    """Raise unless the traced function is made of analytic ones alone."""
+    """Raise unless the function is recordable and consists of analytic ones."""
     from chainrule.program.primitives import PRIMITIVES
     from chainrule.program.trace import Spec, trace
-    from chainrule.program.unrecordable import UnrecordableError
 
     theta, data = question.theta, question.data
     specs = (None if part is None else Spec(part.shape, theta.dtype) for part in data)
-    try:
-        program = trace(question.function, Spec(theta.shape, theta.dtype), type(data)(*specs))
-    except UnrecordableError as error:
-        msg = f"left out: {error}"
-        raise _LeftOutError(msg) from None
+    program = trace(question.function, Spec(theta.shape, theta.dtype), type(data)(*specs))
     functions = {operation.function for operation in program.operations}
     others = sorted(name for name in functions if not PRIMITIVES[name].is_analytic)
     if others:
-        msg = f"left out: {', '.join(others)} {'is' if len(others) == 1 else 'are'} not analytic"
-        raise _LeftOutError(msg)
+        msg = f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} not analytic"
+        raise _UnableError(msg)
 
 
 def _autodiff(name: str, question: Question) -> np.ndarray:
-    """Return the gradient ``(P,)`` that a library takes of the same source by itself."""
+    """Return the gradient ``(P,)`` by a library's automatic differentiation of the same source."""
     backend = backends.named(f"{name}:cpu")
     if backend.default_dtype != "float64":
-        msg = "left out: it computes in float32 here (JAX_ENABLE_X64=1 changes that)"
-        raise _LeftOutError(msg)
+        msg = "it computes in float32 here (JAX_ENABLE_X64=1 changes that)"
+        raise _UnableError(msg)
     try:
         return backend.to_numpy(backend.autodiff(question.on(backend), backend.asarray(question.theta)))
-    except Exception as error:  # a function of one's own may use what the library has not
-        why = str(error).partition("\n")[0]
-        msg = f"left out: the forward pass does not run there ({why})"
-        raise _LeftOutError(msg) from error
+    except Exception as error:  # a user's function may call what the library does not have
+        msg = f"the forward pass does not run there ({str(error).partition(chr(10))[0]})"
+        raise _UnableError(msg) from error

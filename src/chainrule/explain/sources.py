@@ -1,4 +1,4 @@
-"""Sources: the text of the statement that a line number points at."""
+"""Sources: the text of the statement at a line of a source file."""
 
 import ast
 import linecache
@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """A line of the source, and the statement that stands there."""
+    """A line of the source, and the statement there."""
 
     place: str  # "layers.py:90"
-    text: str  # "dL_dW = xp.matmul(...)"; empty where there is no source to read
+    text: str  # "dL_dW = xp.matmul(...)"; empty if there is no source to read
 
 
 def of_line(origin: str) -> Source:
@@ -32,20 +32,14 @@ def of_line(origin: str) -> Source:
 
 def of_variable(code: CodeType, variable: str) -> Source:
     """Return the last statement of a function that assigns to one of its variables."""
+    inside = {line for *_, line in code.co_lines()}
     lines = [
         node.lineno
-        for function in ast.walk(_tree(code.co_filename))
-        if isinstance(function, ast.FunctionDef) and function.lineno == _first_line(function, code)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and node.id == variable and isinstance(node.ctx, ast.Store)
+        for node in ast.walk(_tree(code.co_filename))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        if node.id == variable and node.lineno in inside
     ]
     return of_line(f"{code.co_filename}:{max(lines, default=code.co_firstlineno)}")
-
-
-def _first_line(function: ast.FunctionDef, code: CodeType) -> int:
-    """Return the line of ``def`` where ``code`` is this function's: it may begin with a decorator."""
-    begins = min([function.lineno, *(part.lineno for part in function.decorator_list)])
-    return function.lineno if begins == code.co_firstlineno else -1
 
 
 @lru_cache(maxsize=64)
@@ -64,9 +58,8 @@ def _statement(path: str, line: int) -> str:
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
-    if not inside:
+    # The innermost statement begins last.
+    innermost = max(inside, key=lambda node: node.lineno, default=None)
+    if innermost is None or isinstance(innermost, ast.FunctionDef | ast.ClassDef):
         return lines[line - 1].partition("#")[0].strip() if line <= len(lines) else ""
-    innermost = min(inside, key=lambda node: (node.end_lineno or node.lineno) - node.lineno)
-    if isinstance(innermost, ast.FunctionDef | ast.ClassDef):
-        return lines[line - 1].partition("#")[0].strip()
     return " ".join((ast.get_source_segment("".join(lines), innermost) or "").split())

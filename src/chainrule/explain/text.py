@@ -62,7 +62,7 @@ def _line(line: Line) -> Iterator[Any]:
     yield _indented(Text(figures(line, _WIDTH - _INDENT)))
 
 
-def _updates(rows: tuple[tuple[str, ...], ...]) -> Table:
+def _updates(rows: list[tuple[str, ...]]) -> Table:
     table = Table(title=CAPTION, title_justify="left", title_style="")
     table.add_column(COLUMNS[0], style="bold cyan", no_wrap=True)
     for name in COLUMNS[1:]:
