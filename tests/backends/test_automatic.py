@@ -50,26 +50,21 @@ def test_the_map_chooses_when_training_starts_for_good_and_the_log_says_why(said
     assert "times as fast as torch" in line
 
 
-def test_the_batch_is_that_of_training_and_no_larger_than_the_data(said):
-    write(a_map())
-    a_network().train(X[:16], Y[:16], epochs=1, batch_size=4096, progress=False)
-    assert "64-16-10, batch 16:" in said()[0]
-
-
 @pytest.mark.parametrize(
-    "use",
+    ("use", "batch"),
     [
-        lambda net: net.feedforward(X),
-        lambda net: net.predict(X),
-        lambda net: net.evaluate(X, Y),
-        lambda net: net.backward(X, Y),
+        (lambda net: net.train(X[:16], Y[:16], epochs=1, batch_size=4096, progress=False), 16),
+        (lambda net: net.feedforward(X), 256),
+        (lambda net: net.predict(X), 256),
+        (lambda net: net.evaluate(X, Y), 256),
+        (lambda net: net.backward(X, Y), 256),
     ],
-    ids=["feedforward", "predict", "evaluate", "backward"],
+    ids=["train", "feedforward", "predict", "evaluate", "backward"],
 )
-def test_without_training_the_rows_given_are_the_batch(said, use):
+def test_the_batch_is_that_of_training_and_no_larger_than_the_rows_given(said, use, batch):
     write(a_map())
     use(a_network())
-    assert "64-16-10, batch 256:" in said()[0]
+    assert f"64-16-10, batch {batch}:" in said()[0]
 
 
 def test_the_environment_variable_asks_for_it_too(said, monkeypatch):
@@ -82,8 +77,9 @@ def test_the_environment_variable_asks_for_it_too(said, monkeypatch):
     assert said()[0].startswith("backend auto: numpy; 64-16-10, batch 256")
 
 
+@pytest.mark.needs("torch")
 def test_another_backend_is_used_where_the_map_speaks_for_it(said):
-    torch = pytest.importorskip("torch", reason="the map can speak for PyTorch where it is installed")
+    torch = pytest.importorskip("torch")
     write(a_map({"numpy": TORCH, "torch": NUMPY}))
     net = a_network()
     net.train(X, Y, epochs=1, batch_size=16, progress=False)
@@ -117,17 +113,13 @@ def test_it_is_numpy_where_the_map_favours_no_other_that_is_here(said, known, ve
     assert "absent" not in said()[0]
 
 
-def test_arrays_of_a_device_decide_before_the_map(said):
+def test_arrays_of_a_device_decide_before_the_map_and_a_loaded_network_is_chosen_for(said, tmp_path):
     xp = pytest.importorskip("array_api_strict")
     write(a_map())
     net = a_network()
     net.feedforward(xp.asarray(X))
     assert net.backend.name.startswith("array_api_strict")
     assert said() == []
-
-
-def test_a_saved_network_is_loaded_onto_the_chosen_backend(said, tmp_path):
-    write(a_map())
     a_network(backend="numpy").save(tmp_path / "model.safetensors")
     NeuralNetwork.load(tmp_path / "model.safetensors", backend="auto").predict(X)
     assert said()[0].startswith("backend auto: numpy; ")
@@ -139,6 +131,5 @@ def test_a_step_that_calls_numpy_itself_runs_on_numpy(said):
     net = a_network(activation=own)
     net.train(X, Y, epochs=1, batch_size=16, progress=False)
     assert net.backend.name == "numpy"
-    assert said()[0].startswith(
-        "backend auto: numpy, since the step cannot be recorded: it calls np.sin"
-    )
+    why = "since the step cannot be recorded: it calls np.sin"
+    assert said()[0].startswith(f"backend auto: numpy, {why}")
