@@ -68,9 +68,9 @@ def test_nothing_stored_is_measured_within_twenty_seconds_and_answered_in_a_sent
     assert seconds <= 20
     assert found.was_measured
     assert found.choice.backend == "numpy"
-    assert found.sentence.startswith("784-256-10, batch 128: numpy (numpy-jit) takes ")
-    assert "times as fast as torch (95 % interval " in found.sentence
-    assert "\n" not in found.sentence
+    assert found.choice.sentence.startswith("784-256-10, batch 128: numpy (numpy-jit) takes ")
+    assert "times as fast as torch (95 % interval " in found.choice.sentence
+    assert "\n" not in found.choice.sentence
     rows = [dict(zip(HEAD, row, strict=True)) for row in found.rows]
     assert [row["backend"] for row in rows] == ["numpy (numpy-jit)", "torch"]
     assert all(row["known"] == "measured" and " to " in row["95 % interval"] for row in rows)
@@ -94,7 +94,7 @@ def test_it_is_measured_again_only_where_the_map_does_not_answer(stored, cell, a
     assert len(bench.asked) == count
     assert second.was_measured == bool(count)
     assert second.choice.estimates[0].how == how
-    assert count or cell != CELL or second.sentence == first.sentence
+    assert count or cell != CELL or second.choice.sentence == first.choice.sentence
 
 
 def test_a_stale_map_is_measured_anew_and_the_reason_is_noted():
@@ -114,9 +114,9 @@ def test_two_that_take_as_long_are_undecided_both_are_named_and_not_measured_ove
     found = recommend(CELL, Bench(torch=1.0, noise=0.05), contestants=NAMES)
     assert not found.choice.is_decided
     assert found.choice.backend == "numpy"
-    assert "numpy (numpy-jit) takes" in found.sentence
-    assert "torch takes" in found.sentence
-    assert "undecided, for the second takes" in found.sentence
+    assert "numpy (numpy-jit) takes" in found.choice.sentence
+    assert "torch takes" in found.choice.sentence
+    assert "undecided, for the second takes" in found.choice.sentence
     bench = Bench()
     recommend(CELL, bench, contestants=NAMES)
     assert bench.asked == []
@@ -128,7 +128,7 @@ def test_too_few_rounds_leave_it_open_and_are_measured_again():
         return a_run({cells[0]: times}, shape=(1, 3))
 
     found = recommend(CELL, hasty, contestants=NAMES)
-    assert found.sentence.endswith("undecided, for too few rounds were taken to tell; use numpy")
+    assert found.choice.sentence.endswith("undecided, for too few rounds were taken to tell; use numpy")
     assert found.rows[0][2] == "too few rounds"
     bench = Bench()
     assert recommend(CELL, bench, contestants=NAMES).choice.is_decided

@@ -2,8 +2,8 @@
 
 import re
 from itertools import count, pairwise, takewhile
-from typing import NamedTuple
 
+from chainrule.backends.speed_map.workload import Workload
 from chainrule.mathematics.naming import nearest
 
 # What a preset's network is called with H for the hidden size; the deep one learns as deep ones do.
@@ -18,7 +18,7 @@ GRID = "H=16..4096:x4 B=1..4096:x8"
 QUICK_GRID = "H=32,256,1024 B=1,64,1024"
 
 
-class Cell(NamedTuple):
+class Cell(Workload):
     """A network, how it learns, a batch size and a dtype.
 
     ``sgd``: sigmoid units, half the sum of squared errors, SGD, one hidden layer. ``adam``: relu, softmax
@@ -30,10 +30,7 @@ class Cell(NamedTuple):
     837812224
     """
 
-    sizes: tuple[int, ...]
-    batch: int
-    rule: str = "sgd"
-    dtype: str = "float32"
+    __slots__ = ()
 
     @property
     def name(self) -> str:

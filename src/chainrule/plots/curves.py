@@ -1,6 +1,5 @@
 """The curves of training: loss, accuracy and learning rate against the epoch."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,13 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from chainrule.plots.canvas import OKABE_ITO, QUIET, panels, spans_decades
 
 _TRAINING, _HELD_OUT = OKABE_ITO[0], OKABE_ITO[3]
+_FIELDS = {
+    "epoch": "epoch",
+    "loss": "loss",
+    "validation": "validation_loss",
+    "accuracy": "validation_accuracy",
+    "learning rate": "learning_rate",
+}
 
 
 def plot_history(
@@ -63,20 +69,14 @@ def plot_history(
 
 
 def _columns(records: Iterable[Any]) -> dict[str, np.ndarray]:
+    """Return the columns ``(epochs,)`` of the records, NaN where a record has none."""
     rows = list(records)
     if not rows:
         msg = "the history has no epochs, so there is nothing to draw; train first"
         raise ValueError(msg)
-
-    def column(name: str) -> np.ndarray:
-        return np.array([math.nan if (v := getattr(r, name)) is None else v for r in rows], dtype=float)
-
     return {
-        "epoch": column("epoch"),  # (epochs,)
-        "loss": column("loss"),  # (epochs,)
-        "validation": column("validation_loss"),  # (epochs,)   NaN where there is none
-        "accuracy": column("validation_accuracy"),  # (epochs,)
-        "learning rate": column("learning_rate"),  # (epochs,)
+        name: np.array([getattr(row, field) for row in rows], dtype=float)  # (epochs,)
+        for name, field in _FIELDS.items()
     }
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from itertools import product
 from typing import NamedTuple
 
 from chainrule.backends.speed_map.interval import Interval
@@ -73,18 +72,14 @@ def corners(known: SpeedMap, work: Workload) -> list[Corner]:
         _place(spot.workload): spot for spot in known.spots if _shape(spot.workload) == _shape(work)
     }
     H, B = _place(work)
-    column, row = ([b for h, b in alike if h == H], [h for h, b in alike if b == B])
-    ways = [
-        {(H, b): weight for b, weight in _ends(column, B).items()},
-        {(h, B): weight for h, weight in _ends(row, H).items()},
-        {
-            (h, b): u * v
-            for (h, u), (b, v) in product(
-                _ends({h for h, _ in alike}, H).items(), _ends({b for _, b in alike}, B).items()
-            )
-        },
-    ]
-    for weights in ways:
+    column, row = [b for h, b in alike if h == H], [h for h, b in alike if b == B]
+    ways = (
+        ({H: 1.0}, _ends(column, B)),
+        (_ends(row, H), {B: 1.0}),
+        (_ends({h for h, _ in alike}, H), _ends({b for _, b in alike}, B)),
+    )
+    for across, along in ways:
+        weights = {(h, b): u * v for h, u in across.items() for b, v in along.items()}
         if weights and all(place in alike for place in weights):
             return [Corner(alike[place], weight) for place, weight in weights.items()]
     msg = f"{work.name} in {work.dtype} lies outside of what was measured"

@@ -1,33 +1,38 @@
 """Machines: whether two runs were measured on one and the same, and what else differs between them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from chainrule.bench.store import Records
 
-# Facts of the environment that times depend on, whoever measures; and those that a comparison may be about.
-MACHINE = ("cpu", "cores", "quota", "governor", "system", "gpu", "precision", "blas", "variables")
+# Facts of the environment that times depend on, whoever measures; and those that a comparison may be about. A
+# device's clocks and temperature are never the same.
+MACHINE = ("cpu", "cores", "quota", "governor", "system", "gpu name", "precision", "blas", "variables")
 SOFTWARE = ("python", "gil", "versions")
+WITHOUT_GPU = (
+    "variables CUPY_TF32",
+    "variables NVIDIA_TF32_OVERRIDE",
+)  # change nothing where there is none
 
 
 class DifferentMachinesError(ValueError):
     """Two runs that were not measured on one machine; the message says what differs."""
 
 
-def differences(before: Records, after: Records, facts: Iterable[str] = MACHINE) -> list[str]:
+def differences(before: Records, after: Records, wanted: Collection[str] = MACHINE) -> list[str]:
     """Return a line for each fact in which the environments of common contestants differ.
 
     A contestant is compared with itself at the same number of threads, for each loads libraries of its own.
     """
-    wanted, found = tuple(facts), []
+    lines = []
     for who in sorted(_contestants(before) & _contestants(after)):
         ours, theirs = _facts(before, *who), _facts(after, *who)
         for fact in sorted(ours.keys() | theirs.keys()):
             was, now = ours.get(fact, {"none"}), theirs.get(fact, {"none"})
-            if was != now and fact.partition(" ")[0] in wanted:
+            if was != now and (fact in wanted or fact.partition(" ")[0] in wanted):
                 old, new = (" or ".join(sorted(values)) for values in (was, now))
-                found.append(f"{fact}: {old}, then {new}")
-    return list(dict.fromkeys(found))
+                lines.append(f"{fact}: {old}, then {new}")
+    return list(dict.fromkeys(lines))
 
 
 def check_same_machine(before: Records, after: Records) -> None:
@@ -36,12 +41,11 @@ def check_same_machine(before: Records, after: Records) -> None:
     Raises
     ------
     DifferentMachinesError
-        If a fact of the machine differs; it names each.
+        If a fact of the machine differs; the message names each.
     """
-    found = differences(before, after)
-    if found:
+    if lines := differences(before, after):
         msg = (
-            f"the runs are of different machines ({'; '.join(found)}); "
+            f"the runs are of different machines ({'; '.join(lines)}); "
             "measure both on one machine, or compare them all the same with --force"
         )
         raise DifferentMachinesError(msg)
@@ -52,36 +56,30 @@ def _contestants(records: Records) -> set[tuple[str, int]]:
 
 
 def _facts(records: Records, contestant: str, threads: int) -> dict[str, set[str]]:
-    """Return, for each fact, what the processes of a contestant said; ``versions numpy`` is one of them."""
-    found: dict[str, set[str]] = {}
+    """Return the values of each fact in the environments of a contestant's processes."""
+    values: dict[str, set[str]] = {}
     for one in records.measurements:
         if (one.status, one.contestant, one.threads) == ("ok", contestant, threads):
-            for fact, value in _flat(records.environments.get(one.environment, {})):
-                found.setdefault(fact, set()).add(value)
-    return found
+            environment = records.environments.get(one.environment, {})
+            for fact, value in facts(environment):
+                if fact not in (() if environment.get("gpu") else WITHOUT_GPU):
+                    values.setdefault(fact, set()).add(value)
+    return values
 
 
-def _flat(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for fact in (*MACHINE, *SOFTWARE):
-        value = environment.get(fact)
-        if fact == "gpu" and value:
-            yield fact, value["name"]  # its clocks and temperature are never the same
-        elif fact == "blas":
-            yield fact, ", ".join(sorted(map(library, value or []))) or "none"
-        elif fact == "variables":
-            held = value or {}
-            yield from (
-                (f"{fact} {key}", held[key]) for key in held if key not in _without_use(environment)
-            )
-        elif isinstance(value, dict):
-            yield from ((f"{fact} {key}", str(part)) for key, part in value.items())
-        elif value is not None:
-            yield fact, str(value)
+def facts(environment: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the facts of an environment as text, those in nested records as ``versions numpy``."""
+    pools = sorted(map(library, environment.get("blas") or []))
+    return _leaves(environment | {"blas": list(dict.fromkeys(pools))})
 
 
-def _without_use(environment: dict[str, Any]) -> tuple[str, ...]:
-    """Return the variables that change nothing there: they are about a GPU, and there is none."""
-    return () if environment.get("gpu") else ("CUPY_TF32", "NVIDIA_TF32_OVERRIDE")
+def _leaves(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in record.items():
+        name = f"{above} {key}".strip()
+        if isinstance(value, dict):
+            yield from _leaves(value, name)
+        elif value not in (None, "", []) and name not in {"record", "id"}:
+            yield name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def library(facts: dict[str, Any]) -> str:

@@ -32,11 +32,6 @@ class Recommendation(NamedTuple):
     notes: Sequence[str] = ()
 
     @property
-    def sentence(self) -> str:
-        """The answer in one sentence."""
-        return self.choice.sentence
-
-    @property
     def rows(self) -> list[Sequence[str]]:
         """A row for each backend under :data:`HEAD`, the fastest first."""
         rows: list[Sequence[str]] = []
@@ -150,22 +145,25 @@ def _is_enough(choice: Choice, names: Sequence[str]) -> bool:
     return is_complete and is_certain and (is_measured or choice.is_decided)
 
 
+def _reasons(records: Records, cell: Cell) -> dict[str, str]:
+    """Return why contestants were not measured in a cell."""
+    return {m.contestant: m.reason for m in records.measurements if m.cell == cell and m.reason}
+
+
 def _nothing(records: Records, cell: Cell) -> str:
-    """Return why nothing is known of a cell, though it was to be measured."""
-    why = {one.contestant: one.reason for one in records.measurements if one.cell == cell and one.reason}
-    said = "; ".join(f"{name}: {text}" for name, text in why.items()) or "the time was over before"
-    return f"nothing could be measured of {cell.name} ({said}); measure again when the machine is less busy, or give a smaller batch"
+    """Return why no backend was measured."""
+    reasons = "; ".join(f"{name}: {text}" for name, text in _reasons(records, cell).items())
+    return (
+        f"nothing could be measured of {cell.name} ({reasons or 'the time was over before'}); "
+        "measure again when the machine is less busy, or give a smaller batch"
+    )
 
 
 def _absent(records: Records, cell: Cell, choice: Choice) -> list[str]:
     """Return why backends that were to be measured are not in the answer."""
     known = {row.backend for row in choice.estimates}
-    lines = (one for one in records.measurements if one.cell == cell and one.reason)
-    return list(
-        dict.fromkeys(
-            f"not known: {one.contestant}: {one.reason}"
-            for one in lines
-            if roster.entry(one.contestant).group == roster.BACKEND
-            and backend_of(one.contestant) not in known
-        )
-    )
+    return [
+        f"not known: {name}: {reason}"
+        for name, reason in _reasons(records, cell).items()
+        if roster.entry(name).group == roster.BACKEND and backend_of(name) not in known
+    ]

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 from chainrule.bench.cells import Cell, template_of
 
 T = TypeVar("T")
+Group = dict[str, tuple[Cell, str]]  # cells that a figure lists together, by label, and their operations
 OPERATIONS = {
     "step": "a training step",
     "forward": "a forward pass",
@@ -105,24 +106,12 @@ def evenly(values: Sequence[T], most: int) -> list[T]:
     return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
 
 
-class CellGroup(NamedTuple):
-    """Cells that a figure lists together, by their labels, each with its operation."""
-
-    title: str
-    slug: str
-    cells: dict[str, tuple[Cell, str]]
-
-
-def groups(every: Sequence[Slice], most: int) -> list[CellGroup]:
-    """Return the cells of each slice, at most ``most``, and the cells that are alone in theirs."""
-    found = [
-        CellGroup(
-            s.title,
-            s.slug,
-            {f"H {c.hidden}, B {c.batch}": (c, s.operation) for c in spread(s.cells, most)},
-        )
+def groups(every: Sequence[Slice], most: int) -> dict[str, Group]:
+    """Return by title the cells of each slice, at most ``most``, and the cells that are alone in theirs."""
+    grids: dict[str, Group] = {
+        s.title: {f"H {c.hidden}, B {c.batch}": (c, s.operation) for c in spread(s.cells, most)}
         for s in every
         if len(s.cells) > 1
-    ]
-    alone = {s.cells[0].name: (s.cells[0], s.operation) for s in every if len(s.cells) == 1}
-    return [*found, CellGroup("other networks", "others", alone)] if alone else found
+    }
+    alone: Group = {s.cells[0].name: (s.cells[0], s.operation) for s in every if len(s.cells) == 1}
+    return grids | ({"other networks": alone} if alone else {})

@@ -14,7 +14,7 @@ from chainrule.bench.cells import Cell
 from chainrule.bench.measure.clock import WALL
 from chainrule.bench.measure.environment import Pulse, flags, pulse
 from chainrule.bench.measure.process import Process
-from chainrule.bench.store import Measurement, Rates
+from chainrule.bench.store import Measurement
 
 OVER = {"status": "skipped", "reason": "the time was over"}
 LATE = 1.0  # seconds that an answer is waited for when the time is over
@@ -89,26 +89,22 @@ class Crew:
         """Yield the best that the machine does with a library, asked of the process of its bare products."""
         seat = Seat(f"products-{library}", threads)
         answer = self._process(seat).ask(
-            "rates", patience=self._patience, library=library, dtype=self.dtype
+            "rates",
+            patience=max(0.0, self._left) + LATE,
+            library=library,
+            dtype=self.dtype,
+            threads=threads,
         )
         if "products" in answer:
-            yield Rates(library, self.dtype, threads, **answer).line()
+            yield answer
 
     def _pulse(self) -> Pulse:
         return pulse(process.identity for process in self._processes.values())
 
     @property
-    def _is_over(self) -> bool:
-        return time.monotonic() > self.care.until
-
-    @property
-    def _is_nearly_over(self) -> bool:
-        return time.monotonic() > self.care.until - LATE
-
-    @property
-    def _patience(self) -> float:
-        """How many seconds an answer is worth waiting for."""
-        return max(0.0, self.care.until - time.monotonic()) + LATE
+    def _left(self) -> float:
+        """The seconds until the time is over."""
+        return self.care.until - time.monotonic()
 
     def end(self) -> None:
         """End all processes."""
@@ -122,12 +118,11 @@ class Crew:
         return self._processes[seat]
 
     def _make(self, seat: Seat, cell: Cell, operation: str) -> dict[str, Any]:
-        patience = self._patience
-        if patience <= LATE:
+        if self._left <= 0:
             return OVER
         answer = self._process(seat).ask(
             "make",
-            patience=patience,
+            patience=self._left + LATE,
             contestant=seat.contestant,
             cell=cell.name,
             operation=operation,
@@ -135,7 +130,7 @@ class Crew:
             block=self.care.block,
             cache=self.folder,
         )
-        return OVER if answer["status"] == "failed" and self._is_over else answer
+        return OVER if answer["status"] == "failed" and self._left < 0 else answer
 
     def _rounds(self, cell: Cell, ready: dict[Seat, dict[str, Any]], turns: Turns) -> None:
         """Let everybody take a turn in each round, in an order drawn anew."""
@@ -153,9 +148,8 @@ class Crew:
             return all("seconds" in took for _, took in turns[seat][-1:])
 
         for number in range(rounds):
-            if (self._is_over and number >= care.least_rounds) or (
-                self._is_nearly_over and number >= FEWEST
-            ):
+            fewest = min(care.least_rounds, FEWEST) if self._left < 0 else FEWEST
+            if self._left < LATE and number >= fewest:
                 break
             shuffle(order)
             for seat in filter(is_running, order):

@@ -14,30 +14,13 @@ from chainrule import backends
 from chainrule.backends import Backend
 from chainrule.bench.contestant import Contestant
 from chainrule.bench.measure.clock import block, warm_up
+from chainrule.bench.store import Rates
 
 WORKING_SETS = tuple(1 << power for power in range(14, 29, 2))  # bytes: 16 KB, 64 KB, ... 256 MB
 SMALL, LARGE, LARGEST = 256, 1024, 8192  # of square matrices
 LONG = 0.01  # seconds; when a large product takes longer, larger ones are hardly faster
 SWEEPS = 3  # over everything, so that a moment in which the machine is busy does not count
 WARM, BLOCK = 0.003, 0.005  # seconds
-
-
-class Best(NamedTuple):
-    """The best that a library did here.
-
-    Attributes
-    ----------
-    products
-        FLOP/s of square matrix products.
-    copies
-        For each working set in bytes, the bytes a second that were read and written.
-    empty_call
-        Seconds of the smallest operation there is.
-    """
-
-    products: float
-    copies: tuple[tuple[int, float], ...]
-    empty_call: float
 
 
 class _Timed(NamedTuple):
@@ -52,15 +35,15 @@ class _Timed(NamedTuple):
         return self.amount * self.passes / block(self.contestant, self.passes).computed
 
 
-def best(library: str, dtype: str = "float32") -> Best:
+def best(library: str, dtype: str = "float32", threads: int = 0) -> Rates:
     """Return the best that a library does on this machine; takes about a second.
 
     Parameters
     ----------
     library
         As the roster names it.
-    dtype
-        Of the arrays.
+    dtype, threads
+        Of the arrays; that this process was given.
 
     Examples
     --------
@@ -78,7 +61,8 @@ def best(library: str, dtype: str = "float32") -> Best:
         for _ in range(SWEEPS)
     ]
     calls, flops, *copies = map(max, zip(*sweeps, strict=True))
-    return Best(flops, tuple(zip(WORKING_SETS, copies, strict=True)), 1 / calls)
+    rates = flops, tuple(zip(WORKING_SETS, copies, strict=True)), 1 / calls
+    return Rates(library, dtype, threads, *rates)
 
 
 def _products(backend: Backend, dtype: str) -> Iterator[_Timed]:

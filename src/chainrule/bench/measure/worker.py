@@ -93,9 +93,9 @@ class Worker:
             gc.enable()
         return {}
 
-    def rates(self, library: str, dtype: str) -> Answer:
+    def rates(self, library: str, dtype: str, threads: int) -> Answer:
         """Measure the best that this machine does with a library."""
-        return best(library, dtype)._asdict()
+        return best(library, dtype, threads).line()
 
     def environment(self) -> Answer:
         """Return what this process runs on."""

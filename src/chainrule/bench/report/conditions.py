@@ -1,13 +1,11 @@
 """The machine and the method: where and how a run was measured, and what makes its figures doubtful."""
 
-from collections.abc import Iterator
 from importlib.resources import files
 from statistics import median
 from string import Template
-from typing import Any
 
 from chainrule.bench.judge.figures import FLAGS
-from chainrule.bench.judge.machines import library
+from chainrule.bench.judge.machines import facts, library
 from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.statistics import BAND
 from chainrule.bench.report.formats import number, percent
@@ -46,22 +44,10 @@ def short(run: Results) -> str:
 
 def rows(run: Results) -> list[tuple[str, str]]:
     """Return every fact of the environments by name, with all values where they differ."""
-    facts: dict[str, dict[str, None]] = {}
-    for environment in run.environments:
-        pools = sorted({library(pool) for pool in environment.get("blas") or []})
-        for name, value in _leaves(environment | {"blas": pools}):
-            facts.setdefault(name, {})[value] = None
-    return [(name, " / ".join(values)) for name, values in facts.items()]
-
-
-def _leaves(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the values of nested records, each with the names that lead to it."""
-    for key, value in record.items():
-        name = f"{above} {key}".strip()
-        if isinstance(value, dict):
-            yield from _leaves(value, name)
-        elif value not in (None, "", []) and name not in {"record", "id"}:
-            yield name, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    values: dict[str, dict[str, None]] = {}
+    for name, value in (fact for one in run.environments for fact in facts(one)):
+        values.setdefault(name, {})[value] = None
+    return [(name, " / ".join(texts)) for name, texts in values.items()]
 
 
 def date(run: Results) -> str:

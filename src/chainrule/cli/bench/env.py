@@ -4,11 +4,10 @@ import json
 from typing import Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from chainrule.bench.judge.machines import library
 from chainrule.bench.measure.environment import environment
+from chainrule.bench.report.word_table import Table
 from chainrule.bench.roster import ROSTER, Entry
 from chainrule.cli.options import AsJson
 from chainrule.cli.show import console, facts_table
@@ -23,10 +22,10 @@ def env(as_json: AsJson = False) -> None:
         return
     screen = console()
     screen.print(facts_table({name: _shown(name, value) for name, value in facts.items()}))
-    screen.print(_roster(who))
+    screen.print(_roster(who).rich())
 
 
-def _contestant(entry: Entry, *, has_gpu: bool) -> dict[str, object]:
+def _contestant(entry: Entry, *, has_gpu: bool) -> dict[str, Any]:
     missing = entry.missing()
     if entry.device == "cuda" and not has_gpu:
         missing.append("a CUDA device")
@@ -45,17 +44,14 @@ def _shown(name: str, value: Any) -> str:
     return "not known" if value is None and name != "gpu" else "none" if value is None else str(value)
 
 
-def _roster(who: list[dict[str, object]]) -> Table:
-    table = Table(title="contestants", title_justify="left")
-    table.add_column("name", style="bold", no_wrap=True)
-    table.add_column("is", no_wrap=True)
-    table.add_column("what it is, or what it needs installed", overflow="fold")
-    for one in who:
-        missing = one["missing"]
-        text = (
-            Text(f"needs {', '.join(missing)}", style="red")
-            if isinstance(missing, list) and missing
-            else Text(str(one["says"]))
+def _roster(who: list[dict[str, Any]]) -> Table:
+    head = ["name", "is", "description, or what it needs installed"]
+    rows = [
+        (
+            one["name"],
+            one["group"],
+            f"needs {', '.join(one['missing'])}" if one["missing"] else one["says"],
         )
-        table.add_row(str(one["name"]), str(one["group"]), text)
-    return table
+        for one in who
+    ]
+    return Table("contestants", head, [*rows], texts=3)

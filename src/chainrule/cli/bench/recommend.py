@@ -42,7 +42,7 @@ def recommend(
 
     The stored measurements answer if they can; else it is measured, in about 20 s.
     """
-    chosen = None if backend is None else options.listed("backend", backend, _backends())
+    chosen = None if backend is None else options.listed("backend", backend, roster.of(roster.BACKEND))
     cell = _cell(layers, batch, rule, dtype)
     try:
         found = recommended(cell, measure, contestants=chosen, transfer=transfer, again=again)
@@ -52,12 +52,8 @@ def recommend(
         typer.echo(json.dumps(_facts(found)))
         return
     screen = console()
-    screen.print(found.sentence, style="bold", markup=False)
+    screen.print(found.choice.sentence, style="bold", markup=False)
     screen.print(Table("", HEAD, found.rows, list(found.notes)).rich())
-
-
-def _backends() -> list[str]:
-    return roster.of(roster.BACKEND)
 
 
 def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
@@ -75,7 +71,7 @@ def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
 def _facts(found: Recommendation) -> dict[str, Any]:
     choice = found.choice
     return {
-        "sentence": found.sentence,
+        "sentence": choice.sentence,
         "backend": choice.backend,
         "measured": found.was_measured,
         "rows": [dict(zip(HEAD, row, strict=True)) for row in found.rows],

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,18 +13,7 @@ from chainrule.bench.store import read
 from chainrule.cli.bench.options import Folder
 from chainrule.cli.show import console
 
-
-class Form(StrEnum):
-    """What a report can be made as."""
-
-    TERM = "term"
-    MD = "md"
-    HTML = "html"
-    JSON = "json"
-    PNG = "png"
-    SVG = "svg"
-
-
+Form = Literal["term", "md", "html", "json", "png", "svg"]
 Asked = Annotated[Form, typer.Option("--format", "-f", help="term, md, html, json, png or svg.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="PATH", help="A file; a folder for png and svg.")
@@ -45,23 +33,21 @@ _TEXTS: dict[str, Callable[[Results], str]] = {
 }
 
 
-def report(
-    folder: Folder, form: Asked = Form.TERM, output: Output = None, update: Update = None
-) -> None:
+def report(folder: Folder, form: Asked = "term", output: Output = None, update: Update = None) -> None:
     """Show what a run says: who is fastest where, and how near the limit that is."""
     results = Results(read(folder))
     for document in update or []:
         _rewrite(document, results, folder)
-    if update and output is None and form == Form.TERM:
+    if update and output is None and form == "term":
         return
-    if form in {Form.PNG, Form.SVG}:
-        _say(*made.figures(results, output or _beside(folder) / "figures", [form.value]))
-    elif form == Form.TERM:
+    if form in {"png", "svg"}:
+        _say(*made.figures(results, output or _beside(folder) / "figures", [form]))
+    elif form == "term":
         console().print(made.terminal(results))
     elif output is None:
-        typer.echo(_TEXTS[form.value](results), nl=False)
+        typer.echo(_TEXTS[form](results), nl=False)
     else:
-        output.write_text(_TEXTS[form.value](results), encoding="utf-8")
+        output.write_text(_TEXTS[form](results), encoding="utf-8")
         _say(output)
 
 

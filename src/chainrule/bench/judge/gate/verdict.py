@@ -1,7 +1,8 @@
 """The verdict of the gate: what a step does, allocates and takes, compared with the table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import parse
@@ -16,11 +17,21 @@ MEANT = f"if it is intended: {UPDATE}"
 
 def gate(table: Gates) -> list[str]:
     """Return a line for each entry of the table that does not hold: got, wanted, remedy."""
-    lines = [line for cell, wanted in table.counts.items() for line in _check_counts(cell, wanted)]
+    lines = []
+    for cell, wanted in table.counts.items():
+        lines += _attempt(_check_counts, cell, wanted)
     for cell, limits in table.memory.items():
-        for name, wanted in limits.items():
-            lines += _check_memory(cell, name, wanted)
+        for name, most in limits.items():
+            lines += _attempt(_check_memory, cell, most, name)
     return lines + _check_ratios(table)
+
+
+def _attempt(check: Callable[..., list[str]], cell: str, *details: Any) -> list[str]:
+    """Return the lines of a check of a cell; where nothing could be measured, the reason."""
+    try:
+        return check(cell, *details)
+    except RuntimeError as why:
+        return [f"{cell}: nothing measured: {why}"]
 
 
 def updated(table: Gates) -> Gates:
@@ -54,10 +65,7 @@ def _line(where: str, got: object, wanted: object, remedy: str) -> str:
 
 
 def _check_counts(cell: str, wanted: Mapping[str, int]) -> list[str]:
-    try:
-        got = counts(parse(cell))._asdict()
-    except RuntimeError as why:
-        return [_line(cell, "no counts", "counts that agree", str(why))]
+    got = counts(parse(cell))._asdict()
     return [
         _compare(f"{cell}: {key.replace('_', ' ')}", got.get(key), wanted.get(key))
         for key in dict.fromkeys([*got, *wanted])
@@ -71,18 +79,14 @@ def _compare(where: str, got: int | None, wanted: int | None) -> str:
     return _line(where, got, wanted, remedy)
 
 
-def _check_memory(cell: str, name: str, wanted: Mapping[str, int]) -> list[str]:
-    where, most = f"{cell}: {name}", wanted["most_rise"]
-    try:
-        got = allocations(name, parse(cell))
-    except RuntimeError as why:
-        return [_line(where, "nothing measured", "its memory", str(why))]
-    lines = []
+def _check_memory(cell: str, wanted: Mapping[str, int], name: str) -> list[str]:
+    got, most, lines = allocations(name, parse(cell)), wanted["most_rise"], []
     if got.kept != wanted["kept"]:
-        lines.append(_compare(f"{where}: arrays kept by ten passes", got.kept, wanted["kept"]))
+        where = f"{cell}: {name}: arrays kept by ten passes"
+        lines.append(_compare(where, got.kept, wanted["kept"]))
     if got.rise > most:
         remedy = f"find the array that is allocated, or {MEANT}"
-        text = f"{where}: bytes that a pass allocates"
+        text = f"{cell}: {name}: bytes that a pass allocates"
         lines.append(_line(text, f"{got.rise:,}", f"at most {most:,}", remedy))
     return lines
 

@@ -95,9 +95,7 @@ def log_axis(ax: Any, axis: str, low: float, high: float, label: str) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     room = (high / low) ** 0.06 if high > low else 1.2
-    getattr(ax, f"set_{axis}scale")("log")
-    getattr(ax, f"set_{axis}lim")(low / room, high * room)
-    getattr(ax, f"set_{axis}label")(label)
+    ax.set(**{f"{axis}scale": "log", f"{axis}lim": (low / room, high * room), f"{axis}label": label})
     one = getattr(ax, f"{axis}axis")
     decades = math.log10(high / low)
     subs = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 0.9 else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)

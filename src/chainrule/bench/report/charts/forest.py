@@ -5,7 +5,7 @@ from typing import Any
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.judge.results import Results
-from chainrule.bench.judge.slices import CellGroup, groups
+from chainrule.bench.judge.slices import Group, groups
 from chainrule.bench.judge.statistics import BAND, verdict
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
@@ -20,7 +20,7 @@ Ratios = dict[str, dict[str, Interval]]  # by cell and library
 
 def chart(run: Results) -> Chart:
     """Return a panel for each kind of network; none where no other library was measured."""
-    rows = {group.title: _ratios(run, group) for group in groups(run.slices, MOST)}
+    rows = {title: _ratios(run, group) for title, group in groups(run.slices, MOST).items()}
     every = [ratio for ratios in rows.values() for row in ratios.values() for ratio in row.values()]
     limits = drawing.ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
     panels = [
@@ -36,9 +36,9 @@ def chart(run: Results) -> Chart:
     return Chart("peers", "Compared with other libraries", CAPTION, panels)
 
 
-def _ratios(run: Results, group: CellGroup) -> Ratios:
+def _ratios(run: Results, group: Group) -> Ratios:
     ratios: Ratios = {}
-    for label, (cell, operation) in group.cells.items():
+    for label, (cell, operation) in group.items():
         for name in run.peers:
             match = run.match(cell, run.backends, [name], operation)
             if match.ratio is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.bench.judge.figures import Figures
 from chainrule.bench.judge.results import Results
-from chainrule.bench.judge.slices import CellGroup, groups
+from chainrule.bench.judge.slices import Group, groups
 from chainrule.bench.report.charts import drawing
 from chainrule.bench.report.charts.drawing import Chart, Panel
 from chainrule.bench.report.words import share_text
@@ -22,7 +22,7 @@ Rows = dict[str, Figures]  # the fastest backend of each cell, by the label of t
 
 def chart(run: Results) -> Chart:
     """Return a panel for each kind of network with a known limit; none where there is no limit."""
-    rows = {group.title: _rows(run, group) for group in groups(run.slices, MOST)}
+    rows = {title: _rows(run, group) for title, group in groups(run.slices, MOST).items()}
     limits = drawing.ends(time for known in rows.values() for f in known.values() for time in _times(f))
     panels = [
         Panel(
@@ -37,8 +37,8 @@ def chart(run: Results) -> Chart:
     return Chart("time", "The time of a step and the machine's limit", CAPTION, panels)
 
 
-def _rows(run: Results, group: CellGroup) -> Rows:
-    best = {label: run.best(cell, run.backends, op) for label, (cell, op) in group.cells.items()}
+def _rows(run: Results, group: Group) -> Rows:
+    best = {label: run.best(cell, run.backends, op) for label, (cell, op) in group.items()}
     return {label: f for label, f in best.items() if f is not None and f.limit is not None}
 
 
