@@ -29,10 +29,13 @@ def test_every_help_names_its_options_and_ends_with_an_example_that_runs(tmp_pat
     pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
+    whole = CliRunner().invoke(app, [], prog_name="chainrule").stdout
+    assert all(f" {name} " in whole for name in get_command(app).commands)
     for path, command in paths(get_command(app)):
         result = CliRunner().invoke(app, [*path, "--help"], prog_name="chainrule")
         assert result.exit_code == 0, result.stderr
         assert max(map(len, result.stdout.splitlines())) <= 80
+        assert CliRunner().invoke(app, [*path, "-h"], prog_name="chainrule").stdout == result.stdout
         options = [p for p in command.params if p.param_type_name == "option"]
         assert all(p.opts[0] in result.stdout for p in options)
         (example,) = re.findall(r"^ Example: (.*?)\s*$", result.stdout, re.MULTILINE)
@@ -46,47 +49,15 @@ def test_every_help_names_its_options_and_ends_with_an_example_that_runs(tmp_pat
 # -- in a terminal -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["--help"], ["info"]])
-def test_a_terminal_shows_colour_unless_no_color_is_set(words):
-    text = shown(*words)
-    assert COLOUR.search(text)
-    assert max(len(STYLE.sub("", line)) for line in text.splitlines()) <= 80
-    assert not COLOUR.search(shown(*words, NO_COLOR="1"))
-
-
-def test_an_error_is_one_line_however_long():
+def test_a_terminal_shows_colour_unless_no_color_is_set_and_an_error_on_one_line():
     name = "a" * 100
-    assert STYLE.sub("", shown("predict", name, "none.csv")) == f"error: there is no file {name}\n"
+    text, plain = shown("predict", name, "none.csv"), shown("predict", name, "none.csv", NO_COLOR="1")
+    assert COLOUR.search(text)
+    assert not COLOUR.search(plain)
+    assert STYLE.sub("", text) == STYLE.sub("", plain) == f"error: there is no file {name}\n"
 
 
 # -- completion ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shell(tmp_path):
-    """Run lines in bash, where ``chainrule`` is a command and home is an empty folder."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    program = folder / "chainrule"
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    home = tmp_path / "home"
-    home.mkdir()
-    settings = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(home), "SHELL": "/bin/bash"}
-    inherited = {k: v for k, v in os.environ.items() if k in ("PYTHONPATH", "VIRTUAL_ENV")}
-
-    def run(*lines):
-        script = "\n".join([*lines, "true"])  # so that bash stays, and is found to be the shell
-        command = ["bash", "--norc", "-c", script]
-        done = subprocess.run(
-            command, env=inherited | settings, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
-        return done.stdout
-
-    return run
-
 
 OFFERED = {
     "chainrule tr": {"train"},
@@ -97,18 +68,34 @@ OFFERED = {
 }
 
 
-def test_bash_completes_commands_options_and_names(shell):
-    lines = ['eval "$(chainrule --show-completion)"']
-    for typed in OFFERED:
-        words = typed.split(" ")
-        lines += [
-            f"COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}",
-            '_chainrule_completion chainrule; echo "${COMPREPLY[@]}"',
-        ]
-    assert [set(line.split()) for line in shell(*lines).splitlines()] == list(OFFERED.values())
+@pytest.mark.parametrize("typed", OFFERED)
+def test_commands_options_and_names_are_completed(typed):
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    settings = {"_CHAINRULE_COMPLETE": "complete_bash"} | words
+    result = CliRunner().invoke(app, [], prog_name="chainrule", env=settings)
+    assert set(result.stdout.split()) == OFFERED[typed]
 
 
-def test_completion_installs_itself_in_the_home_of_its_user(shell, tmp_path):
-    assert "completion installed" in shell("chainrule --install-completion")
-    assert (tmp_path / "home" / ".bash_completions" / "chainrule.sh").exists()
-    assert "chainrule.sh" in (tmp_path / "home" / ".bashrc").read_text()
+def test_bash_completes_and_completion_installs_itself_in_the_home_of_its_user(tmp_path):
+    folder, home = tmp_path / "bin", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    program = folder / "chainrule"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    settings = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(home), "SHELL": "/bin/bash"}
+    inherited = {k: v for k, v in os.environ.items() if k in ("PYTHONPATH", "VIRTUAL_ENV")}
+    script = """
+        eval "$(chainrule --show-completion)"
+        COMP_WORDS=(chainrule tr); COMP_CWORD=1
+        _chainrule_completion chainrule; echo "${COMPREPLY[@]}"
+        chainrule --install-completion
+        true
+    """  # so that bash stays, and is found to be the shell
+    command = ["bash", "--norc", "-c", script]
+    done = subprocess.run(command, env=inherited | settings, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("train\n")
+    assert "completion installed" in done.stdout
+    assert (home / ".bash_completions" / "chainrule.sh").exists()
+    assert "chainrule.sh" in (home / ".bashrc").read_text()
