@@ -15,7 +15,7 @@ from support.terminal import COMMAND, shown
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38)[0-9;]*m")
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
-LONG = {("bench", "recommend")}  # measures for many seconds; tested in tests/bench
+LONG = {("bench", "recommend"), ("demo",)}  # tested in tests/bench and test_cli.py
 
 
 def paths(command, above=()):

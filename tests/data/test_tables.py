@@ -87,23 +87,15 @@ def test_encoding_separator_and_spelling_are_as_asked(csv):
         ("t.csv.gz", b"\x1f\x8b\x08 and then nonsense", "cannot be read"),
         ("t.csv.gz", gzip.compress(b"a,b\n1,2\n" * 999, mtime=0)[:-20], "cannot be read"),
         ("t.npz", b"nonsense" * 9, "cannot be read as npz"),
+        ("t.parquet", b"nonsense" * 9, "cannot be read .*damaged|needs Polars"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_table_is_refused_in_one_line(csv, name, content, message):
-    with pytest.raises(ValueError, match=message) as error:
+    with pytest.raises((ValueError, ModuleNotFoundError), match=message) as error:
         read_table(csv(content, name))
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 500
     assert name in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("dialect", "message"),
-    [(Dialect("utf-7x"), "unknown encoding"), (Dialect(separator=";;"), "give one character")],
-)
-def test_an_encoding_or_separator_that_is_none_is_refused(dialect, message):
-    with pytest.raises(ValueError, match=message):
-        dialect.check()
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.npz", "t.parquet"])
@@ -153,11 +145,6 @@ def test_parquet_decimals_are_numbers_categories_text_and_gaps_none(tmp_path):
     assert as_lists(read_table(tmp_path / "t.parquet")) == {
         "price": [1.25, 2.5], "kind": ["oak", "elm"], "count": [3, None], "pair": [[1.0], [2.0, 3.0]],
     }  # fmt: skip
-
-
-def test_damaged_parquet_is_refused(csv):
-    with pytest.raises(ValueError, match="cannot be read"):
-        read_table(csv(b"nonsense" * 9, "t.parquet"))
 
 
 def test_npz_gives_the_columns_of_a_matrix_numbered_or_an_array_a_column(tmp_path):
@@ -220,31 +207,12 @@ def test_numbers_written_as_text_and_whole_numbers_beyond_64_bits_are_numbers(cs
     ]
 
 
-def test_a_missing_column_is_refused_with_the_nearest_name():
-    with pytest.raises(ValueError, match="no column 'widht' for a feature; did you mean 'width'"):
-        numbers({"width": np.ones(2), "height": np.ones(2)}, ["widht"], "a feature")
-
-
 # -- odd tables ----------------------------------------------------------------------------------
 
 CLEAN = "a,b,kind\n" + "".join(f"{i * 0.5},{i % 7},{'pq'[i % 3 == 0]}\n" for i in range(30))
 ODD_VALUES = [
-    "",
-    "NA",
-    "x",
-    "inf",
-    "1e999",
-    "9" * 40,
-    "-",
-    "\x1b[31m",
-    "é",
-    '"',
-    '""',
-    "1,5",
-    "=1+1",
-    "x" * 200_000,
-    "\0",
-]
+    "", "NA", "x", "inf", "1e999", "9" * 40, "-", "\x1b[31m", "é", '"', '""', "1,5", "=1+1", "x" * 200_000, "\0",
+]  # fmt: skip
 
 
 def odd_table(rng):
