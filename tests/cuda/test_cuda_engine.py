@@ -12,9 +12,10 @@ from chainrule.program.chains import HALVES
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
 from chainrule.program.cuda.feed import feed
+from support.compare import relative_error
 from support.cuda.device import need_device
 from support.cuda.work import on_device, trained
-from support.engines import error_relative_to, worst
+from support.engines import worst
 from support.steps import CASES, Case, epochs, made_work, plain, ran
 
 EPSILON = np.finfo(np.float64).eps
@@ -69,7 +70,7 @@ def test_two_networks_train_side_by_side(stand_in):
         for n, engine in enumerate(engines):
             losses[n] += list(ran(engine, plans[n][turn : turn + 1])[0])
     for n, work in enumerate(works):
-        assert error_relative_to(ran(plain(work), plans[n])[0], losses[n]) < 16 * EPSILON
+        assert relative_error(losses[n], ran(plain(work), plans[n])[0]) < 16 * EPSILON
 
 
 def test_a_device_that_captures_nothing_trains_all_the_same_and_says_why(caplog):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule.program.cuda.products_only import products, steps
+from support.compare import relative_error
 from support.cuda.work import on_device
-from support.engines import error_relative_to
 from support.steps import CASES, Case, epochs, made_work, plain, ran
 
 
@@ -33,7 +33,7 @@ def test_so_many_steps_are_one_graph(stand_in):
     run()
     run()
     assert [len(nodes) for nodes in stand_in.graphs] == [2 * 14]
-    assert error_relative_to(wanted[1][0], work.progress.theta) < 16 * np.finfo(np.float64).eps
+    assert relative_error(work.progress.theta, wanted[1][0]) < 16 * np.finfo(np.float64).eps
 
 
 def test_the_products_are_of_one_batch(stand_in):

@@ -10,10 +10,11 @@ from chainrule.program.cuda.stream import StreamEngine
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 from chainrule.program.fusion import Extent
+from support.compare import relative_error
 from support.cuda.checks import BIAS_TANH, GRIDS, SOFTMAX, UPDATE, check
 from support.cuda.texts import every_function
 from support.cuda.work import on_device, trained, uploaded
-from support.engines import error_relative_to, worst
+from support.engines import worst
 from support.steps import CASES, Case, epochs, host, made_work, plain, ran
 
 pytestmark = pytest.mark.gpu
@@ -106,7 +107,7 @@ def test_two_networks_train_side_by_side(gpu):
         for n, engine in enumerate(engines):
             losses[n] += list(ran(engine, plans[n][turn : turn + 1])[0])
     for n, work in enumerate(works):
-        assert error_relative_to(ran(plain(work), plans[n])[0], losses[n]) < LIMIT
+        assert relative_error(losses[n], ran(plain(work), plans[n])[0]) < LIMIT
 
 
 @pytest.mark.parametrize("batch_size", [None, 4, 512], ids=["whole", "ragged", "large"])

@@ -17,7 +17,8 @@ from chainrule.program import blocks
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.steps import blocked
 from support import engines
-from support.engines import BLOCKED, NAMES, blas_threads, error_relative_to
+from support.compare import relative_error
+from support.engines import BLOCKED, NAMES, blas_threads
 from support.steps import CASES, Case, epochs, forced, made_work, plain, ran
 
 ROWS = 23
@@ -143,7 +144,7 @@ def test_an_error_in_the_update_leaves_no_half_of_it(thread, phase, monkeypatch)
     inject(monkeypatch, 3, fail, phase=phase, thread=thread)
     with pytest.raises(MemoryError):
         train(net)
-    assert error_relative_to(wanted, weights(net)) < 1e-12
+    assert relative_error(weights(net), wanted) < 1e-12
 
 
 # -- Ctrl-C ---------------------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ def test_ctrl_c_in_mid_step_ends_training_when_the_step_has_ended(phase, monkeyp
     assert history.interrupted
     assert len(history.records) == len(calls) == 3
     assert set(blas_threads()) == {2}
-    assert error_relative_to(after(3), weights(net)) < 1e-12
+    assert relative_error(weights(net), after(3)) < 1e-12
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -184,7 +185,7 @@ def test_a_check_that_raises_stops_before_the_step(name):
     _, wanted = ran(plain(shorter), [epoch])
     theta, state = engine.progress
     for have, want in zip([theta, *state], wanted, strict=True):
-        assert error_relative_to(want, have) < 1e-12
+        assert relative_error(have, want) < 1e-12
     assert set(blas_threads()) == {2}
 
 

@@ -21,10 +21,8 @@ LEFT = "from chainrule.program.machine import available_bytes; print(available_b
 
 def tree(root, files):
     """Write files of ``/proc`` and ``/sys`` under ``root``."""
-    for name, text in {
-        "proc/meminfo": f"MemFree: 1 kB\nMemAvailable: {8 * GB // 1024} kB\n",
-        **files,
-    }.items():
+    meminfo = f"MemFree: 1 kB\nMemAvailable: {8 * GB // 1024} kB\n"
+    for name, text in {"proc/meminfo": meminfo, **files}.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}\n")
@@ -66,11 +64,8 @@ V1 = {f"{OLD}/memory.limit_in_bytes": 2**63 - 4096, f"{OLD}/memory.usage_in_byte
     ],
 )  # fmt: skip
 def test_memory_is_what_the_kernel_and_every_group_around_the_process_leave(tmp_path, files, left):
+    assert machine.available_bytes(tmp_path) is None  # where the system says nothing
     assert machine.available_bytes(tree(tmp_path, files)) == left
-
-
-def test_memory_is_not_known_where_the_system_says_nothing(tmp_path):
-    assert machine.available_bytes(tmp_path) is None
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says what a process takes")
@@ -102,6 +97,28 @@ def test_memory_is_what_ulimit_leaves(limit):
 def test_cores_are_no_more_than_a_quota_grants(monkeypatch, tmp_path, files, cores):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert machine.cores(tree(tmp_path, files)) == cores
+
+
+def test_cores_are_those_that_the_process_may_run_on(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert machine.cores(tmp_path) == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert machine.cores(tmp_path) == 1
+
+
+def test_as_many_threads_as_asked_else_as_the_variable_says_else_one_a_core(monkeypatch):
+    for variable, threads in (("", machine.cores()), ("7", 7)):
+        monkeypatch.setenv("CHAINRULE_THREADS", variable)
+        assert machine.threads() == threads >= 1
+        assert machine.threads(3) == 3
+    for wrong in (0, -1, 1.5, "two", "²"):
+        with pytest.raises(ValueError, match=r"^threads is .*; give a whole number of 1 or more"):
+            machine.threads(wrong)
+        monkeypatch.setenv("CHAINRULE_THREADS", str(wrong))
+        said = r"^CHAINRULE_THREADS is .*; give a whole number of 1 or more"
+        with pytest.raises(ValueError, match=said):
+            machine.threads()
 
 
 # -- forks ----------------------------------------------------------------------------------------------

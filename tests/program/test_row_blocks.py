@@ -1,7 +1,6 @@
-"""The rule for row blocks: from shapes, cores and cache alone; and what of the machine it asks."""
+"""The rule for row blocks: from shapes, cores and cache alone."""
 
 import math
-import os
 import time
 from itertools import product
 
@@ -112,38 +111,6 @@ def test_a_cut_takes_no_more_threads_than_it_may_and_leaves_none_without_rows(ro
     how = chosen((64, 300, 10), rows, threads, native=native)
     assert 1 <= how.threads <= threads
     assert min(how.sizes(rows)) >= 1
-
-
-# -- the machine ----------------------------------------------------------------------------------------
-
-
-def test_as_many_threads_as_asked_else_as_the_variable_says_else_one_a_core(monkeypatch):
-    monkeypatch.delenv("CHAINRULE_THREADS", raising=False)
-    assert machine.threads() == machine.cores() >= 1
-    monkeypatch.setenv("CHAINRULE_THREADS", "")
-    assert machine.threads() == machine.cores()
-    monkeypatch.setenv("CHAINRULE_THREADS", "7")
-    assert machine.threads() == 7
-    assert machine.threads(3) == 3
-
-
-def test_threads_that_are_no_whole_number_are_refused_by_name(monkeypatch):
-    for wrong in (0, -1, 1.5, "two", "²"):
-        with pytest.raises(ValueError, match=r"^threads is .*; give a whole number of 1 or more"):
-            machine.threads(wrong)
-        monkeypatch.setenv("CHAINRULE_THREADS", str(wrong))
-        with pytest.raises(
-            ValueError, match=r"^CHAINRULE_THREADS is .*; give a whole number of 1 or more"
-        ):
-            machine.threads()
-
-
-def test_cores_are_those_that_the_process_may_run_on(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
-    assert machine.cores() == 3
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert machine.cores() == 1
 
 
 # -- whether a run is long ------------------------------------------------------------------------------

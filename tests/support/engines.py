@@ -1,6 +1,5 @@
 """Engines to hold to the plain one, and ways to make training use them however small the work is."""
 
-import numpy as np
 import pytest
 
 import chainrule.backends.numpy as room
@@ -9,6 +8,7 @@ from chainrule.backends.numpy import NumpyLibrary
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.replay import Replay
 from chainrule.program.steps import blocked
+from support.compare import relative_error
 from support.steps import epochs, forced, made_work, plain, ran
 
 NATIVE = pytest.param("native", marks=pytest.mark.needs("jit"))
@@ -47,18 +47,10 @@ def blas_threads():
     return [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
 
 
-def error_relative_to(wanted, got):
-    """Return the largest difference, relative to the largest entry; NaN is an error of its own."""
-    got, wanted = np.asarray(got, np.float64), np.asarray(wanted, np.float64)
-    assert got.shape == wanted.shape
-    assert np.isfinite(got).all()
-    return np.abs(got - wanted).max() / max(np.abs(wanted).max(), np.finfo(np.float64).tiny)
-
-
 def worst(got, wanted):
     """Return the largest error of the losses and of everything that a step changes."""
-    pairs = [(wanted[0], got[0]), *zip(wanted[1], got[1], strict=True)]
-    return max(error_relative_to(a, b) for a, b in pairs)
+    pairs = [(got[0], wanted[0]), *zip(got[1], wanted[1], strict=True)]
+    return max(relative_error(a, b) for a, b in pairs)
 
 
 def distance(name, case, rows, dtype="float64", batch_size=10, plans=None):
