@@ -28,24 +28,21 @@ def verdicts(comparison):
     return {(row.place.contestant, row.place.cell): row.verdict for row in comparison.rows}
 
 
-def test_a_run_and_its_repetition_are_the_same_and_the_comparison_says_that_they_are_not_paired():
-    found = compare(two_cells(), two_cells(run="tuesday"))
-    assert set(verdicts(found).values()) == {"same"}
-    assert all(mean.ratio.low < 1.0 < mean.ratio.high for mean in found.means)
-    assert not any(row.is_paired for row in found.rows)
-    assert found.notes[0] == NOT_PAIRED
+def test_a_run_and_its_repetition_are_the_same_and_not_paired():
+    comparison = compare(two_cells(), two_cells(run="tuesday"))
+    assert set(verdicts(comparison).values()) == {"same"}
+    assert all(mean.ratio.low < 1.0 < mean.ratio.high for mean in comparison.means)
+    assert not any(row.is_paired for row in comparison.rows)
+    assert comparison.notes[0] == NOT_PAIRED
 
 
-def test_what_became_slower_is_told_apart_from_what_did_not():
-    found = compare(two_cells(), two_cells(1.2, run="tuesday"))
-    assert verdicts(found) == {
-        ("numpy", SMALL): "slower",
-        ("numpy", LARGE): "same",
-        ("torch", SMALL): "same",
-        ("torch", LARGE): "same",
-    }
-    assert [row.place.cell for row in found.slower] == [SMALL]
-    numpy, torch = found.means
+def test_a_slowdown_shows_in_its_own_row_alone():
+    comparison = compare(two_cells(), two_cells(1.2, run="tuesday"))
+    slower = verdicts(comparison)
+    assert slower.pop(("numpy", SMALL)) == "slower"
+    assert list(slower.values()) == ["same"] * 3
+    assert [row.place.cell for row in comparison.slower] == [SMALL]
+    numpy, torch = comparison.means
     assert numpy.ratio.estimate == pytest.approx(1.2**0.5, rel=0.01)
     assert (numpy.cells, torch.cells) == (2, 2)
     turned = compare(two_cells(1.2), two_cells(run="tuesday"))
@@ -68,28 +65,22 @@ def test_the_command_prints_each_ratio_with_its_interval_and_verdict(monkeypatch
     assert (mean["contestant"], mean["cells"]) == ("numpy", "2")
 
 
-def halves(records):
-    """The same measurements as if one run had had two sides: numpy's in each, under one name."""
-    sides = [replace(records, measurements=[]) for _ in range(2)]
-    for one in records.measurements:
-        side = sides[one.contestant == "torch"]
-        side.measurements.append(replace(one, contestant="numpy"))
-    return sides
-
-
 def test_two_sides_of_one_run_are_compared_in_pairs_and_a_drift_cancels():
     ramp = np.linspace(0.0, np.log(1.5), 45).reshape(3, 15)
-    before, after = halves(a_run({SMALL: {"numpy": 1e-5, "torch": 1e-5}}, drift=ramp))
-    (row,) = compare(before, after).rows
-    assert row.is_paired
-    assert row.verdict == "same"
-    assert NOT_PAIRED not in compare(before, after).notes
+    both = a_run({SMALL: {"numpy": 1e-5, "torch": 1e-5}}, drift=ramp).measurements
+    before, after = (
+        Records(measurements=[replace(m, contestant="numpy") for m in both if m.contestant == name])
+        for name in ("numpy", "torch")
+    )
+    comparison = compare(before, after)
+    assert [(row.is_paired, row.verdict) for row in comparison.rows] == [(True, "same")]
+    assert NOT_PAIRED not in comparison.notes
 
 
 def test_two_contestants_of_one_run_are_compared_in_pairs():
-    found = compare_contestants(two_cells(), "torch", "numpy")
-    assert [row.ratio.estimate for row in found.rows] == pytest.approx([1 / 9, 7 / 9], rel=0.02)
-    assert all(row.is_paired and row.verdict == "faster" for row in found.rows)
+    comparison = compare_contestants(two_cells(), "torch", "numpy")
+    assert [row.ratio.estimate for row in comparison.rows] == pytest.approx([1 / 9, 7 / 9], rel=0.02)
+    assert all(row.is_paired and row.verdict == "faster" for row in comparison.rows)
 
 
 @pytest.mark.parametrize(
@@ -113,19 +104,13 @@ def test_runs_of_different_machines_are_refused_and_the_fact_is_named(fact, othe
     assert len(forced.rows) == 4
 
 
-def test_what_a_variable_says_of_a_gpu_means_nothing_where_there_is_none():
-    tuesday = two_cells(run="tuesday", variables={"NVIDIA_TF32_OVERRIDE": "0"})
-    assert len(compare(two_cells(), tuesday).rows) == 4
-    device = {"gpu": {"name": "A Device"}}
-    tuesday = two_cells(run="tuesday", variables={"NVIDIA_TF32_OVERRIDE": "0"}, **device)
+def test_clocks_and_variables_of_a_device_that_is_not_there_make_no_other_machine():
+    variables = {"run": "tuesday", "variables": {"NVIDIA_TF32_OVERRIDE": "0"}}
+    assert len(compare(two_cells(), two_cells(**variables)).rows) == 4
+    slow, fast = ({"gpu": {"name": "A Device", "clocks.sm": clock}} for clock in ("900", "1000"))
+    assert len(compare(two_cells(**slow), two_cells(run="tuesday", **fast)).rows) == 4
     with pytest.raises(DifferentMachinesError, match="variables NVIDIA_TF32_OVERRIDE"):
-        compare(two_cells(**device), tuesday)
-
-
-def test_a_device_at_another_clock_is_the_same_device():
-    devices = [{"name": "A Device", "clocks.sm": clock} for clock in ("900 MHz", "1000 MHz")]
-    runs = [two_cells(run=day, gpu=gpu) for day, gpu in zip(("monday", "tuesday"), devices, strict=True)]
-    assert len(compare(*runs).rows) == 4
+        compare(two_cells(**slow), two_cells(**variables, **slow))
 
 
 def test_another_version_is_what_one_compares_and_is_noted():
@@ -133,10 +118,7 @@ def test_another_version_is_what_one_compares_and_is_noted():
     assert "changed: versions numpy: 2.4.6, then 2.5.0" in compare(two_cells(), newer).notes
 
 
-def test_what_only_one_run_has_is_noted_and_a_failed_contestant_has_no_row():
-    found = compare(two_cells(), a_run({SMALL: {"numpy": 1e-5}}, run="tuesday"))
-    assert len(found.rows) == 1
-    assert found.notes[-1].startswith("in one run only: numpy in 64-1024-10,256, torch in")
+def test_a_note_names_what_only_one_run_measured():
     after = two_cells(run="tuesday")
     after.measurements = [
         replace(one, status="failed", seconds=(), rounds=(), enqueued=())
@@ -144,9 +126,9 @@ def test_what_only_one_run_has_is_noted_and_a_failed_contestant_has_no_row():
         else one
         for one in after.measurements
     ]
-    found = compare(two_cells(), after)
-    assert ("torch", SMALL) not in verdicts(found)
-    assert "in one run only: torch in 64-16-10,32" in found.notes
+    comparison = compare(two_cells(), after)
+    assert ("torch", SMALL) not in verdicts(comparison)
+    assert "in one run only: torch in 64-16-10,32" in comparison.notes
 
 
 def test_what_cannot_be_compared_is_refused():

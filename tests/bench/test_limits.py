@@ -120,9 +120,9 @@ def test_samples_that_do_not_fit_together_are_refused_with_their_line(tmp_path, 
 
 
 def test_a_later_versions_fields_and_records_are_ignored(tmp_path):
-    good = measurement(CELL, "numpy", 0, [1e-3]).line()
-    records = read(written(tmp_path, good | {"from": "later"}, {"record": "from later"}))
-    assert records == Records(measurements=[measurement(CELL, "numpy", 0, [1e-3])])
+    good = measurement(CELL, "numpy", 0, [1e-3])
+    later = {**good.line(), "from": "later"}, {"record": "from later"}
+    assert read(written(tmp_path, *later)) == Records(measurements=[good])
 
 
 def test_every_contestant_looks_different():

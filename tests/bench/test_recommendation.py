@@ -61,17 +61,17 @@ class Bench:
 
 def test_nothing_stored_is_measured_within_twenty_seconds_and_answered_in_a_sentence():
     bench = Bench()
-    found = recommend(CELL, bench, contestants=NAMES)
+    answer = recommend(CELL, bench, contestants=NAMES)
     ((cells, contestants, seconds, operations),) = bench.asked
     assert cells[0] == CELL
     assert (contestants, seconds, operations) == (NAMES, BUDGET, ("step",))
     assert seconds <= 20
-    assert found.was_measured
-    assert found.choice.backend == "numpy"
-    assert found.choice.sentence.startswith("784-256-10, batch 128: numpy (numpy-jit) takes ")
-    assert "times as fast as torch (95 % interval " in found.choice.sentence
-    assert "\n" not in found.choice.sentence
-    rows = [dict(zip(HEAD, row, strict=True)) for row in found.rows]
+    assert answer.was_measured
+    assert answer.choice.backend == "numpy"
+    assert answer.choice.sentence.startswith("784-256-10, batch 128: numpy (numpy-jit) takes ")
+    assert "times as fast as torch (95 % interval " in answer.choice.sentence
+    assert "\n" not in answer.choice.sentence
+    rows = [dict(zip(HEAD, row, strict=True)) for row in answer.rows]
     assert [row["backend"] for row in rows] == ["numpy (numpy-jit)", "torch"]
     assert all(row["known"] == "measured" and " to " in row["95 % interval"] for row in rows)
 
@@ -104,19 +104,20 @@ def test_a_stale_map_is_measured_anew_and_the_reason_is_noted():
     held["key"]["cores"] = "4096"
     file.write_text(json.dumps(held))
     bench = Bench()
-    found = recommend(CELL, bench, contestants=NAMES)
-    assert len(bench.asked) == 1
-    assert found.notes[0].startswith("measured again, since the stored map was measured with cores 4096")
+    answer = recommend(CELL, bench, contestants=NAMES)
+    assert answer.notes[0].startswith(
+        "measured again, since the stored map was measured with cores 4096"
+    )
     assert stored.read().spots  # and kept under the key of here
 
 
 def test_two_that_take_as_long_are_undecided_both_are_named_and_not_measured_over_and_over():
-    found = recommend(CELL, Bench(torch=1.0, noise=0.05), contestants=NAMES)
-    assert not found.choice.is_decided
-    assert found.choice.backend == "numpy"
-    assert "numpy (numpy-jit) takes" in found.choice.sentence
-    assert "torch takes" in found.choice.sentence
-    assert "undecided, for the second takes" in found.choice.sentence
+    answer = recommend(CELL, Bench(torch=1.0, noise=0.05), contestants=NAMES)
+    assert not answer.choice.is_decided
+    assert answer.choice.backend == "numpy"
+    assert "numpy (numpy-jit) takes" in answer.choice.sentence
+    assert "torch takes" in answer.choice.sentence
+    assert "undecided, for the second takes" in answer.choice.sentence
     bench = Bench()
     recommend(CELL, bench, contestants=NAMES)
     assert bench.asked == []
@@ -127,9 +128,9 @@ def test_too_few_rounds_leave_it_open_and_are_measured_again():
         times = {name: 1e-3 * (1 + n) for n, name in enumerate(contestants)}
         return a_run({cells[0]: times}, shape=(1, 3))
 
-    found = recommend(CELL, hasty, contestants=NAMES)
-    assert found.choice.sentence.endswith("undecided, for too few rounds were taken to tell; use numpy")
-    assert found.rows[0][2] == "too few rounds"
+    answer = recommend(CELL, hasty, contestants=NAMES)
+    assert answer.choice.sentence.endswith("undecided, for too few rounds were taken to tell; use numpy")
+    assert answer.rows[0][2] == "too few rounds"
     bench = Bench()
     assert recommend(CELL, bench, contestants=NAMES).choice.is_decided
     assert len(bench.asked) == 1
@@ -139,10 +140,10 @@ def test_with_the_copy_of_each_batch_another_may_win():
     copies = {"numpy-jit": 1e-6, "torch": 1e-2}
     assert recommend(CELL, Bench(torch=0.5), contestants=NAMES).choice.backend == "torch"
     bench = Bench(torch=0.5, copy=copies)
-    found = recommend(CELL, bench, contestants=NAMES, transfer=True)
+    answer = recommend(CELL, bench, contestants=NAMES, transfer=True)
     assert bench.asked[0][3] == ("step", "transfer")
-    assert found.choice.backend == "numpy"
-    assert "the copy of each batch from the host is counted" in found.notes
+    assert answer.choice.backend == "numpy"
+    assert "the copy of each batch from the host is counted" in answer.notes
     assert (
         recommend(CELL, Bench(), contestants=NAMES).choice.backend == "torch"
     )  # and resident as before
@@ -160,31 +161,25 @@ def test_nothing_measured_is_an_error_in_one_line(monkeypatch):
     )
 
 
-def test_who_was_left_out_is_told():
+def test_a_backend_that_was_left_out_is_noted():
     def without_torch(cells, contestants, seconds, operations=("step",)):
         records = Bench()(cells, ["numpy-jit"], seconds)
         late = {"status": "skipped", "reason": "the time was over"}
         records.measurements.append(measurement(cells[0], "torch", 0, [], **late))
         return records
 
-    found = recommend(CELL, without_torch, contestants=NAMES)
-    assert found.choice.backend == "numpy"
-    assert found.notes == ["not known: torch: the time was over"]
+    answer = recommend(CELL, without_torch, contestants=NAMES)
+    assert answer.choice.backend == "numpy"
+    assert answer.notes == ["not known: torch: the time was over"]
 
 
-def test_numpy_is_known_by_its_faster_form_where_both_were_measured():
+def test_the_map_has_numpy_in_its_faster_form_and_no_invalid_figure():
     run = a_run({CELL: {"numpy": 2e-4, "numpy-jit": 1e-4, "notebook": 5e-4}})
     (spot,) = spots(Results(run))
     assert {name: time.contestant for name, time in spot.times.items()} == {"numpy": "numpy-jit"}
-
-
-def test_an_invalid_figure_has_no_place_in_the_map():
     run = a_run({CELL: {"numpy": 1e-9}})
     run.rates = [rates("numpy")]  # 1e11 FLOP/s at the most
     assert spots(Results(run)) == []
-
-
-def test_the_micro_grid_repeats_nothing_and_one_form_of_each_backend_is_measured():
     grid = micro_grid(parse("8-1-2,1"))
     assert grid[0] == parse("8-1-2,1")
     assert len(grid) == len(set(grid)) == 3

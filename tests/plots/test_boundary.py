@@ -73,13 +73,10 @@ def test_each_side_has_the_colour_of_its_class_and_the_line_is_between(predict, 
     assert places == pytest.approx(0.5, abs=0.01)
 
 
-def test_the_surer_the_stronger():
+def test_the_surer_the_stronger_and_the_samples_are_named_where_they_lie():
     axes = drawn(lambda X: X[:, :1], XOR_X, SIDES)
     strengths = [tint(axes, x).max() for x in (0.55, 0.75, 0.95)]
     assert strengths == sorted(strengths)
-
-
-def test_the_samples_are_where_they_lie_and_named():
     axes = drawn(halves, XOR_X, ["no", "no", "yes", "yes"])
     assert points(axes) == {"no": [[0, 0], [0, 1]], "yes": [[1, 0], [1, 1]]}
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["no", "yes"]
@@ -100,13 +97,10 @@ def test_many_classes_have_a_name_and_a_marker_each(rng):
     assert len(markers) == 12
 
 
-def test_a_class_without_a_sample_keeps_the_others_their_numbers():
+def test_a_class_without_a_sample_keeps_the_others_their_numbers_and_two_may_have_any():
     net = NeuralNetwork(2, 4, 3, loss="cross_entropy", seed=0)
     assert points(drawn(net, XOR_X, [0, 0, 2, 2])) == {"0": [[0, 0], [0, 1]], "2": [[1, 0], [1, 1]]}
-
-
-def test_two_classes_may_have_any_numbers():
-    assert len(points(drawn(halves, XOR_X, [0, 0, 0, 7]))) == 2
+    assert set(points(drawn(halves, XOR_X, [0, 0, 0, 7]))) == {"0", "7"}
 
 
 def test_the_plane_lies_at_the_median_of_all_other_features(rng):
@@ -137,13 +131,10 @@ def test_a_quantity_is_a_surface_with_a_scale():
     assert samples.norm.vmin <= -0.3 < 2.5 <= samples.norm.vmax
 
 
-def test_a_network_on_another_library_is_drawn_as_well():
+def test_a_network_on_another_library_is_drawn_and_thousands_of_samples_are_one_image(rng):
     net = NeuralNetwork(2, 4, 1, backend=array_api_strict, seed=0)
     X = array_api_strict.asarray(XOR_X.astype(float))
     assert len(points(drawn(net.predict, X, XOR_Y))) == 2
-
-
-def test_thousands_of_samples_are_one_image_in_an_svg(rng):
     axes = drawn(halves, *blobs(rng, 3000, 2, 2))
     assert [c.get_rasterized() for c in axes.collections if c.get_label()[0] != "_"] == [True, True]
 
@@ -152,7 +143,6 @@ def test_thousands_of_samples_are_one_image_in_an_svg(rng):
     ("X", "y", "options", "message"),
     [
         ([[0.0], [1.0]], [0, 1], {}, r"X has shape \(2, 1\), wanted \(n, d\) with d of 2 or more"),
-        ([0.0, 1.0], [0, 1], {}, r"X has shape \(2,\)"),
         (np.zeros((0, 2)), [], {}, r"X has shape \(0, 2\)"),
         ([[0.0, 1.0], [1.0, np.nan]], [0, 1], {}, "X holds NaN or infinity in row 1"),
         (XOR_X, [0, 1], {}, "y has 2 rows but X has 4"),

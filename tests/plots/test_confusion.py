@@ -22,15 +22,12 @@ def test_a_cell_holds_how_often_a_class_was_taken_for_another():
     assert axes.get_title(loc="left") == "4 of 6 right (66.7 %)"
 
 
-def test_the_colour_of_a_cell_is_its_share_of_the_true_class():
+def test_the_colour_of_a_cell_is_its_share_of_the_true_class_which_may_have_a_name():
     image = plot_confusion([0, 0, 0, 0, 1], [0, 0, 0, 1, 1]).axes[0].images[0]
     assert image.get_array().tolist() == [[0.75, 0.25], [0.0, 1.0]]
-
-
-def test_classes_may_have_names_and_one_that_never_occurs_keeps_its_place():
     axes = plot_confusion([0, 1], [0, 1], labels=["rain", "snow", "sun"]).axes[0]
     assert names(axes) == ["rain", "snow", "sun"]
-    assert axes.images[0].get_array().shape == (3, 3)
+    assert axes.images[0].get_array().shape == (3, 3)  # one that never occurs keeps its place
 
 
 def test_long_names_are_turned_and_cut_and_none_overlaps():
@@ -71,8 +68,5 @@ def test_predictions_are_drawn_against_the_truth_with_the_line_where_they_are_eq
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("true price in €", "predicted price in €")
     assert axes.get_title(loc="left") == "root mean squared error 1.732"
     assert axes.lines[0].get_slope() == 1
-
-
-def test_as_many_predictions_are_wanted_as_there_are_values():
     with pytest.raises(ValueError, match="got 2 true values and 1 predictions"):
         plot_predictions([1.0, 2.0], [1.0])

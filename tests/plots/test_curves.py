@@ -44,16 +44,14 @@ def test_the_loss_is_on_a_log_scale_where_it_falls_far_and_stays_above_0(loss, s
     assert plot_history(records(loss)).axes[0].get_yscale() == scale
 
 
-def test_epochs_are_whole_numbers():
+def test_epochs_are_whole_numbers_and_a_single_one_is_a_point():
     picture = plot_history(records(FALLING[:3]))
     picture.draw_without_rendering()
-    ticks = picture.axes[-1].get_xticks()
-    assert all(tick == round(tick) for tick in ticks)
-
-
-def test_one_epoch_is_a_point_that_can_be_seen():
+    assert all(tick == round(tick) for tick in picture.axes[-1].get_xticks())
     (line,) = plot_history(records([0.5])).axes[0].lines
     assert line.get_marker() == "o"
+    with pytest.raises(ValueError, match="the history has no epochs"):
+        plot_history([])
 
 
 def test_the_best_epoch_of_an_early_stop_is_marked_in_every_panel(rng):
@@ -66,8 +64,3 @@ def test_the_best_epoch_of_an_early_stop_is_marked_in_every_panel(rng):
     assert loss.texts[0].get_text() == f"best weights: epoch {history.best_epoch}"
     for panel in (loss, accuracy):
         assert list(panel.lines[-1].get_xdata()) == [history.best_epoch] * 2
-
-
-def test_no_epochs_are_refused():
-    with pytest.raises(ValueError, match="the history has no epochs"):
-        plot_history([])
