@@ -79,7 +79,8 @@ class NeuralNetwork:
         Of the last layer; unless given, the loss says: sigmoid for ``squared_error``, else identity.
     loss
         "squared_error" (half the sum over the batch), "mean_squared_error", "half_squared_error" (of a
-        sample, the mean over samples), "binary_cross_entropy", "cross_entropy" (both on logits), or a ``Loss``.
+        sample, the mean over samples), "binary_cross_entropy", "multilabel_cross_entropy" (the same, summed
+        over outputs), "cross_entropy" (these three on logits), "poisson" (on logarithms), or a ``Loss``.
     initializer
         "standard_normal", "glorot_uniform", "he_normal", or a function; unless given, by activation.
     dropout
@@ -213,6 +214,7 @@ class NeuralNetwork:
         learning_rate: float | Schedule = 0.1,
         *,
         batch_size: int | None = None,
+        shuffle: bool = True,
         optimizer: str | Optimizer = "sgd",
         sample_weight: Any = None,
         validation_data: Data | None = None,
@@ -238,7 +240,9 @@ class NeuralNetwork:
         learning_rate
             A number, or a schedule from :mod:`chainrule.mathematics.schedules`.
         batch_size
-            Rows a step, drawn in another order each epoch; ``None`` takes all rows in every step.
+            Rows a step; ``None`` takes all rows in every step.
+        shuffle
+            ``True`` draws batches in another order each epoch; ``False`` takes the rows as they lie.
         optimizer
             "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``; its state starts from zero
             unless ``resume=True``.
@@ -300,6 +304,7 @@ class NeuralNetwork:
             optimizer=named_optimizer(optimizer),
             patience=patience(early_stopping),
             callbacks=callback_list(callbacks),
+            shuffle=shuffle,
             compiled=compile,
             threads=threads,
             show=self._show,

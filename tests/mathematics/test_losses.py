@@ -16,14 +16,18 @@ def log_softmax(Z):
     return Z - np.log(np.exp(Z).sum(axis=-1, keepdims=True))
 
 
+def bernoulli(Z, Y):
+    return -Y * np.log(1 / (1 + np.exp(-Z))) - (1 - Y) * np.log(1 / (1 + np.exp(Z)))
+
+
 # The loss of a batch as the docstrings say it, the weights (n, 1) included.
 PLAIN = {
     "squared_error": lambda A, Y, w: 0.5 * (w * (A - Y) ** 2).sum(),
     "mean_squared_error": lambda A, Y, w: (w * (A - Y) ** 2).mean(),
     "half_squared_error": lambda A, Y, w: 0.5 * (w * (A - Y) ** 2).sum() / len(A),
-    "binary_cross_entropy": lambda Z, Y, w: (
-        -w * (Y * np.log(1 / (1 + np.exp(-Z))) + (1 - Y) * np.log(1 / (1 + np.exp(Z))))
-    ).mean(),
+    "binary_cross_entropy": lambda Z, Y, w: (w * bernoulli(Z, Y)).mean(),
+    "multilabel_cross_entropy": lambda Z, Y, w: (w * bernoulli(Z, Y)).sum() / len(Z),
+    "poisson": lambda Z, Y, w: (w * (Y * (np.log(Y) - Z) - Y + np.exp(Z))).sum() / len(Z),
     "cross_entropy": lambda Z, Y, w: -(w * Y * log_softmax(Z)).sum() / len(Z),
 }
 

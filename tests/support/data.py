@@ -22,7 +22,7 @@ def targets(rng, loss, shape):
     """Return targets that the loss takes, ``shape`` ``(..., n, n_out)``, float64."""
     if loss == "cross_entropy":
         return np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
-    if loss == "binary_cross_entropy":
+    if loss in {"binary_cross_entropy", "multilabel_cross_entropy"}:
         return rng.integers(0, 2, shape).astype(float)
     return rng.uniform(0.1, 0.9, shape)
 

@@ -1,29 +1,35 @@
-"""The classifier: one class of two or of many, or several labels at a time."""
+"""The classifier: two classes, many, or several labels for each row."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+import array_api_compat
 import numpy as np
-from scipy.special import log_expit, log_softmax
+from sklearn import neural_network
 from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import validate_data
 
-from chainrule.estimators import settings
-from chainrule.estimators.perceptron import FLOATS, Perceptron
+from chainrule.data.inputs import is_device_array
+from chainrule.estimators.hyperparameters import constructor
+from chainrule.estimators.perceptron import Perceptron, on_host, stochastic
+from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.step import Batch
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # scikit-learn's classes are Any here
-    """A dense network that tells classes apart, as an estimator of scikit-learn.
+    """A dense network for classes, as an estimator of scikit-learn.
 
-    Labels may be numbers or strings. Of many classes each has an output, and the loss is the cross entropy;
-    two share one output, and the binary cross entropy. Where y is ``(n, k)`` of 0 and 1, each column is a label
-    of its own, and the loss is the mean over labels: scikit-learn adds them up, so that with "sgd" a rate of ours
-    is as ``1/k`` of it there.
+    Labels may be numbers or strings. Many classes have an output each, and the loss is the cross entropy; two
+    classes share one output, and the binary cross entropy. Where y is ``(n, k)`` of 0 and 1, each column is a
+    label of its own, and the losses of the labels are summed.
 
     {parameters}
+    class_weight
+        Weights of the classes, multiplied with ``sample_weight``: a dict of labels, "balanced" (inversely to how
+        often each class occurs; not for ``partial_fit``), or ``None``. Of several labels, a list of dicts.
     classes_
         The labels, in the order of the columns of :meth:`predict_proba`.
 
@@ -36,12 +42,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     array(['other', 'equal'], dtype='<U5')
     """
 
-    @property
-    def _loss(self) -> str:
-        return "cross_entropy" if self._labels.y_type_ == "multiclass" else "binary_cross_entropy"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **Perceptron._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
 
+    __init__ = constructor(neural_network.MLPClassifier, class_weight=None)
+
+    @stochastic  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Go over ``X (n, n_features)`` and ``y`` once, from the weights that are there.
+        """Go over ``X (n, n_features)`` and ``y`` once, from the weights that there are.
 
         Parameters
         ----------
@@ -52,10 +62,15 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
 
         Raises
         ------
-        ValueError, TypeError, FloatingPointError
-            As :meth:`fit`; if ``early_stopping`` is set, which has no meaning here; or if the first call lacks
+        ValueError, TypeError
+            As :meth:`fit`; with ``early_stopping=True`` or ``class_weight="balanced"``; or if the first call lacks
             ``classes``.
+        AttributeError
+            With ``solver="lbfgs"``.
         """
+        if self.class_weight == "balanced":
+            msg = "partial_fit does not support class_weight='balanced', since it sees some rows only; give a dict"
+            raise ValueError(msg)
         first = not hasattr(self, "network_")
         if first and classes is None:
             msg = "the first call of partial_fit needs classes=, all labels that will ever come"
@@ -65,21 +80,19 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             raise ValueError(msg)
         return self._pass(X, y, sample_weight, classes)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Array:
         """Return the most likely label of each row ``(n,)``, or ``(n, k)`` of 0 and 1.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
-            If nothing has been learnt yet.
+            If the estimator is not fitted.
         ValueError, TypeError
             If X is not as it was in training.
         """
-        P = self._outputs(X)  # (n, n_outputs)
-        said: np.ndarray = self._labels.inverse_transform(P)
-        return said
+        return self._decoded(self._predicted(X, "predict"))
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, or of each label, ``(n, n_classes)``.
 
         Raises
@@ -87,11 +100,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As :meth:`predict`.
         """
-        Z = self._logits(X)  # (n, n_classes)
-        probabilities: np.ndarray = self.network_.architecture.loss.link(Z)  # (n, n_classes)
-        return probabilities
+        Z = self._logits(X, "predict_proba")  # (n, n_classes)
+        return self.network_.architecture.loss.link(Z)  # (n, n_classes)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithms of :meth:`predict_proba`, finite also where a probability rounds to 0.
 
         Raises
@@ -99,41 +111,71 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         sklearn.exceptions.NotFittedError, ValueError, TypeError
             As :meth:`predict`.
         """
-        Z = self._logits(X)  # (n, n_classes)
-        several = self._loss == "cross_entropy"
-        logarithms: np.ndarray = log_softmax(Z, axis=1) if several else log_expit(Z)  # (n, n_classes)
-        return logarithms
+        Z = self._logits(X, "predict_log_proba")  # (n, n_classes)
+        xp, loss = namespace(Z), self.network_.architecture.loss
+        if loss.name != "cross_entropy":
+            return -loss.error(Z, xp.ones_like(Z))  # (n, n_classes)
+        S = Z - xp.max(Z, axis=1, keepdims=True)  # (n, n_classes)
+        return S - xp.log(xp.sum(xp.exp(S), axis=1, keepdims=True))  # (n, n_classes)
 
-    def _logits(self, X: Any) -> np.ndarray:
+    def _logits(self, X: Any, method: str) -> Array:
         """Return a logit for each class or label ``(n, n_classes)``: of two classes, ``-Z`` and ``Z``."""
-        Z = self._outputs(X, logits=True)  # (n, n_outputs)
-        return np.hstack([-Z, Z]) if self.n_outputs_ == 1 else Z
+        Z = self._predicted(X, method, logits=True)  # (n, n_outputs)
+        if self.n_outputs_ > 1:
+            return Z
+        return namespace(Z).concat([-Z, Z], axis=1)[:, : len(self.classes_)]  # (n, n_classes)
 
-    def _samples(self, X: Any, y: Any, sample_weight: Any, afresh: bool, classes: Any = None) -> Batch:
-        X, y = validate_data(self, X, y, dtype=FLOATS, multi_output=True, reset=afresh)
+    def _decoded(self, P: Array) -> Any:
+        """Return the labels of probabilities ``(n, n_outputs)``; on a device, labels that are numbers stay there."""
+        if not is_device_array(P):
+            return self._labels.inverse_transform(P)
+        xp, device = namespace(P), array_api_compat.device(P)
+        if self._loss == "multilabel_cross_entropy":
+            return xp.astype(P > 0.5, xp.int64)  # (n, k)
+        if self.n_outputs_ > 1:
+            places = xp.argmax(P, axis=1)  # (n,)
+        else:
+            places = xp.astype((P[:, 0] > 0.5) & (len(self.classes_) > 1), xp.int64)  # (n,)
+        if self.classes_.dtype.kind in "biuf":
+            return xp.take(xp.asarray(self.classes_, device=device), places, axis=0)  # (n,)
+        return self.classes_[on_host(places)]  # (n,)
+
+    def _samples(self, X: Any, y: Any, sample_weight: Any, *classes: Any, afresh: bool) -> Batch:
+        X, y = self._checked(X, y=on_host(y), multi_output=True, reset=afresh)
         check_classification_targets(y)
         several = y.ndim == 2 and y.shape[1] > 1
         y = y if several else column_or_1d(y, warn=True)
         if afresh:
-            self._labels = LabelBinarizer().fit(y if several or classes is None else classes)
+            self._labels = LabelBinarizer().fit(y if several or not classes else classes[0])
             self.classes_ = self._labels.classes_
-        self._check_labels(y)
-        return Batch(X, self._labels.transform(y), settings.weights(sample_weight))
+            of_one_output = "multilabel_cross_entropy" if several else "binary_cross_entropy"
+            self._loss = "cross_entropy" if self._labels.y_type_ == "multiclass" else of_one_output
+        self._check_labels(unique_labels(y), is_whole=not classes)  # partial_fit alone has classes
+        weights = self._weights(sample_weight, X)
+        if self.class_weight is not None:
+            of_classes = self._class_weights(y)  # (n,)
+            weights = of_classes if weights is None else of_classes * weights  # (n,)
+        return Batch(X, self._labels.transform(y), weights)
 
-    def _check_labels(self, y: np.ndarray) -> None:
-        if len(self.classes_) < 2:
-            msg = f"y has one class, {self.classes_.tolist()[0]!r}; a classifier needs two or more"
-            raise ValueError(msg)
-        unknown = np.setdiff1d(unique_labels(y), self.classes_)
-        if unknown.size:
-            msg = f"y holds {unknown.tolist()[0]!r}, which is not among the classes {self.classes_.tolist()}; learn afresh"
+    def _class_weights(self, y: Any) -> np.ndarray:
+        """Return for each row the weight of its class, or the product of those of its labels ``(n,)``."""
+        if self._loss == "multilabel_cross_entropy":
+            weights: np.ndarray = compute_sample_weight(self.class_weight, y)
+            return weights
+        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)  # (n_classes,)
+        chosen: np.ndarray = of_class[np.searchsorted(self.classes_, y)]
+        return chosen
+
+    def _check_labels(self, labels: np.ndarray, *, is_whole: bool) -> None:
+        """Refuse labels that are no classes of the network; in a warm start, also classes that y lacks."""
+        unknown = np.setdiff1d(labels, self.classes_)
+        if unknown.size or (is_whole and len(labels) < len(self.classes_)):
+            msg = f"y holds the labels {labels.tolist()}, but the classes are {self.classes_.tolist()}"
+            msg += "; warm_start needs the same classes in each fit" if is_whole else ""
             raise ValueError(msg)
 
     def _strata(self, Y: np.ndarray) -> np.ndarray | None:
-        if self._labels.y_type_.startswith("multilabel"):
-            return None
-        strata: np.ndarray = self._labels.inverse_transform(Y)  # (n,)
-        return strata
+        return None if self._loss == "multilabel_cross_entropy" else self._decoded(Y)  # (n,)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,120 +1,236 @@
-"""The perceptron: what the classifier and the regressor do alike, by handing it to a ``NeuralNetwork``."""
+"""The perceptron: what the classifier and the regressor have in common; a ``NeuralNetwork`` does the training."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import issparse
+from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import _safe_indexing
+from sklearn.utils._array_api import get_namespace
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule.estimators import settings
+from chainrule import backends
+from chainrule.data.inputs import is_device_array
+from chainrule.estimators import lbfgs, settings, sparse
 from chainrule.estimators.hyperparameters import Parameters
+from chainrule.estimators.monitor import Monitor
 from chainrule.estimators.stopping import Plateau
-from chainrule.mathematics.checks import FRACTION, at_least, check_number
+from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.step import Batch
 
-FLOATS = (np.float64, np.float32)  # what X may be; other numbers become the first
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn before 1.9 has no callbacks
+    CallbackSupportMixin, with_callbacks = object, lambda method: method
 
 
-class Perceptron(Parameters):
+def on_host(array: Any) -> Any:
+    """Return an array of a device as a NumPy array; anything else as it is."""
+    return backends.of(array).to_numpy(array) if is_device_array(array) else array
+
+
+def _takes_batches(model: "Perceptron") -> bool:
+    if model.solver == "lbfgs":
+        msg = "partial_fit is only available for stochastic optimizers; lbfgs is not stochastic"
+        raise AttributeError(msg)
+    return True
+
+
+stochastic = available_if(_takes_batches)
+
+
+class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
     """A dense network as an estimator."""
+
+    _plateau: Plateau  # what stops training, over warm starts and calls of partial_fit
+    _loss: str  # the name of the network's loss
+    _samples: Callable[..., Batch]  # X, y, sample_weight -> the rows as arrays
+    _decoded: Callable[[Any], Any]  # (n, n_outputs) -> what ``predict`` returns
 
     @property
     def coefs_(self) -> list[np.ndarray]:
         """The weights of each layer, ``(n_in, n_out)``, on the host."""
         return [self.network_.backend.to_numpy(layer.W) for layer in self.network_.layers]
 
+    @coefs_.setter
+    def coefs_(self, arrays: list[Any]) -> None:
+        for number, W in enumerate(arrays):
+            self.network_.set_layer(number, W=W)
+
     @property
     def intercepts_(self) -> list[np.ndarray]:
         """The biases of each layer, ``(n_out,)``, on the host."""
         return [self.network_.backend.to_numpy(layer.b)[0] for layer in self.network_.layers]
 
-    @property
-    def loss_(self) -> float:
-        """The loss of the last epoch, without the penalty."""
-        return self.loss_curve_[-1]
+    @intercepts_.setter
+    def intercepts_(self, arrays: list[Any]) -> None:
+        for number, b in enumerate(arrays):
+            self.network_.set_layer(number, b=np.reshape(b, (1, -1)))
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from ``X (n, n_features)`` and ``y``, each row weighted by ``sample_weight (n,)``.
 
-        A row of weight 2 counts as two rows.
+        X may be sparse: a batch at a time is made dense. A row of weight 2 counts as two rows.
 
         Raises
         ------
         ValueError, TypeError
-            If the data or a parameter are not what is said here.
-        FloatingPointError
-            If the loss stops being finite.
+            If the data or a parameter are not as documented, or the loss stops being finite.
         """
-        epochs = at_least(1, "max_iter", self.max_iter)
-        stop = Plateau(*settings.patience(self))
-        afresh = not (self.warm_start and hasattr(self, "network_"))
-        data = self._samples(X, y, sample_weight, afresh)
-        data, held_out = self._split(data) if self.early_stopping else (data, None)
-        self._learn(data, held_out, afresh, epochs, [stop])
-        if not stop.reached and self.n_iter_ == epochs:
-            msg = f"the loss had not come to rest after max_iter={epochs}; give more, or a larger tol"
-            warnings.warn(msg, ConvergenceWarning, stacklevel=2)
-        elif not stop.reached:
-            warnings.warn(f"training was interrupted after {self.n_iter_} epochs", stacklevel=2)
+        was_ended, unfinished = self._learn(X, y, sample_weight, epochs=self.max_iter)
+        if unfinished:
+            msg = f"{unfinished}; increase max_iter or tol, or scale X"
+            warnings.warn(msg, ConvergenceWarning, stacklevel=3)
+        elif self.history_.interrupted and not was_ended:
+            warnings.warn(f"training was interrupted after {self.n_iter_} epochs", stacklevel=3)
         return self
 
-    def _pass(self, X: Any, y: Any, sample_weight: Any, *classes: Any) -> Self:
+    def _pass(self, *data: Any) -> Self:
         """Go over the rows once."""
         if self.early_stopping:
-            msg = "partial_fit goes over the rows once, so early_stopping=True has no meaning; set it to False"
+            msg = "partial_fit does not support early_stopping=True, since it goes over the rows once"
             raise ValueError(msg)
-        afresh = not hasattr(self, "network_")
-        self._learn(self._samples(X, y, sample_weight, afresh, *classes), None, afresh, 1, [])
+        self._learn(*data)
         return self
 
-    def _learn(
-        self, data: Batch, held_out: Batch | None, afresh: bool, epochs: int, stop: list[Plateau]
-    ) -> None:
-        """Train a new network, or the one that is there, and keep what came of it."""
+    def _learn(self, *data: Any, epochs: int | None = None) -> tuple[bool, str]:
+        """Train for so many epochs, or go on for one.
+
+        Returns
+        -------
+        tuple
+            Whether the monitor ended training, and what kept it from converging ("" if nothing did).
+        """
+        self._validate_params()
+        if self.solver == "lbfgs" and (self.dropout or self.clip_norm):
+            msg = "solver='lbfgs' takes neither dropout nor clip_norm; use 'adam' or 'sgd'"
+            raise ValueError(msg)
+        afresh = not (hasattr(self, "network_") and (self.warm_start or epochs is None))
+        rows, held_out = self._samples(*data, afresh=afresh), None
+        if self.early_stopping and self.solver != "lbfgs":
+            rows, held_out = self._split(rows)
         if afresh:
-            network = settings.network(self, data, self._loss)
+            self.network_ = settings.network(self, rows, self._loss)
+            self.loss_curve_, self.t_ = [], 0
         else:
-            network = settings.gone_on(self.network_, self, data, self._loss)
-        rows, unit = settings.batch_rows(self, len(data.X)), settings.mean_weight(data)
-        X, Y, weights = settings.weighed(data, unit)
-        self.history_ = network.train(
-            X,
-            Y,
-            epochs,
-            self.learning_rate_init,
-            batch_size=None if rows == len(X) else rows,
-            optimizer=settings.solver(self),
-            sample_weight=weights,
-            validation_data=None if held_out is None else settings.weighed(held_out, unit),
-            # To be given the best weights back: what stops is the plateau.
-            early_stopping=None if held_out is None else epochs,
-            callbacks=stop,
-            progress=bool(self.verbose),
-            threads=self.threads,
-            # A warm start keeps the weights, and not how the optimizer moved them.
-            resume=afresh or not stop,
-        )
-        self.network_, self.n_iter_, self.n_outputs_ = network, len(self.history_), Y.shape[1]
-        self.loss_curve_ = ([] if afresh else self.loss_curve_) + self.history_["loss"]
+            self.network_ = settings.continued(self.network_, self, rows, self._loss)
+            if epochs is not None:  # what the optimizer has kept is for partial_fit
+                self.network_._kept, self._plateau.factor = None, 1.0
+        if afresh or (held_out is None) != (self.validation_scores_ is None):  # another criterion
+            self._plateau, self.validation_scores_ = Plateau(), None if held_out is None else []
+        self.n_iter_, self.n_outputs_ = 0, rows.Y.shape[1]
+        self._on_device = is_device_array(rows.X)
+        monitor = Monitor(self, rows, held_out, epochs)
+        try:
+            unfinished = self._train(rows, held_out, epochs, monitor)
+        except FloatingPointError as error:
+            raise ValueError(str(error)) from error
+        monitor.close()
+        return monitor.has_ended, unfinished
+
+    def _train(self, data: Batch, held_out: Batch | None, epochs: int | None, monitor: Monitor) -> str:
+        """Train the network, and return what kept it from converging."""
+        mean = settings.mean_weight(data)
+        data = settings.weighed(data, mean)
+        if self.solver == "lbfgs":
+            options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol}
+            self.history_, unfinished = lbfgs.train(self.network_, data, monitor, **options)
+            return unfinished
+        rows = settings.batch_rows(self, data.X.shape[0])
+        options = {
+            "batch_size": None if rows == data.X.shape[0] else rows,
+            "shuffle": self.shuffle,
+            "optimizer": settings.solver(self),
+            "progress": False,
+            "threads": self.threads,
+            "resume": True,
+        }
+        rate = settings.rates(self, self._plateau, data.X.shape[0], goes_on=epochs is None)
+        if issparse(data.X):
+            self.history_ = sparse.train(self.network_, data, epochs or 1, rate, monitor, **options)
+        else:
+            X, Y, options["sample_weight"] = data
+            options["validation_data"] = held_out and settings.weighed(held_out, mean)
+            self.history_ = self.network_.train(X, Y, epochs or 1, rate, callbacks=[monitor], **options)
+        stays = epochs is None or self.history_.interrupted
+        return "" if stays else f"the loss had not come to rest after max_iter={epochs}"
 
     def _split(self, data: Batch) -> tuple[Batch, Batch]:
         """Return the rows to learn from, and those to stop by."""
-        check_number("validation_fraction", self.validation_fraction, FRACTION)
-        parts = train_test_split(
-            *(part for part in data if part is not None),
+        learnt, held_out = train_test_split(
+            np.arange(data.X.shape[0]),
             test_size=self.validation_fraction,
             random_state=self.random_state,
             stratify=self._strata(data.Y),
         )
-        return Batch(*parts[::2]), Batch(*parts[1::2])
+        if len(held_out) < 2:
+            msg = "The validation set is too small: one row; increase validation_fraction, or give more rows"
+            raise ValueError(msg)
 
-    def _outputs(self, X: Any, *, logits: bool = False) -> np.ndarray:
-        """Return what the network predicts ``(n, n_outputs)``, or its logits, on the host."""
+        def rows(places: np.ndarray) -> Batch:
+            return Batch(*(None if part is None else _safe_indexing(part, places) for part in data))
+
+        return rows(learnt), rows(held_out)
+
+    def _strata(self, _Y: np.ndarray) -> np.ndarray | None:
+        """Return the classes of which equal shares are held out."""
+        return None
+
+    def _checked(self, X: Any, **options: Any) -> Any:
+        """Return X, or X and y, as scikit-learn checks them: X of floats, dense, sparse or on a device."""
+        xp, on_device = get_namespace(X)
+        floats = (xp.float64, xp.float32) if on_device else (np.float64, np.float32)
+        return validate_data(self, X, accept_sparse="csr", dtype=floats, **options)
+
+    def _weights(self, sample_weight: Any, X: Any) -> np.ndarray | None:
+        """Return the sample weights on the host.
+
+        Raises
+        ------
+        ValueError
+            If there is not one finite number of 0 or more for each row, or all are 0.
+        """
+        if sample_weight is None:
+            return None
+        rows = np.empty((X.shape[0], 0))
+        weights: np.ndarray = _check_sample_weight(
+            on_host(sample_weight), rows, dtype=np.float64
+        )  # (n,)
+        if weights.min() < 0.0 or weights.max() == 0.0:
+            msg = (
+                f"sample_weight is from {weights.min()} to {weights.max()}; give 0 or more, some above 0"
+            )
+            raise ValueError(msg)
+        return weights
+
+    def _predicted(self, X: Any, method: str, *, logits: bool = False) -> Array:
+        """Return the outputs ``(n, n_outputs)`` for ``X (n, n_features)``, or their logits, where X is."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=FLOATS, reset=False)  # (n, n_features)
-        said: np.ndarray = self.network_.backend.to_numpy(
-            self.network_.predict(X, logits=logits)
-        )  # (n, n_outputs)
-        return said
+        X = self._checked(X, reset=False)  # (n, n_features)
+        if get_config()["array_api_dispatch"] and self._on_device and not is_device_array(X):
+            msg = (
+                f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same "
+                f"device as those passed to fit(), {self.network_.backend.describe()}; move X there"
+            )
+            raise ValueError(msg)
+        A = self._outputs(X, logits=logits)  # (n, n_outputs)
+        return A if is_device_array(X) else self.network_.backend.to_numpy(A)
+
+    def _outputs(self, X: Any, *, logits: bool = False) -> Array:
+        """Return the outputs ``(n, n_outputs)`` for a checked X, where the network is."""
+        if not issparse(X):
+            return self.network_.predict(X, logits=logits)
+        parts = (X[start:stop].toarray() for start, stop in sparse.parts(X))
+        A = [self.network_.predict(part, logits=logits) for part in parts]  # each (rows, n_outputs)
+        return self.network_.backend.xp.concat(A, axis=0)  # (n, n_outputs)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = tags.array_api_support = True
+        return tags

@@ -1,22 +1,23 @@
-"""The regressor: quantities, one or several."""
+"""The regressor: one quantity or several for each row."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-import numpy as np
+from sklearn import neural_network
 from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import validate_data
+from sklearn.utils._param_validation import StrOptions
 
-from chainrule.estimators import settings
-from chainrule.estimators.perceptron import FLOATS, Perceptron
+from chainrule.estimators.hyperparameters import constructor
+from chainrule.estimators.perceptron import Perceptron, on_host, stochastic
+from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.step import Batch
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-learn's classes are Any here
-    """A dense network that learns quantities, as an estimator of scikit-learn.
+    """A dense network for quantities, as an estimator of scikit-learn.
 
-    It makes half the squared error of a row small, the mean over rows. ``loss_curve_`` is the mean over outputs
-    as well, as in scikit-learn.
+    ``loss`` is "squared_error", half of it, summed over outputs (``loss_curve_`` has the mean over outputs, as in
+    scikit-learn); or "poisson", half the deviance of counts, and predictions are exponentials of the outputs.
 
     {parameters}
 
@@ -26,46 +27,56 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
     >>> from chainrule.estimators import MLPRegressor
     >>> X = np.linspace(-1, 1, 50)[:, None]
     >>> y = X[:, 0] ** 2
-    >>> model = MLPRegressor((20,), learning_rate_init=0.01, tol=1e-6, max_iter=1000, random_state=0)
-    >>> round(model.fit(X, y).score(X, y), 2)
+    >>> model = MLPRegressor(hidden_layer_sizes=(20,), solver="lbfgs", random_state=0).fit(X, y)
+    >>> round(model.score(X, y), 2)
     1.0
     """
 
-    _loss = "half_squared_error"
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **Perceptron._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
 
+    __init__ = constructor(neural_network.MLPRegressor)
+
+    @stochastic  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Go over ``X (n, n_features)`` and ``y`` once, from the weights that are there.
+        """Go over ``X (n, n_features)`` and ``y`` once, from the weights that there are.
 
         Raises
         ------
-        ValueError, TypeError, FloatingPointError
-            As :meth:`fit`; and if ``early_stopping`` is set, which has no meaning here.
+        ValueError, TypeError
+            As :meth:`fit`; and with ``early_stopping=True``.
+        AttributeError
+            With ``solver="lbfgs"``.
         """
         return self._pass(X, y, sample_weight)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any) -> Array:
         """Return the quantities: ``(n,)``, or ``(n, n_outputs)`` where there are several.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
-            If nothing has been learnt yet.
+            If the estimator is not fitted.
         ValueError, TypeError
             If X is not as it was in training.
         """
-        A = self._outputs(X)  # (n, n_outputs)
-        return A[:, 0] if self.n_outputs_ == 1 else A
+        return self._decoded(self._predicted(X, "predict"))
 
-    def _samples(self, X: Any, y: Any, sample_weight: Any, afresh: bool) -> Batch:
-        X, y = validate_data(
-            self, X, y, dtype=FLOATS, multi_output=True, y_numeric=True, reset=afresh
-        )  # (n, n_features); (n,) or (n, n_outputs)
+    def _decoded(self, A: Array) -> Array:
+        return A[:, 0] if self.n_outputs_ == 1 else A  # (n,) or (n, n_outputs)
+
+    def _samples(self, X: Any, y: Any, sample_weight: Any, *, afresh: bool) -> Batch:
+        checks = {"multi_output": True, "y_numeric": True, "reset": afresh}
+        X, y = self._checked(X, y=on_host(y), **checks)  # (n, n_features); (n,) or (n, n_outputs)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)  # (n,)
-        return Batch(X, y.reshape(len(X), -1), settings.weights(sample_weight))
-
-    def _strata(self, _Y: np.ndarray) -> None:
-        return None
+        self._loss = "poisson" if self.loss == "poisson" else "half_squared_error"
+        if self.loss == "poisson" and (y < 0).any():
+            msg = f"y holds {y.min()}; loss='poisson' takes counts and other numbers of 0 or more"
+            raise ValueError(msg)
+        return Batch(X, y.reshape(X.shape[0], -1), self._weights(sample_weight, X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

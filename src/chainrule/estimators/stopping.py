@@ -1,34 +1,49 @@
-"""Stopping: when an estimator has learnt what there is to learn."""
+"""Stopping: when an estimator stops learning, or lowers its learning rate."""
 
+from dataclasses import dataclass
 from math import inf
 
-from chainrule.training.history import Record
 
-
+@dataclass
 class Plateau:
-    """A callback of training that ends it once the loss falls no more.
+    """Counts the epochs in a row that brought no progress, as scikit-learn does.
 
-    It is at rest once it has not fallen by ``tol`` for more than ``patience`` epochs: the loss of the held-out
-    rows where there are any. An epoch whose loss is above the lowest so far less ``tol`` is counted, any other
-    starts the count anew, as in scikit-learn.
+    Progress is a value (a score, or the negative loss) that is not below the best so far plus ``tol``. More than
+    ``patience`` epochs without it end training, or divide the learning rate by 5.
+
+    Parameters
+    ----------
+    best
+        The best value so far.
+    epochs
+        Epochs in a row without progress.
+    factor
+        What the learning rate has been multiplied by.
+    reached
+        Whether training has ended here.
 
     Examples
     --------
-    >>> stop = Plateau(tol=0.1, patience=1)
-    >>> losses = [1.0, 0.5, 0.45, 0.44]
-    >>> [stop(Record(i, loss, None, None, 0.1, 0.0)) for i, loss in enumerate(losses)]
+    >>> plateau = Plateau()
+    >>> [plateau.ends(score, tol=0.1, patience=1) for score in (0.5, 0.9, 0.95, 0.96)]
     [False, False, False, True]
+    >>> plateau.best
+    0.96
     """
 
-    def __init__(self, tol: float, patience: float) -> None:
-        self.reached = False
-        self._tol, self._patience = tol, patience
-        self._lowest, self._epochs = inf, 0
+    best: float = -inf
+    epochs: int = 0
+    factor: float = 1.0
+    reached: bool = False
 
-    def __call__(self, record: Record) -> bool:
-        """Return whether training is to end with this epoch."""
-        loss = record.loss if record.validation_loss is None else record.validation_loss
-        self._epochs = self._epochs + 1 if loss > self._lowest - self._tol else 0
-        self._lowest = min(self._lowest, loss)
-        self.reached = self._epochs > self._patience
-        return self.reached
+    def ends(self, value: float, tol: float, patience: float, *, lowers_rate: bool = False) -> bool:
+        """Return whether training ends after an epoch with this value; with ``lowers_rate`` it never does."""
+        self.epochs = self.epochs + 1 if value < self.best + tol else 0
+        self.best = max(self.best, value)
+        if self.epochs <= patience:
+            return False
+        if lowers_rate:
+            self.factor, self.epochs = self.factor / 5.0, 0
+            return False
+        self.reached = True
+        return True

@@ -9,7 +9,7 @@ is the same as the row given twice, in a batch still divided by n.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chainrule.mathematics.activations import exact_sigmoid, sigmoid
 from chainrule.mathematics.arrays import Array, namespace
@@ -168,6 +168,21 @@ def _softmax_minus_target(Z: Array, Y: Array) -> Array:
     return _softmax(Z) - Y  # (..., n, n_out)
 
 
+def _exponential(Z: Array) -> Array:
+    return namespace(Z).exp(Z)  # (..., n, n_out)
+
+
+def _half_poisson_deviance(Z: Array, Y: Array) -> Array:
+    # y log(y / exp(z)) - y + exp(z), where 0 log 0 is 0.
+    xp = namespace(Z, Y)
+    log_y = xp.log(xp.where(Y > 0, Y, xp.ones_like(Y)))  # (..., n, n_out)
+    return Y * (log_y - Z) - Y + xp.exp(Z)  # (..., n, n_out)
+
+
+def _exponential_minus_target(Z: Array, Y: Array) -> Array:
+    return namespace(Z).exp(Z) - Y  # (..., n, n_out)
+
+
 # Half the sum of squared errors over the batch, not divided by n: its gradient through a sigmoid,
 # (A - Y) A (1 - A), is the one every first course on backpropagation derives. Reported as the mean.
 squared_error = Loss(
@@ -199,6 +214,17 @@ binary_cross_entropy = Loss(
     logits=True,
     targets="probabilities",
 )
+# The same, summed over outputs: each output is a label of its own, as in scikit-learn's estimators.
+multilabel_cross_entropy = replace(binary_cross_entropy, name="multilabel_cross_entropy", divisor=_rows)
+# Half the deviance of Poisson's distribution, summed over outputs, the mean over samples. The outputs are
+# logarithms of the predicted means; targets are counts or other numbers of 0 and more.
+poisson = Loss(
+    "poisson",
+    _half_poisson_deviance,
+    _exponential_minus_target,
+    link=_exponential,
+    logits=True,
+)
 # The mean over samples, on logits; the rows of the targets sum to 1 (one-hot, or soft labels).
 cross_entropy = Loss(
     "cross_entropy",
@@ -217,7 +243,9 @@ LOSSES = {
         mean_squared_error,
         half_squared_error,
         binary_cross_entropy,
+        multilabel_cross_entropy,
         cross_entropy,
+        poisson,
     )
 }
 

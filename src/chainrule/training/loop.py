@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from chainrule.backends import Backend
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace, record_like
@@ -38,6 +40,7 @@ class Settings:
     patience: int | None = None  # epochs without a better loss before training stops
     callbacks: Sequence[Callback] = ()  # each is handed every record; True ends training
     show: Callable[[Array], None] | None = None  # gets a copy of the weights (P,) before the callbacks
+    shuffle: bool = True  # False: batches of rows as they lie
     compiled: bool = True  # False: the plain step, as it is written
     threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
 
@@ -259,7 +262,9 @@ class _TrainingRun:
         steps = len(self._bounds)
         rates = [settings.schedule(number + i / steps, settings.epochs) for i in range(steps)]
         # One batch is all rows: an engine takes them where they lie, in the caller's own array.
-        order = None if steps == 1 else chance.order(self._rows)
+        order = None
+        if steps > 1:
+            order = chance.order(self._rows) if settings.shuffle else np.arange(self._rows)  # (n,)
         return Epoch(order, rates, chance.keys(steps) if self._net.dropout else None)
 
     def _reported(self, losses: list[float]) -> float:
