@@ -30,21 +30,14 @@ def test_the_others_can_be_used_and_cupy_says_why_not():
     assert not found["cupy"].usable
     assert found["cupy"].version
     assert "cudaError" in found["cupy"].reason
-
-
-def test_info_tells_it():
-    code = [sys.executable, "-m", "chainrule", "info", "--json"]
-    said = subprocess.run(code, capture_output=True, text=True, check=True)
-    assert said.stderr == ""
-    (cupy,) = (record for record in json.loads(said.stdout)["backends"] if record["name"] == "cupy")
+    info = [sys.executable, "-m", "chainrule", "info", "--json"]
+    done = subprocess.run(info, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    (cupy,) = (row for row in json.loads(done.stdout)["backends"] if row["name"] == "cupy")
     assert not cupy["usable"]
     assert "driver" in cupy["reason"]
-
-
-def test_asking_for_it_is_an_error_with_a_remedy():
-    with pytest.raises(
-        backends.BackendUnavailableError, match=r"'cupy' cannot be used here: .*try backend='numpy'"
-    ):
+    remedy = r"'cupy' cannot be used here: .*try backend='numpy'"
+    with pytest.raises(backends.BackendUnavailableError, match=remedy):
         NeuralNetwork(2, 3, 1, backend="cupy")
 
 
@@ -61,17 +54,20 @@ def test_a_driver_without_the_compiler_or_its_headers_is_told_from_none(monkeypa
         backends.named("cupy")
 
 
-@pytest.mark.parametrize(("version", "works"), [("13.6.0", False), ("14.0.0", True)])
-def test_bfloat16_needs_a_cupy_that_computes_in_it(monkeypatch, version, works):
+def test_bfloat16_needs_a_cupy_that_computes_in_it_and_tf32_is_off_unless_asked(monkeypatch):
     from chainrule.backends.cupy import CupyBackend
 
-    monkeypatch.setattr("cupy.__version__", version)
     backend = CupyBackend("cupy", None, SimpleNamespace(id=0))
-    if works:
+    monkeypatch.setattr("cupy.__version__", "14.0.0")
+    backend.check_dtype("bfloat16")
+    monkeypatch.setattr("cupy.__version__", "13.6.0")
+    with pytest.raises(ValueError, match=r"bfloat16 on CuPy needs CuPy 14, this is 13\.6\.0"):
         backend.check_dtype("bfloat16")
-    else:
-        with pytest.raises(ValueError, match=r"bfloat16 on CuPy needs CuPy 14, this is 13\.6\.0"):
-            backend.check_dtype("bfloat16")
+    monkeypatch.delenv("CUPY_TF32", raising=False)
+    assert backend.notes == ("cupy:0: TF32 off",)
+    for asked, note in (("0", "off"), ("1", "on (CUPY_TF32=1)")):
+        monkeypatch.setenv("CUPY_TF32", asked)
+        assert backend.notes == (f"cupy:0: TF32 {note}",)
 
 
 def test_the_call_of_a_product_keeps_its_arrays(monkeypatch):
@@ -131,13 +127,3 @@ def test_more_data_than_half_the_free_memory_stay_on_the_host(monkeypatch):
     assert backend.near(np.ones(3)) == "on the device"
     assert backend.near("an array of CuPy's") == "an array of CuPy's"
     assert len(moved) == 1
-
-
-@pytest.mark.parametrize(("asked", "said"), [(None, "off"), ("0", "off"), ("1", "on (CUPY_TF32=1)")])
-def test_tf32_is_off_unless_asked_and_noted(monkeypatch, asked, said):
-    from chainrule.backends.cupy import CupyBackend
-
-    monkeypatch.delenv("CUPY_TF32", raising=False)
-    if asked:
-        monkeypatch.setenv("CUPY_TF32", asked)
-    assert CupyBackend("cupy", None, SimpleNamespace(id=0)).notes == (f"cupy:0: TF32 {said}",)

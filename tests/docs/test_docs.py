@@ -31,45 +31,37 @@ def test_the_figures_of_a_page_are_kept_and_small():
     assert max(sizes) <= 60_000
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=named)
-def test_the_links_of_a_page_lead_somewhere(page):
-    text = page.read_text(encoding="utf-8")
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-        assert (page.parent / link).exists(), f"{page.name} links to {link}"
+def test_the_links_of_all_pages_lead_somewhere():
+    links = [
+        (page, link)
+        for page in (*PAGES, ROOT / "README.md")
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    assert [(named(page), link) for page, link in links if not (page.parent / link).exists()] == []
 
 
 # -- the running itself --------------------------------------------------------------------------
 
 
-@pytest.fixture
-def page(tmp_path):
-    def written(text):
-        path = tmp_path / "page.md"
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    return written
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("```python\nx = 1\n```\n\n```python\nprint(x)\n```\n\n```text\n2\n```\n", "page.md:6 shows"),
-        ("\n\n```python\nx = 1\n1 / 0\n```\n", 'page.md", line 5'),
-        ("```console\n$ chainrule --version\nchainrule 0.0\n```\n", "page.md:2 shows"),
-        ("```sh\nchainrule predict none none.csv\n```\n", "there is no file none"),
-        ("```sh\nrm -r /\n```\n", "is 'rm -r /' to be run?"),
-        ("```js\n1\n```\n", "nothing is known of a block of 'js'"),
-    ],
+HOLDS = (
+    "```python\nx = 1\n```\n```python\nprint(x, 'and', x / 3)\n```\n\n```text\n1 and 0.3...\n```\n"
+    "```console\n$ chainrule --version\nchainrule ...\n```\n"
 )
-def test_an_example_that_does_not_hold_is_found(page, tmp_path, monkeypatch, text, said):
-    with pytest.raises((AssertionError, ValueError), match=re.escape(said)):
-        run_page(page(text), tmp_path, monkeypatch)
+FAILS = {
+    "```python\nx = 1\n```\n\n```python\nprint(x)\n```\n\n```text\n2\n```\n": "page.md:6 shows",
+    "\n\n```python\nx = 1\n1 / 0\n```\n": 'page.md", line 5',
+    "```console\n$ chainrule --version\nchainrule 0.0\n```\n": "page.md:2 shows",
+    "```sh\nchainrule predict none none.csv\n```\n": "there is no file none",
+    "```sh\nrm -r /\n```\n": "is 'rm -r /' to be run?",
+    "```js\n1\n```\n": "nothing is known of a block of 'js'",
+}
 
 
-def test_examples_that_hold_pass(page, tmp_path, monkeypatch):
-    text = (
-        "```python\nx = 1\n```\n```python\nprint(x, 'and', x / 3)\n```\n\n```text\n1 and 0.3...\n```\n"
-    )
-    text += "```console\n$ chainrule --version\nchainrule ...\n```\n"
-    assert len(run_page(page(text), tmp_path, monkeypatch)) == 3
+def test_examples_that_hold_pass_and_those_that_do_not_are_found(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(HOLDS, encoding="utf-8")
+    assert len(run_page(page, tmp_path, monkeypatch)) == 3
+    for text, message in FAILS.items():
+        page.write_text(text, encoding="utf-8")
+        with pytest.raises((AssertionError, ValueError), match=re.escape(message)):
+            run_page(page, tmp_path, monkeypatch)

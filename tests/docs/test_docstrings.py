@@ -67,21 +67,17 @@ def test_the_reference_shows_the_library():
 
 def test_a_docstring_says_in_its_first_line_what_it_is():
     first = {name: docstring(node).partition("\n")[0] for name, _, node in EVERY}
-    assert [
-        name for name, line in first.items() if not line.endswith((".", ":")) or len(line) > 105
-    ] == []
+    assert {n: line for n, line in first.items() if line[-1:] not in (".", ":") or len(line) > 105} == {}
 
 
 def test_a_function_that_raises_says_what_and_when():
     raised = [
-        (name, ast.unparse(n.exc.func), docstring(node))
+        (name, ast.unparse(raising.exc.func), docstring(node).partition("Raises")[2])
         for name, _, node in FUNCTIONS
-        for n in ast.walk(node)
-        if isinstance(n, ast.Raise) and isinstance(n.exc, ast.Call)
+        for raising in ast.walk(node)
+        if isinstance(raising, ast.Raise) and isinstance(raising.exc, ast.Call)
     ]
-    assert [
-        (name, error) for name, error, text in raised if error not in text.partition("Raises")[2]
-    ] == []
+    assert [(name, error) for name, error, section in raised if error not in section] == []
 
 
 def test_a_function_has_an_example():

@@ -86,7 +86,7 @@ def run_page(page, folder, monkeypatch):
     """Run a page in an empty folder; a failure says on which line of the page it was."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "80")
-    (folder / "figures").mkdir()  # where a page draws its own
+    (folder / "figures").mkdir(exist_ok=True)  # where a page draws its own
     names = {"__name__": "__main__"}
     found = examples(page)
     for example in found:

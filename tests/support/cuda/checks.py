@@ -18,9 +18,9 @@ def numbers(rng, shape, dtype):
     return rng.integers(0, 30, shape).astype(DTYPE[dtype])
 
 
-def made_of(operand, where, rng):
-    shapes = {"full": where, "row": (1, where.columns), "column": (where.rows, 1), "scalar": ()}
-    return numbers(rng, shapes[operand.kind], operand.dtype)
+def shape_of(kind, where):
+    shapes = {"full": tuple(where), "row": (1, where.columns), "column": (where.rows, 1), "scalar": ()}
+    return shapes[kind]
 
 
 def ran_chain(device, chain, arrays, where, *, aligned=True):
@@ -28,21 +28,10 @@ def ran_chain(device, chain, arrays, where, *, aligned=True):
     how, text = kernel_of(chain, where, device.multiprocessors, aligned=aligned)
     outputs = []
     for output in chain.outputs:
-        shapes = {"full": tuple(where), "column": (where.rows, 1), "scalar": ()}
-        shape = (
-            ()
-            if output.total
-            else (1, where.columns)
-            if output.columns
-            else shapes[chain.kinds[output.value]]
-        )
-        outputs.append(device.empty(shape, DTYPE[chain.dtypes[output.value]]))
-    given = [
-        np.int64(how.where.rows),
-        np.int64(how.where.columns),
-        *map(device.constant, arrays),
-        *outputs,
-    ]
+        kind = "scalar" if output.total else "row" if output.columns else chain.kinds[output.value]
+        outputs.append(device.empty(shape_of(kind, where), DTYPE[chain.dtypes[output.value]]))
+    sizes = np.int64(how.where.rows), np.int64(how.where.columns)
+    given = [*sizes, *map(device.constant, arrays), *outputs]
     if how.parts:
         counters = device.constant(np.zeros(how.counters, dtype=np.uint32))
         given += [device.empty((how.part_bytes,), np.dtype(np.uint8)), counters]
@@ -54,7 +43,7 @@ def ran_chain(device, chain, arrays, where, *, aligned=True):
 
 
 def check(device, chain, where, rng, *, aligned=True, ulps=4):
-    arrays = [made_of(operand, where, rng) for operand in chain.inputs]
+    arrays = [numbers(rng, shape_of(o.kind, where), o.dtype) for o in chain.inputs]
     got = ran_chain(device, chain, arrays, where, aligned=aligned)
     for output, x, y in zip(chain.outputs, got, wanted(chain, arrays, where), strict=True):
         dtype = chain.dtypes[output.value]
