@@ -66,7 +66,7 @@ def test_too_large_a_batch_is_refused_with_the_largest_that_fits(backend):
     rows = 2 * backend.available_bytes() // (8 * 6) // 100
     net = NeuralNetwork(6, (4096, 4096), 3, loss="cross_entropy", backend=backend, seed=0)
     X, y = np.zeros((rows, 6), dtype=np.float32), np.zeros(rows, dtype=np.int64)
-    with pytest.raises(MemoryError, match=r"the largest batch_size that fits is \d+") as caught:
+    with pytest.raises(MemoryError, match=r"give a batch_size of at most \d+") as caught:
         net.train(X, y, 1, progress=False)
     fits = int(str(caught.value).rsplit(" ", 1)[-1])
     assert net.train(X[:fits], y[:fits], 1, 0.01, batch_size=fits // 2, progress=False)

@@ -1,7 +1,6 @@
 """`chainrule demo`: XOR as in a first course, then handwritten digits."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -29,32 +28,27 @@ def _xor(screen: Console, plots: Path | None) -> None:
     X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     y = np.array([[0], [1], [1], [0]])
     network = NeuralNetwork(input_size=2, hidden_size=4, output_size=1, backend="numpy", seed=1)
-    pictures = {} if plots is None else _of_start(network, X, y)
+    drawn = {}
+    if plots is not None:
+        from chainrule.plots import (
+            plot_decision_boundary,
+            plot_gradient_flow,
+            plot_loss_surface,
+            plot_network,
+        )
+
+        drawn["xor-gradient-flow-at-start"] = plot_gradient_flow(network, X, y, learning_rate=0.5)
     history = network.train(X, y, epochs=20_000, learning_rate=0.5)
     table = Table("x1", "x2", "wanted", "predicted")
     for (x1, x2), wanted, predicted in zip(X, y[:, 0], network.feedforward(X)[:, 0], strict=True):
         table.add_row(str(x1), str(x2), str(wanted), f"{predicted:.3f}")
     screen.print(table)
     if plots is not None:
-        pictures |= {"xor-history": history.plot()} if len(history) else {}
-        screen.out(summary(write(plots, pictures | _of_end(network, X, y))))
-
-
-def _of_start(network: NeuralNetwork, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    from chainrule.plots import plot_gradient_flow
-
-    flow = plot_gradient_flow(network, X, y, learning_rate=0.5)
-    return {"xor-gradient-flow-at-start": flow}
-
-
-def _of_end(network: NeuralNetwork, X: np.ndarray, y: np.ndarray) -> dict[str, Any]:
-    from chainrule import plots
-
-    return {
-        "xor-decision-boundary": plots.plot_decision_boundary(network, X, y),
-        "xor-network": plots.plot_network(network, X, y),
-        "xor-loss-surface": plots.plot_loss_surface(network, X, y),
-    }
+        drawn |= {"xor-history": history.plot()} if len(history) else {}
+        drawn["xor-decision-boundary"] = plot_decision_boundary(network, X, y)
+        drawn["xor-network"] = plot_network(network, X, y)
+        drawn["xor-loss-surface"] = plot_loss_surface(network, X, y)
+        screen.out(summary(write(plots, drawn)))
 
 
 def _digits(screen: Console, plots: Path | None) -> None:

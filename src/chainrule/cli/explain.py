@@ -5,16 +5,16 @@ from typing import Annotated
 
 import typer
 
-from chainrule import NeuralNetwork
 from chainrule.cli import show
 from chainrule.cli.options import (
     AsJson,
     BackendName,
     Encoding,
     Model,
+    OptimizerName,
     Separator,
     dialect,
-    facts_of,
+    loaded,
     table_path,
 )
 from chainrule.data.tables import read_table
@@ -24,9 +24,6 @@ Rows = Annotated[
     int | None, typer.Option(metavar="N", help="Take the first N rows.", show_default="all")
 ]
 LearningRate = Annotated[float, typer.Option(metavar="RATE", help="Of the step.")]
-OptimizerName = Annotated[
-    str, typer.Option(metavar="NAME", help="sgd, momentum, nesterov, adam or adamw.")
-]
 Every = Annotated[bool, typer.Option("--all", help="Show every operation.")]
 FlagsOnly = Annotated[bool, typer.Option("--flags", help="Only what is wrong; exit code 1 if any.")]
 AsLatex = Annotated[bool, typer.Option("--latex", help="Print its formulas as LaTeX.")]
@@ -58,8 +55,7 @@ def explain(
     if as_json + as_latex + as_html + flags_only > 1:
         msg = "--flags, --json, --latex and --html each say how to print it; give one"
         raise ValueError(msg)
-    network = NeuralNetwork.load(model, backend=backend)
-    facts = facts_of(network)
+    network, facts = loaded(model, backend)
     spelled = (facts.target,) if facts.labels else ()  # labels as training had them
     whole = read_table(table_path(data), dialect(encoding, separator, spelled))
     table = {name: values[:rows] for name, values in whole.items()}

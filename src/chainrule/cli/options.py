@@ -17,6 +17,7 @@ from chainrule.backends import INSTALL
 from chainrule.data.bundled import DIGITS
 from chainrule.data.delimited import Dialect
 from chainrule.data.facts import TABLE, Facts
+from chainrule.mathematics.optimizers import OPTIMIZERS
 from chainrule.saving.schema import parsed
 
 HIDDEN = "--hidden"
@@ -35,6 +36,15 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that chain
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Encoding = Annotated[str, typer.Option(metavar="NAME", help="Of CSV, such as cp1252 or utf-16.")]
 Separator = Annotated[str, typer.Option(metavar="CHAR", help="Of CSV, such as ';' or tab.")]
+
+OptimizerName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="sgd, momentum, nesterov, adam or adamw.",
+        autocompletion=lambda: list(OPTIMIZERS),
+    ),
+]
 
 _SIZES = re.compile(r"-?\d+(,-?\d+)*")
 
@@ -109,13 +119,14 @@ def names(words: Sequence[str], known: Collection[str]) -> list[str]:
     return [name.strip() for part in split for name in part]
 
 
-def facts_of(network: NeuralNetwork) -> Facts:
-    """Return what a network knows of the table that it was trained on, or raise ``ValueError``."""
+def loaded(model: Path, backend: str | None) -> tuple[NeuralNetwork, Facts]:
+    """Return a network, and what it knows of the table that it was trained on; without that, an error."""
+    network = NeuralNetwork.load(model, backend=backend)
     if TABLE not in network.metadata:
         msg = "the model was not made by chainrule train: it has no column names; load it in Python"
         raise ValueError(msg)
     facts: Facts = parsed(network.metadata[TABLE], Facts, TABLE)
-    return facts
+    return network, facts
 
 
 def table_path(given: str) -> Path:

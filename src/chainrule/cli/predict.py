@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from chainrule import NeuralNetwork
 from chainrule.cli.options import (
     BackendName,
     Encoding,
     Model,
     Separator,
     dialect,
-    facts_of,
+    loaded,
     table_path,
 )
 from chainrule.cli.show import printable
@@ -55,8 +54,7 @@ def predict(
     path, written_as = table_path(data), dialect(encoding, separator)
     if output is not None:
         check_writable(output, (path, model))
-    network = NeuralNetwork.load(model, backend=backend)
-    facts = facts_of(network)
+    network, facts = loaded(model, backend)
     outputs = network.backend.to_numpy(network.predict(facts.inputs(read_table(path, written_as))))
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")

@@ -1,20 +1,20 @@
 """`chainrule train`: a table in, a model out."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from signal import SIGINT, SIGTERM
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import typer
 
-from chainrule import History, NeuralNetwork, backends
+from chainrule import NeuralNetwork, backends
 from chainrule.cli import pictures
 from chainrule.cli.options import (
     AsJson,
     BackendName,
     Encoding,
+    OptimizerName,
     Separator,
     dialect,
     names,
@@ -26,6 +26,7 @@ from chainrule.data.facts import TABLE, Facts
 from chainrule.data.samples import (
     ColumnChoice,
     Samples,
+    Task,
     Use,
     features_and_target,
     split,
@@ -36,7 +37,6 @@ from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.architecture import DROPOUT, architecture
 from chainrule.mathematics.checks import FINITE, FRACTION, check_number
 from chainrule.mathematics.naming import quoted
-from chainrule.mathematics.optimizers import OPTIMIZERS
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import cosine
 from chainrule.saving.files import check_writable
@@ -45,22 +45,6 @@ from chainrule.training.interrupts import Interrupts
 
 _TERMINATED = 128 + SIGTERM  # the exit code of a program that SIGTERM ended, as shells have it
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
-
-
-class TargetKind(StrEnum):
-    """What kind of target the network learns."""
-
-    CLASSIFICATION = "classification"
-    REGRESSION = "regression"
-
-
-class Precision(StrEnum):
-    """What the network computes in; in 16 bits, what training multiplies in."""
-
-    FLOAT32 = "float32"
-    FLOAT64 = "float64"
-    FLOAT16 = "float16"
-    BFLOAT16 = "bfloat16"
 
 
 Data = Annotated[
@@ -73,7 +57,7 @@ Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE", help="The model to write (safetensors).")
 ]
 TaskGiven = Annotated[
-    TargetKind | None,
+    Task | None,
     typer.Option(metavar="TASK", help="classification or regression.", show_default="by the target"),
 ]
 Hidden = Annotated[
@@ -92,14 +76,6 @@ Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Times to go over 
 BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Rows a step.")]
 LearningRate = Annotated[
     float, typer.Option(metavar="RATE", help="Its peak; it falls along half a cosine.")
-]
-OptimizerName = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="sgd, momentum, nesterov, adam or adamw.",
-        autocompletion=lambda: list(OPTIMIZERS),
-    ),
 ]
 Dropout = Annotated[float, typer.Option(metavar="P", help="Probability of dropping a hidden unit.")]
 WeightDecay = Annotated[float, typer.Option(metavar="LAMBDA", help="Strength of the L2 penalty.")]
@@ -124,7 +100,8 @@ Missing = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what each column would be used for.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Decides the split, start and batches.")]
 Dtype = Annotated[
-    Precision, typer.Option(metavar="DTYPE", help="float32, float64, float16 or bfloat16.")
+    Literal["float32", "float64", "float16", "bfloat16"],
+    typer.Option(metavar="DTYPE", help="float32, float64, float16 or bfloat16."),
 ]
 
 
@@ -144,7 +121,7 @@ def train(
     early_stopping: EarlyStopping = None,
     held_out: HeldOut = 0.2,
     backend: BackendName = None,
-    dtype: Dtype = Precision.FLOAT32,
+    dtype: Dtype = "float32",
     seed: Seed = 0,
     drop: Drop = None,
     features: Features = None,
@@ -161,7 +138,7 @@ def train(
     check_name(output)
     pictures.check_plots(plots)
     # Every option is checked before the table is read, which may take long.
-    written_as = dialect(encoding, separator, () if task == TargetKind.REGRESSION else (target,))
+    written_as = dialect(encoding, separator, () if task == "regression" else (target,))
     widths = sizes(hidden or ["128"])
     architecture((1, widths, 2), activation, None, "cross_entropy")
     named_optimizer(optimizer)
@@ -200,7 +177,7 @@ def train(
         dropout=dropout,
         weight_decay=weight_decay,
         backend=backend,
-        dtype=dtype.value,
+        dtype=dtype,
         seed=seed,
     )
     answer = f"stopping after this step, then writing {output}; a third Ctrl-C does not wait for it"
@@ -217,11 +194,19 @@ def train(
             validation_fraction=None if early_stopping is None else _WATCHED,
             progress=True,  # on standard error
         )
-        score = _score(network, facts, samples, learnt, kept)
-        network.metadata[TABLE] = facts.to_dict()
-        network.metadata["held_out"] = score
+        trained = pictures.Trained(network, history, facts, samples, learnt, kept)
+        network.metadata |= {TABLE: facts.to_dict(), "held_out": _score(trained)}
         network.save(output)
-    outcome = _outcome(network, samples, history, score) | {
+    outcome = {
+        "task": samples.task,
+        "features": len(samples.features),
+        "classes": len(samples.labels) or None,
+        "held_out": network.metadata["held_out"],
+        "epochs": len(history.records),
+        "seconds": history.records[-1].seconds if history.records else 0.0,
+        "interrupted": history.interrupted,
+        "backend": network.backend.describe(),
+        "dtype": network.architecture.compute or network.dtype,
         "rows": {"trained": int(learnt.size), "held_out": int(kept.size), "left_out": samples.left_out},
         "notes": [
             f"{use.role} {quoted(use.name)}: {use.reason}" for use in samples.uses if use.doubtful
@@ -229,31 +214,14 @@ def train(
         "model": str(output),
     }
     if plots is not None:
-        trained = pictures.Trained(network, history, facts, samples, learnt, kept)
         drawn = pictures.of_training(trained, batch_size, learning_rate, optimizer, seed)
         outcome["plots"] = pictures.write(plots, drawn)
     if as_json:
         # Without --json, the notes of the history are on standard error already, below the progress.
         outcome["notes"] += history.notes
     typer.echo(json.dumps(outcome) if as_json else _summary(outcome))
-    if interrupts.first == SIGTERM:
+    if SIGTERM in interrupts.received:
         raise typer.Exit(_TERMINATED)
-
-
-def _outcome(
-    network: NeuralNetwork, samples: Samples, history: History, score: dict[str, float | None]
-) -> dict[str, Any]:
-    return {
-        "task": samples.task,
-        "features": len(samples.features),
-        "classes": len(samples.labels) or None,
-        "held_out": score,
-        "epochs": len(history.records),
-        "seconds": history.records[-1].seconds if history.records else 0.0,
-        "interrupted": history.interrupted,
-        "backend": network.backend.describe(),
-        "dtype": network.architecture.compute or network.dtype,
-    }
 
 
 def _rows(samples: Samples, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -262,27 +230,24 @@ def _rows(samples: Samples, held_out: float, seed: int) -> tuple[np.ndarray, np.
     return split(samples, held_out, np.random.default_rng(seed))
 
 
-def _score(
-    network: NeuralNetwork, facts: Facts, samples: Samples, learnt: np.ndarray, kept: np.ndarray
-) -> dict[str, float | None]:
-    """Return the accuracy, or R² and the root of the mean squared error, over the rows ``kept``.
+def _score(trained: pictures.Trained) -> dict[str, float | None]:
+    """Return the accuracy, or R² and the root of the mean squared error, over the rows held out.
 
-    Beside the accuracy stands that of always answering the class that is commonest among the rows ``learnt``.
+    Beside the accuracy stands that of always answering the class that is commonest among the others.
     """
+    samples, kept = trained.samples, trained.kept
     if kept.size == 0:
         return {}
-    inputs, truth = facts.scaler.apply(samples.X[kept]), samples.y[kept]
+    predicted, truth = trained.predict(samples.X[kept]), samples.y[kept]  # (n, k) or (n, 1), (n,)
     if samples.labels:
-        predicted = network.backend.to_numpy(network.predict_classes(inputs))
-        commonest = np.bincount(samples.y[learnt]).argmax()
+        commonest = np.bincount(samples.y[trained.learnt]).argmax()
         return {
-            "accuracy": float(np.mean(predicted == truth)),
+            "accuracy": float(np.mean(np.argmax(predicted, axis=1) == truth)),
             "commonest_class": float(np.mean(truth == commonest)),
         }
-    error = facts.values(network.backend.to_numpy(network.predict(inputs))) - truth
+    error = float(np.mean((predicted[:, 0] - truth) ** 2))
     spread = np.mean((truth - np.mean(truth)) ** 2)  # the error of always answering the mean
-    r2 = float(1 - np.mean(error**2) / spread) if spread > 0 else None
-    return {"r2": r2, "rmse": float(np.sqrt(np.mean(error**2)))}
+    return {"r2": float(1 - error / spread) if spread > 0 else None, "rmse": error**0.5}
 
 
 def _columns(uses: list[Use]) -> str:

@@ -112,11 +112,9 @@ def _decoded(path: Path, encoding: str) -> str:
     except (OSError, EOFError, zlib.error) as error:
         msg = f"{path} cannot be read ({error}); is it damaged, or of another format?"
         raise ValueError(msg) from error
-    content, parts, with_mark = (
-        b"".join(parts),
-        [],
-        {"utf-8": "utf-8-sig"}.get(encoding.lower(), encoding),
-    )
+    content = b"".join(parts)
+    parts.clear()  # frees half of the memory
+    with_mark = {"utf-8": "utf-8-sig"}.get(encoding.lower(), encoding)
     try:
         text = content.decode(with_mark).lstrip("\r\n")
     except UnicodeError as error:

@@ -15,6 +15,7 @@ import numpy as np
 from chainrule import backends
 from chainrule.backends import Backend
 from chainrule.backends.base import BLOCK
+from chainrule.data.columns import is_number
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.naming import quoted
 from chainrule.mathematics.precision import HALVES
@@ -163,29 +164,28 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
 def _refuse(x: Any, name: str, kind: str) -> NoReturn:
     """Raise ``TypeError`` with a remedy for what is not an array of real numbers; ``kind`` is that of its dtype."""
     shown = name if array_api_compat.is_array_api_obj(x) else f"np.asarray({name})"
-    array = None if kind == "c" else np.asarray(x)
+    remedies = {
+        "c": f"is complex; give {shown}.real, or abs({name})",
+        "V": f"holds records; give np.array({shown}.tolist())",
+        "m": f"holds lengths of time; give {shown}.astype('int64')",
+        "M": f"holds dates; give {shown}.astype('int64')",
+    }
     if hasattr(x, "toarray"):
         problem = f"is sparse; give {name}.toarray()"
-    elif array is None:
-        problem = f"is complex; give {shown}.real, or abs({name})"
-    elif array.dtype.names:
-        problem = f"holds records; give np.array({shown}.tolist())"
-    elif kind in "mM":
-        problem = f"holds dates or times; give {shown}.astype('int64')"
-    elif array.ndim == 0:
+    elif kind in remedies:
+        problem = remedies[kind]
+    elif np.ndim(x) == 0:
         problem = f"is {quoted(x)}, wanted an array of real numbers; give an array, or a list of rows"
     else:
-        problem = _first_word(array, name)
+        problem = _first_word(np.asarray(x, dtype=object), name)
     msg = f"{name} {problem}"
     raise TypeError(msg)
 
 
 def _first_word(array: np.ndarray, name: str) -> str:
-    """Return which entry of an array of objects or text is the first that is no number, and the remedy."""
-    for place, value in np.ndenumerate(array.astype(object)):
-        try:
-            float(value)
-        except (TypeError, ValueError):
+    """Return which entry of an array is the first that is no number, and the remedy."""
+    for place, value in np.ndenumerate(array):
+        if not is_number(value):
             remedy = "fill or drop what is not one number"
             if isinstance(value, str | bytes):
                 remedy = "make each word a column of 0 and 1 (sklearn.preprocessing.OneHotEncoder)"
@@ -196,9 +196,8 @@ def _first_word(array: np.ndarray, name: str) -> str:
 
 
 def _place(place: Sequence[int]) -> str:
-    names = ("row", "column", "depth")
-    shown = ", ".join(f"{axis} {int(i)}" for axis, i in zip(names, place, strict=False))
-    return f"{shown} (counted from 0)"
+    axes = zip(("row", "column", "depth"), place, strict=False)
+    return ", ".join(f"{axis} {int(i)}" for axis, i in axes) + " (counted from 0)"
 
 
 def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:

@@ -146,18 +146,18 @@ def _one_hot(y: Any, rows: int, n_out: int, door: Door) -> Array:
             f"rows; {available / 1e9:.1f} GB are free: train on fewer rows at a time (resume=True)"
         )
         raise MemoryError(msg)
-    on_host = isinstance(y, np.ndarray)
-    labels = y if on_host else door.backend.to_numpy(door.backend.asarray(y, door.dtype))
-    known = _are_labels(labels.reshape(rows), n_out)  # (rows,)
+    y = namespace(y).reshape(y, (rows, 1))
+    moved = door.backend.asarray(y, door.dtype)  # (rows, 1)
+    labels = y if isinstance(y, np.ndarray) else door.backend.to_numpy(moved)  # (rows, 1)
+    known = _are_labels(labels, n_out)  # (rows, 1)
     if not known.all():
         row = int(np.argmin(known))
         msg = (
-            f"y holds label {labels.reshape(rows)[row].item()!r} at row {row}, but the network has {n_out} "
-            f"classes: give whole numbers from 0 to {n_out - 1}"
+            f"y holds label {labels[row, 0].item()!r} at row {row}, but the network has {n_out} classes: "
+            f"give whole numbers from 0 to {n_out - 1}"
         )
         raise ValueError(msg)
     # Compared as floating-point numbers: a small integer dtype need not hold every class.
-    y = door.backend.asarray(namespace(y).reshape(y, (rows, 1)), door.dtype)  # (rows, 1)
-    xp = namespace(y)
-    classes = xp.arange(n_out, dtype=y.dtype, device=door.backend.device)  # (n_out,)
-    return xp.astype(y == classes, y.dtype)  # (rows, n_out)
+    xp = namespace(moved)
+    classes = xp.arange(n_out, dtype=moved.dtype, device=door.backend.device)  # (n_out,)
+    return xp.astype(moved == classes, moved.dtype)  # (rows, n_out)

@@ -37,7 +37,7 @@ class Textbook(Display):
 
     def note(self, text: str) -> None:
         """Print a line to standard output."""
-        _print(text, sys.stdout)
+        say(text, sys.stdout)
 
 
 class Lines(Display):
@@ -55,7 +55,7 @@ class Lines(Display):
 
     def note(self, text: str) -> None:
         """Print a line to standard error."""
-        _print(text, sys.stderr)
+        say(text, sys.stderr)
 
 
 class Bar(Display):
@@ -96,7 +96,7 @@ class Bar(Display):
 
     def note(self, text: str) -> None:
         """Print a line below the bar."""
-        _print(text, sys.stderr)
+        say(text, sys.stderr)
 
     def _draw(self, record: Record) -> None:
         with suppress(*_UNREAD):
@@ -104,7 +104,8 @@ class Bar(Display):
             self._bar.refresh()
 
 
-def _print(text: str, stream: TextIO) -> None:
+def say(text: str, stream: TextIO) -> None:
+    """Print a line, whether or not somebody reads it."""
     with suppress(*_UNREAD):
         print(text, file=stream, flush=stream is sys.stderr)
 

@@ -9,9 +9,12 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
+
+from chainrule.training.display import say
+
+ANSWER = "stopping after this step; a second Ctrl-C does not wait for it"
 
 
 class Interrupts:
@@ -30,6 +33,11 @@ class Interrupts:
     answer
         What the first signal is answered with.
 
+    Attributes
+    ----------
+    received
+        The signals that came, in their order.
+
     Examples
     --------
     >>> with Interrupts(answer="stopping") as interrupts:
@@ -43,17 +51,10 @@ class Interrupts:
     and then training
     """
 
-    def __init__(
-        self,
-        *signals: int,
-        at_once: int = 2,
-        answer: str = "stopping after this step; a second Ctrl-C does not wait for it",
-    ) -> None:
-        self.first: int | None = None  # the signal that came first
+    def __init__(self, *signals: int, at_once: int = 2, answer: str = ANSWER) -> None:
+        self.received: list[int] = []
         self._signals = signals or (signal.SIGINT,)
-        self._at_once = at_once
-        self._answer = answer
-        self._count = 0
+        self._at_once, self._answer = at_once, answer
         self._receiver = self  # the context that has the handlers: this one, or one around it
         self._replaced: dict[int, Any] = {}
 
@@ -75,7 +76,7 @@ class Interrupts:
 
     def check(self) -> None:
         """Raise ``KeyboardInterrupt`` if a signal was received."""
-        if self._receiver._count:
+        if self._receiver.received:
             self.settle()
             raise KeyboardInterrupt
 
@@ -84,19 +85,12 @@ class Interrupts:
         self._receiver._at_once = 3
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._count += 1
-        if self._count == 1:
-            self.first = number
-            _say(self._answer)
-        elif self._count >= self._at_once:
+        self.received.append(number)
+        if len(self.received) >= self._at_once:
             self.settle()
             raise KeyboardInterrupt
-
-
-def _say(line: str) -> None:
-    """Print a line on standard error, from a handler that may interrupt another print."""
-    try:
-        with suppress(OSError, ValueError, AttributeError):  # nobody reads it
-            print(line, file=sys.stderr, flush=True)  # noqa: T201  asked for by pressing Ctrl-C
-    except RuntimeError:  # the stream is being written to right now, and refuses to be entered twice
-        os.write(2, f"{line}\n".encode())
+        if len(self.received) == 1:
+            try:
+                say(self._answer, sys.stderr)
+            except RuntimeError:  # the signal came while the stream was being written to
+                os.write(2, f"{self._answer}\n".encode())

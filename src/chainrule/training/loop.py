@@ -270,8 +270,6 @@ class _TrainingRun:
     def _reported(self, losses: list[float]) -> float:
         """Return the loss over an epoch, on the scale that is reported, from that of each step."""
         loss, outputs = self._net.loss, self._net.sizes[-1]
-        if len(losses) == 1:
-            return loss.reported(losses[0], self._rows, outputs)
         shares = [
             loss.reported(L, stop - start, outputs) * ((stop - start) / self._rows)
             for L, (start, stop) in zip(losses, self._bounds, strict=True)

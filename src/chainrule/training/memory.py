@@ -81,26 +81,23 @@ class Demand(NamedTuple):
             scratch=backend.own_bytes + self.places * scratch,
         )
 
-    def largest_batch(self, rows: int) -> int:
-        """Return the largest batch, of at most ``rows`` rows, whose step fits into the memory left; 0 for none."""
-        left = self.backend.available_bytes() or 0
-        return bisect_right(range(1, rows + 1), left, key=lambda batch: self.of(batch).total)
+    def advice(self, rows: int) -> str:
+        """Return what would fit where a step on so many rows does not: a smaller batch, or narrower layers."""
+        left, fits = self.backend.available_bytes(), rows - 1
+        needed = self.of(rows).total
+        if left is not None:
+            fits = bisect_right(range(1, rows), left, key=lambda batch: self.of(batch).total)
+        # Where there seemed to be room, a smaller batch helps only if most of it is for the batch.
+        helps = fits and (2 * self.of(1).total < needed or (left is not None and left < needed))
+        return f"give a batch_size of at most {fits}" if helps else "no batch fits: give narrower layers"
 
     def used_up(self, rows: int) -> str:
         """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
+        problem = f"{self.backend.describe()} ran out of memory for a step on {rows} rows"
         try:
-            needed = readable(self.of(rows).total)
+            return f"{problem}, which takes {readable(self.of(rows).total)}; {self.advice(rows)}"
         except (UnrecordableError, MemoryError):
-            return f"{self.backend.describe()} ran out of memory for a step on {rows} rows; give a smaller batch_size"
-        fits = rows - 1
-        if self.backend.available_bytes() is not None:
-            fits = min(fits, self.largest_batch(rows))
-        helps = fits and 2 * self.of(1).total < self.of(rows).total  # mostly the batch, not the weights
-        remedy = f"give a batch_size of at most {fits}" if helps else "give narrower layers"
-        return (
-            f"{self.backend.describe()} ran out of memory for a step on {rows} rows, which takes {needed}; "
-            f"{remedy}"
-        )
+            return f"{problem}; give a smaller batch_size"
 
     def check(self, rows: int) -> None:
         """Raise ``MemoryError`` where a step on batches of so many rows cannot fit.
@@ -111,29 +108,20 @@ class Demand(NamedTuple):
             It says what is needed, what there is, and the largest batch that fits.
         """
         available = self.backend.available_bytes()
-        if available is None:
-            return
         # More than any step keeps: saves a trace of the small ones.
         widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
-        if widest + self.backend.own_bytes < available:
+        if available is None or widest + self.backend.own_bytes < available:
             return
         try:
             needed = self.of(rows).total
         except UnrecordableError:  # nothing is known before it runs
             return
-        if needed <= available:
-            return
-        fits = self.largest_batch(rows)
-        remedy = (
-            f"the largest batch_size that fits is {fits}"
-            if fits
-            else "no batch fits: give narrower layers"
-        )
-        msg = (
-            f"a step on {rows} rows needs {readable(needed)} but {self.backend.describe()} has "
-            f"{readable(available)}; {remedy}"
-        )
-        raise MemoryError(msg)
+        if needed > available:
+            msg = (
+                f"a step on {rows} rows needs {readable(needed)} but {self.backend.describe()} has "
+                f"{readable(available)}; {self.advice(rows)}"
+            )
+            raise MemoryError(msg)
 
 
 def check_weights(net: Architecture) -> None:
