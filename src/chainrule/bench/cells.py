@@ -228,7 +228,7 @@ def _axis(text: str) -> list[int]:
 
 
 def template_of(cell: Cell) -> str:
-    """Return the preset that the cell is of, or its sizes with H for the hidden ones.
+    """Return the preset that the cell is of, or its sizes with H for hidden ones of one size.
 
     Examples
     --------
@@ -236,6 +236,7 @@ def template_of(cell: Cell) -> str:
     ('mnist', '100-H-5')
     """
     first, *hidden, last = cell.sizes
-    pattern = "-".join([str(first), *("H" * len(hidden)), str(last)])
+    middle = hidden if len(set(hidden)) > 1 else ["H"] * len(hidden)
+    pattern = "-".join(map(str, [first, *middle, last]))
     pattern += "" if cell.rule == "sgd" else f",{cell.rule}"
     return next((name for name, one in PRESETS.items() if one == pattern), pattern)

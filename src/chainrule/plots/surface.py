@@ -76,14 +76,13 @@ def plot_loss_surface(
 
 def _grid(plane: Directions) -> tuple[np.ndarray, np.ndarray]:
     """Return where to look along either axis: one length to either side, or the path and a margin."""
-    if plane.path is None:
-        return np.linspace(-1, 1, _POINTS), np.linspace(-1, 1, _POINTS)
-    low, high = plane.path.min(axis=0), plane.path.max(axis=0)  # (2,)
-    margin = 0.25 * (high - low)  # (2,)
-    return (
-        np.linspace(low[0] - margin[0], high[0] + margin[0], _POINTS),
-        np.linspace(low[1] - margin[1], high[1] + margin[1], _POINTS),
-    )
+    low, high = np.full(2, -1.0), np.full(2, 1.0)  # (2,)
+    if plane.path is not None:
+        low, high = plane.path.min(axis=0), plane.path.max(axis=0)  # (2,)
+        margin = 0.25 * (high - low)  # (2,)
+        low, high = low - margin, high + margin  # (2,)
+    first, second = np.linspace(low, high, _POINTS, axis=1)  # (p,) each
+    return first, second
 
 
 def draw_surface(ax: Any, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, name: str) -> None:

@@ -121,7 +121,7 @@ def _rows(
     """Return a row for each place that has a figure before and after."""
     rows = []
     for place, *both in pairs:
-        old, new = ([one for one in some if one.status == "ok" and one.seconds] for some in both)
+        old, new = ([one for one in some if one.is_timed] for some in both)
         if not old or not new:
             continue
         if any(one in old for one in new):

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from chainrule.bench.cells import Cell, template_of
+from chainrule.bench.cells import PRESETS, Cell, template_of
 
 T = TypeVar("T")
 Group = dict[str, tuple[Cell, str]]  # cells that a figure lists together, by label, and their operations
@@ -35,9 +35,8 @@ class Slice(NamedTuple):
     @property
     def title(self) -> str:
         """Its name in tables and figures."""
-        first, *hidden, last = next(iter(self.by_size.values())).sizes
-        pattern = "-".join([str(first), *("H" * len(hidden)), str(last)])
-        name = self.template if "-" in self.template else f"{self.template}, {pattern}"
+        pattern = PRESETS.get(self.template, "").partition(",")[0]
+        name = ", ".join(filter(None, (self.template, pattern)))
         more = [] if self.dtype == "float32" else [self.dtype]
         more += [] if self.operation == "step" else [OPERATIONS[self.operation]]
         return "; ".join([name.replace(",adam", ", Adam"), *more])
@@ -74,17 +73,10 @@ def slices(places: Iterable[tuple[Cell, str]]) -> list[Slice]:
     """Return the slices of cells and operations, training steps and the largest first."""
     groups: dict[tuple[str, str, str], dict[tuple[int, int], Cell]] = defaultdict(dict)
     for cell, operation in places:
-        groups[_kind(cell), cell.dtype, operation][cell.hidden, cell.batch] = cell
+        groups[template_of(cell), cell.dtype, operation][cell.hidden, cell.batch] = cell
     every = [Slice(*key, cells) for key, cells in groups.items()]
     order = list(OPERATIONS)
     return sorted(every, key=lambda s: (order.index(s.operation), -len(s.by_size), s.template))
-
-
-def _kind(cell: Cell) -> str:
-    """Return the kind of network: one with hidden layers of different sizes belongs to no grid."""
-    if len(set(cell.sizes[1:-1])) > 1:
-        return "-".join(map(str, cell.sizes)) + ("" if cell.rule == "sgd" else f",{cell.rule}")
-    return template_of(cell)
 
 
 def spread(cells: Sequence[Cell], most: int) -> list[Cell]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
@@ -50,22 +50,14 @@ class Campaign:
 Unit = tuple[int, Cell, str]
 
 
-class Ended(NamedTuple):
-    """A unit that has been measured, and the lines that were written of it."""
-
-    cell: Cell
-    operation: str
-    lines: Sequence[dict[str, Any]]
-
-
 class Listener:
     """Hears how a campaign goes on; this one ignores it."""
 
     def begin(self, done: int, total: int) -> None:
         """Hear how many units there are, and how many were measured before."""
 
-    def unit(self, ended: Ended) -> None:
-        """Hear that a unit has ended."""
+    def unit(self, cell: Cell, operation: str, lines: Sequence[dict[str, Any]]) -> None:
+        """Hear that a unit has ended, and which lines were written of it."""
 
 
 def run(campaign: Campaign, folder: Path, listener: Listener) -> Records:
@@ -116,7 +108,7 @@ def _set(
             for line in one.measure(cell, operation, seats):
                 lines.append(line)
                 append(folder, [line])
-        listener.unit(Ended(cell, operation, lines))
+        listener.unit(cell, operation, lines)
         if is_short and place == 0 and time.monotonic() < campaign.care.until:
             _rates(one, campaign.contestants, campaign, folder, known)
 

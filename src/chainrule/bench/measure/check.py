@@ -60,15 +60,14 @@ def reference(data: CellData, cache: Path | None = None) -> State:
     file = None if cache is None else cache / f"{data.cell.name}.npz"
     if file is not None and file.exists():
         with np.load(file) as kept:
-            count = len(kept.files) - 1
-            return State(float(kept["loss"]), [kept[f"p{number}"] for number in range(count)])
+            loss, *parameters = (kept[name] for name in kept.files)
+            return State(float(loss), parameters)
     made = notebook(data.in_float64(), "step")
     assert made.state is not None  # noqa: S101  it is a step
-    found = made.state(made.run())
+    state = made.state(made.run())
     if file is not None:
-        arrays: dict[str, Any] = {f"p{number}": part for number, part in enumerate(found.parameters)}
-        np.savez(file, loss=found.loss, **arrays)
-    return found
+        np.savez(file, state.loss, *state.parameters)
+    return state
 
 
 def _compared(got: State, wanted: State, data: CellData) -> dict[str, Any]:

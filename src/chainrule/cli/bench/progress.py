@@ -2,14 +2,16 @@
 
 import sys
 import time
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from chainrule.bench import roster
-from chainrule.bench.measure.campaign import Ended, Listener
+from chainrule.bench.cells import Cell
+from chainrule.bench.measure.campaign import Listener
 
 
 class Shown(Listener):
@@ -45,14 +47,14 @@ class Shown(Listener):
         if done:
             self._say(f"{done} of {total} were measured before; going on")
 
-    def unit(self, ended: Ended) -> None:
+    def unit(self, cell: Cell, operation: str, lines: Sequence[dict[str, Any]]) -> None:
         """Hear of a unit that has ended."""
         self._done, self._here = self._done + 1, self._here + 1
         left = f"about {duration(self.left)} left"
         self._bar.update(self._task, completed=self._done, description=left)
         bar = "" if self._console.is_terminal else f"[{self._done}/{self._total}] "
         more = "" if self._console.is_terminal else f"  {left}"
-        self._say(f"{bar}{summary(ended)}{more}")
+        self._say(f"{bar}{summary(cell, operation, lines)}{more}")
 
     @property
     def left(self) -> float:
@@ -68,31 +70,30 @@ class Shown(Listener):
             sys.stderr.flush()
 
 
-def summary(ended: Ended) -> str:
+def summary(cell: Cell, operation: str, lines: Sequence[dict[str, Any]]) -> str:
     """Return a line about a cell: its fastest contestant that is not just products, and what went wrong.
 
     Examples
     --------
     >>> from chainrule.bench.cells import parse
     >>> line = {"record": "measurement", "contestant": "numpy", "status": "ok", "seconds": [0.01], "steps": 100}
-    >>> summary(Ended(parse("2-4-1,4"), "step", [line]))
+    >>> summary(parse("2-4-1,4"), "step", [line])
     '2-4-1,4 step  numpy 100 us'
     """
-    measured = [line for line in ended.lines if line["record"] == "measurement"]
+    measured = [line for line in lines if line["record"] == "measurement"]
     times = [
         (min(line["seconds"]) / line["steps"], line["contestant"])
         for line in measured
         if line["status"] == "ok" and roster.entry(line["contestant"]).group != roster.PRODUCTS
     ]
-    parts = [f"{ended.cell.name} {ended.operation}"]
+    parts = [f"{cell.name} {operation}"]
     if times:
         seconds, who = min(times)
         parts.append(f"{who} {1e6 * seconds:.3g} us")
-    reasons = [line.get("reason", "") for line in measured if line["status"] in {"wrong", "failed"}]
-    names = [line["contestant"] for line in measured if line["status"] in {"wrong", "failed"}]
-    parts += [f"{who}: {why}" for who, why in zip(names, reasons, strict=True)]
+    failed = [line for line in measured if line["status"] in {"wrong", "failed"}]
+    parts += [f"{line['contestant']}: {line['reason']}" for line in failed]
     if measured and all(line["status"] == "skipped" for line in measured):
-        parts.append(f"skipped: {measured[0].get('reason', '')}")
+        parts.append(f"skipped: {measured[0]['reason']}")
     return "  ".join(parts)
 
 

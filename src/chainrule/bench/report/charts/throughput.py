@@ -1,5 +1,6 @@
 """Throughput: samples a second against the hidden size, a panel for each batch size."""
 
+import math
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -71,29 +72,14 @@ def _draw(ax: Any, run: Results, one: Slice, lines: Lines, limits: tuple[float, 
 def _label(ax: Any, ends_of: dict[str, tuple[float, float]]) -> None:
     """Write the names at the right, in the order of the ends of their lines, kept apart."""
     low, high = ax.get_ylim()
-    # In axes coordinates: the order stays, neighbours are at least a line of text apart.
-    to_axes = ax.transScale.transform
-    (_, bottom), (_, top) = to_axes((1, low)), to_axes((1, high))
-    heights = {
-        name: (to_axes((1, speed))[1] - bottom) / (top - bottom) for name, (_, speed) in ends_of.items()
-    }
+    # From 0 to 1 along the axis: the order stays, neighbours are at least a line of text apart.
+    heights = {name: math.log(speed / low, high / low) for name, (_, speed) in ends_of.items()}
     names = sorted(heights, key=heights.__getitem__, reverse=True)
     for above, below in pairwise(names):
         heights[below] = min(heights[below], heights[above] - 0.085)
+    how = {"textcoords": "axes fraction", "va": "center", "annotation_clip": False}
     for name in names:
-        ax.annotate(
-            name,
-            ends_of[name],
-            (1.04, heights[name]),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=drawing.SMALL,
-            color=drawing.INK,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": drawing.look_of(name)[0],
-                "linewidth": 0.8,
-                "relpos": (0, 0.5),
-            },
-            annotation_clip=False,
-        )
+        line = {"arrowstyle": "-", "linewidth": 0.8, "relpos": (0, 0.5)}
+        line["color"] = drawing.look_of(name)[0]
+        place, look = (1.04, heights[name]), {"fontsize": drawing.SMALL, "color": drawing.INK}
+        ax.annotate(name, ends_of[name], place, arrowprops=line, **how, **look)
