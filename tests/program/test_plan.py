@@ -138,6 +138,9 @@ TAKEN_OVER = {  # what is made of `one`, a concatenation of x and x
     "output": lambda one, xp, _x: (one, xp.concat([-one[:, :3], one[:, 3:]], axis=-1)),
     "copied": lambda one, xp, x: (xp.concat([x, one[:, 3:]], axis=-1), one * 2.0),
     "earlier": lambda one, xp, x: (xp.concat([xp.exp(-x), one[:, 3:]], axis=-1), one * 2.0),
+    "between": lambda one, xp, _x: (
+        xp.concat([-one[:, :2], one[:, 2:4] * xp.exp(one[:, :2]), one[:, 4:]], axis=-1),
+    ),
     "thrice": lambda one, xp, _x: thrice(xp, one),
     "turned": lambda one, xp, _x: turned(xp, one),
     "two-wholes": lambda one, xp, _x: (
