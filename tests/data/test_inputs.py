@@ -328,23 +328,25 @@ def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch):
     )
 
 
+def on(library, device):
+    return pytest.param(f"{library}:{device}", marks=pytest.mark.needs(library))
+
+
 @pytest.mark.parametrize(
-    ("name", "error", "message"),
+    "name",
     [
-        pytest.param("torch:gpu", ValueError, "no device 'gpu'.*'torch:cuda'", marks=pytest.mark.needs("torch")),
-        pytest.param(
-            "torch:cuda:77", BackendUnavailableError, "cannot be used here.*torch:cpu", marks=pytest.mark.needs("torch")
-        ),
-        *(
-            pytest.param(
-                f"jax:{device}", BackendUnavailableError, "cannot be used here.*jax:cpu", marks=pytest.mark.needs("jax")
-            )
-            for device in ("cpu:77", "tpu", "cpu:one")
-        ),
+        on("torch", "gpu"),
+        on("torch", "cuda:77"),
+        on("jax", "cpu:77"),
+        on("jax", "tpu"),
+        on("jax", "cpu:one"),
     ],
-)  # fmt: skip
-def test_a_device_that_is_not_here_is_named(name, error, message):
-    fails(lambda: NeuralNetwork(3, 4, 2, backend=name), error, message)
+)
+def test_a_device_that_is_not_here_is_named(name):
+    remedy = r"no device 'gpu'.*'torch:cuda'|cannot be used here.*(torch|jax):cpu"
+    with pytest.raises((ValueError, BackendUnavailableError), match=remedy) as caught:
+        NeuralNetwork(3, 4, 2, backend=name)
+    assert "\n" not in str(caught.value)
 
 
 def test_arrays_of_another_device_are_not_moved_silently():

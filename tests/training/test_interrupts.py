@@ -33,22 +33,6 @@ def network(**given):
     )
 
 
-def test_ctrl_c_between_epochs_ends_training_with_what_was_learned(rng, backend):
-    X, y = regression(rng)
-
-    def interrupt(record):
-        if record.epoch == 4:
-            raise KeyboardInterrupt
-
-    net, shorter = network(backend=backend), network(backend=backend)
-    history = net.train(X, y, 1000, callbacks=[interrupt], batch_size=5, progress=False)
-    shorter.train(X, y, 5, batch_size=5, progress=False)
-    assert history.interrupted
-    assert len(history) == 5
-    assert (parameters(net) == parameters(shorter)).all()
-    net.train(X, y, 2, progress=False)  # and it trains on
-
-
 def interrupting(times):
     """Return tanh with Ctrl-C pressed so many times on its way forward in the seventh step."""
     calls = []
