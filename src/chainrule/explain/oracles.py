@@ -16,7 +16,7 @@ from chainrule.program.unrecordable import UnrecordableError
 Objective = Callable[[Array], Array]
 NAMES = ("differences", "complex step", "torch", "jax")
 
-STEP = 1e-5
+LONGEST_STEP = 1e-4
 _ROUNDING = 4 * np.finfo(np.float64).eps  # of a value of the function
 # So small that its square is lost beside 1, and nothing is subtracted: no rounding but the last.
 COMPLEX_STEP = 1e-30
@@ -57,25 +57,30 @@ def smooth_differences(
     ``(f(x + h) - f(x - h)) / 2h`` differs from the derivative by a term in h², and by rounding over h. Only
     float64 makes that sharp: about ten digits agree there, and two or three in float32.
 
-    The step is shortened until the slopes to the left and to the right agree: features far from unit size
-    bend the function over a shorter distance. At a kink they never agree. The step stays so long that the
-    rounding of the function does not count.
+    The step is shortened until the slopes to the left and to the right agree, and their mean is that of a
+    step ten times as long: features far from unit size bend the function over a shorter distance, and near
+    a jump of the second derivative (that of ``relu(x)**2`` at 0) a long step is wrong by a term in h. At a
+    kink they never agree. The step stays so long that the rounding of the function does not count.
 
     Examples
     --------
     >>> smooth_differences(lambda t: np.maximum(t, 0.0).sum(), np.asarray([0.0, 3.0]), np.arange(2))
     array([nan,  1.])
     """
-    slopes = np.full(len(places), np.nan)  # (k,)
-    rough = np.arange(len(places))  # (k,)   which places still need a shorter step
+    slopes, longer = np.full((2, len(places)), np.nan)  # each (k,)
+    rough = np.arange(len(places))  # (rough,)   which places still need a shorter step
     value, scale = abs(float(objective(theta))), 0.0
-    for step in STEP * 0.1 ** np.arange(6):
-        if not len(rough) or _ROUNDING * value / step > max(1e-7 * scale, 1e-10 * value):
+    for step in LONGEST_STEP * 0.1 ** np.arange(7):
+        rounding = _ROUNDING * value / step
+        if not len(rough) or rounding > max(1e-7 * scale, 1e-10 * value):
             break
         sides = _one_sided(objective, theta, places[rough], step)  # (2, rough)
+        means = np.mean(sides, axis=0)  # (rough,)
         scale = max(scale, np.abs(sides).max(initial=0.0))
-        agree = np.abs(sides[0] - sides[1]) <= max(1e-4 * scale, _ROUNDING * value / STEP)  # (rough,)
-        slopes[rough[agree]] = np.mean(sides[:, agree], axis=0)
+        agree = np.abs(sides[0] - sides[1]) <= max(1e-4 * scale, 1e-10 * value)  # (rough,)
+        agree &= np.abs(means - longer[rough]) <= 1e-6 * scale + rounding  # (rough,)
+        slopes[rough[agree]] = means[agree]
+        longer[rough] = means
         rough = rough[~agree]
     return slopes
 
