@@ -3,6 +3,9 @@
 # ///
 """What can be run here: `nox` runs the default set, `nox -l` lists all, `nox -s NAME` runs one."""
 
+import re
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.5"
@@ -12,6 +15,13 @@ nox.options.reuse_venv = "yes"
 PROJECT = nox.project.load_toml("pyproject.toml")
 TORCH_CPU = "torch==2.13.0"
 NVRTC = ("nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc>=13")
+
+# The array libraries in the table of the page on backends: module, packages, whether it trains or is refused.
+NAMESPACES = re.findall(
+    r"^\| `([\w.]+)` \| `([^`]+)` \| \S+ \| (trains|refused)",
+    Path("docs/backends.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
 
 
 def group(name: str) -> list[str]:
@@ -52,6 +62,20 @@ def soak(session: nox.Session) -> None:
     session.install("-e", ".[data]", *group("test"))
     tests = ["tests/saving", "tests/training/test_interrupts.py"]
     session.run("pytest", *tests, *session.posargs, env={"SOAK": "1"})
+
+
+@nox.session(default=False)
+@nox.parametrize("module, packages, result", NAMESPACES, ids=[row[0] for row in NAMESPACES])
+def namespaces(session: nox.Session, module: str, packages: str, result: str) -> None:
+    """The array libraries in the table of docs/backends.md: each trains, or is refused in one line."""
+    session.install("-e", ".", *packages.split())
+    opencl = f"{session.virtualenv.location}/lib/libintelocl.so"  # where dpnp brings one; it does not look there
+    codes = [0] if result == "trains" else [1, 2]
+    session.run(
+        *("chainrule", "info", "--namespace", module),
+        success_codes=codes,
+        env={"OCL_ICD_FILENAMES": opencl},
+    )
 
 
 @nox.session(default=False)

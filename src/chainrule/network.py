@@ -82,7 +82,9 @@ class NeuralNetwork:
         sample, the mean over samples), "binary_cross_entropy", "multilabel_cross_entropy" (the same, summed
         over outputs), "cross_entropy" (these three on logits), "poisson" (on logarithms), or a ``Loss``.
     initializer
-        "standard_normal", "glorot_uniform", "he_normal", or a function; unless given, by activation.
+        Of the weights: "standard_normal", "glorot_uniform", "he_normal", or a function; by default, by activation.
+    bias_initializer
+        "zeros"; "uniform" over ±1/sqrt(n_in), as in PyTorch; or a function.
     dropout
         The probability of dropping each hidden unit in training.
     weight_decay
@@ -137,6 +139,7 @@ class NeuralNetwork:
         output_activation: str | Activation | None = None,
         loss: str | Loss = "squared_error",
         initializer: str | Initializer | None = None,
+        bias_initializer: str | Initializer = "zeros",
         dropout: float = 0.0,
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
@@ -164,7 +167,7 @@ class NeuralNetwork:
         chosen, self._is_auto = backends.get(backend), backends.is_auto(backend)
         check_weights(self.architecture)
         # On the host, in float64, until the network has a backend.
-        self._theta: Array = draw(self.architecture, initializer, seed)  # (P,)
+        self._theta: Array = draw(self.architecture, initializer, seed, bias_initializer)  # (P,)
         self._chance = Chance(seed)
         if chosen is not None:
             self._place(chosen)

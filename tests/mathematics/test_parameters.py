@@ -73,6 +73,23 @@ def test_biases_start_at_zero_and_weights_by_the_activation_of_their_layer():
     assert 0.99 * (6 / 300) ** 0.5 < np.abs(W).max() <= (6 / 300) ** 0.5
 
 
+def test_uniform_biases_leave_the_weights_as_they_are_and_keep_to_pytorchs_range():
+    net = architecture((16, (3000,), 400))
+    zero, drawn = (
+        net.layout.split(draw(net, "he_normal", 3, biases)) for biases in ("zeros", "uniform")
+    )
+    for before, after in zip(zero, drawn, strict=True):
+        assert (before.W == after.W).all()
+        limit = len(after.W) ** -0.5
+        assert 0.98 * limit < np.abs(after.b).max() <= limit
+    own = NeuralNetwork(4, 3, 2, bias_initializer=lambda _, n_in, n_out: np.full((1, n_out), n_in))
+    assert own.layers[0].b.tolist() == [[4.0] * 3]
+    with pytest.raises(ValueError, match="unknown bias_initializer 'unifrom'; did you mean 'uniform'"):
+        NeuralNetwork(4, 3, 2, bias_initializer="unifrom")
+    with pytest.raises(ValueError, match=r"shape \(4, 3\), wanted \(1, 3\)"):
+        draw(architecture((4, (3,), 2)), biases=INITIALIZERS["he_normal"])
+
+
 def test_an_initializer_is_given_by_name_or_as_a_function():
     named = NeuralNetwork(3, 4, 2, initializer="he_normal", seed=0)
     given = NeuralNetwork(3, 4, 2, initializer=INITIALIZERS["he_normal"], seed=0)

@@ -112,8 +112,9 @@ class Backend:
         return getattr(self.xp, given) if isinstance(given, str) else given
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """Return a copy of ``array`` on the host (a view where it is on the host already)."""
-        return np.asarray(array)
+        """Return a copy of ``array`` on the host (a view where it is there already); of bfloat16, in float32."""
+        host = np.asarray(array)
+        return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
 
     def synchronize(self, result: Array) -> None:
         """Wait until ``result`` has been computed."""

@@ -39,8 +39,7 @@ class CupyBackend(Backend):
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Return a copy on the host."""
-        host: np.ndarray = cupy.asnumpy(array)
-        return host
+        return super().to_numpy(cupy.asnumpy(array))
 
     def synchronize(self, result: Array) -> None:
         """Wait until the device of ``result`` has nothing left to do."""

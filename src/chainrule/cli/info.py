@@ -3,8 +3,10 @@
 import json
 import platform
 import time
+from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -12,16 +14,29 @@ from rich.table import Table
 from rich.text import Text
 from threadpoolctl import threadpool_info
 
-from chainrule import backends
+from chainrule import NeuralNetwork, backends
 from chainrule._version import __version__, how_to_install
+from chainrule.backends import trial
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.cli.options import AsJson
 from chainrule.cli.show import console, facts_table
 from chainrule.program.machine import cores
 
+NamespaceName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE",
+        help="Check an array library, such as dask.array: whether a network trains on it as on NumPy.",
+        show_default=False,
+    ),
+]
 
-def info(as_json: AsJson = False) -> None:
+
+def info(namespace: NamespaceName = None, as_json: AsJson = False) -> None:
     """Say what is installed, and which backends work here or why not."""
+    if namespace is not None:
+        _check(namespace)
+        return
     facts = {
         "chainrule": __version__,
         "python": platform.python_version(),
@@ -40,6 +55,47 @@ def info(as_json: AsJson = False) -> None:
     screen = console()
     screen.print(facts_table(facts))
     screen.print(_backends_table(found))
+
+
+def _check(name: str) -> None:
+    """Print a line for each function of a namespace that is missing or wrong; end with 1 if there is one."""
+    backend = backends.get(import_module(name)) or backends.named("numpy")
+    lines = trial.every_problem(backend)
+    try:
+        lines = lines or [line for run in RUNS if (line := _difference(backend, *run))]
+    except Exception as error:  # noqa: BLE001  any library's
+        lines = [trial.failed_call(error)]
+    number = getattr(import_module(name.partition(".")[0]), "__version__", "")
+    typer.echo("\n".join(lines) or f"{name} {number}: trains, predicts, saves and loads as NumPy does")
+    if lines:
+        raise typer.Exit(1)
+
+
+RUNS: tuple[tuple[Any, dict[str, Any], dict[str, Any]], ...] = (  # targets, the network, its training
+    ([[0], [1], [1], [0]], {"output_size": 1}, {"epochs": 50}),
+    (
+        [0, 1, 2, 0],
+        {"output_size": 3, "loss": "cross_entropy", **trial.EXTRAS},
+        {"epochs": 10, "batch_size": 2, "optimizer": "adam"},
+    ),
+)
+
+
+def _difference(backend: Any, y: Any, network: dict[str, Any], training: dict[str, Any]) -> str:
+    """Train, save, load and predict on a backend and on NumPy; return how they differ, or ""."""
+    X, ends = [[0, 0], [0, 1], [1, 0], [1, 1]], []
+    for place in (backend, backends.named("numpy")):
+        net = NeuralNetwork(2, 4, backend=place, dtype="float32", seed=1, **network)
+        net.train(X, y, learning_rate=0.1, validation_data=(X, y), progress=False, **training)
+        net.predict_classes(X)
+        with TemporaryDirectory() as folder:
+            net.save(f"{folder}/net.safetensors")
+            net = NeuralNetwork.load(f"{folder}/net.safetensors", backend=place)
+        ends.append(place.to_numpy(net.predict(X)))
+    ours, numpys = ends
+    if np.allclose(ours, numpys, atol=1e-4):
+        return ""
+    return f"a trained network predicts {ours.tolist()}, NumPy's {numpys.tolist()}"
 
 
 def _blas() -> str | None:

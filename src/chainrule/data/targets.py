@@ -158,6 +158,5 @@ def _one_hot(y: Any, rows: int, n_out: int, door: Door) -> Array:
         )
         raise ValueError(msg)
     # Compared as floating-point numbers: a small integer dtype need not hold every class.
-    xp = namespace(moved)
-    classes = xp.arange(n_out, dtype=moved.dtype, device=door.backend.device)  # (n_out,)
-    return xp.astype(moved == classes, moved.dtype)  # (rows, n_out)
+    classes = door.backend.asarray(np.arange(n_out), moved.dtype)  # (n_out,)
+    return namespace(moved).astype(moved == classes, moved.dtype)  # (rows, n_out)

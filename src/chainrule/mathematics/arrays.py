@@ -34,7 +34,9 @@ def namespace(*arrays: Array) -> Namespace:
 
 
 def device(array: Array) -> Any:
-    """Return the device that ``array`` lives on, as its own library names it (``None`` under ``jit``).
+    """Return the device that ``array`` lives on, as its own library names it.
+
+    It is ``None`` under ``jit``, and in libraries whose arrays do not tell.
 
     Examples
     --------
@@ -42,7 +44,21 @@ def device(array: Array) -> Any:
     >>> device(np.ones(2))
     'cpu'
     """
-    return array_api_compat.device(array)
+    return array_api_compat.device(array) if hasattr(array, "device") else None
+
+
+def arange(count: int, like: Array) -> Array:
+    """Return ``0, ..., count - 1``, ``(count,)`` of int32, on the device of ``like``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> arange(3, like=np.ones(2)).tolist()
+    [0, 1, 2]
+    """
+    xp, place = namespace(like), device(like)
+    on = {} if place is None else {"device": place}  # not every library takes one
+    return xp.arange(count, dtype=xp.int32, **on)  # (count,)
 
 
 def size(shape: Sequence[int]) -> int:

@@ -8,7 +8,7 @@ Only the hash of the place is costly in memory, and it is the same at every step
 keeps it as a constant.
 """
 
-from chainrule.mathematics.arrays import Array, device, namespace
+from chainrule.mathematics.arrays import Array, arange, namespace
 
 _MULTIPLIERS = (0x7FEB352D, 0x846CA68B - 2**32)  # as signed 32-bit integers
 _SHIFTS = (16, 15, 16)
@@ -61,7 +61,7 @@ def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int =
     n, n_out = A.shape[-2:]
     # Places count up from the layer's own start; below 2**31 elements none of them overflows.
     start = (layer * _LAYER_STRIDE) % 2**31 - 2**31 + first_row * n_out
-    place = start + xp.arange(n * n_out, dtype=xp.int32, device=device(A))  # (n * n_out,)
+    place = start + arange(n * n_out, like=A)  # (n * n_out,)
     place = xp.reshape(place, (n, n_out))  # (n, n_out)
     H = _hash(_hash(place) ^ key)  # (n, n_out)   uniform over the int32
     kept = round(rate * 2**32) - 2**31 <= H  # (n, n_out)

@@ -1,4 +1,4 @@
-"""Initializers: weights drawn on the host from NumPy, then moved: equal on every backend.
+"""Initializers: weights and biases drawn on the host from NumPy, then moved: equal on every backend.
 
 The standard has no random numbers, and no two libraries draw alike. One seed gives one start.
 """
@@ -72,6 +72,34 @@ def he_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     return math.sqrt(2.0 / n_in) * source.standard_normal((n_in, n_out))
 
 
+def zeros(_source: RandomSource, _n_in: int, n_out: int) -> np.ndarray:
+    """Return ``b (1, n_out)``, float64, all 0: nothing is drawn.
+
+    Examples
+    --------
+    >>> zeros(np.random.default_rng(0), 2, 3)
+    array([[0., 0., 0.]])
+    """
+    return np.zeros((1, n_out))
+
+
+def uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
+    """Return ``b (1, n_out)``, float64, uniform over ±1 / sqrt(n_in), as PyTorch's ``Linear`` starts.
+
+    Units whose weights are alike then bend at different places: with one input and biases of 0, all bend at 0.
+
+    Examples
+    --------
+    >>> b = uniform(np.random.default_rng(0), 4, 1000)
+    >>> b.shape, bool(abs(b).max() <= 0.5)
+    ((1, 1000), True)
+    """
+    limit = 1.0 / math.sqrt(n_in)
+    return source.uniform(-limit, limit, (1, n_out))
+
+
+BIAS_INITIALIZERS: dict[str, Initializer] = {"zeros": zeros, "uniform": uniform}
+
 INITIALIZERS: dict[str, Initializer] = {
     "standard_normal": standard_normal,
     "glorot_uniform": glorot_uniform,
@@ -104,17 +132,24 @@ def initializer(given: str | Initializer | None, activation: str) -> Initializer
     'he_normal'
     """
     name = DEFAULTS.get(activation, "glorot_uniform") if given is None else given
-    if callable(name):
-        return name
-    found: Any = lookup("initializer", name, FunctionType, INITIALIZERS)
+    return _named("initializer", name, INITIALIZERS)
+
+
+def _named(what: str, given: str | Initializer, known: dict[str, Initializer]) -> Initializer:
+    if callable(given):
+        return given
+    found: Any = lookup(what, given, FunctionType, known)
     chosen: Initializer = found
     return chosen
 
 
 def draw(
-    net: Architecture, given: str | Initializer | None = None, seed: int | None = None
+    net: Architecture,
+    given: str | Initializer | None = None,
+    seed: int | None = None,
+    biases: str | Initializer = "zeros",
 ) -> np.ndarray:
-    """Return the parameters that training starts from, ``(P,)``, float64: weights drawn, biases 0.
+    """Return the parameters that training starts from, ``(P,)``, float64.
 
     Parameters
     ----------
@@ -126,10 +161,14 @@ def draw(
         Equal seeds give equal starts. ``None`` draws from NumPy's global state, one layer after the
         other, as a script of a few lines does: ``numpy.random.seed`` then makes it repeatable.
 
+    biases
+        "zeros", "uniform", or a function that draws ``(1, n_out)``. Biases are drawn after all weights, so that
+        the weights do not depend on how.
+
     Raises
     ------
     ValueError
-        If the name is unknown, or an initializer of one's own draws another shape.
+        If a name is unknown, or an initializer of one's own draws another shape.
 
     Examples
     --------
@@ -138,12 +177,21 @@ def draw(
     array([ 0.1257, -0.1321,  0.6404,  0.    ,  0.    ])
     """
     source: RandomSource = np.random if seed is None else np.random.default_rng(seed)
-    layers = []
-    for (n_in, n_out), function in zip(pairwise(net.sizes), net.activations, strict=True):
-        W = initializer(given, function.name)(source, n_in, n_out)  # (n_in, n_out)
-        if W.shape != (n_in, n_out):
-            msg = f"the initializer drew an array of shape {W.shape}, wanted {(n_in, n_out)}"
-            raise ValueError(msg)
-        layers.append(Dense(W, np.zeros((1, n_out))))
-    theta: np.ndarray = net.layout.join(layers)  # (P,)
+    shapes = list(pairwise(net.sizes))
+    of_weights = [initializer(given, function.name) for function in net.activations]
+    of_bias = _named("bias_initializer", biases, BIAS_INITIALIZERS)
+    W = [_drawn(f, source, shape, shape) for f, shape in zip(of_weights, shapes, strict=True)]
+    b = [_drawn(of_bias, source, shape, (1, shape[1])) for shape in shapes]
+    theta: np.ndarray = net.layout.join(list(map(Dense, W, b)))  # (P,)
     return theta
+
+
+def _drawn(
+    function: Initializer, source: RandomSource, layer: tuple[int, int], shape: tuple[int, int]
+) -> np.ndarray:
+    """Return what an initializer draws for a layer ``(n_in, n_out)``, if it has this shape."""
+    drawn = function(source, *layer)
+    if drawn.shape != shape:
+        msg = f"the initializer drew an array of shape {drawn.shape}, wanted {shape}"
+        raise ValueError(msg)
+    return drawn

@@ -127,9 +127,8 @@ class Recorder:
             raise TypeError(msg)
         return self.constant(np.asarray(obj, dtype=dtype), ())
 
-    def arange(self, stop: int, *, dtype: Any, device: None) -> "Tracer":
+    def arange(self, stop: int, *, dtype: Any) -> "Tracer":
         """Return a constant."""
-        del device  # a tracer lives nowhere
         return self.constant(np.arange(stop, dtype=dtype), (stop,))
 
     # -- recording --------------------------------------------------------------------------------

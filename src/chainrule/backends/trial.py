@@ -1,0 +1,163 @@
+"""Trials: a step run on two rows on a backend, and its functions one by one, each compared with NumPy's."""
+
+import linecache
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule.backends import numpy as host
+from chainrule.backends.base import Backend
+from chainrule.backends.plans import step_plan
+from chainrule.mathematics.activations import ACTIVATIONS
+from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.arrays import Array, namespace, record_like
+from chainrule.mathematics.losses import LOSSES
+from chainrule.mathematics.optimizers import OPTIMIZERS, optimizer
+from chainrule.program.engine import Work
+from chainrule.program.epoch import Epoch
+from chainrule.program.operations import Operation, Value
+from chainrule.program.plain import Plain
+from chainrule.program.primitives import PRIMITIVES
+from chainrule.program.program import Program
+from chainrule.program.trace import Spec, trace
+from chainrule.program.unrecordable import UnrecordableError
+from chainrule.program.watch import Evaluated, computed
+
+EXTRAS: dict[str, Any] = {"dropout": 0.5, "weight_decay": 0.1, "clip_norm": 1.0}
+NUMBERS: dict[str, Any] = {  # primitives that take Python numbers besides an array
+    "clip": lambda x: namespace(x).clip(x, 0.2, 0.8),
+    "pow": lambda x: x**3,
+}
+TOLERANCE = 1e4  # roundings: more is another function, not another order of a sum
+
+
+def first_problem(work: Work, backend: Backend) -> str:
+    """Return what is wrong with a step on the first two rows, in one line; "" if it ends where NumPy's does."""
+    try:
+        losses = _two_steps(work, backend, lambda array: array)
+    except Exception as error:  # noqa: BLE001  any library's
+        return next(_problems_of(work, backend), failed_call(error))
+    try:
+        wanted = _two_steps(work, host.make(), backend.to_numpy)
+    except Exception:  # noqa: BLE001  functions of one's own may know one library only
+        return ""
+    if _is_close(losses, wanted):
+        return ""
+    return next(
+        _problems_of(work, backend), f"the losses are {losses.tolist()}, NumPy's {wanted.tolist()}"
+    )
+
+
+def _two_steps(work: Work, backend: Backend, moved: Any) -> np.ndarray:
+    """Return the losses of two steps on a row each, in the dtype of the parameters."""
+    theta, state = work.progress
+    progress = type(work.progress)(moved(theta), record_like(state, map(moved, state)))
+    data = type(work.data)(*(None if part is None else moved(part[:2, :]) for part in work.data))
+    rows = data.X.shape[0]
+    small = replace(work, progress=progress, data=data, bounds=[(row, row + 1) for row in range(rows)])
+    keys = np.arange(rows, dtype=np.int32) if work.drops else None
+    with backend.quiet():
+        epoch = Epoch(np.arange(rows)[::-1].copy(), [0.1] * rows, keys)
+        losses = Plain(small, backend.asarray, backend.to_numpy).run(epoch, lambda: None)
+    return np.asarray(losses, backend.to_numpy(small.progress[0]).dtype)
+
+
+def _problems_of(work: Work, backend: Backend) -> Iterator[str]:
+    try:
+        yield from problems(work.plan(2).program, backend)
+    except UnrecordableError:
+        return
+
+
+def every_problem(backend: Backend, dtype: str = "float32") -> list[str]:
+    """Return a line for each function that is missing or wrong, of all activations, losses and optimizers.
+
+    The primitives that only activations and losses of one's own may use are among them.
+
+    Examples
+    --------
+    >>> every_problem(host.make())
+    []
+    """
+    programs = []
+    for loss, rule in zip_longest(LOSSES, OPTIMIZERS, fillvalue="adam"):
+        sizes = (3, [4] * len(ACTIVATIONS), 2)
+        net = architecture(sizes, list(ACTIVATIONS), None, loss, **EXTRAS)
+        programs.append(step_plan(net, optimizer(rule), 2, dtype).program)
+    for row in PRIMITIVES.values():
+        if row.kind == "elementwise" and row.name not in {"astype", "copy"}:
+            kind = next(kind for kind in (dtype, "int32", "bool") if row.accepts(kind))
+            first = Spec((2, 3), "bool" if row.name == "where" else kind, "x")
+            taken = [first] + [Spec((2, 3), kind, f"x{n}") for n in range(1, row.arity)]
+            call = NUMBERS.get(row.name, lambda *x, name=row.name: getattr(namespace(*x), name)(*x))
+            programs.append(trace(call, *taken[: 1 if row.name in NUMBERS else row.arity]))
+    lines = [line for program in programs for line in problems(program, backend)]
+    return list({line.partition(" ")[0]: line for line in reversed(lines)}.values())[::-1]
+
+
+def problems(program: Program, backend: Backend) -> Iterator[str]:
+    """Yield a line for each function of a program that a backend lacks, or whose result is not NumPy's."""
+    rng = np.random.default_rng(0)
+    inputs = [_drawn(value, rng) for value in program.inputs]
+    with np.errstate(all="ignore"):
+        run = Evaluated(program, inputs, np.asarray)
+    seen: set[str] = set()
+    for operation in program.operations:
+        operands = [run.of(o) if isinstance(o, Value) else o for o in operation.operands]
+        problem = _problem(operation, operands, run.of(operation.result), backend)
+        if problem and operation.function not in seen:
+            seen.add(operation.function)
+            yield problem
+
+
+def _drawn(value: Value, rng: np.random.Generator) -> np.ndarray:
+    """Return an input from 0.1 to 0.9: such as a target or a mean of squares may be."""
+    drawn = rng.uniform(0.1, 0.9, value.shape)
+    return np.asarray(drawn if "float" in value.dtype.name else 10 * drawn).astype(value.dtype)
+
+
+def _problem(operation: Operation, operands: list[Any], wanted: np.ndarray, backend: Backend) -> str:
+    """Return what is wrong with one function, or ""."""
+    shapes = ", ".join(str(np.shape(o)) for o in operands)
+    name = f"{operation.function} of {shapes}"
+    try:
+        there: list[Array] = [  # NumPy's functions make numbers of 0-d arrays
+            # A boolean array is never made from the host, so the library's name for that dtype is its own.
+            backend.asarray(o, None if o.dtype == bool else o.dtype.name)
+            if isinstance(o, np.ndarray | np.generic)
+            else o
+            for o in operands
+        ]
+        got = backend.to_numpy(computed(operation, there, backend.xp))
+    except Exception as error:  # noqa: BLE001  any library's
+        return f"{name} raises {_shown(error)}"
+    if (got.shape, got.dtype) != (wanted.shape, wanted.dtype):
+        return f"{name} gives {got.shape} of {got.dtype}, NumPy {wanted.shape} of {wanted.dtype}"
+    if not _is_close(got, wanted):
+        worst = np.nanargmax(np.abs(got.astype(float) - wanted))
+        return f"{name} gives {got.flat[worst]}, NumPy {wanted.flat[worst]}"
+    return ""
+
+
+def _is_close(got: np.ndarray, wanted: np.ndarray) -> bool:
+    if wanted.dtype.kind != "f":
+        return np.array_equal(got, wanted)
+    error = TOLERANCE * np.finfo(wanted.dtype).eps
+    return np.allclose(got, wanted, rtol=error, atol=error, equal_nan=True)
+
+
+def failed_call(error: Exception) -> str:
+    """Return the call of this package that an error came out of, and the error, in one line."""
+    here = str(Path(__file__).parents[1])
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(here)]
+    line = linecache.getline(frames[-1].filename, frames[-1].lineno or 0)
+    return f"{line[frames[-1].colno : frames[-1].end_colno].strip()} raises {_shown(error)}"
+
+
+def _shown(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
