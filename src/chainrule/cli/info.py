@@ -63,6 +63,8 @@ def _check(name: str) -> None:
     lines = trial.every_problem(backend)
     try:
         lines = lines or [line for run in RUNS if (line := _difference(backend, *run))]
+    except backends.BackendUnavailableError as error:
+        lines = [str(error)]
     except Exception as error:  # noqa: BLE001  any library's
         lines = [trial.failed_call(error)]
     number = getattr(import_module(name.partition(".")[0]), "__version__", "")
