@@ -159,12 +159,7 @@ def state(pid):
 
 def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(process, monkeypatch):
     made(process, "notebook")
-
-    def given_up(*_):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(Process, "_answer", given_up)
-        with pytest.raises(KeyboardInterrupt):
-            process.ask("time", passes=1)
+        patch.setattr(Process, "_answer", lambda *_: {})  # given up
+        process.ask("time", passes=1)
     assert "cpu" in process.ask("environment")

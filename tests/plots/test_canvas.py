@@ -104,17 +104,11 @@ def test_as_many_axes_are_wanted_as_there_are_panels():
         plots.plot_network(network(), ax="here")
 
 
-@pytest.mark.parametrize("count", [1, 2, 8, 9, 10, 11, 40])
-def test_each_class_has_a_colour_of_its_own(count):
-    assert len(set(class_colours(count))) == count
-
-
-@pytest.mark.parametrize(
-    ("values", "suits"),
-    [([1, 10], True), ([1, 9], False), ([0, 10], False), ([-1, 10], False), ([float("nan")], False)],
-)
-def test_a_log_scale_suits_a_spread_over_a_power_of_ten(values, suits):
-    assert spans_decades(values) is suits
+def test_each_class_has_a_colour_and_a_log_scale_suits_a_spread_over_a_power_of_ten():
+    counts = (1, 2, 8, 9, 10, 11, 40)
+    assert [len(set(class_colours(count))) for count in counts] == list(counts)
+    spreads = ([1, 10], [1, 9], [0, 10], [-1, 10], [float("nan")])
+    assert [spans_decades(values) for values in spreads] == [True, False, False, False, False]
 
 
 def test_without_matplotlib_one_line_says_what_to_install(without_matplotlib):

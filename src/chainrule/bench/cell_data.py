@@ -112,7 +112,7 @@ def _glorot(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:
     """Return weights that saturate nothing.
 
     Standard normal ones over 784 inputs make every sigmoid 0 or 1, every delta a denormal, and the step
-    ten times slower than anybody's training.
+    ten times slower than training is.
     """
     limit = np.float32(np.sqrt(6 / (n_in + n_out)))
     return limit * (2 * rng.random((n_in, n_out), dtype="float32") - 1)  # (n_in, n_out)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from chainrule.bench.measure.environment import gpu
 from chainrule.mathematics.naming import nearest
 
-# The step's matrix products alone; chainrule; anybody else.
+# The step's matrix products alone; chainrule; other libraries.
 PRODUCTS, BACKEND, PEER = "products", "backend", "peer"
 # A training step; a forward pass; an epoch of `train`, its batches drawn and its history kept; a step
 # whose batch is copied from the host.

@@ -29,7 +29,7 @@ class Measurement:
     run, process
         The run that it is of, and which of its sets of processes: ratios are taken within one.
     cell, operation, contestant, threads
-        What was measured; ``threads`` is what the libraries were told, 0 for their own choice.
+        What was measured; ``threads`` is the number that the libraries were given, 0 for their own choice.
     status, reason
         One of :data:`STATUSES`, and in words why it is not "ok".
     rounds

@@ -65,7 +65,7 @@ def plot_decision_boundary(
     X = np.asarray(host(X), dtype=np.float64)
     y = one_column(np.asarray(host(y)), len(X))  # (n,)
     plane = plane_of(X, features)
-    P = plane.said(_function(predict))  # (p, p, k)
+    P = plane.predicted(_function(predict))  # (p, p, k)
     (axes,), drawn = panels(ax, (6.4, 4.8))
     points = X[:, list(features)]  # (n, 2)
     if P.shape[-1] == 1 and not are_classes(y, P):
@@ -93,13 +93,13 @@ def _draw_classes(
 ) -> None:
     """Tint each region, the stronger the surer, and draw a line where the answer changes."""
     colours, k = class_colours(len(labels)), len(labels)
-    said = shares.argmax(axis=-1)  # (p, p)
+    winner = shares.argmax(axis=-1)  # (p, p)
     sure = (shares.max(axis=-1) - 1 / k) / (1 - 1 / k)  # (p, p)   0 where all are equal
     tint = 0.12 + 0.38 * np.clip(sure, 0.0, 1.0)[..., None]  # (p, p, 1)
-    picture = 1 - tint * (1 - np.array([to_rgb(c) for c in colours])[said])  # (p, p, 3)
+    picture = 1 - tint * (1 - np.array([to_rgb(c) for c in colours])[winner])  # (p, p, 3)
     edges = (plane.first[0], plane.first[-1], plane.second[0], plane.second[-1])
     ax.imshow(picture, extent=edges, origin="lower", aspect="auto", interpolation="none")
-    for place in np.unique(said):
+    for place in np.unique(winner):
         others = np.delete(shares, place, axis=-1).max(axis=-1)  # (p, p)
         lead = shares[..., place] - others  # (p, p)   the boundary is where it is 0
         if lead.min() < 0 < lead.max():

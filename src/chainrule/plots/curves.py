@@ -23,8 +23,8 @@ def plot_history(
 ) -> Any:
     """Draw what training recorded: one panel each for the loss, the accuracy and the learning rate.
 
-    The accuracy is drawn where there is one, the learning rate where it changes; else it is said
-    beside the axis. A loss that falls to a tenth or less is on a log scale.
+    The accuracy is drawn where there is one, the learning rate where it changes; a constant rate stands
+    in the label of the axis. A loss that falls to a tenth or less is on a log scale.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def plot_history(
     reported
         What the loss is.
     best_epoch
-        Where the best weights were found; marked by a line.
+        The epoch of the best weights; marked by a line.
     ax
         An ``Axes`` to draw the losses alone in; ``None`` makes a new picture.
 

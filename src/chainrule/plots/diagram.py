@@ -12,14 +12,14 @@ from chainrule.plots import subject
 from chainrule.plots.canvas import NEGATIVE, POSITIVE, panels
 
 _WIDEST = 4.0  # points
-_FEW = 16  # weights; so many are told in figures as well
+_FEW = 16  # weights; so few are also written as numbers
 
 
 def plot_network(net: Any, X: Any = None, y: Any = None, *, most: int = 10, ax: Any = None) -> Any:
     """Draw a network's weights as a diagram, and beside it, given data, their gradients.
 
     A line is a weight, a disc a unit, filled by its bias. Blue is above 0, vermillion below; the
-    width of a line is in proportion to the size, the widest of each diagram being said under it.
+    width of a line is in proportion to the size, and the widest of each diagram stands under it.
 
     Parameters
     ----------

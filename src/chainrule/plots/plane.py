@@ -19,8 +19,8 @@ class Plane(NamedTuple):
     fixed: np.ndarray  # (d,)   where the plane lies in all others
     features: tuple[int, int]
 
-    def said(self, predict: Callable[[np.ndarray], Any]) -> np.ndarray:
-        """Return what ``predict`` says of each point: ``(p, p, k)``."""
+    def predicted(self, predict: Callable[[np.ndarray], Any]) -> np.ndarray:
+        """Return what ``predict`` gives at each point: ``(p, p, k)``."""
         across, upwards = np.meshgrid(self.first, self.second)  # (p, p)
         pairs = np.stack([across.ravel(), upwards.ravel()], axis=1)  # (p p, 2)
         parts = []

@@ -1,6 +1,6 @@
 """The subject: what is drawn of a network, as float64 arrays on the host.
 
-A network is known here by what anybody can read of it: ``net.architecture`` and ``net.layers``. Its
+Of a network this module reads ``net.architecture`` and ``net.layers`` alone. Its
 gradient, its update and its loss are those of :mod:`chainrule.mathematics.step`, the functions that train it.
 """
 

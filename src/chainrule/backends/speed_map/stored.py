@@ -104,8 +104,8 @@ def _spot(line: dict[str, Any]) -> Spot:
 
 def _devices() -> list[str]:
     """Return the names of the CUDA devices that the driver shows."""
-    found = []
+    names: list[str] = []
     for facts in sorted(Path(DEVICES).glob("*/information")):
         lines = facts.read_text(encoding="utf-8").splitlines()
-        found += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
-    return found
+        names += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    return names

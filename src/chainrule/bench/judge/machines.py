@@ -5,7 +5,7 @@ from typing import Any
 
 from chainrule.bench.store import Records
 
-# Facts of the environment that times depend on, whoever measures; and those that a comparison may be about. A
+# Facts of the environment that times depend on, and those that a comparison may be about. A
 # device's clocks and temperature are never the same.
 MACHINE = ("cpu", "cores", "quota", "governor", "system", "gpu name", "precision", "blas", "variables")
 SOFTWARE = ("python", "gil", "versions")

@@ -1,4 +1,4 @@
-"""The campaign: all cells of a run, in an order drawn anew for each set of processes; it can be resumed."""
+"""The campaign: all cells of a run, in a new random order for each set of processes; it can be resumed."""
 
 import math
 import random

@@ -78,7 +78,7 @@ class Crew:
             stopped = True
         on_gpu = any(roster.entry(seat.contestant).device == "cuda" for seat in seats)
         doubts = flags(before, self._pulse(), on_gpu=on_gpu)
-        yield from self._told(seats)
+        yield from self._new_environments(seats)
         for seat in seats:
             answer = made.get(seat, {"status": "interrupted", "reason": "stopped before its turn"})
             yield self._measurement(seat, (cell, operation), answer, turns[seat], doubts).line()
@@ -133,7 +133,7 @@ class Crew:
         return OVER if answer["status"] == "failed" and self._left < 0 else answer
 
     def _rounds(self, cell: Cell, ready: dict[Seat, dict[str, Any]], turns: Turns) -> None:
-        """Let everybody take a turn in each round, in an order drawn anew."""
+        """Let each contestant take a turn in each round, in a new random order."""
         care = self.care
         again = {seat: answer["pass"] < SHORT_PASS for seat, answer in ready.items()}
         each = {
@@ -158,15 +158,15 @@ class Crew:
         for seat in filter(is_running, ready):
             self._process(seat).ask("drop")
 
-    def _told(self, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
-        """Yield the environments that are not known yet."""
+    def _new_environments(self, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
+        """Yield the environments of processes that have not been asked yet."""
         for seat in seats:
             process = self._processes.get(seat)
             if process is not None and process.is_alive and seat not in self._environments:
-                found = process.ask("environment")
-                if "id" in found:
-                    self._environments[seat] = found
-                    yield found
+                facts = process.ask("environment")
+                if "id" in facts:
+                    self._environments[seat] = facts
+                    yield facts
 
     def _measurement(
         self,
@@ -199,8 +199,8 @@ class Crew:
 def crew(run: str, number: int, dtype: str, care: Care) -> Iterator[Crew]:
     """Return a crew, whose processes end with the context, however it ends."""
     with tempfile.TemporaryDirectory() as folder:
-        found = Crew(run, number, dtype, care, folder)
+        one = Crew(run, number, dtype, care, folder)
         try:
-            yield found
+            yield one
         finally:
-            found.end()
+            one.end()

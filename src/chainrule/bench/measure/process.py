@@ -126,12 +126,12 @@ def _pipe(pipe: IO[str] | None) -> IO[str]:
 
 
 def _surroundings(threads: int, dtype: str) -> dict[str, str]:
-    """Return what the worker's environment has beside this process's own."""
-    told = {name: str(threads) for name in _THREADS} if threads else {}
-    told["PYTHONWARNINGS"] = "ignore"  # of other libraries
-    told |= product_precision.variables()
+    """Return the variables of the worker's environment that differ from this process's."""
+    variables = {name: str(threads) for name in _THREADS} if threads else {}
+    variables["PYTHONWARNINGS"] = "ignore"  # of other libraries
+    variables |= product_precision.variables()
     # JAX would take three quarters of a device's memory at once, and leave too little to those beside it.
-    told["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    variables["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if dtype == "float64":
-        told["JAX_ENABLE_X64"] = "1"
-    return told
+        variables["JAX_ENABLE_X64"] = "1"
+    return variables

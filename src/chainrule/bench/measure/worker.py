@@ -1,4 +1,4 @@
-"""The worker: a process that is one contestant, cell after cell, and does what it is told.
+"""The worker: a process that is one contestant, cell after cell, and answers requests.
 
 It reads a request a line from standard input, and answers each with a line under the request's number.
 Whatever a library prints goes to standard error, so that it cannot pass for an answer.
@@ -103,7 +103,7 @@ class Worker:
 
 
 def _collect() -> None:
-    """As timeit does: nobody's step is charged with another's garbage."""
+    """Collect garbage now and not while a step is timed, as timeit does."""
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -45,15 +45,15 @@ def recommend(
     chosen = None if backend is None else options.listed("backend", backend, roster.of(roster.BACKEND))
     cell = _cell(layers, batch, rule, dtype)
     try:
-        found = recommended(cell, measure, contestants=chosen, transfer=transfer, again=again)
+        answer = recommended(cell, measure, contestants=chosen, transfer=transfer, again=again)
     except RuntimeError as error:
         fail(str(error))
     if as_json:
-        typer.echo(json.dumps(_facts(found)))
+        typer.echo(json.dumps(_facts(answer)))
         return
     screen = console()
-    screen.print(found.choice.sentence, style="bold", markup=False)
-    screen.print(Table("", HEAD, found.rows, list(found.notes)).rich())
+    screen.print(answer.choice.sentence, style="bold", markup=False)
+    screen.print(Table("", HEAD, answer.rows, list(answer.notes)).rich())
 
 
 def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
@@ -68,12 +68,12 @@ def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
     return checked(Cell(tuple(map(int, sizes)), batch, chosen, dtype))
 
 
-def _facts(found: Recommendation) -> dict[str, Any]:
-    choice = found.choice
+def _facts(answer: Recommendation) -> dict[str, Any]:
+    choice = answer.choice
     return {
         "sentence": choice.sentence,
         "backend": choice.backend,
-        "measured": found.was_measured,
-        "rows": [dict(zip(HEAD, row, strict=True)) for row in found.rows],
-        "notes": list(found.notes),
+        "measured": answer.was_measured,
+        "rows": [dict(zip(HEAD, row, strict=True)) for row in answer.rows],
+        "notes": list(answer.notes),
     }

@@ -103,7 +103,7 @@ def log_axis(ax: Any, axis: str, low: float, high: float, label: str) -> None:
     one.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e5 else f"{value:.0e}")
     )
-    one.set_minor_locator(NullLocator())  # dozens of ticks that nobody reads, and half of the file
+    one.set_minor_locator(NullLocator())  # dozens of ticks without labels, and half of the file
     ax.grid(axis=axis, color=GRID, linewidth=0.8)
 
 
