@@ -2,16 +2,13 @@
 
 from itertools import product
 
-import pytest
-
 from chainrule.backends.plans import step_plan
 from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.losses import LOSSES
 from chainrule.mathematics.optimizers import sgd
-from chainrule.program.cuda.grouping import grouped
 from chainrule.program.cuda.planning import cuda_plan
 from support.pairs import all_pairs
-from support.steps import CASES, Case, made_plan
+from support.steps import Case, made_plan
 
 # What a step adds to a product for each weight matrix and a chain for each layer in each direction.
 PER_STEP = {"sgd": 0, "momentum": 0, "nesterov": 0, "adam": 1, "adamw": 1}
@@ -31,27 +28,6 @@ def test_a_layer_more_is_three_products_and_two_chains_more():
     for depth, (optimizer, more) in product((1, 2, 5), PER_STEP.items()):
         case = Case((6,) * (depth - 1), "relu", "cross_entropy", optimizer)
         assert launches(case) == (3 * depth - 1) + (2 * depth - 1) + 1 + more
-
-
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_every_operation_is_in_one_group_after_all_that_it_reads(case):
-    program = made_plan(case).program
-    maker = {id(operation.result): operation for operation in program.operations}
-    known = {id(value) for value in program.inputs}
-
-    def is_known(value):
-        if value.data is not None or id(value) in known:
-            return True
-        made = maker[id(value)]
-        return made.is_view and is_known(made.inputs[0])
-
-    groups = grouped(program)
-    for group in groups:
-        for operation in group.operations:
-            assert all(is_known(value) for value in operation.inputs)
-            known.add(id(operation.result))
-    count = sum(not operation.is_view for operation in program.operations)
-    assert sum(len(group.operations) for group in groups) == count
 
 
 def test_a_wide_softmax_leaves_the_sum_over_its_rows_to_a_kernel_of_its_own():

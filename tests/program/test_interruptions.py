@@ -96,22 +96,6 @@ def test_blas_has_one_thread_while_blocks_run_and_its_own_in_a_replay_and_after(
     assert set(blas_threads()) == {2}
 
 
-@pytest.mark.parametrize("name", BLOCKED)
-def test_blas_has_its_threads_again_after_an_error_in_a_callback(name, monkeypatch):
-    engines.use(monkeypatch, name)
-
-    def callback(record):
-        if record.epoch == 2:
-            msg = "of a callback"
-            raise ValueError(msg)
-
-    net = network()
-    with pytest.raises(ValueError, match="of a callback"):
-        train(net, callbacks=[callback])
-    assert set(blas_threads()) == {2}
-    np.testing.assert_array_equal(weights(net), after(3))
-
-
 # -- an error in a thread -------------------------------------------------------------------------------
 
 
