@@ -200,7 +200,7 @@ def test_what_cannot_be_answered_is_refused_with_the_remedy():
         net.explain(XOR_X, XOR_Y, detail="most")
     sys.setprofile(lambda *_: None)
     try:
-        with pytest.raises(RuntimeError, match="a profiler is at work"):
+        with pytest.raises(RuntimeError, match="a profiler is active"):
             net.explain(XOR_X, XOR_Y)
     finally:
         sys.setprofile(None)

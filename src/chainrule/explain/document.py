@@ -12,7 +12,7 @@ CAPTION = "what the step changes, in norms"
 
 @dataclass(frozen=True)
 class Document:
-    """What an explanation holds, under headings; the terminal and HTML print it."""
+    """The contents of an explanation under headings, as the terminal and HTML show them."""
 
     setting: Setting
     lines: tuple[Line, ...]

@@ -1,4 +1,4 @@
-"""Evidence: what the diagnosis looks at, on the host."""
+"""Evidence: the arrays and figures that the diagnosis judges, on the host."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.step import Batch
 
-_FAR = 20.0  # an input at which every usual activation is as flat as it will get
+_FAR = 20.0  # an input at which every common activation has reached its limit slope
 _VERY_FAR = (1e3, 1e6)  # inputs between which a bounded activation does not change
 _FLAT = 0.04  # of the steepest slope: a sigmoid beyond ±4.6
-FEWEST = 20  # rows; what fewer have in common may be chance
+FEWEST = 20  # rows; what fewer have in common may be a coincidence
 
 
 class Curve(NamedTuple):
@@ -30,7 +30,7 @@ class Curve(NamedTuple):
 
     @property
     def flat(self) -> float:
-        """The slope below which little comes through."""
+        """The slope below which an activation counts as flat."""
         return _FLAT * self.steepest
 
     @property
@@ -40,13 +40,13 @@ class Curve(NamedTuple):
 
     @property
     def dies(self) -> bool:
-        """Whether it is flat on one side alone, as a relu is."""
+        """Whether it is flat on one side only, as a relu is."""
         return (self.left < self.flat) != (self.right < self.flat)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The arrays of a step by name, and what they are to be judged by."""
+    """The arrays of a step by name, and the figures to judge them by."""
 
     arrays: Mapping[str, np.ndarray]
     curves: tuple[Curve, ...]  # of each layer's activation
@@ -54,21 +54,21 @@ class Evidence:
     learning_rate: float
     loss_before: float
     loss_after: float
-    loss_of_guess: float  # of giving one answer to every row
+    loss_of_guess: float  # of the same answer for every row
 
     @property
     def depth(self) -> int:
-        """How many layers there are."""
+        """The number of layers."""
         return len(self.curves)
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self.arrays["X"])
 
     @property
     def has_learnt(self) -> bool:
-        """Whether the network does clearly better than one answer for all rows."""
+        """Whether the loss is at most half of that of a guess."""
         return 0.0 < self.loss_of_guess >= 2.0 * self.loss_before
 
 
@@ -89,10 +89,10 @@ def curve(activation: Activation, backend: Backend) -> Curve:
 
 
 def loss_of_guess(batch: Batch, net: Architecture, backend: Backend) -> float:
-    """Return the loss of a network that gives one answer whatever it is given: the mean target.
+    """Return the loss of giving the same answer to every row: the mean target.
 
-    Of a few rows the mean says little, of one row nothing. Where their targets are classes, the answer
-    is that each class is as likely.
+    The mean of a few rows says little, of one row nothing. If the targets of a few rows are classes, the
+    answer is equal probabilities.
     """
     Y = backend.to_numpy(batch.Y)  # (n, n_L)
     guess = np.broadcast_to(Y.mean(axis=0, keepdims=True), Y.shape)  # (n, n_L)

@@ -1,4 +1,4 @@
-"""Explanation: one training step built line by line, judged, and shown in every form."""
+"""Explanation: one training step line by line, with its diagnosis, in every form."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -50,11 +50,11 @@ class Explanation(Document):
         return notation.align(self.lines)
 
     def __str__(self) -> str:
-        """Return it as plain text, 80 columns wide."""
+        """Return the explanation as plain text, 80 columns wide."""
         return text.plain(self)
 
     def __repr__(self) -> str:
-        """Return it in a few words; printing shows it all."""
+        """Return a summary; printing shows all."""
         kinds = ", ".join(flag.kind for flag in self.flags) or "nothing wrong found"
         return f"Explanation({self.setting.network}, {len(self.lines)} lines, {kinds})"
 
@@ -71,11 +71,11 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
     Parameters
     ----------
     step
-        Which network, with which optimizer.
+        The network and the optimizer.
     start
         The parameters, the rows, the learning rate and the dropout key to start from.
     backend
-        Where these arrays live.
+        The backend of these arrays.
     every
         Whether each operation has a line of its own.
 

@@ -23,7 +23,7 @@ class ParameterCheck(NamedTuple):
     checked: int  # how many entries were compared
     errors: Mapping[str, float]  # by oracle: the largest difference over the largest entry, or the floor
     verdict: str  # "ok", "wrong" or "skipped"
-    factor: float | None = None  # the derived gradient over the oracle's, where that is one number
+    factor: float | None = None  # the derived gradient over the oracle's, if that is one number
 
     @property
     def error(self) -> float:
@@ -74,7 +74,7 @@ class GradientCheck(NamedTuple):
         return f"look at {where}{', or at the slope of the loss' if last else ''}{size}"
 
     def __str__(self) -> str:
-        """Return the table, a line a parameter."""
+        """Return the table, a line for each parameter."""
         widths = {name: max(len(name), 7) for name in self.tolerances}
         heads = " ".join(f"{name:>{width}}" for name, width in widths.items())
         lines = [f"{'parameter':<9} {'shape':<12} {'entries':>7} {heads}"]
@@ -109,12 +109,12 @@ def check(
     ``error = max |derived - oracle| / max(|derived|, |oracle|, floor)`` over the entries of a parameter,
     where ``floor`` is 1e-4 of the loss or of the largest entry of the whole gradient: smaller entries
     are lost in the rounding of the loss. A parameter is wrong where an error exceeds its oracle's
-    tolerance; but where exact oracles were compared, they decide alone.
+    tolerance; if exact oracles were compared, only they decide.
 
     Parameters
     ----------
     gradient
-        What is claimed to be the derivative at ``theta``.
+        The derivative at ``theta`` to check.
     theta
         Flat parameters, float64.
     named_shapes
@@ -233,7 +233,7 @@ def _error(derived: np.ndarray, slopes: np.ndarray, floor: float) -> float:
 
 
 def _factor(derived: np.ndarray, slopes: np.ndarray, floor: float) -> float | None:
-    """Return the number that the oracle's slopes must be multiplied by, where one number does."""
+    """Return the factor between the oracle's slopes and the derived ones, if there is one."""
     size = float(slopes @ slopes)
     if size == 0.0 or not np.isfinite(size) or not np.isfinite(derived).all():
         return None

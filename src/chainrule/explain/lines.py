@@ -1,7 +1,7 @@
 """Lines: the step traced, run operation by operation, and shown line by line.
 
-What is shown is the program of the very step that trains. Its names are the variables of the
-mathematics, its formulas are read off its operations, and its arrays are what those operations make.
+The lines show the program of the same step that trains. Its names are the variables of the
+mathematics, its formulas are read off its operations, and its arrays are the results of those operations.
 """
 
 from collections.abc import Iterator
@@ -30,11 +30,11 @@ class Builder:
     Parameters
     ----------
     step, start
-        What is run, and from where.
+        The step, and the state that it starts from.
     backend
-        Where its arrays live.
+        The backend of its arrays.
     every
-        Whether each operation has a line, or only what the mathematics has a name for.
+        Whether each operation has a line, or only the values that have a name in the mathematics.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Builder:
         if every:
             parts = (o for o in self.program.operations if not o.is_view)
             self._names = {id(o.result): self.program.name(o.result) for o in parts} | self._names
-        # A value has other names inside other functions: by the functions at work there.
+        # A value may have other names inside other functions: by the functions active there.
         self._local = {(m.within, id(m.value)): m.name for m in self.program.mentions}
 
     # -- lines -----------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ class Builder:
         return Progress(theta, record_like(self._start.progress.state, state))
 
     def updates(self, arrays: dict[str, np.ndarray]) -> Iterator[Update]:
-        """Yield what the step does to each parameter; ``arrays`` are those of the lines, by name."""
+        """Yield how the step changes each parameter; ``arrays`` are those of the lines, by name."""
         before, after = (
             self._layout.split(self._backend.to_numpy(progress.theta))
             for progress in (self._start.progress, self.end)

@@ -18,12 +18,12 @@ NAMES = ("differences", "complex step", "torch", "jax")
 
 LONGEST_STEP = 1e-4
 _ROUNDING = 4 * np.finfo(np.float64).eps  # of a value of the function
-# So small that its square is lost beside 1, and nothing is subtracted: no rounding but the last.
+# So small that its square vanishes in rounding; nothing is subtracted, so no digits cancel.
 COMPLEX_STEP = 1e-30
 
 
 class Question(NamedTuple):
-    """What is to be differentiated, and where."""
+    """The function to differentiate, and the point."""
 
     function: Callable[[Array, Any], Array]  # theta (P,), data -> ()
     theta: np.ndarray  # (P,), float64
@@ -37,7 +37,7 @@ class Question(NamedTuple):
 
 
 class Oracle(NamedTuple):
-    """A way to the derivative, and how near to it the derived one must be."""
+    """A way to compute the derivative, and how close to it the derived one must be."""
 
     name: str
     tolerance: float  # relative to the largest entry of a parameter's gradient
@@ -45,7 +45,7 @@ class Oracle(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """Whether it takes no difference, so that it is right to the last digits."""
+        """Whether it subtracts nothing, so that it is right to the last digits."""
         return self.name != "differences"
 
 

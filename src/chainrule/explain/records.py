@@ -1,4 +1,4 @@
-"""Records: the parts of an explanation as plain values; they know of no form that shows them."""
+"""Records: the parts of an explanation as plain values, independent of how they are shown."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,22 +19,22 @@ class Formula(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One factor of the chain rule, or one step on the way to it."""
+    """One factor of the chain rule, or an intermediate value."""
 
     name: str  # "dL_dW1"
     section: str  # one of SECTIONS
     layer: int | None
     symbol: Formula  # "dL/dW1"
-    formula: Formula  # "(dZ/dW1).T @ dL/dZ1"; empty for what goes in
+    formula: Formula  # "(dZ/dW1).T @ dL/dZ1"; empty for inputs
     products: tuple[str, ...]  # "(2, 4) @ (4, 4) -> (2, 4)"
     source: str  # "layers.py:90"
     code: str  # the statement there
     array: np.ndarray = field(repr=False, compare=False)
-    renews: bool = False  # whether it takes the place of what had its name
+    renews: bool = False  # whether it replaces the value of the same name
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the array."""
+        """The shape of the array."""
         return self.array.shape
 
     @property
@@ -44,12 +44,12 @@ class Line:
 
     @property
     def smallest(self) -> float:
-        """The smallest entry; NaN where there is one."""
+        """The smallest entry; NaN if any is NaN."""
         return float(np.min(self.array))
 
     @property
     def largest(self) -> float:
-        """The largest entry; NaN where there is one."""
+        """The largest entry; NaN if any is NaN."""
         return float(np.max(self.array))
 
     @property
@@ -58,7 +58,7 @@ class Line:
         return tuple(float(entry) for entry in self.array.reshape(-1)[:_FIRST])
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON knows it: without the array, its figures instead."""
+        """Return the line as JSON can hold it, with figures instead of the array."""
         figures = {name: getattr(self, name) for name in ("norm", "smallest", "largest", "first")}
         return {
             "name": self.name,
@@ -77,29 +77,29 @@ class Line:
 
 @dataclass(frozen=True)
 class Update:
-    """What the step does to one parameter."""
+    """How the step changes one parameter."""
 
     name: str  # "W1"
     shape: tuple[int, ...]
     norm: float  # before
     gradient: float  # the norm of dL/dW1, before weight decay and clipping
-    change: float  # the norm of what is added
+    change: float  # the norm of the difference
     after: np.ndarray = field(repr=False, compare=False)
 
     @property
     def ratio(self) -> float:
-        """The change over the parameter, norm by norm; NaN where the parameter is 0."""
+        """The norm of the change over that of the parameter; NaN if the parameter is 0."""
         return self.change / self.norm if self.norm else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON knows it."""
+        """Return the update as JSON can hold it."""
         names = ("name", "norm", "gradient", "change", "ratio")
         return {"shape": list(self.shape)} | {name: jsonable(getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True)
 class Flag:
-    """Something that keeps the network from learning, and what to do about it."""
+    """A fault that keeps the network from learning, and what to do about it."""
 
     kind: str  # "saturated units"
     where: str  # "layer 1", "X", "the step"
@@ -107,13 +107,13 @@ class Flag:
     remedy: str
 
     def __str__(self) -> str:
-        """Return it on one line."""
+        """Return the flag on one line."""
         return f"{self.kind}, {self.where}: {self.what}; {self.remedy}"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What was explained."""
+    """Which network, step and data were explained."""
 
     network: str  # "2-4-1, sigmoid, sigmoid"
     loss: str

@@ -1,4 +1,4 @@
-"""Text: an explanation for the terminal, by rich: in colour where there is any."""
+"""Text: an explanation for the terminal, printed by rich, in colour if the terminal has it."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -18,12 +18,12 @@ _WIDTH = 80
 
 
 def renderable(document: Document) -> Group:
-    """Return what rich prints."""
+    """Return the explanation as rich prints it."""
     return Group(*_parts(document))
 
 
 def plain(document: Document) -> str:
-    """Return it without colour, 80 columns wide."""
+    """Return the explanation without colour, 80 columns wide."""
     console = Console(
         file=StringIO(), width=_WIDTH, color_system=None, highlight=False, legacy_windows=False
     )

@@ -1,4 +1,4 @@
-"""Tracing: the step as a program, and what its values and its parts are called."""
+"""Tracing: the step as a program, with the names of its values and its parts."""
 
 import sys
 from types import CodeType
@@ -13,7 +13,7 @@ from chainrule.program.operations import Value
 from chainrule.program.program import Program
 from chainrule.program.trace import trace
 
-# Which part of the step an operation belongs to, by a function at work; the first that fits.
+# Which part of the step an operation belongs to, by an active function; the first match counts.
 _SECTIONS = (
     (finish, "update"),
     (Layout.join, "update"),
@@ -25,7 +25,7 @@ _SECTIONS = (
 
 
 class Start(NamedTuple):
-    """What a step starts from: arrays where the network lives."""
+    """The state that a step starts from: arrays on the device of the network."""
 
     progress: Progress
     batch: Batch
@@ -34,7 +34,7 @@ class Start(NamedTuple):
 
     @property
     def arrays(self) -> list[Array]:
-        """All of them, in the order in which a program takes them."""
+        """All arrays, in the order in which a program takes them."""
         theta, state = self.progress
         parts = (theta, *state, *self.batch, self.learning_rate, self.key)
         return [part for part in parts if part is not None]
@@ -46,10 +46,10 @@ def traced(step: TrainingStep, start: Start) -> Program:
     Raises
     ------
     RuntimeError
-        If a profiler is at work: the names are found in its place.
+        If a profiler is active: the names are read through the same hook.
     """
     if sys.getprofile() is not None:
-        msg = "a profiler is at work, and names are found where it sits; explain without it"
+        msg = "a profiler is active, and the names are read through the same hook; explain without it"
         raise RuntimeError(msg)
     rows = start.batch.X.shape[-2]
     rate = spec(start.learning_rate, "learning_rate", "rate")
@@ -58,9 +58,9 @@ def traced(step: TrainingStep, start: Start) -> Program:
 
 
 def names(program: Program) -> dict[int, str]:
-    """Return what each value is called: two of one name are told apart by a prime.
+    """Return the name of each value; a prime marks the second value of a name.
 
-    What is carried from step to step goes by one name, as it is written: ``m <- 0.9 m + 0.1 g``.
+    A value carried from step to step has the same name before and after: ``m <- 0.9 m + 0.1 g``.
     """
     called: dict[int, str] = {}
     taken: dict[str, int] = {}
@@ -77,14 +77,14 @@ def names(program: Program) -> dict[int, str]:
 
 
 def _is_read_late(old: Value, new: Value, program: Program) -> bool:
-    """Return whether the old value is still read after the new one has been made."""
+    """Return whether the old value is read after the new one is computed."""
     places = {id(operation.result): place for place, operation in enumerate(program.operations)}
     late = program.operations[places.get(id(new), 0) + 1 :]
     return any(old is operand for operation in late for operand in operation.operands)
 
 
 def section(within: tuple[CodeType, ...]) -> str:
-    """Return the part of the step that an operation belongs to, by the functions at work there."""
+    """Return the part of the step that an operation belongs to, by the functions active there."""
     sections = (part for function, part in _SECTIONS if function.__code__ in within)
     return next(sections, "update")
 
