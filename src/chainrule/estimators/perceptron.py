@@ -26,7 +26,7 @@ from chainrule.mathematics.step import Batch
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn before 1.9 has no callbacks
-    CallbackSupportMixin, with_callbacks = object, lambda method: method
+    CallbackSupportMixin, with_callbacks = type("CallbackSupportMixin", (), {}), lambda method: method
 
 
 def on_host(array: Any) -> Any:
