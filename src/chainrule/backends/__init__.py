@@ -91,14 +91,8 @@ def of(array: Array) -> Backend:
     >>> of(np.ones(3)).name
     'numpy'
     """
-    known = {
-        "numpy": array_api_compat.is_numpy_array,
-        "cupy": array_api_compat.is_cupy_array,
-        "torch": array_api_compat.is_torch_array,
-        "jax": array_api_compat.is_jax_array,
-    }
-    for name, is_one in known.items():
-        if is_one(array):
+    for name in INSTALL:
+        if getattr(array_api_compat, f"is_{name}_array")(array):
             return _owner(name, array)
     return _owner("namespace", array)
 
@@ -139,12 +133,8 @@ def get(given: Any = None) -> Backend | None:
         return given
     if isinstance(given, str):
         return named(given)
-    for name, is_one in (
-        ("numpy", array_api_compat.is_numpy_namespace),
-        ("cupy", array_api_compat.is_cupy_namespace),
-        ("torch", array_api_compat.is_torch_namespace),
-        ("jax", array_api_compat.is_jax_namespace),
-    ):
+    for name in INSTALL:
+        is_one = getattr(array_api_compat, f"is_{name}_namespace")
         if isinstance(given, ModuleType) and is_one(given):
             return named(name)
     backend: Backend = _room("namespace").make(given)

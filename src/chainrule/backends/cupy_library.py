@@ -6,22 +6,19 @@ from typing import Any
 import cupy
 import numpy as np
 
-from chainrule.mathematics.arrays import Array, size
+from chainrule.backends.numpy import NumpyLibrary
+from chainrule.mathematics.arrays import Array
 from chainrule.program.operations import Operation
 from chainrule.program.primitives import PRIMITIVES, REDUCTIONS
 from chainrule.program.replay import Call
 
 
-class CupyLibrary:
-    """CuPy for replay: its memory, and its functions with ``out``."""
+class CupyLibrary(NumpyLibrary):
+    """CuPy for replay: its memory, and its functions with ``out``; the rest is as in NumPy, whose methods it has."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return an array of any content; CuPy's allocator begins at 512 bytes."""
         return cupy.empty(shape, dtype=dtype)
-
-    def reshaped(self, raw: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return the first bytes of ``raw``, 1-d of uint8, as an array of this shape and dtype."""
-        return raw[: size(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
     def constant(self, data: np.ndarray) -> Array:
         """Return a known array."""
@@ -51,15 +48,6 @@ class CupyLibrary:
     def fill(self, target: Array, number: float) -> None:
         """Write a number into a 0-d array."""
         target.fill(number)
-
-    def listed(self, array: Array) -> list[float]:
-        """Return the numbers of a 1-d array, on the host."""
-        numbers: list[float] = array.tolist()
-        return numbers
-
-    def captured(self, calls: list[Call]) -> list[Call]:
-        """Return the calls as they are: CuPy refuses cuBLAS while a stream captures."""
-        return calls
 
 
 @cache

@@ -1,10 +1,10 @@
 """NumPy: the CPU, and the reference of every other backend."""
 
 from functools import cache, partial
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import array_api_compat.numpy as xp  # NumPy 2's own would do, but what the mathematics is given is this one
 import numpy as np
 
 from chainrule.backends.base import Availability, Backend, Forward
@@ -124,7 +124,7 @@ class NumpyLibrary:
         return numbers
 
     def captured(self, calls: list[Call]) -> list[Call]:
-        """Return the calls as they are."""
+        """Return the calls as they are: CuPy, which has this method as well, refuses cuBLAS while a stream captures."""
         return calls
 
 
@@ -174,8 +174,6 @@ def make(device: str | None = None) -> NumpyBackend:
     if device not in (None, "cpu"):
         msg = f"backend 'numpy' has no device {device!r}; its only one is 'cpu'"
         raise ValueError(msg)
-    # NumPy 2's own namespace would do, but what the mathematics is given is this one.
-    xp = import_module("array_api_compat.numpy")
     return NumpyBackend("numpy", xp)
 
 

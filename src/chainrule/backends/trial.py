@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.backends import numpy as host
 from chainrule.backends.base import Backend
 from chainrule.backends.plans import step_plan
 from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.architecture import architecture
-from chainrule.mathematics.arrays import Array, namespace, record_like
+from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.losses import LOSSES
 from chainrule.mathematics.optimizers import OPTIMIZERS, optimizer
 from chainrule.program.engine import Work
@@ -37,41 +36,26 @@ TOLERANCE = 1e4  # roundings: more is another function, not another order of a s
 
 
 def first_problem(work: Work, backend: Backend) -> str:
-    """Return what is wrong with a step on the first two rows, in one line; "" if it ends where NumPy's does."""
+    """Return what is wrong with a step on two rows, in one line; "" if each function of it gives what NumPy's does."""
+    failed = ""
     try:
-        losses = _two_steps(work, backend, lambda array: array)
+        _take_two_steps(work, backend)
     except Exception as error:  # noqa: BLE001  any library's
-        return next(_problems_of(work, backend), failed_call(error))
+        failed = failed_call(error)
     try:
-        wanted = _two_steps(work, host.make(), backend.to_numpy)
-    except Exception:  # noqa: BLE001  functions of one's own may know one library only
-        return ""
-    if _is_close(losses, wanted):
-        return ""
-    return next(
-        _problems_of(work, backend), f"the losses are {losses.tolist()}, NumPy's {wanted.tolist()}"
-    )
+        return next(problems(work.plan(2).program, backend), failed)
+    except UnrecordableError:  # then its functions are not known
+        return failed
 
 
-def _two_steps(work: Work, backend: Backend, moved: Any) -> np.ndarray:
-    """Return the losses of two steps on a row each, in the dtype of the parameters."""
-    theta, state = work.progress
-    progress = type(work.progress)(moved(theta), record_like(state, map(moved, state)))
-    data = type(work.data)(*(None if part is None else moved(part[:2, :]) for part in work.data))
-    rows = data.X.shape[0]
-    small = replace(work, progress=progress, data=data, bounds=[(row, row + 1) for row in range(rows)])
+def _take_two_steps(work: Work, backend: Backend) -> None:
+    """Take two steps, on the first two rows, one each."""
+    rows = min(2, work.data.X.shape[0])
     keys = np.arange(rows, dtype=np.int32) if work.drops else None
+    small = replace(work, bounds=[(row, row + 1) for row in range(rows)])
     with backend.quiet():
         epoch = Epoch(np.arange(rows)[::-1].copy(), [0.1] * rows, keys)
-        losses = Plain(small, backend.asarray, backend.to_numpy).run(epoch, lambda: None)
-    return np.asarray(losses, backend.to_numpy(small.progress[0]).dtype)
-
-
-def _problems_of(work: Work, backend: Backend) -> Iterator[str]:
-    try:
-        yield from problems(work.plan(2).program, backend)
-    except UnrecordableError:
-        return
+        Plain(small, backend.asarray, backend.to_numpy).run(epoch, lambda: None)
 
 
 def every_problem(backend: Backend, dtype: str = "float32") -> list[str]:

@@ -13,7 +13,6 @@ import array_api_compat
 # Honest aliases: the standard has no importable type for "an array of some library".
 Array = Any
 Namespace = Any
-DType = Any
 
 
 def namespace(*arrays: Array) -> Namespace:
