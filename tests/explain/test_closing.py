@@ -24,10 +24,6 @@ def for_digits(hidden=32, **given):
     )
 
 
-def zeros(_, n_in, n_out):
-    return np.zeros((n_in, n_out))
-
-
 def line(net, X, y, epochs, rate=0.1, **given):
     """Return the notes that training leaves."""
     return "\n".join(net.train(X, y, epochs, rate, progress=False, **given).notes)
@@ -36,15 +32,11 @@ def line(net, X, y, epochs, rate=0.1, **given):
 FAULTS = {
     "sigmoid 20": (curve(output_activation="sigmoid"), ROWS, 20 + SHARE, 5, 0.1, "y is 20 to 21, "),
     "sigmoid -1": (NeuralNetwork(3, 8, 1, seed=0), ROWS, np.sign(NOISE), 1, 0.1, "binary_cross_entropy"),
-    "tanh": (curve(output_activation="tanh"), ROWS, 10 * SHARE, 5, 0.1, "activation='identity'"),
-    "relu": (curve(output_activation="relu"), ROWS, NOISE, 5, 0.1, "activation='identity'"),
     "to 1e80": (curve(activation="relu"), ROWS, SHARE, 3, 30.0, "learning rate too large"),
     "rate": (curve(), ROWS, SHARE, 30, 1e-9, "learning rate too small"),
-    "symmetric": (for_digits(initializer=zeros), PIXELS, DIGITS, 20, 0.1, "initializer='glorot_uniform'"),
     "deep": (for_digits((16,) * 8, activation="sigmoid", initializer="glorot_uniform"), PIXELS, DIGITS, 10,
              0.1, "vanishing gradient"),
     "unscaled": (curve(activation="sigmoid"), 1e4 * ROWS, NOISE, 50, 0.01, "unscaled features"),
-    "twins": (curve(()), 0.0 * ROWS, NOISE, 30, 0.1, "contradicting targets"),
 }  # fmt: skip
 
 

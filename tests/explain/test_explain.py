@@ -147,13 +147,12 @@ def test_with_dropout_it_reads_as_the_mathematics_too():
     assert not any("backward" in name for name in formulas)
 
 
-def test_a_line_says_where_it_stands_and_what_it_made():
+def test_a_line_has_its_source_its_product_and_its_figures():
     line = NeuralNetwork(2, 4, 1, seed=1).explain(XOR_X, XOR_Y)["dL_dW1"]
     assert line.code == "dL_dW = xp.matmul(xp.matrix_transpose(dZ_dW), dL_dZ)"
     assert line.source.startswith("layers.py:")
-    assert line.products == ("(2, 4) @ (4, 4) -> (2, 4)",)
-    assert line.shape == (2, 4)
-    assert line.norm == pytest.approx(np.sqrt((line.array**2).sum()))
+    assert (line.products, line.shape) == (("(2, 4) @ (4, 4) -> (2, 4)",), (2, 4))
+    assert line.norm == pytest.approx(np.linalg.norm(line.array))
     assert (line.smallest, line.largest) == (line.array.min(), line.array.max())
     assert line.first == tuple(line.array.reshape(-1)[:4])
 
