@@ -36,6 +36,15 @@ def test_a_chain_runs_over_one_shape_between_products_and_reads_no_total_of_its_
         assert all(id(value) not in totals for op in group.operations for value in op.inputs)
 
 
+def test_a_total_leaves_its_chain_also_where_it_is_of_one_number():
+    def total(x):
+        return namespace(x).exp(namespace(x).sum(x * 2.0, axis=(-2, -1)))
+
+    first, second = fuse(trace(total, Spec((1, 1), "float32", "x")))
+    assert [op.function for op in first.operations] == ["multiply", "sum"]
+    assert [op.function for op in second.operations] == ["exp"]
+
+
 def test_the_chains_of_a_step_are_few():
     # Forward: bias with activation, a chain a layer. Backward: a chain a layer. Then the update.
     groups = fuse(program(Case(hidden=(7, 6), loss="squared_error")))
