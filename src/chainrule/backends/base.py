@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,9 @@ class Backend:
     name: str
     xp: Namespace = field(compare=False, repr=False)
     device: Any = None
+    plans: ClassVar[bool] = (
+        False  # whether a step runs in memory that was planned, or that a compiler planned
+    )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Modules cannot be pickled: the library and the device are looked up again by their names.
@@ -61,11 +64,6 @@ class Backend:
     def default_dtype(self) -> str:
         """The widest floating-point dtype that the device computes in."""
         return "float64"
-
-    @property
-    def plans(self) -> bool:
-        """Whether a step runs in memory that was planned, or that a compiler planned."""
-        return False
 
     @property
     def own_bytes(self) -> int:

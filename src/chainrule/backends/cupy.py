@@ -32,6 +32,8 @@ LOG = logging.getLogger("chainrule")
 class CupyBackend(Backend):
     """CuPy arrays on one CUDA device."""
 
+    plans = True
+
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """Return ``x`` as a C-contiguous CuPy array on the device."""
         with self.device:
@@ -44,11 +46,6 @@ class CupyBackend(Backend):
     def synchronize(self, result: Array) -> None:
         """Wait until the device of ``result`` has nothing left to do."""
         result.device.synchronize()
-
-    @property
-    def plans(self) -> bool:
-        """Whether a step runs in memory that was planned: it does."""
-        return True
 
     def available_bytes(self) -> int:
         """Return how much memory the device has left."""

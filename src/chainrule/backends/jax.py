@@ -17,6 +17,8 @@ from chainrule.program.scan import Scan
 class JaxBackend(Backend):
     """JAX arrays on one device."""
 
+    plans = True
+
     @property
     def default_dtype(self) -> str:
         """Float64 where JAX was told to keep it (``JAX_ENABLE_X64=1``), else float32."""
@@ -42,11 +44,6 @@ class JaxBackend(Backend):
     def synchronize(self, result: jax.Array) -> None:
         """Wait until ``result`` has been computed."""
         jax.block_until_ready(result)
-
-    @property
-    def plans(self) -> bool:
-        """Whether a step runs in memory that was planned: it does."""
-        return True
 
     def available_bytes(self) -> int | None:
         """Return how much memory the device has left; ``None`` on devices that do not say."""

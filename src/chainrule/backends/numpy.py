@@ -26,10 +26,7 @@ CACHE_LINE = 64  # bytes; also the widest vector
 class NumpyBackend(Backend):
     """NumPy arrays on the CPU."""
 
-    @property
-    def plans(self) -> bool:
-        """Whether a step runs in memory that was planned: it does."""
-        return True
+    plans = True
 
     def available_bytes(self) -> int | None:
         """Return how much memory the device has left; ``None`` where the system does not say."""

@@ -20,6 +20,8 @@ from chainrule.program.replay import Call, Replay
 class TorchBackend(Backend):
     """torch tensors on one device."""
 
+    plans = True
+
     @property
     def default_dtype(self) -> str:
         """Float64, but for Apple's MPS, which has none."""
@@ -48,11 +50,6 @@ class TorchBackend(Backend):
         """Wait until the device of ``result`` has nothing left to do."""
         if result.device.type != "cpu":
             getattr(torch, result.device.type).synchronize()
-
-    @property
-    def plans(self) -> bool:
-        """Whether a step runs in memory that was planned: it does."""
-        return True
 
     def available_bytes(self) -> int | None:
         """Return how much memory the device has left; ``None`` on devices that do not say."""
