@@ -87,18 +87,18 @@ def test_a_batch_size_is_traced_once_for_the_rule_and_the_run(monkeypatch):
 # array of the mathematics is larger here: (n, 1) of a tall batch, or (P,) of a wide network.
 SIZES = {"tall": ((7, 6), 60_000), "wide": ((15_000,), 12)}
 BUFFERS = 2 * 8192 * 8 + 50_000
-STEADY = [
-    ("everything-adam", "tall"),
-    ("softplus-cross_entropy-adamw", "wide"),
-    ("relu-half_squared_error-nesterov", "tall"),
-]
+STEADY = {
+    "tall-everything": (CASES["everything-adam"], "tall"),
+    "wide": (Case((), "softplus", "cross_entropy", "adamw"), "wide"),
+    "tall": (Case((), "relu", "half_squared_error", "nesterov"), "tall"),
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("case", "size"), STEADY)
+@pytest.mark.parametrize(("case", "size"), list(STEADY.values()), ids=STEADY)
 def test_a_steady_step_allocates_no_array_not_even_for_a_moment_and_leaves_none_behind(name, case, size):
     hidden, rows = SIZES[size]
-    work = made_work(replace(CASES[case], hidden=hidden), rows, "float64", rows // 2)
+    work = made_work(replace(case, hidden=hidden), rows, "float64", rows // 2)
     engine, plans = engines.made(name, work), epochs(work, 5)
     arrays = [tracemalloc.DomainFilter(inclusive=True, domain=np.lib.tracemalloc_domain)]
     with np.errstate(all="ignore"), engine.at_work():
