@@ -92,6 +92,17 @@ def test_once_the_steps_are_over_it_takes_a_third_ctrl_c(capfd):
     assert capfd.readouterr().err.count(ANSWER) == 1
 
 
+def test_sigterm_is_seen_where_ctrl_c_is_ignored_as_in_a_background_job():
+    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupts(signal.SIGINT, signal.SIGTERM), Interrupts() as inner:
+            signal.raise_signal(signal.SIGTERM)
+            with pytest.raises(KeyboardInterrupt):
+                inner.check()
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 def test_training_in_another_thread_leaves_signals_alone(rng):
     X, y = regression(rng)
     handlers = []

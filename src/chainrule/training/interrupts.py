@@ -60,12 +60,13 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in self._signals:
+            # Of both signals: one of them may be ignored, as Ctrl-C is in a background job.
+            for number in {*self._signals, signal.SIGINT, signal.SIGTERM}:
                 handler = signal.getsignal(number)
                 around = getattr(handler, "__self__", None)
                 if isinstance(around, Interrupts):
                     self._receiver = around
-                elif handler in (signal.default_int_handler, signal.SIG_DFL):
+                elif number in self._signals and handler in (signal.default_int_handler, signal.SIG_DFL):
                     self._replaced[number] = handler
                     signal.signal(number, self._note)
         return self
