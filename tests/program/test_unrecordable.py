@@ -65,7 +65,7 @@ REFUSED = {
     ],
     r"np\.exp; use xp\.exp": [np.exp],
     "convert": [
-        lambda x: namespace(x).exp(namespace(x).arange(3, dtype=np.int32, device=None) + x[0:1, :]),
+        lambda x: namespace(x).exp(namespace(x).arange(3, dtype=np.int32) + x[0:1, :]),
         lambda x: x + namespace(x).astype(x, np.float64), lambda x: (x > 0) + (x < 1), lambda x: (x > 0) * 2,
         lambda x: namespace(x).astype(x, np.int32) * 0.5,
     ],
