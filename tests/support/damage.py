@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule import NeuralNetwork
-from chainrule.cli.options import facts_of
+from chainrule.cli.options import loaded
 from chainrule.data.facts import Facts
 from chainrule.data.samples import features_and_target
 
@@ -44,8 +44,7 @@ def model(path, task):
 
 def predictions(path, table):
     """Return what ``chainrule predict`` computes."""
-    net = NeuralNetwork.load(path, backend="numpy")
-    facts = facts_of(net)
+    net, facts = loaded(path, "numpy")
     outputs = net.predict(facts.inputs(table))
     return outputs if facts.labels else facts.values(outputs)
 
