@@ -29,14 +29,14 @@ class Injected(InterpretedKernels):
 
     def __init__(self, fault, phase=0, thread=1):
         super().__init__(NumpyLibrary())
-        self._fault, self._phase, self._thread, self._made = fault, phase, thread, 0
+        self._call, self._phase, self._thread = [(fault, ())], phase, thread
 
-    def ready(self, threads):
-        threads = [list(calls) for calls in threads]
-        if self._made == self._phase:
-            threads[self._thread].insert(len(threads[self._thread]) // 2, (self._fault, ()))
-        self._made += 1
-        return super().ready(threads)
+    def ready(self, phases, steps):
+        calls = phases[self._phase][self._thread]
+        middle = len(calls) // 2
+        calls[middle:middle] = self._call
+        self._call = []  # in batches of the first size alone
+        return super().ready(phases, steps)
 
 
 def inject(monkeypatch, at_call, fault, **where):

@@ -8,7 +8,8 @@ from support.needs import need
 pytestmark = need("jit", module=True)
 
 from chainrule.program.chains import Chain, Operand, Output, Statement
-from chainrule.program.native.interpreter import InstructionTable, call_chain
+from chainrule.program.native import instructions
+from chainrule.program.native.runner import Runner
 
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sin", "cos")
 MAX_ULP = {
@@ -29,7 +30,8 @@ def evaluate(function, x):
         (Operand("x", "full", x.dtype.name),), (Statement(function, "y", ("x",)),), (Output("y"),)
     )
     out = np.empty_like(x)
-    InstructionTable([call_chain(chain, (x[np.newaxis],), (out[np.newaxis],))]).run()
+    items = [instructions.chain(chain, (x[np.newaxis],), (out[np.newaxis],))]
+    Runner([[items]], [np.zeros(1, np.int64)]).run(1)
     return out
 
 

@@ -8,14 +8,15 @@ from support.needs import need
 pytestmark = need("jit", module=True)
 
 from chainrule.program.chains import Chain, Operand, Output, Statement
-from chainrule.program.native.interpreter import InstructionTable, call_chain
+from chainrule.program.native import instructions
+from chainrule.program.native.runner import Runner
 
 S = Statement
 SHAPES = [(1, 1), (3, 10), (5, 16), (4, 33), (1, 1000), (64, 256), (7, 1)]
 
 
 def run(chain, inputs, outputs):
-    InstructionTable([call_chain(chain, inputs, outputs)]).run()
+    Runner([[[instructions.chain(chain, inputs, outputs)]]], [np.zeros(1, np.int64)]).run(1)
     return outputs
 
 
@@ -155,4 +156,4 @@ def test_a_chain_that_cannot_be_and_a_call_with_a_wrong_array_are_refused_with_a
     good = np.zeros((4, 4), np.float32)
     for bad in (good.astype(np.float64), good.T[1:], np.zeros(4, np.float32)):
         with pytest.raises(ValueError, match="convert or copy it"):
-            call_chain(chain, (bad,), (good,))
+            instructions.chain(chain, (bad,), (good,))

@@ -21,6 +21,7 @@ from chainrule.program.replay import Allocator, Arrays
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec, trace
 
+ORDERED_ROWS = 2**20  # of the steps that run at once: what their order takes is 8 MB at the most
 SHARED_UPDATE = 30_000  # parameters; fewer are updated by one thread before two have met
 
 
@@ -59,54 +60,60 @@ class BlockedBatch:
         Those of the batch.
     cut
         How it is cut.
-    rate, key
-        0-d: the learning rate, and the dropout key of the step in hand.
     kernels
         What makes the groups run.
     """
 
-    def __init__(
-        self, work: Work, rows: int, cut: Cut, rate: np.ndarray, key: np.ndarray, kernels: Kernels
-    ) -> None:
-        self._work, self._cut, self._kernels = work, cut, kernels
-        self._rate, self._key = rate, key
+    def __init__(self, work: Work, rows: int, cut: Cut, kernels: Kernels) -> None:
+        self._work, self._cut, self._kernels, self._rows = work, cut, kernels, rows
         self._plans: dict[tuple[int, int], Plan] = {}
-        theta = work.progress[0]
-        self._order = np.zeros(rows, dtype=np.int64)  # which rows of the data the batch has
-        self._losses = np.zeros(cut.threads * cut.blocks, dtype=theta.dtype)  # of each block
-        self._gradients = [kernels.library.empty(theta.shape, theta.dtype) for _ in range(cut.threads)]
-        parts = self._threads(rows)
-        finish = self._finish()
-        if cut.threads == 1:
-            self._phases = [kernels.ready([parts[0] + [item for (part,) in finish for item in part]])]
-        else:
-            self._phases = [kernels.ready(phase) for phase in [parts, *finish]]
+        theta, count = work.progress[0], cut.threads
+        # What each step reads and writes: a row a step.
+        self.at_once = max(1, min(kernels.at_once, work.steps, ORDERED_ROWS // rows))
+        self._orders = np.zeros((self.at_once, rows), dtype=np.int64)  # which rows of the data
+        self._rates = np.zeros(self.at_once, dtype=theta.dtype)
+        self._keys = np.zeros(self.at_once, dtype=np.int32)
+        self._losses = np.zeros((self.at_once, count * cut.blocks), dtype=theta.dtype)  # of each block
+        # Where they lie in a step: its number and its dropout key in each thread.
+        self._steps = [np.zeros(1, dtype=np.int64) for _ in range(count)]
+        self._rate = np.zeros((), dtype=theta.dtype)  # ()
+        self._key = [np.zeros((), dtype=np.int32) for _ in range(count)]  # ()
+        self._loss = np.zeros(count * cut.blocks, dtype=theta.dtype)
+        self._gradients = [kernels.library.empty(theta.shape, theta.dtype) for _ in range(count)]
+        parts, finish = self._threads(rows), self._finish()
+        step = self._steps[0]
+        parts[0].insert(0, kernels.take(self._rates, step, self._rate))
+        finish[0][0].append(kernels.put(self._loss, self._losses, step))
+        phases = [parts, *finish]
+        if count == 1:
+            phases = [[[item for (items,) in phases for item in items]]]
+        self._run = kernels.ready(phases, self._steps)
 
     @property
     def threads(self) -> int:
         """How many threads a step runs in."""
         return self._cut.threads
 
-    def load(self, order: np.ndarray | None) -> None:
-        """Say which rows of the data the next step takes."""
+    def run(
+        self, rates: Sequence[float], keys: np.ndarray | None, order: np.ndarray | None
+    ) -> list[float]:
+        """Run a step for each rate, with its key and its rows of the data; return the loss before each."""
+        steps = len(rates)
+        self._rates[:steps] = rates
+        if keys is not None:
+            self._keys[:steps] = keys
         if order is not None:
-            self._order[:] = order
-
-    def run(self) -> None:
-        """Run the step."""
-        for phase in self._phases:
-            phase()
-
-    def loss(self) -> float:
-        """Return the loss before the step."""
-        losses: list[float] = self._losses.tolist()
-        return sum(losses)
+            self._orders[:steps] = order.reshape(steps, self._rows)
+        self._run(steps)
+        return [sum(losses) for losses in self._losses[:steps].tolist()]
 
     def _threads(self, rows: int) -> list[list[Item]]:
         """Return what each thread does of the forward and backward pass."""
         sizes, parts = self._cut.sizes(rows), []
         for thread in range(self._cut.threads):
-            arena, items = Arena(self._kernels.library), []
+            arena, items = Arena(self._kernels.library), list[Item]()
+            if self._work.drops:
+                items.append(self._kernels.take(self._keys, self._steps[thread], self._key[thread]))
             for turn in range(self._cut.blocks):
                 arena.rewind()
                 number = thread * self._cut.blocks + turn
@@ -123,11 +130,12 @@ class BlockedBatch:
                 taken.append(source[where])
             else:
                 taken.append(arena.empty((where.stop - where.start, source.shape[-1]), source.dtype))
-                items.append(self._kernels.gather(source, self._order[where], taken[-1]))
+                index = self._orders[:, where]
+                items.append(self._kernels.gather(source, index, self._steps[thread], taken[-1]))
         made = self._part(where, rows)
-        key = (self._key,) if work.drops else ()
+        key = (self._key[thread],) if work.drops else ()
         given = (work.progress[0], *taken, *key)
-        places = [self._losses[number : number + 1], *self._gradient_of(made, thread)]
+        places = [self._loss[number : number + 1], *self._gradient_of(made, thread)]
         outputs = {place: array.view(np.uint8) for place, array in enumerate(places)}
         arrays = Arrays(made, given, self._kernels.library, outputs, arena.empty)
         self._are_made(made, arrays)

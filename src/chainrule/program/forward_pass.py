@@ -131,7 +131,7 @@ def _bound(made: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
     taken = kernels.library.empty(samples.shape, samples.dtype)  # (rows, n_in)
     arrays = Arrays(made, (theta, taken), kernels.library)
     items = [kernels.item(group, arrays, slice(None), add=False) for group in made.groups]
-    replay = kernels.ready([[item for part in items for item in part]])
+    run_steps = kernels.ready([[[item for part in items for item in part]]], [np.zeros(1, np.int64)])
     A = arrays.of(made.program.outputs[0])  # (rows, n_out)
 
     def run(X: np.ndarray) -> np.ndarray:
@@ -139,7 +139,7 @@ def _bound(made: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
         taken[len(X) :] = (
             0.0  # where the last block is short; what lies there may be slow to compute with
         )
-        replay()
+        run_steps(1)
         outputs: np.ndarray = A[: len(X)].copy()  # (len(X), n_out)
         return outputs
 

@@ -4,13 +4,12 @@ The functions release the interpreter's lock while they work, so long blocks run
 ones would wait for the lock longer than they take, which the rule in ``row_blocks.py`` knows.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from chainrule.program.operations import Fusion, alone
-from chainrule.program.pool import pool
+from chainrule.program.pool import pool, wait
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Call, Library, call
 
@@ -18,6 +17,7 @@ from chainrule.program.replay import Arrays, Call, Library, call
 class InterpretedKernels:
     """One call an operation, with ``out``."""
 
+    at_once = 1
     subtract = None  # NumPy's products have no way to add to what is there
 
     def __init__(self, library: Library) -> None:
@@ -36,15 +36,30 @@ class InterpretedKernels:
             return [(function, (*operands, product)), (np.add, (out, product, out))]
         return [(function, arguments)]
 
-    def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Call:
-        """Return what copies rows of ``source`` to ``out``."""
-        return self.library.gather, (source, rows, out)
+    def gather(self, source: np.ndarray, index: np.ndarray, step: np.ndarray, out: np.ndarray) -> Call:  # noqa: ARG002
+        """Return what copies the rows ``index[0]`` of ``source`` to ``out``: one step runs at a time."""
+        return self.library.gather, (source, index[0], out)
 
-    def ready(self, threads: Sequence[Sequence[Call]]) -> Callable[[], None]:
+    def take(self, source: np.ndarray, step: np.ndarray, out: np.ndarray) -> Call:  # noqa: ARG002
+        """Return what copies ``source[0]`` to ``out``."""
+        return np.copyto, (out, source[0, ...])
+
+    def put(self, source: np.ndarray, out: np.ndarray, step: np.ndarray) -> Call:  # noqa: ARG002
+        """Return what copies ``source`` to ``out[0]``."""
+        return np.copyto, (out[0, ...], source)
+
+    def ready(
+        self,
+        phases: Sequence[Sequence[Sequence[Call]]],
+        steps: Sequence[np.ndarray],  # noqa: ARG002
+    ) -> Callable[[int], None]:
         """Return what runs these calls, each thread its own, and returns when all are done."""
-        if len(threads) == 1:
-            return functools.partial(_run, threads[0])
-        return functools.partial(_run_all, threads)
+
+        def run(_steps: int) -> None:
+            for threads in phases:
+                _run_all(threads)
+
+        return run
 
 
 def _run(calls: Sequence[Call]) -> None:
@@ -57,8 +72,7 @@ def _run_all(threads: Sequence[Sequence[Call]]) -> None:
     try:
         _run(threads[0])
     finally:
-        for other in others:
-            other.result()  # waits, and raises what was raised there
+        wait(others)
 
 
 def _quietly(calls: Sequence[Call]) -> None:

@@ -15,6 +15,8 @@ from chainrule.program.replay import Arrays, Library
 
 Item = Any  # what kernels make of a group: a call, or a native instruction
 
+Phase = Sequence[Sequence[Item]]  # the items of each thread; threads without any may be left out
+
 Subtract = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Item]
 
 
@@ -33,11 +35,25 @@ class Kernels(Protocol):
     def subtract(self) -> Subtract | None:
         """What returns the item for ``out -= rate A @ B``, of ``rate, A, B, out``; ``None``: there is no such product."""
 
-    def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Item:
-        """Return what copies rows of ``source`` to ``out``."""
+    @property
+    def at_once(self) -> int:
+        """How many steps may run without a return to Python."""
 
-    def ready(self, threads: Sequence[Sequence[Item]]) -> Callable[[], None]:
-        """Return what runs these items, each thread its own, and returns when all are done."""
+    def gather(self, source: np.ndarray, index: np.ndarray, step: np.ndarray, out: np.ndarray) -> Item:
+        """Return what copies the rows ``index[step]`` of ``source`` to ``out``."""
+
+    def take(self, source: np.ndarray, step: np.ndarray, out: np.ndarray) -> Item:
+        """Return what copies ``source[step]`` to ``out``."""
+
+    def put(self, source: np.ndarray, out: np.ndarray, step: np.ndarray) -> Item:
+        """Return what copies ``source`` to ``out[step]``."""
+
+    def ready(self, phases: Sequence[Phase], steps: Sequence[np.ndarray]) -> Callable[[int], None]:
+        """Return what runs so many steps, and returns when they are done.
+
+        Each thread runs its items of a phase when all have run the phase before; each reads the number of
+        the step in its own of ``steps``, ``(1,)`` int64.
+        """
 
     def __hash__(self) -> int:
         """Return the same number for kernels that are the same: a plan made for them is found again."""

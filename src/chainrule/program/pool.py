@@ -5,7 +5,9 @@ A thread that waits is there at once, also on a busy machine; a new one stands i
 
 import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 
 @functools.cache
@@ -18,6 +20,17 @@ def pool(threads: int) -> ThreadPoolExecutor:
     3
     """
     return ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="chainrule")
+
+
+def wait(futures: Iterable[Future[Any]]) -> None:
+    """Wait for all of them, also when interrupted, and raise what was raised there."""
+    waiting = list(futures)
+    try:
+        for future in waiting:
+            future.result()
+    except KeyboardInterrupt:  # nothing may be left at work on the caller's arrays
+        wait(waiting)
+        raise
 
 
 if hasattr(os, "register_at_fork"):  # a forked child has none of these threads

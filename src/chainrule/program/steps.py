@@ -1,9 +1,8 @@
 """Steps: the engine over blocked batches, and how it is chosen: by shapes, never by timing."""
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-
-import numpy as np
 
 from chainrule.program.blocks import BlockedBatch
 from chainrule.program.descending import DescendingBatch, places
@@ -17,6 +16,7 @@ from chainrule.program.row_blocks import Cut, cut, one_core
 # that is over in a moment from one that is worth compiling for, no more.
 CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 0.6e-6, 1 / 40e9, 1 / 10e9
 LONG_SECONDS = 0.25
+LAUNCH_SECONDS = 0.004  # of work between two looks for Ctrl-C
 LIMIT_SECONDS = 0.02  # a run below this is over before setting the threads of BLAS, 0.3 ms, has paid
 
 
@@ -47,34 +47,29 @@ def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
 
 def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
     """Return the engine that runs ``work`` cut like that, with these kernels."""
-    rate = np.zeros((), dtype=work.progress[0].dtype)  # ()
-    key = np.zeros((), dtype=np.int32)  # ()
     batches = {}
     for rows, how in cuts.items():
-        given = (work, rows, how, rate, key, kernels)
         straight = places(work, rows, how, kernels)
+        given = (work, rows, how, kernels)
         batches[rows] = DescendingBatch(*given, places=straight) if straight else BlockedBatch(*given)
-    return Steps(work, rate, key, batches)
+    return Steps(work, batches)
 
 
 class Steps:
-    """The engine over batches: loads each, runs it, reads its loss.
+    """The engine over batches: as many steps of one size at once as a short while allows.
 
     Parameters
     ----------
     work
         What to run.
-    rate, key
-        The 0-d arrays that the batches read.
     batches
         What runs a step, by the rows of the batch.
     """
 
-    def __init__(
-        self, work: Work, rate: np.ndarray, key: np.ndarray, batches: dict[int, BlockedBatch]
-    ) -> None:
+    def __init__(self, work: Work, batches: dict[int, BlockedBatch]) -> None:
         self.progress = work.progress
-        self._work, self._rate, self._key, self._batches = work, rate, key, batches
+        self._work, self._batches = work, batches
+        self._at_once = dict.fromkeys(batches, 1)  # how many steps of a size take LAUNCH_SECONDS
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: where the threads are ours, BLAS keeps to one in each."""
@@ -83,14 +78,21 @@ class Steps:
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
-        losses = []
-        for number, (start, stop) in enumerate(self._work.bounds):
+        losses: list[float] = []
+        bounds = self._work.bounds
+        while len(losses) < len(epoch.rates):
             check()
-            batch = self._batches[stop - start]
-            batch.load(None if epoch.order is None else epoch.order[start:stop])
-            self._rate[()] = epoch.rates[number]
-            if epoch.keys is not None:
-                self._key[()] = epoch.keys[number]
-            batch.run()
-            losses.append(batch.loss())
+            first = len(losses)
+            start, stop = bounds[first % len(bounds)]
+            rows, batch = stop - start, self._batches[stop - start]
+            alike = len(epoch.rates) - first
+            if not self._work.is_one_batch:
+                alike = sum(stop - start == rows for start, stop in bounds[first:])
+            last = first + min(alike, batch.at_once, self._at_once[rows])
+            order = None if epoch.order is None else epoch.order[start : start + (last - first) * rows]
+            keys = None if epoch.keys is None else epoch.keys[first:last]
+            began = time.perf_counter()
+            losses += batch.run(epoch.rates[first:last], keys, order)
+            if time.perf_counter() - began < LAUNCH_SECONDS / 2:
+                self._at_once[rows] = 2 * (last - first)
         return losses

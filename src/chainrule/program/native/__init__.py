@@ -1,5 +1,5 @@
 """Native code for the CPU, written by this package and compiled by LLVM (extra ``jit``: llvmlite).
 
-A chain becomes one vectorised kernel, a step becomes one table of calls, and a table runs without the
-GIL. Nothing outside this folder names llvmlite.
+Each operation of a plan becomes a function with its shapes as constants, a step a table of their calls, and
+many steps run in one call without the GIL. Nothing outside this folder names llvmlite.
 """

@@ -3,8 +3,8 @@
 Every function has one signature, `void function(int64 *arguments)`: `arguments` holds addresses and sizes. Called through
 `ctypes` (`function_at`) it runs without the GIL; a table of instructions calls it by its address (`interpreter.py`).
 
-The cache is a folder of object files, one a function: `CHAINRULE_CACHE_DIR`, else `~/.cache/chainrule`. A file is named by
-the hash of the recipe (such as a chain's repr), of our source, the processor and llvmlite's version, so that a stored
+The cache is a folder of object files, each of the functions that were compiled together: `CHAINRULE_CACHE_DIR`, else `~/.cache/chainrule`. A file is named by
+the hash of their recipes (such as a chain's repr), of our source, the processor and llvmlite's version, so that a stored
 function is found (1 ms) without writing its LLVM text (9 ms). It is written beside and renamed, so processes that
 compile the same function at once each leave a whole file. A damaged file is compiled again, and so is one that
 another user owns or may write to, or whose folder is so; a folder that cannot be written only costs the compilation
@@ -26,9 +26,13 @@ from typing import TYPE_CHECKING, Any, Final
 from chainrule.program import machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import llvmlite.binding as llvm
+
+    from chainrule.program.native.writer import Writer
+
+    Write = Callable[[Writer], None]
 
 Function = Any  # a ctypes function pointer: called with one integer, the address of its arguments
 
@@ -76,22 +80,43 @@ def _sources() -> str:
     ).hexdigest()
 
 
-def compile_function(write: Callable[[], str], name: str, recipe: str = "") -> int:
-    """Return the address of function `name`, from memory, from disk or compiled now (some 40 ms).
+def compile_functions(functions: Sequence[tuple[str, Write]]) -> list[int]:
+    """Return the addresses of functions, from memory, from disk or compiled now (some 10 ms each).
 
-    `write()` returns its LLVM module; `recipe` must tell apart all that it may write under this name.
+    Each is given by its recipe, which tells it apart from all others, and what writes its code. Those that are new to this
+    process are compiled together.
     """
     with _lock:
         _, _, machine_name = _machine()
-        key = hashlib.sha256(f"{machine_name}\n{_sources()}\n{name}\n{recipe}".encode()).hexdigest()
-        if key not in _loaded:
-            path = cache_folder() / f"{key}.o"
+        about = f"{machine_name}\n{_sources()}\n"
+        keys = ["f" + hashlib.sha256((about + recipe).encode()).hexdigest() for recipe, _ in functions]
+        new = {k: f for k, (_, f) in zip(keys, functions, strict=True) if k not in _loaded}
+        if new:
+            name = hashlib.sha256("".join(new).encode()).hexdigest()
+            path = cache_folder() / f"{name}.o"
             code = _read(path)
             if code is None:
-                code = emit_object(write())
+                code = emit_object(_text(new))
                 _write(path, code)
-            _loaded[key] = _link(code, name, key)
-        return _loaded[key]
+            _link(code, new)
+        return [_loaded[key] for key in keys]
+
+
+def compile_function(recipe: str, write: Write) -> int:
+    """Return the address of one function."""
+    return compile_functions([(recipe, write)])[0]
+
+
+def _text(functions: Mapping[str, Write]) -> str:
+    """Return the LLVM module of functions, by name."""
+    from chainrule.program.native.writer import Writer, new_module
+
+    module = new_module()
+    for name, write in functions.items():
+        writer = Writer(module, name)
+        write(writer)
+        writer.builder.ret_void()
+    return str(module)
 
 
 def emit_object(text: str) -> bytes:
@@ -108,14 +133,16 @@ def emit_object(text: str) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-def _link(code: bytes, name: str, key: str) -> int:
+def _link(code: bytes, names: Iterable[str]) -> None:
     import llvmlite.binding as llvm
 
     _, linker, _ = _machine()
-    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
-    tracker = library.link(linker, key)
+    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    for name in names:
+        library.export_symbol(name)
+    tracker = library.link(linker, next(iter(names)))
     _keep_alive.append(tracker)
-    return int(tracker[name])
+    _loaded.update((name, int(tracker[name])) for name in names)
 
 
 def _read(path: Path) -> bytes | None:

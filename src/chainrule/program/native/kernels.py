@@ -1,22 +1,23 @@
-"""Kernels: the groups of a plan as native instructions, in tables that run in threads without the GIL."""
+"""Kernels: the groups of a plan as native instructions, which run in threads without the GIL."""
 
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from chainrule.program.fusion import fuse
 from chainrule.program.lowering import kind, laid_out, lower
-from chainrule.program.native.interpreter import Instruction, InstructionTable, call_chain, gather_rows
-from chainrule.program.native.matmul import matmul
-from chainrule.program.native.workers import WorkerPool
+from chainrule.program.native import instructions
+from chainrule.program.native.instructions import Instruction
+from chainrule.program.native.runner import Runner
 from chainrule.program.operations import Fusion
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Library
 
 
 class NativeKernels:
-    """Chains fused, products by the BLAS that NumPy is linked with, called by its address."""
+    """Chains fused, products printed or by the BLAS that NumPy is linked with, called by its address."""
+
+    at_once = 4096
 
     def __init__(self, library: Library) -> None:
         self.library = library
@@ -30,55 +31,32 @@ class NativeKernels:
         if group.is_product:
             A, B = (arrays.of(value) for value in group.inputs)
             result = group.only.result
-            return [_product(A, B, arrays.of(result), accumulate=add and arrays.is_part(result))]
+            adds = add and arrays.is_part(result)
+            return [instructions.product(A, B, arrays.of(result), adds=adds)]
         lowered = lower(group)
-        inputs = [
-            laid_out(arrays.of(value), kind(value, lowered.where), lowered.where)
-            for value in lowered.inputs
-        ]
-        outputs = [
-            laid_out(arrays.of(value), kind(value, lowered.where), lowered.where)
-            for value in lowered.outputs
-        ]
-        shared = [_columns(array, columns) for array in (*inputs, *outputs)]
-        return [call_chain(lowered.chain, shared[: len(inputs)], shared[len(inputs) :])]
+        inputs, outputs = (
+            [
+                _columns(laid_out(arrays.of(value), kind(value, lowered.where), lowered.where), columns)
+                for value in values
+            ]
+            for values in (lowered.inputs, lowered.outputs)
+        )
+        return [instructions.chain(lowered.chain, inputs, outputs)]
 
     def subtract(self, rate: np.ndarray, A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Instruction:
         """Return what computes ``out -= rate A @ B``."""
-        return _product(A, B, out, rate=rate)
+        return instructions.product(A, B, out, rate=rate)
 
-    def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> Instruction:
-        """Return what copies rows of ``source`` to ``out``."""
-        return gather_rows(source, rows, out)
+    gather = staticmethod(instructions.gather)
+    take = staticmethod(instructions.take)
+    put = staticmethod(instructions.put)
 
-    def ready(self, threads: Sequence[Sequence[Instruction]]) -> Callable[[], None]:
-        """Return what runs these instructions, each thread its own, and returns when all are done."""
-        tables = [InstructionTable(instructions) for instructions in threads]
-        if len(tables) == 1:
-            return tables[0].run
-        return functools.partial(_pool(len(tables)).run, tables)
-
-
-def _product(
-    A: np.ndarray,
-    B: np.ndarray,
-    out: np.ndarray,
-    *,
-    accumulate: bool = False,
-    rate: np.ndarray | None = None,
-) -> Instruction:
-    product = matmul(A, B, out, accumulate=accumulate, rate=rate)
-    if product is None:
-        msg = "no BLAS to call by its address; native_is_at_hand says so beforehand"
-        raise RuntimeError(msg)
-    return product
+    def ready(
+        self, phases: Sequence[Sequence[Sequence[Instruction]]], steps: Sequence[np.ndarray]
+    ) -> Callable[[int], None]:
+        """Return what runs so many steps of these phases, each thread its own instructions."""
+        return Runner(phases, steps).run
 
 
 def _columns(array: np.ndarray, columns: slice) -> np.ndarray:
     return array[:, columns] if array.ndim and array.shape[-1] > 1 else array
-
-
-@functools.cache
-def _pool(threads: int) -> WorkerPool:
-    """Return the workers of this process for so many threads, started at their first run."""
-    return WorkerPool(threads)

@@ -1,154 +1,285 @@
-"""Native matrix products for the interpreter: the BLAS's own through adapters, and a plain one for tiny sizes.
+"""Matrix products as native code: printed with their sizes where that is quicker, else a call of NumPy's BLAS.
 
-All compute `C = alpha A @ B` for a row-major C, or `C += alpha A @ B` where `accumulate` is 1; alpha is the number at the
-address `scale`, times `sign`. The arguments are words:
+All compute `C = s A @ B`, or `C += s A @ B` with `adds`; s is 1, or minus the number at the address `rate`. A printed
+product keeps a block of C in registers: some rows of one vector of columns, to which it adds, for each inner index, the
+items of a column of A times a vector of a row of B. Three cases, so that the vectors lie in one piece in memory:
 
-* `gemm`:  cblas function, transpose A, transpose B, m, n, k, A, lda, B, ldb, C, ldc, accumulate, scale, sign
-* `gemv`:  cblas function, transpose A, rows and columns of A as it lies, A, lda, x, step of x, y, step of y, accumulate,
-  scale, sign
-* `outer`: m, n, x, its bytes from item to item, y (contiguous), C, its bytes from row to row, accumulate (1), scale,
-  sign: `C += alpha x y'`
-* `small`: m, n, k, A, its bytes from row to row and from column to column, B, the same two, C, its bytes from row to row,
-  accumulate, scale, sign
+* B has contiguous rows: as said. With one column of B, and rows of A contiguous: dot products along the rows of A.
+* The same of `C' = B' @ A'`, where C has one row or one column.
+* Else B is turned round into scratch memory first.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from llvmlite import ir
 
-from chainrule.program.native.lanes import (
-    ITEM_BITS,
-    POINTER,
-    Lanes,
-    Value,
-    call_function,
-    item_type,
-    lanes_type,
-)
-from chainrule.program.native.writer import Writer, suffix
+from chainrule.program.native.chain_printer import across
+from chainrule.program.native.lanes import ITEM_BITS, Lanes, Value, item_type, lanes_type
+
+if TYPE_CHECKING:
+    from chainrule.program.native.writer import Writer
 
 PLAIN: Final = 111  # CblasNoTrans
 TRANSPOSED: Final = 112  # CblasTrans
 _ROW_MAJOR: Final = 101
-_WIDTH: Final = {"float32": 16, "float64": 8}
+_VECTOR_BYTES: Final = 64
+_ROWS: Final = (6, 5, 4)  # of a block: with two 32-byte registers each, what 16 registers hold
+# Multiplications up to which a printed product is quicker than a BLAS (measured, one thread, float32: 5 times at
+# 16 x 16 x 64, 1.4 at 64 x 64 x 64, level at 128 x 128 x 128).
+PRINTED: Final = 2**19
 
 
-# The arguments of each after the order: enum, integer, pointer, F = alpha, G = accumulate.
-_ARGUMENTS: Final = {"gemm": "eeiiiFpipiGpi", "gemv": "eiiFpipiGpi"}
+class Matrix(NamedTuple):
+    """How a matrix lies: its shape, and the items from row to row and from column to column."""
+
+    shape: tuple[int, int]
+    strides: tuple[int, int]
+
+    @property
+    def turned(self) -> Matrix:
+        """The matrix turned round."""
+        return Matrix(self.shape[::-1], self.strides[::-1])
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the items of a row lie side by side."""
+        return self.strides[1] == 1 or self.shape[1] == 1
 
 
-def print_blas_call(name: str, dtype: str, integer_bits: int) -> str:
-    """Return the module of `gemm` or `gemv`, which calls the function of that name of a BLAS."""
-    writer = Writer(name)
-    builder, item, kinds = writer.builder, item_type(dtype), _ARGUMENTS[name]
-    words = iter(range(1, len(kinds)))
-    last = 1 + sum(kind in "eip" for kind in kinds)  # accumulate, and after it scale and sign
-    values = [ir.Constant(ir.IntType(32), _ROW_MAJOR)]
-    for kind in kinds:
-        if kind == "F":
-            values.append(_alpha(writer, dtype, last + 1).value)
-        elif kind == "G":
-            values.append(builder.sitofp(writer.argument(last), item))
-        elif kind == "p":
-            values.append(writer.pointer(writer.argument(next(words))))
-        else:
-            word, bits = writer.argument(next(words)), 32 if kind == "e" else integer_bits
-            values.append(word if bits == ITEM_BITS["int64"] else builder.trunc(word, ir.IntType(bits)))
-    writer.call(writer.argument(0), *values)
-    return writer.text()
+class Product(NamedTuple):
+    """A product to print: `C = A @ B`, added to C or not, times a rate or not."""
+
+    dtype: str
+    A: Matrix
+    B: Matrix
+    C: Matrix
+    adds: bool
+    has_rate: bool
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is quicker printed than by a BLAS."""
+        (m, k), n = self.A.shape, self.B.shape[1]
+        return m * n * k <= PRINTED
+
+    @property
+    def form(self) -> str:
+        """How it is printed: `rows`, `dots` or `turned`."""
+        if self.B.shape[1] > 1 and self.B.has_rows:
+            return "rows"
+        if self.B.shape[1] == 1 and self.A.has_rows and self.B.turned.has_rows:
+            return "dots"
+        return "turned"
+
+    @property
+    def oriented(self) -> Product:
+        """The product to print: itself, or `C' = B' @ A'` where that is one of vectors in one piece."""
+        other = self._replace(A=self.B.turned, B=self.A.turned, C=self.C.turned)
+        return other if self.form == "turned" != other.form and other.C.has_rows else self
 
 
-def _alpha(writer: Writer, dtype: str, word: int) -> Lanes:
-    """Return the number at the address in a word, times the sign in the next."""
-    sign = writer.builder.sitofp(writer.argument(word + 1), item_type(dtype))
-    return writer.load(writer.pointer(writer.argument(word)), dtype, 1) * Lanes(
-        writer.builder, sign, dtype, 1
-    )
+def scratch_items(product: Product) -> int:
+    """Return how many items of scratch memory the printed product needs."""
+    k, n = product.oriented.B.shape
+    return k * n if product.oriented.form == "turned" else 0
 
 
-def print_outer(dtype: str) -> str:
-    """Return the module of `outer`: row by row, which keeps up with memory.
-
-    A BLAS's ?ger would share it out among threads, and every step would move the weights from core to core.
-    """
-    writer = Writer("outer")
-    builder, width = writer.builder, _WIDTH[dtype]
-    m, n, x, x_step, y, C, C_row = (writer.argument(i) for i in range(7))
-    alpha, whole = _alpha(writer, dtype, 8), builder.and_(n, writer.word(-width))
-    with writer.loop(writer.word(0), m, 1) as row:
-        a_place = writer.pointer(x, builder.mul(row, x_step))
-        a = (writer.load(a_place, dtype, 1) * alpha).spread(width)
-        here = builder.add(C, builder.mul(row, C_row))
-        for start, stop in ((writer.word(0), whole), (whole, n)):  # the second: what is left of a strip
-            with writer.loop(start, stop, width) as column:
-                mask = writer.first_lanes(builder.sub(n, column), width) if stop is n else None
-                offset = builder.mul(column, writer.word(ITEM_BITS[dtype] // 8))
-                place = writer.pointer(here, offset)
-                b = writer.load(writer.pointer(y, offset), dtype, width, mask)
-                writer.store(place, a.times_plus(b, writer.load(place, dtype, width, mask)), mask)
-    return writer.text()
-
-
-def print_small_product(dtype: str, *, contiguous: bool) -> str:
-    """Return the module of `small`: for each row of A a strip of C in one register; any strides of A.
-
-    B has contiguous rows, or, at several times the cost (a gather), any strides.
-    """
-    writer = Writer("small")
-    width = _WIDTH[dtype]
-    m, n, alpha = writer.argument(0), writer.argument(1), _alpha(writer, dtype, 12)
-    with writer.loop(writer.word(0), m, 1) as row, writer.loop(writer.word(0), n, width) as column:
-        mask = writer.first_lanes(writer.builder.sub(n, column), width)
-        _write_strip(writer, alpha, (row, column, mask), contiguous=contiguous)
-    return writer.text()
+def write_product(writer: Writer, product: Product, places: list[Value], rate: Value = None) -> None:
+    """Write a product; `places` are the integer addresses of A, B, C and scratch, `rate` that of the rate."""
+    A, B, C, scratch = places
+    turned = product.oriented
+    if turned is not product:
+        A, B, product = B, A, turned
+    factor = None if rate is None else -writer.load(writer.pointer(rate), product.dtype, 1)
+    block = _Block(writer, product, [A, B, C], factor)
+    if product.form == "dots":
+        block.write_dots()
+        return
+    if product.form == "turned":
+        k, n = product.B.shape
+        lying = Matrix((k, n), (n, 1))
+        with writer.loop(0, n) as column, writer.loop(0, k) as row:
+            value = writer.load(block.pointer(1, row, column), product.dtype, 1)
+            copied = block.pointer_in(scratch, lying, row, column)
+            writer.store(copied, value)
+        block = _Block(writer, product._replace(B=lying), [A, scratch, C], factor)
+    block.write_rows()
 
 
-def _write_strip(
-    writer: Writer, alpha: Lanes, strip: tuple[Value, Value, Value], *, contiguous: bool
-) -> None:
-    """Write `C[row, columns] = Σ_i alpha A[row, i] B[i, columns]` for a strip: row, first column, mask."""
-    row, column, mask = strip
-    builder, dtype = writer.builder, alpha.dtype
-    width = _WIDTH[dtype]
-    k, A, A_row, A_column, B, B_row, B_column, C, C_row, accumulate = (
-        writer.argument(i) for i in range(2, 12)
-    )
-    item_bytes = writer.word(ITEM_BITS[dtype] // 8)
-    place = writer.pointer(C, builder.mul(row, C_row), builder.mul(column, item_bytes))
-    before = writer.load(place, dtype, width, mask)
-    wanted = Lanes(builder, builder.sitofp(accumulate, item_type(dtype)), dtype, 1).spread(width)
-    with builder.goto_entry_block():
-        total = builder.alloca(lanes_type(dtype, width))
-    builder.store((wanted > 0.0).where(before, 0.0).value, total)
-    with writer.loop(writer.word(0), k, 1) as i:
-        a_place = writer.pointer(A, builder.mul(row, A_row), builder.mul(i, A_column))
-        a = (writer.load(a_place, dtype, 1) * alpha).spread(width)
-        start = writer.pointer(B, builder.mul(i, B_row), builder.mul(column, B_column))
-        b = (
-            writer.load(start, dtype, width, mask)
-            if contiguous
-            else _load_strided(writer, dtype, start, B_column, mask)
+class _Block:
+    """The code of one product being written."""
+
+    def __init__(
+        self, writer: Writer, product: Product, places: list[Value], factor: Lanes | None
+    ) -> None:
+        self.writer, self.product, self.places, self.factor = writer, product, places, factor
+        self.dtype, self.bytes = product.dtype, ITEM_BITS[product.dtype] // 8
+        most, n = _VECTOR_BYTES // self.bytes, product.B.shape[1]
+        self.width = min(most, max(2, 1 << (n - 1).bit_length()))
+        if product.form == "dots":
+            self.width = min(most, max(2, 1 << (product.A.shape[1] - 1).bit_length()))
+
+    def pointer(self, operand: int, row: Value, column: Value) -> Value:
+        """Return the pointer to an item of A, B or C."""
+        matrix = (self.product.A, self.product.B, self.product.C)[operand]
+        return self.pointer_in(self.places[operand], matrix, row, column)
+
+    def pointer_in(self, place: Value, matrix: Matrix, row: Value, column: Value) -> Value:
+        """Return the pointer to an item of a matrix that begins at a place."""
+        return self.writer.pointer(
+            place, (row, matrix.strides[0] * self.bytes), (column, matrix.strides[1] * self.bytes)
         )
-        builder.store(a.times_plus(b, a.like(builder.load(total, typ=a.value.type))).value, total)
-    writer.store(place, wanted.like(builder.load(total, typ=before.value.type)), mask)
+
+    def write_rows(self) -> None:
+        """Write the loops over strips of columns, and in each over blocks of rows."""
+        writer, (m, n) = self.writer, self.product.C.shape
+        rest, rows = n % self.width, _rows(m)
+        whole, left = n - rest, m % rows
+        for columns, start, stop in ((self.width, 0, whole), (rest, whole, n)):
+            if start == stop:
+                continue
+            mask = writer.first_lanes(columns, self.width)
+            with writer.loop(start, stop, self.width) as column:
+                if m - left:
+                    with writer.loop(0, m - left, rows) as row:
+                        self._write_block(row, rows, column, mask)
+                if left:
+                    self._write_block(writer.word(m - left), left, column, mask)
+
+    def _write_block(self, row: Value, rows: int, column: Value, mask: Value) -> None:
+        writer, builder = self.writer, self.writer.builder
+        typ = lanes_type(self.dtype, self.width)
+        numbers = [builder.add(row, writer.word(number)) for number in range(rows)]
+        totals = [writer.variable(typ) for _ in numbers]
+        for total in totals:
+            builder.store(ir.Constant(typ, None), total)
+        with writer.loop(0, self.product.A.shape[1]) as inner:
+            b = writer.load(self.pointer(1, inner, column), self.dtype, self.width, mask)
+            for number, total in zip(numbers, totals, strict=True):
+                a = writer.load(self.pointer(0, number, inner), self.dtype, 1).spread(self.width)
+                so_far = a.like(builder.load(total, typ=typ))
+                builder.store(a.times_plus(b, so_far).value, total)
+        for number, total in zip(numbers, totals, strict=True):
+            value = Lanes(builder, builder.load(total, typ=typ), self.dtype, self.width)
+            self._store(self.pointer(2, number, column), value, mask)
+
+    def _store(self, place: Value, value: Lanes, mask: Value) -> None:
+        width = value.width
+        if self.product.adds:
+            before = self.writer.load(place, self.dtype, width, mask)
+            factor = 1.0 if self.factor is None else self.factor.spread(width)
+            value = value.times_plus(factor, before) if self.factor else value + before
+        elif self.factor:
+            value = value * self.factor.spread(width)
+        self.writer.store(place, value, mask)
+
+    def write_dots(self) -> None:
+        """Write `C[row, 0] = Σ_i A[row, i] B[i, 0]`, for four rows at a time."""
+        writer, m, rows = self.writer, self.product.A.shape[0], 4
+        left = m % rows
+        if m - left:
+            with writer.loop(0, m - left, rows) as row:
+                self._write_dots(row, rows)
+        if left:
+            self._write_dots(writer.word(m - left), left)
+
+    def _write_dots(self, row: Value, rows: int) -> None:
+        writer, builder, k = self.writer, self.writer.builder, self.product.A.shape[1]
+        typ, zero = lanes_type(self.dtype, self.width), writer.word(0)
+        numbers = [builder.add(row, writer.word(number)) for number in range(rows)]
+        totals = [writer.variable(typ) for _ in numbers]
+        for total in totals:
+            builder.store(ir.Constant(typ, None), total)
+        rest = k % self.width
+        for items, start, stop in ((self.width, 0, k - rest), (rest, k - rest, k)):
+            if start == stop:
+                continue
+            mask = writer.first_lanes(items, self.width)
+            with writer.loop(start, stop, self.width) as inner:
+                b = self._load_column(inner, mask)
+                for number, total in zip(numbers, totals, strict=True):
+                    a = writer.load(self.pointer(0, number, inner), self.dtype, self.width, mask)
+                    so_far = a.like(builder.load(total, typ=typ))
+                    builder.store(a.times_plus(b, so_far).value, total)
+        for number, total in zip(numbers, totals, strict=True):
+            lanes = Lanes(builder, builder.load(total, typ=typ), self.dtype, self.width)
+            self._store(self.pointer(2, number, zero), across(lanes, "row_sum"), None)
+
+    def _load_column(self, inner: Value, mask: Value) -> Lanes:
+        return self.writer.load(
+            self.pointer(1, inner, self.writer.word(0)), self.dtype, self.width, mask
+        )
 
 
-def _load_strided(writer: Writer, dtype: str, start: Value, step: Value, mask: Value) -> Lanes:
-    """Return items `step` bytes apart; those outside the mask are 0."""
-    builder, width = writer.builder, _WIDTH[dtype]
-    lane = Lanes(
-        builder, ir.Constant(ir.VectorType(ir.IntType(64), width), list(range(width))), "int64", width
+def _rows(m: int) -> int:
+    """Return the rows of a block: those that leave none over, or the most."""
+    return next((rows for rows in _ROWS if m % rows == 0), min(m, _ROWS[0]))
+
+
+def write_blas_call(
+    writer: Writer,
+    product: Product,
+    integer_bits: int,
+    function: Value,
+    places: list[Value],
+    rate: Value,
+) -> None:
+    """Write the call of a BLAS's `gemm`, or of its `gemv` where A has one row; `function` is its address."""
+    builder, item, integer = writer.builder, item_type(product.dtype), ir.IntType(integer_bits)
+
+    def enum(number: int) -> Value:
+        return ir.Constant(ir.IntType(32), number)
+
+    def size(number: int) -> Value:
+        return ir.Constant(integer, number)
+
+    A, B, C = (writer.pointer(place) for place in places)
+    one = ir.Constant(item, 1.0)
+    alpha = (
+        one if rate is None else builder.fneg(writer.load(writer.pointer(rate), product.dtype, 1).value)
     )
-    offsets = lane * Lanes(builder, step, "int64", 1).spread(width)
-    pointers = builder.gep(start, [offsets.value], source_etype=ir.IntType(8))
-    typ, align = lanes_type(dtype, width), ir.Constant(ir.IntType(32), ITEM_BITS[dtype] // 8)
-    name = f"llvm.masked.gather.{suffix(dtype, width)}.v{width}p0"
-    pointers.type = ir.VectorType(POINTER, width)
-    return Lanes(
-        builder,
-        call_function(builder, name, typ, pointers, align, mask, ir.Constant(typ, None)),
-        dtype,
-        width,
-    )
+    beta = ir.Constant(item, float(product.adds))
+    (m, k), n = product.A.shape, product.B.shape[1]
+    turned_B, ldb = leading(product.B)
+    if m == 1:  # (1, k) @ (k, n) is B' x
+        lies = product.B.shape if turned_B == PLAIN else product.B.shape[::-1]
+        kind = enum(TRANSPOSED if turned_B == PLAIN else PLAIN)
+        steps = [size(_step(row)) for row in (product.A, product.C)]
+        words = [kind, *map(size, lies), alpha, B, size(ldb), A, steps[0], beta, C, steps[1]]
+    else:
+        turned_A, lda = leading(product.A)
+        ldc = leading(product.C)[1]
+        words = [
+            enum(turned_A),
+            enum(turned_B),
+            size(m),
+            size(n),
+            size(k),
+            alpha,
+            A,
+            size(lda),
+            B,
+            size(ldb),
+        ]
+        words += [beta, C, size(ldc)]
+    writer.call(function, enum(_ROW_MAJOR), *words)
+
+
+def leading(matrix: Matrix) -> tuple[int, int]:
+    """Return how a BLAS is to take a matrix, and its leading dimension in items."""
+    rows, columns = matrix.strides
+    if matrix.shape[0] == 1 and columns == 1:
+        return PLAIN, matrix.shape[1]
+    if columns == 1 and rows >= matrix.shape[1]:
+        return PLAIN, rows
+    if rows == 1 and columns >= matrix.shape[0]:
+        return TRANSPOSED, columns
+    msg = f"a matrix of shape {matrix.shape} has strides {matrix.strides}; a BLAS takes contiguous rows or columns: copy it"
+    raise ValueError(msg)
+
+
+def _step(row: Matrix) -> int:
+    """Return the items from one entry of a row to the next; 1 where there is one: its stride may be 0 then."""
+    return row.strides[1] if row.shape[1] > 1 else 1

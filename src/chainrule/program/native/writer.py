@@ -22,13 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Writer:
-    """An LLVM function `void name(int64 *arguments)` in a module of its own, open at its entry."""
+def new_module() -> ir.Module:
+    """Return an empty module; the machine that compiles it fills in what it is for."""
+    module = ir.Module()
+    module.triple = ""
+    return module
 
-    def __init__(self, name: str) -> None:
-        self.module = ir.Module(name=name)
-        self.module.triple = ""  # the machine that compiles fills it in
-        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [POINTER]), name)
+
+class Writer:
+    """An LLVM function `void name(int64 *arguments)` of a module, open at its entry."""
+
+    def __init__(self, module: ir.Module, name: str) -> None:
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), name)
         self.arguments = function.args[0]
         self.builder = ir.IRBuilder(function.append_basic_block("entry"))
 
@@ -44,39 +49,57 @@ class Writer:
         """Return word `index` of the arguments."""
         return self.builder.load(self.word_place(self.arguments, index), typ=WORD)
 
-    def pointer(self, base: Value, *offsets: Value) -> Value:
-        """Return the pointer to the integer address `base` plus offsets in bytes."""
-        for offset in offsets:
+    def plus(self, base: Value, *terms: Value | tuple[Value, int]) -> Value:
+        """Return an integer address plus offsets in bytes; a pair is a number times a constant."""
+        for term in terms:
+            offset = self.builder.mul(term[0], self.word(term[1])) if isinstance(term, tuple) else term
             base = self.builder.add(base, offset)
-        return self.builder.inttoptr(base, POINTER)
+        return base
+
+    def pointer(self, base: Value, *terms: Value | tuple[Value, int]) -> Value:
+        """Return the pointer to the integer address `base` plus offsets, as `plus` takes them."""
+        return self.builder.inttoptr(self.plus(base, *terms), POINTER)
 
     def call(self, address: Value, *values: Value) -> None:
         """Call the `void` C function at an integer address."""
         signature = ir.FunctionType(ir.VoidType(), [value.type for value in values])
         self.builder.call(self.builder.inttoptr(address, signature.as_pointer()), values)
 
+    def variable(self, typ: ir.Type) -> Value:
+        """Return a new local variable; made in the entry block, so that none is made again in a loop."""
+        with self.builder.goto_entry_block():
+            return self.builder.alloca(typ)
+
     @contextlib.contextmanager
-    def loop(self, start: Value, stop: Value, step: int) -> Iterator[Value]:
-        """Write a loop `for index in range(start, stop, step)`; its body is what the `with` block writes."""
+    def loop(self, start: int | Value, stop: int | Value, step: int = 1) -> Iterator[Value]:
+        """Write a loop `for index in range(start, stop, step)`; its body is what the `with` block writes.
+
+        A loop that is known to run once is its body alone.
+        """
         builder = self.builder
+        if isinstance(start, int) and isinstance(stop, int) and len(range(start, stop, step)) == 1:
+            yield self.word(start)
+            return
+        first, last = (self.word(x) if isinstance(x, int) else x for x in (start, stop))
         before = builder.block
         head, body, after = (builder.append_basic_block() for _ in range(3))
         builder.branch(head)
         builder.position_at_end(head)
         index = builder.phi(WORD)
-        index.add_incoming(start, before)
-        builder.cbranch(builder.icmp_signed("<", index, stop), body, after)
+        index.add_incoming(first, before)
+        builder.cbranch(builder.icmp_signed("<", index, last), body, after)
         builder.position_at_end(body)
         yield index
         index.add_incoming(builder.add(index, self.word(step)), builder.block)
         builder.branch(head)
         builder.position_at_end(after)
 
-    def first_lanes(self, count: Value, width: int) -> Value:
-        """Return the mask of the first `count` (a 64-bit word) of `width` lanes."""
-        number = Lanes(self.builder, self.builder.trunc(count, ir.IntType(32)), "int32", 1).spread(width)
-        lane = number.like(ir.Constant(number.value.type, list(range(width))))
-        return (lane < number).value
+    def first_lanes(self, count: int, width: int) -> Value:
+        """Return the mask of the first `count` of `width` lanes; None for all of them."""
+        if count >= width:
+            return None
+        bits = [int(lane < count) for lane in range(width)]
+        return ir.Constant(ir.VectorType(ir.IntType(1), width), bits)
 
     def load(self, pointer: Value, dtype: str, width: int, mask: Value = None) -> Lanes:
         """Return `width` items at `pointer`; a lane outside `mask` is 0 and its memory is not touched."""
@@ -105,11 +128,6 @@ class Writer:
             ir.Constant(ir.IntType(32), align),
         )
         call_function(self.builder, name, ir.VoidType(), items, pointer, bytes_, mask)
-
-    def text(self) -> str:
-        """Close the function and return its module."""
-        self.builder.ret_void()
-        return str(self.module)
 
 
 def suffix(dtype: str, width: int) -> str:

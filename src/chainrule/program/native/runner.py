@@ -1,0 +1,148 @@
+"""The runner: steps run without Python, in one thread or several, each step in phases with a barrier after each."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import threading
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from llvmlite import ir
+
+from chainrule.program.native import compiler
+from chainrule.program.native.instructions import Instruction, addresses
+from chainrule.program.native.lanes import WORD, Value, call_function
+from chainrule.program.pool import pool, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chainrule.program.native.instructions import Array
+    from chainrule.program.native.writer import Writer
+
+    Phase = Sequence[Sequence[Instruction]]  # the instructions of each thread
+
+_YIELD_EVERY: Final = 256  # spins, a power of two: some 5 us
+_LINE: Final = 8  # words of a cache line
+_busy = threading.Lock()  # the threads of a run must all run at once, so one run at a time has them
+
+
+class Runner:
+    """Runs steps: in each the phases in order, of which each thread has instructions of its own."""
+
+    def __init__(self, phases: Sequence[Phase], steps: Sequence[Array]) -> None:
+        """Take the instructions of each thread in each phase, and where each thread reads the number of the step."""
+        self.threads = len(steps)
+        meet = [_barrier(self.threads)] if self.threads > 1 else []
+        self._kept: list[object] = [phases, steps, meet]
+        self._words = []
+        tables = [_table(phases, thread, meet) for thread in range(self.threads)]
+        functions = iter(addresses([item for table in tables for item in table]))
+        for step, table in zip(steps, tables, strict=True):
+            arguments = [item.arguments for item in table]
+            words = [line.ctypes.data for line in arguments]
+            places = np.array([(next(functions), word) for word in words], np.int64)
+            self._kept += [arguments, places]
+            self._words.append(np.array([0, step.ctypes.data, places.ctypes.data, len(table)], np.int64))
+        self._addresses = [words.ctypes.data for words in self._words]
+        self._run = compiler.function_at(_run_address())
+
+    def run(self, steps: int) -> None:
+        """Run so many steps from number 0; return when they are done."""
+        for words in self._words:
+            words[0] = steps
+        mine, *others = self._addresses
+        if not others:
+            self._run(mine)
+            return
+        with _busy:
+            waiting = [pool(self.threads).submit(self._run, address) for address in others]
+            try:
+                self._run(mine)
+            finally:
+                wait(waiting)
+
+
+def _table(phases: Sequence[Phase], thread: int, meet: list[Instruction]) -> list[Instruction]:
+    """Return what one thread does in a step; threads that a phase leaves out do nothing in it."""
+    mine = [[*phase[thread : thread + 1], meet] for phase in phases]
+    return [instruction for phase in mine for items in phase for instruction in items]
+
+
+@functools.cache
+def _run_address() -> int:
+    return compiler.compile_function("run", _write_run)
+
+
+def _write_run(writer: Writer) -> None:
+    """Write `run`: how many steps, where their number goes, the table and its length."""
+    builder = writer.builder
+    steps, number, table, length = (writer.argument(i) for i in range(4))
+    with writer.loop(0, steps) as step:
+        builder.store(step, writer.pointer(number))
+        with writer.loop(0, length) as index:
+            function, arguments = (
+                builder.load(writer.pointer(table, (index, 16), writer.word(place)), typ=WORD)
+                for place in (0, 8)
+            )
+            writer.call(function, writer.pointer(arguments))
+
+
+def _barrier(threads: int) -> Instruction:
+    """Return the instruction that waits until all threads have come to it."""
+    words = np.zeros(
+        3 * _LINE, np.int64
+    )  # how many have come, and in another cache line how often all have
+
+    def write(writer: Writer, places: list[Value]) -> None:
+        _write_barrier(writer, places[0], writer.word(threads))
+
+    return Instruction(write, ("barrier", threads), (words,))
+
+
+def _write_barrier(writer: Writer, barrier: Value, threads: Value) -> None:
+    """Write a barrier: the last to come lets the others go by raising its generation."""
+    builder = writer.builder
+    arrived, generation = writer.pointer(barrier), writer.pointer(barrier, writer.word(8 * _LINE))
+    mine = builder.load_atomic(generation, "seq_cst", 8, typ=WORD)
+    before = builder.atomic_rmw("add", arrived, writer.word(1), "seq_cst")
+    is_last = builder.icmp_signed("==", builder.add(before, writer.word(1)), threads)
+    with builder.if_else(is_last) as (last, others):
+        with last:
+            builder.atomic_rmw("xchg", arrived, writer.word(0), "seq_cst")
+            builder.atomic_rmw("add", generation, writer.word(1), "seq_cst")
+        with others:
+            _write_wait(writer, generation, mine)
+
+
+def _write_wait(writer: Writer, generation: Value, mine: Value) -> None:
+    builder = writer.builder
+    before = builder.block
+    head, body, after = (builder.append_basic_block() for _ in range(3))
+    builder.branch(head)
+    builder.position_at_end(head)
+    spins = builder.phi(WORD)
+    spins.add_incoming(writer.word(0), before)
+    now = builder.load_atomic(generation, "seq_cst", 8, typ=WORD)
+    builder.cbranch(builder.icmp_signed("==", now, mine), body, after)
+    builder.position_at_end(body)
+    _write_pause(writer)
+    if os.name == "posix":  # where two threads share one processor, let the other go on
+        mask = writer.word(_YIELD_EVERY - 1)
+        often = builder.icmp_signed("==", builder.and_(spins, mask), mask)
+        with builder.if_then(often, likely=False):
+            call_function(builder, "sched_yield", ir.IntType(32))
+    spins.add_incoming(builder.add(spins, writer.word(1)), builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+
+
+def _write_pause(writer: Writer) -> None:
+    machine = platform.machine().lower()
+    if machine in ("x86_64", "amd64"):
+        call_function(writer.builder, "llvm.x86.sse2.pause", ir.VoidType())
+    elif machine in ("aarch64", "arm64"):
+        hint = ir.Constant(ir.IntType(32), 1)  # yield
+        call_function(writer.builder, "llvm.aarch64.hint", ir.VoidType(), hint)
