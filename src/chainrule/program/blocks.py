@@ -6,11 +6,12 @@ threads, and the update follows, a long one shared out again.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from chainrule.program.engine import Work, batch_spec, progress_spec
+from chainrule.program.engine import KEPT, Step, Work, batch_spec, progress_spec, spec
 from chainrule.program.fusion import over
 from chainrule.program.kernels import Item, Kernels
 from chainrule.program.operations import Fusion
@@ -66,7 +67,6 @@ class BlockedBatch:
 
     def __init__(self, work: Work, rows: int, cut: Cut, kernels: Kernels) -> None:
         self._work, self._cut, self._kernels, self._rows = work, cut, kernels, rows
-        self._plans: dict[tuple[int, int], Plan] = {}
         theta, count = work.progress[0], cut.threads
         # What each step reads and writes: a row a step.
         self.at_once = max(1, min(kernels.at_once, work.steps, ORDERED_ROWS // rows))
@@ -152,24 +152,14 @@ class BlockedBatch:
 
     def _part(self, where: slice, rows: int) -> Plan:
         """Return the plan of a block: blocks of one size share it, unless their dropout differs."""
-        size = where.stop - where.start
-        place = size, where.start if self._work.drops else 0
-        if place not in self._plans:
-            program = self._program(size, place[1], rows)
-            self._plans[place] = plan(program, (), self._kernels.groups(program))
-        return self._plans[place]
+        program = self._program(where.stop - where.start, where.start if self._work.drops else 0, rows)
+        return plan_block(program, self._kernels)
 
     def _program(self, size: int, first: int, rows: int) -> Program:
         """Return the program of a block of so many rows: its loss, and its gradient."""
-        theta = self._work.progress[0]
-        return trace(
-            self._work.step.part,
-            Spec(theta.shape, theta.dtype, "theta", "parameter"),
-            batch_spec(self._work.data, size),
-            Spec((), np.int32, "key", "key") if self._work.drops else None,
-            rows,
-            first,
-        )
+        theta = spec(self._work.progress[0], "theta", "parameter")
+        key = Spec((), np.int32, "key", "key") if self._work.drops else None
+        return trace_block(self._work.step, theta, batch_spec(self._work.data, size), key, rows, first)
 
     def _finish(self) -> list[list[list[Item]]]:
         """Return the update as phases: in each, what each thread does."""
@@ -179,31 +169,47 @@ class BlockedBatch:
         """Return the update of where training stands, by the gradients of the threads, as phases."""
         theta, state = progress
         inputs = (theta, *state, *gradients, self._rate)
-        program = self._update_program(progress, gradients)
-        carried = list(zip(program.inputs, program.outputs, strict=False))[: 1 + len(state)]
-        made = plan(program, carried, self._kernels.groups(program))
+        parts = tuple(spec(g, f"g{n}") for n, g in enumerate(gradients, 1))
+        made = plan_update(self._work.step, progress_spec(progress), parts, self._kernels)
         arrays = Arrays(made, inputs, self._kernels.library)
         count, phases = self._cut.threads, []
         for group in made.groups:
             if count > 1 and _is_long_update(group):
-                parts = shares(over(group.operations[0]).columns, count)
-                phases.append([self._kernels.item(group, arrays, share, add=False) for share in parts])
+                columns = shares(over(group.operations[0]).columns, count)
+                phases.append([self._kernels.item(group, arrays, share, add=False) for share in columns])
                 continue
             if not phases or len(phases[-1]) > 1:
                 phases.append([[]])  # a phase of this thread alone
             phases[-1][0].extend(self._kernels.item(group, arrays, slice(None), add=False))
         return phases
 
-    def _update_program(self, progress: Any, gradients: Sequence[np.ndarray]) -> Program:
-        def finish(progress: Any, gradients: tuple[Any, ...], rate: Any) -> Any:
-            total = gradients[0]
-            for g in gradients[1:]:  # in the order of the threads
-                total = total + g
-            return self._work.step.finish(progress, total, rate)
 
-        parts = tuple(Spec(g.shape, g.dtype, f"g{n}") for n, g in enumerate(gradients, 1))
-        rate = Spec((), progress[0].dtype, "learning_rate", "rate")
-        return trace(finish, progress_spec(progress), parts, rate)
+@lru_cache(maxsize=KEPT)
+def trace_block(step: Step, theta: Spec, data: Any, key: Spec | None, rows: int, first: int) -> Program:
+    """Return the program of a block: its loss and its gradient."""
+    return trace(step.part, theta, data, key, rows, first)
+
+
+@lru_cache(maxsize=KEPT)
+def plan_block(program: Program, kernels: Kernels) -> Plan:
+    """Return the plan of a block."""
+    return plan(program, (), kernels.groups(program))
+
+
+@lru_cache(maxsize=KEPT)
+def plan_update(step: Step, progress: Any, gradients: tuple[Spec, ...], kernels: Kernels) -> Plan:
+    """Return the plan of an update by the gradients of the threads."""
+
+    def finish(progress: Any, gradients: tuple[Any, ...], rate: Any) -> Any:
+        total = gradients[0]
+        for g in gradients[1:]:  # in the order of the threads
+            total = total + g
+        return step.finish(progress, total, rate)
+
+    rate = Spec((), progress[0].dtype, "learning_rate", "rate")
+    program = trace(finish, progress, gradients, rate)
+    carried = list(zip(program.inputs, program.outputs, strict=False))[: 1 + len(progress[1])]
+    return plan(program, carried, kernels.groups(program))
 
 
 def _is_long_update(group: Fusion) -> bool:

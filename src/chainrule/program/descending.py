@@ -5,7 +5,7 @@ the products multiply. When all are done nothing reads the weights any more, and
 share of their rows, the blocks in order. No gradient of a weight is ever stored.
 """
 
-from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.mathematics.arrays import size
 from chainrule.program.blocks import BlockedBatch, shares
 from chainrule.program.descent import Products, Run, descent, rest, weight_products
-from chainrule.program.engine import Work
+from chainrule.program.engine import KEPT, Work
 from chainrule.program.kernels import Item, Kernels
 from chainrule.program.operations import Operation, Value
 from chainrule.program.plan import Plan
@@ -40,7 +40,8 @@ class Split(NamedTuple):
     runs: list[Run]
 
 
-def split(program: Program, places: Collection[int]) -> Split:
+@lru_cache(maxsize=KEPT)
+def split(program: Program, places: tuple[int, ...]) -> Split:
     """Return the program of a loss and a gradient without the products that make these places of it."""
     L, g = program.outputs
     gradient = next(op for op in program.operations if op.result is g)
@@ -60,18 +61,18 @@ def _join(run: Run, g: Value) -> Operation:
     return Operation("concat", run.parts, Value((run.where.stop - run.where.start,), g.dtype))
 
 
-def places(work: Work, rows: int, cut: Cut, kernels: Kernels) -> list[int]:
+def places(work: Work, rows: int, cut: Cut, kernels: Kernels) -> tuple[int, ...]:
     """Return which weights products go straight into, by where they start in the parameters.
 
     Only in plain gradient descent, and only where each thread has one block, so that what its products
     multiply is still there when all are done.
     """
     if kernels.subtract is None or cut.blocks > 1 or work.progress[1]:
-        return []
+        return ()
     found = descent(work.plan(rows).program)
     least = MANY if cut.threads == 1 else MANY_FOR_THREADS
     made = {} if found is None else {start: op.result for start, op in found.products.items()}
-    return [start for start, W in made.items() if size(W.shape) >= least and W.shape[-1] >= WIDE]
+    return tuple(s for s, W in made.items() if size(W.shape) >= least and W.shape[-1] >= WIDE)
 
 
 class DescendingBatch(BlockedBatch):
@@ -80,7 +81,7 @@ class DescendingBatch(BlockedBatch):
     Takes what ``BlockedBatch`` takes, and the ``places`` of the weights that products go straight into.
     """
 
-    def __init__(self, *given: Any, places: Collection[int]) -> None:
+    def __init__(self, *given: Any, places: tuple[int, ...]) -> None:
         self._places = places
         self._splits: dict[int, Split] = {}  # by the id of their program
         self._blocks: list[tuple[Split, Arrays]] = []  # of each thread

@@ -5,7 +5,8 @@ An engine is handed the step as functions of arrays, and arrays to start from; i
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule`
     from chainrule.program.operations import Role
     from chainrule.program.plan import Plan
     from chainrule.program.trace import Spec
+
+KEPT = 64  # programs and plans of each kind, which hold no arrays
 
 
 class Step(Protocol):
@@ -51,7 +54,6 @@ class Work:
     drops: bool = False  # whether a step has a dropout key
     steps: int = 1  # how many there will be, at the most
     threads: int | None = None  # how many to use; None: CHAINRULE_THREADS, else one a core
-    _plans: "dict[int, Plan]" = field(default_factory=dict, init=False, repr=False)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -69,20 +71,19 @@ class Work:
         return len(self.bounds) == 1
 
     def plan(self, rows: int) -> "Plan":
-        """Return the plan of a whole step on batches of so many rows; it is made once.
+        """Return the plan of a whole step on batches of so many rows; equal steps have one.
 
         Its inputs are, in order: the parameters, the optimiser's state, the arrays of the data, the
         learning rate and, where units are dropped, the key. Its last output is the loss.
         """
         from chainrule.program.trace import Spec
 
-        if rows not in self._plans:
-            progress, data = progress_spec(self.progress), batch_spec(self.data, rows)
-            key = Spec((), np.int32, "key", "key") if self.drops else None
-            self._plans[rows] = plan_step(self.step, progress, data, key)
-        return self._plans[rows]
+        progress, data = progress_spec(self.progress), batch_spec(self.data, rows)
+        key = Spec((), np.int32, "key", "key") if self.drops else None
+        return plan_step(self.step, progress, data, key)
 
 
+@lru_cache(maxsize=KEPT)
 def plan_step(step: Step, progress: Any, batch: Any, key: "Spec | None") -> "Plan":
     """Return the plan of a whole step on arrays of these shapes."""
     from chainrule.program.planner import plan
