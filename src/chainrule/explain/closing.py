@@ -110,7 +110,7 @@ def _flags(theta: np.ndarray, step: TrainingStep, batch: Batch, rate: float) -> 
 
 def _loss(theta: np.ndarray, batch: Batch, net: Architecture) -> float:
     A = forward(theta, batch.X, net).A  # (n, n_L)
-    return net.loss.reported(float(net.loss.value(A, batch.Y, batch.weights)), *A.shape)
+    return float(net.loss.reported(net.loss.value(A, batch.Y, batch.weights), *A.shape))
 
 
 def _some(data: Batch, most: int, backend: Backend) -> Batch:

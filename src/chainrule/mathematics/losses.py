@@ -115,8 +115,8 @@ class Loss:
             dL_dA = weights * dL_dA  # (..., n, n_out)
         return self._divided(dL_dA, A, rows)  # (..., n, n_out)
 
-    def reported(self, value: float, rows: int, outputs: int) -> float:
-        """Return the figure to print for the loss ``value`` of a batch of ``rows`` rows."""
+    def reported(self, value: Array, rows: int, outputs: int) -> Array:
+        """Return the figure to print for the loss ``value`` of a batch of ``rows`` rows, or for several values."""
         report_divisor = self.report_divisor or self.divisor
         return value * self.divisor(rows, outputs) / report_divisor(rows, outputs)
 

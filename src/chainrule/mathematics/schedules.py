@@ -7,11 +7,23 @@ enters the step as an array, so that a compiled step can be told another rate.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from chainrule.mathematics.checks import FINITE, Range, check_number
 
 Schedule = Callable[[float, int], float]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The schedule that is always ``rate``."""
+
+    rate: float
+
+    def __call__(self, _epoch: float, _epochs: int) -> float:
+        """Return the rate."""
+        return self.rate
 
 
 def constant(rate: float) -> Schedule:
@@ -23,7 +35,7 @@ def constant(rate: float) -> Schedule:
     0.1
     """
     check_number("learning_rate", rate, FINITE)
-    return lambda _epoch, _epochs: rate
+    return Constant(rate)
 
 
 def cosine(peak: float, floor: float = 0.0) -> Schedule:

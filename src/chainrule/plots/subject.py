@@ -77,4 +77,5 @@ def losses(thetas: np.ndarray, data: Batch, net: Architecture) -> np.ndarray:
             objective(thetas[start : start + together], data, net)  # (<= together,)
             for start in range(0, len(thetas), together)
         ]
-    return net.loss.reported(1.0, rows, net.sizes[-1]) * np.concatenate(parts)  # (k,)
+    losses: np.ndarray = net.loss.reported(np.concatenate(parts), rows, net.sizes[-1])  # (k,)
+    return losses

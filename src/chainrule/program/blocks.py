@@ -96,7 +96,7 @@ class BlockedBatch:
 
     def run(
         self, rates: Sequence[float], keys: np.ndarray | None, order: np.ndarray | None
-    ) -> list[float]:
+    ) -> np.ndarray:
         """Run a step for each rate, with its key and its rows of the data; return the loss before each."""
         steps = len(rates)
         self._rates[:steps] = rates
@@ -105,7 +105,8 @@ class BlockedBatch:
         if order is not None:
             self._orders[:steps] = order.reshape(steps, self._rows)
         self._run(steps)
-        return [sum(losses) for losses in self._losses[:steps].tolist()]
+        losses: np.ndarray = self._losses[:steps].sum(axis=1, dtype=np.float64)  # (steps,)
+        return losses
 
     def _threads(self, rows: int) -> list[list[Item]]:
         """Return what each thread does of the forward and backward pass."""

@@ -128,11 +128,15 @@ class Engine(Protocol):
 
     progress: Any
 
+    @property
+    def at_once(self) -> int:
+        """How many epochs of one batch it runs at once, before it looks for Ctrl-C again."""
+
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run epochs in; what it sets is set back when it ends, however it ends."""
 
-    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
-        """Run the steps of an epoch and return the loss of each, before its update.
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float] | np.ndarray:
+        """Run the steps of an epoch, or of several of one batch each; return the loss of each, before its update.
 
         ``check`` is called before each step and may raise: no step is left half done.
         """

@@ -24,6 +24,8 @@ class Plain:
         The compiled ``step.whole``, if there is one.
     """
 
+    at_once = 1  # epoch
+
     def __init__(
         self,
         work: Work,

@@ -182,6 +182,8 @@ class Replay:
         Of NumPy's BLAS; as asked unless given.
     """
 
+    at_once = 1  # epoch
+
     def __init__(
         self, work: Work, library: Library, asarray: Callable[..., Array], threads: int | None = None
     ) -> None:

@@ -34,6 +34,8 @@ class Scan:
         If JAX cannot trace the step.
     """
 
+    at_once = 1  # epoch
+
     def __init__(self, work: Work, asarray: Callable[..., jax.Array]) -> None:
         self.progress = work.progress
         self._work = work

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+import numpy as np
+
 from chainrule.program.blocks import BlockedBatch
 from chainrule.program.descending import DescendingBatch, places
 from chainrule.program.engine import Work
@@ -71,28 +73,36 @@ class Steps:
         self._work, self._batches = work, batches
         self._at_once = dict.fromkeys(batches, 1)  # how many steps of a size take LAUNCH_SECONDS
 
+    @property
+    def at_once(self) -> int:
+        """How many epochs of one batch take ``LAUNCH_SECONDS``."""
+        if not self._work.is_one_batch:
+            return 1
+        (rows,) = self._work.batch_sizes
+        return min(self._at_once[rows], self._batches[rows].at_once)
+
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: where the threads are ours, BLAS keeps to one in each."""
         ours = any(batch.threads > 1 for batch in self._batches.values())
         return blas_threads(1 if ours else product_threads(self._work))
 
-    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
         """Run an epoch: see ``Engine``."""
-        losses: list[float] = []
-        bounds = self._work.bounds
-        while len(losses) < len(epoch.rates):
+        losses = np.empty(len(epoch.rates))  # (steps,)
+        bounds, first = self._work.bounds, 0
+        while first < len(losses):
             check()
-            first = len(losses)
             start, stop = bounds[first % len(bounds)]
             rows, batch = stop - start, self._batches[stop - start]
-            alike = len(epoch.rates) - first
+            alike = len(losses) - first
             if not self._work.is_one_batch:
                 alike = sum(stop - start == rows for start, stop in bounds[first:])
             last = first + min(alike, batch.at_once, self._at_once[rows])
             order = None if epoch.order is None else epoch.order[start : start + (last - first) * rows]
             keys = None if epoch.keys is None else epoch.keys[first:last]
             began = time.perf_counter()
-            losses += batch.run(epoch.rates[first:last], keys, order)
+            losses[first:last] = batch.run(epoch.rates[first:last], keys, order)
             if time.perf_counter() - began < LAUNCH_SECONDS / 2:
                 self._at_once[rows] = 2 * (last - first)
+            first = last
         return losses

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -13,6 +14,10 @@ _UNREAD = (OSError, ValueError)
 
 class Display:
     """Shows nothing; the subclasses show a run while it trains."""
+
+    def shown(self, first: int, stop: int) -> Sequence[int]:
+        """Return which of the epochs from ``first`` up to ``stop``, which have ended, are to be shown."""
+        return range(max(first, stop - 1), stop)
 
     def show(self, record: Record) -> None:
         """Show an epoch that has ended."""
@@ -30,10 +35,13 @@ class Textbook(Display):
     def __init__(self, every: int) -> None:
         self._every = every
 
+    def shown(self, first: int, stop: int) -> Sequence[int]:
+        """Return the multiples."""
+        return range(first + -first % self._every, stop, self._every)
+
     def show(self, record: Record) -> None:
-        """Print a line where the epoch's number is a multiple."""
-        if record.epoch % self._every == 0:
-            self.note(f"Epoch {record.epoch}, Loss:{record.loss}")
+        """Print a line."""
+        self.note(f"Epoch {record.epoch}, Loss:{record.loss}")
 
     def note(self, text: str) -> None:
         """Print a line to standard output."""
@@ -47,11 +55,15 @@ class Lines(Display):
         self._epochs = epochs
         self._every = max(1, epochs // 20)
 
+    def shown(self, first: int, stop: int) -> Sequence[int]:
+        """Return every twentieth part of the run and the last epoch."""
+        multiples = range(first + -first % self._every, stop, self._every)
+        last = {self._epochs - 1} & {stop - 1}
+        return sorted({*multiples} | last)
+
     def show(self, record: Record) -> None:
-        """Print a line for every twentieth part of the run and for the last epoch."""
-        last = record.epoch == self._epochs - 1
-        if record.epoch % self._every == 0 or last:
-            self.note(f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}")
+        """Print a line."""
+        self.note(f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}")
 
     def note(self, text: str) -> None:
         """Print a line to standard error."""

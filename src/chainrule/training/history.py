@@ -1,8 +1,10 @@
 """The history of a training run: a record for each epoch, printed as a table or plotted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
+
+import numpy as np
 
 
 class Record(NamedTuple):
@@ -14,6 +16,26 @@ class Record(NamedTuple):
     validation_accuracy: float | None  # share of right classes, 0 to 1; None where there are none
     learning_rate: float  # of the epoch's first step
     seconds: float  # since training began
+
+
+class _Records(Sequence[Record]):
+    """Columns seen as records, which are made when they are asked for."""
+
+    def __init__(self, columns: tuple[list[Any], ...]) -> None:
+        self._columns = columns
+
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
+    @overload
+    def __getitem__(self, place: int) -> Record: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Record]: ...
+    def __getitem__(self, place: int | slice) -> Record | list[Record]:
+        epochs = range(len(self))[place]
+        if isinstance(epochs, range):
+            return [self[epoch] for epoch in epochs]
+        return Record(epochs, *(column[epochs] for column in self._columns))
 
 
 @dataclass
@@ -30,13 +52,33 @@ class History:
     """
 
     reported: str  # what the loss column holds
-    records: list[Record] = field(default_factory=list)
     interrupted: bool = False  # Ctrl-C, or a callback that returned True
     best_epoch: int | None = None  # where early stopping found the weights that it restored
     notes: tuple[str, ...] = ()  # how a GPU multiplied, why the loss did not fall, ...
+    _columns: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []), repr=False)
+
+    def add(
+        self,
+        losses: Sequence[float],
+        rates: Sequence[float],
+        seconds: float,
+        validation_loss: float | None = None,
+        validation_accuracy: float | None = None,
+    ) -> None:
+        """Add epochs that ended at ``seconds``; of several, those between are taken to last equally long."""
+        count, before = len(losses), self._columns[-1][-1] if len(self) else 0.0
+        ends = np.linspace(before, seconds, count + 1)[1:].tolist()
+        held_out = [validation_loss] * count, [validation_accuracy] * count
+        for column, more in zip(self._columns, (losses, *held_out, rates, ends), strict=True):
+            column.extend(more)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """A record for each epoch."""
+        return _Records(self._columns)
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self._columns[0])
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
@@ -46,18 +88,17 @@ class History:
         if name not in Record._fields:
             msg = f"history has no column {name!r} (known: {', '.join(Record._fields)})"
             raise KeyError(msg)
-        return [getattr(record, name) for record in self.records]
+        return list((range(len(self)), *self._columns)[Record._fields.index(name)])
 
     def __repr__(self) -> str:
-        if not self.records:
+        if not len(self):
             return "History(no epochs)"
         last = self.records[-1]
         return f"History({len(self)} epochs, last {self.reported} {last.loss:.6g})"
 
     def __str__(self) -> str:
         """Return a table of at most 20 epochs, the first and the last among them, and the notes."""
-        validated = any(record.validation_loss is not None for record in self.records)
-        scored = any(record.validation_accuracy is not None for record in self.records)
+        validated, scored = (any(v is not None for v in column) for column in self._columns[1:3])
         head = f"{'epoch':>7}  {'loss':>12}"
         head += f"  {'validation':>12}" if validated else ""
         head += f"  {'accuracy':>8}" if scored else ""
@@ -70,9 +111,9 @@ class History:
         return "\n".join([*lines, *self.notes])
 
     def _shown(self, most: int) -> list[Record]:
-        if len(self.records) <= most:
-            return self.records
-        places = {round(i * (len(self.records) - 1) / (most - 1)) for i in range(most)}
+        if len(self) <= most:
+            return list(self.records)
+        places = {round(i * (len(self) - 1) / (most - 1)) for i in range(most)}
         return [self.records[place] for place in sorted(places)]
 
     def plot(self, ax: Any = None) -> Any:

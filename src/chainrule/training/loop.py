@@ -14,7 +14,7 @@ from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace, record_like
 from chainrule.mathematics.checks import at_least
 from chainrule.mathematics.optimizers import Optimizer, State
-from chainrule.mathematics.schedules import Schedule
+from chainrule.mathematics.schedules import Constant, Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.engine import Engine, Work
 from chainrule.program.epoch import Epoch, bounds
@@ -123,11 +123,8 @@ def fit(
         run = _TrainingRun(theta, task, settings, state)
         try:
             with run.engine.at_work():
-                for number in range(settings.epochs):
-                    record = run.epoch(number, chance, interrupts)
-                    display.show(record)
-                    if run.is_over(record):
-                        break
+                while not run.is_over:
+                    run.epochs(chance, interrupts, display)
             interrupts.check()
             run.check_last_update()
         except KeyboardInterrupt:
@@ -169,6 +166,9 @@ class _TrainingRun:
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
+        watched = settings.callbacks or settings.patience is not None or self._validation is not None
+        self._is_watched = bool(watched)
+        self.is_over = False
 
     def _engine(self, work: Work) -> Engine:
         backend, settings = self._backend, self._settings
@@ -178,9 +178,24 @@ class _TrainingRun:
             self.history.notes += (f"{error}; it runs as it is written",)
             return backend.plain(work)
 
-    def epoch(self, number: int, chance: Chance, interrupts: Interrupts) -> Record:
-        """Run an epoch and return its record, which is kept."""
-        plan = self._plan(number, chance)
+    def epochs(self, chance: Chance, interrupts: Interrupts, display: Display) -> None:
+        """Run the next epoch; those of one batch that nobody watches, as many as the engine runs at once."""
+        first = len(self.history)
+        count = min(1 if self._is_watched else self.engine.at_once, self._settings.epochs - first)
+        plan = self._plan(first, count, chance)
+        if count == 1:
+            self._run(plan, interrupts)
+        else:
+            self._run_together(plan, interrupts)
+        for number in display.shown(first, len(self.history)):
+            display.show(self.history.records[number])
+        self.is_over = len(self.history) == self._settings.epochs
+        if self._is_watched:
+            self.is_over |= self._ends_at(self.history.records[first])
+
+    def _run(self, plan: Epoch, interrupts: Interrupts) -> None:
+        """Run one epoch and keep its record."""
+        number = len(self.history)
         # Out of reach of an engine that writes over the weights.
         before = self._backend.copy(self.engine.progress.theta, out=self._spare)
         loss = self._reported(self._steps(plan, interrupts, before))
@@ -188,13 +203,30 @@ class _TrainingRun:
             self._go_back_to(before)
             raise FloatingPointError(self._advice(number, f"the loss became {loss}", plan.rates[0]))
         self._good, self._spare = before, self._good
-        held_out_loss, accuracy = self._held_out()
-        seconds = time.perf_counter() - self._began
-        record = Record(number, loss, held_out_loss, accuracy, plan.rates[0], seconds)
-        self.history.records.append(record)
-        return record
+        self.history.add([loss], plan.rates[:1], self._seconds(), *self._held_out())
 
-    def _steps(self, plan: Epoch, interrupts: Interrupts, before: Array) -> list[float]:
+    def _run_together(self, plan: Epoch, interrupts: Interrupts) -> None:
+        """Run epochs of one batch in one go; where one of them fails, again from the start, one by one."""
+        copy, progress = self._backend.copy, self.engine.progress
+        before = copy(progress.theta, out=self._spare)
+        state = [copy(part) for part in progress.state]
+        losses = self._steps(plan, interrupts, before)  # (epochs,)
+        if np.isfinite(losses).all() and _finite(progress.theta):
+            self._good, self._spare = before, self._good
+            reported = self._net.loss.reported(losses, self._rows, self._net.sizes[-1])  # (epochs,)
+            self.history.add(reported.tolist(), plan.rates, self._seconds())
+            return
+        for part, start in zip((progress.theta, *progress.state), (before, *state), strict=True):
+            copy(start, out=part)
+        for place in range(len(plan.rates)):
+            one = slice(place, place + 1)
+            keys = None if plan.keys is None else plan.keys[one]
+            self._run(Epoch(None, plan.rates[one], keys), interrupts)
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _steps(self, plan: Epoch, interrupts: Interrupts, before: Array) -> np.ndarray:
         """Run the steps of an epoch; where an update is cut off, go back to the weights ``before`` them."""
         theta, at_work = self.engine.progress.theta, False
 
@@ -205,7 +237,7 @@ class _TrainingRun:
             at_work = True
 
         try:
-            return self.engine.run(plan, between_steps)
+            return np.asarray(self.engine.run(plan, between_steps))  # (steps,)
         except BaseException:
             # An error in a step, or a second Ctrl-C. Where the engine writes over the weights, half of
             # the update may stand in them.
@@ -217,7 +249,7 @@ class _TrainingRun:
         self._newest_is_good = False
         self._good = before if _finite(before) else self._good
 
-    def is_over(self, record: Record) -> bool:
+    def _ends_at(self, record: Record) -> bool:
         """Return whether a callback or the patience ends training here."""
         patience = self._settings.patience
         if patience is not None:
@@ -234,9 +266,8 @@ class _TrainingRun:
         """Raise where the last update, after which no loss is computed, broke the weights."""
         if not _finite(self.engine.progress.theta):
             last = self.history.records[-1]
-            raise FloatingPointError(
-                self._advice(last.epoch, "its update overflowed", last.learning_rate)
-            )
+            what = "its update overflowed"
+            raise FloatingPointError(self._advice(last.epoch, what, last.learning_rate))
 
     def outcome(self, error: Exception | None) -> Outcome:
         """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
@@ -257,24 +288,29 @@ class _TrainingRun:
             self._best = loss, self._backend.copy(theta)
             self.history.best_epoch = record.epoch
 
-    def _plan(self, number: int, chance: Chance) -> Epoch:
-        settings = self._settings
-        steps = len(self._bounds)
-        rates = [settings.schedule(number + i / steps, settings.epochs) for i in range(steps)]
+    def _plan(self, first: int, count: int, chance: Chance) -> Epoch:
+        """Return what the engine needs for one epoch, or for so many of one batch each."""
+        settings, steps = self._settings, len(self._bounds)
+        rate, number = settings.schedule, count * steps
+        if isinstance(rate, Constant):
+            rates = [rate.rate] * number
+        else:
+            rates = [rate(first + i / steps, settings.epochs) for i in range(number)]
         # One batch is all rows: an engine takes them where they lie, in the caller's own array.
         order = None
         if steps > 1:
             order = chance.order(self._rows) if settings.shuffle else np.arange(self._rows)  # (n,)
-        return Epoch(order, rates, chance.keys(steps) if self._net.dropout else None)
+        return Epoch(order, rates, chance.keys(number) if self._net.dropout else None)
 
-    def _reported(self, losses: list[float]) -> float:
+    def _reported(self, losses: np.ndarray) -> float:
         """Return the loss over an epoch, on the scale that is reported, from that of each step."""
         loss, outputs = self._net.loss, self._net.sizes[-1]
-        shares = [
-            loss.reported(L, stop - start, outputs) * ((stop - start) / self._rows)
-            for L, (start, stop) in zip(losses, self._bounds, strict=True)
-        ]
-        return math.fsum(shares)
+        if len(losses) == 1:
+            return float(loss.reported(losses[0], self._rows, outputs))
+        size, last = (stop - start for start, stop in (self._bounds[0], self._bounds[-1]))
+        spans = [(size, losses[:-1]), (last, losses[-1:])]  # all batches but the last are of one size
+        shares = [loss.reported(part, rows, outputs) * (rows / self._rows) for rows, part in spans]
+        return math.fsum(np.concatenate(shares))
 
     def _held_out(self) -> tuple[float | None, float | None]:
         if self._validation is None:

@@ -80,6 +80,8 @@ class GraphEngine:
         If the step does something that the kernels cannot.
     """
 
+    at_once = 1  # epoch
+
     def __init__(self, work: Work, device: Device, *, straight: bool | None = None) -> None:
         self.progress = work.progress
         self._work, self._device = work, device

@@ -50,6 +50,8 @@ class StreamEngine:
         If the step does something that the kernels cannot.
     """
 
+    at_once = 1  # epoch
+
     def __init__(self, work: Work, device: Device) -> None:
         self.progress = work.progress
         self._work, self._device = work, device
