@@ -142,20 +142,19 @@ def in_child(function):
 @forks
 @pytest.mark.needs("jit")
 def test_a_child_forked_while_a_function_is_compiled_compiles_its_own(monkeypatch, tmp_path):
-    from chainrule.program.native import compiler, workers
+    from chainrule.program.native import compiler
 
     monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
     begun = threading.Event()
 
-    def slowly():
+    def slowly(_writer):
         begun.set()
         threading.Event().wait(0.2)
-        return workers.print_work("work")
 
     with ThreadPoolExecutor(1) as pool:
-        compiled = pool.submit(compiler.compile_function, slowly, "work", "slow")
+        compiled = pool.submit(compiler.compile_function, "slow", slowly)
         begun.wait()
-        address = in_child(lambda: compiler.compile_function(workers.print_serve, "serve", "child"))
+        address = in_child(lambda: compiler.compile_function("child", lambda _writer: None))
         assert address
         assert compiled.result()
 

@@ -124,7 +124,7 @@ def ran(engine, plans):
     losses = []
     with np.errstate(all="ignore"), engine.at_work():
         for epoch in plans:
-            losses += engine.run(epoch, lambda: None)
+            losses.extend(engine.run(epoch, lambda: None))
     theta, state = engine.progress
     return np.array(losses), [host(part) for part in (theta, *state)]
 

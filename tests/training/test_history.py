@@ -2,7 +2,7 @@
 
 import pytest
 
-from chainrule.training.history import History, Record
+from chainrule.training.history import History
 
 
 def history(epochs, *, validated=False, scored=False):
@@ -10,7 +10,7 @@ def history(epochs, *, validated=False, scored=False):
     for i in range(epochs):
         held_out = 0.5 / (i + 1) if validated else None
         accuracy = 0.5 + i / 1000 if scored else None
-        made.records.append(Record(i, 1.0 / (i + 1), held_out, accuracy, 0.1, 0.25 * i))
+        made.add([1.0 / (i + 1)], [0.1], 0.25 * i, held_out, accuracy)
     return made
 
 

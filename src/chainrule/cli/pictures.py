@@ -91,7 +91,7 @@ def of_training(
     X, y = facts.scaler.apply(samples.X[some]), facts.targets(samples.y[some])
     rows, where = (trained.kept, "held-out") if trained.kept.size else (trained.learnt, "training")
     predicted, truth = trained.predict(samples.X[rows]), samples.y[rows]
-    pictures = {"history": trained.history.plot()} if trained.history.records else {}
+    pictures = {"history": trained.history.plot()} if len(trained.history) else {}
     if samples.labels:
         matrix = plots.plot_confusion(truth, np.argmax(predicted, axis=1), labels=samples.labels)
         pictures[f"confusion-{where}"] = matrix

@@ -11,7 +11,7 @@ from chainrule import NeuralNetwork
 from chainrule.data import targets
 from chainrule.estimators import sparse
 from chainrule.mathematics.step import Batch, data_gradient, penalised
-from chainrule.training.history import History, Record
+from chainrule.training.history import History
 from chainrule.training.loop import Callback
 
 
@@ -66,8 +66,8 @@ def train(network: NeuralNetwork, data: Batch, ended: Callback, **options: Any) 
         flat, seconds = intermediate_result.x, time.perf_counter() - began
         network._show(backend.copy(backend.asarray(flat, network.dtype)))
         loss = net.loss.reported(float(intermediate_result.fun) - penalty(flat), n, net.sizes[-1])
-        history.records.append(Record(len(history), loss, None, None, 1.0, seconds))
-        if ended(history.records[-1]) is True:
+        history.add([loss], [1.0], seconds)
+        if ended(history.record(-1)) is True:
             history.interrupted = True
             raise StopIteration
 

@@ -60,10 +60,10 @@ def train(
             history.notes, history.interrupted = done.notes, done.interrupted
             if done.interrupted:
                 return history
-            loss += done.records[0].loss * span[1]
+            loss += done.record(0).loss * span[1]
         seconds = time.perf_counter() - began
-        history.records.append(Record(epoch, loss, None, None, rate(epoch, epochs), seconds))
-        if ended(history.records[-1]) is True:
+        history.add([loss], [rate(epoch, epochs)], seconds)
+        if ended(history.record(-1)) is True:
             history.interrupted = True
             break
     return history

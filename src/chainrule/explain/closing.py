@@ -63,7 +63,7 @@ def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome)
     outcome
         What training returned.
     """
-    if outcome.error is not None or outcome.history.interrupted or not outcome.history.records:
+    if outcome.error is not None or outcome.history.interrupted or not len(outcome.history):
         return ""
     with suppress(Exception), task.backend.quiet():
         return _line(start, task, settings, outcome)
@@ -79,16 +79,16 @@ def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str
     for flag in out_of_reach(rows.Y, curve(net.activations[-1], host)):
         return str(flag)
     guess = net.loss.reported(loss_of_guess(rows, net, host), *rows.Y.shape)
-    records = outcome.history.records
-    if records[-1].loss < _LEARNT * guess:
+    history = outcome.history
+    if history.record(-1).loss < _LEARNT * guess:
         return ""
     thetas = [_host(theta, backend) for theta in (start, outcome.theta)]  # each (P,)
     losses = _Losses(guess, *(_loss(theta, rows, net) for theta in thetas))
     size = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
-    steps = len(records) * -(-data.X.shape[0] // size)
+    steps = len(history) * -(-data.X.shape[0] // size)
     if not losses.rose and not (losses.is_stuck and steps >= _FEWEST_STEPS):
         return ""
-    few, rate = _some(rows, max(FEWEST, size), host), records[0].learning_rate
+    few, rate = _some(rows, max(FEWEST, size), host), history.record(0).learning_rate
     for theta in thetas:  # the start shows the cause, the end its effects
         for flag in _flags(theta, TrainingStep(net, settings.optimizer), few, rate):
             return f"{losses}: {flag}"

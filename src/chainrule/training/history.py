@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,26 +16,6 @@ class Record(NamedTuple):
     validation_accuracy: float | None  # share of right classes, 0 to 1; None where there are none
     learning_rate: float  # of the epoch's first step
     seconds: float  # since training began
-
-
-class _Records(Sequence[Record]):
-    """Columns seen as records, which are made when they are asked for."""
-
-    def __init__(self, columns: tuple[list[Any], ...]) -> None:
-        self._columns = columns
-
-    def __len__(self) -> int:
-        return len(self._columns[0])
-
-    @overload
-    def __getitem__(self, place: int) -> Record: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Record]: ...
-    def __getitem__(self, place: int | slice) -> Record | list[Record]:
-        epochs = range(len(self))[place]
-        if isinstance(epochs, range):
-            return [self[epoch] for epoch in epochs]
-        return Record(epochs, *(column[epochs] for column in self._columns))
 
 
 @dataclass
@@ -73,9 +53,13 @@ class History:
             column.extend(more)
 
     @property
-    def records(self) -> Sequence[Record]:
+    def records(self) -> list[Record]:
         """A record for each epoch."""
-        return _Records(self._columns)
+        return [Record(*row) for row in zip(range(len(self)), *self._columns, strict=True)]
+
+    def record(self, epoch: int) -> Record:
+        """Return the record of one epoch; -1 is the last one."""
+        return Record(range(len(self))[epoch], *(column[epoch] for column in self._columns))
 
     def __len__(self) -> int:
         return len(self._columns[0])
@@ -93,7 +77,7 @@ class History:
     def __repr__(self) -> str:
         if not len(self):
             return "History(no epochs)"
-        last = self.records[-1]
+        last = self.record(-1)
         return f"History({len(self)} epochs, last {self.reported} {last.loss:.6g})"
 
     def __str__(self) -> str:
@@ -112,9 +96,9 @@ class History:
 
     def _shown(self, most: int) -> list[Record]:
         if len(self) <= most:
-            return list(self.records)
+            return self.records
         places = {round(i * (len(self) - 1) / (most - 1)) for i in range(most)}
-        return [self.records[place] for place in sorted(places)]
+        return [self.record(place) for place in sorted(places)]
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the losses, and the accuracy and the learning rate where there is something to see.

@@ -188,10 +188,10 @@ class _TrainingRun:
         else:
             self._run_together(plan, interrupts)
         for number in display.shown(first, len(self.history)):
-            display.show(self.history.records[number])
+            display.show(self.history.record(number))
         self.is_over = len(self.history) == self._settings.epochs
         if self._is_watched:
-            self.is_over |= self._ends_at(self.history.records[first])
+            self.is_over |= self._ends_at(self.history.record(first))
 
     def _run(self, plan: Epoch, interrupts: Interrupts) -> None:
         """Run one epoch and keep its record."""
@@ -265,7 +265,7 @@ class _TrainingRun:
     def check_last_update(self) -> None:
         """Raise where the last update, after which no loss is computed, broke the weights."""
         if not _finite(self.engine.progress.theta):
-            last = self.history.records[-1]
+            last = self.history.record(-1)
             what = "its update overflowed"
             raise FloatingPointError(self._advice(last.epoch, what, last.learning_rate))
 
