@@ -9,7 +9,7 @@ pytestmark = need("jit", module=True)
 
 from chainrule.program.chains import Chain, Operand, Output, Statement
 from chainrule.program.native import instructions
-from chainrule.program.native.runner import Runner
+from chainrule.program.native.runner import StepRunner
 
 FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sin", "cos")
 MAX_ULP = {
@@ -31,7 +31,7 @@ def evaluate(function, x):
     )
     out = np.empty_like(x)
     items = [instructions.chain(chain, (x[np.newaxis],), (out[np.newaxis],))]
-    Runner([[items]], [np.zeros(1, np.int64)]).run(1)
+    StepRunner([[items]], [np.zeros(1, np.int64)]).run(1)
     return out
 
 

@@ -15,9 +15,11 @@ from support.needs import need
 pytestmark = need("jit", module=True)
 
 from chainrule import NeuralNetwork
+from chainrule.mathematics.optimizers import adam
 from chainrule.program.chains import Chain, Operand, Output, Statement
-from chainrule.program.native import instructions, products
-from chainrule.program.native.runner import Runner
+from chainrule.program.native import compiler, instructions, products
+from chainrule.program.native.runner import StepRunner
+from support import engines
 from support.pairs import all_pairs
 
 SIZES = [
@@ -34,7 +36,7 @@ SIZES = [
 
 def ran(*given, steps=1):
     """Run instructions in one thread."""
-    Runner([[given]], [np.zeros(1, np.int64)]).run(steps)
+    StepRunner([[given]], [np.zeros(1, np.int64)]).run(steps)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_each_step_takes_its_rows_and_numbers_and_leaves_its_result():
         instructions.take(rates, step, rate),
         instructions.put(rate, kept, step),
     ]
-    Runner([[items]], [step]).run(2)
+    StepRunner([[items]], [step]).run(2)
     np.testing.assert_array_equal(taken[:, :, :7], source[index])
     assert (taken[:, :, 7:] == 0).all()
     np.testing.assert_array_equal(kept, rates)
@@ -130,7 +132,7 @@ def fibonacci(threads, columns=100):
     left = [a[thread - 1][:, :columns] for thread in range(threads)]  # what another thread writes
     first = [[sum_of(x[:, :columns], y[:, :columns], x[:, :columns])] for x, y in zip(a, b, strict=True)]
     second = [[sum_of(y[:, :columns], x, y[:, :columns])] for y, x in zip(b, left, strict=True)]
-    return Runner([first, second], [np.zeros(1, np.int64) for _ in range(threads)]), b
+    return StepRunner([first, second], [np.zeros(1, np.int64) for _ in range(threads)]), b
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -187,7 +189,7 @@ def test_a_fork_and_ctrl_c_leave_the_threads_usable():
     """) == "usable"  # fmt: skip
 
 
-RUN = "from chainrule.program.native.runner import Runner; import numpy as np; Runner([[[]]], [np.zeros(1, np.int64)]).run(3)"
+RUN = "from chainrule.program.native.runner import StepRunner; import numpy as np; StepRunner([[[]]], [np.zeros(1, np.int64)]).run(3)"
 
 
 def test_a_second_process_loads_from_the_cache_what_is_whole_and_only_ours_to_write(tmp_path):
@@ -206,6 +208,24 @@ def test_a_second_process_loads_from_the_cache_what_is_whole_and_only_ours_to_wr
     assert [script(text, **folder) for _ in range(2)] == ["compiled", ""]
     stored.parent.chmod(0o777)
     assert [script(text, **folder) for _ in range(2)] == ["compiled", "compiled"]
+
+
+def test_settings_are_no_part_of_the_code(monkeypatch):
+    engines.use(monkeypatch, "native")
+    counts = []
+    for rate in (0.1, 0.23, 0.31):
+        net = NeuralNetwork(5, 7, 3, dropout=rate, weight_decay=rate / 3, clip_norm=rate * 7, seed=0)
+        net.train(np.ones((4, 5)), np.ones((4, 3)), 2, rate, optimizer=adam(beta1=rate), progress=False)
+        counts.append(len(compiler._loaded))
+    assert len(set(counts)) == 1
+
+
+def test_the_cache_is_bounded(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(compiler, "_KEPT", 2)
+    for columns in range(101, 105):
+        ran(sum_of(*np.ones((3, 1, columns))))
+    assert len(list((tmp_path / "native").iterdir())) == 2
 
 
 def test_a_cache_folder_that_cannot_be_written_only_costs_the_compilation(tmp_path):

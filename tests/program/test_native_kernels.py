@@ -9,14 +9,14 @@ pytestmark = need("jit", module=True)
 
 from chainrule.program.chains import Chain, Operand, Output, Statement
 from chainrule.program.native import instructions
-from chainrule.program.native.runner import Runner
+from chainrule.program.native.runner import StepRunner
 
 S = Statement
 SHAPES = [(1, 1), (3, 10), (5, 16), (4, 33), (1, 1000), (64, 256), (7, 1)]
 
 
 def run(chain, inputs, outputs):
-    Runner([[[instructions.chain(chain, inputs, outputs)]]], [np.zeros(1, np.int64)]).run(1)
+    StepRunner([[[instructions.chain(chain, inputs, outputs)]]], [np.zeros(1, np.int64)]).run(1)
     return outputs
 
 

@@ -1,6 +1,6 @@
 """A chain: a run of elementwise operations over one (rows, columns) shape, to become ONE kernel.
 
-The chain is plain data. Two printers spell it: `native/llvm_printer.py` for the CPU, `cuda/source.py` for CUDA devices. A
+The chain is plain data. Two printers spell it: `native/chain_printer.py` for the CPU, `cuda/source.py` for CUDA devices. A
 chain may also hold *row statements*, `row_max` and `row_sum` over the last axis (a softmax works row by row, in L1), and
 *total sums* into 0-d outputs; on CUDA also sums over the rows, the gradients of biases. Its other functions are the
 elementwise primitives.

@@ -1,14 +1,14 @@
 """A recipe in, the address of a native function out; the machine code is kept on disk.
 
 Every function has one signature, `void function(int64 *arguments)`: `arguments` holds addresses and sizes. Called through
-`ctypes` (`function_at`) it runs without the GIL; a table of instructions calls it by its address (`interpreter.py`).
+`ctypes` (`function_at`) it runs without the GIL; a table calls it by its address (`runner.py`).
 
 The cache is a folder of object files, each of the functions that were compiled together: `CHAINRULE_CACHE_DIR`, else `~/.cache/chainrule`. A file is named by
 the hash of their recipes (such as a chain's repr), of our source, the processor and llvmlite's version, so that a stored
 function is found (1 ms) without writing its LLVM text (9 ms). It is written beside and renamed, so processes that
 compile the same function at once each leave a whole file. A damaged file is compiled again, and so is one that
 another user owns or may write to, or whose folder is so; a folder that cannot be written only costs the compilation
-(tens of ms).
+(tens of ms). Of more than 1,000 files the oldest are removed.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ Function = Any  # a ctypes function pointer: called with one integer, the addres
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _MAGIC: Final = b"chainrule object 1\n"  # then the SHA-256 of the rest, then the object
+_KEPT: Final = 1000  # files on disk, of some 10 kB; the oldest go first
 _loaded: dict[str, int] = {}
 _keep_alive: list[Any] = []  # libraries whose code is in use: never unloaded
 _lock = threading.RLock()  # held around all use of LLVM, which has locks of its own
@@ -176,6 +177,8 @@ def _write(path: Path, code: bytes) -> None:
             return
         beside.write_bytes(_MAGIC + hashlib.sha256(code).digest() + code)
         beside.replace(path)
+        for old in sorted(path.parent.glob("*.o"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
+            old.unlink()
     except OSError:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 
+from chainrule.program.chains import Chain, Operand
 from chainrule.program.native import chain_printer, compiler
 from chainrule.program.native.blas import find_blas
 from chainrule.program.native.chain_printer import Grid
 from chainrule.program.native.lanes import WORD, Value, call_function
 from chainrule.program.native.products import (
-    Matrix,
-    Product,
+    Strided,
+    ProductShape,
     scratch_items,
     write_blas_call,
     write_product,
@@ -27,10 +28,11 @@ from chainrule.program.native.products import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chainrule.program.chains import Chain
     from chainrule.program.native.writer import Writer
 
 Array = np.ndarray[Any, Any]
+
+_CONSTANTS = (0, 1, -1, 2, 0.5)  # numbers of formulae, not of a user
 
 
 class Instruction(NamedTuple):
@@ -60,6 +62,8 @@ def addresses(instructions: Sequence[Instruction]) -> list[int]:
 def chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> Instruction:
     """Return the instruction that runs a chain over these arrays (0-d or 2-D, contiguous along the last axis)."""
     _check_arrays(chain, inputs, outputs)
+    chain, numbers = _without_settings(chain)
+    inputs = (*inputs, *numbers)
     arrays = (*inputs, *outputs)
     rows, columns = np.broadcast_shapes(*(a.shape for a in arrays), (1, 1))
     if chain.flattens and all(
@@ -74,6 +78,26 @@ def chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> In
         chain_printer.write_chain(writer, chain, grid, places[-1], places[:-1])
 
     return Instruction(write, ("chain", chain, grid), (*arrays, scratch))
+
+
+def _without_settings(chain: Chain) -> tuple[Chain, list[Array]]:
+    """Return the chain with a user's settings as operands, and those: each value would be a function of its own."""
+    statements, settings = [], dict[str, Array]()
+    for statement in chain.statements:
+        if statement.function == "pow":  # whose exponent is how often it multiplies
+            statements.append(statement)
+            continue
+        model = next(name for name in statement.arguments if isinstance(name, str))
+        dtype = chain.dtypes[statement.result if statement.function == "where" else model]
+        arguments = list(statement.arguments)
+        for place, argument in enumerate(arguments):
+            if not isinstance(argument, str) and argument not in _CONSTANTS:
+                name = arguments[place] = f"setting{len(settings)}"
+                settings[name] = np.array(argument, dtype)
+        statements.append(statement._replace(arguments=tuple(arguments)))
+    operands = [Operand(name, "scalar", array.dtype.name) for name, array in settings.items()]
+    made = Chain((*chain.inputs, *operands), tuple(statements), chain.outputs)
+    return made, list(settings.values())
 
 
 def _check_arrays(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
@@ -101,7 +125,7 @@ def product(
     With `adds`, `out += A @ B`; with a `rate`, 0-d and read at each run, `out -= rate A @ B`.
     """
     has_rate = rate is not None
-    made = Product(out.dtype.name, _matrix(A), _matrix(B), _matrix(out), adds or has_rate, has_rate)
+    made = ProductShape(out.dtype.name, _matrix(A), _matrix(B), _matrix(out), adds or has_rate, has_rate)
     rates = () if rate is None else (rate,)
     blas = find_blas()
     if made.is_small or blas is None:
@@ -121,9 +145,9 @@ def product(
     return Instruction(write_call, ("blas", made, blas.integer_bits), (A, B, out, *rates), (addresses,))
 
 
-def _matrix(array: Array) -> Matrix:
+def _matrix(array: Array) -> Strided:
     rows, columns = (stride // array.itemsize for stride in array.strides)
-    return Matrix((array.shape[0], array.shape[1]), (rows, columns))
+    return Strided((array.shape[0], array.shape[1]), (rows, columns))
 
 
 def gather(source: Array, index: Array, step: Array, out: Array) -> Instruction:

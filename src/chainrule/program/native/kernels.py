@@ -8,7 +8,7 @@ from chainrule.program.fusion import fuse
 from chainrule.program.lowering import kind, laid_out, lower
 from chainrule.program.native import instructions
 from chainrule.program.native.instructions import Instruction
-from chainrule.program.native.runner import Runner
+from chainrule.program.native.runner import StepRunner
 from chainrule.program.operations import Fusion
 from chainrule.program.program import Program
 from chainrule.program.replay import Arrays, Library
@@ -55,7 +55,7 @@ class NativeKernels:
         self, phases: Sequence[Sequence[Sequence[Instruction]]], steps: Sequence[np.ndarray]
     ) -> Callable[[int], None]:
         """Return what runs so many steps of these phases, each thread its own instructions."""
-        return Runner(phases, steps).run
+        return StepRunner(phases, steps).run
 
 
 def _columns(array: np.ndarray, columns: slice) -> np.ndarray:

@@ -31,16 +31,16 @@ _ROWS: Final = (6, 5, 4)  # of a block: with two 32-byte registers each, what 16
 PRINTED: Final = 2**19
 
 
-class Matrix(NamedTuple):
+class Strided(NamedTuple):
     """How a matrix lies: its shape, and the items from row to row and from column to column."""
 
     shape: tuple[int, int]
     strides: tuple[int, int]
 
     @property
-    def turned(self) -> Matrix:
+    def turned(self) -> Strided:
         """The matrix turned round."""
-        return Matrix(self.shape[::-1], self.strides[::-1])
+        return Strided(self.shape[::-1], self.strides[::-1])
 
     @property
     def has_rows(self) -> bool:
@@ -48,13 +48,13 @@ class Matrix(NamedTuple):
         return self.strides[1] == 1 or self.shape[1] == 1
 
 
-class Product(NamedTuple):
+class ProductShape(NamedTuple):
     """A product to print: `C = A @ B`, added to C or not, times a rate or not."""
 
     dtype: str
-    A: Matrix
-    B: Matrix
-    C: Matrix
+    A: Strided
+    B: Strided
+    C: Strided
     adds: bool
     has_rate: bool
 
@@ -74,19 +74,19 @@ class Product(NamedTuple):
         return "turned"
 
     @property
-    def oriented(self) -> Product:
+    def oriented(self) -> ProductShape:
         """The product to print: itself, or `C' = B' @ A'` where that is one of vectors in one piece."""
         other = self._replace(A=self.B.turned, B=self.A.turned, C=self.C.turned)
         return other if self.form == "turned" != other.form and other.C.has_rows else self
 
 
-def scratch_items(product: Product) -> int:
+def scratch_items(product: ProductShape) -> int:
     """Return how many items of scratch memory the printed product needs."""
     k, n = product.oriented.B.shape
     return k * n if product.oriented.form == "turned" else 0
 
 
-def write_product(writer: Writer, product: Product, places: list[Value], rate: Value = None) -> None:
+def write_product(writer: Writer, product: ProductShape, places: list[Value], rate: Value = None) -> None:
     """Write a product; `places` are the integer addresses of A, B, C and scratch, `rate` that of the rate."""
     A, B, C, scratch = places
     turned = product.oriented
@@ -99,7 +99,7 @@ def write_product(writer: Writer, product: Product, places: list[Value], rate: V
         return
     if product.form == "turned":
         k, n = product.B.shape
-        lying = Matrix((k, n), (n, 1))
+        lying = Strided((k, n), (n, 1))
         with writer.loop(0, n) as column, writer.loop(0, k) as row:
             value = writer.load(block.pointer(1, row, column), product.dtype, 1)
             copied = block.pointer_in(scratch, lying, row, column)
@@ -112,7 +112,7 @@ class _Block:
     """The code of one product being written."""
 
     def __init__(
-        self, writer: Writer, product: Product, places: list[Value], factor: Lanes | None
+        self, writer: Writer, product: ProductShape, places: list[Value], factor: Lanes | None
     ) -> None:
         self.writer, self.product, self.places, self.factor = writer, product, places, factor
         self.dtype, self.bytes = product.dtype, ITEM_BITS[product.dtype] // 8
@@ -126,7 +126,7 @@ class _Block:
         matrix = (self.product.A, self.product.B, self.product.C)[operand]
         return self.pointer_in(self.places[operand], matrix, row, column)
 
-    def pointer_in(self, place: Value, matrix: Matrix, row: Value, column: Value) -> Value:
+    def pointer_in(self, place: Value, matrix: Strided, row: Value, column: Value) -> Value:
         """Return the pointer to an item of a matrix that begins at a place."""
         return self.writer.pointer(
             place, (row, matrix.strides[0] * self.bytes), (column, matrix.strides[1] * self.bytes)
@@ -220,7 +220,7 @@ def _rows(m: int) -> int:
 
 def write_blas_call(
     writer: Writer,
-    product: Product,
+    product: ProductShape,
     integer_bits: int,
     function: Value,
     places: list[Value],
@@ -267,7 +267,7 @@ def write_blas_call(
     writer.call(function, enum(_ROW_MAJOR), *words)
 
 
-def leading(matrix: Matrix) -> tuple[int, int]:
+def leading(matrix: Strided) -> tuple[int, int]:
     """Return how a BLAS is to take a matrix, and its leading dimension in items."""
     rows, columns = matrix.strides
     if matrix.shape[0] == 1 and columns == 1:
@@ -280,6 +280,6 @@ def leading(matrix: Matrix) -> tuple[int, int]:
     raise ValueError(msg)
 
 
-def _step(row: Matrix) -> int:
+def _step(row: Strided) -> int:
     """Return the items from one entry of a row to the next; 1 where there is one: its stride may be 0 then."""
     return row.strides[1] if row.shape[1] > 1 else 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from llvmlite import ir
 
+from chainrule.program import machine
 from chainrule.program.native import compiler
 from chainrule.program.native.instructions import Instruction, addresses
 from chainrule.program.native.lanes import WORD, Value, call_function
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 _YIELD_EVERY: Final = 256  # spins, a power of two: some 5 us
 _LINE: Final = 8  # words of a cache line
 _busy = threading.Lock()  # the threads of a run must all run at once, so one run at a time has them
+machine.while_forking(_busy)
 
 
-class Runner:
+class StepRunner:
     """Runs steps: in each the phases in order, of which each thread has instructions of its own."""
 
     def __init__(self, phases: Sequence[Phase], steps: Sequence[Array]) -> None:
@@ -140,9 +142,9 @@ def _write_wait(writer: Writer, generation: Value, mine: Value) -> None:
 
 
 def _write_pause(writer: Writer) -> None:
-    machine = platform.machine().lower()
-    if machine in ("x86_64", "amd64"):
+    processor = platform.machine().lower()
+    if processor in ("x86_64", "amd64"):
         call_function(writer.builder, "llvm.x86.sse2.pause", ir.VoidType())
-    elif machine in ("aarch64", "arm64"):
+    elif processor in ("aarch64", "arm64"):
         hint = ir.Constant(ir.IntType(32), 1)  # yield
         call_function(writer.builder, "llvm.aarch64.hint", ir.VoidType(), hint)
