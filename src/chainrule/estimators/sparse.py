@@ -10,7 +10,7 @@ from chainrule import NeuralNetwork
 from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch
 from chainrule.program.epoch import bounds
-from chainrule.training.history import History, Record
+from chainrule.training.history import History
 from chainrule.training.loop import Callback
 
 BYTES = 2**25  # of dense rows at a time, unless a batch is larger
