@@ -86,7 +86,9 @@ def scratch_items(product: ProductShape) -> int:
     return k * n if product.oriented.form == "turned" else 0
 
 
-def write_product(writer: Writer, product: ProductShape, places: list[Value], rate: Value = None) -> None:
+def write_product(
+    writer: Writer, product: ProductShape, places: list[Value], rate: Value = None
+) -> None:
     """Write a product; `places` are the integer addresses of A, B, C and scratch, `rate` that of the rate."""
     A, B, C, scratch = places
     turned = product.oriented
