@@ -18,8 +18,8 @@ from chainrule.program.native.blas import find_blas
 from chainrule.program.native.chain_printer import Grid
 from chainrule.program.native.lanes import WORD, Value, call_function
 from chainrule.program.native.products import (
-    Strided,
     ProductShape,
+    Strided,
     scratch_items,
     write_blas_call,
     write_product,
