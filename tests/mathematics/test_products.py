@@ -41,8 +41,12 @@ def test_a_step_does_exactly_3l_minus_1_products_and_l_one_row_ones(monkeypatch,
 
 
 def test_an_epoch_of_training_does_the_products_of_its_steps_and_no_others(monkeypatch):
-    net = NeuralNetwork(FEATURES, (4, 6), OUTPUTS, backend=xp, seed=0)
-    with products_counted(monkeypatch) as seen:
-        net.train(xp.ones((ROWS, FEATURES)), xp.zeros((ROWS, OUTPUTS)), 2, batch_size=3, progress=False)
+    counts = []
+    for epochs in (1, 3):  # a trial on two rows comes before the first
+        net = NeuralNetwork(FEATURES, (4, 6), OUTPUTS, backend=xp, seed=0)
+        with products_counted(monkeypatch) as seen:
+            X, y = xp.ones((ROWS, FEATURES)), xp.zeros((ROWS, OUTPUTS))
+            net.train(X, y, epochs, batch_size=3, progress=False)
+        counts.append(len(seen))
     steps = 2 * 3  # 7 rows by 3
-    assert len(seen) == steps * (3 * 3 - 1 + 3)
+    assert counts[1] - counts[0] == steps * (3 * 3 - 1 + 3)
