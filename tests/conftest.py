@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from support.alone import pytest_runtest_protocol  # noqa: F401
 from support.backends import backend, reference  # noqa: F401
 from support.browser import browser  # noqa: F401
+from support.commands import chainrule, flowers, learned, models  # noqa: F401
 from support.cuda.device import stand_in  # noqa: F401
 from support.cuda.gpu import gpu  # noqa: F401
 from support.data import rng  # noqa: F401

@@ -65,7 +65,8 @@ def every_problem(backend: Backend, dtype: str = "float32") -> list[str]:
 
     Examples
     --------
-    >>> every_problem(host.make())
+    >>> from chainrule.backends import named
+    >>> every_problem(named("numpy"))
     []
     """
     programs = []

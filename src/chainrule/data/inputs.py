@@ -75,7 +75,13 @@ def features(X: Any, n_in: int, door: Door) -> Array:
 
 
 def matrix(X: Any, n_in: int, door: Door) -> Any:
-    """Return ``X (n, n_in)`` where it was and in its own dtype, with its shape checked: see :func:`features`."""
+    """Return ``X (n, n_in)`` where it was and in its own dtype, with its shape checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If :func:`features` would raise it, but for NaN and infinity.
+    """
     shown = "X" if array_api_compat.is_array_api_obj(X) else "np.asarray(X)"
     X = numbers(X, "X", door.backend)
     if len(X.shape) != 2:
@@ -201,7 +207,7 @@ def _place(place: Sequence[int]) -> str:
 
 
 def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
-    """Return an array of numbers on the backend, in ``dtype``; unless the door lets them in, without NaN and infinity.
+    """Return an array of numbers on the backend, in ``dtype``, finite unless the door lets others in.
 
     Raises
     ------
