@@ -165,3 +165,30 @@ def test_importing_chainrule_takes_at_most_60_ms_over_numpy():
     times = [[float(figure) for figure in run.stdout.split()] for run in runs]
     numpy, ours = (min(column) for column in zip(*times, strict=True))
     assert ours <= 0.060 * max(1.0, numpy / 0.072)
+
+
+def test_the_tables_of_contributing_name_every_file_and_no_other():
+    files = {str(path.relative_to(HOUSE)) for path in HOUSE.rglob("*.*") if "__" not in str(path)}
+    named, unknown = set(), []
+    for title, section in re.findall(
+        r"^Inside `([\w/]+)/`(.*?)(?=^Inside|^`nox)", CONTRIBUTING.read_text(), re.MULTILINE | re.DOTALL
+    ):
+        for line in section.splitlines():
+            folders = [
+                title
+            ]  # of the file that is named: the room, a folder named before it, the package
+            for name in re.findall(r"`([\w/]+/|[\w/]+\.\w+)`", line.rpartition(" | ")[2] or line):
+                found = [
+                    str(Path(folder, name))
+                    for folder in (*folders, "")
+                    if Path(HOUSE, folder, name).exists()
+                ]
+                unknown += [] if found else [f"{title}/{name}"]
+                folder = str(Path(title, name).parent) if "." in name else f"{title}/{name.rstrip('/')}"
+                folders.insert(0, folder)
+                if "." in name or line.startswith("|"):  # prose may speak of a folder
+                    named |= set(found[:1])
+    assert unknown == []
+    unnamed = {file for file in files if not any(file.startswith(name) for name in named)}
+    commands = {file for file in unnamed if file.startswith("cli/")}
+    assert {file for file in unnamed - commands if "/" in file and "data/datasets" not in file} == set()

