@@ -66,9 +66,9 @@ def _machine() -> tuple[llvm.TargetMachine, Any, str]:
             cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default"
         )
 
-    linker = llvm.create_lljit_compiler(
-        machine(), suppress_errors=True
-    )  # it takes the machine it is given
+    # It takes the machine that it is given. JITLink keeps code and constants together: the usual linker ends the process
+    # where they come to lie more than 2 GB apart, as beside PyTorch and JAX.
+    linker = llvm.create_lljit_compiler(machine(), use_jit_link=True, suppress_errors=True)
     return machine(), linker, f"{llvmlite.__version__} {llvm.get_process_triple()} {cpu} {features}"
 
 

@@ -34,8 +34,7 @@ class Writer:
 
     def __init__(self, module: ir.Module, name: str) -> None:
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), name)
-        # No unwind tables: registering them beside JAX's, which frees its own, ends the process.
-        function.attributes.add("nounwind")
+        function.attributes.add("nounwind")  # no unwind tables
         self.arguments = function.args[0]
         self.builder = ir.IRBuilder(function.append_basic_block("entry"))
 
