@@ -1,6 +1,7 @@
 """The pages of the documentation: their examples run as they stand and print what is shown."""
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,19 @@ FAILS = {
     "```sh\nrm -r /\n```\n": "is 'rm -r /' to be run?",
     "```js\n1\n```\n": "nothing is known of a block of 'js'",
 }
+
+
+def test_the_tests_that_hold_what_went_wrong_exist():
+    text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
+    files = [re.findall(r"`(\w+/test_\w+\.py)`|`(test_\w+)`", row) for row in rows]
+    assert [
+        row for row, tests in zip(rows, files, strict=True) if not tests and "what is right" not in row
+    ] == []
+    source = ""  # of the file that a row named last
+    for file, test in chain.from_iterable(files):
+        source = (ROOT / "tests" / file).read_text(encoding="utf-8") if file else source
+        assert f"def {test or 'test'}" in source
 
 
 def test_examples_that_hold_pass_and_those_that_do_not_are_found(tmp_path, monkeypatch):
