@@ -229,7 +229,7 @@ def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
 
 
 def in_plain_order(array: Any) -> Any:
-    """Return an array on the host without what some library does not take: another byte order, negative strides, long doubles."""
+    """Return an array on the host in an order of bytes, strides and a dtype that every library takes."""
     if not isinstance(array, np.ndarray):
         return array
     plain = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64
