@@ -76,7 +76,7 @@ class Facts(NamedTuple):
     def check(self, inputs: int, outputs: int, loss: str) -> None:
         """Raise ``ValueError`` where the facts do not fit a network of this size and loss."""
         classes = outputs if self.task == "classification" else 0
-        network = f"the network has {inputs} inputs, {outputs} outputs and the loss {loss}"
+        network = f"the network has {inputs} inputs, {outputs} outputs and the loss {quoted(loss)}"
         features, labels = set(self.features), set(map(str, self.labels))
         require(
             len(self.features) == len(features) == inputs, f"{len(features)} features, but {network}"
