@@ -140,12 +140,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             return xp.take(xp.asarray(self.classes_, device=device), places, axis=0)  # (n,)
         return self.classes_[on_host(places)]  # (n,)
 
-    def _samples(self, X: Any, y: Any, sample_weight: Any, *classes: Any, afresh: bool) -> Batch:
-        X, y = self._checked(X, y=on_host(y), multi_output=True, reset=afresh)
+    def _samples(self, X: Any, y: Any, sample_weight: Any, *classes: Any, from_start: bool) -> Batch:
+        X, y = self._checked(X, y=on_host(y), multi_output=True, reset=from_start)
         check_classification_targets(y)
         several = y.ndim == 2 and y.shape[1] > 1
         y = y if several else column_or_1d(y, warn=True)
-        if afresh:
+        if from_start:
             self._labels = LabelBinarizer().fit(y if several or not classes else classes[0])
             self.classes_ = self._labels.classes_
             of_one_output = "multilabel_cross_entropy" if several else "binary_cross_entropy"

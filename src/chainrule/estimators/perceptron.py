@@ -111,18 +111,18 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         if self.solver == "lbfgs" and (self.dropout or self.clip_norm):
             msg = "solver='lbfgs' takes neither dropout nor clip_norm; use 'adam' or 'sgd'"
             raise ValueError(msg)
-        afresh = not (hasattr(self, "network_") and (self.warm_start or epochs is None))
-        rows, held_out = self._samples(*data, afresh=afresh), None
+        from_start = not (hasattr(self, "network_") and (self.warm_start or epochs is None))
+        rows, held_out = self._samples(*data, from_start=from_start), None
         if self.early_stopping and self.solver != "lbfgs":
             rows, held_out = self._split(rows)
-        if afresh:
+        if from_start:
             self.network_ = settings.network(self, rows, self._loss)
             self.loss_curve_, self.t_ = [], 0
         else:
             self.network_ = settings.continued(self.network_, self, rows, self._loss)
             if epochs is not None:  # what the optimizer has kept is for partial_fit
                 self.network_._kept, self._plateau.factor = None, 1.0
-        if afresh or (held_out is None) != (self.validation_scores_ is None):  # another criterion
+        if from_start or (held_out is None) != (self.validation_scores_ is None):  # another criterion
             self._plateau, self.validation_scores_ = Plateau(), None if held_out is None else []
         self.n_iter_, self.n_outputs_ = 0, rows.Y.shape[1]
         self._on_device = is_device_array(rows.X)

@@ -67,8 +67,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
     def _decoded(self, A: Array) -> Array:
         return A[:, 0] if self.n_outputs_ == 1 else A  # (n,) or (n, n_outputs)
 
-    def _samples(self, X: Any, y: Any, sample_weight: Any, *, afresh: bool) -> Batch:
-        checks = {"multi_output": True, "y_numeric": True, "reset": afresh}
+    def _samples(self, X: Any, y: Any, sample_weight: Any, *, from_start: bool) -> Batch:
+        checks = {"multi_output": True, "y_numeric": True, "reset": from_start}
         X, y = self._checked(X, y=on_host(y), **checks)  # (n, n_features); (n,) or (n, n_outputs)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)  # (n,)

@@ -179,28 +179,25 @@ def _write_gather(sizes: tuple[int, ...], writer: Writer, places: list[Value]) -
 
 def put(source: Array, out: Array, step: Array) -> Instruction:
     """Return the instruction `out[step] = source`, of arrays that lie in one piece."""
-    return Instruction(
-        functools.partial(_write_put, source.nbytes), ("put", source.nbytes), (source, out, step)
-    )
-
-
-def _write_put(bytes_: int, writer: Writer, places: list[Value]) -> None:
-    source, out, step = places
-    number = writer.builder.load(writer.pointer(step), typ=WORD)
-    _copy(writer, writer.pointer(source), writer.pointer(out, (number, bytes_)), bytes_)
+    write = functools.partial(_write_copy, 0, source.nbytes)
+    return Instruction(write, ("put", source.nbytes), (source, out, step))
 
 
 def take(source: Array, step: Array, out: Array) -> Instruction:
     """Return the instruction `out = source[step]`, of arrays that lie in one piece."""
-    return Instruction(
-        functools.partial(_write_take, out.nbytes), ("take", out.nbytes), (source, step, out)
-    )
+    write = functools.partial(_write_copy, out.nbytes, 0)
+    return Instruction(write, ("take", out.nbytes), (source, out, step))
 
 
-def _write_take(bytes_: int, writer: Writer, places: list[Value]) -> None:
-    source, step, out = places
+def _write_copy(from_stride: int, to_stride: int, writer: Writer, places: list[Value]) -> None:
+    """Write the copy of a row; a side that has a row for each step has a stride, the other has 0."""
+    source, out, step = places
     number = writer.builder.load(writer.pointer(step), typ=WORD)
-    _copy(writer, writer.pointer(source, (number, bytes_)), writer.pointer(out), bytes_)
+    origin, target = (
+        writer.pointer(place, (number, stride))
+        for place, stride in ((source, from_stride), (out, to_stride))
+    )
+    _copy(writer, origin, target, from_stride or to_stride)
 
 
 def _copy(writer: Writer, origin: Value, target: Value, bytes_: int) -> None:
