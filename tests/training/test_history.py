@@ -10,7 +10,7 @@ def history(epochs, *, validated=False, scored=False):
     for i in range(epochs):
         held_out = 0.5 / (i + 1) if validated else None
         accuracy = 0.5 + i / 1000 if scored else None
-        made.add([1.0 / (i + 1)], [0.1], 0.25 * i, held_out, accuracy)
+        made.add([1.0 / (i + 1)], [0.1], 0.25 * i, (held_out, accuracy) if validated else None)
     return made
 
 

@@ -95,7 +95,10 @@ class BlockedBatch:
         return self._cut.threads
 
     def run(
-        self, rates: Sequence[float], keys: np.ndarray | None, order: np.ndarray | None
+        self,
+        rates: Sequence[float] | np.ndarray,
+        keys: np.ndarray | None,
+        order: np.ndarray | None,
     ) -> np.ndarray:
         """Run a step for each rate, with its key and its rows of the data; return the loss before each."""
         steps = len(rates)

@@ -10,7 +10,7 @@ class Epoch(NamedTuple):
     """What one epoch needs of chance and of the schedule: an entry a step, on the host."""
 
     order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, as they lie
-    rates: Sequence[float]  # of each step, the learning rate
+    rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
 
 

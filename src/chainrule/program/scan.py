@@ -62,7 +62,7 @@ class Scan:
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``. Ctrl-C is heard between two epochs: within one is no Python."""
         check()
-        rates = self._asarray(list(epoch.rates), self.progress[0].dtype)  # (steps,)
+        rates = self._asarray(np.asarray(epoch.rates), self.progress[0].dtype)  # (steps,)
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
         keys = None if epoch.keys is None else self._asarray(epoch.keys)  # (steps,)
         self.progress, losses = self._epoch(self.progress, self._work.data, order, rates, keys)

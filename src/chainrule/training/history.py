@@ -1,5 +1,6 @@
 """The history of a training run: a record for each epoch, printed as a table or plotted."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -35,34 +36,56 @@ class History:
     interrupted: bool = False  # Ctrl-C, or a callback that returned True
     best_epoch: int | None = None  # where early stopping found the weights that it restored
     notes: tuple[str, ...] = ()  # how a GPU multiplied, why the loss did not fall, ...
-    _columns: tuple[list[Any], ...] = field(default_factory=lambda: ([], [], [], [], []), repr=False)
+    # The losses, the learning rates and the seconds: plain numbers, for adding a record must not cost more than a step.
+    _numbers: tuple["array[float]", ...] = field(
+        default_factory=lambda: (array("d"), array("d"), array("d")), repr=False
+    )
+    _held_out: list[tuple[float | None, float | None]] = field(default_factory=list, repr=False)
 
     def add(
         self,
-        losses: Sequence[float],
-        rates: Sequence[float],
+        losses: Sequence[float] | np.ndarray,
+        rates: Sequence[float] | np.ndarray,
         seconds: float,
-        validation_loss: float | None = None,
-        validation_accuracy: float | None = None,
+        held_out: tuple[float | None, float | None] | None = None,
     ) -> None:
-        """Add epochs that ended at ``seconds``; of several, those between are taken to last equally long."""
-        count, before = len(losses), self._columns[-1][-1] if len(self) else 0.0
-        ends = np.linspace(before, seconds, count + 1)[1:].tolist()
-        held_out = [validation_loss] * count, [validation_accuracy] * count
-        for column, more in zip(self._columns, (losses, *held_out, rates, ends), strict=True):
-            column.extend(more)
+        """Add epochs that ended at ``seconds``; of several, those between are taken to last equally long.
+
+        Parameters
+        ----------
+        losses, rates
+            ``(epochs,)``: the loss of each, and the learning rate of its first step.
+        seconds
+            Since training began.
+        held_out
+            The loss and the accuracy on the data held out, if there are any, of a single epoch.
+        """
+        before = self._numbers[2][-1] if len(self) else 0.0
+        ends = np.linspace(before, seconds, len(losses) + 1)[1:]  # (epochs,)
+        for column, more in zip(self._numbers, (losses, rates, ends), strict=True):
+            column.frombytes(np.asarray(more, np.float64).tobytes())
+        if held_out is not None:
+            self._held_out.append(held_out)
+
+    def _columns(self) -> tuple[Sequence[Any], ...]:
+        """Return the columns in the order of a record's fields."""
+        losses, rates, seconds = self._numbers
+        held_out = self._held_out or [(None, None)] * len(self)
+        return range(len(self)), losses, *zip(*held_out, strict=True), rates, seconds
 
     @property
     def records(self) -> list[Record]:
         """A record for each epoch."""
-        return [Record(*row) for row in zip(range(len(self)), *self._columns, strict=True)]
+        return [Record(*row) for row in zip(*self._columns(), strict=True)] if len(self) else []
 
     def record(self, epoch: int) -> Record:
         """Return the record of one epoch; -1 is the last one."""
-        return Record(range(len(self))[epoch], *(column[epoch] for column in self._columns))
+        loss, rate, seconds = (column[epoch] for column in self._numbers)
+        held_out = self._held_out[epoch] if self._held_out else (None, None)
+        return Record(range(len(self))[epoch], loss, *held_out, rate, seconds)
 
     def __len__(self) -> int:
-        return len(self._columns[0])
+        return len(self._numbers[0])
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
@@ -72,7 +95,7 @@ class History:
         if name not in Record._fields:
             msg = f"history has no column {name!r} (known: {', '.join(Record._fields)})"
             raise KeyError(msg)
-        return list((range(len(self)), *self._columns)[Record._fields.index(name)])
+        return list(self._columns()[Record._fields.index(name)]) if len(self) else []
 
     def __repr__(self) -> str:
         if not len(self):
@@ -82,7 +105,8 @@ class History:
 
     def __str__(self) -> str:
         """Return a table of at most 20 epochs, the first and the last among them, and the notes."""
-        validated, scored = (any(v is not None for v in column) for column in self._columns[1:3])
+        validated = bool(self._held_out)
+        scored = any(accuracy is not None for _, accuracy in self._held_out)
         head = f"{'epoch':>7}  {'loss':>12}"
         head += f"  {'validation':>12}" if validated else ""
         head += f"  {'accuracy':>8}" if scored else ""

@@ -203,7 +203,7 @@ class _TrainingRun:
             self._go_back_to(before)
             raise FloatingPointError(self._advice(number, f"the loss became {loss}", plan.rates[0]))
         self._good, self._spare = before, self._good
-        self.history.add([loss], plan.rates[:1], self._seconds(), *self._held_out())
+        self.history.add([loss], plan.rates[:1], self._seconds(), self._held_out())
 
     def _run_together(self, plan: Epoch, interrupts: Interrupts) -> None:
         """Run epochs of one batch in one go; where one of them fails, again from the start, one by one."""
@@ -214,7 +214,7 @@ class _TrainingRun:
         if np.isfinite(losses).all() and _finite(progress.theta):
             self._good, self._spare = before, self._good
             reported = self._net.loss.reported(losses, self._rows, self._net.sizes[-1])  # (epochs,)
-            self.history.add(reported.tolist(), plan.rates, self._seconds())
+            self.history.add(reported, plan.rates, self._seconds())
             return
         for part, start in zip((progress.theta, *progress.state), (before, *state), strict=True):
             copy(start, out=part)
@@ -293,9 +293,10 @@ class _TrainingRun:
         settings, steps = self._settings, len(self._bounds)
         rate, number = settings.schedule, count * steps
         if isinstance(rate, Constant):
-            rates = [rate.rate] * number
+            rates = np.full(number, rate.rate)  # (number,)
         else:
-            rates = [rate(first + i / steps, settings.epochs) for i in range(number)]
+            epochs = [first + i / steps for i in range(number)]
+            rates = np.array([rate(epoch, settings.epochs) for epoch in epochs])  # (number,)
         # One batch is all rows: an engine takes them where they lie, in the caller's own array.
         order = None
         if steps > 1:
@@ -312,9 +313,9 @@ class _TrainingRun:
         shares = [loss.reported(part, rows, outputs) * (rows / self._rows) for rows, part in spans]
         return math.fsum(np.concatenate(shares))
 
-    def _held_out(self) -> tuple[float | None, float | None]:
+    def _held_out(self) -> tuple[float | None, float | None] | None:
         if self._validation is None:
-            return None, None
+            return None
         net, backend, theta = self._net, self._backend, self.engine.progress.theta
         A = outputs(theta, self._validation.X, net, backend)  # (n, n_L)
         return score(A, self._validation, net, backend)
