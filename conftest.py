@@ -24,6 +24,7 @@ MODULES = {
     "cupy": ["backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
     "jax": ["backends/jax.py", "program/scan.py", "bench/contestants/jax.py"],
     "matplotlib": ["plots"],
+    "onnx": ["saving/onnx.py"],
     "sklearn": ["bench/contestants/scikit_learn.py", "estimators"],
     "torch": [
         "backends/torch.py",

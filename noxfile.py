@@ -51,9 +51,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tests_libraries(session: nox.Session) -> None:
-    """The tests that PyTorch, JAX and native code (llvmlite) make possible; all three must be there."""
-    session.install("-e", ".[data,jax,jit]", TORCH_CPU, *group("test_jit"))
-    run_tests(session, "--needs", "torch,jax,jit", REQUIRE_BACKEND="torch,jax", REQUIRE_EXTRA="jit")
+    """The tests that PyTorch, JAX, native code (llvmlite) and ONNX make possible; all must be there."""
+    session.install("-e", ".[data,jax,jit,onnx]", TORCH_CPU, "onnxruntime", *group("test_jit"))
+    required = {"REQUIRE_BACKEND": "torch,jax", "REQUIRE_EXTRA": "jit,onnx,onnxruntime"}
+    run_tests(session, "--needs", "torch,jax,jit,onnx", **required)
 
 
 @nox.session(default=False)

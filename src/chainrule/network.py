@@ -760,6 +760,30 @@ class NeuralNetwork:
         dtype = self.architecture.compute or self.dtype
         models.write(path, theta, self.architecture, dtype, self.metadata)
 
+    def to_onnx(self, path: str | PathLike[str]) -> None:
+        """Write what :meth:`predict` computes to an ONNX file, for any number of rows (extra ``onnx``).
+
+        The input ``X (rows, input_size)`` and the output ``prediction (rows, output_size)`` have the dtype of
+        the network. Activations and losses of your own are written as well.
+
+        For a network that ``chainrule train`` made, the scaler and the labels are inside: ``X`` holds the
+        numbers of the table, in float64, in the order of the features, which the file's metadata lists;
+        ``prediction`` holds probabilities, or values in the units of the target, and ``label (rows,)`` classes.
+
+        Raises
+        ------
+        ImportError
+            If onnx is not installed.
+        ValueError
+            If the name has another suffix than ``.onnx``, the weights take more than 2 GiB, or an activation
+            uses a function for which ONNX has no operator.
+        TypeError
+            If an activation cannot be traced.
+        """
+        from chainrule.saving import onnx
+
+        onnx.write(path, self.backend.to_numpy(self._theta), self.architecture, self.metadata)
+
     @classmethod
     def load(cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None) -> Self:
         """Return the network that :meth:`save` wrote, in its own dtype unless given.

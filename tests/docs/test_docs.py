@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from support.needs import need
 from support.pages import examples, run_page
 
 ROOT = Path(__file__).parents[2]
@@ -19,11 +18,16 @@ def named(page):
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=named)
+def needing(page):
+    """A page as a parameter, marked with the libraries that its examples import."""
+    text = page.read_text(encoding="utf-8")
+    libraries = re.findall(r"^import (torch|jax|onnxruntime)$", text, re.MULTILINE)
+    return pytest.param(page, id=named(page), marks=pytest.mark.needs(*libraries))
+
+
+@pytest.mark.parametrize("page", [*map(needing, WITH_EXAMPLES)])
 def test_the_examples_of_a_page_run_and_print_and_draw_what_it_shows(page, tmp_path, monkeypatch):
     pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
-    for library in re.findall(r"^import (torch|jax)$", page.read_text(encoding="utf-8"), re.MULTILINE):
-        need(library)
     run_page(page, tmp_path, monkeypatch)
     drawn = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("figures/*")}
     assert drawn == set(FIGURE.findall(page.read_text(encoding="utf-8")))

@@ -9,6 +9,7 @@ from chainrule.cli.bench.app import app as bench
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
 from chainrule.cli.explain import explain
+from chainrule.cli.export import export
 from chainrule.cli.info import info
 from chainrule.cli.options import TrainCommand
 from chainrule.cli.predict import predict
@@ -42,6 +43,7 @@ app.command(
     cls=TrainCommand, epilog="Example: chainrule train digits --target digit -o digits.safetensors"
 )(train)
 app.command(epilog="Example: chainrule predict digits.safetensors digits -o predictions.csv")(predict)
+app.command(epilog="Example: chainrule export digits.safetensors -o digits.onnx")(export)
 app.command(epilog="Example: chainrule explain digits.safetensors digits --rows 128")(explain)
 app.command(epilog="Example: chainrule info --json")(info)
 app.add_typer(bench, name="bench")

@@ -34,6 +34,7 @@ class Primitive(NamedTuple):
     latex: str = ""  # unless given, the sign, or the name set upright
     torch: str = ""  # PyTorch's name, where it is another
     cupy: str = ""  # CuPy's name, where it is another
+    onnx: str = ""  # ONNX's operator, where there is one: see ``saving/onnx.py``
     is_analytic: bool = False  # so that the complex step may differentiate it
 
     def accepts(self, dtype: str) -> bool:
@@ -53,20 +54,24 @@ class Primitive(NamedTuple):
         }[self.takes]
 
 
-def _arithmetic(name: str, function: Callable[..., Any], sign: str, binds: int) -> Primitive:
+def _arithmetic(name: str, function: Callable[..., Any], sign: str, binds: int, onnx: str) -> Primitive:
     cuda = f"{{0}} {sign} {{1}}"
     takes = "float" if name == "divide" else "number"
-    return Primitive(name, "elementwise", 2, function, takes, "", cuda, sign, binds, is_analytic=True)
+    return Primitive(
+        name, "elementwise", 2, function, takes, "", cuda, sign, binds, onnx=onnx, is_analytic=True
+    )
 
 
 def _comparison(
-    name: str, function: Callable[..., Any], sign: str, latex: str = "", torch: str = ""
+    name: str, function: Callable[..., Any], sign: str, onnx: str = "", latex: str = "", torch: str = ""
 ) -> Primitive:
     cuda = f"{{0}} {sign} {{1}}"
     relation = (
         rf"\left[{{0}} {latex or sign} {{1}}\right]"  # Iverson's bracket: 1 where it holds, else 0
     )
-    return Primitive(name, "elementwise", 2, function, "", "bool", cuda, sign, 0, relation, torch)
+    return Primitive(
+        name, "elementwise", 2, function, "", "bool", cuda, sign, 0, relation, torch, onnx=onnx
+    )
 
 
 def _bitwise(
@@ -76,52 +81,55 @@ def _bitwise(
     return Primitive(name, "elementwise", 2, function, "integer", "", cuda, sign, 1, formula, cupy=cupy)
 
 
-def _analytic(name: str, latex: str = "") -> Primitive:
-    return Primitive(name, takes="float", cuda=f"{name}{{f}}({{0}})", latex=latex, is_analytic=True)
+def _analytic(name: str, latex: str = "", onnx: str = "") -> Primitive:
+    cuda = f"{name}{{f}}({{0}})"
+    return Primitive(name, takes="float", cuda=cuda, latex=latex, onnx=onnx, is_analytic=True)
 
 
 _ROWS = (
     # -- arithmetic
-    _arithmetic("add", operator.add, "+", 1),
-    _arithmetic("subtract", operator.sub, "-", 1),
-    _arithmetic("multiply", operator.mul, "*", 2),
-    _arithmetic("divide", operator.truediv, "/", 2),
-    Primitive("negative", operator=operator.neg, cuda="-{0}", is_analytic=True),
+    _arithmetic("add", operator.add, "+", 1, "Add"),
+    _arithmetic("subtract", operator.sub, "-", 1, "Sub"),
+    _arithmetic("multiply", operator.mul, "*", 2, "Mul"),
+    _arithmetic("divide", operator.truediv, "/", 2, "Div"),
+    Primitive("negative", operator=operator.neg, cuda="-{0}", onnx="Neg", is_analytic=True),
     Primitive("square", cuda="{0} * {0}", binds=3, latex="{0}^2", is_analytic=True),
     Primitive(
         "pow", arity=2, operator=operator.pow, takes="float", cuda="whole_power({0}, {1})",
-        sign="**", binds=3, latex="{0}^{{{1}}}", cupy="power", is_analytic=True,
+        sign="**", binds=3, latex="{0}^{{{1}}}", cupy="power", onnx="Pow", is_analytic=True,
     ),
-    Primitive("abs", operator=operator.abs, cuda="absolute({0})", latex=r"\left|{0}\right|"),
-    Primitive("sign", cuda="sign({0})"),
-    Primitive("floor", takes="float", cuda="floor{f}({0})", latex=r"\left\lfloor {0} \right\rfloor"),
-    # -- functions of floats
-    _analytic("sqrt", r"\sqrt{{{0}}}"),
-    _analytic("exp", r"\exp\left({0}\right)"),
-    _analytic("expm1"),
-    _analytic("log", r"\log\left({0}\right)"),
-    _analytic("log1p"),
-    _analytic("tanh", r"\tanh\left({0}\right)"),
-    _analytic("sin", r"\sin\left({0}\right)"),
-    _analytic("cos", r"\cos\left({0}\right)"),
-    # -- choices
-    Primitive("maximum", arity=2, cuda="larger({0}, {1})", latex=r"\max\left({0}, {1}\right)"),
-    Primitive("minimum", arity=2, cuda="smaller({0}, {1})", latex=r"\min\left({0}, {1}\right)"),
-    Primitive("clip", arity=3, cuda="clipped({0}, {1}, {2})"),
+    Primitive("abs", operator=operator.abs, cuda="absolute({0})", latex=r"\left|{0}\right|", onnx="Abs"),
+    Primitive("sign", cuda="sign({0})", onnx="Sign"),
     Primitive(
-        "where", arity=3, takes="", cuda="{0} ? {1} : {2}",
+        "floor", takes="float", cuda="floor{f}({0})", latex=r"\left\lfloor {0} \right\rfloor", onnx="Floor"
+    ),
+    # -- functions of floats
+    _analytic("sqrt", r"\sqrt{{{0}}}", "Sqrt"),
+    _analytic("exp", r"\exp\left({0}\right)", "Exp"),
+    _analytic("expm1"),
+    _analytic("log", r"\log\left({0}\right)", "Log"),
+    _analytic("log1p"),
+    _analytic("tanh", r"\tanh\left({0}\right)", "Tanh"),
+    _analytic("sin", r"\sin\left({0}\right)", "Sin"),
+    _analytic("cos", r"\cos\left({0}\right)", "Cos"),
+    # -- choices
+    Primitive("maximum", arity=2, cuda="larger({0}, {1})", latex=r"\max\left({0}, {1}\right)", onnx="Max"),
+    Primitive("minimum", arity=2, cuda="smaller({0}, {1})", latex=r"\min\left({0}, {1}\right)", onnx="Min"),
+    Primitive("clip", arity=3, cuda="clipped({0}, {1}, {2})", onnx="Clip"),
+    Primitive(
+        "where", arity=3, takes="", cuda="{0} ? {1} : {2}", onnx="Where",
         latex=r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
     ),
     # -- conditions
-    _comparison("equal", operator.eq, "==", "=", torch="eq"),
-    _comparison("not_equal", operator.ne, "!=", r"\neq"),
-    _comparison("greater", operator.gt, ">"),
-    _comparison("greater_equal", operator.ge, ">=", r"\geq"),
-    _comparison("less", operator.lt, "<"),
-    _comparison("less_equal", operator.le, "<=", r"\leq"),
-    Primitive("logical_and", arity=2, takes="bool", cuda="{0} && {1}", binds=0, latex=r"{0} \land {1}"),
-    Primitive("logical_or", arity=2, takes="bool", cuda="{0} || {1}", binds=0, latex=r"{0} \lor {1}"),
-    Primitive("logical_not", takes="bool", cuda="!{0}", binds=3, latex=r"\lnot {0}"),
+    _comparison("equal", operator.eq, "==", "Equal", "=", torch="eq"),
+    _comparison("not_equal", operator.ne, "!=", latex=r"\neq"),
+    _comparison("greater", operator.gt, ">", "Greater"),
+    _comparison("greater_equal", operator.ge, ">=", "GreaterOrEqual", r"\geq"),
+    _comparison("less", operator.lt, "<", "Less"),
+    _comparison("less_equal", operator.le, "<=", "LessOrEqual", r"\leq"),
+    Primitive("logical_and", arity=2, takes="bool", cuda="{0} && {1}", binds=0, latex=r"{0} \land {1}", onnx="And"),
+    Primitive("logical_or", arity=2, takes="bool", cuda="{0} || {1}", binds=0, latex=r"{0} \lor {1}", onnx="Or"),
+    Primitive("logical_not", takes="bool", cuda="!{0}", binds=3, latex=r"\lnot {0}", onnx="Not"),
     # -- whole numbers, and bits
     _bitwise("bitwise_and", operator.and_, "&", r"\land"),
     _bitwise("bitwise_or", operator.or_, "|", r"\lor"),
@@ -133,11 +141,11 @@ _ROWS = (
         torch="bitwise_not", cupy="invert",
     ),
     # -- what takes settings besides its operands
-    Primitive("astype", takes=""),  # each printer has its own types
+    Primitive("astype", takes="", onnx="Cast"),  # each printer has its own types
     Primitive("copy", takes="", cuda="{0}"),  # by the planner: into the place of what is carried
-    Primitive("sum", "reduction", binds=2, latex=r"\sum {0}", is_analytic=True),
-    Primitive("max", "reduction", torch="amax", latex=r"\max\left({0}\right)"),
-    Primitive("matmul", "product", 2, operator.matmul, sign="@", binds=2, is_analytic=True),
+    Primitive("sum", "reduction", binds=2, latex=r"\sum {0}", onnx="ReduceSum", is_analytic=True),
+    Primitive("max", "reduction", torch="amax", latex=r"\max\left({0}\right)", onnx="ReduceMax"),
+    Primitive("matmul", "product", 2, operator.matmul, sign="@", binds=2, onnx="MatMul", is_analytic=True),
     Primitive("concat", "join", is_analytic=True),
     # -- other ways to look at an array: nothing is computed or copied
     Primitive("matrix_transpose", "view", is_analytic=True),

@@ -56,11 +56,13 @@ def write(
     checkpoint.write(path, arrays, facts)
 
 
-def check_name(path: str | PathLike[str]) -> None:
-    """Raise ``ValueError`` if the name of a file has another suffix than ``.safetensors``."""
-    if Path(path).suffix not in {"", ".safetensors"}:
-        right = Path(path).with_suffix(".safetensors").name
-        msg = f"{Path(path).name!r} names another kind of file; a model is a safetensors file: {right!r}"
+def check_name(
+    path: str | PathLike[str], suffix: str = ".safetensors", kind: str = "a safetensors file"
+) -> None:
+    """Raise ``ValueError`` if the name of a file has another suffix than that of its kind."""
+    if Path(path).suffix not in {"", suffix}:
+        right = Path(path).with_suffix(suffix).name
+        msg = f"{Path(path).name!r} names another kind of file; what is written is {kind}: {right!r}"
         raise ValueError(msg)
 
 
@@ -122,9 +124,17 @@ def _described(
     return described, net
 
 
+def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
+    """Return the facts of a table that the metadata of a network hold, if they do."""
+    table = metadata.get(TABLE)
+    if not isinstance(table, Mapping) or not {"features", "scaler"} <= table.keys():
+        return None
+    facts: Facts = parsed(table, Facts, TABLE)
+    return facts
+
+
 def _check_table(metadata: Mapping[str, Any], network: NetworkRecord) -> None:
     """Raise where the metadata hold the record of a table, and it does not fit the network."""
-    table = metadata.get(TABLE)
-    if isinstance(table, Mapping) and {"features", "scaler"} <= table.keys():
-        facts: Facts = parsed(table, Facts, TABLE)
+    facts = facts_of(metadata)
+    if facts is not None:
         facts.check(network.input_size, network.output_size, network.loss)
