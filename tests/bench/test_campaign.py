@@ -21,7 +21,7 @@ from chainrule.bench.judge.figures import Place
 from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.statistics import verdict
 from chainrule.bench.measure import campaign
-from chainrule.bench.measure.campaign import Campaign, Listener
+from chainrule.bench.measure.campaign import Campaign
 from chainrule.bench.measure.crew import Care, Crew, Seat, crew
 from chainrule.bench.measure.process import CAN_STOP, Process
 from chainrule.bench.store import FILE, Records, read
@@ -66,7 +66,7 @@ def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
         patch.setattr(Process, "ask", ask)
-        campaign.run(WHOLE, folder, Listener())
+        campaign.run(WHOLE, folder)
     return folder, asked
 
 
@@ -89,7 +89,7 @@ def test_a_run_keeps_every_sample_and_its_environment(whole):
     assert [one.contestant for one in timed] == ["products-numpy", "notebook", FAKE]
     for one in timed:
         assert one.rounds == tuple(range(8))
-        assert len(one.seconds) == len(one.enqueued) == 8
+        assert len(one.seconds) == 8
         assert one.environment in records.environments
     assert records.rates[0].products > 1e8
 
@@ -127,18 +127,18 @@ def test_an_unfinished_line_is_dropped_and_another_plan_refused(whole, tmp_path)
     with (tmp_path / FILE).open("a") as file:
         file.write('{"record": "measurement", "cell": "2-4')
     assert read(tmp_path) == records
-    assert campaign.run(WHOLE, tmp_path, Listener()) == records
+    assert campaign.run(WHOLE, tmp_path) == records
     assert all(json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()[:-1])
     message = r"run with other cells, contestants; give another folder with -o"
     with pytest.raises(ValueError, match=message):
-        campaign.run(plan(STEADY, cells=[SMALL]), tmp_path, Listener())
+        campaign.run(plan(STEADY, cells=[SMALL]), tmp_path)
 
 
 def test_the_machine_is_measured_once_in_a_run(tmp_path, monkeypatch):
     asked, known = [], rates("numpy")
     monkeypatch.setattr(Crew, "rates", lambda _, *what: iter(asked.append(what) or [known.line()]))
-    campaign.run(plan("notebook", processes=2), tmp_path, Listener())
-    again = campaign.run(plan("notebook", processes=2), tmp_path, Listener())
+    campaign.run(plan("notebook", processes=2), tmp_path)
+    again = campaign.run(plan("notebook", processes=2), tmp_path)
     libraries = [one.library for one in roster.ROSTER.values() if one.group == roster.PRODUCTS]
     assert asked[0] == ("numpy", 0)
     assert len(asked) == len(set(asked)) <= len(libraries)
@@ -150,14 +150,13 @@ def test_ctrl_c_keeps_the_rounds_so_far_and_the_next_run_goes_on_after_them(tmp_
     with monkeypatch.context() as patch:
         asking(patch, "time", 2 * 4 + 6)  # after two rounds of the second cell, and a half
         with pytest.raises(KeyboardInterrupt):
-            campaign.run(two, tmp_path, Listener())
+            campaign.run(two, tmp_path)
     kept = read(tmp_path).measurements
     assert sorted(len(one.rounds) for one in kept) == [2, 3, 4, 4]
     assert {one.status for one in kept} == {"ok"}
-    began, listener = [], Listener()
-    listener.begin = lambda *counts: began.append(counts)
-    assert campaign.run(two, tmp_path, listener).measurements == kept
-    assert began == [(2, 2)]
+    told = []
+    assert campaign.run(two, tmp_path, lambda *progress: told.append(progress)).measurements == kept
+    assert told == [(2, 2, [])]
 
 
 def test_a_cell_hardly_begun_says_why_and_is_measured_again(tmp_path, monkeypatch):
@@ -169,11 +168,11 @@ def test_a_cell_hardly_begun_says_why_and_is_measured_again(tmp_path, monkeypatc
         with monkeypatch.context() as patch:
             asking(patch, verb, 2)
             with pytest.raises(KeyboardInterrupt):
-                campaign.run(two, tmp_path, Listener())
+                campaign.run(two, tmp_path)
         kept = read(tmp_path).measurements[-2:]
         assert {one.status for one in kept} == {"interrupted"}
         assert {one.reason for one in kept} == reasons
-    results = Results(campaign.run(two, tmp_path, Listener()))
+    results = Results(campaign.run(two, tmp_path))
     assert [results.figures(place).status for place in results.places] == ["ok", "ok"]
 
 
@@ -187,7 +186,7 @@ def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_the_rounds_before(tmp_path
         "Crew.rates = lambda *_: iter(());"
         "care = Care(rounds=10**6, warm=0.0, block=0.05, budget=1e6);"
         "plan = campaign.Campaign([parse('2-4-1,4')], ['notebook'], processes=1, care=care);"
-        "campaign.run(plan, Path(sys.argv[1]), campaign.Listener())"
+        "campaign.run(plan, Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -221,7 +220,7 @@ def test_when_the_time_is_over_nobody_is_waited_for(tmp_path, monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0])
     monkeypatch.setattr(crew_room, "time", clock)
     three = plan("notebook", HANGS, STEADY, care=replace(BRIEF, until=until))
-    records = campaign.run(three, tmp_path, Listener())
+    records = campaign.run(three, tmp_path)
     reasons = {one.contestant: (one.status, one.reason) for one in records.measurements}
     assert reasons["notebook"] == ("ok", "")
     assert reasons[HANGS] == reasons[STEADY] == ("skipped", "the time was over")

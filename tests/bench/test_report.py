@@ -55,14 +55,14 @@ def changed(made, change):
 def test_the_verdict_says_who_is_fastest_where_and_how_near_the_limit(whole):
     (statement,) = verdict(whole)
     fastest, peers, limit = statement.sentences[:3]
-    leads = [lead.name for lead in whole.leads(whole.slices[0]).values()]
+    leads = [first for first, *_ in whole.leads(whole.slices[0]).values()]
     assert statement.subject == "digits, 64-H-10"
     assert fastest.startswith(f"numpy-jit is the fastest backend in {leads.count('numpy-jit')} of 9")
     assert re.search(r"torch in \d+ \(\d+ to 4096 hidden units, batch .*4096\)", fastest)
     assert "the fastest backend is faster in 9 of 9 cells" in peers
     assert "(range over cells: " in peers
     assert re.search(r"reaches \d+ % of the machine's limit", limit)
-    table = tables.fastest(whole, whole.slices[0])
+    table = tables.grid(whole, whole.slices[0])
     assert sorted(text.split("\n")[0] for row in table.rows for text in row[1:]) == sorted(leads)
 
 
@@ -107,7 +107,7 @@ def test_an_invalid_figure_is_marked_and_leads_nowhere():
 
     made = records(["64-1024-10,4096", "64-1024-10,64", "64-64-10,64", "64-64-10,4096"])
     run = Results(changed(made, lambda m: unsynchronised(m) if m.contestant == "torch" else m))
-    assert "torch" not in {run.lead(cell).name for cell in run.cells}
+    assert "torch" not in {first for one in run.slices for first, *_ in run.leads(one).values()}
     assert "less than half of the machine's limit" in report.markdown(run)
 
 
@@ -120,7 +120,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_word_is_cut(width):
     text = printed(results(["64-1024-1024-8,1024,adam", *batches]), width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    assert text.count("the fastest backend, and its time in µs") == 2  # nine batches: two tables
+    assert text.count("the fastest backend, its time in µs") == 2  # nine batches: two tables
 
 
 def test_signs_have_colours_and_stand_alone_without(monkeypatch):
@@ -206,7 +206,7 @@ def test_the_json_holds_every_derived_figure_and_the_table_of_limits_says_the_sa
     assert cell["fastest"] == "numpy-jit"
     assert cell["against_others"]["standing"] == "faster"
     assert cell["against_others"]["low"] <= cell["against_others"]["times_as_fast"]
-    for name, backend, _, limit, bare, share, _ in tables.limits(whole).rows:
+    for name, backend, _, limit, bare, share, _ in tables.single_cells(whole).rows:
         row = by_name[name, backend]
         assert float(limit) == pytest.approx(1e6 * row["limit"], rel=0.01)
         assert float(bare) == pytest.approx(1e6 * row["bare"], rel=0.01)

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from itertools import pairwise
 
 import pytest
 
@@ -81,29 +80,18 @@ def test_all_panels_of_throughput_share_their_axis_and_name_every_line(run):
     assert [panel.title for panel in panels] == ["batch 1", "batch 64", "batch 4096"]
     axes = [drawn(panel)[0] for panel in panels]
     assert len({ax.get_ylim() for ax in axes}) == 1
-    for ax in axes:
-        assert {"numpy", "numpy-jit", "torch"} == {text.get_text() for text in ax.texts}
-        heights = sorted(text.xyann[1] for text in ax.texts)
-        assert all(b - a > 0.08 for a, b in pairwise(heights))
+    assert all(legend(ax) == ["numpy", "numpy-jit", "torch"] for ax in axes)
 
 
-@pytest.mark.parametrize(
-    ("copies", "roofs"),
-    [
-        (((1, 1e12),), ["copy of 5.14 kB to 2.44 MB"]),
-        (((1, 1e12), (1 << 20, 1e11)), ["copy of 5.14 kB", "copy of 2.44 MB"]),
-    ],
-    ids=["one rate of copies", "a slower rate out of the cache"],
-)
-def test_points_lie_under_a_roof_for_each_rate_of_copies_with_a_marker_for_each_batch(copies, roofs):
+def test_points_lie_under_a_roof_of_their_own_with_a_marker_for_each_batch():
     pytest.importorskip("matplotlib")
     made = records()
-    made.rates = [rates("torch", products=1.6e11, copies=copies)]
+    made.rates = [rates("torch", products=1.6e11, copies=((1, 1e12), (1 << 20, 4e11)))]
     ax, _ = drawn(roofline.chart(Results(made)).panels[0])
-    lines, points = ax.lines[: len(roofs)], ax.lines[len(roofs) :]
-    assert [line.get_label() for line in lines] == roofs
+    roof, *points = ax.lines
+    rates_of = [point.get_ydata()[0] for point in points]
     assert len(points) == 9
-    assert max(point.get_ydata()[0] for point in points) < max(lines[0].get_ydata())
+    assert all(rate < limit < 160.1 for rate, limit in zip(rates_of, roof.get_ydata(), strict=True))
     assert len({point.get_marker() for point in points}) == 3
 
 

@@ -14,7 +14,7 @@ FORMULAS = {
     "notebook": (4e-5, 0.4e11),
     "torch-eager": (2e-4, 1.2e11),
 }
-RATES = [rates("numpy", products=1.2e11), rates("torch", products=1.6e11, empty_call=2e-6)]
+RATES = [rates("numpy", products=1.2e11), rates("torch", products=1.6e11)]
 GRID = "H=16,256,4096 B=1,64,4096"
 
 

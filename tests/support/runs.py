@@ -47,11 +47,10 @@ def measurement(cell, contestant, process, taken, *, run="monday", operation="st
         contestant,
         rounds=tuple(range(len(taken))),
         seconds=tuple(float(10 * one) for one in taken),
-        enqueued=tuple(float(10 * one) for one in taken),
         **facts,
     )
 
 
-def rates(library, products=1e11, copies=((1, 1e12),), empty_call=1e-6):
+def rates(library, products=1e11, copies=((1, 1e12),)):
     """The best that a library does here."""
-    return Rates(library, "float32", 0, products, copies, empty_call)
+    return Rates(library, "float32", 0, products, copies)

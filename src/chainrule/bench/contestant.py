@@ -39,10 +39,6 @@ class Contestant:
         Why its numbers are not compared with the reference; empty: they are.
     context
         Makes what it runs in.
-    calls
-        The calls of a step into a library, where that is known.
-    note
-        How it is run, for the record.
     clocked
         Runs so many passes and returns the seconds by its own clock, where one call of its user's runs
         many of them and has a start that is not to be counted.
@@ -55,6 +51,4 @@ class Contestant:
     wait: Callable[[], object] = lambda: None
     exempt: str = ""
     context: Callable[[], AbstractContextManager[object]] = nullcontext
-    calls: int | None = None
-    note: str = ""
     clocked: Callable[[int], float] | None = None

@@ -16,9 +16,12 @@ from chainrule.mathematics.naming import nearest
 
 # The step's matrix products alone; chainrule; other libraries.
 PRODUCTS, BACKEND, PEER = "products", "backend", "peer"
-# A training step; a forward pass; an epoch of `train`, its batches drawn and its history kept; a step
-# whose batch is copied from the host.
-OPERATIONS = ("step", "forward", "epoch", "transfer")
+OPERATIONS = {
+    "step": "a training step",
+    "forward": "a forward pass",
+    "epoch": "a step within an epoch of training",  # its batches drawn and its history kept
+    "transfer": "a training step with its batch copied from the host",
+}
 OWN_COLOUR, OWN_MARK = "#6f7781", "H"  # of contestants that are not in the roster
 _CUDA = {"cupy", "torch-cuda"}  # libraries
 
@@ -40,8 +43,6 @@ class Entry(NamedTuple):
         One line for tables.
     operations
         Which of :data:`OPERATIONS` it can do.
-    is_tuned
-        Whether it is a peer that only an expert would write.
     is_slow_to_make
         Whether it compiles for seconds in every cell; it then takes part only when named.
     colour, mark
@@ -55,9 +56,8 @@ class Entry(NamedTuple):
     code: str
     needs: tuple[str, ...]
     description: str
-    operations: tuple[str, ...] = OPERATIONS
+    operations: tuple[str, ...] = tuple(OPERATIONS)
     arguments: tuple[str, ...] = ()
-    is_tuned: bool = False
     is_slow_to_make: bool = False
     colour: str = OWN_COLOUR
     mark: str = OWN_MARK
@@ -97,7 +97,6 @@ def _entry(row: dict[str, str]) -> Entry:
         needs=tuple(row["needs"].split()),
         operations=tuple(row["operations"].split()),
         arguments=tuple(row["arguments"].split()),
-        is_tuned="tuned" in row["notes"],
         is_slow_to_make="slow" in row["notes"],
     )
 

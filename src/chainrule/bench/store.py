@@ -34,17 +34,12 @@ class Measurement:
         One of :data:`STATUSES`, and in words why it is not "ok".
     rounds
         The numbers of the rounds, in which every contestant of the cell took one turn.
-    seconds, enqueued
-        For each round, how long a block of steps took until everything was computed, and until it
-        had been asked for.
+    seconds
+        For each round, how long a block of steps took until everything was computed.
     steps
         The steps of a block.
     first_call
         Seconds of the first call, what is compiled then included.
-    calls
-        The calls of a step into a library, where that is known.
-    note
-        How it was run.
     check
         What was compared before it was timed.
     flags
@@ -63,11 +58,8 @@ class Measurement:
     reason: str = ""
     rounds: tuple[int, ...] = ()
     seconds: tuple[float, ...] = ()
-    enqueued: tuple[float, ...] = ()
     steps: int = 0
     first_call: float | None = None
-    calls: int | None = None
-    note: str = ""
     check: dict[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     environment: str = ""
@@ -78,11 +70,10 @@ class Measurement:
         Raises
         ------
         ValueError
-            If there are samples of no steps, of no time, or not as many of each kind.
+            If there are samples of no steps or of no time, or not as many as rounds.
         """
-        lengths = len(self.rounds), len(self.seconds), len(self.enqueued)
-        if len(set(lengths)) > 1:
-            msg = f"{lengths[0]} rounds, {lengths[1]} seconds and {lengths[2]} enqueued; wanted as many of each"
+        if len(self.rounds) != len(self.seconds):
+            msg = f"{len(self.rounds)} rounds and {len(self.seconds)} seconds; wanted as many of each"
             raise ValueError(msg)
         if self.seconds and (self.steps < 1 or min(self.seconds) <= 0):
             msg = f"blocks of {self.steps} steps, the shortest of {min(self.seconds)} s; wanted more than 0"
@@ -115,8 +106,6 @@ class Rates:
         The best rate of square matrix products, in FLOP/s.
     copies
         The working sets in bytes that were copied, ascending, and how many bytes a second were moved.
-    empty_call
-        The seconds of the smallest operation.
     """
 
     library: str
@@ -124,7 +113,6 @@ class Rates:
     threads: int
     products: float
     copies: tuple[tuple[int, float], ...]
-    empty_call: float
 
     def line(self) -> dict[str, Any]:
         """Return it as it is written."""
@@ -138,7 +126,7 @@ class Rates:
 
         Examples
         --------
-        >>> rates = Rates("numpy", "float32", 0, 1e11, ((1024, 2e9), (4096, 5e9), (16384, 3e9)), 1e-6)
+        >>> rates = Rates("numpy", "float32", 0, 1e11, ((1024, 2e9), (4096, 5e9), (16384, 3e9)))
         >>> rates.copy_rate(2048), rates.copy_rate(20000), rates.copy_rate(10)
         (5000000000.0, 3000000000.0, None)
         """
@@ -167,19 +155,14 @@ class Records:
         """
         kind = line.get("record")
         if kind == "plan":
-            self.plan = line | {"contestants": list(map(_current, line["contestants"]))}
+            self.plan = line
         elif kind == "environment":
             self.environments[line["id"]] = line
-        elif kind == "ceilings":  # until version 0.1: a copy of 64 MB was the only one
-            best = {"products": line["peak"], "copies": ((1 << 27, line["bandwidth"]),)}
-            self.rates.append(Rates(**_known(Rates, line) | best))
         elif kind == "rates":
-            copies = tuple((size, rate) for size, rate in line["copies"])
-            self.rates.append(Rates(**_known(Rates, line) | {"copies": copies}))
+            self.rates.append(Rates(**_known(Rates, line)))
         elif kind == "measurement":
-            values = {name: _tuple(value) for name, value in _known(Measurement, line).items()}
-            names = {"cell": parse(line["cell"]), "contestant": _current(line["contestant"])}
-            self.measurements.append(Measurement(**values | names))
+            known = _known(Measurement, line)
+            self.measurements.append(Measurement(**known | {"cell": parse(line["cell"])}))
 
 
 def read(path: Path) -> Records:
@@ -221,33 +204,18 @@ def append(folder: Path, lines: Iterable[dict[str, Any]]) -> None:
     """Write lines behind those that there are, and see them on the disk."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
-    _end_line(file)
+    if file.exists() and not (held := file.read_bytes()).endswith(b"\n"):
+        file.write_bytes(held[: held.rfind(b"\n") + 1])  # without the line that was never finished
     with file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-def _end_line(file: Path) -> None:
-    """Cut off a line that was never finished."""
-    if not file.exists() or file.stat().st_size == 0:
-        return
-    held = file.read_bytes()
-    if not held.endswith(b"\n"):
-        file.write_bytes(held[: held.rfind(b"\n") + 1])
-
-
 def _known(kind: type, line: dict[str, Any]) -> dict[str, Any]:
+    """Return what a line says of the fields of a record."""
     names = {one.name for one in fields(kind)}
-    return {name: value for name, value in line.items() if name in names}
-
-
-def _current(contestant: str) -> str:
-    """Return the present name of a contestant: until version 0.1 "products-numpy" was "floor-numpy"."""
-    return (
-        "products-" + contestant.removeprefix("floor-")
-        if contestant.startswith("floor-")
-        else contestant
-    )
+    return {name: _tuple(value) for name, value in line.items() if name in names}
 
 
 def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    """Return lists, as JSON has them, as tuples."""
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value

@@ -75,9 +75,7 @@ def products(data: CellData, operation: str, exempt: str) -> Contestant:
     def run() -> None:
         held[0] = compiled(start, batches)
 
-    return Contestant(
-        run, data.steps, wait=lambda: library.block_until_ready(held), exempt=exempt, calls=0
-    )
+    return Contestant(run, data.steps, wait=lambda: library.block_until_ready(held), exempt=exempt)
 
 
 def _forward(data: CellData) -> Contestant:
@@ -107,8 +105,7 @@ class _Run:
 
     def contestant(self, run: Callable[[], Any]) -> Contestant:
         """Return the contestant of a pass."""
-        note = library.default_backend()
-        return Contestant(run, self._data.steps, self._state, wait=self._wait, note=note)
+        return Contestant(run, self._data.steps, self._state, wait=self._wait)
 
     def taken(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
         """Return what a step on some rows carries on, and its loss."""

@@ -19,8 +19,6 @@ from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.network import NeuralNetwork
 from chainrule.program.engine import Engine, Work
 from chainrule.program.epoch import Epoch
-from chainrule.program.replay import Replay
-from chainrule.program.steps import Steps, cuts
 from chainrule.training.evaluation import outputs
 from chainrule.training.history import History
 
@@ -89,36 +87,11 @@ def _steps(
         layers = layout.split(backend.to_numpy(engine.progress.theta))
         return State(losses[-1], [*(layer.W for layer in layers), *(layer.b for layer in layers)])
 
-    note = f"{type(engine).__name__}{_how_cut(todo, engine)}"
-    return Contestant(
-        run, data.steps, state, context=engine.at_work, calls=_calls(todo, engine), note=note
-    )
+    return Contestant(run, data.steps, state, context=engine.at_work)
 
 
 def _no_check() -> None:
     """Stand in for the look at Ctrl-C."""
-
-
-def _calls(todo: Work, engine: Engine) -> int | None:
-    """Return the calls of a step: one by one from Python, one into native code, or none within a loop of XLA's."""
-    if isinstance(engine, Replay):
-        return todo.plan(next(iter(todo.batch_sizes))).launches + len(todo.arrays)
-    if not isinstance(engine, Steps):
-        return 0
-    return 1 if _is_native() else None
-
-
-def _is_native() -> bool:
-    return sys.modules.get("llvmlite") is not None
-
-
-def _how_cut(todo: Work, engine: Engine) -> str:
-    if isinstance(engine, Replay) or not isinstance(todo.data.X, np.ndarray):
-        return ""
-    (cut,) = cuts(todo, native=_is_native()).values()
-    return (
-        f", {'native' if _is_native() else 'interpreted'}, {cut.threads} threads x {cut.blocks} blocks"
-    )
 
 
 def _forward(data: CellData, backend: Backend) -> Contestant:

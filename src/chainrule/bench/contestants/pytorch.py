@@ -131,8 +131,7 @@ class _Model:
                 loss = step(rows)
             return loss
 
-        note = f"{torch.get_num_threads()} threads" if self.device == "cpu" else self.device
-        return Contestant(run, self._data.steps, self._state, wait=waiting(self.device), note=note)
+        return Contestant(run, self._data.steps, self._state, wait=waiting(self.device))
 
     def _state(self, loss: Any) -> State:
         weights = [linear.weight.detach().T.cpu().numpy() for linear in self.linears]
@@ -185,4 +184,4 @@ def manual(data: CellData, _operation: str) -> Contestant:
     def state(L: Any) -> State:
         return State(L.item(), [part.numpy() for part in (*weights, *biases)])
 
-    return Contestant(run, data.steps, state, note=f"{torch.get_num_threads()} threads")
+    return Contestant(run, data.steps, state)

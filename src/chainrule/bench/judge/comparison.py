@@ -7,9 +7,9 @@ from typing import NamedTuple
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.judge.figures import Place
-from chainrule.bench.judge.machines import SOFTWARE, check_same_machine, differences
+from chainrule.bench.judge.machines import SOFTWARE, differences
 from chainrule.bench.judge.results import Results, side_by_side
-from chainrule.bench.judge.statistics import BAND, Verdict, geometric_mean, paired, unpaired, verdict
+from chainrule.bench.judge.statistics import Verdict, geometric_mean, paired, unpaired, verdict
 from chainrule.bench.store import Measurement, Records
 
 NOT_PAIRED = "not measured side by side: the machine's drift is not cancelled"
@@ -51,7 +51,7 @@ class Comparison(NamedTuple):
 
     rows: Sequence[Compared]
     means: Sequence[Mean]
-    notes: Sequence[str] = ()
+    notes: Sequence[str]
 
     @property
     def slower(self) -> list[Compared]:
@@ -63,7 +63,11 @@ class Comparison(NamedTuple):
         ]
 
 
-def compare(before: Records, after: Records, *, force: bool = False, band: float = BAND) -> Comparison:
+# A place, what was measured there before, and after.
+Pair = tuple[Place, Sequence[Measurement], Sequence[Measurement]]
+
+
+def compare(before: Records, after: Records, *, force: bool = False) -> Comparison:
     """Return the time of each contestant in ``after`` divided by its time in ``before``.
 
     What both measured in the same rounds of the same run is compared in pairs; otherwise the medians are
@@ -73,30 +77,35 @@ def compare(before: Records, after: Records, *, force: bool = False, band: float
     ----------
     force
         Compare runs of different machines, too; a note says what differs.
-    band
-        Ratios within this of 1 are the same.
 
     Raises
     ------
-    DifferentMachinesError
-        If the runs are of different machines.
     ValueError
-        If they hold the same measurements, or none of the same contestant in the same cell.
+        If the runs are of different machines, hold the same measurements, or none of the same contestant in
+        the same cell.
     """
-    if not force:
-        check_same_machine(before, after)
+    others = differences(before, after)
+    if others and not force:
+        msg = (
+            f"the runs are of different machines ({'; '.join(others)}); "
+            "measure both on one machine, or compare them all the same with --force"
+        )
+        raise ValueError(msg)
     old, new = Results(before), Results(after)
-    pairs = ((place, old.measurements(place), new.measurements(place)) for place in new.places)
-    rows = _rows(pairs, band)
+    rows = _rows((place, old.measurements(place), new.measurements(place)) for place in new.places)
     if not rows:
         msg = "the runs have no contestant in a common cell with the same threads; measure the same in both"
         raise ValueError(msg)
-    notes = [f"different machines: {one}" for one in differences(before, after)]
+    notes = [f"different machines: {one}" for one in others]
     notes += [f"changed: {one}" for one in differences(before, after, SOFTWARE)]
-    return _comparison(rows, [*notes, *_note_of_one_run(old, new, rows)], band)
+    left = {*old.places, *new.places} - {row.place for row in rows}
+    names = sorted({f"{place.contestant} in {place.cell.name}" for place in left})
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    notes += [f"in one run only: {', '.join(names[:MOST_NAMED])}{more}"] if names else []
+    return _comparison(rows, notes)
 
 
-def compare_contestants(records: Records, before: str, after: str, *, band: float = BAND) -> Comparison:
+def compare_contestants(records: Records, before: str, after: str) -> Comparison:
     """Return the time of one contestant divided by the time of another of the same run, in pairs.
 
     Raises
@@ -107,17 +116,17 @@ def compare_contestants(records: Records, before: str, after: str, *, band: floa
     roster.entry(before), roster.entry(after)
     run = Results(records)
     places = [place for place in run.places if place.contestant == after]
-    pairs = ((p, run.measurements(p._replace(contestant=before)), run.measurements(p)) for p in places)
-    rows = _rows(pairs, band)
+    rows = _rows(
+        (place, run.measurements(place._replace(contestant=before)), run.measurements(place))
+        for place in places
+    )
     if not rows:
         msg = f"{before!r} and {after!r} have no cell in common; measure both in one run"
         raise ValueError(msg)
-    return _comparison(rows, [], band)
+    return _comparison(rows, [])
 
 
-def _rows(
-    pairs: Iterable[tuple[Place, Sequence[Measurement], Sequence[Measurement]]], band: float
-) -> list[Compared]:
+def _rows(pairs: Iterable[Pair]) -> list[Compared]:
     """Return a row for each place that has a figure before and after."""
     rows = []
     for place, *both in pairs:
@@ -129,28 +138,21 @@ def _rows(
                 "both runs hold the same measurements; give another run, or two contestants of this one"
             )
             raise ValueError(msg)
-        samples = [[one.per_step for one in some] for some in (new, old)]
+        before, after = ([one.per_step for one in some] for some in (old, new))
         rounds = side_by_side(new, old)
-        ratio = paired(rounds) if rounds else unpaired(*samples)
-        after, before = (median(s for one in some for s in one) for some in samples)
-        rows.append(Compared(place, before, after, ratio, verdict(ratio, band), bool(rounds)))
+        ratio = paired(rounds) if rounds else unpaired(after, before)
+        was, now = (median(time for times in samples for time in times) for samples in (before, after))
+        rows.append(Compared(place, was, now, ratio, verdict(ratio), bool(rounds)))
     return rows
 
 
-def _comparison(rows: list[Compared], notes: list[str], band: float) -> Comparison:
+def _comparison(rows: list[Compared], notes: list[str]) -> Comparison:
     names = [*roster.ROSTER, *sorted({row.place.contestant for row in rows} - set(roster.ROSTER))]
     rows = sorted(rows, key=lambda row: (row.place.cell, names.index(row.place.contestant)))
     means = []
     for name in dict.fromkeys(row.place.contestant for row in rows):
         ratios = [row.ratio for row in rows if row.place.contestant == name]
         mean = geometric_mean(ratios)
-        means.append(Mean(name, mean, verdict(mean, band), len(ratios)))
+        means.append(Mean(name, mean, verdict(mean), len(ratios)))
     first = [] if all(row.is_paired for row in rows) else [NOT_PAIRED]
     return Comparison(rows, means, [*first, *notes])
-
-
-def _note_of_one_run(old: Results, new: Results, rows: list[Compared]) -> list[str]:
-    left = {*old.places, *new.places} - {row.place for row in rows}
-    names = sorted({f"{place.contestant} in {place.cell.name}" for place in left})
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return [f"in one run only: {', '.join(names[:MOST_NAMED])}{more}"] if names else []

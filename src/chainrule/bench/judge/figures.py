@@ -5,7 +5,6 @@ from typing import Literal, NamedTuple
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.statistics import Verdict
 
 # Why a figure is doubtful: each flag in words, for every form of the report.
 FLAGS = {
@@ -63,8 +62,6 @@ class Figures:
         The least time that the machine needs.
     bare
         The bare matrix products, with the same library, in the same rounds.
-    dispatch
-        The calls of a step times an empty call: an estimate.
     flags
         Keys of :data:`FLAGS`. A step that beats its limit has the flag "above limit", or "invalid" if it
         takes less than half of it.
@@ -77,8 +74,6 @@ class Figures:
     least: float | None = None
     limit: Limit | None = None
     bare: float | None = None
-    dispatch: float | None = None
-    enqueued_share: float | None = None
     first_call: float | None = None
     flags: tuple[str, ...] = ()
 
@@ -86,18 +81,6 @@ class Figures:
     def share(self) -> float | None:
         """The limit divided by the time of the step, at most 1."""
         return min(1.0, self.limit.seconds / self.step) if self.limit and self.step else None
-
-    @property
-    def products(self) -> float | None:
-        """The bare products, as far as they fit into the step."""
-        return min(self.bare, self.step) if self.bare and self.step else None
-
-    @property
-    def elementwise(self) -> float | None:
-        """What is left of the step after products and dispatch."""
-        if self.step is None or self.products is None or self.dispatch is None:
-            return None
-        return self.step - self.products - self.dispatch
 
     @property
     def samples_per_second(self) -> float | None:
@@ -116,27 +99,23 @@ class Figures:
 
 
 class Match(NamedTuple):
-    """The fastest of two sides in one cell; ``ratio`` is the right side's time over the left's.
+    """The fastest of two sides in one cell.
 
-    ``standing`` says whether the left side is "faster", "slower", the "same" or "undecided". It is empty
-    where a side has no figure; then ``lacking`` and ``reason`` say why.
+    Attributes
+    ----------
+    left, right
+        The figures of both, ``None`` where a side has none.
+    standing
+        Whether the left side is "faster", "slower", the "same" or "undecided"; where there is no ratio, what
+        a side is instead of measured: "skipped", "failed", "invalid", ...
+    ratio
+        The right side's time over the left's.
+    reason
+        Why there is no ratio.
     """
 
     left: Figures | None
     right: Figures | None
+    standing: str
     ratio: Interval | None = None
-    standing: Verdict | Literal[""] = ""
-    lacking: str = ""
     reason: str = ""
-
-
-class Lead(NamedTuple):
-    """The fastest backend of a cell, and the others that are not shown to be slower."""
-
-    first: Figures
-    rivals: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """The fastest backend."""
-        return self.first.place.contestant

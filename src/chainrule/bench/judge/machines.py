@@ -15,10 +15,6 @@ WITHOUT_GPU = (
 )  # change nothing where there is none
 
 
-class DifferentMachinesError(ValueError):
-    """Two runs that were not measured on one machine; the message says what differs."""
-
-
 def differences(before: Records, after: Records, wanted: Collection[str] = MACHINE) -> list[str]:
     """Return a line for each fact in which the environments of common contestants differ.
 
@@ -33,22 +29,6 @@ def differences(before: Records, after: Records, wanted: Collection[str] = MACHI
                 old, new = (" or ".join(sorted(values)) for values in (was, now))
                 lines.append(f"{fact}: {old}, then {new}")
     return list(dict.fromkeys(lines))
-
-
-def check_same_machine(before: Records, after: Records) -> None:
-    """Raise where two runs cannot be compared.
-
-    Raises
-    ------
-    DifferentMachinesError
-        If a fact of the machine differs; the message names each.
-    """
-    if lines := differences(before, after):
-        msg = (
-            f"the runs are of different machines ({'; '.join(lines)}); "
-            "measure both on one machine, or compare them all the same with --force"
-        )
-        raise DifferentMachinesError(msg)
 
 
 def _contestants(records: Records) -> set[tuple[str, int]]:

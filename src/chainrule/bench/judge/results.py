@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.figures import FLAGS, IMPOSSIBLE, Figures, Lead, Limit, Match, Place
+from chainrule.bench.judge.figures import FLAGS, IMPOSSIBLE, Figures, Limit, Match, Place
 from chainrule.bench.judge.slices import Slice, slices
 from chainrule.bench.judge.statistics import Pairs, Samples, paired, typical, verdict
 from chainrule.bench.store import Measurement, Rates, Records
@@ -190,7 +190,6 @@ class Results:
         flags = {flag for one in timed for flag in one.flags}
         if limit is not None and step < limit.seconds:
             flags.add("invalid" if step < IMPOSSIBLE * limit.seconds else "above limit")
-        shares = [e / s for one in timed for e, s in zip(one.enqueued, one.seconds, strict=True)]
         return Figures(
             place,
             "ok",
@@ -198,8 +197,6 @@ class Results:
             least=min(times),
             limit=limit,
             bare=bare,
-            dispatch=self._dispatch(place, step, bare),
-            enqueued_share=median(shares),
             first_call=median([one.first_call for one in timed if one.first_call is not None] or [0.0]),
             flags=tuple(sorted(flags)),
         )
@@ -210,16 +207,6 @@ class Results:
         products = place._replace(contestant=roster.products_of(place.contestant), operation=operation)
         times = [time for rounds in self.samples(products) for time in rounds]
         return median(times) if times else None
-
-    def _dispatch(self, place: Place, step: float, bare: float | None) -> float | None:
-        """Return the seconds of a step that its calls take before anything is computed: an estimate."""
-        library = roster.entry(place.contestant).library
-        rates = [one for one in self._rates(place) if one.library == library]
-        calls = next((one.calls for one in self.measurements(place) if one.calls is not None), None)
-        if not bare or calls is None or not rates:
-            return None
-        empty_call = max(rates, key=lambda one: one.products).empty_call
-        return min(calls * empty_call, step - min(bare, step))
 
     # -- Contestants compared ---------------------------------------------------------------------------
 
@@ -262,31 +249,28 @@ class Results:
         if ours is None or theirs is None:
             known = self.of(cell, left if ours is None else right, operation)
             if any("invalid" in f.flags for f in known):
-                return Match(ours, theirs, lacking="invalid", reason=FLAGS["invalid"])
-            status, reason = next(
-                ((f.status, f.reason) for f in known if f.reason), ("", "not measured")
-            )
-            return Match(ours, theirs, lacking=status, reason=reason)
+                return Match(ours, theirs, "invalid", reason=FLAGS["invalid"])
+            reasons = ((f.status, f.reason) for f in known if f.reason)
+            status, reason = next(reasons, ("not measured", "not measured"))
+            return Match(ours, theirs, status, reason=reason)
         ratio = self.ratio(theirs.place, ours.place)
         if ratio is None:
-            return Match(ours, theirs, reason="not measured in the same rounds")
-        return Match(ours, theirs, ratio, verdict(ratio.inverse()))
+            return Match(ours, theirs, "not measured", reason="not measured in the same rounds")
+        return Match(ours, theirs, verdict(ratio.inverse()), ratio)
 
-    def lead(self, cell: Cell, operation: str = "step") -> Lead | None:
-        """Return the fastest backend of a cell and the backends that may be as fast."""
-        first = self.best(cell, self.backends, operation)
-        if first is None:
-            return None
-        close = {
-            f.place.contestant
-            for f in self.of(cell, self.backends, operation)
-            if f.is_valid and (ratio := self.ratio(f.place, first.place)) and verdict(ratio) in CLOSE
-        } - {first.place.contestant}
-        return Lead(first, tuple(name for name in self.backends if name in close))
-
-    def leads(self, one: Slice) -> dict[Cell, Lead]:
-        """Return the lead of each cell of a grid that has one."""
-        return {cell: lead for cell in one.cells if (lead := self.lead(cell, one.operation))}
+    def leads(self, one: Slice) -> dict[Cell, list[str]]:
+        """Return by cell the fastest backend and, after it, those that may be as fast."""
+        leads = {}
+        for best in self.bests(one.cells, self.backends, one.operation):
+            others = [
+                f
+                for f in self.of(best.place.cell, self.backends, one.operation)
+                if f.is_valid and f.place.contestant != best.place.contestant
+            ]
+            ratios = {f.place.contestant: self.ratio(f.place, best.place) for f in others}
+            close = [name for name, ratio in ratios.items() if ratio and verdict(ratio) in CLOSE]
+            leads[best.place.cell] = [best.place.contestant, *close]
+        return leads
 
 
 def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:

@@ -5,15 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from chainrule.bench.cells import PRESETS, Cell, template_of
+from chainrule.bench.roster import OPERATIONS
 
 T = TypeVar("T")
 Group = dict[str, tuple[Cell, str]]  # cells that a figure lists together, by label, and their operations
-OPERATIONS = {
-    "step": "a training step",
-    "forward": "a forward pass",
-    "epoch": "a step within an epoch of training",
-    "transfer": "a training step with its batch copied from the host",
-}
 
 
 class Slice(NamedTuple):

@@ -5,7 +5,7 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -48,19 +48,11 @@ class Campaign:
 
 # A cell to be measured by one set of processes: the set's number, the cell, the operation.
 Unit = tuple[int, Cell, str]
+# Called at the start and after each unit: how many are done, how many there are, and the lines of the last.
+Listener = Callable[[int, int, Sequence[dict[str, Any]]], None]
 
 
-class Listener:
-    """Hears how a campaign goes on; this one ignores it."""
-
-    def begin(self, done: int, total: int) -> None:
-        """Hear how many units there are, and how many were measured before."""
-
-    def unit(self, cell: Cell, operation: str, lines: Sequence[dict[str, Any]]) -> None:
-        """Hear that a unit has ended, and which lines were written of it."""
-
-
-def run(campaign: Campaign, folder: Path, listener: Listener) -> Records:
+def run(campaign: Campaign, folder: Path, listener: Listener = lambda *_: None) -> Records:
     """Measure what of the campaign is not in the folder yet, and return all that is.
 
     Raises
@@ -70,106 +62,91 @@ def run(campaign: Campaign, folder: Path, listener: Listener) -> Records:
     KeyboardInterrupt
         After Ctrl-C, when what was measured has been written.
     """
-    identity, records = _begin(campaign, folder)
+    records = _begin(campaign, folder)
     undone = {_unit(one) for one in records.measurements if one.status == "interrupted"}
     done = {_unit(one) for one in records.measurements} - undone
-    known = {(one.library, one.dtype, one.threads): one.products for one in records.rates}
     units = _units(campaign)
     left = [unit for unit in units if unit not in done]
-    listener.begin(len(units) - len(left), len(units))
+    count = len(units) - len(left)
+    listener(count, len(units), [])
     for number, dtype in dict.fromkeys((number, cell.dtype) for number, cell, _ in left):
-        mine = [unit for unit in left if unit[0] == number and unit[1].dtype == dtype]
-        with crew(identity, number, dtype, campaign.care) as one:
-            _set(campaign, one, mine, folder, known, listener)
-    return read(folder)
+        with crew(records.plan["run"], number, dtype, campaign.care) as one:
+            if campaign.care.until == math.inf:  # a quick look has no time for the machine's limit
+                _keep(_rates(campaign, one, records), folder, records)
+            for _, cell, operation in (u for u in left if (u[0], u[1].dtype) == (number, dtype)):
+                lines = _keep(_measured(campaign, one, cell, operation, records), folder, records)
+                count += 1
+                listener(count, len(units), lines)
+    return records
 
 
-# The best rate of products that is known, for each library, dtype and number of threads.
-Known = dict[tuple[str, str, int], float]
+def _keep(lines: Iterable[dict[str, Any]], folder: Path, records: Records) -> list[dict[str, Any]]:
+    """Write each line as soon as it is there, add it to the records, and return all."""
+    kept = []
+    for line in lines:
+        append(folder, [line])
+        records.add(line)
+        kept.append(line)
+    return kept
 
 
-def _set(
-    campaign: Campaign, one: Crew, units: Sequence[Unit], folder: Path, known: Known, listener: Listener
-) -> None:
-    """Measure the units of one set of processes, and before them what the machine can do at its best.
-
-    Where time is short, the first unit comes first, and only libraries that take part are asked.
-    """
-    is_short = campaign.care.until < math.inf
-    if not is_short:
-        _rates(one, roster.of(roster.PRODUCTS), campaign, folder, known)
-    for place, (_, cell, operation) in enumerate(units):
-        lines, seats = [], _seats(campaign, operation)
-        peak = max((rate for (_, dtype, _), rate in known.items() if dtype == cell.dtype), default=0.0)
-        if peak and (estimate := 2 * cell.flops / peak) > LONGEST_PASS:
-            lines = list(_too_long(one, cell, operation, seats, estimate))
-            append(folder, lines)
-        else:
-            for line in one.measure(cell, operation, seats):
-                lines.append(line)
-                append(folder, [line])
-        listener.unit(cell, operation, lines)
-        if is_short and place == 0 and time.monotonic() < campaign.care.until:
-            _rates(one, campaign.contestants, campaign, folder, known)
-
-
-def _rates(one: Crew, names: Iterable[str], campaign: Campaign, folder: Path, known: Known) -> None:
-    """Measure and keep the best of the machine with the libraries of these bare products, once in a run."""
-    devices = {roster.entry(name).device for name in campaign.contestants}
-    for entry, threads in product(map(roster.entry, names), campaign.threads):
-        key = entry.library, one.dtype, threads
-        if entry.group != roster.PRODUCTS or entry.device not in devices or key in known:
-            continue
-        for line in one.rates(entry.library, threads) if entry.is_at_hand else ():
-            known[key] = line["products"]
-            append(folder, [line])
-
-
-def _seats(campaign: Campaign, operation: str) -> list[Seat]:
+def _measured(
+    campaign: Campaign, one: Crew, cell: Cell, operation: str, records: Records
+) -> Iterable[dict[str, Any]]:
+    """Return the lines of a cell; of one that is too large for this machine, the reason."""
     able = [name for name in campaign.contestants if operation in roster.entry(name).operations]
-    return [Seat(name, threads) for name, threads in product(able, campaign.threads)]
-
-
-def _too_long(
-    one: Crew, cell: Cell, operation: str, seats: Sequence[Seat], seconds: float
-) -> Iterator[dict[str, Any]]:
+    seats = [Seat(name, threads) for name, threads in product(able, campaign.threads)]
+    peak = max(
+        (rates.products for rates in records.rates if rates.dtype == cell.dtype), default=math.inf
+    )
+    seconds = 2 * cell.flops / peak  # a pass has at least two steps
+    if seconds <= LONGEST_PASS:
+        return one.measure(cell, operation, seats)
     reason = (
         f"two steps take {seconds:.1f} s at the machine's best rate; {LONGEST_PASS:.0f} s is the most"
     )
-    for seat in seats:
-        yield Measurement(one.run, one.number, cell, operation, *seat, "skipped", reason).line()
+    place = one.run, one.number, cell, operation
+    return [Measurement(*place, *seat, "skipped", reason).line() for seat in seats]
+
+
+def _rates(campaign: Campaign, one: Crew, records: Records) -> Iterator[dict[str, Any]]:
+    """Yield the best of the machine with every library for its bare products, once in a run."""
+    known = {(rates.library, rates.dtype, rates.threads) for rates in records.rates}
+    devices = {roster.entry(name).device for name in campaign.contestants}
+    for name, threads in product(roster.of(roster.PRODUCTS), campaign.threads):
+        entry = roster.entry(name)
+        is_known = (entry.library, one.dtype, threads) in known
+        if entry.device in devices and entry.is_at_hand and not is_known:
+            yield from one.rates(entry.library, threads)
 
 
 def _units(campaign: Campaign) -> list[Unit]:
     """Return everything that is to be measured: set by set, the cells shuffled in each."""
     units = []
     for number in range(campaign.processes):
-        mine = [
-            (number, cell, operation) for cell, operation in product(campaign.cells, campaign.operations)
-        ]
+        mine = [(number, *pair) for pair in product(campaign.cells, campaign.operations)]
         if campaign.shuffled:
             random.Random(number).shuffle(mine)  # noqa: S311  an order, no secret
         units += mine
     return units
 
 
-def _begin(campaign: Campaign, folder: Path) -> tuple[str, Records]:
-    """Return the run's name and what of it was measured; write the campaign where there is none yet."""
+def _begin(campaign: Campaign, folder: Path) -> Records:
+    """Return what was measured of the campaign; write its plan where there is none yet."""
     if not (folder / FILE).exists():
-        identity = time.strftime("%Y-%m-%dT%H:%M:%S")
-        append(folder, [campaign.line(identity)])
-        return identity, Records()
+        records = Records()
+        _keep([campaign.line(time.strftime("%Y-%m-%dT%H:%M:%S"))], folder, records)
+        return records
     records = read(folder)
-    identity = records.plan.get("run", "")
-    wanted = campaign.line(identity)
+    wanted = campaign.line(records.plan.get("run", ""))
     different = [key for key in wanted if key != "commit" and records.plan.get(key) != wanted[key]]
     if different:
         msg = f"{folder} holds a run with other {', '.join(different)}; give another folder with -o"
         raise ValueError(msg)
-    return identity, records
+    return records
 
 
-def _unit(one: Any) -> Unit:
+def _unit(one: Measurement) -> Unit:
     return one.process, one.cell, one.operation
 
 
@@ -192,14 +169,11 @@ def measure(
 ) -> Records:
     """Return the records of a quick look at a few cells that takes about so many seconds at the most.
 
-    When the time is over, cells are left out, the last first.
+    When the time is over, cells are left out, the last first. The machine's limit is not measured.
     """
-    # The bare products last: should time not suffice for all, the answer is known without them.
-    names = list(dict.fromkeys([*contestants, *roster.with_products(contestants)]))
-    campaign = Campaign(cells, names, operations, processes=1, shuffled=False)
     # Half of the time goes to starting and warming up; eight rounds are the fewest with an interval.
-    each = seconds / max(1, len(cells)) / 2
-    until = time.monotonic() + seconds
+    each, until = seconds / max(1, len(cells)) / 2, time.monotonic() + seconds
     care = replace(QUICK, rounds=15, least_rounds=8, budget=each, until=until)
+    campaign = Campaign(cells, contestants, operations, processes=1, care=care, shuffled=False)
     with tempfile.TemporaryDirectory() as folder:
-        return run(replace(campaign, care=care), Path(folder), Listener())
+        return run(campaign, Path(folder))

@@ -1,4 +1,4 @@
-"""The clock: how long blocks of passes take, until they are asked for and until they are computed."""
+"""The clock: how long blocks of passes take, until everything is computed."""
 
 import math
 import time
@@ -15,13 +15,6 @@ BLOCK_SECONDS = 0.01
 LEAST_TICKS = 1000  # a block takes so many times as long as reading the clock and waiting for nothing
 
 
-class Block(NamedTuple):
-    """Seconds of a block."""
-
-    enqueued: float  # until everything had been asked for
-    computed: float  # until everything was there
-
-
 class Warm(NamedTuple):
     """What is known of a contestant that is warm."""
 
@@ -29,8 +22,8 @@ class Warm(NamedTuple):
     seconds: float  # of a pass
 
 
-def block(contestant: Contestant, passes: int, clock: str = WALL) -> Block:
-    """Run so many passes and return what they took.
+def block(contestant: Contestant, passes: int, clock: str = WALL) -> float:
+    """Run so many passes and return the seconds until everything was computed.
 
     Parameters
     ----------
@@ -41,15 +34,13 @@ def block(contestant: Contestant, passes: int, clock: str = WALL) -> Block:
         not counted; of what waits for a device or a disk it sees nothing.
     """
     if contestant.clocked is not None and passes:
-        took = contestant.clocked(passes)
-        return Block(took, took)
-    run, wait, now = contestant.run, contestant.wait, _reader(clock)
+        return contestant.clocked(passes)
+    run, now = contestant.run, _reader(clock)
     began = now()
     for _ in repeat(None, passes):
         run()
-    asked = now()
-    wait()
-    return Block(asked - began, now() - began)
+    contestant.wait()
+    return now() - began
 
 
 def _reader(clock: str) -> Callable[[], float]:
@@ -72,16 +63,12 @@ def warm_up(contestant: Contestant, seconds: float, block_seconds: float = BLOCK
     """
     began, done, passes = time.perf_counter(), 0, 1
     while True:
-        took = block(contestant, passes).computed
+        took = block(contestant, passes)
         done += passes
         if done >= WARM_CALLS and time.perf_counter() - began >= seconds:
             break
         if took < block_seconds:
             passes *= 2
-    wanted = max(block_seconds, LEAST_TICKS * overhead(contestant))
+    overhead = min(block(contestant, 0) for _ in range(5))  # the clock is read, and nothing waited for
+    wanted = max(block_seconds, LEAST_TICKS * overhead)
     return Warm(max(1, math.ceil(wanted * passes / took)), took / passes)
-
-
-def overhead(contestant: Contestant) -> float:
-    """Return the seconds that an empty block takes: the clock is read, and nothing waited for."""
-    return min(block(contestant, 0).computed for _ in range(5))

@@ -17,6 +17,7 @@ from chainrule.bench.measure.process import Process
 from chainrule.bench.store import Measurement
 
 OVER = {"status": "skipped", "reason": "the time was over"}
+NOT_MADE = {"status": "interrupted", "reason": "stopped before its turn"}
 LATE = 1.0  # seconds that an answer is waited for when the time is over
 FEWEST = 3  # rounds that are kept, however late it is
 SHORT_PASS = 0.01  # seconds; to fill a cache again takes less than a hundredth of it
@@ -59,7 +60,7 @@ class Crew:
     care: Care
     folder: str
     _processes: dict[Seat, Process] = field(default_factory=dict)
-    _environments: dict[Seat, dict[str, Any]] = field(default_factory=dict)
+    _environments: set[str] = field(default_factory=set)
 
     def measure(self, cell: Cell, operation: str, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
         """Yield the lines of a cell: new environments, then a measurement for each contestant.
@@ -78,23 +79,31 @@ class Crew:
             stopped = True
         on_gpu = any(roster.entry(seat.contestant).device == "cuda" for seat in seats)
         doubts = flags(before, self._pulse(), on_gpu=on_gpu)
-        yield from self._new_environments(seats)
         for seat in seats:
-            answer = made.get(seat, {"status": "interrupted", "reason": "stopped before its turn"})
-            yield self._measurement(seat, (cell, operation), answer, turns[seat], doubts).line()
+            answer = made.get(seat, NOT_MADE)
+            environment = answer.get("environment", {"id": ""})
+            if environment["id"] not in {"", *self._environments}:
+                self._environments.add(environment["id"])
+                yield environment
+            status, reason = self._status(answer, turns[seat])
+            taken = [(number, took["seconds"]) for number, took in turns[seat] if "seconds" in took]
+            yield Measurement(
+                *(self.run, self.number, cell, operation, *seat, status, reason),
+                rounds=tuple(number for number, _ in taken),
+                seconds=tuple(seconds for _, seconds in taken),
+                steps=answer.get("passes", 0) * answer.get("steps", 0),
+                first_call=answer.get("first_call"),
+                check=answer.get("check", {}),
+                flags=doubts,
+                environment=environment["id"],
+            ).line()
         if stopped:
             raise KeyboardInterrupt
 
     def rates(self, library: str, threads: int) -> Iterator[dict[str, Any]]:
         """Yield the best that the machine does with a library, asked of the process of its bare products."""
-        seat = Seat(f"products-{library}", threads)
-        answer = self._process(seat).ask(
-            "rates",
-            patience=max(0.0, self._left) + LATE,
-            library=library,
-            dtype=self.dtype,
-            threads=threads,
-        )
+        process = self._process(Seat(f"products-{library}", threads))
+        answer = process.ask("rates", library=library, dtype=self.dtype, threads=threads)
         if "products" in answer:
             yield answer
 
@@ -136,10 +145,8 @@ class Crew:
         """Let each contestant take a turn in each round, in a new random order."""
         care = self.care
         again = {seat: answer["pass"] < SHORT_PASS for seat, answer in ready.items()}
-        each = {
-            seat: (answer["passes"] + again[seat]) * answer["pass"] for seat, answer in ready.items()
-        }
-        rounds = int(care.budget / max(sum(each.values()), 1e-9))
+        each = [(answer["passes"] + again[seat]) * answer["pass"] for seat, answer in ready.items()]
+        rounds = int(care.budget / max(sum(each), 1e-9))
         rounds = max(care.least_rounds, min(rounds, care.rounds))
         shuffle = random.Random(f"{self.run} {self.number} {cell.name}").shuffle  # noqa: S311  an order, no secret
         order = list(ready)
@@ -158,41 +165,15 @@ class Crew:
         for seat in filter(is_running, ready):
             self._process(seat).ask("drop")
 
-    def _new_environments(self, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
-        """Yield the environments of processes that have not been asked yet."""
-        for seat in seats:
-            process = self._processes.get(seat)
-            if process is not None and process.is_alive and seat not in self._environments:
-                facts = process.ask("environment")
-                if "id" in facts:
-                    self._environments[seat] = facts
-                    yield facts
-
-    def _measurement(
-        self,
-        seat: Seat,
-        what: tuple[Cell, str],
-        answer: dict[str, Any],
-        turns: Sequence[tuple[int, dict[str, Any]]],
-        doubts: tuple[str, ...],
-    ) -> Measurement:
-        taken = [(number, took) for number, took in turns if "seconds" in took]
-        status, reason = answer["status"], answer.get("reason", "")
-        if len(taken) < len(turns):
-            status, reason = "failed", turns[-1][1]["reason"]
-        elif status == "ok" and len(taken) < min(self.care.least_rounds, FEWEST):
-            status, reason = "interrupted", f"stopped after {len(taken)} rounds"
-        kept = {key: answer[key] for key in ("first_call", "calls", "note", "check") if key in answer}
-        return Measurement(
-            *(self.run, self.number, *what, *seat, status, reason),
-            rounds=tuple(number for number, _ in taken),
-            seconds=tuple(took["seconds"] for _, took in taken),
-            enqueued=tuple(took["enqueued"] for _, took in taken),
-            steps=answer.get("passes", 0) * answer.get("steps", 0),
-            flags=doubts,
-            environment=self._environments.get(seat, {}).get("id", ""),
-            **kept,
-        )
+    def _status(
+        self, answer: dict[str, Any], turns: Sequence[tuple[int, dict[str, Any]]]
+    ) -> tuple[str, str]:
+        """Return whether a contestant was measured, and why not."""
+        if turns and "seconds" not in turns[-1][1]:
+            return "failed", turns[-1][1]["reason"]
+        if answer["status"] == "ok" and len(turns) < min(self.care.least_rounds, FEWEST):
+            return "interrupted", f"stopped after {len(turns)} rounds"
+        return answer["status"], answer.get("reason", "")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ WARM, BLOCK = 0.003, 0.005  # seconds
 
 
 class _Timed(NamedTuple):
-    """A call that is timed again and again, and how much it does: FLOPs, bytes, or one call."""
+    """A call that is timed again and again, and how much it does: FLOPs, or bytes."""
 
     amount: float
     contestant: Contestant
@@ -32,7 +32,7 @@ class _Timed(NamedTuple):
 
     def rate(self) -> float:
         """Return how much it does in a second."""
-        return self.amount * self.passes / block(self.contestant, self.passes).computed
+        return self.amount * self.passes / block(self.contestant, self.passes)
 
 
 def best(library: str, dtype: str = "float32", threads: int = 0) -> Rates:
@@ -51,18 +51,11 @@ def best(library: str, dtype: str = "float32", threads: int = 0) -> Rates:
     True
     """
     backend = backends.named(library.replace("-", ":"))
-    one = backend.asarray(np.ones(1, dtype))  # (1,)
-    empty = [_timed(backend, 1.0, operator.add, one, one)]
-    products = list(_products(backend, dtype))
     ones = np.ones(WORKING_SETS[-1] // np.dtype(dtype).itemsize, dtype)  # (bytes / itemsize,)
-    moves = [_moves(backend, ones, size) for size in WORKING_SETS]
-    sweeps = [
-        [max(kernel.rate() for kernel in kernels) for kernels in (empty, products, *moves)]
-        for _ in range(SWEEPS)
-    ]
-    calls, flops, *copies = map(max, zip(*sweeps, strict=True))
-    rates = flops, tuple(zip(WORKING_SETS, copies, strict=True)), 1 / calls
-    return Rates(library, dtype, threads, *rates)
+    kernels = [list(_products(backend, dtype)), *(_moves(backend, ones, size) for size in WORKING_SETS)]
+    sweeps = [[max(one.rate() for one in group) for group in kernels] for _ in range(SWEEPS)]
+    flops, *copies = map(max, zip(*sweeps, strict=True))
+    return Rates(library, dtype, threads, flops, tuple(zip(WORKING_SETS, copies, strict=True)))
 
 
 def _products(backend: Backend, dtype: str) -> Iterator[_Timed]:

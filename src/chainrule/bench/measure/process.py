@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, Any
 
 from chainrule.bench.measure import product_precision
@@ -34,8 +34,6 @@ class Process:
     """
 
     def __init__(self, threads: int = 0, dtype: str = "float32") -> None:
-        self._threads = threads
-        self._asked = 0
         self._process: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-m", "chainrule.bench.measure.worker"],
             stdin=subprocess.PIPE,
@@ -45,31 +43,33 @@ class Process:
             env=os.environ | _surroundings(threads, dtype),
             start_new_session=True,  # Ctrl-C is for this process alone
         )
+        assert self._process.stdin is not None  # noqa: S101  it was asked for
+        assert self._process.stdout is not None  # noqa: S101
+        self._requests, self._answers = self._process.stdin, self._process.stdout
         if 0 < threads < cores() and hasattr(os, "sched_setaffinity"):
             # XLA asks for nothing else.
-            os.sched_setaffinity(self._process.pid, sorted(os.sched_getaffinity(0))[:threads])
+            os.sched_setaffinity(self.identity, sorted(os.sched_getaffinity(0))[:threads])
 
     def ask(self, do: str, patience: float = math.inf, **request: Any) -> dict[str, Any]:
         """Let it run until it has answered a request; return the answer.
 
-        One that has not answered after so many seconds, or those of ``PATIENCE``, is ended.
+        It is ended if it has not answered after so many seconds, or those of ``PATIENCE``, and if this process is
+        interrupted meanwhile: nobody would wait for its answer.
         """
         patience = min(patience, PATIENCE)
-        self._signal("SIGCONT")
         try:
-            self._asked += 1
-            line = json.dumps({"do": do, "number": self._asked, **request})
-            _pipe(self._process.stdin).write(line + "\n")
-            _pipe(self._process.stdin).flush()
-            answer = self._answer(self._asked, patience)
+            self._signal("SIGCONT")
+            self._requests.write(json.dumps({"do": do, **request}) + "\n")
+            self._requests.flush()
+            answer: dict[str, Any] = json.loads(_line(self._answers, patience))
         except (OSError, ValueError) as error:
             self.end()
-            why = (
-                f"no answer within {patience:.0f} s"
-                if isinstance(error, TimeoutError)
-                else "its process ended"
-            )
+            is_late = isinstance(error, TimeoutError)
+            why = f"no answer within {patience:.0f} s" if is_late else "its process ended"
             return {"status": "failed", "reason": why}
+        except KeyboardInterrupt:
+            self.end()
+            raise
         self._signal("SIGSTOP")
         return answer
 
@@ -87,42 +87,25 @@ class Process:
         """End it, whatever it is doing."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
+        for pipe in (self._requests, self._answers):
+            with suppress(BrokenPipeError):  # of a request that was not taken
                 pipe.close()
-
-    def _answer(self, number: int, patience: float) -> dict[str, Any]:
-        """Return the answer to a request; those to requests that were given up (Ctrl-C) are passed over."""
-        while True:
-            answer: dict[str, Any] = json.loads(self._line(patience))
-            if answer.pop("number", None) == number:
-                return answer
-
-    def _line(self, patience: float) -> str:
-        out = _pipe(self._process.stdout)
-        if CAN_STOP and not any(_is_readable(out, each) for each in _slices(patience)):
-            raise TimeoutError
-        return out.readline()
 
     def _signal(self, name: str) -> None:
         if CAN_STOP and self.is_alive:
             self._process.send_signal(getattr(signal, name))
 
 
-def _is_readable(pipe: IO[str], seconds: float) -> bool:
-    return bool(select.select([pipe], [], [], seconds)[0])
+def _line(pipe: IO[str], seconds: float) -> str:
+    """Return the next line; raise ``TimeoutError`` if there is none after so many seconds.
 
-
-def _slices(seconds: float) -> Iterator[float]:
-    """Yield a wait in short pieces: while all of us are stopped (Ctrl-Z, a laptop that sleeps) one piece passes."""
-    while seconds > 0:
-        yield min(seconds, SLICE)
+    It is waited for in short pieces: while all of us are stopped (Ctrl-Z, a laptop that sleeps) one piece passes.
+    """
+    while CAN_STOP and not select.select([pipe], [], [], min(SLICE, max(0.0, seconds)))[0]:
         seconds -= SLICE
-
-
-def _pipe(pipe: IO[str] | None) -> IO[str]:
-    assert pipe is not None  # noqa: S101  it was asked for
-    return pipe
+        if seconds <= 0:
+            raise TimeoutError
+    return pipe.readline()
 
 
 def _surroundings(threads: int, dtype: str) -> dict[str, str]:

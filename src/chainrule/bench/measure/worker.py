@@ -1,6 +1,6 @@
 """The worker: a process that is one contestant, cell after cell, and answers requests.
 
-It reads a request a line from standard input, and answers each with a line under the request's number.
+It reads a request a line from standard input, and answers each with a line.
 Whatever a library prints goes to standard error, so that it cannot pass for an answer.
 """
 
@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,12 +22,13 @@ from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant, UnavailableError
 from chainrule.bench.measure.check import check
 from chainrule.bench.measure.clock import WALL, warm_up
-from chainrule.bench.measure.clock import block as timed_block
+from chainrule.bench.measure.clock import block as timed
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.measure.limits import best
 
 Answer = dict[str, Any]
-VERBS = ("make", "time", "drop", "rates", "environment")  # methods of a worker
+VERBS = ("make", "time", "drop", "rates")  # methods of a worker
+_environment = cache(environment)  # once in a process, when the contestant has loaded its libraries
 _PR_SET_PDEATHSIG = 1
 
 
@@ -68,9 +70,8 @@ class Worker:
             "passes": warmed.passes,
             "pass": warmed.seconds,
             "first_call": first,
-            "calls": made.calls,
-            "note": made.note,
             "check": checked,
+            "environment": _environment(),
         }
 
     def time(self, passes: int, clock: str = WALL, *, again: bool = True) -> Answer:
@@ -80,9 +81,8 @@ class Worker:
         """
         assert self._contestant is not None  # noqa: S101  the protocol
         if again:
-            timed_block(self._contestant, 1)
-        took = timed_block(self._contestant, passes, clock)
-        return {"seconds": took.computed, "enqueued": took.enqueued}
+            timed(self._contestant, 1)
+        return {"seconds": timed(self._contestant, passes, clock)}
 
     def drop(self) -> Answer:
         """Let go of the cell's arrays; what of them is in circles goes when the next cell is made."""
@@ -96,10 +96,6 @@ class Worker:
     def rates(self, library: str, dtype: str, threads: int) -> Answer:
         """Measure the best that this machine does with a library."""
         return best(library, dtype, threads).line()
-
-    def environment(self) -> Answer:
-        """Return what this process runs on."""
-        return environment()
 
 
 def _collect() -> None:
@@ -115,15 +111,12 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
     verbs = {verb: getattr(worker, verb) for verb in VERBS}
     for line in requests:
         request = json.loads(line)
-        number = request.pop("number", None)
         try:
             answer = verbs[request.pop("do")](**request)
         except Exception as error:  # noqa: BLE001  whatever a library raises is what there is to say
-            answer = {
-                "status": "failed",
-                "reason": f"{type(error).__name__}: {error}".partition("\n")[0],
-            }
-        answers.write(json.dumps(answer | {"number": number}) + "\n")
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            answer = {"status": "failed", "reason": reason}
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 

@@ -4,23 +4,18 @@ import json
 import math
 from typing import Any
 
-from chainrule.bench.judge.figures import Figures, Match
+from chainrule.bench.cells import Cell
+from chainrule.bench.judge.figures import Figures
 from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.statistics import BAND
 from chainrule.bench.report import conditions, words
 
-SCHEMA = 2
+SCHEMA = 3
 DIGITS = 5  # significant ones: no time is known better
 
 # Times in seconds a step, rates a second.
-FIGURES = (
-    *("share", "step", "least", "samples_per_second", "rate", "bare"),
-    *("products", "elementwise", "dispatch", "enqueued_share", "first_call"),
-)
-COLUMNS = (
-    *("cell", "contestant", "operation", "threads", "status", "reason", "flags", "limit"),
-    *FIGURES,
-)
+FIGURES = ("share", "step", "least", "samples_per_second", "rate", "bare", "first_call")
+COLUMNS = ("cell", "contestant", "operation", "threads", "status", "reason", "flags", "limit", *FIGURES)
 
 
 def derived(run: Results) -> str:
@@ -30,16 +25,15 @@ def derived(run: Results) -> str:
 
 def record(run: Results) -> dict[str, Any]:
     """Return the doubts, the verdict, each cell and all rows; a row is an array under "columns"."""
-    cells: list[dict[str, Any]] = []
+    cells = []
     for one in run.slices:
+        leads = run.leads(one)
         for cell in one.cells:
             facts = {"network": one.title, "cell": cell.name, "operation": one.operation}
-            lead = run.lead(cell, one.operation)
-            fastest = {"fastest": lead.name, "not_slower": [lead.name, *lead.rivals]} if lead else {}
-            cells.append(facts | {"flops": cell.flops} | fastest)
-            if run.peers:
-                match = run.match(cell, run.backends, run.peers, one.operation)
-                cells[-1]["against_others"] = _match(match)
+            fastest = {"fastest": leads[cell][0], "not_slower": leads[cell]} if cell in leads else {}
+            cells.append(
+                facts | {"flops": cell.flops} | fastest | _against_others(run, cell, one.operation)
+            )
     return {
         "schema": SCHEMA,
         "date": conditions.date(run),
@@ -55,12 +49,16 @@ def record(run: Results) -> dict[str, Any]:
     }
 
 
-def _match(match: Match) -> dict[str, Any]:
-    if match.ratio is None or match.left is None or match.right is None:
-        return {"status": match.lacking or "missing", "reason": match.reason}
-    sides = {"ours": match.left.place.contestant, "other": match.right.place.contestant}
-    ratio = dict(zip(("times_as_fast", "low", "high"), map(_rounded, match.ratio), strict=True))
-    return {**sides, "standing": match.standing, **ratio}
+def _against_others(run: Results, cell: Cell, operation: str) -> dict[str, Any]:
+    """Return how the fastest backend compares with the fastest of the other libraries, if there are any."""
+    if not run.peers:
+        return {}
+    ours, other, standing, ratio, reason = run.match(cell, run.backends, run.peers, operation)
+    if ratio is None or ours is None or other is None:
+        return {"against_others": {"status": standing, "reason": reason}}
+    names = {"ours": ours.place.contestant, "other": other.place.contestant, "standing": standing}
+    times = zip(("times_as_fast", "low", "high"), map(_rounded, ratio), strict=True)
+    return {"against_others": names | dict(times)}
 
 
 def _row(figures: Figures) -> list[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from chainrule.bench.judge.results import Results
 from chainrule.bench.report import conditions, tables, words
-from chainrule.bench.report.word_table import Table, escaped
+from chainrule.bench.report.word_table import escaped
 
 COMMAND = "chainrule bench run -o results && chainrule bench report results"
 ROWS = 8
@@ -15,16 +15,14 @@ COLUMNS = 6  # contestants, at most: a telephone cuts off a wider table
 def markdown(run: Results) -> str:
     """Return the report as Markdown: the doubts, the verdict, the tables, the method and the machine."""
     doubts = conditions.doubts(run)
-    environment = Table("Measured on", ["fact", "value"], list(conditions.rows(run)), texts=2)
     parts = [
-        *([_list("Read this first", doubts)] if doubts else []),
+        _list("Read this first", doubts) if doubts else "",
         _list("Verdict", map(str, words.verdict(run))),
-        *(table.markdown() for table in tables.summary(run)),
-        _list("Contestants", (f"{name}: {text}" for name, text in tables.contestants(run))),
+        *(table.markdown() for table in [*tables.summary(run), tables.contestants(run)]),
         _list("Method", conditions.method(run)),
-        environment.markdown() if environment.rows else f"Measured on {conditions.UNKNOWN}.",
+        conditions.environment(run).markdown(),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _list(title: str, lines: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from chainrule.bench.judge.machines import facts, library
 from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.statistics import BAND
 from chainrule.bench.report.formats import number, percent
+from chainrule.bench.report.word_table import Table
 from chainrule.bench.store import Measurement
 
 UNKNOWN = "an unknown machine"
@@ -17,37 +18,41 @@ NOISY = 0.25  # the range of a contestant's blocks over their median
 BUSY = 0.5  # load average for each core
 
 
-def line(run: Results) -> str:
-    """Return the machine and the versions in one line."""
-    known = run.environments
-    if not known:
-        return UNKNOWN
-    versions = {name: value for one in known for name, value in (one.get("versions") or {}).items()}
-    pools = [pool for one in known for pool in one.get("blas") or []]
-    blas = [library(pool) for pool in pools if pool.get("user_api", "blas") == "blas"]
-    parts = [short(run), *dict.fromkeys(blas), f"Python {known[0].get('python', '?')}"]
-    return ", ".join([*parts, *(f"{name} {version}" for name, version in versions.items())])
-
-
-def short(run: Results) -> str:
-    """Return the processor and the device."""
-    known = run.environments
-    if not known:
-        return UNKNOWN
-    cores = known[0].get("cores")
-    name = " ".join(str(known[0].get("cpu") or "unknown processor").replace("(R)", "").split())
-    gpus = [one["gpu"] for one in known if one.get("gpu")]
-    devices = dict.fromkeys(str(gpu.get("name") if isinstance(gpu, dict) else gpu) for gpu in gpus)
-    counted = [f"{cores} core{'' if cores == 1 else 's'}"] if cores else []
-    return ", ".join([name, *counted, *devices])
-
-
-def rows(run: Results) -> list[tuple[str, str]]:
+def _facts(run: Results) -> dict[str, str]:
     """Return every fact of the environments by name, with all values where they differ."""
     values: dict[str, dict[str, None]] = {}
     for name, value in (fact for one in run.environments for fact in facts(one)):
         values.setdefault(name, {})[value] = None
-    return [(name, " / ".join(texts)) for name, texts in values.items()]
+    return {name: " / ".join(texts) for name, texts in values.items()}
+
+
+def environment(run: Results) -> Table:
+    """Return the facts of the environments."""
+    rows = [*_facts(run).items()] or [("machine", UNKNOWN)]
+    return Table("Measured on", ["fact", "value"], [*rows], texts=2)
+
+
+def line(run: Results) -> str:
+    """Return the machine and the versions in one line."""
+    known = _facts(run)
+    if not known:
+        return UNKNOWN
+    pools = [pool for one in run.environments for pool in one.get("blas") or []]
+    blas = [library(pool) for pool in pools if pool.get("user_api", "blas") == "blas"]
+    names = [name for name in known if name.startswith("versions ")]
+    versions = [f"{name.removeprefix('versions ')} {known[name]}" for name in names]
+    return ", ".join([short(run), *dict.fromkeys(blas), f"Python {known.get('python', '?')}", *versions])
+
+
+def short(run: Results) -> str:
+    """Return the processor and the device."""
+    known = _facts(run)
+    if not known:
+        return UNKNOWN
+    name = " ".join(known.get("cpu", "unknown processor").replace("(R)", "").split())
+    cores = known.get("cores")
+    counted = f"{cores} core{'' if cores == '1' else 's'}" if cores else ""
+    return ", ".join(filter(None, (name, counted, known.get("gpu name"))))
 
 
 def date(run: Results) -> str:
@@ -65,11 +70,9 @@ def doubts(run: Results) -> list[str]:
     measured = _measured(run)
     if not measured:
         return []
-    busy = run.busy()
-    lines = [busy] if busy else []
-    environments = run.environments
-    load = max((one.get("load") or 0 for one in environments), default=0)
-    cores = max((one.get("cores") or 1 for one in environments), default=1)
+    lines = [run.busy()]
+    load = max((one.get("load") or 0 for one in run.environments), default=0)
+    cores = max((one.get("cores") or 1 for one in run.environments), default=1)
     if load > BUSY * cores:
         lines.append(
             f"The machine was loaded when processes started: load average up to {load:g} on {cores} cores, the "
@@ -89,7 +92,7 @@ def doubts(run: Results) -> list[str]:
             "Preliminary: fewer than three sets of processes. The same code can differ by some percent "
             "between processes."
         )
-    return lines
+    return [text for text in lines if text]
 
 
 def method(run: Results) -> list[str]:

@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from string import Template
 
 from chainrule._version import how_to_install
-from chainrule.bench.judge.figures import Figures
 from chainrule.bench.judge.results import Results
-from chainrule.bench.report import as_json, charts, conditions, tables, words
+from chainrule.bench.report import as_json, conditions, tables, words
+from chainrule.bench.report.charts import sections
 from chainrule.bench.report.charts.drawing import Chart, alone, dark_rules
 
 SECTIONS = {
@@ -37,25 +37,27 @@ _DOWNLOAD = "<button type=button id=download hidden>Download the JSON</button>"
 def html(run: Results) -> str:
     """Return the report as one HTML file that contains its figures and loads nothing from elsewhere."""
     machine, doubts = conditions.short(run), conditions.doubts(run)
-    data, rows, figures = _data(run), _rows(run), _figures(run)
+    data, charts = _data(run), _charts(run)
+    # Of too many rows, those of our backends stay.
+    kept = set(sorted(run.rows, key=lambda f: f.place.contestant not in run.backends)[:LISTED])
+    rows = [figures for figures in run.rows if figures in kept]
     offer = _DOWNLOAD if data else f"{_COMMAND} json writes all rows."
     left_out = f"These are {len(rows)} of {len(run.rows)} rows. " if len(rows) < len(run.rows) else ""
-    environment = conditions.rows(run)
     return Template(files(__package__).joinpath("page.html").read_text(encoding="utf-8")).substitute(
         machine=escape(machine),
         where=escape(", ".join(filter(None, (machine, conditions.date(run))))),
         dark=dark_rules(),
-        links="".join(f'<a href="#{name}">{escape(SECTIONS[name])}</a>' for name in figures),
+        links="".join(f'<a href="#{name}">{escape(SECTIONS[name])}</a>' for name in charts),
         doubts=f"<aside class=doubts><h2>Read this first</h2>{_list(doubts)}</aside>" if doubts else "",
         verdict="".join(map(_card, words.verdict(run))),
-        figures="\n".join(figures.values()) or f"<p>{_NO_FIGURES}</p>",
+        figures="\n".join(charts.values()) or f"<p>{_NO_FIGURES}</p>",
         tables="\n".join(
             f"<div{' class=wide' * (len(table.head) > WIDE)}>{table.html()}</div>"
             for table in tables.summary(run)
         ),
         method=_list(conditions.method(run)),
-        contestants=_facts(tables.contestants(run)),
-        environment=_facts(environment) if environment else f"<p>Measured on {conditions.UNKNOWN}.</p>",
+        contestants=tables.contestants(run).html(),
+        environment=conditions.environment(run).html(),
         offer=left_out + offer,
         rows=tables.every_row(rows).html(is_sortable=True),
         data=data,
@@ -66,22 +68,18 @@ def _list(lines: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(line)}' for line in lines)}</ul>"
 
 
-def _facts(rows: Iterable[tuple[str, str]]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(name)}<dd>{escape(text)}' for name, text in rows)}</dl>"
-
-
 def _card(paragraph: words.Paragraph) -> str:
     first, *others = (escape(sentence) for sentence in paragraph.sentences)
     heading = f"<h3>{escape(paragraph.subject)}</h3>" if paragraph.subject else ""
     return f"<div>{heading}<p class=lead>{first}{''.join(f'<p>{line}' for line in others)}</div>"
 
 
-def _figures(run: Results) -> dict[str, str]:
+def _charts(run: Results) -> dict[str, str]:
     """Return the sections with figures; nothing without matplotlib."""
     if find_spec("matplotlib") is None:
         return {}
-    sections = {}
-    for name, every in charts.sections(run).items():
+    texts_by_name = {}
+    for name, every in sections(run).items():
         texts: list[str] = []
         left_out: list[str] = []
         room = DRAWN
@@ -96,8 +94,8 @@ def _figures(run: Results) -> dict[str, str]:
             texts.append(f"<p class=where>{escape(_LEFT_OUT.format('; '.join(left_out)))}")
         if texts:
             heading = f'<section id="{name}"><h2>{SECTIONS[name]}</h2>'
-            sections[name] = "\n".join([heading, *texts, "</section>"])
-    return sections
+            texts_by_name[name] = "\n".join([heading, *texts, "</section>"])
+    return texts_by_name
 
 
 def _figure(chart: Chart, *, has_caption: bool, is_open: bool) -> str:
@@ -113,13 +111,6 @@ def _figure(chart: Chart, *, has_caption: bool, is_open: bool) -> str:
         f"<details{' open' if is_open else ''}><summary><h3>{escape(chart.subject)}</h3></summary>\n"
         f'<figure>{caption}<div class="panels">{panels}</div></figure></details>'
     )
-
-
-def _rows(run: Results) -> list[Figures]:
-    """Return the rows of the table; of too many, those of our backends stay."""
-    ours = set(run.backends)
-    kept = set(sorted(run.rows, key=lambda f: f.place.contestant not in ours)[:LISTED])
-    return [f for f in run.rows if f in kept]
 
 
 def _data(run: Results) -> str:

@@ -1,8 +1,7 @@
-"""The tables of the report: hidden size against batch, the distance from the limit, all rows."""
+"""The tables of the report: hidden size against batch, single cells with their limit, all rows."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
@@ -14,7 +13,7 @@ from chainrule.bench.report.word_table import LETTERS, SIGNS, Table
 from chainrule.bench.report.words import ABOVE, share_text
 
 LEGEND = "▲ faster, ▼ slower, = the same, ? undecided"
-MOST = 9  # cells of a slice in the table of limits
+MOST = 9  # cells of a grid in the table of single cells
 
 # The heads of all rows, each with its unit, and how its text is made.
 COLUMNS: dict[str, Callable[[Figures], str]] = {
@@ -28,8 +27,6 @@ COLUMNS: dict[str, Callable[[Figures], str]] = {
     "GFLOP/s": lambda f: number(f.rate and f.rate / 1e9),
     "of the limit": share_text,
     "bare products, µs": lambda f: microseconds(f.bare),
-    "elementwise, µs": lambda f: microseconds(f.elementwise),
-    "dispatch, µs": lambda f: microseconds(f.dispatch),
     "first call, ms": lambda f: number(f.first_call and 1e3 * f.first_call),
     "flags": lambda f: ", ".join(f.flags),
 }
@@ -39,110 +36,74 @@ _OFTEN_CONSTANT = ("operation", "threads")
 
 def summary(run: Results) -> list[Table]:
     """Return all tables but the one of all rows."""
-    tables = []
-    for one in (s for s in run.slices if s.is_grid):
-        tables.append(fastest(run, one))
-        if run.peers and one.operation != "epoch":
-            tables.append(against_peers(run, one))
-    return [table for table in [*tables, _outside(run), limits(run), missing(run)] if table.rows]
+    grids = [grid(run, one) for one in run.slices if one.is_grid]
+    return [table for table in [*grids, single_cells(run), missing(run)] if table.rows]
 
 
-def fastest(run: Results, one: Slice) -> Table:
-    """Return the fastest backend of each cell of a grid, and its time."""
+def grid(run: Results, one: Slice) -> Table:
+    """Return the fastest backend of each cell, its time, and how it compares with the other libraries."""
+    has_peers = bool(run.bests(one.cells, run.peers, one.operation))
 
     def text(cell: Cell) -> str:
         best = run.best(cell, run.backends, one.operation)
         if best is None:
-            return letter(run.match(cell, run.backends, run.backends, one.operation))
-        return f"{best.place.contestant}\n{microseconds(best.step)}"
+            return sign(run.match(cell, run.backends, run.backends, one.operation))
+        lines = [best.place.contestant, microseconds(best.step)]
+        if has_peers:
+            lines.append(sign(run.match(cell, run.backends, run.peers, one.operation)))
+        return "\n".join(lines)
 
-    return _pivot(f"{one.title}: the fastest backend, and its time in µs", one, text)
-
-
-def against_peers(run: Results, one: Slice) -> Table:
-    """Return how many times as fast as the fastest of the other libraries the fastest backend is."""
-    table = _pivot(
-        f"{one.title}: how many times as fast as the fastest of the other libraries",
-        one,
-        lambda cell: standing(run.match(cell, run.backends, run.peers, one.operation)),
-    )
-    return replace(table, notes=[LEGEND, *table.notes])
-
-
-def standing(match: Match) -> str:
-    """Return a ratio with the sign of its verdict.
-
-    Examples
-    --------
-    >>> from chainrule.backends.speed_map.interval import Interval
-    >>> standing(Match(None, None, Interval(1.8, 1.7, 1.9), "faster"))
-    '1.80 ▲'
-    """
-    if not match.standing or match.ratio is None:
-        return letter(match)
-    return f"{number(match.ratio.estimate)} {SIGNS[match.standing]}"
-
-
-def letter(match: Match) -> str:
-    """Return the letter of a cell without a figure."""
-    return LETTERS.get(match.lacking, LETTERS[""])
-
-
-def _pivot(title: str, one: Slice, text: Callable[[Cell], str]) -> Table:
-    """Return a table with a row for each hidden size and a column for each batch."""
     rows: list[Sequence[str]] = [
         [str(H), *(text(one.by_size[H, B]) if (H, B) in one.by_size else "" for B in one.batches)]
         for H in one.hidden
     ]
-    notes = letters_used(cell for row in rows for cell in row[1:])
-    return Table(title, ["H \\ B", *map(str, one.batches)], rows, [notes] if notes else [])
+    title = f"{one.title}: the fastest backend, its time in µs"
+    title += ", how many times as fast as the fastest other library" if has_peers else ""
+    letters = letters_used(cell for row in rows for cell in row[1:])
+    notes = [note for note in (LEGEND if has_peers else "", letters) if note]
+    return Table(title, ["H \\ B", *map(str, one.batches)], rows, notes)
+
+
+def sign(match: Match) -> str:
+    """Return a ratio with the sign of its verdict, or the letter of a cell that has none.
+
+    Examples
+    --------
+    >>> from chainrule.backends.speed_map.interval import Interval
+    >>> sign(Match(None, None, "faster", Interval(1.8, 1.7, 1.9))), sign(Match(None, None, "failed"))
+    ('1.80 ▲', 'f')
+    """
+    if match.ratio is None:
+        return LETTERS[match.standing]
+    return f"{number(match.ratio.estimate)} {SIGNS[match.standing]}"
 
 
 def letters_used(texts: Iterable[str]) -> str:
-    """Return what the letters among some texts mean."""
-    used = set(texts)
-    names = {letter: name or "not measured" for name, letter in LETTERS.items() if letter in used}
-    return ", ".join(f"{letter} {name}" for letter, name in names.items())
+    """Return what the letters at the end of some texts mean."""
+    used = {text.rpartition("\n")[2] for text in texts}
+    return ", ".join(f"{letter} {name}" for name, letter in LETTERS.items() if letter in used)
 
 
-def _outside(run: Results) -> Table:
-    """Return the cells that belong to no grid, a row each."""
-    head = ["network, batch", "fastest", "time, µs", "times as fast as others"]
-    table = Table("Networks outside the grids", head, texts=2, notes=[LEGEND])
-    for one in (s for s in run.slices if not s.is_grid):
-        for cell in one.cells:
-            best = run.best(cell, run.backends, one.operation)
-            match = run.match(cell, run.backends, run.peers, one.operation)
-            name, time = (best.place.contestant, best.step) if best else (NONE, None)
-            row = [_label(cell, one.operation), name, microseconds(time), standing(match)]
-            table.rows.append(row)
-    return table
-
-
-def _label(cell: Cell, operation: str) -> str:
-    return cell.name if operation == "step" else f"{cell.name} ({operation})"
-
-
-def limits(run: Results) -> Table:
-    """Return for the fastest backend of some cells how near it comes to the limit of the machine."""
-    head = [
-        "cell",
-        "backend",
-        "time,\nµs",
-        "limit,\nµs",
-        "bare\nproducts, µs",
-        "of the\nlimit",
-        "GFLOP/s",
-    ]
-    table = Table("Distance from the machine's limit: the fastest backend", head, texts=2)
+def single_cells(run: Results) -> Table:
+    """Return how near the fastest backend comes to the machine's limit, in some cells of each grid and all others."""
+    head = ["cell", "backend", "time,\nµs", "limit,\nµs", "products,\nµs", "of the\nlimit"]
+    head += ["times\nothers"] if run.peers else []
+    table = Table("The fastest backend, the machine's limit and the other libraries", head, texts=2)
     for one in run.slices:
-        for best in run.bests(spread(one.cells, MOST), run.backends, one.operation):
-            if best.limit is not None:
-                times = map(microseconds, [best.step, best.limit.seconds, best.bare])
-                label, name = _label(best.place.cell, one.operation), best.place.contestant
-                table.rows.append([label, name, *times, share_text(best), COLUMNS["GFLOP/s"](best)])
-    if any("!" in row[-2] for row in table.rows):
-        table.notes = [f"!: {FLAGS[ABOVE]}"]
+        for cell in spread(one.cells, MOST) if one.is_grid else one.cells:
+            row = [cell.name if one.operation == "step" else f"{cell.name} ({one.operation})"]
+            if best := run.best(cell, run.backends, one.operation):
+                limit = best.limit.seconds if best.limit else None
+                times = map(microseconds, (best.step, limit, best.bare))
+                row += [best.place.contestant, *times, share_text(best)]
+            else:
+                row += [sign(run.match(cell, run.backends, run.backends, one.operation)), *[NONE] * 4]
+            if run.peers:
+                row.append(sign(run.match(cell, run.backends, run.peers, one.operation)))
+            table.rows.append(row)
+    table.notes = [LEGEND] if run.peers else []
+    if any("!" in row[5] for row in table.rows):
+        table.notes.append(f"!: {FLAGS[ABOVE]}")
     return table
 
 
@@ -164,10 +125,10 @@ def missing(run: Results) -> Table:
     return Table("Without a figure", ["contestant", "status", "reason", "cells"], rows, texts=3)
 
 
-def contestants(run: Results) -> list[tuple[str, str]]:
+def contestants(run: Results) -> Table:
     """Return the contestants that took part, each with its description."""
-    known = [roster.entry(name) for name in run.contestants]
-    return [(one.name, one.description + (" (tuned)" if one.is_tuned else "")) for one in known]
+    rows = [(name, roster.entry(name).description) for name in run.contestants]
+    return Table("Contestants", ["name", "what it is"], [*rows], texts=2)
 
 
 def readme_times(run: Results, most_rows: int, most_columns: int) -> Table:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 # The sign after a ratio, for each verdict; the letter of a cell without a figure, for each reason.
 SIGNS = {"faster": "▲", "slower": "▼", "same": "=", "undecided": "?"}
-LETTERS = {"skipped": "s", "interrupted": "i", "wrong": "w", "failed": "f", "invalid": "!", "": "·"}
+LETTERS = {"skipped": "s", "interrupted": "i", "wrong": "w", "failed": "f", "invalid": "!"}
+LETTERS |= {"not measured": "·"}
 # Their styles on a terminal; without colour, they say the same.
 STYLES = {"▲": "bold green", "▼": "bold red", "=": "cyan", "?": "yellow", "!": "yellow"}
 STYLES |= dict.fromkeys("siwf·", "dim")
@@ -50,7 +51,7 @@ class Table:
                 overflow="fold",
             )
         for row in self.rows:
-            table.add_row(*(Text(text, STYLES.get(text.rpartition(" ")[2], "")) for text in row))
+            table.add_row(*(Text(text, STYLES.get(text[-1:], "")) for text in row))
         notes = [Text(note, style="dim") for note in self.notes]
         return Group(Text(self.title, style="bold"), table, *notes)
 

@@ -5,18 +5,17 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.figures import Figures, Match
 from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.slices import Slice
 from chainrule.bench.judge.statistics import geometric_mean
 from chainrule.bench.report.formats import number, percent
+from chainrule.bench.report.word_table import SIGNS
 
 ABOVE = "above limit"  # the flag of a step that seems to beat its limit
 NOTHING = "Nothing was measured; the table of all rows says why."
-LAUNCH_BOUND = 0.9  # the share of a step on a device that passes in asking for it
-STANDINGS = {"faster": "faster", "slower": "slower", "same": "the same", "undecided": "undecided"}
+BOUND = 2  # a step that takes so many times as long as its bare products is bound by something else
 
 
 class Paragraph(NamedTuple):
@@ -33,7 +32,7 @@ def verdict(run: Results) -> list[Paragraph]:
     """Return the verdict on all training steps together, then on each kind of network."""
     paragraphs = []
     for one in run.slices:
-        lines = [_fastest(run, one), _peers(run, [one]), _limit(run, one), _calls(run, one)]
+        lines = [_fastest(run, one), _peers(run, [one]), _limit(run, one), _bound(run, one)]
         if any(lines):
             paragraphs.append(Paragraph(one.title, tuple(filter(None, lines))))
     if len(paragraphs) > 1 and (overall := _overall(run)):
@@ -44,7 +43,7 @@ def verdict(run: Results) -> list[Paragraph]:
 def _overall(run: Results) -> tuple[str, ...]:
     """Return in how many cells each backend leads, and how the best compares with the other libraries."""
     steps = [one for one in run.slices if one.operation == "step"]
-    leads = [lead.name for one in steps for lead in run.leads(one).values()]
+    leads = [first for one in steps for first, *_ in run.leads(one).values()]
     if not leads:
         return ()
     counts = ", ".join(f"{name} in {count}" for name, count in Counter(leads).most_common())
@@ -60,12 +59,12 @@ def _fastest(run: Results, one: Slice) -> str:
         return ""
     if len(backends) == 1:
         return f"{backends[0]} is the only backend that was measured."
-    (first, count), *others = Counter(lead.name for lead in leads.values()).most_common()
+    (first, count), *others = Counter(name for name, *_ in leads.values()).most_common()
     where = f"{count} of {len(leads)} cells" if others else f"all {count} cells"
     text = f"{first} is the fastest backend in {where}"
     for name, _ in others:
-        text += f", {name} in {_where([cell for cell in leads if leads[cell].name == name])}"
-    unsure = sum(bool(lead.rivals) for lead in leads.values())
+        text += f", {name} in {_where([cell for cell in leads if leads[cell][0] == name])}"
+    unsure = sum(len(names) > 1 for names in leads.values())
     return f"{text}; in {unsure} another backend may be as fast." if unsure else f"{text}."
 
 
@@ -96,8 +95,8 @@ def tally(matches: Sequence[Match]) -> str:
     ratios = [match.ratio for match in matches if match.ratio]
     speeds = sorted(ratio.estimate for ratio in ratios)
     if len(speeds) == 1:
-        return f"{STANDINGS[matches[0].standing]} ({number(speeds[0])} times as fast)"
-    parts = ", ".join(f"{text} in {counts[word]}" for word, text in STANDINGS.items() if counts[word])
+        return f"{matches[0].standing} ({number(speeds[0])} times as fast)"
+    parts = ", ".join(f"{word} in {counts[word]}" for word in SIGNS if counts[word])
     mean = number(geometric_mean(ratios).estimate)
     return (
         f"{parts} of {len(matches)} cells; {mean} times as fast in the geometric mean "
@@ -122,15 +121,10 @@ def share_text(figures: Figures) -> str:
     return percent(figures.share) + (" !" if ABOVE in figures.flags else "")
 
 
-def _calls(run: Results, one: Slice) -> str:
-    """Return in how many cells a step waits for calls."""
+def _bound(run: Results, one: Slice) -> str:
+    """Return in how many cells the products are the smaller part of a step."""
     best = run.bests(one.cells, run.backends, one.operation)
-    bound = sum(map(is_launch_bound, best))
-    return f"In {bound} of {len(best)} cells calls take longer than arithmetic." if bound else ""
-
-
-def is_launch_bound(one: Figures) -> bool:
-    """Return whether a step waits for its calls: measured on a device, estimated elsewhere."""
-    if roster.entry(one.place.contestant).device == "cuda" and one.enqueued_share is not None:
-        return one.enqueued_share >= LAUNCH_BOUND
-    return bool(one.dispatch and one.step and one.dispatch > one.step / 2)
+    bound = sum(bool(f.bare and f.step and f.step > BOUND * f.bare) for f in best)
+    if not bound:
+        return ""
+    return f"In {bound} of {len(best)} cells less than half of the time is that of the matrix products."

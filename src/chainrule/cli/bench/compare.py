@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Group
 
 from chainrule.backends.speed_map.interval import Interval
-from chainrule.bench.judge.comparison import Comparison, compare_contestants
 from chainrule.bench.judge.comparison import compare as compared
-from chainrule.bench.report.formats import number
+from chainrule.bench.judge.comparison import compare_contestants
+from chainrule.bench.report.formats import NONE, microseconds
 from chainrule.bench.report.word_table import Table
 from chainrule.bench.store import read
 from chainrule.cli.options import AsJson
@@ -18,7 +17,6 @@ from chainrule.cli.show import console
 
 SLOWER = 1  # the exit code
 HEAD = ("cell", "contestant", "before, µs", "after, µs", "times", "95 % interval", "verdict")
-MEANS_HEAD = ("contestant", "cells", "geometric mean", "95 % interval", "verdict")
 
 Before = Annotated[str, typer.Argument(metavar="BEFORE", help="A run's folder or file.")]
 After = Annotated[str, typer.Argument(metavar="AFTER", help="Another's.")]
@@ -43,46 +41,25 @@ def compare(
         comparison = compare_contestants(read(inside), before, after)
     else:
         comparison = compared(read(Path(before)), read(Path(after)), force=force)
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "rows": _rows(comparison),
-                    "means": _mean_rows(comparison),
-                    "notes": list(comparison.notes),
-                }
-            )
-        )
-    else:
-        console().print(_tables(comparison, f"{after} compared with {before}, a step"))
-    if fail and comparison.slower:
-        raise typer.Exit(SLOWER)
-
-
-def _tables(comparison: Comparison, title: str) -> Group:
-    cells = Table(title, HEAD, [*_rows(comparison)], texts=2)
-    means = Table(
-        "All cells, geometric mean", MEANS_HEAD, [*_mean_rows(comparison)], list(comparison.notes)
-    )
-    return Group(cells.rich(), "", means.rich())
-
-
-def _rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    return [
+    rows = [
         (
             *(row.place.cell.name, row.place.contestant),
-            *(number(1e6 * row.before), number(1e6 * row.after)),
+            *(microseconds(row.before), microseconds(row.after)),
             *(*_texts(row.ratio), row.verdict),
         )
         for row in comparison.rows
     ]
-
-
-def _mean_rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    return [
-        (mean.contestant, str(mean.cells), *_texts(mean.ratio), mean.verdict)
+    means = [
+        (f"mean of {mean.cells}", mean.contestant, NONE, NONE, *_texts(mean.ratio), mean.verdict)
         for mean in comparison.means
     ]
+    if as_json:
+        typer.echo(json.dumps({"rows": rows, "means": means, "notes": list(comparison.notes)}))
+    else:
+        title = f"{after} compared with {before}, a step; means are geometric"
+        console().print(Table(title, HEAD, [*rows, *means], list(comparison.notes), texts=2).rich())
+    if fail and comparison.slower:
+        raise typer.Exit(SLOWER)
 
 
 def _texts(ratio: Interval) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from chainrule.bench.measure.crew import QUICK, Care
 from chainrule.bench.report import terminal
 from chainrule.bench.roster import OPERATIONS
 from chainrule.cli.bench import options
-from chainrule.cli.bench.progress import Shown
+from chainrule.cli.bench.progress import progress
 from chainrule.cli.errors import fail
 from chainrule.cli.show import console
 
@@ -44,14 +44,14 @@ def run(
         options.threads(threads),
         QUICK if quick else Care(),
     )
-    with Shown() as shown:
-        try:
-            records = campaign.run(plan, output, shown)
-        except KeyboardInterrupt:
-            typer.echo(
-                f"interrupted; what was measured is kept. The same command goes on: {output}", err=True
-            )
-            raise typer.Exit(130) from None
+    try:
+        with progress() as listener:
+            records = campaign.run(plan, output, listener)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"interrupted; what was measured is kept. The same command goes on: {output}", err=True
+        )
+        raise typer.Exit(130) from None
     taken = [m for m in records.measurements if roster.entry(m.contestant).group != roster.PRODUCTS]
     if all(one.status != "ok" for one in taken):
         fail(f"nothing was measured: {taken[0].reason}")

@@ -1,8 +1,6 @@
 """Throughput: samples a second against the hidden size, a panel for each batch size."""
 
-import math
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 from chainrule.bench.judge.figures import Figures
@@ -29,7 +27,7 @@ def chart(run: Results, one: Slice) -> Chart:
             f"batch {B}",
             f"{one.title}, batch {B}: samples a second against the hidden size, a line for each backend.",
             partial(_draw, run=run, one=one, lines=held, limits=drawing.ends(speeds)),
-            2.6,
+            2.9,
         )
         for B, held in lines.items()
         if run.leads(one)
@@ -51,7 +49,7 @@ def _speed(f: Figures) -> float:
 
 
 def _draw(ax: Any, run: Results, one: Slice, lines: Lines, limits: tuple[float, float]) -> None:
-    """Draw the lines of one batch size, each with its name at its end."""
+    """Draw the lines of one batch size: the backends, and dashed the bare products."""
     drawing.log_axis(ax, "x", one.hidden[0], one.hidden[-1], "hidden size H")
     drawing.log_axis(ax, "y", *limits, "thousand samples/s")
     ax.set_xticks(one.hidden, map(str, one.hidden))
@@ -65,21 +63,6 @@ def _draw(ax: Any, run: Results, one: Slice, lines: Lines, limits: tuple[float, 
         bands = [[f.place.cell.batch / end / 1e3 for end in run.interval(f.place)] for f in line]
         ax.fill_between(widths, *zip(*bands, strict=True), color=colour, alpha=0.2, linewidth=0)
         ax.plot(widths, speeds, shape, linestyle="-", color=colour, linewidth=1.6, markersize=5)
-    ours = {name: line for name, line in lines.items() if name not in run.products}
-    _label(ax, {name: (line[-1].place.cell.hidden, _speed(line[-1])) for name, line in ours.items()})
-
-
-def _label(ax: Any, ends_of: dict[str, tuple[float, float]]) -> None:
-    """Write the names at the right, in the order of the ends of their lines, kept apart."""
-    low, high = ax.get_ylim()
-    # From 0 to 1 along the axis: the order stays, neighbours are at least a line of text apart.
-    heights = {name: math.log(speed / low, high / low) for name, (_, speed) in ends_of.items()}
-    names = sorted(heights, key=heights.__getitem__, reverse=True)
-    for above, below in pairwise(names):
-        heights[below] = min(heights[below], heights[above] - 0.085)
-    how = {"textcoords": "axes fraction", "va": "center", "annotation_clip": False}
-    for name in names:
-        line = {"arrowstyle": "-", "linewidth": 0.8, "relpos": (0, 0.5)}
-        line["color"] = drawing.look_of(name)[0]
-        place, look = (1.04, heights[name]), {"fontsize": drawing.SMALL, "color": drawing.INK}
-        ax.annotate(name, ends_of[name], place, arrowprops=line, **how, **look)
+    drawing.legend(
+        ax, [drawing.mark(*drawing.look_of(name), name) for name in lines if name in run.backends]
+    )
