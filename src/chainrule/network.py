@@ -23,7 +23,7 @@ from chainrule.mathematics import activations
 from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.architecture import Architecture, architecture
 from chainrule.mathematics.arrays import Array, namespace, record_like
-from chainrule.mathematics.checks import at_least, whole_number
+from chainrule.mathematics.checks import at_least, flag, whole_number
 from chainrule.mathematics.initializers import Initializer, draw
 from chainrule.mathematics.layers import Dense, DenseCache
 from chainrule.mathematics.losses import Loss
@@ -307,11 +307,12 @@ class NeuralNetwork:
             optimizer=named_optimizer(optimizer),
             patience=patience(early_stopping),
             callbacks=callback_list(callbacks),
-            shuffle=shuffle,
-            compiled=compile,
+            shuffle=flag("shuffle", shuffle),
+            compiled=flag("compile", compile),
             threads=threads,
             show=self._show,
         )
+        resume = flag("resume", resume)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
         with self._change():
             door = self._place_for(X, settings.batch_size, settings.optimizer)
@@ -382,7 +383,7 @@ class NeuralNetwork:
         net, door = self.architecture.predicting, self._place_for(X)
         with self.backend.quiet():
             A = self._outputs(inputs.matrix(X, net.sizes[0], door), net, door)  # (n, n_out)
-            return A if logits else net.loss.link(A)
+            return A if flag("logits", logits) else net.loss.link(A)
 
     def _outputs(self, X: Any, net: Architecture, door: inputs.Door) -> Array:
         """Return the outputs ``(n, n_out)`` of the last layer for the rows of a checked matrix."""
@@ -555,7 +556,7 @@ class NeuralNetwork:
         """
         rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
         where = backends.get(backend) or self.backend
-        return Demand(self.architecture, rule, self.dtype, where, streamed).of(rows)
+        return Demand(self.architecture, rule, self.dtype, where, flag("streamed", streamed)).of(rows)
 
     # -- its parameters --------------------------------------------------------------------------
 

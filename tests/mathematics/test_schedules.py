@@ -36,7 +36,8 @@ def test_warm_up_rises_in_a_straight_line_and_hands_over():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: schedules.step(0.1, every=0), "step: every is 0; give a number of 1 or more"),
+        (lambda: schedules.step(0.1, every=0), "step: every is 0; give a finite number of 1 or more"),
+        (lambda: schedules.step(0.1, every=float("inf")), "step: every is inf; give a finite number"),
         (lambda: schedules.cosine("0.1"), "cosine: peak is '0.1'; give a finite number"),
         (lambda: schedules.constant("0.1"), "learning_rate is '0.1'"),
         (lambda: schedules.warm_up(0.1, "3"), "warm_up: epochs is '3'"),

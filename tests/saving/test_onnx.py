@@ -91,7 +91,7 @@ def test_what_onnx_cannot_hold_is_refused_in_one_line_and_nothing_is_written(tmp
     net = NeuralNetwork(2, 3, 1, activation=Activation("halves", halves, lambda _, A: A))
     with pytest.raises(ValueError, match=r"uses xp.slice \(test_onnx.py:\d+\), for which ONNX has no"):
         net.to_onnx(tmp_path / "net.onnx")
-    with pytest.raises(ValueError, match=r"what is written is an ONNX file: 'net\.onnx'"):
+    with pytest.raises(ValueError, match=r"this one is an ONNX file: 'net\.onnx'"):
         net.to_onnx(tmp_path / "net.safetensors")
     monkeypatch.setattr("chainrule.saving.onnx._LARGEST", 100)
     with pytest.raises(

@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 from chainrule.backends import BackendUnavailableError
 from chainrule.cli.show import printable
+from chainrule.training.loop import DivergedError
 
 MISUSE = 2
 
@@ -59,8 +60,8 @@ class OneLineGroup(TyperGroup):
             code = super().main(*args, **options)
         except TyperException as error:
             fail(f"{one_line(error)} (see {_named(self, words)} --help)")
-        except FloatingPointError as error:
-            fail(f"{one_line(error)}; no model was written")
+        except DivergedError as error:
+            fail(f"{error.args[0]}; no model was written; lower --learning-rate")
         except SystemExit as stop:
             # Click leaves with 1 where the reader of the output has gone, which is no failure.
             sys.exit(0 if isinstance(stop.__context__, BrokenPipeError) else stop.code)

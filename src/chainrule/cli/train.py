@@ -54,7 +54,7 @@ Target = Annotated[
     str, typer.Option(metavar="COLUMN", help="The column to learn; all others are features.")
 ]
 Output = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="The model to write (safetensors).")
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The model to write (safetensors).")
 ]
 TaskGiven = Annotated[
     Task | None,
@@ -108,7 +108,7 @@ Dtype = Annotated[
 def train(
     data: Data,
     target: Target,
-    output: Output,
+    output: Output = None,
     task: TaskGiven = None,
     hidden: Hidden = None,
     activation: Activation = "relu",
@@ -134,8 +134,12 @@ def train(
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""
     path = table_path(data)
-    check_writable(output, (path,))
-    check_name(output)
+    if output is not None:
+        check_writable(output, (path,))
+        check_name(output)
+    elif not dry_run:
+        msg = "there is no file to write to; give -o FILE for the model, or --dry-run to write none"
+        raise ValueError(msg)
     pictures.check_plots(plots)
     # Every option is checked before the table is read, which may take long.
     written_as = dialect(encoding, separator, () if task == "regression" else (target,))
@@ -157,7 +161,7 @@ def train(
     if dry_run:
         typer.echo(printable(_columns(uses_of(table, target, choice))))
     samples = features_and_target(table, target, task, choice)
-    if dry_run:
+    if dry_run or output is None:
         typer.echo(_kind(samples.task, len(samples.features), len(samples.labels), len(samples.y)))
         return
     learnt, kept = _rows(samples, held_out, seed)

@@ -111,7 +111,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn is option
         The :class:`chainrule.NeuralNetwork`, to save, to draw, to explain.
     history_
         The :class:`chainrule.training.history.History` of the last call of ``fit`` or ``partial_fit``: losses
-        without the penalty, and those of held-out rows where X is not sparse.
+        without the penalty, and with early stopping those of the held-out rows.
     loss_curve_, loss_, best_loss_
         The loss of each epoch, with the penalty; the last; the lowest, ``None`` with early stopping.
     validation_scores_, best_validation_score_

@@ -150,13 +150,13 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
             "progress": False,
             "threads": self.threads,
             "resume": True,
+            "validation_data": held_out and settings.weighed(held_out, mean),
         }
         rate = settings.rates(self, self._plateau, data.X.shape[0], goes_on=epochs is None)
         if issparse(data.X):
             self.history_ = sparse.train(self.network_, data, epochs or 1, rate, monitor, **options)
         else:
             X, Y, options["sample_weight"] = data
-            options["validation_data"] = held_out and settings.weighed(held_out, mean)
             self.history_ = self.network_.train(X, Y, epochs or 1, rate, callbacks=[monitor], **options)
         stays = epochs is None or self.history_.interrupted
         return "" if stays else f"the loss had not come to rest after max_iter={epochs}"

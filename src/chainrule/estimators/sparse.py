@@ -10,6 +10,7 @@ from chainrule import NeuralNetwork
 from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch
 from chainrule.program.epoch import bounds
+from chainrule.training.evaluation import Score
 from chainrule.training.history import History
 from chainrule.training.loop import Callback
 
@@ -40,8 +41,9 @@ def train(
     """Train as ``network.train`` does on the dense X: the same batches in the same order.
 
     ``ended`` is called with the record of each epoch; ``True`` ends training. ``options`` are those of
-    ``network.train``; its early stopping and validation are not among them.
+    ``network.train``; its early stopping is not among them.
     """
+    held_out = options.pop("validation_data")
     X, Y, weights = data
     n, began = X.shape[0], time.perf_counter()
     rows, shuffles = options["batch_size"] or n, options.pop("shuffle")
@@ -62,11 +64,24 @@ def train(
                 return history
             loss += done.record(0).loss * span[1]
         seconds = time.perf_counter() - began
-        history.add([loss], [rate(epoch, epochs)], seconds)
+        scored = None if held_out is None else _score(network, held_out)
+        history.add([loss], [rate(epoch, epochs)], seconds, scored)
         if ended(history.record(-1)) is True:
             history.interrupted = True
             break
     return history
+
+
+def _score(network: NeuralNetwork, held_out: Batch) -> Score:
+    """Return the loss and the accuracy on held-out rows, the mean over parts of them."""
+    (X, Y, weights), loss, accuracy = held_out, 0.0, 0.0
+    for start, stop in parts(X):
+        part, share = slice(start, stop), (stop - start) / X.shape[0]
+        weighed = None if weights is None else weights[part]  # (rows of the part,)
+        score = network.evaluate(X[part].toarray(), Y[part], weighed)
+        loss += share * score.loss
+        accuracy += share * (score.accuracy or 0.0)
+    return Score(loss, None if score.accuracy is None else accuracy)
 
 
 def _part_of(rate: Schedule, span: tuple[float, float], epochs: int) -> Schedule:

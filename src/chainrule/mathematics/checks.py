@@ -18,7 +18,7 @@ class Range(NamedTuple):
 
 ANY = Range("a number")
 FINITE = Range("a finite number of 0 or more", lambda x: 0.0 <= x < math.inf)
-POSITIVE = Range("a number above 0", lambda x: x > 0.0)
+POSITIVE = Range("a finite number above 0", lambda x: 0.0 < x < math.inf)
 FRACTION = Range("a number above 0 and below 1", lambda x: 0.0 < x < 1.0)
 BELOW_ONE = Range("a number from 0 up to, but not including, 1", lambda x: 0.0 <= x < 1.0)
 
@@ -48,6 +48,27 @@ def check_number(name: str, given: Any, allowed: Range = ANY) -> None:
     if error is TypeError or not allowed.holds(float(given)):
         msg = f"{name} is {given if error is ValueError else quoted(given)}; give {allowed.wanted}"
         raise error(msg)
+
+
+def flag(name: str, given: Any) -> bool:
+    """Return ``given`` as a ``bool`` if it is one, of any library, or 0 or 1.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else, such as text, which Python takes for true.
+
+    Examples
+    --------
+    >>> flag("compile", "no")
+    Traceback (most recent call last):
+    ...
+    TypeError: compile is 'no'; give True or False
+    """
+    if isinstance(given, str) or given not in (True, False):
+        msg = f"{name} is {quoted(given)}; give True or False"
+        raise TypeError(msg)
+    return bool(given)
 
 
 def whole_number(name: str, given: Any) -> int:

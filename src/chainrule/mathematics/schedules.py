@@ -71,7 +71,9 @@ def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
     """
     check_number("step: initial", initial, FINITE)
     check_number("step: factor", factor, FINITE)
-    check_number("step: every", every, Range("a number of 1 or more", lambda x: x >= 1))
+    check_number(
+        "step: every", every, Range("a finite number of 1 or more", lambda x: 1 <= x < math.inf)
+    )
     return lambda epoch, _epochs: initial * factor ** math.floor(epoch / every)
 
 

@@ -57,12 +57,14 @@ def write(
 
 
 def check_name(
-    path: str | PathLike[str], suffix: str = ".safetensors", kind: str = "a safetensors file"
+    path: str | PathLike[str],
+    suffix: str = ".safetensors",
+    wanted: str = "a model is a safetensors file",
 ) -> None:
-    """Raise ``ValueError`` if the name of a file has another suffix than that of its kind."""
+    """Raise ``ValueError`` if the name of a file has another suffix than what it is to hold."""
     if Path(path).suffix not in {"", suffix}:
         right = Path(path).with_suffix(suffix).name
-        msg = f"{Path(path).name!r} names another kind of file; what is written is {kind}: {right!r}"
+        msg = f"{Path(path).name!r} names another kind of file; {wanted}: {right!r}"
         raise ValueError(msg)
 
 

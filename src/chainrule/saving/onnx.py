@@ -71,7 +71,7 @@ def write(
         If the file's name has another suffix than ``.onnx``, the weights take more than 2 GiB, or an activation uses a
         function for which ONNX has no operator.
     """
-    check_name(path, ".onnx", "an ONNX file")
+    check_name(path, ".onnx", "this one is an ONNX file")
     if theta.nbytes > _LARGEST:
         msg = f"the weights take {theta.nbytes} bytes, and an ONNX file holds 2 GiB; use float32 or a smaller network"
         raise ValueError(msg)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TextIO
 
+from chainrule.mathematics.checks import flag
 from chainrule.training.history import Record
 
 # Raised where nobody reads the output any more, which is no reason to stop training.
@@ -146,7 +147,7 @@ def display(progress: bool | None, epochs: int, every: int) -> Display:
     """
     if progress is None:
         return Textbook(every)
-    if not progress:
+    if not flag("progress", progress):
         return Display()
     from rich.console import Console
 

@@ -78,6 +78,13 @@ def callback_list(callbacks: Any) -> tuple[Callback, ...]:
     return functions
 
 
+class DivergedError(FloatingPointError):
+    """The loss or the weights are no longer finite; its arguments: what happened, what is kept, the remedy."""
+
+    def __str__(self) -> str:
+        return "; ".join(self.args)
+
+
 class Outcome(NamedTuple):
     """What training came to. The weights are good even where there is an error to raise."""
 
@@ -201,7 +208,7 @@ class _TrainingRun:
         loss = self._reported(self._steps(plan, interrupts, before))
         if not math.isfinite(loss):
             self._go_back_to(before)
-            raise FloatingPointError(self._advice(number, f"the loss became {loss}", plan.rates[0]))
+            raise self._diverged(number, f"the loss became {loss}", plan.rates[0])
         self._good, self._spare = before, self._good
         self.history.add([loss], plan.rates[:1], self._seconds(), self._held_out())
 
@@ -267,7 +274,7 @@ class _TrainingRun:
         if not _finite(self.engine.progress.theta):
             last = self.history.record(-1)
             what = "its update overflowed"
-            raise FloatingPointError(self._advice(last.epoch, what, last.learning_rate))
+            raise self._diverged(last.epoch, what, last.learning_rate)
 
     def outcome(self, error: Exception | None) -> Outcome:
         """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
@@ -320,11 +327,12 @@ class _TrainingRun:
         A = outputs(theta, self._validation.X, net, backend)  # (n, n_L)
         return score(A, self._validation, net, backend)
 
-    def _advice(self, number: int, what: str, rate: float) -> str:
+    def _diverged(self, number: int, what: str, rate: float) -> "DivergedError":
         clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"
-        return (
-            f"training diverged in epoch {number}: {what}; the last finite weights are kept; lower "
-            f"learning_rate (it was {rate:.3g}){clip}, or scale X"
+        return DivergedError(
+            f"training diverged in epoch {number}: {what}",
+            "the last finite weights are kept",
+            f"lower learning_rate (it was {rate:.3g}){clip}, or scale X",
         )
 
 
