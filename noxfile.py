@@ -142,7 +142,7 @@ def figures(session: nox.Session) -> None:
 def gate(session: nox.Session) -> None:
     """Check what a step does, allocates and takes against benchmarks/gates.toml; `-- --update` writes it."""
     session.install("-e", ".[data,jit]")
-    session.run("python", "-m", "chainrule.bench.judge.gate", *session.posargs)
+    session.run("python", "-m", "benchmarks.gate", *session.posargs)
 
 
 @nox.session(default=False)

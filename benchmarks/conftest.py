@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from functools import cache
 
 import pytest
-from cases import Case, add_flags, cases, words
 
+from benchmarks.cases import Case, add_flags, cases, words
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.bench import roster
 from chainrule.bench.cell_data import cell_data

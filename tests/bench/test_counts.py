@@ -4,11 +4,11 @@ from operator import methodcaller
 
 import numpy as np
 import pytest
+from benchmarks.gate import counts as module
+from benchmarks.gate.counting import Counting
+from benchmarks.gate.counts import counts, planned, run_step
 
 from chainrule.bench.cells import PRESETS, parse, preset
-from chainrule.bench.judge.gate import counts as module
-from chainrule.bench.judge.gate.counting import Counting
-from chainrule.bench.judge.gate.counts import counts, planned, run_step
 
 CELLS = [
     *(cell for name in PRESETS for cell in preset(name, "H=1,16,300 B=1,7,64")),

@@ -1,22 +1,23 @@
 """The gate: what passes, what fails, and with which line."""
 
+import doctest
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from benchmarks.gate import __main__ as command
+from benchmarks.gate import counting, gates, ratios, verdict
+from benchmarks.gate.allocations import Allocations, allocations
+from benchmarks.gate.counts import counts
+from benchmarks.gate.gates import Gates
+from benchmarks.gate.ratios import Pair
+from benchmarks.gate.verdict import gate, updated
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant
-from chainrule.bench.judge.gate import __main__ as command
-from chainrule.bench.judge.gate import gates, ratios, verdict
-from chainrule.bench.judge.gate.allocations import Allocations, allocations
-from chainrule.bench.judge.gate.counts import counts
-from chainrule.bench.judge.gate.gates import Gates
-from chainrule.bench.judge.gate.ratios import Pair
-from chainrule.bench.judge.gate.verdict import gate, updated
 from chainrule.bench.measure.clock import FINE, PROCESSOR, WALL, block
 from chainrule.bench.measure.crew import Care
 from support.contestants import HERE
@@ -52,6 +53,11 @@ def look(monkeypatch):
         return asked
 
     return measures
+
+
+def test_its_examples_run():
+    assert doctest.testmod(gates) == (0, 1)
+    assert doctest.testmod(counting).failed == 0
 
 
 MEANT = "find what is new, or if it is intended: nox -s gate -- --update"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.cases import cases
 
 import chainrule
 from chainrule.bench import roster
@@ -14,9 +15,7 @@ from chainrule.bench.cells import PRESETS
 from chainrule.cli.bench import options
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "benchmarks"))  # where its conftest finds `cases`
 
-from cases import cases
 
 TINY = ("--quick", "--grid", "H=4 B=8")
 

@@ -34,7 +34,7 @@ class Gates:
     Attributes
     ----------
     counts
-        By cell: the fields of :class:`~chainrule.bench.judge.gate.counts.Counts`.
+        By cell: the fields of :class:`~benchmarks.gate.counts.Counts`.
     memory
         By cell and contestant: ``kept`` and ``most_rise``.
     ratios

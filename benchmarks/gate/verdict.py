@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.gate.allocations import allocations
+from benchmarks.gate.counts import counts
+from benchmarks.gate.gates import Gates, limit
+from benchmarks.gate.ratios import SETS, Pair, measured
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import parse
-from chainrule.bench.judge.gate.allocations import allocations
-from chainrule.bench.judge.gate.counts import counts
-from chainrule.bench.judge.gate.gates import Gates, limit
-from chainrule.bench.judge.gate.ratios import SETS, Pair, measured
 
 UPDATE = "nox -s gate -- --update"
 MEANT = f"if it is intended: {UPDATE}"

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.gate.counting import Counting, CountingLibrary
 from chainrule.backends.plans import step_plan
 from chainrule.backends.speed_map.workload import network
 from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.gate.counting import Counting, CountingLibrary
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch, bounds

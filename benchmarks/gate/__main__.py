@@ -1,17 +1,15 @@
-"""``python -m chainrule.bench.judge.gate [--update]``, at the top of a checkout: see CONTRIBUTING.md."""
+"""``python -m benchmarks.gate [--update]``, at the top of a checkout: see CONTRIBUTING.md."""
 
 import argparse
 import sys
 
-from chainrule.bench.judge.gate.gates import FILE, read
-from chainrule.bench.judge.gate.verdict import gate, updated
+from benchmarks.gate.gates import FILE, read
+from benchmarks.gate.verdict import gate, updated
 
 
 def main() -> None:
     """Check a training step against the table, or write the table; exit with 1 where something fails."""
-    parser = argparse.ArgumentParser(
-        prog="python -m chainrule.bench.judge.gate", description=main.__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gate", description=main.__doc__)
     parser.add_argument("--update", action="store_true", help="measure everything and write the table")
     try:
         if parser.parse_args().update:

@@ -1,0 +1,1 @@
+"""For contributors: the gate of `nox -s gate`, and benchmarks for pytest-benchmark."""
