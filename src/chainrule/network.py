@@ -328,8 +328,17 @@ class NeuralNetwork:
 
         rows = task.data.X.shape[0]
         streamed = self.backend.streams(task.data.X)
-        demand = Demand(self.architecture, settings.optimizer, self.dtype, self.backend, streamed)
         batch_rows = min(settings.batch_size or rows, rows)
+        demand = Demand(
+            self.architecture,
+            settings.optimizer,
+            self.dtype,
+            self.backend,
+            streamed,
+            settings.compiled,
+            steps=settings.epochs * -(-rows // batch_rows),
+            threads=settings.threads,
+        )
         demand.check(batch_rows)
         rule = settings.optimizer.name, dict(settings.optimizer.settings)
         state = self._kept[1] if resume and self._kept and self._kept[0] == rule else None
@@ -524,7 +533,7 @@ class NeuralNetwork:
         (5, 63920000)
         """
         rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
-        return self.backend.planned(step_plan(self.architecture, rule, rows, self.dtype))
+        return self.backend.planned(step_plan(self.architecture, rule, rows, self.dtype, named=True))
 
     def memory_estimate(
         self,

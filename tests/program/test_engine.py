@@ -60,7 +60,9 @@ def test_a_run_repeats_its_bits_and_does_not_write_to_the_data(name):
 def test_another_learning_rate_or_step_needs_no_other_trace(name, monkeypatch):
     traced, usual = [], trace.trace
     for module in (trace, blocks):
-        monkeypatch.setattr(module, "trace", lambda *given: traced.append(given) or usual(*given))
+        monkeypatch.setattr(
+            module, "trace", lambda *given, **options: traced.append(given) or usual(*given, **options)
+        )
     work = made_work(CASES["everything-adam"], ROWS, "float64", 10)
     engine = engines.made(name, work)
     before = len(traced)
@@ -74,7 +76,9 @@ def test_another_learning_rate_or_step_needs_no_other_trace(name, monkeypatch):
 
 def test_a_batch_size_is_traced_once_for_the_rule_and_the_run(monkeypatch):
     traced, usual = [], trace.trace
-    monkeypatch.setattr(trace, "trace", lambda *given: traced.append(given) or usual(*given))
+    monkeypatch.setattr(
+        trace, "trace", lambda *given, **options: traced.append(given) or usual(*given, **options)
+    )
     X, Y = np.ones((ROWS, 5)), np.ones((ROWS, 3))
     NeuralNetwork(5, 7, 3, seed=0).train(X, Y, 4, batch_size=10, progress=False)
     assert len(traced) == 2
@@ -155,7 +159,7 @@ def trained(**given):
 @pytest.mark.parametrize(("threads", "is_long"), [(1, True), (2, False), (2, True), (3, False)])
 @pytest.mark.usefixtures("small_steps_are_shared")
 def test_training_takes_as_many_threads_as_it_is_told(threads, is_long, cuts_made, monkeypatch):
-    monkeypatch.setattr(room, "is_long", lambda _work: is_long)
+    monkeypatch.setattr(room, "is_native", lambda *_run: is_long)
     monkeypatch.setenv("CHAINRULE_THREADS", "4")
     told, losses = trained(threads=threads)
     monkeypatch.setenv("CHAINRULE_THREADS", str(threads))
@@ -175,7 +179,7 @@ WHOLE = Cut(1, 1)
 
 
 def engine_of(work, monkeypatch, *, is_long=False, native=False, cut=WHOLE):
-    monkeypatch.setattr(room, "is_long", lambda _work: is_long)
+    monkeypatch.setattr(room, "is_native", lambda *_run: is_long)
     monkeypatch.setattr(room, "native_is_at_hand", lambda: native)
     monkeypatch.setattr(room, "cuts", lambda work, native: dict.fromkeys(work.batch_sizes, cut))  # noqa: ARG005
     return backends.named("numpy").engine(work)

@@ -15,7 +15,7 @@ from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program import machine, row_blocks
 from chainrule.program.engine import Work, plan_step
 from chainrule.program.row_blocks import Cut, cut, one_core
-from chainrule.program.steps import is_long, product_threads
+from chainrule.program.steps import is_native, product_threads
 from chainrule.program.trace import Spec
 from support.steps import Case
 
@@ -128,6 +128,10 @@ def work(hidden, rows, steps):
     step = Case(hidden=hidden).step
     data = Batch(NoArray(rows, 5), NoArray(rows, 3))
     return Work(step, Progress(NoArray(step.net.layout.total), ()), data, [(0, rows)], steps=steps)
+
+
+def is_long(work):
+    return is_native(work.plan(max(work.batch_sizes)).program, work.steps)
 
 
 def test_whether_a_run_is_long_depends_on_its_shapes_and_steps_alone():

@@ -103,7 +103,7 @@ def made_plan(case, rows=9, dtype="float64", lead=()):
     specs = batch_spec(batch, rows)
     specs = type(batch)(*(s and s._replace(shape=(*lead, *s.shape)) for s in specs))
     key = Spec((), np.dtype(np.int32), "key") if case.net.dropout else None
-    return plan_step(case.step, progress_spec(progress), specs, key)
+    return plan_step(case.step, progress_spec(progress), specs, key, named=True)
 
 
 def epochs(work, count=3, rate=0.05):

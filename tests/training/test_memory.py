@@ -1,10 +1,14 @@
 """What a step needs in memory is said before it starts, and training that cannot fit does not start."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork, backends
 from chainrule.backends.numpy import NumpyBackend
+from chainrule.mathematics.optimizers import optimizer
+from chainrule.training.memory import Demand
 
 
 def network(hidden=64):
@@ -73,6 +77,27 @@ def test_training_that_cannot_fit_says_what_is_needed_what_there_is_and_what_wou
     assert "no batch fits: give narrower layers" in refused(net)
     left(None)  # nobody knows, and nothing is refused
     assert len(train(net)) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "hidden", "rows"),
+    [({"compile": False}, 256, 4000), ({"threads": 1}, 256, 4000), ({"threads": 2}, 256, 40_000)],
+    ids=["as written", "replayed", "in row blocks"],
+)
+def test_the_estimate_is_of_what_runs(given, hidden, rows):
+    net = NeuralNetwork(64, hidden, 10, dtype="float32", backend="numpy", seed=0)
+    X, Y = np.zeros((rows, 64), np.float32), np.zeros((rows, 10), np.float32)
+    how = {"compiled": given.get("compile", True), "steps": 3, "threads": given.get("threads")}
+    estimate = Demand(net.architecture, optimizer("sgd"), "float32", net.backend, **how).of(rows)
+    net.train(X, Y, 3, 0.1, progress=False, **given)  # what a first run imports and compiles
+    tracemalloc.start()
+    try:
+        net.train(X, Y, 3, 0.1, progress=False, **given)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    taken = estimate.total - estimate.batch  # the batch is the caller's own arrays
+    assert 0.4 * taken < peak < 1.1 * taken + 8e6  # the instructions of many blocks among them
 
 
 def test_numpy_says_what_is_left_of_this_machine():

@@ -15,6 +15,7 @@ from chainrule.program.plain import Plain
 if TYPE_CHECKING:
     from chainrule.program.plan import Plan
 
+PlanOf = Callable[[int], "Plan"]  # of a step, by the rows of its batch
 Forward = Callable[[Array, Array], Array]  # theta (P,), X (n, n_in) -> A (n, n_out)
 BLOCK = 8192  # rows; bounds the memory of a forward pass over any number of them
 
@@ -83,6 +84,11 @@ class Backend:
     def planned(self, plan: "Plan") -> "Plan":
         """Return the plan of a step as it runs here."""
         return plan
+
+    def scratch_bytes(self, plan_of: PlanOf, rows: int, _steps: int, _threads: int | None) -> int:
+        """Return the memory that steps on batches of ``rows`` rows take between their inputs and outputs."""
+        plan = plan_of(rows)
+        return plan.constant_bytes + plan.scratch_bytes
 
     def available_bytes(self) -> int | None:
         """Return how much memory the device has left; ``None`` where it does not say."""

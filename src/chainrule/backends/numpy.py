@@ -7,18 +7,17 @@ from typing import Any
 import array_api_compat.numpy as xp  # NumPy 2's own would do, but what the mathematics is given is this one
 import numpy as np
 
-from chainrule.backends.base import Availability, Backend, Forward
+from chainrule.backends.base import Availability, Backend, Forward, PlanOf
 from chainrule.mathematics.arrays import size
 from chainrule.program import machine
-from chainrule.program.chains import HALVES
 from chainrule.program.engine import Engine, Work
 from chainrule.program.interpreted import InterpretedKernels
 from chainrule.program.kernels import Kernels
 from chainrule.program.operations import Operation
 from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.replay import Call, Replay
-from chainrule.program.row_blocks import Cut
-from chainrule.program.steps import LONG_SECONDS, blocked, cuts, is_long, product_threads
+from chainrule.program.row_blocks import Cut, cut
+from chainrule.program.steps import LONG_SECONDS, blocked, cuts, is_native, product_threads
 
 CACHE_LINE = 64  # bytes; also the widest vector
 
@@ -35,16 +34,24 @@ class NumpyBackend(Backend):
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here.
 
-        A long run goes to native code where llvmlite is installed; what is estimated to be over sooner
-        than that is compiled, and what native code cannot run, goes to NumPy's own functions.
+        A long run goes to native code where llvmlite is installed; a short one, and what native code
+        cannot run, goes to NumPy's own functions.
         """
-        native = native_is_at_hand() and not _has_halves(work)
-        if native and is_long(work):
+        whole = work.plan(max(work.batch_sizes)).program
+        if native_is_at_hand() and is_native(whole, work.steps):
             return blocked(work, _kernels(native=True), cuts(work, native=True))
         interpreted = cuts(work, native=False)
         if set(interpreted.values()) == {Cut(1, 1)}:
             return Replay(work, NumpyLibrary(), self.asarray, product_threads(work))
         return blocked(work, _kernels(native=False), interpreted)
+
+    def scratch_bytes(self, plan_of: PlanOf, rows: int, steps: int, threads: int | None) -> int:
+        """Return the memory that steps take between their inputs and outputs: in row blocks, that of a block a thread."""
+        whole = plan_of(rows)
+        native = native_is_at_hand() and is_native(whole.program, steps)
+        how = cut(whole.program, rows, machine.threads(threads), native=native)
+        block = plan_of(how.sizes(rows)[0])
+        return how.threads * (block.constant_bytes + block.scratch_bytes)
 
     def predict(self, forward: Forward, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Return ``forward(theta, X)`` for any number of rows: many in threads, block by block."""
@@ -139,12 +146,6 @@ def _chosen(
     np.logical_not(condition, otherwise)  # first, where ``out`` lies in the condition's place
     np.copyto(out, yes)
     np.copyto(out, no, "no", otherwise)
-
-
-def _has_halves(work: Work) -> bool:
-    """Return whether a step computes in 16 bits, which native code does not."""
-    operations = work.plan(max(work.batch_sizes)).operations
-    return any(operation.result.dtype.name in HALVES for operation in operations)
 
 
 @cache

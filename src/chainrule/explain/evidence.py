@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +73,7 @@ class Evidence:
         return 0.0 < self.loss_of_guess >= 2.0 * self.loss_before
 
 
+@lru_cache(maxsize=64)
 def curve(activation: Activation, backend: Backend) -> Curve:
     """Return the shape of an activation, from its values and derivatives at many inputs."""
     near = np.linspace(-_FAR, _FAR, 161)  # (161,)

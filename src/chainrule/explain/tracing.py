@@ -54,7 +54,9 @@ def traced(step: TrainingStep, start: Start) -> Program:
     rows = start.batch.X.shape[-2]
     rate = spec(start.learning_rate, "learning_rate", "rate")
     key = None if start.key is None else spec(start.key, "key", "key")
-    return trace(step.whole, progress_spec(start.progress), batch_spec(start.batch, rows), rate, key)
+    return trace(
+        step.whole, progress_spec(start.progress), batch_spec(start.batch, rows), rate, key, named=True
+    )
 
 
 def names(program: Program) -> dict[int, str]:

@@ -6,6 +6,7 @@ reads ``g``; any other update is left as it is.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
@@ -40,6 +41,7 @@ class Descent(NamedTuple):
         return sum(size(product.result.shape) for product in self.products.values())
 
 
+@lru_cache(maxsize=64)
 def descent(program: Program) -> Descent | None:
     """Return the plain update, where the program has one, and nothing but it reads the gradient."""
     makers = {id(op.result): op for op in program.operations}

@@ -84,14 +84,16 @@ class Work:
 
 
 @lru_cache(maxsize=KEPT)
-def plan_step(step: Step, progress: Any, batch: Any, key: "Spec | None") -> "Plan":
-    """Return the plan of a whole step on arrays of these shapes."""
+def plan_step(
+    step: Step, progress: Any, batch: Any, key: "Spec | None", *, named: bool = False
+) -> "Plan":
+    """Return the plan of a whole step on arrays of these shapes; ``named``: with the names of its values."""
     from chainrule.program.planner import plan
     from chainrule.program.trace import Spec, trace
 
     theta, state = progress
     rate = Spec((), theta.dtype, "learning_rate", "rate")
-    program = trace(step.whole, progress, batch, rate, key)
+    program = trace(step.whole, progress, batch, rate, key, named=named)
     carried = 1 + len(state)
     return plan(program, list(zip(program.inputs[:carried], program.outputs[:carried], strict=True)))
 

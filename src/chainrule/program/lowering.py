@@ -1,5 +1,6 @@
 """Lowering: a group of operations as a chain, which a printer spells for the CPU or for CUDA."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from chainrule.mathematics.arrays import Array
@@ -21,6 +22,7 @@ class Lowered(NamedTuple):
     outputs: tuple[Value, ...]
 
 
+@lru_cache(maxsize=1024)
 def lower(group: Fusion, where: Extent | None = None) -> Lowered:
     """Return a group as a chain over ``where``, the grid of its first operation unless given.
 

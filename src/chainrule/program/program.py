@@ -49,22 +49,27 @@ class Program:
         """The operations that are neither products nor views."""
         return self.launches - self.matmuls - self.row_products
 
-    @property
+    @cached_property
     def flops(self) -> int:
         """The floating-point operations of the matrix products, as every benchmark counts them."""
         return sum(operation.flops for operation in self.operations if operation.is_matrix_product)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """The bytes read and written if every operation goes to memory for every operand."""
         return sum(operation.bytes for operation in self.operations)
 
-    @property
+    @cached_property
     def launches(self) -> int:
         """The operations that compute something: each one call, or one kernel, if none is fused."""
         return sum(
             not operation.is_view and operation.function != "concat" for operation in self.operations
         )
+
+    @cached_property
+    def dtypes(self) -> frozenset[str]:
+        """The dtypes of what is computed."""
+        return frozenset(operation.result.dtype.name for operation in self.operations)
 
     @cached_property
     def names(self) -> dict[int, str]:

@@ -7,37 +7,42 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from chainrule.program.blocks import BlockedBatch
+from chainrule.program.chains import HALVES
 from chainrule.program.descending import DescendingBatch, places
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import asked_threads, blas_threads, threads
+from chainrule.program.program import Program
 from chainrule.program.row_blocks import Cut, cut, one_core
 
 # What a replayed step costs, roughly: a call, a FLOP of a product, a byte of memory. For telling a run
 # that is over in a moment from one that is worth compiling for, no more.
-CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 0.6e-6, 1 / 40e9, 1 / 10e9
-LONG_SECONDS = 0.25
+CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 1.5e-6, 1 / 40e9, 1 / 10e9
+LONG_SECONDS = 0.05  # less than compiling takes, about what loading what lies on disk does
 LAUNCH_SECONDS = 0.004  # of work between two looks for Ctrl-C
 LIMIT_SECONDS = 0.02  # a run below this is over before setting the threads of BLAS, 0.3 ms, has paid
 
 
-def seconds(work: Work) -> float:
-    """Return what the run takes, roughly, by its shapes and steps alone."""
-    program = work.plan(max(work.batch_sizes)).program
+def seconds(program: Program, steps: int) -> float:
+    """Return what a run of so many steps takes, roughly, by its shapes alone."""
     calls = program.launches * CALL_SECONDS
-    return work.steps * (calls + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS)
+    return steps * (calls + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS)
 
 
-def is_long(work: Work) -> bool:
-    """Return whether the run takes longer than native code takes to compile."""
-    return seconds(work) > LONG_SECONDS
+def is_native(program: Program, steps: int) -> bool:
+    """Return whether native code is to run these steps: it computes in their dtypes, and they are worth it.
+
+    By shapes alone, not by what has been compiled: the same call gives the same bits whatever ran before.
+    """
+    return seconds(program, steps) > LONG_SECONDS and program.dtypes.isdisjoint(HALVES)
 
 
 def product_threads(work: Work) -> int | None:
     """Return how many threads BLAS takes for batches that are not divided; ``None`` changes nothing."""
     one = all(one_core(work.progress[0], rows) for rows in work.batch_sizes)
-    return 1 if one and seconds(work) > LIMIT_SECONDS else asked_threads(work.threads)
+    takes = seconds(work.plan(max(work.batch_sizes)).program, work.steps)
+    return 1 if one and takes > LIMIT_SECONDS else asked_threads(work.threads)
 
 
 def cuts(work: Work, *, native: bool) -> dict[int, Cut]:

@@ -2,11 +2,12 @@
 
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import record_like
-from chainrule.program.names import naming
+from chainrule.program.names import Mention, naming
 from chainrule.program.operations import Role
 from chainrule.program.program import Program
 from chainrule.program.tracer import Recorder, Tracer, is_tracing
@@ -22,7 +23,7 @@ class Spec(NamedTuple):
     role: Role = ""
 
 
-def trace(function: Callable[..., Any], *arguments: Any) -> Program:
+def trace(function: Callable[..., Any], *arguments: Any, named: bool = False) -> Program:
     """Return the program of ``function(*arguments)``.
 
     Parameters
@@ -32,6 +33,9 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
     arguments
         What it takes, with a :class:`Spec` in the place of every array; tuples, records and ``None``
         may be nested.
+    named
+        Whether to collect the names that the mathematics has for the values, which takes most of the time
+        and is for showing them.
 
     Raises
     ------
@@ -60,7 +64,8 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
         return _rebuilt(part, enter)
 
     entered = [enter(argument) for argument in arguments]
-    with naming(recorder) as mentions:
+    names = naming(recorder) if named else nullcontext(list[Mention]())
+    with names as mentions:
         returned = _called(function, *entered)
     outputs = []
 
@@ -71,8 +76,8 @@ def trace(function: Callable[..., Any], *arguments: Any) -> Program:
         return _rebuilt(part, leave)
 
     leave(returned)
-    operations, named = tuple(recorder.operations), tuple(mentions)
-    return Program(tuple(inputs), tuple(outputs), operations, named).without_dead_code()
+    operations = tuple(recorder.operations)
+    return Program(tuple(inputs), tuple(outputs), operations, tuple(mentions)).without_dead_code()
 
 
 def made_by(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -8,13 +8,15 @@ from chainrule.backends.plans import step_plan
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
 from chainrule.program import machine
+from chainrule.program.plan import Plan
 from chainrule.program.unrecordable import UnrecordableError
 
 KEPT_WEIGHTS = (
     3  # copies of the parameters that training keeps: before the epoch, the last good, the best
 )
 
-_LARGE = 1e8  # bytes; for less, the memory left is not looked at
+_LARGE = 1e8  # bytes of weights to draw; for less, the memory left is not looked at
+_SMALL = 4e6  # bytes of a step; the same
 
 
 class MemoryEstimate(NamedTuple):
@@ -39,6 +41,9 @@ class MemoryEstimate(NamedTuple):
 class Demand(NamedTuple):
     """What training asks of the memory of a backend; ``streamed`` where its data stay on the host.
 
+    How a step runs, and so what it takes, depends on whether it is ``compiled``, on how many ``steps`` there will be
+    and on the ``threads``.
+
     Examples
     --------
     >>> from chainrule.mathematics.architecture import architecture
@@ -54,6 +59,9 @@ class Demand(NamedTuple):
     dtype: str
     backend: Backend
     streamed: bool = False
+    compiled: bool = True
+    steps: int = 1
+    threads: int | None = None
 
     @property
     def places(self) -> int:
@@ -68,12 +76,20 @@ class Demand(NamedTuple):
         to each place for a batch, with memory of its own.
         """
         backend = self.backend
-        plan = backend.planned(step_plan(self.net, self.optimizer, rows, self.dtype))
+
+        def plan_of(rows: int) -> Plan:
+            plan: Plan = step_plan(self.net, self.optimizer, rows, self.dtype)
+            return backend.planned(plan)
+
+        plan = plan_of(rows)
         sizes: dict[str, int] = {}
         for value in plan.program.inputs:
             sizes[value.role] = sizes.get(value.role, 0) + value.nbytes
-        kept = sum(operation.result.nbytes for operation in plan.operations if not operation.is_view)
-        scratch = plan.constant_bytes + (plan.scratch_bytes if backend.plans else kept)
+        if self.compiled and backend.plans:
+            scratch = backend.scratch_bytes(plan_of, rows, self.steps, self.threads)
+        else:
+            made = [operation.result for operation in plan.operations if not operation.is_view]
+            scratch = plan.constant_bytes + sum(value.nbytes for value in made)
         return MemoryEstimate(
             parameters=sizes["parameter"] * (1 + KEPT_WEIGHTS),
             state=sizes.get("state", 0),
@@ -107,9 +123,11 @@ class Demand(NamedTuple):
         MemoryError
             It says what is needed, what there is, and the largest batch that fits.
         """
-        available = self.backend.available_bytes()
-        # More than any step keeps: saves a trace of the small ones.
+        # More than any step keeps: saves a trace of the small ones, and for the smallest a look at what is free.
         widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
+        if widest + self.backend.own_bytes < _SMALL:
+            return
+        available = self.backend.available_bytes()
         if available is None or widest + self.backend.own_bytes < available:
             return
         try:

@@ -10,6 +10,7 @@ Sums are added in float64, lane by lane, then the lanes in a fixed tree: the sam
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -40,6 +41,7 @@ def lanes_of(chain: Chain, columns: int) -> int:
     return min(most, max(2, 1 << (columns - 1).bit_length()))
 
 
+@functools.lru_cache(maxsize=256)
 def scratch_bytes(chain: Chain, columns: int) -> int:
     """Return the size of the scratch memory that the code needs."""
     return len(_waiting(chain)) * _row_bytes(chain, columns)

@@ -80,6 +80,7 @@ def chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> In
     return Instruction(write, ("chain", chain, grid), (*arrays, scratch))
 
 
+@functools.lru_cache(maxsize=256)
 def _without_settings(chain: Chain) -> tuple[Chain, list[Array]]:
     """Return the chain with a user's settings as operands, and those: each value would be a function of its own."""
     statements, settings = [], dict[str, Array]()
