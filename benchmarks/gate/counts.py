@@ -114,10 +114,11 @@ def _run_epoch(cell: Cell, engine: str, steps: int) -> StepRun:
     theta = counting.array(np.full(net.layout.total, 0.1, cell.dtype))  # (P,)
     progress = Progress(theta, optimizer.init(theta))
     work = Work(TrainingStep(net, optimizer), progress, Batch(X, Y), bounds(len(rows), cell.batch))
+    epoch = Epoch(order, work.bounds, [1e-3] * steps, None)
     if engine == "replay":
         replay = Replay(work, CountingLibrary(counting), asarray)
-        replay.run(Epoch(order, [1e-3] * steps, None), lambda: None)
+        replay.run(epoch, lambda: None)
     else:
         plain = Plain(work, asarray, np.asarray)
-        plain.run(Epoch(order, [1e-3] * steps, None), lambda: None)
+        plain.run(epoch, lambda: None)
     return StepRun(counting.products, counting.row_products, counting.computed, counting.reads)

@@ -115,20 +115,25 @@ def test_arrays_go_there_and_come_back_as_they_were_and_copies_share_no_memory(b
     backend.synchronize(there)
 
 
-def test_an_engine_does_what_the_plain_step_does(backend):
+@pytest.mark.parametrize("bounds", [[(0, 5)], [(0, 2), (2, 4), (4, 5)]], ids=["whole", "batches"])
+def test_an_engine_does_what_the_plain_step_does_and_the_same_in_parts(backend, bounds):
     net, optimizer = architecture((3, 4, 2)), adam()
     theta = draw(net, seed=0)
     data = Batch(*(backend.asarray(part, "float64") for part in (np.ones((5, 3)), np.zeros((5, 2)))))
-    ends = []
-    for make in (backend.engine, backend.plain):
+    ends, order = [], None if len(bounds) == 1 else np.array([3, 0, 4, 1, 2])
+    epoch = Epoch(order, bounds, [0.1, 0.2, 0.3][: len(bounds)], None)
+    one_by_one = [epoch.part(step, step + 1) for step in range(len(bounds))]
+    runs = (backend.engine, [epoch] * 3), (backend.engine, one_by_one * 3), (backend.plain, [epoch] * 3)
+    for make, parts in runs:
         start = backend.copy(backend.asarray(theta, "float64"))
-        work = Work(TrainingStep(net, optimizer), Progress(start, optimizer.init(start)), data, [(0, 5)])
+        work = Work(TrainingStep(net, optimizer), Progress(start, optimizer.init(start)), data, bounds)
         engine = make(work)
-        losses = [engine.run(Epoch(None, [0.1], None), lambda: None)[0] for _ in range(3)]
+        losses = [loss for part in parts for loss in engine.run(part, lambda: None)]
         ends.append((backend.to_numpy(engine.progress.theta), losses))
-    assert not np.array_equal(ends[1][0], theta)
-    for ours, plain in zip(*ends, strict=True):
+    assert not np.array_equal(ends[0][0], theta)
+    for ours, in_parts, plain in zip(*ends, strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-12, atol=1e-14)
+        np.testing.assert_array_equal(in_parts, ours)
 
 
 # -- which can be used here ----------------------------------------------------------------------------

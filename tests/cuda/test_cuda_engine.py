@@ -90,11 +90,26 @@ def test_an_epoch_of_many_steps_is_a_few_graphs_that_are_shared(stand_in, monkey
     assert [len(nodes) for nodes in stand_in.graphs] == [3 * 5]
 
 
+def test_parts_of_an_epoch_have_the_bits_of_the_whole_and_share_graphs(stand_in, monkeypatch):
+    monkeypatch.setattr("chainrule.program.cuda.engine.MOST_STEPS", 3)
+    bits, work = [], made_work(CASES["everything-adam"], 31, batch_size=3)
+    for steps in (11, 7, 4):
+        graphs = len(stand_in.graphs)
+        parts = [
+            epoch.part(n, min(n + steps, 11)) for epoch in epochs(work) for n in range(0, 11, steps)
+        ]
+        fresh = on_device(stand_in, made_work(CASES["everything-adam"], 31, batch_size=3))
+        losses, changed = ran(GraphEngine(fresh, stand_in), parts)
+        bits.append([part.tobytes() for part in (losses, *changed)])
+        assert len(stand_in.graphs) - graphs <= 3  # of three steps, of one, of the ragged last one
+    assert bits[0] == bits[1] == bits[2]
+
+
 def test_chunks_cover_the_epoch_in_as_few_graphs_as_do():
     for steps, nodes in ((1, 14), (64, 15), (65, 15), (1000, 15), (7, 3000)):
-        cut = chunks([(n, n + 1) for n in range(steps)], {1: nodes})
-        assert [n for span in cut for n in span] == list(range(steps))
         most = max(1, min(MOST_STEPS, 2000 // nodes))
+        cut = chunks([(n, n + 1) for n in range(steps)], {1: most})
+        assert [n for span in cut for n in span] == list(range(steps))
         assert len(cut) == -(-steps // most)
         assert len({len(span) for span in cut[:-1]}) <= 1
 

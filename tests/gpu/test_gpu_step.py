@@ -59,12 +59,12 @@ def test_wide_layers_and_many_rows(gpu, sizes, straight):
 def test_a_learning_rate_changed_in_mid_run_reaches_the_graph(gpu):
     work = on_device(gpu, made_work(Case(), 11))
     engine = GraphEngine(work, gpu)
-    ran(engine, [Epoch(None, [0.1], None)] * 3)
+    ran(engine, [Epoch(None, [(0, 11)], [0.1], None)] * 3)
     assert engine.is_captured
     before = host(engine.progress.theta)
-    ran(engine, [Epoch(None, [0.0], None)])
+    ran(engine, [Epoch(None, [(0, 11)], [0.0], None)])
     np.testing.assert_array_equal(host(engine.progress.theta), before)
-    ran(engine, [Epoch(None, [0.1], None)])
+    ran(engine, [Epoch(None, [(0, 11)], [0.1], None)])
     assert not np.array_equal(host(engine.progress.theta), before)
 
 

@@ -42,18 +42,19 @@ def test_blocks_are_the_plain_step_within_rounding(case, name, how):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_run_repeats_its_bits_and_does_not_write_to_the_data(name):
-    def run():
+def test_a_run_repeats_its_bits_in_parts_too_and_does_not_write_to_the_data(name):
+    def run(steps):
         work = made_work(CASES["everything-adamw"], ROWS, "float64", 10)
         before = [part.copy() for part in work.arrays]
         for part in work.arrays:
             part.flags.writeable = False
-        losses, changed = ran(engines.made(name, work), epochs(work, 10))
+        parts = [epoch.part(n, n + steps) for epoch in epochs(work, 10) for n in range(0, 3, steps)]
+        losses, changed = ran(engines.made(name, work), parts)
         for part, as_it_was in zip(work.arrays, before, strict=True):
             np.testing.assert_array_equal(part, as_it_was)
         return b"".join(part.tobytes() for part in (losses, *changed))
 
-    assert run() == run()
+    assert run(3) == run(3) == run(2) == run(1)
 
 
 @pytest.mark.parametrize("name", NAMES)

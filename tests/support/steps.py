@@ -112,6 +112,7 @@ def epochs(work, count=3, rate=0.05):
     return [
         Epoch(
             None if work.is_one_batch else rng.permutation(rows),
+            work.bounds,
             [rate / (1 + number + i) for i in range(steps)],
             rng.integers(-(2**31), 2**31, steps, dtype=np.int32) if work.drops else None,
         )

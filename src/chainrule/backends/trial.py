@@ -54,7 +54,7 @@ def _take_two_steps(work: Work, backend: Backend) -> None:
     keys = np.arange(rows, dtype=np.int32) if work.drops else None
     small = replace(work, bounds=[(row, row + 1) for row in range(rows)])
     with backend.quiet():
-        epoch = Epoch(np.arange(rows)[::-1].copy(), [0.1] * rows, keys)
+        epoch = Epoch(np.arange(rows)[::-1].copy(), small.bounds, [0.1] * rows, keys)
         Plain(small, backend.asarray, backend.to_numpy).run(epoch, lambda: None)
 
 

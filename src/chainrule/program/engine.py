@@ -50,7 +50,9 @@ class Work:
     step: Step
     progress: Any
     data: Any
-    bounds: Sequence[tuple[int, int]]  # the first row and the row after the last, of each batch
+    bounds: Sequence[
+        tuple[int, int]
+    ]  # of the batches of a whole epoch: the sizes and the number of its steps
     drops: bool = False  # whether a step has a dropout key
     steps: int = 1  # how many there will be, at the most
     threads: int | None = None  # how many to use; None: CHAINRULE_THREADS, else one a core
@@ -138,7 +140,10 @@ class Engine(Protocol):
         """Return a context to run epochs in; what it sets is set back when it ends, however it ends."""
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float] | np.ndarray:
-        """Run the steps of an epoch, or of several of one batch each; return the loss of each, before its update.
+        """Run the steps of ``epoch.bounds``; return the loss of each, before its update.
+
+        They may be a part of an epoch, or several epochs of one batch each. How steps are divided among calls
+        does not change a bit.
 
         ``check`` is called before each step and may raise: no step is left half done.
         """

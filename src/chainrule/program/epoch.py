@@ -7,11 +7,22 @@ import numpy as np
 
 
 class Epoch(NamedTuple):
-    """What one epoch needs of chance and of the schedule: an entry a step, on the host."""
+    """The steps that an engine runs in one call, on the host: those of an epoch, or of a part of one.
+
+    Each step takes the rows ``order[start:stop]`` of its bounds. The batch sizes are those of the engine's work.
+    """
 
     order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, as they lie
+    bounds: Sequence[
+        tuple[int, int]
+    ]  # of each step, its first row of the order and the one after its last
     rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
+
+    def part(self, first: int, stop: int) -> "Epoch":
+        """Return the steps from ``first`` up to, but not including, ``stop``."""
+        keys = None if self.keys is None else self.keys[first:stop]  # (stop - first,)
+        return Epoch(self.order, self.bounds[first:stop], self.rates[first:stop], keys)
 
 
 def bounds(n: int, batch_size: int | None) -> list[tuple[int, int]]:

@@ -48,7 +48,7 @@ class Plain:
         dtype = self.progress[0].dtype
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
         losses = []
-        for number, bounds in enumerate(self._work.bounds):
+        for number, bounds in enumerate(epoch.bounds):
             check()
             rate = self._asarray(epoch.rates[number], dtype)  # ()
             key = None if epoch.keys is None else self._asarray(epoch.keys[number], "int32")  # ()

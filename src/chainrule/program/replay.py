@@ -205,7 +205,7 @@ class Replay:
         """Run an epoch: see ``Engine``."""
         fill = self._library.fill
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
-        for number, (start, stop) in enumerate(self._work.bounds):
+        for number, (start, stop) in enumerate(epoch.bounds):
             check()
             batch = self._batches[stop - start]
             if order is not None:
@@ -219,7 +219,7 @@ class Replay:
             self._losses[number] = batch.L
             if batch.is_fresh:
                 batch.calls, batch.is_fresh = self._library.captured(batch.calls), False
-        return self._library.listed(self._losses)  # sync: the losses, once an epoch
+        return self._library.listed(self._losses[: len(epoch.bounds)])  # sync: the losses, once an epoch
 
     def _batch(self, rows: int) -> BoundCalls:
         work = self._work

@@ -94,16 +94,18 @@ class Steps:
     def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
         """Run an epoch: see ``Engine``."""
         losses = np.empty(len(epoch.rates))  # (steps,)
-        bounds, first = self._work.bounds, 0
+        bounds, first = epoch.bounds, 0
         while first < len(losses):
             check()
-            start, stop = bounds[first % len(bounds)]
+            start, stop = bounds[first]
             rows, batch = stop - start, self._batches[stop - start]
-            alike = len(losses) - first
-            if not self._work.is_one_batch:
-                alike = sum(stop - start == rows for start, stop in bounds[first:])
-            last = first + min(alike, batch.at_once, self._at_once[rows])
-            order = None if epoch.order is None else epoch.order[start : start + (last - first) * rows]
+            last = first + min(len(losses) - first, batch.at_once, self._at_once[rows])
+            order = epoch.order
+            if order is not None:
+                # Only batches of one size that follow each other can run together.
+                while bounds[last - 1][1] - start != (last - first) * rows:
+                    last -= 1
+                order = order[start : bounds[last - 1][1]]
             keys = None if epoch.keys is None else epoch.keys[first:last]
             began = time.perf_counter()
             losses[first:last] = batch.run(epoch.rates[first:last], keys, order)

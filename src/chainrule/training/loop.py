@@ -226,9 +226,7 @@ class _TrainingRun:
         for part, start in zip((progress.theta, *progress.state), (before, *state), strict=True):
             copy(start, out=part)
         for place in range(len(plan.rates)):
-            one = slice(place, place + 1)
-            keys = None if plan.keys is None else plan.keys[one]
-            self._run(Epoch(None, plan.rates[one], keys), interrupts)
+            self._run(plan.part(place, place + 1), interrupts)
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._began
@@ -308,7 +306,8 @@ class _TrainingRun:
         order = None
         if steps > 1:
             order = chance.order(self._rows) if settings.shuffle else np.arange(self._rows)  # (n,)
-        return Epoch(order, rates, chance.keys(number) if self._net.dropout else None)
+        keys = chance.keys(number) if self._net.dropout else None  # (steps,)
+        return Epoch(order, [*self._bounds] * count, rates, keys)
 
     def _reported(self, losses: np.ndarray) -> float:
         """Return the loss over an epoch, on the scale that is reported, from that of each step."""

@@ -79,7 +79,7 @@ def _steps(
     """Return a pass as an epoch of the engine; it reads the losses on the host when it ends."""
     todo = work(data, backend)
     engine = (engine_of or backend.engine)(todo)
-    epoch = Epoch(data.order, [data.rate] * data.steps, None)
+    epoch = Epoch(data.order, todo.bounds, [data.rate] * data.steps, None)
     run = partial(engine.run, epoch, _no_check)
     layout = todo.step.net.layout  # type: ignore[attr-defined]
 

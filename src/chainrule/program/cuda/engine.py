@@ -6,9 +6,10 @@ from the host: the learning rates, the keys and the order of the rows lie in buf
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import groupby
 
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import CannotCaptureError, Device
@@ -89,6 +90,10 @@ class GraphEngine:
         self._dtype = numpy_dtype(work.progress[0].dtype)
         self._feed = feed(device, len(work.bounds), rows, self._dtype, keys=work.drops)
         self._batches = {n: BoundBatch(work, n, device, straight=straight) for n in work.batch_sizes}
+        self._most = {
+            n: max(1, min(MOST_STEPS, MOST_NODES // b.nodes)) for n, b in self._batches.items()
+        }
+        self._shared: dict[tuple[int, int], tuple[Feed, Runner]] = {}
         self._chunks = self._cut()
 
     @property
@@ -103,7 +108,8 @@ class GraphEngine:
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``. Ctrl-C is heard between two graphs."""
         self._feed.tell(self._device, epoch)
-        for chunk in self._chunks:
+        whole = epoch.bounds == self._work.bounds
+        for chunk in self._chunks if whole else self._cut_part(epoch.bounds):
             check()
             mine = self._feed.part(chunk.steps, chunk.rows)
             if chunk.shared:
@@ -111,28 +117,40 @@ class GraphEngine:
             chunk.run()
             if chunk.shared:
                 self._device.copy(mine.losses, chunk.feed.losses)
-        return self._device.listed(self._feed.losses)  # sync: the losses, once an epoch
+        return self._device.listed(
+            self._feed.losses[: len(epoch.bounds)]
+        )  # sync: the losses, once a run
 
     def _cut(self) -> list[Chunk]:
-        """Return the epoch as chunks; those of one length and batch size share a graph."""
+        """Return a whole epoch as chunks; those of one length and batch size share a graph."""
         bounds = self._work.bounds
-        spans = chunks(bounds, {n: batch.nodes for n, batch in self._batches.items()})
-        kinds = [(len(span), bounds[span.start][1] - bounds[span.start][0]) for span in spans]
-        made: dict[tuple[int, int], tuple[Feed, Runner]] = {}
-        cut = []
-        for span, kind in zip(spans, kinds, strict=True):
-            steps = slice(span.start, span.stop)
-            rows = slice(bounds[span.start][0], bounds[span.stop - 1][1])
-            shared = kinds.count(kind) > 1
-            if kind not in made:
-                place = self._place(*kind) if shared else self._feed.part(steps, rows)
-                made[kind] = place, Runner(self._device, self._calls(kind, place))
-            cut.append(Chunk(steps, rows, made[kind][0], shared, made[kind][1]))
-        return cut
+        spans = chunks(bounds, self._most)
+        kinds = [(len(span), _rows(bounds[span.start])) for span in spans]
+        pairs = zip(spans, kinds, strict=True)
+        return [self._chunk(bounds, span, shared=kinds.count(kind) > 1) for span, kind in pairs]
 
-    def _place(self, steps: int, rows: int) -> Feed:
-        """Return a feed of its own for so many steps on so many rows each."""
-        return feed(self._device, steps, steps * rows, self._dtype, keys=self._work.drops)
+    def _cut_part(self, bounds: Sequence[tuple[int, int]]) -> Iterator[Chunk]:
+        """Yield some steps as chunks of two lengths, so that parts of any length share a few graphs."""
+        for start, stop in runs(bounds):
+            most = self._most[_rows(bounds[start])]
+            rest = stop - (stop - start) % most
+            for span in [*_ranges(start, rest, most), *_ranges(rest, stop, 1)]:
+                yield self._chunk(bounds, span, shared=True)
+
+    def _chunk(self, bounds: Sequence[tuple[int, int]], span: range, *, shared: bool) -> Chunk:
+        steps, rows = (
+            slice(span.start, span.stop),
+            slice(bounds[span.start][0], bounds[span.stop - 1][1]),
+        )
+        kind = len(span), _rows(bounds[span.start])
+        if not shared:
+            place = self._feed.part(steps, rows)
+            return Chunk(steps, rows, place, shared, Runner(self._device, self._calls(kind, place)))
+        if kind not in self._shared:
+            place = feed(self._device, len(span), kind[0] * kind[1], self._dtype, keys=self._work.drops)
+            self._shared[kind] = place, Runner(self._device, self._calls(kind, place))
+        place, run = self._shared[kind]
+        return Chunk(steps, rows, place, shared, run)
 
     def _calls(self, kind: tuple[int, int], told: Feed) -> list[Call]:
         steps, rows = kind
@@ -143,24 +161,40 @@ class GraphEngine:
         return calls
 
 
-def chunks(bounds: Sequence[tuple[int, int]], nodes: dict[int, int]) -> list[range]:
-    """Return the steps of an epoch, cut where a graph ends: at another batch size, or when it is long enough.
+def chunks(bounds: Sequence[tuple[int, int]], most: dict[int, int]) -> list[range]:
+    """Return the steps of an epoch, cut where a graph ends: at another batch size, or at ``most`` steps of a size.
 
     Examples
     --------
-    >>> chunks([(0, 4), (4, 8), (8, 12), (12, 13)], {4: 1000, 1: 1000})
+    >>> chunks([(0, 4), (4, 8), (8, 12), (12, 13)], {4: 2, 1: 2})
     [range(0, 2), range(2, 3), range(3, 4)]
     """
     cut: list[range] = []
-    start = 0
-    while start < len(bounds):
-        rows = bounds[start][1] - bounds[start][0]
-        same = start
-        while same < len(bounds) and bounds[same][1] - bounds[same][0] == rows:
-            same += 1
-        most = max(1, min(MOST_STEPS, MOST_NODES // nodes[rows]))
-        count = -(-(same - start) // most)  # as few graphs as do, and so of one length, but for the last
-        length = -(-(same - start) // count)
-        cut += [range(first, min(first + length, same)) for first in range(start, same, length)]
-        start = same
+    for start, stop in runs(bounds):
+        count = -(-(stop - start) // most[_rows(bounds[start])])
+        # As few graphs as do, and so of one length, but for the last.
+        cut += _ranges(start, stop, -(-(stop - start) // count))
     return cut
+
+
+def runs(bounds: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the first step, and the one after the last, of each run of batches of one size.
+
+    Examples
+    --------
+    >>> list(runs([(0, 4), (4, 8), (8, 9)]))
+    [(0, 2), (2, 3)]
+    """
+    start = 0
+    for _, alike in groupby(bounds, _rows):
+        stop = start + len(list(alike))
+        yield start, stop
+        start = stop
+
+
+def _rows(bounds: tuple[int, int]) -> int:
+    return bounds[1] - bounds[0]
+
+
+def _ranges(start: int, stop: int, length: int) -> list[range]:
+    return [range(first, min(first + length, stop)) for first in range(start, stop, length)]

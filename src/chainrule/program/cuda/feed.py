@@ -26,13 +26,17 @@ class Feed(NamedTuple):
         return Feed(order, self.rates[steps], self.minus[steps], keys, self.losses[steps])
 
     def tell(self, device: Device, epoch: Epoch) -> None:
-        """Write what an epoch says into the arrays."""
+        """Write what an epoch says into the first entries of the arrays."""
         rates = np.asarray(epoch.rates, dtype=numpy_dtype(self.rates.dtype))  # (steps,)
-        device.write(self.rates, rates)
-        device.write(self.minus, -rates)
-        for target, numbers in ((self.order, epoch.order), (self.keys, epoch.keys)):
+        written = (
+            (self.rates, rates),
+            (self.minus, -rates),
+            (self.order, epoch.order),
+            (self.keys, epoch.keys),
+        )
+        for target, numbers in written:
             if target is not None and numbers is not None:
-                device.write(target, numbers)
+                device.write(target[: len(numbers)], numbers)
 
     def take(self, device: Device, other: "Feed") -> None:
         """Copy what other steps are told, so that these are told it."""

@@ -42,7 +42,7 @@ def _runner(work: Work, device: Device, count: int, rate: float, *, products_onl
     ((_, rows),) = work.bounds
     told = feed(device, count, 0, numpy_dtype(work.progress[0].dtype), keys=work.drops)
     keys = np.arange(count, dtype=np.int32) if work.drops else None
-    told.tell(device, Epoch(None, [rate] * count, keys))
+    told.tell(device, Epoch(None, [(0, rows)] * count, [rate] * count, keys))
     batch = BoundBatch(work, rows, device)
     parts = [told.part(slice(step, step + 1), slice(0)) for step in range(count)]
     if products_only:

@@ -66,7 +66,7 @@ class StreamEngine:
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
         self._feed.tell(self._device, epoch)
-        for number, (start, stop) in enumerate(self._work.bounds):
+        for number, (start, stop) in enumerate(epoch.bounds):
             check()
             place = self._places[stop - start][number % PLACES]
             rows = None if epoch.order is None else epoch.order[start:stop]
@@ -85,4 +85,6 @@ class StreamEngine:
             place.run()
             place.lane.release()
             self._device.copy(mine.losses, place.feed.losses)
-        return self._device.listed(self._feed.losses)  # sync: the losses, once an epoch
+        return self._device.listed(
+            self._feed.losses[: len(epoch.bounds)]
+        )  # sync: the losses, once an epoch
