@@ -31,6 +31,7 @@ from chainrule.mathematics.optimizers import Optimizer, State, sgd
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import Schedule, schedule
 from chainrule.mathematics.step import Batch, Forward, Progress, TrainingStep, forward, step
+from chainrule.program.dtypes import numpy_dtype
 from chainrule.training.batches import Chance, held_out
 from chainrule.training.display import Display, display
 from chainrule.training.evaluation import Score, outputs, score
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from chainrule.explain.explanation import Explanation
     from chainrule.explain.gradcheck import GradientCheck
     from chainrule.program.plan import Plan
+    from chainrule.training.summary import NetworkSummary
 
 Data = tuple[Any, Any] | tuple[Any, Any, Any]
 Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
@@ -171,6 +173,10 @@ class NeuralNetwork:
         self._chance = Chance(seed)
         if chosen is not None:
             self._place(chosen)
+
+    def __repr__(self) -> str:
+        net = self.architecture
+        return f"NeuralNetwork({net}, {net.loss.name}, {net.layout.total:,} parameters)"
 
     # -- the three verbs -------------------------------------------------------------------------
 
@@ -566,6 +572,29 @@ class NeuralNetwork:
         rows, rule = at_least(1, "batch_size", batch_size), named_optimizer(optimizer)
         where = backends.get(backend) or self.backend
         return Demand(self.architecture, rule, self.dtype, where, flag("streamed", streamed)).of(rows)
+
+    def summary(self) -> "NetworkSummary":
+        """Return the layers as a table: their shapes, activations and parameters, and the memory of these.
+
+        Returns
+        -------
+        NetworkSummary
+            Shows as a table in the terminal, and as HTML in a notebook.
+
+        Examples
+        --------
+        >>> from chainrule import NeuralNetwork
+        >>> NeuralNetwork(64, (128, 64), 10, loss="cross_entropy", dtype="float32").summary()
+        layer  shape      activation  parameters    memory
+        1      64 -> 128  sigmoid          8,320  33.28 kB
+        2      128 -> 64  sigmoid          8,256  33.02 kB
+        3      64 -> 10   identity           650   2.60 kB
+        total                             17,226  68.90 kB
+        """
+        from chainrule.training.summary import NetworkSummary
+
+        dtype = self._asked_dtype or self._theta.dtype  # asks for no backend, which the data may choose
+        return NetworkSummary(self.architecture, numpy_dtype(dtype).itemsize)
 
     # -- its parameters --------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """The history: columns, a table, a picture."""
 
+import sys
+
 import pytest
 
 from chainrule.training.history import History
@@ -48,6 +50,16 @@ def test_the_short_form_says_how_far_it_came():
     assert repr(history(3)) == "History(3 epochs, last cross entropy 0.333333)"
     assert repr(history(0)) == "History(no epochs)"
     assert str(history(0)).split() == ["epoch", "loss", "seconds"]
+
+
+def test_a_frame_has_a_row_an_epoch_and_needs_polars(monkeypatch):
+    pytest.importorskip("polars", reason="Polars makes frames: install the extra data")
+    frame = history(2, validated=True).to_frame()
+    assert frame.rows() == [(0, 1.0, 0.5, None, 0.1, 0.0), (1, 0.5, 0.25, None, 0.1, 0.25)]
+    assert frame.columns[:3] == ["epoch", "loss", "validation_loss"]
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match=r"to_frame needs Polars; pip install '\.\[data\]'"):
+        history(2).to_frame()
 
 
 def test_plot_without_matplotlib_says_what_to_install(without_matplotlib):

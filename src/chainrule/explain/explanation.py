@@ -103,9 +103,7 @@ def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool =
         curves = tuple(curve(activation, backend) for activation in net.activations)
         guess = loss_of_guess(batch, net, backend)
         flags, undecided = diagnosed(Evidence(arrays, curves, updates, rate, before, after, guess))
-    sizes = "-".join(map(str, net.sizes))
-    network = f"{sizes} ({', '.join(activation.name for activation in net.activations)})"
     where = f"{backend.describe()}, {lines[0].array.dtype.name}"
     rows = int(batch.X.shape[-2])
-    setting = Setting(network, net.loss.name, rows, step.optimizer.name, rate, where)
+    setting = Setting(str(net), net.loss.name, rows, step.optimizer.name, rate, where)
     return Explanation(setting, lines, updates, before, after, flags, undecided)

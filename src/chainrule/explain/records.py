@@ -115,7 +115,7 @@ class Flag:
 class Setting:
     """Which network, step and data were explained."""
 
-    network: str  # "2-4-1, sigmoid, sigmoid"
+    network: str  # "2-4-1 (sigmoid, sigmoid)"
     loss: str
     rows: int
     optimizer: str

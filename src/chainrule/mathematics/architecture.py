@@ -103,6 +103,11 @@ class Architecture:
             )
             raise ValueError(msg)
 
+    def __str__(self) -> str:
+        """Return the sizes and the activations: "2-4-1 (sigmoid, sigmoid)"."""
+        functions = ", ".join(activation.name for activation in self.activations)
+        return f"{'-'.join(map(str, self.sizes))} ({functions})"
+
     @property
     def predicting(self) -> "Architecture":
         """The same network with outputs whose small values keep their digits: the sigmoid is exact there.

@@ -3,7 +3,7 @@
 Every function takes ``ax=``: given an ``Axes`` it draws there and returns it, else it makes a picture of
 its own and returns that. A picture is a matplotlib ``Figure`` that no pyplot knows of: nothing is left
 behind, no display is needed, and at the end of a notebook's cell it shows itself. :func:`save` writes it
-as PNG or SVG.
+as PNG, SVG or PDF.
 
 Where a network is asked for, anything does that has ``architecture`` and ``layers``.
 """

@@ -27,7 +27,7 @@ PETROFF = (
 )
 POSITIVE, NEGATIVE, QUIET = OKABE_ITO[0], OKABE_ITO[3], "0.45"
 
-_SUFFIXES = (".png", ".svg")
+_DATES = {".png": "Creation Time", ".svg": "Date", ".pdf": "CreationDate"}  # what a file calls its date
 # The same picture is the same file: no date, no random names; letters stay letters.
 _STEADY = {"svg.hashsalt": "chainrule", "svg.fonttype": "none"}
 
@@ -122,7 +122,7 @@ def inline_svg(picture: Any) -> str:
 
     Its text takes the font of the page.
     """
-    text = _NEEDLESS.sub("", _written(picture, "svg").decode())
+    text = _NEEDLESS.sub("", _written(picture, ".svg").decode())
     text = re.sub(r"\s+", " ", text[text.index("<svg") :].strip()).replace("> <", "><")
     while (shorter := text.replace("<g></g>", "").replace("<g/>", "")) != text:
         text = shorter
@@ -130,9 +130,9 @@ def inline_svg(picture: Any) -> str:
 
 
 def save(picture: Any, path: PathLike, *, style: str = "") -> Path:
-    """Write a picture to ``path``, as PNG or SVG by its suffix, whole or not at all.
+    """Write a picture to ``path``, as PNG, SVG or PDF by its suffix, whole or not at all.
 
-    The same picture gives the same bytes: an SVG holds no date and no random names, and its letters
+    The same picture gives the same bytes: a file holds no date and no random names, and the letters of an SVG
     are text that can be searched.
 
     Parameters
@@ -147,7 +147,7 @@ def save(picture: Any, path: PathLike, *, style: str = "") -> Path:
     Raises
     ------
     ValueError
-        If the suffix is neither ``.png`` nor ``.svg``.
+        If the suffix is neither ``.png`` nor ``.svg`` nor ``.pdf``.
     OSError
         If the folder does not exist or is not writable.
 
@@ -162,10 +162,10 @@ def save(picture: Any, path: PathLike, *, style: str = "") -> Path:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in _SUFFIXES:
-        msg = f"{path.name} ends in {suffix or 'no suffix'}; give a name that ends in .png or .svg"
+    if suffix not in _DATES:
+        msg = f"{path.name} ends in {suffix or 'no suffix'}; give a name that ends in .png, .svg or .pdf"
         raise ValueError(msg)
-    content = _written(picture, suffix[1:])
+    content = _written(picture, suffix)
     if style and suffix == ".svg":
         rules = f"<style>text{{font-family:'DejaVu Sans',Verdana,sans-serif}}{style}</style>"
         content = inline_svg(picture).replace("<defs>", f"{rules}<defs>", 1).encode()
@@ -173,10 +173,10 @@ def save(picture: Any, path: PathLike, *, style: str = "") -> Path:
     return path
 
 
-def _written(picture: Any, form: str) -> bytes:
-    """Return the bytes of a picture as "png" or "svg"."""
+def _written(picture: Any, suffix: str) -> bytes:
+    """Return the bytes of a picture as a file of this suffix has them."""
     figure = picture.figure if isinstance(picture, Axes) else picture
     buffer = BytesIO()
     with matplotlib.rc_context(_STEADY):
-        figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else {})
+        figure.savefig(buffer, format=suffix[1:], metadata={_DATES[suffix]: None})
     return buffer.getvalue()

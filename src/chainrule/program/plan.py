@@ -115,6 +115,8 @@ class Plan:
         """The bytes of all arrays of a step: its inputs, its constants and its scratch."""
         return self.program.input_bytes + self.constant_bytes + self.scratch_bytes
 
+    __repr__ = Program.__repr__  # a plan has the same counts
+
     def __str__(self) -> str:
         """Return the table of operations, and what they come to."""
         return (

@@ -87,6 +87,11 @@ class Program:
             return f"{operand.data.item():.6g}" if operand.data.ndim == 0 else "constant"
         return self.names.get(id(operand), "?")
 
+    def __repr__(self) -> str:
+        """Return a summary; printing shows the operations."""
+        products, count = self.matmuls, len(self.operations)
+        return f"{type(self).__name__}({count} operations, {products} matrix products, {self.flops:,} FLOPs)"
+
     def __str__(self) -> str:
         """Return the table of operations."""
         head = f"{'#':>3} {'result':<13} {'shape':<16} {'operation':<44} {'FLOPs':>9}"

@@ -11,6 +11,7 @@ from chainrule.training.history import Record
 
 # Raised where nobody reads the output any more, which is no reason to stop training.
 _UNREAD = (OSError, ValueError)
+_NARROW = 90  # columns
 
 
 class Display:
@@ -64,7 +65,7 @@ class Lines(Display):
 
     def show(self, record: Record) -> None:
         """Print a line."""
-        self.note(f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}")
+        self.note(f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}  {_passed(record)}")
 
     def note(self, text: str) -> None:
         """Print a line to standard error."""
@@ -78,11 +79,15 @@ class Bar(Display):
         from rich import progress
         from rich.table import Column
 
+        counts = Column(no_wrap=True, min_width=2 * len(str(epochs)) + 1)
+        time_left = Column(no_wrap=True, min_width=len("0:00:00"))
+        # Where it is narrow, the word goes first, then the bar, then the end of the summary.
+        word = [progress.TextColumn("epoch")] if console.width > _NARROW else []
         self._bar = progress.Progress(
-            progress.TextColumn("epoch"),
-            progress.MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            *word,
+            progress.MofNCompleteColumn(table_column=counts),
             progress.BarColumn(bar_width=20),
-            progress.TimeRemainingColumn(),
+            progress.TimeRemainingColumn(table_column=time_left),
             progress.TextColumn("{task.fields[summary]}"),
             console=console,
             auto_refresh=False,
@@ -98,12 +103,12 @@ class Bar(Display):
         now = time.monotonic()
         if now - self._drawn >= 0.1:
             self._drawn = now
-            self._draw(record)
+            self._draw(record, summary(record))
 
     def close(self) -> None:
         """Leave the bar at the newest epoch, whichever ended training, and give the cursor back."""
         if self._newest is not None:
-            self._draw(self._newest)
+            self._draw(self._newest, f"{summary(self._newest)}  {_passed(self._newest)}")
         with suppress(*_UNREAD):
             self._bar.stop()
 
@@ -111,9 +116,9 @@ class Bar(Display):
         """Print a line below the bar."""
         say(text, sys.stderr)
 
-    def _draw(self, record: Record) -> None:
+    def _draw(self, record: Record, text: str) -> None:
         with suppress(*_UNREAD):
-            self._bar.update(self._task, completed=record.epoch + 1, summary=summary(record))
+            self._bar.update(self._task, completed=record.epoch + 1, summary=text)
             self._bar.refresh()
 
 
@@ -129,14 +134,18 @@ def summary(record: Record) -> str:
     Examples
     --------
     >>> summary(Record(0, 0.5, 0.75, 0.9, 0.1, 1.25))
-    'loss 0.5  validation 0.75  accuracy 90.00%  1.2 s'
+    'loss 0.5  validation 0.75  accuracy 90.00%'
     """
     line = f"loss {record.loss:.4g}"
     if record.validation_loss is not None:
         line += f"  validation {record.validation_loss:.4g}"
     if record.validation_accuracy is not None:
         line += f"  accuracy {record.validation_accuracy:.2%}"
-    return f"{line}  {record.seconds:.1f} s"
+    return line
+
+
+def _passed(record: Record) -> str:
+    return f"{record.seconds:.{int(record.seconds < 100)}f} s"
 
 
 def display(progress: bool | None, epochs: int, every: int) -> Display:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule._version import how_to_install
+
 
 class Record(NamedTuple):
     """What one epoch came to."""
@@ -123,6 +125,22 @@ class History:
             return self.records
         places = {round(i * (len(self) - 1) / (most - 1)) for i in range(most)}
         return [self.record(place) for place in sorted(places)]
+
+    def to_frame(self) -> Any:
+        """Return the records as a Polars data frame, a row for each epoch.
+
+        Raises
+        ------
+        ImportError
+            If Polars (extra ``data``) is not installed.
+        """
+        try:
+            import polars as pl
+        except ImportError:
+            msg = f"to_frame needs Polars; {how_to_install('data')}"
+            raise ImportError(msg) from None
+        dtypes = {name: pl.Int64 if name == "epoch" else pl.Float64 for name in Record._fields}
+        return pl.DataFrame({name: self[name] for name in dtypes}, schema=dtypes)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the losses, and the accuracy and the learning rate where there is something to see.
