@@ -815,7 +815,7 @@ class NeuralNetwork:
             If onnx is not installed.
         ValueError
             If the name has another suffix than ``.onnx``, the weights take more than 2 GiB, or an activation
-            uses a function for which ONNX has no operator.
+            uses a function for which ONNX has no operator, depends on the number of rows or is constant.
         TypeError
             If an activation cannot be traced.
         """

@@ -52,10 +52,22 @@ def test_every_loss_and_depth_is_predicted_within_1e_6(activation, rng, tmp_path
                     assert_near(prediction, net.predict(X), 1e-6)
 
 
+def activation(value):
+    return Activation(value.__name__, value, lambda _, A: A)
+
+
+@activation
+def of_conditions(Z):
+    xp = namespace(Z)
+    return xp.where(
+        ~((Z > 0) & (Z < 1) | (Z == 2.0)) ^ (Z <= -1), Z, 0.5 * xp.astype(Z != 0.25, Z.dtype)
+    )
+
+
 @NEEDS_ONNX
 def test_activations_of_ones_own_are_written_in_float64(rng, tmp_path):
     X = np.concatenate([samples(rng, 9, 4), [[1e3] * 4, [-1e3] * 4, [1e-9] * 4]])
-    for own in OWN.values():
+    for own in (*OWN.values(), of_conditions):
         net = NeuralNetwork(4, (5, 6), 2, activation=[own, "tanh"], dtype="float64", seed=1)
         net.to_onnx(tmp_path / "net.onnx")
         for (prediction,) in run(tmp_path / "net.onnx", X, net):
@@ -85,12 +97,17 @@ def test_a_model_of_a_table_takes_its_numbers_and_gives_its_labels_and_units(
 
 @NEEDS_ONNX
 def test_what_onnx_cannot_hold_is_refused_in_one_line_and_nothing_is_written(tmp_path, monkeypatch):
-    def halves(Z):
-        return namespace(Z).concat([Z[..., :1], Z[..., 1:]], axis=-1)
-
-    net = NeuralNetwork(2, 3, 1, activation=Activation("halves", halves, lambda _, A: A))
-    with pytest.raises(ValueError, match=r"uses xp.slice \(test_onnx.py:\d+\), for which ONNX has no"):
-        net.to_onnx(tmp_path / "net.onnx")
+    for value, message in (
+        (
+            lambda Z: namespace(Z).concat([Z[..., :1], Z[..., 1:]], axis=-1),
+            "uses xp.slice .test_onnx.py:",
+        ),
+        (lambda Z: Z - namespace(Z).sum(Z, axis=-2, keepdims=True) / Z.shape[-2], "the number of rows"),
+        (lambda Z: namespace(Z).ones_like(Z), "the prediction is the same for every X"),
+    ):
+        net = NeuralNetwork(2, 3, 1, activation=activation(value))
+        with pytest.raises(ValueError, match=message):
+            net.to_onnx(tmp_path / "net.onnx")
     with pytest.raises(ValueError, match=r"this one is an ONNX file: 'net\.onnx'"):
         net.to_onnx(tmp_path / "net.safetensors")
     monkeypatch.setattr("chainrule.saving.onnx._LARGEST", 100)

@@ -34,7 +34,7 @@ class Primitive(NamedTuple):
     latex: str = ""  # unless given, the sign, or the name set upright
     torch: str = ""  # PyTorch's name, where it is another
     cupy: str = ""  # CuPy's name, where it is another
-    onnx: str = ""  # ONNX's operator, where there is one: see ``saving/onnx.py``
+    onnx: str = ""  # ONNX's operator, of bits that of bools, where there is one: see ``saving/onnx.py``
     is_analytic: bool = False  # so that the complex step may differentiate it
 
     def accepts(self, dtype: str) -> bool:
@@ -75,10 +75,12 @@ def _comparison(
 
 
 def _bitwise(
-    name: str, function: Callable[..., Any], sign: str, latex: str, cupy: str = ""
+    name: str, function: Callable[..., Any], sign: str, latex: str, cupy: str = "", onnx: str = ""
 ) -> Primitive:
     cuda, formula = f"{{0}} {sign} {{1}}", f"{{0}} {latex} {{1}}"
-    return Primitive(name, "elementwise", 2, function, "integer", "", cuda, sign, 1, formula, cupy=cupy)
+    return Primitive(
+        name, "elementwise", 2, function, "integer", "", cuda, sign, 1, formula, cupy=cupy, onnx=onnx
+    )
 
 
 def _analytic(name: str, latex: str = "", onnx: str = "") -> Primitive:
@@ -131,14 +133,14 @@ _ROWS = (
     Primitive("logical_or", arity=2, takes="bool", cuda="{0} || {1}", binds=0, latex=r"{0} \lor {1}", onnx="Or"),
     Primitive("logical_not", takes="bool", cuda="!{0}", binds=3, latex=r"\lnot {0}", onnx="Not"),
     # -- whole numbers, and bits
-    _bitwise("bitwise_and", operator.and_, "&", r"\land"),
-    _bitwise("bitwise_or", operator.or_, "|", r"\lor"),
-    _bitwise("bitwise_xor", operator.xor, "^", r"\oplus"),
+    _bitwise("bitwise_and", operator.and_, "&", r"\land", onnx="And"),
+    _bitwise("bitwise_or", operator.or_, "|", r"\lor", onnx="Or"),
+    _bitwise("bitwise_xor", operator.xor, "^", r"\oplus", onnx="Xor"),
     _bitwise("bitwise_left_shift", operator.lshift, "<<", r"\ll", cupy="left_shift"),
     _bitwise("bitwise_right_shift", operator.rshift, ">>", r"\gg", cupy="right_shift"),
     Primitive(
         "bitwise_invert", operator=operator.invert, takes="integer", cuda="inverted({0})", binds=3, latex=r"\lnot {0}",
-        torch="bitwise_not", cupy="invert",
+        torch="bitwise_not", cupy="invert", onnx="Not",
     ),
     # -- what takes settings besides its operands
     Primitive("astype", takes="", onnx="Cast"),  # each printer has its own types

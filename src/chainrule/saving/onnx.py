@@ -56,7 +56,7 @@ _COMPOSED: dict[str, Callable[..., Array]] = {
     "square": lambda x: x * x,
     "expm1": _expm1,
     "log1p": _log1p,
-    "not_equal": lambda x, y: ~(x == y),
+    "not_equal": lambda x, y: namespace(x, y).logical_not(x == y),
 }
 
 
@@ -69,20 +69,28 @@ def write(
     ------
     ValueError
         If the file's name has another suffix than ``.onnx``, the weights take more than 2 GiB, or an activation uses a
-        function for which ONNX has no operator.
+        function for which ONNX has no operator, depends on the number of rows or is constant.
     """
     check_name(path, ".onnx", "this one is an ONNX file")
     if theta.nbytes > _LARGEST:
         msg = f"the weights take {theta.nbytes} bytes, and an ONNX file holds 2 GiB; use float32 or a smaller network"
         raise ValueError(msg)
-    write_whole(path, _model(theta, net, facts_of(metadata)).SerializeToString())
+    # Traced for some number of rows, and held for any: for another number it must be the same.
+    facts = facts_of(metadata)
+    content, other = (_model(theta, net, facts, rows).SerializeToString() for rows in (2, 3))
+    if content != other:
+        msg = "an activation depends on the number of rows, which is free in an ONNX file; give a function of Z alone"
+        raise ValueError(msg)
+    write_whole(path, content)
 
 
-def _model(theta: np.ndarray, net: Architecture, facts: Facts | None) -> ModelProto:
-    takes = theta.dtype if facts is None else np.dtype(np.float64)
-    X = Spec((2, net.sizes[0]), takes, "X")  # of any number of rows: no operation depends on it
+def _model(theta: np.ndarray, net: Architecture, facts: Facts | None, rows: int) -> ModelProto:
+    X = Spec((rows, net.sizes[0]), theta.dtype if facts is None else np.float64, "X")
     program = trace(lambda X: _prediction(X, theta, net, facts), X)
     (A,) = program.outputs
+    if A.is_constant:
+        msg = "the prediction is the same for every X: an activation is constant; give a function of Z"
+        raise ValueError(msg)
     A.name = "prediction"
     body = _Body({}, "label")
     values = [
@@ -197,10 +205,14 @@ class _Body:
             self.node(row.onnx, inputs, result, keepdims=int(settings["keepdims"]))
         elif row.name == "astype":
             self.node(row.onnx, inputs, result, to=helper.np_dtype_to_tensor_dtype(settings["to"]))
-        elif row.onnx:
+        elif row.onnx and (row.takes != "integer" or operation.result.dtype == np.bool_):
             self.node(row.onnx, inputs, result)
         elif row.name in _COMPOSED:
-            specs = [Spec(value.shape, value.dtype, "x") for value in operation.inputs]
+            specs = [
+                Spec(part.shape, part.dtype, "x") if isinstance(part, Value) else part
+                for part in operation.operands
+            ]
+            inputs = [self._operand(value) for value in operation.inputs]
             self._call(row.name, trace(_COMPOSED[row.name], *specs), inputs, result)
         else:
             msg = f"the prediction uses xp.{row.name} ({operation.source}), for which ONNX has no operator; use others"
