@@ -116,7 +116,7 @@ def parse(text: str) -> Cell:
     Raises
     ------
     ValueError
-        If it names none.
+        If it names none, or ``sgd`` with more than one hidden layer.
 
     Examples
     --------
@@ -138,22 +138,7 @@ def parse(text: str) -> Cell:
     ):
         msg = f"no cell {text!r}; write it as 64-256-10,32 or 64-256-256-10,128,adam"
         raise ValueError(msg)
-    return checked(Cell(tuple(map(int, numbers[:-1])), int(batch), *(rules or ["sgd"]), *dtypes))
-
-
-def checked(cell: Cell) -> Cell:
-    """Return the cell; raise ``ValueError`` where its rule has no such network.
-
-    Raises
-    ------
-    ValueError
-        If it is ``sgd`` with more than one hidden layer.
-
-    Examples
-    --------
-    >>> checked(parse("64-16-10,8")).name
-    '64-16-10,8'
-    """
+    cell = Cell(tuple(map(int, numbers[:-1])), int(batch), *(rules or ["sgd"]), *dtypes)
     if cell.depth > 2 and cell.rule == "sgd":
         msg = f"cell {cell.name!r} has {cell.depth - 1} hidden layers; only cells with ',adam' may"
         raise ValueError(msg)

@@ -52,3 +52,31 @@ class Contestant:
     exempt: str = ""
     context: Callable[[], AbstractContextManager[object]] = nullcontext
     clocked: Callable[[int], float] | None = None
+
+
+def over_batches(
+    step: Callable[[Any], Any], batches: Sequence[Any], wait: Callable[[Any], object], **more: Any
+) -> Contestant:
+    """Return a contestant whose pass calls a function with each batch, and returns what it made of the last.
+
+    Parameters
+    ----------
+    step
+        Called with each batch.
+    batches
+        Of a pass.
+    wait
+        Returns when what a step has returned is computed; computing goes on in the order in which it was
+        asked for, so that the last result is enough.
+    more
+        Other attributes of the contestant.
+    """
+    last: list[Any] = []
+
+    def run() -> Any:
+        for batch in batches:
+            result = step(batch)
+        last[:] = [result]
+        return result
+
+    return Contestant(run, len(batches), wait=lambda: [wait(one) for one in last], **more)

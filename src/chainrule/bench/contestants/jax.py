@@ -1,13 +1,13 @@
 """JAX: the step compiled by XLA, called once a step, or a pass of them by ``lax.scan``."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax as library
 import numpy as np
 
 from chainrule.bench.cell_data import BETA1, BETA2, EPSILON, CellData
-from chainrule.bench.contestant import Contestant, State
+from chainrule.bench.contestant import Contestant, State, over_batches
 
 numpy = library.numpy
 
@@ -19,12 +19,11 @@ def jit(data: CellData, operation: str) -> Contestant:
     run = _Run(data)
     compiled = library.jit(run.taken, donate_argnums=0)
 
-    def passed() -> Any:
-        for rows in run.rows:
-            run.carried, L = compiled(run.carried, run.X, run.Y, rows)
+    def step(rows: Any) -> Any:
+        run.carried, L = compiled(run.carried, run.X, run.Y, rows)
         return L
 
-    return run.contestant(passed)
+    return over_batches(step, run.rows, run.wait, state=run.state)
 
 
 def scan(data: CellData, _operation: str) -> Contestant:
@@ -42,7 +41,7 @@ def scan(data: CellData, _operation: str) -> Contestant:
         run.carried, L = compiled(run.carried, run.X, run.Y, rows)
         return L
 
-    return run.contestant(passed)
+    return Contestant(passed, data.steps, run.state, wait=run.wait)
 
 
 def products(data: CellData, operation: str, exempt: str) -> Contestant:
@@ -82,13 +81,8 @@ def _forward(data: CellData) -> Contestant:
     batches = [numpy.asarray(data.X[rows]) for rows in data.rows]  # (n, n_0) each
     parameters = [numpy.asarray(part) for part in data.parameters]
     compiled = library.jit(_logits if data.cell.rule == "adam" else _sigmoids)
-    held: list[Any] = []
-
-    def run() -> Any:
-        held[:] = [compiled(parameters, X) for X in batches]
-        return held[-1]
-
-    return Contestant(run, data.steps, outputs=np.asarray, wait=lambda: library.block_until_ready(held))
+    forward = partial(compiled, parameters)
+    return over_batches(forward, batches, library.block_until_ready, outputs=np.asarray)
 
 
 class _Run:
@@ -103,10 +97,6 @@ class _Run:
         t = numpy.zeros((), data.cell.dtype)  # ()
         self.carried: Any = (start, moments, list(map(numpy.copy, moments)), t)
 
-    def contestant(self, run: Callable[[], Any]) -> Contestant:
-        """Return the contestant of a pass."""
-        return Contestant(run, self._data.steps, self._state, wait=self._wait)
-
     def taken(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
         """Return what a step on some rows carries on, and its loss."""
         return self._step(carried, numpy.take(X, rows, axis=0), numpy.take(Y, rows, axis=0))
@@ -120,10 +110,12 @@ class _Run:
             return _adam(parameters, g, m, v, t + 1, rate), L
         return ([p - rate * d for p, d in zip(parameters, g, strict=True)], m, v, t), L
 
-    def _wait(self) -> None:
+    def wait(self, *_: Any) -> None:
+        """Return when the parameters are computed."""
         library.block_until_ready(self.carried)
 
-    def _state(self, L: Any) -> State:
+    def state(self, L: Any) -> State:
+        """Return where training stands."""
         return State(float(L), [np.asarray(part) for part in self.carried[0]])
 
 

@@ -12,7 +12,7 @@ from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.backends.speed_map.workload import network
 from chainrule.bench.cell_data import CellData
-from chainrule.bench.contestant import Contestant, State, UnavailableError
+from chainrule.bench.contestant import Contestant, State, UnavailableError, over_batches
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
@@ -100,37 +100,22 @@ def _forward(data: CellData, backend: Backend) -> Contestant:
     theta = backend.asarray(_theta(data, net))  # (P,)
     batches = [backend.asarray(data.X[rows]) for rows in data.rows]  # (n, n_0) each
 
-    last: list[Any] = []
+    def forward(X: Any) -> Any:
+        return outputs(theta, X, net, backend)  # (n, n_L)
 
-    def run() -> Any:
-        for X in batches:
-            A = outputs(theta, X, net, backend)  # (n, n_L)
-        last[:] = [A]
-        return A
-
-    def wait() -> None:
-        # The last is enough: computing goes on in the order in which it was asked for.
-        for A in last:
-            backend.synchronize(A)
-
-    return Contestant(run, data.steps, outputs=backend.to_numpy, wait=wait)
+    return over_batches(forward, batches, backend.synchronize, outputs=backend.to_numpy)
 
 
 def _transfer(data: CellData, backend: Backend) -> Contestant:
     """Return the copies of the batches, gathered on the host, to where they are trained on."""
-    wanted: list[Any] = []
 
-    def run() -> None:
-        wanted[:] = [
-            (backend.copy(backend.asarray(data.X[rows])), backend.asarray(data.Y[rows]))
-            for rows in data.rows
-        ]
+    def copied(rows: np.ndarray) -> Any:
+        X = backend.copy(backend.asarray(data.X[rows]))  # (n, n_0)
+        backend.asarray(data.Y[rows])  # (n, n_L)
+        return X
 
-    def wait() -> None:
-        for X, _ in wanted[-1:]:
-            backend.synchronize(X)
-
-    return Contestant(run, data.steps, wait=wait, exempt="it copies, and computes nothing")
+    exempt = "it copies, and computes nothing"
+    return over_batches(copied, data.rows, backend.synchronize, exempt=exempt)
 
 
 def _epochs(data: CellData, backend: Backend) -> Contestant:

@@ -1,6 +1,7 @@
 """PyTorch: eager with autograd, the derivatives written out by hand, and compiled."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 
 from chainrule.bench.cell_data import BETA1, BETA2, EPSILON, CellData
-from chainrule.bench.contestant import Contestant, State, UnavailableError
+from chainrule.bench.contestant import Contestant, State, UnavailableError, over_batches
 from chainrule.bench.contestants.pytorch_by_hand import Step, deep, shallow
 
 
@@ -26,15 +27,20 @@ def tensor(array: np.ndarray, device: str = "cpu") -> Any:
     return torch.from_numpy(array).to(device)
 
 
-def waiting(device: str) -> Callable[[], object]:
-    """Return a function that returns when a device has computed everything."""
-    return torch.cuda.synchronize if device == "cuda" else lambda: None
+def waiting(device: str) -> Callable[..., None]:
+    """Return a function that returns when a device has computed everything, whatever it is given."""
+
+    def wait(*_: Any) -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return wait
 
 
 def eager(device: str, data: CellData, operation: str) -> Contestant:
     """Return modules, autograd and an optimizer of torch.optim, as the tutorials write it."""
     model = _Model(data, device)
-    return _forward(data, model) if operation == "forward" else model.contestant(model.step(model.loss))
+    return _forward(model) if operation == "forward" else model.contestant(model.step(model.loss))
 
 
 def compiled(device: str, mode: str, data: CellData, _operation: str) -> Contestant:
@@ -125,13 +131,7 @@ class _Model:
 
     def contestant(self, step: Callable[[Any], Any]) -> Contestant:
         """Return the contestant whose pass takes a step on each batch."""
-
-        def run() -> Any:
-            for rows in self.rows:
-                loss = step(rows)
-            return loss
-
-        return Contestant(run, self._data.steps, self._state, wait=waiting(self.device))
+        return over_batches(step, self.rows, waiting(self.device), state=self._state)
 
     def _state(self, loss: Any) -> State:
         weights = [linear.weight.detach().T.cpu().numpy() for linear in self.linears]
@@ -152,18 +152,14 @@ def adam(parameters: list[Any], rate: float, **how: bool) -> Any:
     return torch.optim.Adam(parameters, lr=rate, betas=(BETA1, BETA2), eps=EPSILON, **how)
 
 
-def _forward(data: CellData, model: _Model) -> Contestant:
+def _forward(model: _Model) -> Contestant:
     batches = [model.X[rows] for rows in model.rows]  # (n, n_0) each
+    one = over_batches(model.module, batches, waiting(model.device), outputs=_on_host)
+    return replace(one, context=torch.no_grad)
 
-    def run() -> Any:
-        with torch.no_grad():
-            for X in batches:
-                A = model.module(X)  # (n, n_L)
-        return A
 
-    return Contestant(
-        run, data.steps, outputs=lambda A: np.asarray(A.cpu().numpy()), wait=waiting(model.device)
-    )
+def _on_host(A: Any) -> np.ndarray:
+    return np.asarray(A.cpu().numpy())
 
 
 def manual(data: CellData, _operation: str) -> Contestant:
@@ -175,13 +171,10 @@ def manual(data: CellData, _operation: str) -> Contestant:
     if data.cell.rule == "adam":
         function = deep(adam([*weights, *biases], data.rate, fused=True))
 
-    def run() -> Any:
-        with torch.no_grad():
-            for rows in batches:
-                L = function(X[rows], Y[rows], weights, biases, data.rate)
-        return L
+    def step(rows: Any) -> Any:
+        return function(X[rows], Y[rows], weights, biases, data.rate)
 
     def state(L: Any) -> State:
         return State(L.item(), [part.numpy() for part in (*weights, *biases)])
 
-    return Contestant(run, data.steps, state)
+    return replace(over_batches(step, batches, waiting("cpu"), state=state), context=torch.no_grad)

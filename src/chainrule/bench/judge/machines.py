@@ -7,12 +7,10 @@ from chainrule.bench.store import Records
 
 # Facts of the environment that times depend on, and those that a comparison may be about. A
 # device's clocks and temperature are never the same.
-MACHINE = ("cpu", "cores", "quota", "governor", "system", "gpu name", "precision", "blas", "variables")
+MACHINE = ("cpu", "cores", "governor", "system", "gpu name", "precision", "blas", "variables")
 SOFTWARE = ("python", "gil", "versions")
-WITHOUT_GPU = (
-    "variables CUPY_TF32",
-    "variables NVIDIA_TF32_OVERRIDE",
-)  # change nothing where there is none
+# They change nothing where there is no GPU.
+WITHOUT_GPU = ("variables CUPY_TF32", "variables NVIDIA_TF32_OVERRIDE")
 
 
 def differences(before: Records, after: Records, wanted: Collection[str] = MACHINE) -> list[str]:

@@ -84,9 +84,18 @@ def recommend(
     operations = ("step", "transfer") if transfer else ("step",)
     records = measure(micro_grid(cell), names, seconds, operations)
     choice = _choice(store(Results(records)), cell, names, transfer=transfer)
+    reasons = {m.contestant: m.reason for m in records.measurements if m.cell == cell and m.reason}
     if choice is None:
-        raise RuntimeError(_nothing(records, cell))
-    return Recommendation(choice, was_measured=True, notes=[*notes, *_absent(records, cell, choice)])
+        why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        msg = (
+            f"nothing could be measured of {cell.name} ({why or 'the time was over before'}); "
+            "measure again when the machine is less busy, or give a smaller batch"
+        )
+        raise RuntimeError(msg)
+    measured = {row.backend for row in choice.estimates}
+    left_out = {name: why for name, why in reasons.items() if backend_of(name) not in measured}
+    notes += [f"not known: {name}: {reason}" for name, reason in left_out.items()]
+    return Recommendation(choice, was_measured=True, notes=notes)
 
 
 def installed() -> list[str]:
@@ -143,27 +152,3 @@ def _is_enough(choice: Choice, names: Sequence[str]) -> bool:
     is_measured = all(row.how == "measured" for row in rows)
     is_certain = all(row.seconds.is_bounded for row in rows)
     return is_complete and is_certain and (is_measured or choice.is_decided)
-
-
-def _reasons(records: Records, cell: Cell) -> dict[str, str]:
-    """Return why contestants were not measured in a cell."""
-    return {m.contestant: m.reason for m in records.measurements if m.cell == cell and m.reason}
-
-
-def _nothing(records: Records, cell: Cell) -> str:
-    """Return why no backend was measured."""
-    reasons = "; ".join(f"{name}: {text}" for name, text in _reasons(records, cell).items())
-    return (
-        f"nothing could be measured of {cell.name} ({reasons or 'the time was over before'}); "
-        "measure again when the machine is less busy, or give a smaller batch"
-    )
-
-
-def _absent(records: Records, cell: Cell, choice: Choice) -> list[str]:
-    """Return why backends that were to be measured are not in the answer."""
-    known = {row.backend for row in choice.estimates}
-    return [
-        f"not known: {name}: {reason}"
-        for name, reason in _reasons(records, cell).items()
-        if roster.entry(name).group == roster.BACKEND and backend_of(name) not in known
-    ]

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.measure.clock import WALL
 from chainrule.bench.measure.environment import Pulse, flags, pulse
@@ -59,7 +58,7 @@ class Crew:
     dtype: str
     care: Care
     folder: str
-    _processes: dict[Seat, Process] = field(default_factory=dict)
+    processes: dict[Seat, Process] = field(default_factory=dict)
     _environments: set[str] = field(default_factory=set)
 
     def measure(self, cell: Cell, operation: str, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
@@ -77,8 +76,7 @@ class Crew:
             self._rounds(cell, ready, turns)
         except KeyboardInterrupt:
             stopped = True
-        on_gpu = any(roster.entry(seat.contestant).device == "cuda" for seat in seats)
-        doubts = flags(before, self._pulse(), on_gpu=on_gpu)
+        doubts = flags(before, self._pulse())
         for seat in seats:
             answer = made.get(seat, NOT_MADE)
             environment = answer.get("environment", {"id": ""})
@@ -108,23 +106,17 @@ class Crew:
             yield answer
 
     def _pulse(self) -> Pulse:
-        return pulse(process.identity for process in self._processes.values())
+        return pulse(process.identity for process in self.processes.values())
 
     @property
     def _left(self) -> float:
         """The seconds until the time is over."""
         return self.care.until - time.monotonic()
 
-    def end(self) -> None:
-        """End all processes."""
-        for process in self._processes.values():
-            process.end()
-        self._processes.clear()
-
     def _process(self, seat: Seat) -> Process:
-        if seat not in self._processes or not self._processes[seat].is_alive:
-            self._processes[seat] = Process(seat.threads, self.dtype)
-        return self._processes[seat]
+        if seat not in self.processes or not self.processes[seat].is_alive:
+            self.processes[seat] = Process(seat.threads, self.dtype)
+        return self.processes[seat]
 
     def _make(self, seat: Seat, cell: Cell, operation: str) -> dict[str, Any]:
         if self._left <= 0:
@@ -184,4 +176,5 @@ def crew(run: str, number: int, dtype: str, care: Care) -> Iterator[Crew]:
         try:
             yield one
         finally:
-            one.end()
+            for process in one.processes.values():
+                process.end()

@@ -42,7 +42,6 @@ def environment() -> dict[str, Any]:
         "cpu": processor(),
         "cores": cores(),
         "system": f"{platform.system()} {platform.machine()}",
-        "quota": cpu_quota(),
         "governor": (_text(GOVERNOR) or "").strip() or None,
         "python": platform.python_version(),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
@@ -60,12 +59,6 @@ def _identity(facts: dict[str, Any]) -> str:
     gpu = {k: v for k, v in (facts["gpu"] or {}).items() if k in {"name", "driver_version"}}
     text = json.dumps(facts | {"gpu": gpu}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def cpu_quota() -> float | None:
-    """Return the cores that a container's limit allows, where there is one."""
-    limit = (_text("/sys/fs/cgroup/cpu.max") or "max").split()
-    return int(limit[0]) / int(limit[1]) if len(limit) == 2 and limit[0].isdecimal() else None
 
 
 def load() -> float | None:
@@ -104,7 +97,7 @@ def _processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
 
 
-def flags(before: Pulse, after: Pulse, *, on_gpu: bool = False) -> tuple[str, ...]:
+def flags(before: Pulse, after: Pulse) -> tuple[str, ...]:
     """Return what makes the times between two pulses doubtful: "busy", "stolen", "throttled".
 
     Examples
@@ -119,13 +112,10 @@ def flags(before: Pulse, after: Pulse, *, on_gpu: bool = False) -> tuple[str, ..
         doubts += ["busy"] if others > BUSY * whole else []
     if before.stolen is not None and after.stolen is not None:
         doubts += ["stolen"] if after.stolen - before.stolen > STOLEN * whole else []
-    if after.throttled > before.throttled or (on_gpu and _gpu_is_throttled()):
+    gpu_throttles = (_ask_gpu(GPU_THROTTLES) or {}).values()
+    if after.throttled > before.throttled or "Active" in gpu_throttles:
         doubts.append("throttled")
     return tuple(doubts)
-
-
-def _gpu_is_throttled() -> bool:
-    return any(value == "Active" for value in (_ask_gpu(GPU_THROTTLES) or {}).values())
 
 
 def blas() -> list[dict[str, Any]]:

@@ -52,7 +52,10 @@ class Worker:
             made = chosen.maker()(given, operation)
         except UnavailableError as why:
             return {"status": "skipped", "reason": str(why)}
-        _collect()
+        # Garbage is collected now and not while a step is timed, as timeit does.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
         self._context.enter_context(made.context())
         self._contestant = made
         began = time.perf_counter()
@@ -96,13 +99,6 @@ class Worker:
     def rates(self, library: str, dtype: str, threads: int) -> Answer:
         """Measure the best that this machine does with a library."""
         return best(library, dtype, threads).line()
-
-
-def _collect() -> None:
-    """Collect garbage now and not while a step is timed, as timeit does."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from html import escape
 from importlib.resources import files
 from importlib.util import find_spec
+from itertools import accumulate
 from string import Template
 
 from chainrule._version import how_to_install
@@ -78,38 +79,31 @@ def _charts(run: Results) -> dict[str, str]:
     """Return the sections with figures; nothing without matplotlib."""
     if find_spec("matplotlib") is None:
         return {}
-    texts_by_name = {}
+    texts = {}
     for name, every in sections(run).items():
-        texts: list[str] = []
-        left_out: list[str] = []
-        room = DRAWN
-        for chart in every:
-            text = _figure(chart, has_caption=not texts or name == "limit", is_open=len(texts) < OPEN)
-            if len(text) > room:
-                left_out.append(chart.subject)
-                continue
-            texts.append(text)
-            room -= len(text)
-        if left_out:
-            texts.append(f"<p class=where>{escape(_LEFT_OUT.format('; '.join(left_out)))}")
-        if texts:
+        figures = [_figure(chart, is_open=place < OPEN) for place, chart in enumerate(every)]
+        sizes = accumulate(map(len, figures))
+        shown = [figure for figure, size in zip(figures, sizes, strict=True) if size <= DRAWN]
+        if left_out := "; ".join(chart.subject for chart in every[len(shown) :]):
+            shown.append(f"<p class=where>{escape(_LEFT_OUT.format(left_out))}")
+        if shown:
             heading = f'<section id="{name}"><h2>{SECTIONS[name]}</h2>'
-            texts_by_name[name] = "\n".join([heading, *texts, "</section>"])
-    return texts_by_name
+            texts[name] = "\n".join([heading, *shown, "</section>"])
+    return texts
 
 
-def _figure(chart: Chart, *, has_caption: bool, is_open: bool) -> str:
-    """Return a figure that can be folded; the first of its kind has the caption."""
+def _figure(chart: Chart, *, is_open: bool) -> str:
+    """Return a figure with its caption, which can be folded."""
     from chainrule.plots.canvas import inline_svg
 
     panels = "\n".join(
         inline_svg(alone(panel)).replace("<svg", f'<svg role="img" aria-label="{escape(panel.alt)}"', 1)
         for panel in chart.panels
     )
-    caption = f"<figcaption>{escape(chart.caption)}</figcaption>" if has_caption else ""
     return (
         f"<details{' open' if is_open else ''}><summary><h3>{escape(chart.subject)}</h3></summary>\n"
-        f'<figure>{caption}<div class="panels">{panels}</div></figure></details>'
+        f"<figure><figcaption>{escape(chart.caption)}</figcaption>"
+        f'<div class="panels">{panels}</div></figure></details>'
     )
 
 

@@ -1,13 +1,13 @@
 """`chainrule bench recommend`: which backend for one network, in a sentence."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from chainrule.bench import roster
-from chainrule.bench.cells import DTYPES, RULES, Cell, checked
-from chainrule.bench.judge.recommendation import HEAD, Recommendation
+from chainrule.bench.cells import DTYPES, RULES, parse
+from chainrule.bench.judge.recommendation import HEAD
 from chainrule.bench.judge.recommendation import recommend as recommended
 from chainrule.bench.measure.campaign import measure
 from chainrule.bench.report.word_table import Table
@@ -43,37 +43,21 @@ def recommend(
     The stored measurements answer if they can; else it is measured, in about 20 s.
     """
     chosen = None if backend is None else options.listed("backend", backend, roster.of(roster.BACKEND))
-    cell = _cell(layers, batch, rule, dtype)
+    sizes = options.words(layers)
+    # Of two hidden layers or more there is only the one kind.
+    chosen_rule = rule or ("sgd" if len(sizes) == 3 else "adam")
+    options.listed("rule", chosen_rule, list(RULES))
+    options.listed("dtype", dtype, list(DTYPES))
+    cell = parse(f"{'-'.join(sizes)},{batch},{chosen_rule},{dtype}")
     try:
         answer = recommended(cell, measure, contestants=chosen, transfer=transfer, again=again)
     except RuntimeError as error:
         fail(str(error))
     if as_json:
-        typer.echo(json.dumps(_facts(answer)))
+        rows = [dict(zip(HEAD, row, strict=True)) for row in answer.rows]
+        facts = {"sentence": answer.choice.sentence, "backend": answer.choice.backend, "rows": rows}
+        typer.echo(json.dumps(facts | {"measured": answer.was_measured, "notes": list(answer.notes)}))
         return
     screen = console()
     screen.print(answer.choice.sentence, style="bold", markup=False)
     screen.print(Table("", HEAD, answer.rows, list(answer.notes)).rich())
-
-
-def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
-    sizes = options.words(layers)
-    if len(sizes) < 3 or not all(size.isdecimal() and int(size) for size in sizes):
-        msg = f"--layers {layers}: wanted at least three whole numbers of 1 or more, as in 784,256,10"
-        raise ValueError(msg)
-    # Of two hidden layers or more there is only the one kind.
-    chosen = rule or ("sgd" if len(sizes) == 3 else "adam")
-    options.listed("rule", chosen, list(RULES))
-    options.listed("dtype", dtype, list(DTYPES))
-    return checked(Cell(tuple(map(int, sizes)), batch, chosen, dtype))
-
-
-def _facts(answer: Recommendation) -> dict[str, Any]:
-    choice = answer.choice
-    return {
-        "sentence": choice.sentence,
-        "backend": choice.backend,
-        "measured": answer.was_measured,
-        "rows": [dict(zip(HEAD, row, strict=True)) for row in answer.rows],
-        "notes": list(answer.notes),
-    }
