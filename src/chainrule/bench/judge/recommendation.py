@@ -16,12 +16,11 @@ from chainrule.bench.judge.results import Results
 from chainrule.bench.store import Records
 
 BUDGET = 15.0  # seconds; what is begun in them, and the start of Python, is over within 20
-APART = 4  # the factor between a batch and its neighbours in the micro-grid; for hidden sizes, its root
 HEAD = ("backend", "us/step", "95 % interval", "known")
 
 
-# Measures operations of contestants in a few cells in about so many seconds, the first cells first.
-Measure = Callable[[Sequence[Cell], Sequence[str], float, Sequence[str]], Records]
+# Measures operations of contestants in a cell in about so many seconds.
+Measure = Callable[[Cell, Sequence[str], float, Sequence[str]], Records]
 
 
 class Recommendation(NamedTuple):
@@ -53,8 +52,8 @@ def recommend(
 ) -> Recommendation:
     """Return which backend to use for a network and a batch size.
 
-    From the stored map, where it was measured there or the spots about it decide; else a micro-grid is
-    measured and stored.
+    From the stored map, where it was measured there or the spots about it decide; else it is measured and
+    stored.
 
     Parameters
     ----------
@@ -82,7 +81,7 @@ def recommend(
         if choice is not None and _is_enough(choice, names):
             return Recommendation(choice, was_measured=False, notes=notes)
     operations = ("step", "transfer") if transfer else ("step",)
-    records = measure(micro_grid(cell), names, seconds, operations)
+    records = measure(cell, names, seconds, operations)
     choice = _choice(store(Results(records)), cell, names, transfer=transfer)
     reasons = {m.contestant: m.reason for m in records.measurements if m.cell == cell and m.reason}
     if choice is None:
@@ -108,24 +107,6 @@ def installed() -> list[str]:
     """
     names = [name for name in roster.of(roster.BACKEND) if roster.entry(name).is_at_hand]
     return list({backend_of(name): name for name in names}.values())
-
-
-def micro_grid(cell: Cell) -> list[Cell]:
-    """Return the cell, and around it larger and smaller batches and hidden sizes.
-
-    Examples
-    --------
-    >>> from chainrule.bench.cells import parse
-    >>> [one.name for one in micro_grid(parse("784-256-10,128"))]
-    ['784-256-10,128', '784-256-10,512', '784-256-10,32', '784-512-10,128', '784-128-10,128']
-    """
-    first, *hidden, last = cell.sizes
-    root = round(APART**0.5)
-    batches = [cell.batch * APART, max(1, cell.batch // APART)]
-    widths = [[size * root for size in hidden], [max(1, size // root) for size in hidden]]
-    around = [cell, *(cell._replace(batch=batch) for batch in batches)]
-    around += [cell._replace(sizes=(first, *some, last)) for some in widths]
-    return list(dict.fromkeys(around))
 
 
 def _stored() -> tuple[SpeedMap, list[str]]:

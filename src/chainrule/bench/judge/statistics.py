@@ -3,16 +3,14 @@
 A round gives the seconds of A and of B one after the other. Whatever slows the machine for longer than
 a round slows both, and leaves their ratio. The estimate is the median of all rounds' log-ratios.
 
-The 95 % interval of a median is the widest of up to three, because each sees what the others do not:
+The 95 % interval of a median is the wider of two, because each sees what the other does not:
 
-* a hierarchical bootstrap: processes are drawn, then rounds of each (Kalibera & Jones 2013, "Rigorous
-  benchmarking in reasonable time", doi:10.1145/2464157.2464160; Efron 1979, "Bootstrap methods");
-* the median's interval by ranks, which also holds for few rounds and is infinite for fewer than six
-  (Hoefler & Belli 2015, "Scientific benchmarking of parallel computing systems", rules 5 to 8,
-  doi:10.1145/2807591.2807644). For a single process of at least eight rounds it is taken at 99 %: rounds
-  resemble their neighbours, and 95 % would cover less;
-* where the processes lie three times as far apart as their rounds explain, Student's t over the
-  processes: each process is then one observation, however many rounds it has.
+* the interval by ranks of all rounds. It also holds for few rounds and is infinite for fewer than six (Hoefler &
+  Belli 2015, "Scientific benchmarking of parallel computing systems", rules 5 to 8, doi:10.1145/2807591.2807644). It
+  is taken at 99 % from eight rounds on: rounds resemble their neighbours, and 95 % would cover less;
+* where the medians of processes lie 2.4 times as far apart as their rounds explain, Student's t over these medians:
+  each process is then one observation, however many rounds it has (Kalibera & Jones 2013, "Rigorous benchmarking in
+  reasonable time", doi:10.1145/2464157.2464160).
 """
 
 import math
@@ -30,8 +28,7 @@ Samples = Sequence[Sequence[float]]
 Verdict = Literal["faster", "slower", "same", "undecided"]
 
 BAND = 0.03  # ratios within 3 % of 1 count as the same
-DRAWS = 1000
-APART = 3.0  # processes this many times as far apart as their rounds explain differ by themselves
+APART = 2.4  # processes this many times as far apart as their rounds explain differ by themselves
 _T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # Student's 97.5 % quantiles; above, a series
 
 
@@ -146,16 +143,16 @@ def _median(logs: list[np.ndarray]) -> Interval:
         msg = "got no round to compare; measure at least one"
         raise ValueError(msg)
     rounds = np.sort(np.concatenate(logs))  # (n,)
-    intervals = [_by_ranks(rounds, (0.95,) if len(logs) > 1 else (0.99, 0.95))]
-    if len(logs) > 1:
-        intervals += _over_processes(logs)
-    low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
+    low, high = _by_ranks(rounds)
+    if len(logs) > 1 and _are_apart(logs):
+        ends = _student(np.array([np.median(one) for one in logs]))  # of (processes,)
+        low, high = min(low, ends[0]), max(high, ends[1])
     return Interval.of_logs(float(np.median(rounds)), float(low), float(high))
 
 
-def _by_ranks(rounds: np.ndarray, levels: tuple[float, ...]) -> tuple[float, float]:
-    """Return the sorted values that enclose the median at the first level that so many values reach."""
-    rank = next(filter(None, (_rank(rounds.size, level) for level in levels)), 0)
+def _by_ranks(rounds: np.ndarray) -> tuple[float, float]:
+    """Return the sorted values that enclose the median at 99 %, or at 95 % where so few do not reach that."""
+    rank = _rank(rounds.size, 0.99) or _rank(rounds.size, 0.95)
     return (rounds[rank - 1], rounds[-rank]) if rank else (-math.inf, math.inf)
 
 
@@ -169,30 +166,16 @@ def _rank(n: int, level: float) -> int:
     return k
 
 
-def _over_processes(logs: list[np.ndarray]) -> list[tuple[float, float]]:
-    """Return the bootstrap's interval and, where the processes differ by themselves, Student's."""
-    count, rounds = len(logs), round(sum(map(len, logs)) / len(logs))
-    processes, shares = _draws(count, rounds)
-    lengths = np.array([len(one) for one in logs])  # (count,)
-    starts = np.cumsum(lengths) - lengths  # (count,)
-    values = np.concatenate(logs)  # (n,)
-    drawn = values[starts[processes] + (shares * lengths[processes]).astype(np.intp)]
-    low, high = np.quantile(np.median(drawn.reshape(DRAWS, -1), axis=1), (0.025, 0.975))
-    medians = np.array([np.median(one) for one in logs])  # (count,)
-    few = shares[: DRAWS // 5]  # a variance needs no more
-    each = values[starts[:, None] + (few * lengths[:, None]).astype(np.intp)]  # (draws, count, rounds)
-    explained = np.median(each, axis=2).var(axis=0).mean()
-    if medians.var(ddof=1) <= APART**2 * explained:
-        return [(low, high)]
-    return [(low, high), _student(medians)]
+def _are_apart(logs: list[np.ndarray]) -> bool:
+    """Return whether the medians of processes differ more than their rounds explain.
 
-
-@cache
-def _draws(processes: int, rounds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which processes are drawn, and where in each the rounds stand, from 0 to 1."""
-    generator = np.random.default_rng(1979)
-    which = generator.integers(0, processes, (DRAWS, processes, 1))  # (DRAWS, processes, 1)
-    return which, generator.random((DRAWS, processes, rounds))  # (DRAWS, processes, rounds)
+    The median of n normal rounds has the variance ``pi / 2 sigma² / n``; sigma is 1.4826 times their median
+    distance from it.
+    """
+    medians = np.array([np.median(one) for one in logs])  # (processes,)
+    sigmas = [1.4826 * np.median(abs(one - np.median(one))) for one in logs]
+    explained = np.mean([0.5 * math.pi * s**2 / len(one) for s, one in zip(sigmas, logs, strict=True)])
+    return bool(medians.var(ddof=1) > APART**2 * explained)
 
 
 def _student(logs: np.ndarray) -> tuple[float, float]:

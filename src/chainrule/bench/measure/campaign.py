@@ -29,7 +29,6 @@ class Campaign:
     processes: int = 3
     threads: Sequence[int] = (0,)
     care: Care = field(default_factory=Care)
-    shuffled: bool = True  # the cells of each set of processes
 
     def line(self, run: str) -> dict[str, Any]:
         """Return it as it is written."""
@@ -125,8 +124,7 @@ def _units(campaign: Campaign) -> list[Unit]:
     units = []
     for number in range(campaign.processes):
         mine = [(number, *pair) for pair in product(campaign.cells, campaign.operations)]
-        if campaign.shuffled:
-            random.Random(number).shuffle(mine)  # noqa: S311  an order, no secret
+        random.Random(number).shuffle(mine)  # noqa: S311  an order, no secret
         units += mine
     return units
 
@@ -162,18 +160,15 @@ def commit() -> str | None:
 
 
 def measure(
-    cells: Sequence[Cell],
-    contestants: Sequence[str],
-    seconds: float,
-    operations: Sequence[str] = ("step",),
+    cell: Cell, contestants: Sequence[str], seconds: float, operations: Sequence[str] = ("step",)
 ) -> Records:
-    """Return the records of a quick look at a few cells that takes about so many seconds at the most.
+    """Return the records of a quick look at a cell that takes about so many seconds at the most.
 
-    When the time is over, cells are left out, the last first. The machine's limit is not measured.
+    When the time is over, contestants are left out, the last first. The machine's limit is not measured.
     """
     # Half of the time goes to starting and warming up; eight rounds are the fewest with an interval.
-    each, until = seconds / max(1, len(cells)) / 2, time.monotonic() + seconds
-    care = replace(QUICK, rounds=15, least_rounds=8, budget=each, until=until)
-    campaign = Campaign(cells, contestants, operations, processes=1, care=care, shuffled=False)
+    until = time.monotonic() + seconds
+    care = replace(QUICK, rounds=15, least_rounds=8, budget=seconds / 2, until=until)
+    campaign = Campaign([cell], contestants, operations, processes=1, care=care)
     with tempfile.TemporaryDirectory() as folder:
         return run(campaign, Path(folder))

@@ -29,7 +29,7 @@ def _list(title: str, lines: Iterable[str]) -> str:
     return "\n".join([f"### {title}", "", *(f"- {escaped(line)}" for line in lines)])
 
 
-def readme(run: Results, picture: str = "", command: str = COMMAND) -> str:
+def readme(run: Results, picture: str = "") -> str:
     """Return the README's part: the doubts, the verdict's first sentences, at most eight rows, the machine.
 
     Parameters
@@ -38,8 +38,6 @@ def readme(run: Results, picture: str = "", command: str = COMMAND) -> str:
         The results of a run.
     picture
         The path of a figure to show above the table; empty for none.
-    command
-        The command that measures and reports again.
     """
     grid = next((one for one in run.slices if one.is_grid), None)
     alt = f"The fastest backend by hidden size and batch size{f': {grid.title}' if grid else ''}"
@@ -50,12 +48,12 @@ def readme(run: Results, picture: str = "", command: str = COMMAND) -> str:
         " ".join(conditions.doubts(run)),
         " ".join(words.verdict(run)[0].sentences[:2]),
         table.markdown(level=0) if table.rows else "",
-        f"Measured on {conditions.line(run)}{f'; {day}' if day else ''}; `{command}` measures yours.",
+        f"Measured on {conditions.line(run)}{f'; {day}' if day else ''}; `{COMMAND}` measures yours.",
     ]
     return "\n\n".join(filter(None, parts))
 
 
-def update(document: str, run: Results, picture: str = "", command: str = COMMAND) -> str:
+def update(document: str, run: Results, picture: str = "") -> str:
     """Return a document with the text between its marks replaced.
 
     ``<!-- speed -->`` and ``<!-- /speed -->`` mark the README's part, ``results`` the whole report.
@@ -65,7 +63,7 @@ def update(document: str, run: Results, picture: str = "", command: str = COMMAN
     ValueError
         If the document has neither of the marks.
     """
-    parts = {"speed": readme(run, picture, command), "results": markdown(run)}
+    parts = {"speed": readme(run, picture), "results": markdown(run)}
     marked = re.compile(r"(<!-- (speed|results) -->)\n.*?(<!-- /\2 -->)", re.DOTALL)
     text, count = marked.subn(
         lambda match: f"{match[1]}\n{parts[match[2]].strip()}\n{match[3]}", document
