@@ -97,7 +97,7 @@ def test_the_estimate_is_of_what_runs(given, hidden, rows):
     finally:
         tracemalloc.stop()
     taken = estimate.total - estimate.batch  # the batch is the caller's own arrays
-    assert 0.4 * taken < peak < 1.1 * taken + 8e6  # the instructions of many blocks among them
+    assert 0.4 * taken < peak < 1.1 * taken + 16e6  # with the instructions of many blocks
 
 
 def test_numpy_says_what_is_left_of_this_machine():

@@ -26,9 +26,11 @@ TRANSPOSED: Final = 112  # CblasTrans
 _ROW_MAJOR: Final = 101
 _VECTOR_BYTES: Final = 64
 _ROWS: Final = (6, 5, 4)  # of a block: with two 32-byte registers each, what 16 registers hold
-# Multiplications up to which a printed product is quicker than a BLAS (measured, one thread, float32: 5 times at
-# 16 x 16 x 64, 1.4 at 64 x 64 x 64, level at 128 x 128 x 128).
+# Multiplications up to which a printed product is quicker than a BLAS (AMD EPYC, AVX2, one thread, float32: 5 times at
+# 16 x 16 x 64, 1.0 to 1.4 at 64 x 64 x 64, 0.8 to 1.2 with twice as many, 0.8 at 64 x 128 x 128).
 PRINTED: Final = 2**19
+# Items of a B that may be turned round for a few rows (4 rows: 0.2 times as quick as a BLAS at 256 x 64, 1.3 at 64 x 16).
+TURNED: Final = 2**10
 
 
 class Strided(NamedTuple):
@@ -61,8 +63,10 @@ class ProductShape(NamedTuple):
     @property
     def is_small(self) -> bool:
         """Whether it is quicker printed than by a BLAS."""
-        (m, k), n = self.A.shape, self.B.shape[1]
-        return m * n * k <= PRINTED
+        (m, k), n = self.oriented.A.shape, self.oriented.B.shape[1]
+        # Turning B round takes 1.5 ns an item, which few rows of A do not earn back.
+        is_worth_turning = self.oriented.form != "turned" or k <= 16 or m >= 64 or k * n <= TURNED
+        return m * n * k <= PRINTED and is_worth_turning
 
     @property
     def form(self) -> str:
