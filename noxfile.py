@@ -59,9 +59,9 @@ def tests_libraries(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def soak(session: nox.Session) -> None:
-    """20,000 damaged files, 50 kills while saving, 400 signals: the long form of tests that run a sample."""
+    """Damaged files, kills, signals, engines on drawn runs: the long form of tests that run a sample."""
     session.install("-e", ".[data]", *group("test"))
-    tests = ["tests/saving", "tests/training/test_interrupts.py"]
+    tests = ["tests/saving", "tests/training/test_interrupts.py", "tests/program/test_drawn_runs.py"]
     session.run("pytest", *tests, *session.posargs, env={"SOAK": "1"})
 
 
