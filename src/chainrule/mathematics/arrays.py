@@ -29,11 +29,11 @@ def namespace(*arrays: Array) -> Namespace:
     >>> namespace(array_api_strict.ones(2)).__name__
     'array_api_strict'
     """
-    if all(array is None or type(array).__module__ == "numpy" for array in arrays):
-        # NumPy 2 conforms by itself; importing what array_api_compat lays over it takes 0.1 s.
-        for array in arrays:
-            if array is not None:
-                return array.__array_namespace__()
+    modules = {type(array).__module__: array for array in arrays if array is not None}
+    if modules.keys() == {
+        "numpy"
+    }:  # conforms by itself; to import what array_api_compat lays over it takes 0.1 s
+        return modules["numpy"].__array_namespace__()
     return array_api_compat.array_namespace(*arrays)
 
 
