@@ -97,7 +97,9 @@ def test_the_estimate_is_of_what_runs(given, hidden, rows):
     finally:
         tracemalloc.stop()
     taken = estimate.total - estimate.batch  # the batch is the caller's own arrays
-    assert 0.4 * taken < peak < 1.1 * taken + 16e6  # with the instructions of many blocks
+    assert (
+        0.4 * taken < peak < 1.1 * taken + 40e6
+    )  # with the instructions of many blocks; all rows at once would take 125 MB
 
 
 def test_numpy_says_what_is_left_of_this_machine():
