@@ -120,14 +120,3 @@ def test_a_backend_that_cannot_be_used_is_not_chosen():
     assert choice.sentence.endswith("the only backend measured")
     with pytest.raises(OutsideMapError, match="can be used"):
         choose(KNOWN, Workload((64, 1024, 10), 4096), lambda _: False)
-
-
-def test_the_copy_of_each_batch_can_turn_the_choice():
-    known = a_map(copy={"numpy": 1e-6, "torch": 1.0})
-    work = Workload((64, 1024, 10), 4096)
-    assert choose(known, work).backend == "torch"
-    copied = choose(known.with_copies(), work)
-    assert copied.backend == "numpy"
-    assert copied.estimates[0].seconds.estimate == pytest.approx(seconds(NUMPY, work) + 1e-6)
-    with pytest.raises(OutsideMapError):
-        choose(KNOWN.with_copies(), work)  # no copy was measured

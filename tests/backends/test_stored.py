@@ -18,7 +18,7 @@ def _own_folder(tmp_path, monkeypatch):
 
 
 def test_a_map_is_read_back_as_it_was_written():
-    kept = a_map(copy={"numpy": 1e-6, "torch": 1e-5})
+    kept = a_map()
     write(kept)
     assert read() == kept
 
@@ -26,7 +26,7 @@ def test_a_map_is_read_back_as_it_was_written():
 def test_a_damaged_file_is_as_nothing_stored():
     assert read() == SpeedMap()  # nothing is stored yet
     stored.file().parent.mkdir()
-    for content in ("", "{", "[]", '{"key": {}}', '{"schema": 2, "key": {}, "spots": [1]}'):
+    for content in ("", "{", "[]", '{"key": {}}', '{"schema": 3, "key": {}, "spots": [1]}'):
         stored.file().write_text(content)
         assert read() == SpeedMap()
 
@@ -61,10 +61,3 @@ def test_new_spots_take_the_place_of_old_ones_and_leave_the_others():
     assert spot.times["numpy"] == faster.times["numpy"]
     assert set(spot.times) == {"numpy", "torch"}
     assert spot.ratio("torch", "numpy") is None  # the pair was of the old one
-
-
-def test_a_copy_is_kept_when_only_the_step_is_measured_again():
-    work = Workload((64, 16, 10), 1)
-    known = SpeedMap([a_spot(work, {"numpy": NUMPY}, copy={"numpy": 3e-6})])
-    again = known.with_spots([a_spot(work, {"numpy": NUMPY})])
-    assert again.spots[0].times["numpy"].copy.estimate == 3e-6

@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -34,27 +33,21 @@ def _own_folder(tmp_path, monkeypatch):
 class Bench:
     """Measures as told, and remembers what it was asked for."""
 
-    def __init__(self, torch=2.0, noise=0.01, copy=None):
-        self.asked, self.torch, self.noise, self.copy = [], torch, noise, copy
+    def __init__(self, torch=2.0, noise=0.01):
+        self.asked, self.torch, self.noise = [], torch, noise
 
-    def __call__(self, cell, contestants, seconds, operations=("step",)):
-        self.asked.append((cell, list(contestants), seconds, tuple(operations)))
+    def __call__(self, cell, contestants, seconds):
+        self.asked.append((cell, list(contestants), seconds))
         step = 1e-5 + cell.flops / 5e10
         times = {"numpy-jit": step, "torch": step * self.torch}
         taken = {name: times[name] for name in contestants}
-        records = a_run({cell: taken}, shape=(1, 9), noise=self.noise)
-        if "transfer" in operations:
-            records.measurements += [
-                measurement(cell, name, 0, np.full(9, self.copy[name]), operation="transfer")
-                for name in contestants
-            ]
-        return records
+        return a_run({cell: taken}, shape=(1, 9), noise=self.noise)
 
 
 def test_nothing_stored_is_measured_within_twenty_seconds_and_answered_in_a_sentence():
     bench = Bench()
     answer = recommend(CELL, bench, contestants=NAMES)
-    assert bench.asked == [(CELL, NAMES, BUDGET, ("step",))]
+    assert bench.asked == [(CELL, NAMES, BUDGET)]
     assert BUDGET <= 20
     assert answer.was_measured
     assert answer.choice.backend == "numpy"
@@ -115,7 +108,7 @@ def test_two_that_take_as_long_are_undecided_both_are_named_and_not_measured_ove
 
 
 def test_too_few_rounds_leave_it_open_and_are_measured_again():
-    def hasty(cell, contestants, seconds, operations=("step",)):
+    def hasty(cell, contestants, seconds):
         times = {name: 1e-3 * (1 + n) for n, name in enumerate(contestants)}
         return a_run({cell: times}, shape=(1, 3))
 
@@ -125,19 +118,6 @@ def test_too_few_rounds_leave_it_open_and_are_measured_again():
     bench = Bench()
     assert recommend(CELL, bench, contestants=NAMES).choice.is_decided
     assert len(bench.asked) == 1
-
-
-def test_with_the_copy_of_each_batch_another_may_win():
-    copies = {"numpy-jit": 1e-6, "torch": 1e-2}
-    assert recommend(CELL, Bench(torch=0.5), contestants=NAMES).choice.backend == "torch"
-    bench = Bench(torch=0.5, copy=copies)
-    answer = recommend(CELL, bench, contestants=NAMES, transfer=True)
-    assert bench.asked[0][3] == ("step", "transfer")
-    assert answer.choice.backend == "numpy"
-    assert "the copy of each batch from the host is counted" in answer.notes
-    assert (
-        recommend(CELL, Bench(), contestants=NAMES).choice.backend == "torch"
-    )  # and resident as before
 
 
 def test_nothing_measured_is_an_error_in_one_line(monkeypatch):
@@ -153,7 +133,7 @@ def test_nothing_measured_is_an_error_in_one_line(monkeypatch):
 
 
 def test_a_backend_that_was_left_out_is_noted():
-    def without_torch(cell, contestants, seconds, operations=("step",)):
+    def without_torch(cell, contestants, seconds):
         records = Bench()(cell, ["numpy-jit"], seconds)
         late = {"status": "skipped", "reason": "the time was over"}
         records.measurements.append(measurement(cell, "torch", 0, [], **late))

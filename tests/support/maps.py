@@ -19,13 +19,10 @@ def seconds(machine, work):
     return calls + flop * 6 * work.batch * weights + byte * 4 * (weights + work.batch * sum(work.sizes))
 
 
-def a_spot(work, machines, spread=0.01, copy=None):
+def a_spot(work, machines, spread=0.01):
     """What was measured there, each with an interval; and the ratios of all pairs."""
     taken = {name: seconds(machine, work) for name, machine in machines.items()}
-    times = {
-        name: Time(name, around(t, spread), copy and around(copy[name], 0.0))
-        for name, t in taken.items()
-    }
+    times = {name: Time(name, around(t, spread)) for name, t in taken.items()}
     ratios = {(a, b): around(taken[a] / taken[b], spread) for a in taken for b in taken if a < b}
     return Spot(work, times, ratios)
 

@@ -63,7 +63,7 @@ def choose(known: SpeedMap, work: Workload, usable: Callable[[str], bool] = lamb
     Parameters
     ----------
     known
-        The map; its ``with_copies()`` counts the copy of each batch, too.
+        The map.
     work
         The workload.
     usable

@@ -55,10 +55,6 @@ class Interval(NamedTuple):
         high = 1.0 / self.low if self.low else math.inf
         return Interval(1.0 / self.estimate, 1.0 / self.high, high)
 
-    def plus(self, other: "Interval") -> "Interval":
-        """Return the interval of the sum, wide enough for any correlation of the two."""
-        return Interval(*(a + b for a, b in zip(self, other, strict=True)))
-
 
 def three_digits(value: float) -> str:
     """Return three significant digits of a number of 0 or more.

@@ -16,13 +16,10 @@ class Time(NamedTuple):
         How it was run: "numpy-jit" is the backend "numpy" with the extra ``jit``.
     seconds
         Of a step.
-    copy
-        Of bringing a batch to the backend, where that was measured.
     """
 
     contestant: str
     seconds: Interval
-    copy: Interval | None = None
 
 
 class Spot(NamedTuple):
@@ -39,18 +36,6 @@ class Spot(NamedTuple):
         turned = self.ratios.get((under, over))
         return turned.inverse() if turned else None
 
-    def with_copies(self) -> "Spot":
-        """Return the spot of steps whose batch is copied first, for backends whose copy was measured.
-
-        Copy and step were not measured in one round, so the ratios do not hold.
-        """
-        times = {
-            name: time._replace(seconds=time.seconds.plus(time.copy))
-            for name, time in self.times.items()
-            if time.copy is not None
-        }
-        return Spot(self.workload, times, {})
-
 
 class SpeedMap(NamedTuple):
     """Everything measured on one machine with one set of versions."""
@@ -60,19 +45,12 @@ class SpeedMap(NamedTuple):
     def with_spots(self, spots: Sequence[Spot]) -> "SpeedMap":
         """Return the map with these spots added, in place of older ones of the same workload.
 
-        A backend or a copy that was not measured again keeps its time.
+        A backend that was not measured again keeps its time.
         """
         merged = {spot.workload: spot for spot in self.spots}
         for spot in spots:
             old = merged.get(spot.workload, Spot(spot.workload, {}, {}))
-            times = dict(old.times)
-            for name, time in spot.times.items():
-                copy = time.copy or (old.times[name].copy if name in old.times else None)
-                times[name] = time._replace(copy=copy)
+            times = {**old.times, **spot.times}
             ratios = {pair: ratio for pair, ratio in old.ratios.items() if not {*pair} & {*spot.times}}
             merged[spot.workload] = Spot(spot.workload, times, {**ratios, **spot.ratios})
         return SpeedMap(list(merged.values()))
-
-    def with_copies(self) -> "SpeedMap":
-        """Return the map of steps whose batch is copied first."""
-        return SpeedMap([spot.with_copies() for spot in self.spots])

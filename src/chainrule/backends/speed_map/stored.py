@@ -14,7 +14,7 @@ from chainrule.backends.speed_map.workload import Workload
 from chainrule.program import machine
 from chainrule.saving.files import write_whole
 
-SCHEMA = 2
+SCHEMA = 3
 PACKAGES = ["chainrule", "numpy", "llvmlite", "torch", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x"]
 DEVICES = "/proc/driver/nvidia/gpus"  # Linux names them there; no library is loaded
 
@@ -95,8 +95,8 @@ def _line(spot: Spot) -> dict[str, Any]:
 def _spot(line: dict[str, Any]) -> Spot:
     sizes, *rest = line["workload"]
     times = {
-        name: Time(contestant, Interval(*seconds), Interval(*copy) if copy else None)
-        for name, (contestant, seconds, copy) in line["times"].items()
+        name: Time(contestant, Interval(*seconds))
+        for name, (contestant, seconds) in line["times"].items()
     }
     ratios = {(a, b): Interval(*ratio) for a, b, *ratio in line["ratios"]}
     return Spot(Workload(tuple(sizes), *rest), times, ratios)

@@ -1,7 +1,7 @@
 """Figures: the numbers of one contestant in one cell, and how two or more of them compare."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench.cells import Cell
@@ -38,18 +38,6 @@ class Place(NamedTuple):
         return self.cell.least_bytes(self.operation)
 
 
-class Limit(NamedTuple):
-    """The least time that the machine needs for a step, and what it needs it for.
-
-    The larger of ``FLOPs / rate of products`` and ``least bytes / rate of copies at the size of the working
-    set``. The rates are the best that any library reached on this machine, with the same dtype and threads;
-    the bytes are those of :meth:`~chainrule.bench.cells.Cell.least_bytes`.
-    """
-
-    seconds: float
-    reason: Literal["products", "copy"]
-
-
 @dataclass(frozen=True)
 class Figures:
     """The figures of one contestant in one cell; times in seconds a step, ``None`` where not known.
@@ -59,7 +47,10 @@ class Figures:
     step, least
         The median and the shortest step.
     limit
-        The least time that the machine needs.
+        The least time that the machine needs: the larger of ``FLOPs / rate of products`` and ``least bytes / rate
+        of copies at the size of the working set``. The rates are the best that any library reached on this
+        machine, with the same dtype and threads; the bytes are those of
+        :meth:`~chainrule.bench.cells.Cell.least_bytes`.
     bare
         The bare matrix products, with the same library, in the same rounds.
     flags
@@ -72,7 +63,7 @@ class Figures:
     reason: str = ""
     step: float | None = None
     least: float | None = None
-    limit: Limit | None = None
+    limit: float | None = None
     bare: float | None = None
     first_call: float | None = None
     flags: tuple[str, ...] = ()
@@ -80,7 +71,7 @@ class Figures:
     @property
     def share(self) -> float | None:
         """The limit divided by the time of the step, at most 1."""
-        return min(1.0, self.limit.seconds / self.step) if self.limit and self.step else None
+        return min(1.0, self.limit / self.step) if self.limit and self.step else None
 
     @property
     def samples_per_second(self) -> float | None:

@@ -30,7 +30,8 @@ def spots(results: Results) -> list[Spot]:
         places = [Place(cell, name) for name in roster.of(roster.BACKEND)]
         # The roster names a backend's faster form after it: that is the one that runs where it is installed.
         valid = {backend_of(p.contestant): p for p in places if results.figures(p).is_valid}
-        times = {name: _time(results, place) for name, place in valid.items()}
+        seconds = {name: typical(results.samples(place)) for name, place in valid.items()}
+        times = {name: Time(place.contestant, seconds[name]) for name, place in valid.items()}
         pairs = [(a, b) for a in valid for b in valid if a < b]
         ratios = {(a, b): ratio for a, b in pairs if (ratio := results.ratio(valid[a], valid[b]))}
         if times:
@@ -47,9 +48,3 @@ def backend_of(contestant: str) -> str:
     ('numpy', 'jax')
     """
     return roster.entry(contestant).library.replace("-", ":")
-
-
-def _time(results: Results, place: Place) -> Time:
-    copies = results.samples(place._replace(operation="transfer"))
-    seconds = typical(results.samples(place))
-    return Time(place.contestant, seconds, typical(copies) if copies else None)

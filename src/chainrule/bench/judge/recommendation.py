@@ -19,8 +19,8 @@ BUDGET = 15.0  # seconds; what is begun in them, and the start of Python, is ove
 HEAD = ("backend", "us/step", "95 % interval", "known")
 
 
-# Measures operations of contestants in a cell in about so many seconds.
-Measure = Callable[[Cell, Sequence[str], float, Sequence[str]], Records]
+# Measures contestants in a cell in about so many seconds.
+Measure = Callable[[Cell, Sequence[str], float], Records]
 
 
 class Recommendation(NamedTuple):
@@ -46,7 +46,6 @@ def recommend(
     measure: Measure,
     *,
     contestants: Sequence[str] | None = None,
-    transfer: bool = False,
     again: bool = False,
     seconds: float = BUDGET,
 ) -> Recommendation:
@@ -61,8 +60,6 @@ def recommend(
         Called at most once.
     contestants
         Of which backends; unless given, all that are installed.
-    transfer
-        Count the copy of each batch from the host, too.
     again
         Measure whatever is stored.
     seconds
@@ -75,14 +72,12 @@ def recommend(
     """
     names = installed() if contestants is None else list(contestants)
     known, notes = _stored()
-    notes += ["the copy of each batch from the host is counted"] if transfer else []
     if not again:
-        choice = _choice(known, cell, names, transfer=transfer)
+        choice = _choice(known, cell, names)
         if choice is not None and _is_enough(choice, names):
             return Recommendation(choice, was_measured=False, notes=notes)
-    operations = ("step", "transfer") if transfer else ("step",)
-    records = measure(cell, names, seconds, operations)
-    choice = _choice(store(Results(records)), cell, names, transfer=transfer)
+    records = measure(cell, names, seconds)
+    choice = _choice(store(Results(records)), cell, names)
     reasons = {m.contestant: m.reason for m in records.measurements if m.cell == cell and m.reason}
     if choice is None:
         why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
@@ -116,10 +111,9 @@ def _stored() -> tuple[SpeedMap, list[str]]:
         return SpeedMap(), [f"measured again, since {error}"]
 
 
-def _choice(known: SpeedMap, cell: Cell, names: Sequence[str], *, transfer: bool) -> Choice | None:
+def _choice(known: SpeedMap, cell: Cell, names: Sequence[str]) -> Choice | None:
     """Return the choice by a map; ``None`` where it has nothing near."""
     wanted = {backend_of(name) for name in names}
-    known = known.with_copies() if transfer else known
     try:
         return choose(known, Workload(*cell), lambda name: name in wanted)
     except OutsideMapError:

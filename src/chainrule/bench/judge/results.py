@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.figures import FLAGS, IMPOSSIBLE, Figures, Limit, Match, Place
+from chainrule.bench.judge.figures import FLAGS, IMPOSSIBLE, Figures, Match, Place
 from chainrule.bench.judge.slices import Slice, slices
 from chainrule.bench.judge.statistics import Pairs, Samples, paired, typical, verdict
 from chainrule.bench.store import Measurement, Rates, Records
@@ -138,18 +138,15 @@ class Results:
         rates = (one.copy_rate(place.cell.working_set) for one in self._rates(place))
         return max((rate for rate in rates if rate is not None), default=None)
 
-    def limit(self, place: Place) -> Limit | None:
-        """Return the least time that the machine needs for a step.
+    def limit(self, place: Place) -> float | None:
+        """Return the least seconds that the machine needs for a step.
 
         ``None`` where the machine's rates were not measured, and for the copy of a batch.
         """
         products, copies = self.product_rate(place), self.copy_rate(place)
         if products is None or place.operation == "transfer":
             return None
-        limits = [Limit(place.flops / products, "products")]
-        if copies is not None:
-            limits.append(Limit(place.least_bytes / copies, "copy"))
-        return max(limits)
+        return max(place.flops / products, place.least_bytes / copies if copies else 0.0)
 
     def _rates(self, place: Place) -> list[Rates]:
         """Return the rates of all libraries on the device of a contestant, with its dtype and threads."""
@@ -188,8 +185,8 @@ class Results:
         times = [time for one in timed for time in one.per_step]
         step, limit, bare = median(times), self.limit(place), self._bare(place)
         flags = {flag for one in timed for flag in one.flags}
-        if limit is not None and step < limit.seconds:
-            flags.add("invalid" if step < IMPOSSIBLE * limit.seconds else "above limit")
+        if limit is not None and step < limit:
+            flags.add("invalid" if step < IMPOSSIBLE * limit else "above limit")
         return Figures(
             place,
             "ok",

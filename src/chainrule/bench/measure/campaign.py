@@ -159,9 +159,7 @@ def commit() -> str | None:
     return done.stdout.strip() or None
 
 
-def measure(
-    cell: Cell, contestants: Sequence[str], seconds: float, operations: Sequence[str] = ("step",)
-) -> Records:
+def measure(cell: Cell, contestants: Sequence[str], seconds: float) -> Records:
     """Return the records of a quick look at a cell that takes about so many seconds at the most.
 
     When the time is over, contestants are left out, the last first. The machine's limit is not measured.
@@ -169,6 +167,6 @@ def measure(
     # Half of the time goes to starting and warming up; eight rounds are the fewest with an interval.
     until = time.monotonic() + seconds
     care = replace(QUICK, rounds=15, least_rounds=8, budget=seconds / 2, until=until)
-    campaign = Campaign([cell], contestants, operations, processes=1, care=care)
+    campaign = Campaign([cell], contestants, processes=1, care=care)
     with tempfile.TemporaryDirectory() as folder:
         return run(campaign, Path(folder))

@@ -14,8 +14,8 @@ SCHEMA = 3
 DIGITS = 5  # significant ones: no time is known better
 
 # Times in seconds a step, rates a second.
-FIGURES = ("share", "step", "least", "samples_per_second", "rate", "bare", "first_call")
-COLUMNS = ("cell", "contestant", "operation", "threads", "status", "reason", "flags", "limit", *FIGURES)
+FIGURES = ("limit", "share", "step", "least", "samples_per_second", "rate", "bare", "first_call")
+COLUMNS = ("cell", "contestant", "operation", "threads", "status", "reason", "flags", *FIGURES)
 
 
 def derived(run: Results) -> str:
@@ -64,10 +64,9 @@ def _against_others(run: Results, cell: Cell, operation: str) -> dict[str, Any]:
 def _row(figures: Figures) -> list[Any]:
     """Return the figures of a contestant in a cell, in the order of :data:`COLUMNS`."""
     cell, *place = figures.place
-    limit = figures.limit.seconds if figures.limit else None
     return [
         *(cell.name, *place, figures.status, figures.reason, " ".join(figures.flags)),
-        *map(_rounded, (limit, *(getattr(figures, name) for name in FIGURES))),
+        *(_rounded(getattr(figures, name)) for name in FIGURES),
     ]
 
 

@@ -93,8 +93,7 @@ def single_cells(run: Results) -> Table:
         for cell in spread(one.cells, MOST) if one.is_grid else one.cells:
             row = [cell.name if one.operation == "step" else f"{cell.name} ({one.operation})"]
             if best := run.best(cell, run.backends, one.operation):
-                limit = best.limit.seconds if best.limit else None
-                times = map(microseconds, (best.step, limit, best.bare))
+                times = map(microseconds, (best.step, best.limit, best.bare))
                 row += [best.place.contestant, *times, share_text(best)]
             else:
                 row += [sign(run.match(cell, run.backends, run.backends, one.operation)), *[NONE] * 4]

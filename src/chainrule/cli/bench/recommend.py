@@ -24,7 +24,6 @@ Rule = Annotated[
     str, typer.Option(metavar="NAME", help="sgd: sigmoid units. adam: relu, cross-entropy.")
 ]
 Dtype = Annotated[str, typer.Option(metavar="NAME", help="float32 or float64.")]
-Transfer = Annotated[bool, typer.Option("--transfer", help="Batches are copied from the host.")]
 Again = Annotated[bool, typer.Option("--again", help="Measure, whatever is stored.")]
 
 
@@ -34,7 +33,6 @@ def recommend(
     rule: Rule = "",
     dtype: Dtype = "float32",
     backend: options.Contestants = None,
-    transfer: Transfer = False,
     again: Again = False,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +48,7 @@ def recommend(
     options.listed("dtype", dtype, list(DTYPES))
     cell = parse(f"{'-'.join(sizes)},{batch},{chosen_rule},{dtype}")
     try:
-        answer = recommended(cell, measure, contestants=chosen, transfer=transfer, again=again)
+        answer = recommended(cell, measure, contestants=chosen, again=again)
     except RuntimeError as error:
         fail(str(error))
     if as_json:

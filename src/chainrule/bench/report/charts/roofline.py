@@ -59,7 +59,7 @@ def _rate(f: Figures) -> float:
 
 
 def _roof(f: Figures) -> float:
-    return 1e-9 * f.place.flops / f.limit.seconds if f.limit else 0.0
+    return 1e-9 * f.place.flops / f.limit if f.limit else 0.0
 
 
 Limits = tuple[tuple[float, float], tuple[float, float]]

@@ -44,8 +44,7 @@ def _rows(run: Results, group: Group) -> Rows:
 
 def _times(f: Figures) -> tuple[float, float, float]:
     """Return microseconds of the step, of its limit and of the bare products; nan where unknown."""
-    limit = f.limit.seconds if f.limit else None
-    step, least, bare = (math.nan if time is None else 1e6 * time for time in (f.step, limit, f.bare))
+    step, least, bare = (math.nan if time is None else 1e6 * time for time in (f.step, f.limit, f.bare))
     return step, least, bare
 
 
