@@ -97,9 +97,8 @@ def test_the_estimate_is_of_what_runs(given, hidden, rows):
     finally:
         tracemalloc.stop()
     taken = estimate.total - estimate.batch  # the batch is the caller's own arrays
-    assert (
-        0.4 * taken < peak < 1.1 * taken + 40e6
-    )  # with the instructions of many blocks; all rows at once would take 125 MB
+    slack = 16e6  # the instructions of many blocks; all rows at once would take 125 MB
+    assert 0.4 * taken < peak < 1.1 * taken + slack
 
 
 def test_numpy_says_what_is_left_of_this_machine():

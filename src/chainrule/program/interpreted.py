@@ -32,7 +32,7 @@ class InterpretedKernels:
         function, arguments = call(group.only, arrays, self.library, columns)
         if add and arrays.is_part(group.only.result):
             *operands, out = arguments
-            product = self.library.empty(out.shape, out.dtype)
+            product = arrays.empty(out.shape, out.dtype)  # where the last block had it
             return [(function, (*operands, product)), (np.add, (out, product, out))]
         return [(function, arguments)]
 

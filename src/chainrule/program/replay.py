@@ -77,7 +77,7 @@ class Arrays:
         scratch: Empty | None = None,
     ) -> None:
         self._plan = plan
-        self._empty = scratch or library.empty
+        self.empty = scratch or library.empty
         self._library = library
         self._inputs = {
             id(value): array for value, array in zip(plan.program.inputs, inputs, strict=True)
@@ -140,7 +140,7 @@ class Arrays:
         if known is not None:
             return self._inputs[id(known)]
         if id(home.storage) not in self._raw:
-            self._raw[id(home.storage)] = self._empty((home.storage.nbytes,), np.dtype("u1"))
+            self._raw[id(home.storage)] = self.empty((home.storage.nbytes,), np.dtype("u1"))
         return self._library.reshaped(self._raw[id(home.storage)], shape, dtype)
 
 
