@@ -61,7 +61,8 @@ def tests_libraries(session: nox.Session) -> None:
 def soak(session: nox.Session) -> None:
     """Damaged files, kills, signals, engines on drawn runs: the long form of tests that run a sample."""
     session.install("-e", ".[data]", *group("test"))
-    tests = ["tests/saving", "tests/training/test_interrupts.py", "tests/program/test_drawn_runs.py"]
+    training = ["tests/training/test_interrupts.py", "tests/training/test_resuming.py"]
+    tests = ["tests/saving", *training, "tests/program/test_drawn_runs.py"]
     session.run("pytest", *tests, *session.posargs, env={"SOAK": "1"})
 
 

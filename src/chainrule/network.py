@@ -6,7 +6,7 @@ It holds the parameters and knows which backend they are on. All computation is 
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from os import PathLike
 from threading import Lock
@@ -236,6 +236,9 @@ class NeuralNetwork:
         threads: int | None = None,
         tune: bool | None = None,
         resume: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_seconds: float = 60.0,
+        checkpoint_epochs: int | None = None,
     ) -> History:
         """Train on ``X (n, input_size)`` and ``y``, and return the history.
 
@@ -277,7 +280,14 @@ class NeuralNetwork:
             Deprecated: it does nothing, and will be removed.
         resume
             ``True`` keeps the optimizer's state (Adam's moments) after training, and starts from the state
-            that the previous run kept, if its optimizer was the same.
+            that the previous run kept, if its optimizer was the same. With ``checkpoint``, it continues the run
+            in that folder, and ends with the same bits as a run that was never stopped; where the folder has no
+            checkpoint, the run starts from the beginning.
+        checkpoint
+            A folder for checkpoints of this run alone: weights, optimizer, schedule, draws and history. Ctrl-C
+            writes one too. The last three are kept.
+        checkpoint_seconds, checkpoint_epochs
+            How often to write one: after so many seconds, within an epoch too, and after every so many epochs.
 
         Returns
         -------
@@ -288,7 +298,11 @@ class NeuralNetwork:
         Raises
         ------
         ValueError, TypeError
-            If an argument is not as described here; the weights are not changed.
+            If an argument is not as described here, or the run to continue had other settings or data, which
+            are named; the weights are not changed.
+        OSError
+            If no checkpoint can be written at the start, another run uses the folder, or it holds a run and
+            ``resume`` is false. A checkpoint that fails later is reported, and training continues.
         RuntimeError
             If the network is training already: in another thread, or around the callback that calls this.
         MemoryError
@@ -306,6 +320,11 @@ class NeuralNetwork:
         if tune is not None:
             msg = "train(tune=...) does nothing any more; remove it"
             warnings.warn(msg, FutureWarning, stacklevel=2)
+        resume, folder = flag("resume", resume), None
+        if checkpoint is not None:
+            from chainrule.training.resuming import RunFolder
+
+            folder = RunFolder(checkpoint, checkpoint_seconds, checkpoint_epochs, resume=resume)
         settings = Settings(
             epochs=at_least(1, "epochs", epochs),
             batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
@@ -317,16 +336,18 @@ class NeuralNetwork:
             compiled=flag("compile", compile),
             threads=threads,
             show=self._show,
+            folder=folder,
         )
-        resume = flag("resume", resume)
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
-        with self._change():
+        with ExitStack() as stack:
+            stack.enter_context(self._change())
+            if folder is not None:
+                stack.enter_context(folder).begin(self._chance)
             door = self._place_for(X, settings.batch_size, settings.optimizer)
             data = self._wide_batch((X, y, sample_weight), door)
             data, validation = self._held_out(data, validation_data, validation_fraction, door)
-            return self._fit(
-                Task(self.architecture, self.backend, data, validation), settings, shown, resume
-            )
+            task = Task(self.architecture, self.backend, data, validation)
+            return self._fit(task, settings, shown, resume and folder is None)
 
     def _fit(self, task: Task, settings: Settings, shown: Display, resume: bool) -> History:
         """Train, and keep the weights even if an error ends training."""

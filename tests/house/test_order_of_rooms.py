@@ -23,6 +23,7 @@ ORDER = [
     "mathematics",
     "program",
     "saving/files",
+    "saving/checkpoint",
     "backends",
     "data",
     "training/evaluation",

@@ -17,6 +17,7 @@ from chainrule.backends import INSTALL
 from chainrule.data.bundled import DIGITS
 from chainrule.data.delimited import Dialect
 from chainrule.data.facts import TABLE, Facts
+from chainrule.mathematics.naming import quoted
 from chainrule.mathematics.optimizers import OPTIMIZERS
 from chainrule.saving.schema import parsed
 
@@ -46,6 +47,7 @@ OptimizerName = Annotated[
     ),
 ]
 
+_DURATION = r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?"
 _SIZES = re.compile(r"-?\d+(,-?\d+)*")
 
 
@@ -117,6 +119,21 @@ def names(words: Sequence[str], known: Collection[str]) -> list[str]:
     """
     split = [[word] if word in known else word.split(",") for word in words]
     return [name.strip() for part in split for name in part]
+
+
+def seconds(duration: str) -> float:
+    """Return a duration in seconds; it is a number of them, or hours, minutes and seconds.
+
+    Examples
+    --------
+    >>> seconds("90"), seconds("1h30m"), seconds("2.5m")
+    (90.0, 5400.0, 150.0)
+    """
+    parts = re.fullmatch(_DURATION, duration)
+    if parts is None or not duration:
+        msg = f"{quoted(duration)} is no duration; give seconds, or hours and minutes such as 1h30m"
+        raise ValueError(msg)
+    return sum(float(part or 0) * size for part, size in zip(parts.groups(), (3600, 60, 1), strict=True))
 
 
 def loaded(model: Path, backend: str | None) -> tuple[NeuralNetwork, Facts]:

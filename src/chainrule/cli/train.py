@@ -1,6 +1,7 @@
 """`chainrule train`: a table in, a model out."""
 
 import json
+import time
 from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from chainrule.cli.options import (
     Separator,
     dialect,
     names,
+    seconds,
     sizes,
     table_path,
 )
@@ -39,11 +41,13 @@ from chainrule.mathematics.checks import FINITE, FRACTION, check_number
 from chainrule.mathematics.naming import quoted
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import cosine
-from chainrule.saving.files import check_writable
+from chainrule.saving.files import check_folder, check_writable
 from chainrule.saving.models import check_name
+from chainrule.training.history import History
 from chainrule.training.interrupts import Interrupts
 
 _TERMINATED = 128 + SIGTERM  # the exit code of a program that SIGTERM ended, as shells have it
+_TRY_AGAIN = 75  # EX_TEMPFAIL: batch queues run the job again
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
 
 
@@ -103,6 +107,16 @@ Dtype = Annotated[
     Literal["float32", "float64", "float16", "bfloat16"],
     typer.Option(metavar="DTYPE", help="float32, float64, float16 or bfloat16."),
 ]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Write checkpoints of this run into a folder of its own."),
+]
+CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="S", help="Seconds between them.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, bit for bit.")]
+Deadline = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Stop with a checkpoint after so long: 3600, 90m, 1h30m."),
+]
 
 
 def train(
@@ -130,18 +144,18 @@ def train(
     separator: Separator = ",",
     dry_run: DryRun = False,
     plots: pictures.Plots = None,
+    checkpoint: Checkpoint = None,
+    checkpoint_seconds: CheckpointSeconds = 60.0,
+    resume: Resume = False,
+    deadline: Deadline = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""
-    path = table_path(data)
-    if output is not None:
-        check_writable(output, (path,))
-        check_name(output)
-    elif not dry_run:
-        msg = "there is no file to write to; give -o FILE for the model, or --dry-run to write none"
-        raise ValueError(msg)
+    began, path = time.monotonic(), table_path(data)
+    _check_output(output, path, dry_run=dry_run)
     pictures.check_plots(plots)
     # Every option is checked before the table is read, which may take long.
+    left = _time_left(checkpoint, deadline, resume=resume)
     written_as = dialect(encoding, separator, () if task == "regression" else (target,))
     widths = sizes(hidden or ["128"])
     architecture((1, widths, 2), activation, None, "cross_entropy")
@@ -184,8 +198,11 @@ def train(
         dtype=dtype,
         seed=seed,
     )
-    answer = f"stopping after this step, then writing {output}; a third Ctrl-C does not wait for it"
-    with Interrupts(SIGINT, SIGTERM, at_once=3, answer=printable(answer)) as interrupts:
+    writing = output if checkpoint is None else f"a checkpoint to {checkpoint}"
+    answer = f"stopping after this step, then writing {writing}; a third Ctrl-C does not wait for it"
+    if left is not None:
+        left -= time.monotonic() - began
+    with Interrupts(SIGINT, SIGTERM, at_once=3, answer=printable(answer), deadline=left) as interrupts:
         history = network.train(
             inputs[learnt],
             targets[learnt],
@@ -197,7 +214,12 @@ def train(
             validation_data=watched,
             validation_fraction=None if early_stopping is None else _WATCHED,
             progress=True,  # on standard error
+            checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+            resume=resume,
         )
+        if checkpoint is not None and history.interrupted and set(interrupts.received) - {SIGINT}:
+            raise _to_be_resumed(history, epochs)
         trained = pictures.Trained(network, history, facts, samples, learnt, kept)
         network.metadata |= {TABLE: facts.to_dict(), "held_out": _score(trained)}
         network.save(output)
@@ -226,6 +248,32 @@ def train(
     typer.echo(json.dumps(outcome) if as_json else _summary(outcome))
     if SIGTERM in interrupts.received:
         raise typer.Exit(_TERMINATED)
+
+
+def _check_output(output: Path | None, table: Path, *, dry_run: bool) -> None:
+    if output is not None:
+        check_writable(output, (table,))
+        check_name(output)
+    elif not dry_run:
+        msg = "there is no file to write to; give -o FILE for the model, or --dry-run to write none"
+        raise ValueError(msg)
+
+
+def _time_left(checkpoint: Path | None, deadline: str | None, *, resume: bool) -> float | None:
+    """Return the seconds until the deadline, if there is one; raise if the folder for checkpoints is wrong or missing."""
+    if checkpoint is not None:
+        check_folder(checkpoint)
+    elif resume or deadline is not None:
+        msg = f"{'--resume' if resume else '--deadline'} needs a folder of checkpoints; give --checkpoint FOLDER"
+        raise ValueError(msg)
+    return None if deadline is None else seconds(deadline)
+
+
+def _to_be_resumed(history: History, epochs: int) -> typer.Exit:
+    """Return the exit of a run that was stopped and has a checkpoint: no model is written."""
+    line = f"stopped in epoch {len(history) + 1} of {epochs}; the same command with --resume continues"
+    typer.echo(line, err=True)
+    return typer.Exit(_TRY_AGAIN)
 
 
 def _rows(samples: Samples, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

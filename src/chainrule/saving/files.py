@@ -124,7 +124,7 @@ def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
         temporary = path.with_name(f"{_PREFIX}{os.urandom(4).hex()}{_SUFFIX}")
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(temporary, flags, mode)
-            _lock(descriptor, wait=True)
+            lock(descriptor, wait=True)
             if os.fstat(descriptor).st_nlink:
                 break
             os.close(descriptor)  # another process removed it before it was locked
@@ -139,8 +139,11 @@ def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, *, wait: bool) -> bool:
-    """Return whether the file is now locked by this process; ``False`` where files cannot be locked."""
+def lock(descriptor: int, *, wait: bool) -> bool:
+    """Return whether the file is now locked by this process; ``False`` where files cannot be locked.
+
+    The lock ends when the file is closed, or with the process.
+    """
     import fcntl  # here, because Windows has none
 
     try:
@@ -158,7 +161,7 @@ def _remove_leftovers(folder: Path) -> None:
             try:
                 status = os.fstat(descriptor)
                 ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid()
-                if ours and _lock(descriptor, wait=False):
+                if ours and lock(descriptor, wait=False):
                     leftover.unlink(missing_ok=True)
             finally:
                 os.close(descriptor)

@@ -1,5 +1,7 @@
 """Batches: the order of the rows, the dropout keys and the held-out rows, drawn on the host from the seed."""
 
+from typing import Any
+
 import numpy as np
 
 from chainrule.backends import Backend
@@ -23,10 +25,21 @@ class Chance:
     """
 
     def __init__(self, seed: int | None) -> None:
+        self.seed = seed
         if seed is None:
             seed = int(np.random.randint(2**31))  # noqa: NPY002  the global state is meant
         self._orders = np.random.default_rng([seed, 1])
         self._keys = np.random.default_rng([seed, 2])
+
+    @property
+    def state(self) -> list[Any]:
+        """What decides the next draws: plain values, which can be assigned back."""
+        return [draws.bit_generator.state for draws in (self._orders, self._keys)]
+
+    @state.setter
+    def state(self, states: list[Any]) -> None:
+        for draws, state in zip((self._orders, self._keys), states, strict=True):
+            draws.bit_generator.state = state
 
     def order(self, n: int) -> np.ndarray:
         """Return a permutation of the rows ``(n,)``, int64."""

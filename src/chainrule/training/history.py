@@ -1,5 +1,6 @@
 """The history of a training run: a record for each epoch, printed as a table or plotted."""
 
+import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +69,18 @@ class History:
             column.frombytes(np.asarray(more, np.float64).tobytes())
         if held_out is not None:
             self._held_out.append(held_out)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all records as arrays: ``numbers (3, epochs)`` and ``held_out (epochs, 2)``, or of no rows."""
+        held_out = np.array(self._held_out, np.float64).reshape(-1, 2)  # (epochs, 2); no accuracy is NaN
+        return {"numbers": np.array(self._numbers), "held_out": held_out}
+
+    def extend(self, numbers: np.ndarray, held_out: np.ndarray) -> None:
+        """Add the records that :meth:`arrays` returned."""
+        for column, more in zip(self._numbers, numbers, strict=True):
+            column.frombytes(more.tobytes())
+        rows = held_out.tolist()
+        self._held_out += [(loss, None if math.isnan(accuracy) else accuracy) for loss, accuracy in rows]
 
     def _columns(self) -> tuple[Sequence[Any], ...]:
         """Return the columns in the order of a record's fields."""

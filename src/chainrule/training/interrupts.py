@@ -32,6 +32,8 @@ class Interrupts:
         How many signals end a step without waiting for it.
     answer
         What the first signal is answered with.
+    deadline
+        After how many seconds a signal comes by itself, SIGALRM.
 
     Attributes
     ----------
@@ -51,9 +53,13 @@ class Interrupts:
     and then training
     """
 
-    def __init__(self, *signals: int, at_once: int = 2, answer: str = ANSWER) -> None:
+    def __init__(
+        self, *signals: int, at_once: int = 2, answer: str = ANSWER, deadline: float | None = None
+    ) -> None:
         self.received: list[int] = []
-        self._signals = signals or (signal.SIGINT,)
+        self._signals, self._deadline = signals or (signal.SIGINT,), deadline
+        if deadline is not None:
+            self._signals += (signal.SIGALRM,)
         self._at_once, self._answer = at_once, answer
         self._receiver = self  # the context that has the handlers: this one, or one around it
         self._replaced: dict[int, Any] = {}
@@ -69,15 +75,24 @@ class Interrupts:
                 elif number in self._signals and handler in (signal.default_int_handler, signal.SIG_DFL):
                     self._replaced[number] = handler
                     signal.signal(number, self._note)
+        if self._deadline is not None:
+            signal.setitimer(signal.ITIMER_REAL, max(self._deadline, 1e-3))  # 0 would be never
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._deadline is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._replaced.items():
             signal.signal(number, handler)
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether a signal was received."""
+        return bool(self._receiver.received)
+
     def check(self) -> None:
         """Raise ``KeyboardInterrupt`` if a signal was received."""
-        if self._receiver.received:
+        if self.is_pending:
             self.settle()
             raise KeyboardInterrupt
 

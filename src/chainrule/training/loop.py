@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from chainrule.mathematics.checks import at_least
 from chainrule.mathematics.optimizers import Optimizer, State
 from chainrule.mathematics.schedules import Constant, Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
+from chainrule.program import machine
+from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Engine, Work
 from chainrule.program.epoch import Epoch, bounds
 from chainrule.program.unrecordable import UnrecordableError
@@ -25,7 +27,11 @@ from chainrule.training.evaluation import outputs, score
 from chainrule.training.history import History, Record
 from chainrule.training.interrupts import Interrupts
 
+if TYPE_CHECKING:  # imported where a run has checkpoints, so that `import chainrule` stays light
+    from chainrule.training.resuming import RunFolder, Snapshot
+
 Callback = Callable[[Record], object]
+SPAN_SECONDS = 0.1  # between two looks for a checkpoint that is due
 PATIENCE = 10  # epochs; what early_stopping=True means, as in scikit-learn
 
 
@@ -43,6 +49,7 @@ class Settings:
     shuffle: bool = True  # False: batches of rows as they lie
     compiled: bool = True  # False: the plain step, as it is written
     threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
+    folder: "RunFolder | None" = None  # for checkpoints
 
 
 def patience(early_stopping: Any) -> int | None:
@@ -124,22 +131,72 @@ def fit(
         What to train, how, with which random draws, and what shows the progress.
     state
         The optimizer's state to start from; its initial one by default.
+
+    Raises
+    ------
+    ValueError
+        If the run in the folder has other settings.
+    OSError
+        If the first checkpoint cannot be written.
     """
     error: Exception | None = None
+    folder = settings.folder
     with closing(display), task.backend.quiet(), Interrupts() as interrupts:
+        if folder is not None:
+            folder.check(_described(theta, task, settings, chance), task.data, task.validation)
+            if folder.newest is not None:
+                theta, state = _saved(folder.newest[0], theta, task.backend, settings.optimizer)
         run = _TrainingRun(theta, task, settings, state)
+        if folder is not None:
+            run.use(folder, chance)
         try:
             with run.engine.at_work():
                 while not run.is_over:
                     run.epochs(chance, interrupts, display)
-            interrupts.check()
+            if folder is None:
+                interrupts.check()
             run.check_last_update()
         except KeyboardInterrupt:
             run.history.interrupted = True
         except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
             error = stopped
         interrupts.settle()
+        run.history.notes += () if folder is None else tuple(folder.notes)
         return run.outcome(error)
+
+
+def _described(theta: Array, task: Task, settings: Settings, chance: Chance) -> dict[str, Any]:
+    """Return what a run must share with the one that it continues, by name, as JSON can hold it."""
+    net, rate, epochs = task.net, settings.schedule, settings.epochs
+    return {
+        "sizes": net.sizes,
+        "activation": [f.name for f in net.activations],
+        "loss": net.loss.name,
+        "dropout": net.dropout,
+        "weight_decay": net.weight_decay,
+        "clip_norm": net.clip_norm,
+        "dtype": net.compute or numpy_dtype(theta.dtype).name,
+        "backend": task.backend.describe(),
+        "compile": settings.compiled,
+        "threads": machine.threads(settings.threads),
+        "seed": chance.seed,
+        "epochs": epochs,
+        "batch_size": settings.batch_size,
+        "shuffle": settings.shuffle,
+        "learning_rate": [rate(epochs * eighth / 8, epochs) for eighth in range(9)],
+        "optimizer": [settings.optimizer.name, dict(settings.optimizer.settings)],
+        "early_stopping": settings.patience,
+    }
+
+
+def _saved(
+    arrays: dict[str, np.ndarray], theta: Array, backend: Backend, optimizer: Optimizer
+) -> tuple[Array, State]:
+    """Return the parameters and the optimizer's state of a checkpoint."""
+    start = optimizer.init(theta)
+    names = [f"state{number}" for number in range(len(start))]
+    parts = [backend.asarray(arrays[name], part.dtype) for name, part in zip(names, start, strict=True)]
+    return backend.asarray(arrays["theta"], theta.dtype), record_like(start, parts)
 
 
 class _TrainingRun:
@@ -176,6 +233,63 @@ class _TrainingRun:
         watched = settings.callbacks or settings.patience is not None or self._validation is not None
         self._is_watched = bool(watched)
         self.is_over = False
+        self._folder: RunFolder | None = None
+        self._drawn: list[Any] = []  # the state of the draws before the epoch in hand
+        self._unfinished: tuple[Array, list[float]] | None = (
+            None  # an epoch that a checkpoint cut in two
+        )
+        self._span = 16  # steps between two looks at the clock
+
+    def use(self, folder: "RunFolder", chance: Chance) -> None:
+        """Write checkpoints to a folder, and continue from the one that it has."""
+        self._folder, self._drawn = folder, chance.state
+        if folder.newest is None:
+            folder.write(self._snapshot())
+            return
+        (arrays, record), history = folder.newest, self.history
+        self._drawn = chance.state = record["draws"]
+        history.extend(arrays["numbers"], arrays["held_out"])
+        history.best_epoch, history.interrupted = record["best_epoch"], record["interrupted"]
+        self._began -= record["seconds"]
+        self.is_over = record["is_over"]
+        before, best = (
+            self._backend.asarray(arrays[name], self._good.dtype) if name in arrays else None
+            for name in ("before", "best")
+        )
+        self._best = None if best is None else (record["best_loss"], best)
+        self._unfinished = None if before is None else (before, arrays["losses"].tolist())
+
+    def _snapshot(self, before: Array | None = None, losses: Sequence[float] = ()) -> "Snapshot":
+        """Return the run as it stands: at the start of an epoch, or within one that began with weights ``before``."""
+        theta, state = self.engine.progress
+        best_loss, best = self._best or (None, None)
+        parts = {"theta": theta, "before": before, "best": best}
+        parts |= {f"state{number}": part for number, part in enumerate(state)}
+        arrays = {n: self._backend.to_numpy(part) for n, part in parts.items() if part is not None}
+        record = {
+            "draws": self._drawn,
+            "best_loss": best_loss,
+            "best_epoch": self.history.best_epoch,
+            "interrupted": self.history.interrupted,
+            "is_over": self.is_over,
+            "seconds": self._seconds(),
+        }
+        return {**arrays, **self.history.arrays(), "losses": np.array(losses)}, record
+
+    def _rest(
+        self, interrupts: Interrupts, before: Array | None = None, losses: Sequence[float] = ()
+    ) -> None:
+        """Write a checkpoint where one is due or training is to end here; no step is half done."""
+        folder, epochs = self._folder, len(self.history)
+        if folder is None:
+            return
+        is_due = folder.is_due or (before is None and folder.epochs and epochs % folder.epochs == 0)
+        is_wanted = is_due or self.is_over or interrupts.is_pending
+        # Weights that are not finite would be no good checkpoint: the run is about to fail.
+        if is_wanted and _finite(self.engine.progress.theta) and (before is None or _finite(before)):
+            folder.keep(self._snapshot(before, losses))
+        if not self.is_over:
+            interrupts.check()
 
     def _engine(self, work: Work) -> Engine:
         backend, settings = self._backend, self._settings
@@ -189,6 +303,8 @@ class _TrainingRun:
         """Run the next epoch; those of one batch that nobody watches, as many as the engine runs at once."""
         first = len(self.history)
         count = min(1 if self._is_watched else self.engine.at_once, self._settings.epochs - first)
+        if self._folder is not None and self._folder.epochs is not None:
+            count = min(count, self._folder.epochs - first % self._folder.epochs)
         plan = self._plan(first, count, chance)
         if count == 1:
             self._run(plan, interrupts)
@@ -199,13 +315,19 @@ class _TrainingRun:
         self.is_over = len(self.history) == self._settings.epochs
         if self._is_watched:
             self.is_over |= self._ends_at(self.history.record(first))
+        if self._folder is not None:
+            self._drawn = chance.state
+            self._rest(interrupts)
 
     def _run(self, plan: Epoch, interrupts: Interrupts) -> None:
         """Run one epoch and keep its record."""
-        number = len(self.history)
-        # Out of reach of an engine that writes over the weights.
-        before = self._backend.copy(self.engine.progress.theta, out=self._spare)
-        loss = self._reported(self._steps(plan, interrupts, before))
+        number, losses = len(self.history), list[float]()
+        if self._unfinished is None:
+            # Out of reach of an engine that writes over the weights.
+            before = self._backend.copy(self.engine.progress.theta, out=self._spare)
+        else:
+            (before, losses), self._unfinished = self._unfinished, None
+        loss = self._reported(self._spans(plan, interrupts, before, losses))
         if not math.isfinite(loss):
             self._go_back_to(before)
             raise self._diverged(number, f"the loss became {loss}", plan.rates[0])
@@ -238,7 +360,8 @@ class _TrainingRun:
         def between_steps() -> None:
             nonlocal at_work
             at_work = False
-            interrupts.check()
+            if self._folder is None:
+                interrupts.check()
             at_work = True
 
         try:
@@ -249,6 +372,24 @@ class _TrainingRun:
             if at_work and self.engine.progress.theta is theta:
                 self._go_back_to(before)
             raise
+
+    def _spans(
+        self, plan: Epoch, interrupts: Interrupts, before: Array, losses: list[float]
+    ) -> np.ndarray:
+        """Run the steps of an epoch that have no losses yet; with checkpoints, SPAN_SECONDS of them at a time."""
+        if self._folder is None:
+            return self._steps(plan, interrupts, before)
+        while True:
+            part, began = plan.part(len(losses), len(losses) + self._span), time.perf_counter()
+            losses.extend(self._steps(part, interrupts, before))
+            seconds = time.perf_counter() - began
+            if seconds > 2 * SPAN_SECONDS:
+                self._span = max(1, self._span // 2)
+            elif seconds < SPAN_SECONDS / 2 and len(part.rates) == self._span:
+                self._span *= 2
+            if len(losses) == len(plan.rates):
+                return np.array(losses)  # (steps,)
+            self._rest(interrupts, before, losses)
 
     def _go_back_to(self, before: Array) -> None:
         self._newest_is_good = False

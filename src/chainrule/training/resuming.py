@@ -1,0 +1,196 @@
+"""Resuming: the checkpoints of a run in a folder, from which it continues bit for bit.
+
+They are numbered, because clocks go back. A checkpoint is written whole or not at all, and the newest ones are kept,
+so that the last good one is there whatever happens. The folder is locked while a run uses it; the lock is the
+operating system's and ends with the process.
+"""
+
+import json
+import os
+import re
+import sys
+import time
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from chainrule import backends
+from chainrule.mathematics.checks import FINITE, at_least, check_number
+from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.step import Batch
+from chainrule.saving import checkpoint
+from chainrule.saving.files import PathLike, check_folder, lock
+from chainrule.training.batches import Chance
+from chainrule.training.display import say
+
+KEPT = 3  # checkpoints
+_NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
+_MOST_BYTES = 2**28  # of data; of more, only evenly spaced rows are compared
+
+
+Snapshot = tuple[
+    dict[str, np.ndarray], dict[str, Any]
+]  # a run between two steps: arrays, and plain values
+
+
+class RunFolder:
+    """The checkpoints of one run, in a folder that no other run can use meanwhile.
+
+    Parameters
+    ----------
+    path
+        The folder; it is made if there is none.
+    seconds, epochs
+        How often a checkpoint is due.
+    resume
+        Whether the folder may hold a run, to be continued.
+
+    Attributes
+    ----------
+    newest
+        The last good checkpoint, to continue from; ``None`` in a new run.
+    notes
+        What the user was told.
+
+    Raises
+    ------
+    OSError
+        If the folder is not writable, another run uses it, or it holds a run and ``resume`` is false.
+    """
+
+    def __init__(self, path: PathLike, seconds: float, epochs: int | None, *, resume: bool) -> None:
+        check_number("checkpoint_seconds", seconds, FINITE)
+        self.epochs = None if epochs is None else at_least(1, "checkpoint_epochs", epochs)
+        self.path = check_folder(path)
+        self.newest: Snapshot | None = None
+        self.notes: list[str] = []
+        self._seconds, self._resume = seconds, resume
+        self._settings: dict[str, Any] = {}
+        self._first_draws: list[Any] = []
+        self._written = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self.path.mkdir(exist_ok=True)
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            if not lock(self._lock, wait=False):
+                msg = f"another run uses the folder {self.path}; wait until it ends, or give another folder"
+                raise BlockingIOError(msg)
+            self._open()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lock)
+
+    def _open(self) -> None:
+        numbers = self._numbers()
+        self._number = max(numbers, default=0)
+        if numbers and not self._resume:
+            msg = f"the folder {self.path} holds a run already; resume it, or give another folder"
+            raise FileExistsError(msg)
+        for number in reversed(numbers):
+            try:
+                arrays, record = checkpoint.read(self._file(number))
+                if {"settings", "draws"} <= record.keys():
+                    self.newest = arrays, record
+                    self.say(f"continuing from {self._file(number)}")
+                    return
+                problem = "it is no checkpoint of a run"
+            except (OSError, ValueError) as error:
+                problem = str(error)
+            self.say(f"{self._file(number)} is not used: {problem}")
+        if self._resume:
+            self.say(f"no checkpoint in {self.path}: starting from the beginning")
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"checkpoint-{number:06d}.safetensors"
+
+    def _numbers(self) -> list[int]:
+        names = [_NAME.fullmatch(path.name) for path in self.path.iterdir()]
+        return sorted(int(name[1]) for name in names if name)
+
+    def say(self, line: str) -> None:
+        """Print a line to standard error, and keep it for the history's notes."""
+        self.notes.append(line)
+        say(line, sys.stderr)
+
+    def begin(self, chance: Chance) -> None:
+        """Let the draws of a run that is continued begin as they did in it."""
+        if self.newest is not None:
+            chance.state = self.newest[1]["first_draws"]
+        self._first_draws = chance.state
+
+    def check(self, settings: Mapping[str, Any], data: Batch, validation: Batch | None) -> None:
+        """Raise if the run in the folder has other settings than these, which JSON can hold, or other data.
+
+        Raises
+        ------
+        ValueError
+            It names the settings that differ.
+        """
+        of_data = {"data": fingerprint(data), "validation_data": validation and fingerprint(validation)}
+        self._settings = json.loads(json.dumps({**settings, **of_data}))
+        saved = self._settings if self.newest is None else self.newest[1]["settings"]
+        differences = [
+            f"{name.replace('_', ' ')} (it has {quoted(saved.get(name))}, now {quoted(value)})"
+            for name, value in self._settings.items()
+            if saved.get(name) != value
+        ]
+        if differences:
+            msg = f"the run in {self.path} differs in {', '.join(differences)}; give its settings, or another folder"
+            raise ValueError(msg)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last checkpoint is old enough for another one."""
+        return time.monotonic() - self._written >= self._seconds
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Write the next checkpoint, and remove those that are too many.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the others are as they were.
+        """
+        self._written = time.monotonic()  # a failure too is not repeated at once
+        file, (arrays, run) = self._file(self._number + 1), snapshot
+        try:
+            checkpoint.write(
+                file, arrays, {**run, "settings": self._settings, "first_draws": self._first_draws}
+            )
+        except OSError as error:
+            msg = f"no checkpoint could be written to {self.path}: {error.strerror or error}; make room there"
+            raise OSError(msg) from error
+        self._number += 1
+        for number in self._numbers()[:-KEPT]:
+            self._file(number).unlink(missing_ok=True)
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Write the next checkpoint; where that fails, say so, because training can continue."""
+        try:
+            self.write(snapshot)
+        except OSError as error:
+            self.say(f"{error}; training continues")
+
+
+def fingerprint(data: Batch) -> str:
+    """Return what differs where data differ: their rows and a checksum.
+
+    Examples
+    --------
+    >>> fingerprint(Batch(X=np.ones((2, 3)), Y=np.ones((2, 1))))
+    '2 rows, d56e6bdd'
+    """
+    parts, total = [part for part in data if part is not None], 0
+    for part in parts:
+        host = backends.of(part).to_numpy
+        every = 1 + part.shape[0] * part.shape[1] * 8 // _MOST_BYTES
+        total = zlib.crc32(np.ascontiguousarray(host(part[::every, :])).data, total)
+    return f"{parts[0].shape[0]} rows, {total:08x}"
