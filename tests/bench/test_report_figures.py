@@ -12,7 +12,6 @@ from chainrule.bench.report.charts.drawing import (
     BLACK,
     WHITE,
     WIDTH,
-    alone,
     dark_rules,
     picture,
     readable_on,
@@ -32,7 +31,7 @@ def run():
 
 def drawn(panel):
     """The axes of a panel, and its texts."""
-    ax = alone(panel).axes[0]
+    ax = picture([panel]).axes[0]
     return ax, [text.get_text() for text in ax.texts]
 
 
@@ -51,7 +50,7 @@ def test_the_map_has_a_value_in_every_cell_and_the_colour_says_who_is_faster(run
     for text, box in zip(texts, ax.patches, strict=False):
         ratio, (red, _, blue, _) = float(text), box.get_facecolor()
         assert abs(ratio - 1) < 0.05 or (blue > red) == (ratio > 1)
-    assert picture(chart).get_size_inches()[0] == pytest.approx(3 * WIDTH)
+    assert picture(chart.panels).get_size_inches()[0] == pytest.approx(3 * WIDTH)
     assert WIDTH * 96 <= 375  # a telephone
     assert [readable_on(colour) for colour in ("#0072B2", "#f2f2f0")] == [WHITE, BLACK]
 
@@ -116,7 +115,8 @@ def test_files_are_small_and_the_same_every_time_and_dark_where_the_reader_is(tm
         assert len(text.encode()) < 100_000
         assert "prefers-color-scheme:dark" in text
         assert set(re.findall(r"https?://[^\s\"']+", text)) <= names
-    again = save(picture(forest.chart(run)), tmp_path / "again.svg", style=dark_rules())
+    chart = forest.chart(run)
+    again = save(picture(chart.panels, chart.title), tmp_path / "again.svg", style=dark_rules())
     assert again.read_bytes() == (tmp_path / "peers.svg").read_bytes()
 
 

@@ -16,7 +16,7 @@ from chainrule._version import how_to_install
 from chainrule.bench.judge.results import Results
 from chainrule.bench.report import as_json, conditions, tables, words
 from chainrule.bench.report.charts import sections
-from chainrule.bench.report.charts.drawing import Chart, alone, dark_rules
+from chainrule.bench.report.charts.drawing import Chart, dark_rules, picture
 
 SECTIONS = {
     "map": "Who is faster where",
@@ -97,7 +97,9 @@ def _figure(chart: Chart, *, is_open: bool) -> str:
     from chainrule.plots.canvas import inline_svg
 
     panels = "\n".join(
-        inline_svg(alone(panel)).replace("<svg", f'<svg role="img" aria-label="{escape(panel.alt)}"', 1)
+        inline_svg(picture([panel])).replace(
+            "<svg", f'<svg role="img" aria-label="{escape(f"{panel.title}: {chart.alt}")}"', 1
+        )
         for panel in chart.panels
     )
     return (

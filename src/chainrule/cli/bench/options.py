@@ -57,12 +57,9 @@ def contestants(named: str | None, *, peers: bool) -> list[str]:
     else:
         names = [name for name in roster.of(roster.BACKEND) if roster.entry(name).is_at_hand]
     if peers:
-        names += [name for name in roster.of(roster.PEER) if _takes_part(roster.entry(name))]
+        others = map(roster.entry, roster.of(roster.PEER))
+        names += [peer.name for peer in others if peer.is_at_hand and not peer.is_slow_to_make]
     return roster.with_products(names)
-
-
-def _takes_part(peer: roster.Entry) -> bool:
-    return peer.is_at_hand and not peer.is_slow_to_make
 
 
 def threads(given: str | None) -> tuple[int, ...]:

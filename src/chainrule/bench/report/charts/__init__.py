@@ -44,7 +44,7 @@ def figures(run: Results, folder: Path, formats: Sequence[str] = ("svg",)) -> li
 
     folder.mkdir(parents=True, exist_ok=True)
     return [
-        save(picture(chart), folder / f"{chart.name}.{form}", style=dark_rules())
+        save(picture(chart.panels, chart.title), folder / f"{chart.name}.{form}", style=dark_rules())
         for charts in sections(run).values()
         for chart in charts
         for form in formats

@@ -37,15 +37,11 @@ def chart(run: Results, one: Slice) -> Chart:
         maps["the fastest backend, µs a step"] = partial(_fastest, run, one, leads)
         for title, left, right in sides(run, one, leads):
             maps[title] = partial(_ratio, run, one, left, right)
-    alt = f"{one.title}. A map with the batch size across and the hidden size up; the table has its values."
     height = 1.15 + 0.4 * len(one.hidden)
-    panels = [
-        Panel(title, f"{title}: {alt}", partial(_draw, one=one, look=look), height)
-        for title, look in maps.items()
-    ]
-    return Chart(
-        f"crossover-{one.slug}", f"Who is faster where: {one.title}", CAPTION, panels, one.title
-    )
+    panels = [Panel(title, partial(_draw, one=one, look=look), height) for title, look in maps.items()]
+    name, title = f"crossover-{one.slug}", f"Who is faster where: {one.title}"
+    alt = f"{one.title}. A map with the batch size across and the hidden size up; the table has its values."
+    return Chart(name, title, CAPTION, alt, panels, one.title)
 
 
 def sides(

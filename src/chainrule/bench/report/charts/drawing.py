@@ -15,20 +15,20 @@ SMALL = 8.0  # points
 
 
 class Panel(NamedTuple):
-    """One set of axes: its title, a description for those who do not see it, and how it is drawn."""
+    """One set of axes: its title, and how it is drawn."""
 
     title: str
-    alt: str
     draw: Callable[[Any], None]
     height: float = 2.9  # inches
 
 
 class Chart(NamedTuple):
-    """Panels that belong together, with the caption that explains them."""
+    """Panels that belong together, the caption that explains them, and what each shows, for those who cannot see it."""
 
     name: str
     title: str
     caption: str
+    alt: str
     panels: Sequence[Panel]
     network: str = ""  # the kind of network, where there is a chart for each
 
@@ -54,29 +54,22 @@ def dark_rules() -> str:
     return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
 
 
-def picture(chart: Chart) -> Any:
-    """Return a chart as one picture, two or three panels side by side."""
+def picture(drawn: Sequence[Panel], title: str = "") -> Any:
+    """Return panels as one picture, two or three side by side."""
     from chainrule.plots.canvas import panels
 
-    columns = 2 if len(chart.panels) == 4 else min(3, len(chart.panels))
-    rows = math.ceil(len(chart.panels) / columns)
-    size = (WIDTH * columns, 0.35 + rows * max(panel.height for panel in chart.panels))
-    axes, drawn = panels(None, size, rows, columns)
-    drawn.suptitle(chart.title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
-    for ax, panel in zip(axes, chart.panels, strict=False):
+    columns = 2 if len(drawn) == 4 else min(3, len(drawn))
+    rows = math.ceil(len(drawn) / columns)
+    heading = 0.35 if title else 0.0  # inches
+    size = (WIDTH * columns, heading + rows * max(panel.height for panel in drawn))
+    axes, result = panels(None, size, rows, columns)
+    if title:
+        result.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    for ax, panel in zip(axes, drawn, strict=False):
         _draw(ax, panel)
-    for ax in axes[len(chart.panels) :]:
+    for ax in axes[len(drawn) :]:
         ax.remove()
-    return drawn
-
-
-def alone(panel: Panel) -> Any:
-    """Return a panel as a picture of its own."""
-    from chainrule.plots.canvas import panels
-
-    (ax,), drawn = panels(None, (WIDTH, panel.height))
-    _draw(ax, panel)
-    return drawn
+    return result
 
 
 def _draw(ax: Any, panel: Panel) -> None:

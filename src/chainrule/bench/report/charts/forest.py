@@ -24,16 +24,12 @@ def chart(run: Results) -> Chart:
     every = [ratio for ratios in rows.values() for row in ratios.values() for ratio in row.values()]
     limits = drawing.ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
     panels = [
-        Panel(
-            title,
-            f"{title}: the time of each other library over that of the fastest backend, with intervals.",
-            partial(_draw, names=run.peers, ratios=ratios, limits=limits),
-            1.3 + 0.42 * len(ratios),
-        )
-        for title, ratios in rows.items()
-        if ratios
+        Panel(title, partial(_draw, names=run.peers, ratios=some, limits=limits), 1.3 + 0.42 * len(some))
+        for title, some in rows.items()
+        if some
     ]
-    return Chart("peers", "Compared with other libraries", CAPTION, panels)
+    alt = "the time of each other library over that of the fastest backend, with intervals."
+    return Chart("peers", "Compared with other libraries", CAPTION, alt, panels)
 
 
 def _ratios(run: Results, group: Group) -> Ratios:

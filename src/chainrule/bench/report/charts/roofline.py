@@ -37,16 +37,12 @@ def chart(run: Results) -> Chart:
     rates = [rate for f in every for rate in (_rate(f), _roof(f))]
     limits = drawing.ends(map(_intensity, every)), drawing.ends(rates)
     panels = [
-        Panel(
-            title,
-            f"{title}: the rate of a step against its arithmetic intensity, below the machine's roof.",
-            partial(_draw, points=group, limits=limits),
-            3.3,
-        )
+        Panel(title, partial(_draw, points=group, limits=limits), 3.3)
         for title, group in points.items()
         if group
     ]
-    return Chart("roofline", "The measured roofline", CAPTION, panels)
+    alt = "the rate of a step against its arithmetic intensity, below the machine's roof."
+    return Chart("roofline", "The measured roofline", CAPTION, alt, panels)
 
 
 def _intensity(f: Figures) -> float:

@@ -25,16 +25,12 @@ def chart(run: Results) -> Chart:
     rows = {title: _rows(run, group) for title, group in groups(run.slices, MOST).items()}
     limits = drawing.ends(time for known in rows.values() for f in known.values() for time in _times(f))
     panels = [
-        Panel(
-            title,
-            f"{title}: the time of a step beside the machine's limit. The table of distances has the values.",
-            partial(_draw, rows=known, limits=limits),
-            1.1 + 0.2 * len(known),
-        )
+        Panel(title, partial(_draw, rows=known, limits=limits), 1.1 + 0.2 * len(known))
         for title, known in rows.items()
         if known
     ]
-    return Chart("time", "The time of a step and the machine's limit", CAPTION, panels)
+    alt = "the time of a step beside the machine's limit. The table of single cells has the values."
+    return Chart("time", "The time of a step and the machine's limit", CAPTION, alt, panels)
 
 
 def _rows(run: Results, group: Group) -> Rows:

@@ -23,17 +23,13 @@ def chart(run: Results, one: Slice) -> Chart:
     lines = {B: held for B in evenly(batches, PANELS) if (held := _lines(run, one, B))}
     speeds = [_speed(f) for held in lines.values() for line in held.values() for f in line]
     panels = [
-        Panel(
-            f"batch {B}",
-            f"{one.title}, batch {B}: samples a second against the hidden size, a line for each backend.",
-            partial(_draw, run=run, one=one, lines=held, limits=drawing.ends(speeds)),
-            2.9,
-        )
+        Panel(f"batch {B}", partial(_draw, run=run, one=one, lines=held, limits=drawing.ends(speeds)))
         for B, held in lines.items()
         if run.leads(one)
     ]
     name, title = f"throughput-{one.slug}", f"Throughput against hidden size: {one.title}"
-    return Chart(name, title, CAPTION, panels, one.title)
+    alt = f"{one.title}. Samples a second against the hidden size, a line for each backend."
+    return Chart(name, title, CAPTION, alt, panels, one.title)
 
 
 def _lines(run: Results, one: Slice, B: int) -> Lines:
