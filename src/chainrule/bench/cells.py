@@ -151,7 +151,7 @@ def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
     Raises
     ------
     ValueError
-        If there is no such preset, or the grid says nothing.
+        If there is no such preset, or an axis of the grid is missing or is none.
 
     Examples
     --------
@@ -161,38 +161,16 @@ def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
     if name not in PRESETS:
         msg = f"unknown preset {name!r}{nearest(name, list(PRESETS))} (known: {', '.join(PRESETS)})"
         raise ValueError(msg)
-    template, _, rule = PRESETS[name].partition(",")
-    hidden, batches = axes(grid)
-    return [
-        Cell(
-            tuple(int(part) for part in template.replace("H", str(H)).split("-")),
-            B,
-            rule or "sgd",
-            dtype,
-        )
-        for H in hidden
-        for B in batches
-    ]
-
-
-def axes(grid: str) -> tuple[list[int], list[int]]:
-    """Return the hidden sizes and the batch sizes of a grid.
-
-    Examples
-    --------
-    >>> axes("H=16..4096:x4 B=1,100")
-    ([16, 64, 256, 1024, 4096], [1, 100])
-
-    Raises
-    ------
-    ValueError
-        If an axis is missing, or is none.
-    """
     parts = dict(part.partition("=")[::2] for part in grid.split())
     if set(parts) != {"H", "B"}:
         msg = f"grid {grid!r}: wanted both axes, as in {GRID!r}"
         raise ValueError(msg)
-    return _axis(parts["H"]), _axis(parts["B"])
+    network, _, rule = PRESETS[name].partition(",")
+    return [
+        parse(f"{network.replace('H', str(H))},{B},{rule or 'sgd'},{dtype}")
+        for H in _axis(parts["H"])
+        for B in _axis(parts["B"])
+    ]
 
 
 _STEPS = re.compile(r"(\d+)\.\.(\d+):x(\d+)")
