@@ -2,11 +2,14 @@
 
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from chainrule.training.resuming import RunFolder
 from support.compare import parameters
 from support.data import samples
 
-KILLS = 50 if os.environ.get("SOAK") else 4
+KILLS, RUNS, STEPS = (50, 10_000, 1_000_000) if os.environ.get("SOAK") else (4, 20, 2000)
 WORDS = "train t.npz --target kind --epochs 40 --early-stopping 30 --batch-size 10 -o m.safetensors"
 
 
@@ -184,6 +187,36 @@ def test_a_full_disk_ends_no_training_and_leaves_the_last_good_checkpoint(tmp_pa
     monkeypatch.setattr(os, "fsync", sync)
     assert len([checkpoint.read(file) for file in run.glob("checkpoint-*")]) == 3
     assert_same(trained(run), wanted)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+def test_many_runs_and_steps_leave_no_memory_threads_or_files_behind(tmp_path):
+    def train(folder, epochs, rows, seconds):
+        X = samples(np.random.default_rng(0), rows, 4)
+        net = NeuralNetwork(4, 6, 1, dropout=0.1, seed=0)
+        how = {"batch_size": 5, "optimizer": "adam", "validation_data": (X[:9], X[:9, :1])}
+        how |= {"progress": False, "checkpoint": folder, "checkpoint_seconds": seconds}
+        net.train(X, X[:, :1], epochs, 0.001, **how)
+
+    def used():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return (
+            pages * resource.getpagesize(),
+            threading.active_count(),
+            len(list(Path("/proc/self/fd").iterdir())),
+        )
+
+    before = None
+    for number in range(RUNS):
+        train(tmp_path / "run", 3, 17, 0)
+        shutil.rmtree(tmp_path / "run")
+        if number == RUNS // 10:
+            before = used()
+    train(tmp_path / "long", 1 + STEPS // 1000, 5000, 0.2)
+    after = used()
+    assert after[0] - before[0] < 20e6
+    assert after[1:] == before[1:]
+    assert len(list((tmp_path / "long").iterdir())) == 4  # three checkpoints and the lock
 
 
 def test_every_so_many_epochs_and_seconds_and_three_are_kept(tmp_path):

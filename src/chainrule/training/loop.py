@@ -184,7 +184,8 @@ def _described(theta: Array, task: Task, settings: Settings, chance: Chance) -> 
         "batch_size": settings.batch_size,
         "shuffle": settings.shuffle,
         "learning_rate": [rate(epochs * eighth / 8, epochs) for eighth in range(9)],
-        "optimizer": [settings.optimizer.name, dict(settings.optimizer.settings)],
+        "optimizer": settings.optimizer.name,
+        "optimizer_settings": dict(settings.optimizer.settings),
         "early_stopping": settings.patience,
     }
 

@@ -12,6 +12,7 @@ import sys
 import time
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,7 +68,7 @@ class RunFolder:
         self.path = check_folder(path)
         self.newest: Snapshot | None = None
         self.notes: list[str] = []
-        self._seconds, self._resume = seconds, resume
+        self._seconds, self._resume, self._start = seconds, resume, ""
         self._settings: dict[str, Any] = {}
         self._first_draws: list[Any] = []
         self._written = time.monotonic()
@@ -98,15 +99,14 @@ class RunFolder:
             try:
                 arrays, record = checkpoint.read(self._file(number))
                 if {"settings", "draws"} <= record.keys():
-                    self.newest = arrays, record
-                    self.say(f"continuing from {self._file(number)}")
+                    self.newest, self._start = (arrays, record), f"continuing from {self._file(number)}"
                     return
                 problem = "it is no checkpoint of a run"
             except (OSError, ValueError) as error:
                 problem = str(error)
             self.say(f"{self._file(number)} is not used: {problem}")
         if self._resume:
-            self.say(f"no checkpoint in {self.path}: starting from the beginning")
+            self._start = f"no checkpoint in {self.path}: starting from the beginning"
 
     def _file(self, number: int) -> Path:
         return self.path / f"checkpoint-{number:06d}.safetensors"
@@ -138,13 +138,15 @@ class RunFolder:
         self._settings = json.loads(json.dumps({**settings, **of_data}))
         saved = self._settings if self.newest is None else self.newest[1]["settings"]
         differences = [
-            f"{name.replace('_', ' ')} (it has {quoted(saved.get(name))}, now {quoted(value)})"
+            f"{name.replace('_', ' ')}{_change(saved.get(name), value)}"
             for name, value in self._settings.items()
             if saved.get(name) != value
         ]
         if differences:
             msg = f"the run in {self.path} differs in {', '.join(differences)}; give its settings, or another folder"
             raise ValueError(msg)
+        if self._start:
+            self.say(self._start)
 
     @property
     def is_due(self) -> bool:
@@ -170,7 +172,8 @@ class RunFolder:
             raise OSError(msg) from error
         self._number += 1
         for number in self._numbers()[:-KEPT]:
-            self._file(number).unlink(missing_ok=True)
+            with suppress(OSError):  # a folder of that name, or gone already
+                self._file(number).unlink()
 
     def keep(self, snapshot: Snapshot) -> None:
         """Write the next checkpoint; where that fails, say so, because training can continue."""
@@ -178,6 +181,10 @@ class RunFolder:
             self.write(snapshot)
         except OSError as error:
             self.say(f"{error}; training continues")
+
+
+def _change(before: Any, now: Any) -> str:
+    return "" if isinstance(now, list | dict) else f" (it has {quoted(before)}, now {quoted(now)})"
 
 
 def fingerprint(data: Batch) -> str:
