@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -108,7 +109,7 @@ class Architecture:
         functions = ", ".join(activation.name for activation in self.activations)
         return f"{'-'.join(map(str, self.sizes))} ({functions})"
 
-    @property
+    @cached_property
     def predicting(self) -> "Architecture":
         """The same network with outputs whose small values keep their digits: the sigmoid is exact there.
 
