@@ -11,6 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from chainrule.cli.app import app
+from chainrule.mathematics.activations import ACTIVATIONS
 from support.terminal import COMMAND, shown
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38)[0-9;]*m")
@@ -63,7 +64,7 @@ OFFERED = {
     "chainrule tr": {"train"},
     "chainrule train --optim": {"--optimizer"},
     "chainrule train --optimizer ad": {"adam", "adamw"},
-    "chainrule train --activation ": {"sigmoid", "tanh", "relu", "gelu", "softplus", "identity"},
+    "chainrule train --activation ": set(ACTIVATIONS),
     "chainrule predict --backend c": {"cupy"},
 }
 

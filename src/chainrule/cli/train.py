@@ -72,7 +72,7 @@ Activation = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="sigmoid, tanh, relu, gelu, softplus, identity.",
+        help=f"{', '.join(ACTIVATIONS)}.",
         autocompletion=lambda: list(ACTIVATIONS),
     ),
 ]
