@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -32,7 +33,9 @@ def progress() -> Iterator[Listener]:
         left = bar.tasks[0].time_remaining
         text = summary(lines) if lines else f"{done} of {total} were measured before" if done else ""
         if text and not console.is_terminal:
-            text = f"[{done}/{total}] {text}" + (f"  about {left / 60:.0f} min left" if left else "")
+            text = f"[{done}/{total}] {text}" + (
+                f"  about {timedelta(seconds=round(left))} left" if left else ""
+            )
         if text:
             console.print(text, markup=False)
 
