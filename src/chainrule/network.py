@@ -18,6 +18,7 @@ from chainrule import backends
 from chainrule.backends import Backend
 from chainrule.backends.plans import step_plan
 from chainrule.data import inputs, targets
+from chainrule.data.streams import as_stream, is_stream
 from chainrule.explain.oracles import NAMES
 from chainrule.mathematics import activations
 from chainrule.mathematics.activations import Activation
@@ -39,6 +40,7 @@ from chainrule.training.history import History
 from chainrule.training.interrupts import Interrupts
 from chainrule.training.loop import Callback, Settings, Task, callback_list, fit, patience
 from chainrule.training.memory import Demand, MemoryEstimate, check_weights
+from chainrule.training.windows import Windows
 
 if TYPE_CHECKING:
     from chainrule.explain.explanation import Explanation
@@ -246,7 +248,8 @@ class NeuralNetwork:
         ----------
         X, y
             The samples and their targets: ``(n, output_size)``, or for ``cross_entropy`` labels
-            ``(n,)`` from 0. They are not modified.
+            ``(n,)`` from 0. They are not modified. For data larger than memory, X is a Parquet file, a folder of them,
+            or record batches, and y the name of a column; or X is a :class:`~chainrule.data.streams.Stream` and y ``None``.
         epochs
             How many times to go over all rows.
         learning_rate
@@ -343,8 +346,10 @@ class NeuralNetwork:
             stack.enter_context(self._change())
             if folder is not None:
                 stack.enter_context(folder).begin(self._chance)
+            if is_stream(X, y) or (settings.batch_size is not None and isinstance(X, np.memmap)):
+                X, y, sample_weight = as_stream(X, y, sample_weight), None, None
             door = self._place_for(X, settings.batch_size, settings.optimizer)
-            data = self._wide_batch((X, y, sample_weight), door)
+            data = self._wide_batch((X, y, sample_weight), door, settings.batch_size)
             data, validation = self._held_out(data, validation_data, validation_fraction, door)
             task = Task(self.architecture, self.backend, data, validation)
             return self._fit(task, settings, shown, resume and folder is None)
@@ -353,8 +358,10 @@ class NeuralNetwork:
         """Train, and keep the weights even if an error ends training."""
         from chainrule.explain.closing import closing_line
 
-        rows = task.data.X.shape[0]
-        streamed = self.backend.streams(task.data.X)
+        if isinstance(task.data, Windows):
+            rows, streamed = len(task.data), self.backend.streams(task.data.data.X)
+        else:
+            rows, streamed = task.data.X.shape[0], self.backend.streams(task.data.X)
         batch_rows = min(settings.batch_size or rows, rows)
         demand = Demand(
             self.architecture,
@@ -748,23 +755,33 @@ class NeuralNetwork:
 
     # -- arguments -------------------------------------------------------------------------------
 
-    def _wide_batch(self, given: Sequence[Any], door: inputs.Door) -> Batch:
-        """Return ``(X, y, sample_weight)``, checked, to be used in batches."""
+    def _wide_batch(
+        self, given: Sequence[Any], door: inputs.Door, batch_size: int | None
+    ) -> Batch | Windows:
+        """Return ``(X, y, sample_weight)``, checked, to be used in batches; a stream as windows of its rows."""
+        if is_stream(*given[:2]):
+            return Windows(as_stream(*given), self.architecture, door, batch_size).in_batches()
         return targets.batch(given, self.architecture, door.wide(given[0], self.architecture.sizes))
 
     def _held_out(
-        self, data: Batch, validation_data: Data | None, fraction: float | None, door: inputs.Door
-    ) -> tuple[Batch, Batch | None]:
+        self,
+        data: Batch | Windows,
+        validation_data: Data | None,
+        fraction: float | None,
+        door: inputs.Door,
+    ) -> tuple[Batch | Windows, Batch | Windows | None]:
         """Return the rows to train on, and those to validate on."""
         if validation_data is None:
             if fraction is None:
                 return data, None
+            if isinstance(data, Windows):
+                return data.split(fraction, self._chance)
             return held_out(data, fraction, self._chance, backends.of(data.X))
         if fraction is not None:
             msg = "got validation_data and validation_fraction; give one of them"
             raise ValueError(msg)
         try:
-            return data, self._wide_batch(targets.validation(validation_data), door)
+            return data, self._wide_batch(targets.validation(validation_data), door, 1)
         except (TypeError, ValueError) as error:
             msg = f"validation_data: {error}"
             raise type(error)(msg) from None

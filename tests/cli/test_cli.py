@@ -16,6 +16,7 @@ from chainrule.cli.errors import one_line
 from chainrule.cli.options import sizes, spread
 from chainrule.data import DIGITS, read_table
 from support.commands import refused
+from support.streams import folder, rows
 
 TRAIN = "train flowers.csv --target kind --epochs 30 -o m.safetensors "
 
@@ -49,6 +50,26 @@ def test_classes_are_learnt_and_scored_beside_always_answering_the_commonest(lea
     assert "classification from 2 features (classes: 3), 96 rows" in said
     assert "held-out accuracy: 100.0 % of 24 rows (always the commonest class: 33.3 %)" in said
     assert f"saved {learned}/kind.safetensors (60 epochs, " in said
+
+
+def test_a_folder_of_parquet_files_is_read_in_windows_and_its_model_predicts(chainrule, tmp_path):
+    X, _, _ = rows(2000)
+    kind = np.where(X[:, 1] + X[:, 2] > 0, "up", "down")
+    folder(tmp_path / "rows", X, kind)
+    words = "--target y --drop x0 --epochs 8 -o m.safetensors --json --early-stopping 3"
+    outcome = json.loads(succeeded(chainrule(f"train rows {words}")).stdout)
+    counts = outcome["rows"]
+    assert (counts["trained"] + counts["held_out"], outcome["features"]) == (2000, 5)
+    assert outcome["held_out"]["accuracy"] > 0.95
+    assert outcome["held_out"]["commonest_class"] < 0.7
+    succeeded(chainrule("predict m.safetensors rows/000.parquet -o out.csv"))
+    assert np.mean(read_table("out.csv")["prediction"] == kind[:400]) > 0.95
+    words = "train rows/000.parquet --stream --target x1 --drop y --epochs 2 -o q.safetensors"
+    assert "regression from 5 features (a quantity), 3" in succeeded(chainrule(words)).stdout
+    refused(
+        chainrule("train rows --target y -o m --plots p"),
+        "leave them out with --stream, a folder or .npy",
+    )
 
 
 def test_a_quantity_is_learnt_scored_and_predicted_in_its_own_units(chainrule, learned, models):

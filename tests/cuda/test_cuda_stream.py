@@ -5,13 +5,19 @@ import pytest
 
 from chainrule import backends
 from chainrule.backends.numpy import NumpyBackend
+from chainrule.data.streams import Stream
+from chainrule.mathematics.architecture import architecture
+from chainrule.mathematics.optimizers import sgd
+from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Work
+from chainrule.training.batches import Chance
 from chainrule.training.memory import Demand
 from support.cuda.work import uploaded
 from support.engines import worst
 from support.steps import CASES, Case, epochs, made_work, plain, ran
+from support.streams import handed_out, plan, rows, windows
 
 
 @pytest.mark.parametrize(("name", "batch_size"), [("plain", None), ("everything-momentum", 4)])
@@ -25,6 +31,21 @@ def test_batches_from_the_host_train_the_same(stand_in, name, batch_size):
     engine = StreamEngine(Work(data.step, start, data.data, data.bounds, drops=data.drops), stand_in)
     assert worst(ran(engine, plans), wanted) < 32 * np.finfo(np.float64).eps
     assert all(np.array_equal(x, y) for x, y in zip(kept, data.arrays, strict=True))
+
+
+def test_windows_of_a_file_train_the_same_as_all_of_it_in_the_same_order(stand_in):
+    X, y, _ = rows(103)
+    net = architecture((6, (5,), 3), "tanh", None, "cross_entropy")
+    step, theta = TrainingStep(net, sgd()), np.linspace(-1, 1, net.layout.total)
+    data = windows(Stream(X, y, window=30), net, 8, "float64")
+    epoch = plan(data, Chance(0), 8)
+    order, whole = handed_out(data, epoch), Batch(X.astype(float), np.eye(3)[y])
+    wanted = ran(
+        plain(Work(step, Progress(theta.copy(), ()), whole, epoch.bounds)), [epoch._replace(order=order)]
+    )
+    progress = uploaded(stand_in, Progress(theta, ()))
+    engine = StreamEngine(Work(step, progress, data.data, epoch.bounds), stand_in)
+    assert worst(ran(engine, data.spans(epoch)), wanted) < 32 * np.finfo(np.float64).eps
 
 
 def test_the_device_never_holds_more_than_two_batches(stand_in):

@@ -6,7 +6,6 @@ from pathlib import Path
 from signal import SIGINT, SIGTERM
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 from chainrule import NeuralNetwork, backends
@@ -23,17 +22,18 @@ from chainrule.cli.options import (
     sizes,
     table_path,
 )
+from chainrule.cli.rows import in_memory, read_in_windows, score
 from chainrule.cli.show import percent, printable
-from chainrule.data.facts import TABLE, Facts
+from chainrule.data.columns import Table
+from chainrule.data.facts import TABLE
 from chainrule.data.samples import (
     ColumnChoice,
-    Samples,
     Task,
     Use,
     features_and_target,
-    split,
     uses_of,
 )
+from chainrule.data.streams import Stream
 from chainrule.data.tables import read_table
 from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.architecture import DROPOUT, architecture
@@ -48,11 +48,16 @@ from chainrule.training.interrupts import Interrupts
 
 _TERMINATED = 128 + SIGTERM  # the exit code of a program that SIGTERM ended, as shells have it
 _TRY_AGAIN = 75  # EX_TEMPFAIL: batch queues run the job again
+_WHOLE = "--missing, --dry-run and --plots look at the whole table; leave them out with --stream, a folder or .npy"
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
 
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A table: .csv, .csv.gz, .parquet or .npz; or digits.")
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A table: .csv, .csv.gz, .parquet, .npz or digits; or a folder of Parquet files, or .npy.",
+    ),
 ]
 Target = Annotated[
     str, typer.Option(metavar="COLUMN", help="The column to learn; all others are features.")
@@ -101,6 +106,12 @@ Missing = Annotated[
     str | None,
     typer.Option(metavar="WORDS", help="Words for no value, such as NA,?; such rows are left out."),
 ]
+ReadInWindows = Annotated[
+    bool,
+    typer.Option(
+        "--stream", help="Read Parquet in windows: for more than memory holds. A folder always is."
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what each column would be used for.")]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Decides the split, start and batches.")]
 Dtype = Annotated[
@@ -142,6 +153,7 @@ def train(
     missing: Missing = None,
     encoding: Encoding = "utf-8",
     separator: Separator = ",",
+    in_windows: ReadInWindows = False,
     dry_run: DryRun = False,
     plots: pictures.Plots = None,
     checkpoint: Checkpoint = None,
@@ -166,31 +178,33 @@ def train(
     check_number("--learning-rate", learning_rate, FINITE)
     if held_out != 0:
         check_number("--held-out", held_out, FRACTION)
-    table = read_table(path, written_as)
-    choice = ColumnChoice(
-        names(drop or [], table),
-        None if features is None else names(features, table),
-        None if missing is None else missing.split(","),
-    )
-    if dry_run:
-        typer.echo(printable(_columns(uses_of(table, target, choice))))
-    samples = features_and_target(table, target, task, choice)
-    if dry_run or output is None:
-        typer.echo(_kind(samples.task, len(samples.features), len(samples.labels), len(samples.y)))
-        return
-    learnt, kept = _rows(samples, held_out, seed)
-    if early_stopping is not None and round(_WATCHED * learnt.size) == 0:
-        msg = f"--early-stopping watches a tenth of the training rows, which are {learnt.size}; give more rows"
-        raise ValueError(msg)
-    facts = Facts.fit(samples, target, learnt)
-    inputs, targets = facts.scaler.apply(samples.X), facts.targets(samples.y)
-    watched = (inputs[kept], targets[kept]) if kept.size and early_stopping is None else None
+    if in_windows or path.is_dir() or path.suffix == ".npy":
+        if missing is not None or output is None or dry_run or plots is not None:
+            raise ValueError(_WHOLE)
+        stream = Stream(
+            path, target, features=features and names(features, ()), drop=names(drop or [], ())
+        )
+        rows = read_in_windows(stream, task, held_out, seed)
+    else:
+        table = read_table(path, written_as)
+        choice = ColumnChoice(
+            names(drop or [], table),
+            None if features is None else names(features, table),
+            None if missing is None else missing.split(","),
+        )
+        if dry_run or output is None:
+            _show_uses(table, target, task, choice)
+            return
+        samples = features_and_target(table, target, task, choice)
+        rows = in_memory(samples, target, held_out, seed)
+    facts = rows.facts
+    _check_watched(rows.trained, early_stopping)
     network = NeuralNetwork(
-        len(samples.features),
+        len(facts.features),
         widths,
-        len(samples.labels) or 1,
+        len(facts.labels) or 1,
         activation=activation,
-        loss="cross_entropy" if samples.labels else "mean_squared_error",
+        loss="cross_entropy" if facts.labels else "mean_squared_error",
         initializer="glorot_uniform",
         dropout=dropout,
         weight_decay=weight_decay,
@@ -204,14 +218,13 @@ def train(
         left -= time.monotonic() - began
     with Interrupts(SIGINT, SIGTERM, at_once=3, answer=printable(answer), deadline=left) as interrupts:
         history = network.train(
-            inputs[learnt],
-            targets[learnt],
+            *rows.training,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=cosine(learning_rate),
             optimizer=optimizer,
             early_stopping=early_stopping,
-            validation_data=watched,
+            validation_data=rows.watched if rows.held_out and early_stopping is None else None,
             validation_fraction=None if early_stopping is None else _WATCHED,
             progress=True,  # on standard error
             checkpoint=checkpoint,
@@ -220,26 +233,24 @@ def train(
         )
         if checkpoint is not None and history.interrupted and set(interrupts.received) - {SIGINT}:
             raise _to_be_resumed(history, epochs)
-        trained = pictures.Trained(network, history, facts, samples, learnt, kept)
-        network.metadata |= {TABLE: facts.to_dict(), "held_out": _score(trained)}
+        network.metadata |= {TABLE: facts.to_dict(), "held_out": score(rows, network)}
         network.save(output)
     outcome = {
-        "task": samples.task,
-        "features": len(samples.features),
-        "classes": len(samples.labels) or None,
+        "task": facts.task,
+        "features": len(facts.features),
+        "classes": len(facts.labels) or None,
         "held_out": network.metadata["held_out"],
         "epochs": len(history),
         "seconds": history.record(-1).seconds if len(history) else 0.0,
         "interrupted": history.interrupted,
         "backend": network.backend.describe(),
         "dtype": network.architecture.compute or network.dtype,
-        "rows": {"trained": int(learnt.size), "held_out": int(kept.size), "left_out": samples.left_out},
-        "notes": [
-            f"{use.role} {quoted(use.name)}: {use.reason}" for use in samples.uses if use.doubtful
-        ],
+        "rows": {"trained": rows.trained, "held_out": rows.held_out, "left_out": rows.left_out},
+        "notes": [f"{use.role} {quoted(use.name)}: {use.reason}" for use in rows.uses if use.doubtful],
         "model": str(output),
     }
     if plots is not None:
+        trained = pictures.Trained(network, history, facts, samples, *rows.places)
         drawn = pictures.of_training(trained, batch_size, learning_rate, optimizer, seed)
         outcome["plots"] = pictures.write(plots, drawn)
     if as_json:
@@ -276,30 +287,17 @@ def _to_be_resumed(history: History, epochs: int) -> typer.Exit:
     return typer.Exit(_TRY_AGAIN)
 
 
-def _rows(samples: Samples, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    if held_out == 0:
-        return np.arange(len(samples.y)), np.arange(0)
-    return split(samples, held_out, np.random.default_rng(seed))
+def _show_uses(table: Table, target: str, task: str | None, choice: ColumnChoice) -> None:
+    """Print what each column would be used for, and what there is to learn."""
+    typer.echo(printable(_columns(uses_of(table, target, choice))))
+    samples = features_and_target(table, target, task, choice)
+    typer.echo(_kind(samples.task, len(samples.features), len(samples.labels), len(samples.y)))
 
 
-def _score(trained: pictures.Trained) -> dict[str, float | None]:
-    """Return the accuracy, or R² and the root of the mean squared error, over the rows held out.
-
-    Beside the accuracy stands that of always answering the class that is commonest among the others.
-    """
-    samples, kept = trained.samples, trained.kept
-    if kept.size == 0:
-        return {}
-    predicted, truth = trained.predict(samples.X[kept]), samples.y[kept]  # (n, k) or (n, 1), (n,)
-    if samples.labels:
-        commonest = np.bincount(samples.y[trained.learnt]).argmax()
-        return {
-            "accuracy": float(np.mean(np.argmax(predicted, axis=1) == truth)),
-            "commonest_class": float(np.mean(truth == commonest)),
-        }
-    error = float(np.mean((predicted[:, 0] - truth) ** 2))
-    spread = np.mean((truth - np.mean(truth)) ** 2)  # the error of always answering the mean
-    return {"r2": float(1 - error / spread) if spread > 0 else None, "rmse": error**0.5}
+def _check_watched(rows: int, early_stopping: int | None) -> None:
+    if early_stopping is not None and round(_WATCHED * rows) == 0:
+        msg = f"--early-stopping watches a tenth of the training rows, which are {rows}; give more rows"
+        raise ValueError(msg)
 
 
 def _columns(uses: list[Use]) -> str:
@@ -314,20 +312,20 @@ def _kind(task: str, features: int, classes: int | None, rows: int) -> str:
 
 
 def _summary(outcome: dict[str, Any]) -> str:
-    rows, score = outcome["rows"], outcome["held_out"]
+    rows, scores = outcome["rows"], outcome["held_out"]
     lines = [_kind(outcome["task"], outcome["features"], outcome["classes"], rows["trained"])]
     lines += map(printable, outcome["notes"])
     if rows["left_out"]:
         lines.append(f"left out {rows['left_out']} rows without a value")
     if outcome["interrupted"]:
         lines.append(f"interrupted; what {outcome['epochs']} epochs taught is kept")
-    if "accuracy" in score:
-        baseline = f"always the commonest class: {percent(score['commonest_class'])}"
-        accuracy = f"held-out accuracy: {percent(score['accuracy'])} of {rows['held_out']} rows"
+    if "accuracy" in scores:
+        baseline = f"always the commonest class: {percent(scores['commonest_class'])}"
+        accuracy = f"held-out accuracy: {percent(scores['accuracy'])} of {rows['held_out']} rows"
         lines.append(f"{accuracy} ({baseline})")
-    elif "rmse" in score:
-        r2 = "none (the target is constant)" if score["r2"] is None else f"{score['r2']:.4f}"
-        lines.append(f"held-out R2: {r2}, RMSE: {score['rmse']:.6g}, over {rows['held_out']} rows")
+    elif "rmse" in scores:
+        r2 = "none (the target is constant)" if scores["r2"] is None else f"{scores['r2']:.4f}"
+        lines.append(f"held-out R2: {r2}, RMSE: {scores['rmse']:.6g}, over {rows['held_out']} rows")
     where = f"{outcome['seconds']:.1f} s on {outcome['backend']}, {outcome['dtype']}"
     lines.append(f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})")
     if "plots" in outcome:

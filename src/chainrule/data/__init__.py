@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chainrule.data.bundled import DIGITS, digits
     from chainrule.data.samples import Samples, features_and_target, split
+    from chainrule.data.streams import Stream
     from chainrule.data.tables import read_table
 
-__all__ = ["DIGITS", "Samples", "digits", "features_and_target", "read_table", "split"]
+__all__ = ["DIGITS", "Samples", "Stream", "digits", "features_and_target", "read_table", "split"]
 
 _ROOMS = {
     "bundled": ("DIGITS", "digits"),
     "samples": ("Samples", "features_and_target", "split"),
+    "streams": ("Stream",),
     "tables": ("read_table",),
 }
 

@@ -181,5 +181,15 @@ def is_index(name: str, values: Column) -> bool:
     >>> is_index("", np.array([0, 1, 2])), is_index("id", np.array([0, 1, 2]))
     (True, False)
     """
-    named = name in _INDEX_NAMES or name.startswith("__index_level_")
-    return named and never_repeats(values)
+    return has_index_name(name) and never_repeats(values)
+
+
+def has_index_name(name: str) -> bool:
+    """Return whether data frames write row numbers under this name.
+
+    Examples
+    --------
+    >>> has_index_name("Unnamed: 0"), has_index_name("id")
+    (True, False)
+    """
+    return name in _INDEX_NAMES or name.startswith("__index_level_")

@@ -1,13 +1,14 @@
 """Facts: the columns, scales and labels of a table that a network needs for another table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from chainrule.data.columns import Table
-from chainrule.data.samples import Label, Samples, Task
+from chainrule.data.columns import Table, gaps
+from chainrule.data.samples import MOST_CLASSES, Label, Samples, Task, class_labels
 from chainrule.data.scaling import Scaler
+from chainrule.data.streams import Stream
 from chainrule.data.tables import column, numbers
 from chainrule.mathematics.naming import quoted, require
 
@@ -28,9 +29,48 @@ class Facts(NamedTuple):
     @classmethod
     def fit(cls, samples: Samples, target: str, rows: np.ndarray) -> Self:
         """Return the facts of ``rows`` of the samples: held-out rows must not decide the scale."""
-        scaler = _scaler(samples.X[rows], samples.features)
-        of_target = None if samples.labels else _scaler(samples.y[rows, None], [target])
+        scaler = _scaler([samples.X[rows]], samples.features)
+        of_target = None if samples.labels else _scaler([samples.y[rows, None]], [target])
         return cls(samples.task, target, samples.features, list(samples.labels), scaler, of_target)
+
+    @classmethod
+    def over(cls, stream: Stream, learnt: Stream, task: str | None) -> Self:
+        """Return the facts of a stream in one pass: the scales of the rows in ``learnt``, the labels of all rows.
+
+        Raises
+        ------
+        ValueError
+            If a row has no target, or the targets are neither classes nor numbers.
+        """
+        target, distinct, training = str(stream.target), np.array([]), set(learnt.blocks)
+
+        def columns() -> Iterator[np.ndarray]:
+            nonlocal distinct
+            for block, raw in zip(stream.blocks, stream.read_all(), strict=True):
+                gap = gaps(raw.y)  # (n,)
+                if gap.any():
+                    msg = f"{stream.where(block, int(gap.argmax()))} has no value in {quoted(target)}; drop the row"
+                    raise ValueError(msg)
+                is_number = raw.y.dtype.kind in "iuf"
+                # Whole numbers of so many values are quantities.
+                if not is_number or task == "classification" or distinct.size <= MOST_CLASSES:
+                    distinct = np.union1d(distinct, raw.y) if distinct.size else np.unique(raw.y)
+                if block in training:
+                    yield np.column_stack([raw.X, raw.y]) if is_number else raw.X  # (n, d + 1) or (n, d)
+
+        scaler = _scaler(columns(), [*stream.features, target])
+        labels = class_labels(distinct, len(stream), target, task)
+        d = len(stream.features)
+        of_target = None if labels else Scaler(scaler.mean[d:], scaler.scale[d:])  # (1,)
+        of_features = Scaler(scaler.mean[:d], scaler.scale[:d])  # (d,)
+        kind: Task = "classification" if labels else "regression"
+        return cls(kind, target, list(stream.features), labels, of_features, of_target)
+
+    def applied(self, stream: Stream) -> Stream:
+        """Return a stream scaled, with the target as the network is to give it."""
+        scaled = stream.standardized(self.scaler)
+        scaled.places = lambda y: self.truth({self.target: y})
+        return scaled
 
     def inputs(self, table: Table) -> np.ndarray:
         """Return the features of a table, by name and in the order learnt, scaled: ``(n, d)``."""
@@ -90,11 +130,11 @@ class Facts(NamedTuple):
         require(agree and (classes > 0 or outputs == 1), f"{self.task}, but {network}")
 
 
-def _scaler(columns: np.ndarray, names: Sequence[str]) -> Scaler:
-    """Return the scaler of ``columns (n, d)``, whose mean and deviation a float64 must hold."""
+def _scaler(blocks: Iterable[np.ndarray], names: Sequence[str]) -> Scaler:
+    """Return the scaler of the rows of all blocks ``(n, d)``, whose mean and deviation a float64 must hold."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scaler = Scaler.fit(columns)
-    for name, mean, scale in zip(names, *scaler, strict=True):
+        scaler = Scaler.over(blocks)
+    for name, mean, scale in zip(names, *scaler, strict=False):
         problem = f"the values of {quoted(name)} are too large to average; divide them by their largest"
         require(bool(np.isfinite([mean, scale]).all()), problem)
     return scaler

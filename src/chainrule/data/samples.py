@@ -23,7 +23,7 @@ from chainrule.mathematics.naming import nearest, quoted, require
 Task = Literal["classification", "regression"]
 Label = str | int | float | bool
 
-_MOST_CLASSES = 50
+MOST_CLASSES = 50  # of whole numbers, unless asked for
 _FEW_ROWS = 10  # in fewer, whole numbers often differ without numbering the rows
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # as an integer is printed
 _CODE = re.compile(r"0[0-9]+")  # such as 007: no integer is printed so
@@ -190,16 +190,35 @@ def _target(
     quantities, problem = as_numbers(values)
     needs_numbers = values.dtype.kind != "O" or task == "regression"
     require(not (needs_numbers and problem), f"{shown} has {problem}; correct it or drop the row")
-    labels, y = np.unique(values, return_inverse=True)
-    shared = f"{shown} is {quoted(values.tolist()[0])} in every row; there is nothing to learn"
-    require(labels.size > 1, shared)
-    if task == "regression" or (task is None and not _is_class(values, labels.size)):
-        return quantities, []
+    distinct, y = np.unique(values, return_inverse=True)
+    labels = class_labels(distinct, values.size, name, task)
+    return (y.astype(np.int64), labels) if labels else (quantities, [])
+
+
+def class_labels(distinct: Column, rows: int, name: str, task: str | None) -> list[Label]:
+    """Return the classes that the sorted distinct values of a target stand for; none if they are quantities.
+
+    Raises
+    ------
+    ValueError
+        If there is one value, or each of the rows has a value of its own.
+
+    Examples
+    --------
+    >>> class_labels(np.array([0.0, 0.5]), 100, "y", None), class_labels(np.array([0, 1]), 100, "y", None)
+    ([], [0, 1])
+    """
+    shown = f"the target column {quoted(name)}"
+    shared = f"{shown} is {quoted(distinct.tolist()[0])} in every row; there is nothing to learn"
+    require(distinct.size > 1, shared)
+    if task == "regression" or (task is None and not _is_class(distinct, rows)):
+        return []
     own = f"every row has a value of its own in {shown}, wanted classes; for a quantity give --task regression"
-    require(labels.size < values.size or labels.size == 2, own)
-    if labels.dtype.kind == "f" and np.array_equal(labels, labels.astype(np.int64)):
-        labels = labels.astype(np.int64)
-    return y.astype(np.int64), labels.tolist()
+    require(distinct.size < rows or distinct.size == 2, own)
+    if distinct.dtype.kind == "f" and np.array_equal(distinct, distinct.astype(np.int64)):
+        distinct = distinct.astype(np.int64)
+    labels: list[Label] = distinct.tolist()
+    return labels
 
 
 def _plain(values: Column, shown: str) -> Column:
@@ -246,10 +265,10 @@ def _spelled(texts: Column, task: str | None) -> Column:
     return np.array([float(text) for text in texts])
 
 
-def _is_class(values: Column, distinct: int) -> bool:
-    if values.dtype.kind in "iu":
-        return distinct == 2 or distinct <= min(_MOST_CLASSES, values.size**0.5)
-    return values.dtype.kind in "Ob"
+def _is_class(distinct: Column, rows: int) -> bool:
+    if distinct.dtype.kind in "iu":
+        return distinct.size == 2 or distinct.size <= min(MOST_CLASSES, rows**0.5)
+    return distinct.dtype.kind in "Ob"
 
 
 def split(

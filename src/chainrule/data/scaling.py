@@ -1,11 +1,36 @@
 """Scaling: columns brought to mean 0 and standard deviation 1, and back."""
 
+from collections.abc import Iterable
+from functools import reduce
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
+
+
+class _Moments(NamedTuple):
+    """What is kept of each column of some rows."""
+
+    rows: int
+    low: Floats  # (d,)
+    high: Floats  # (d,)
+    mean: Floats  # (d,)
+    variance: Floats  # (d,)
+
+    @classmethod
+    def of(cls, block: Floats) -> Self:
+        X = np.asarray(block, dtype=np.float64)  # (n, d)
+        return cls(len(X), *(f(X, axis=0) for f in (np.min, np.max, np.mean, np.var)))
+
+    def merged(self, other: "_Moments") -> "_Moments":
+        """Return those of the rows of both."""
+        rows = self.rows + other.rows
+        share, apart = other.rows / rows, other.mean - self.mean  # (), (d,)
+        more = other.variance - self.variance + (1 - share) * apart**2  # (d,)
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)  # (d,)
+        return _Moments(rows, low, high, self.mean + share * apart, self.variance + share * more)
 
 
 class Scaler(NamedTuple):
@@ -30,10 +55,25 @@ class Scaler(NamedTuple):
     @classmethod
     def fit(cls, X: Floats) -> Self:
         """Return the scaler of ``X (n, d)``. A column of one value keeps its scale: it becomes 0."""
+        return cls.over([X])
+
+    @classmethod
+    def over(cls, blocks: Iterable[Floats]) -> Self:
+        """Return the scaler of the rows of all ``blocks``, each ``(n, d)``, in one pass and in float64.
+
+        The mean and variance of each block are merged with those of the blocks before it: T. F. Chan, G. H. Golub and
+        R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
+
+        Examples
+        --------
+        >>> Scaler.over([np.array([[1.0, 5.0]]), np.array([[3.0, 5.0]])])
+        Scaler(mean=array([2., 5.]), scale=array([1., 1.]))
+        """
+        moments = reduce(_Moments.merged, map(_Moments.of, blocks))
         # Compared by value: rounding gives a constant column a deviation that is small, not 0.
-        constant = np.min(X, axis=0) == np.max(X, axis=0)  # (d,)
-        mean = np.where(constant, X[0], np.mean(X, axis=0))  # (d,)
-        deviation = np.std(X, axis=0)  # (d,)   0 as well where it is too small for a float
+        constant, deviation = moments.low == moments.high, np.sqrt(moments.variance)  # (d,)
+        mean = np.where(constant, moments.low, moments.mean)  # (d,)
+        # A deviation may be 0 as well where it is too small for a float.
         return cls(mean, np.where(constant | (deviation == 0), 1.0, deviation))
 
     def apply(self, X: Floats) -> Floats:

@@ -6,6 +6,7 @@ NumPy.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,12 +74,29 @@ def read_table(path: PathLike, dialect: Dialect = COMMAS) -> Table:
     return table
 
 
-def _read_parquet(path: Path) -> Table:
+def polars(name: str) -> Any:
+    """Return Polars, which reading ``name`` needs.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If it is not installed.
+
+    Examples
+    --------
+    >>> polars("t.parquet").__name__
+    'polars'
+    """
     try:
         import polars as pl
     except ModuleNotFoundError as missing:
-        msg = f"reading {path.name} needs Polars, which is not installed; {how_to_install('data')}"
+        msg = f"reading {name} needs Polars, which is not installed; {how_to_install('data')}"
         raise ModuleNotFoundError(msg) from missing
+    return pl
+
+
+def _read_parquet(path: Path) -> Table:
+    pl = polars(path.name)
     try:
         lazy = pl.scan_parquet(path)
         rows, columns = lazy.select(pl.len()).collect().item(), len(lazy.collect_schema())

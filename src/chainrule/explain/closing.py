@@ -15,6 +15,7 @@ from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.step import Batch, Progress, TrainingStep, forward
 from chainrule.training.loop import Outcome, Settings, Task
+from chainrule.training.windows import Windows
 
 _MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # of a forward pass: a large network sees fewer rows
 _LEARNT = 0.95  # of the loss of one answer for all rows: a smaller loss has learnt something
@@ -74,6 +75,8 @@ def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str
     # On the host, whose first use of a function compiles nothing. Dropout and 16 bits belong to training
     # alone; a fault shows without them.
     net, backend, data, _ = task
+    if isinstance(data, Windows):
+        data = data.some()
     net, host = replace(net, dropout=0.0, compute=None), backends.named("numpy")
     rows = _some(data, min(_MOST_ROWS, max(FEWEST, _MOST_PRODUCTS // net.layout.total)), backend)
     for flag in out_of_reach(rows.Y, curve(net.activations[-1], host)):

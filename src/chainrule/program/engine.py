@@ -60,7 +60,7 @@ class Work:
     @property
     def arrays(self) -> tuple[Array, ...]:
         """The arrays of the data: X, Y and the weights where there are any."""
-        return tuple(part for part in self.data if part is not None)
+        return arrays_of(self.data)
 
     @property
     def batch_sizes(self) -> set[int]:
@@ -98,6 +98,11 @@ def plan_step(
     program = trace(step.whole, progress, batch, rate, key, named=named)
     carried = 1 + len(state)
     return plan(program, list(zip(program.inputs[:carried], program.outputs[:carried], strict=True)))
+
+
+def arrays_of(data: Any) -> tuple[Array, ...]:
+    """Return the arrays of a record of data: X, Y and the weights where there are any."""
+    return tuple(part for part in data if part is not None)
 
 
 def spec(array: Array, name: str, role: "Role" = "") -> "Spec":

@@ -1,7 +1,7 @@
 """Epochs: what an engine is handed for one pass over the rows, and where each of its batches lies."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,12 @@ class Epoch(NamedTuple):
     ]  # of each step, its first row of the order and the one after its last
     rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
+    data: Any = None  # what the order counts rows of, instead of the work's data; never where engines read a host buffer
 
     def part(self, first: int, stop: int) -> "Epoch":
         """Return the steps from ``first`` up to, but not including, ``stop``."""
         keys = None if self.keys is None else self.keys[first:stop]  # (stop - first,)
-        return Epoch(self.order, self.bounds[first:stop], self.rates[first:stop], keys)
+        return self._replace(bounds=self.bounds[first:stop], rates=self.rates[first:stop], keys=keys)
 
 
 def bounds(n: int, batch_size: int | None) -> list[tuple[int, int]]:

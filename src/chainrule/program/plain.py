@@ -52,14 +52,15 @@ class Plain:
             check()
             rate = self._asarray(epoch.rates[number], dtype)  # ()
             key = None if epoch.keys is None else self._asarray(epoch.keys[number], "int32")  # ()
-            self.progress, L = self._step(self.progress, self._batch(order, *bounds), rate, key)
+            self.progress, L = self._step(
+                self.progress, self._batch(epoch.data or self._work.data, order, *bounds), rate, key
+            )
             losses.append(L)
         # sync: the losses, once an epoch
         stacked: list[float] = self._to_numpy(namespace(*losses).stack(losses)).tolist()
         return stacked
 
-    def _batch(self, order: Array | None, start: int, stop: int) -> Any:
-        data = self._work.data
+    def _batch(self, data: Any, order: Array | None, start: int, stop: int) -> Any:
         if order is None and self._work.is_one_batch:
             return data
         parts = [None if part is None else _rows(part, order, start, stop) for part in data]

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Work
+from chainrule.program.engine import Work, arrays_of
 from chainrule.program.epoch import Epoch
 from chainrule.program.machine import asked_threads, blas_threads
 from chainrule.program.operations import Operand, Operation, Value
@@ -205,11 +205,12 @@ class Replay:
         """Run an epoch: see ``Engine``."""
         fill = self._library.fill
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
+        sources = arrays_of(epoch.data or self._work.data)
         for number, (start, stop) in enumerate(epoch.bounds):
             check()
             batch = self._batches[stop - start]
             if order is not None:
-                for source, buffer in zip(self._work.arrays, batch.buffers, strict=True):
+                for source, buffer in zip(sources, batch.buffers, strict=True):
                     self._library.gather(source, order[start:stop], buffer)
             fill(self._rate, epoch.rates[number])
             if epoch.keys is not None:

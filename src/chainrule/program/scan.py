@@ -70,7 +70,7 @@ class Scan:
         for rows, alike in groupby(epoch.bounds, lambda bounds: bounds[1] - bounds[0]):
             steps = len(list(alike))
             along = self._along(epoch.part(first, first + steps))
-            given = self.progress, self._work.data, order, along, np.int32(steps)
+            given = self.progress, epoch.data or self._work.data, order, along, np.int32(steps)
             self.progress, losses = self._loops[rows](*given)
             parts.append((losses, steps))
             first += steps

@@ -45,6 +45,10 @@ class Chance:
         """Return a permutation of the rows ``(n,)``, int64."""
         return self._orders.permutation(n)
 
+    def row_seed(self) -> int:
+        """Return a seed for the orders of the rows in each window of an epoch."""
+        return int(self._orders.integers(2**63))
+
     def keys(self, steps: int) -> np.ndarray:
         """Return ``(steps,)`` int32, uniform over all of them."""
         return self._keys.integers(-(2**31), 2**31, size=steps, dtype=np.int32)

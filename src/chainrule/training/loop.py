@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +26,7 @@ from chainrule.training.display import Display
 from chainrule.training.evaluation import outputs, score
 from chainrule.training.history import History, Record
 from chainrule.training.interrupts import Interrupts
+from chainrule.training.windows import Windows
 
 if TYPE_CHECKING:  # imported where a run has checkpoints, so that `import chainrule` stays light
     from chainrule.training.resuming import RunFolder, Snapshot
@@ -106,8 +107,8 @@ class Task(NamedTuple):
 
     net: Architecture
     backend: Backend
-    data: Batch
-    validation: Batch | None = None
+    data: Batch | Windows
+    validation: Batch | Windows | None = None
 
 
 def fit(
@@ -205,7 +206,8 @@ class _TrainingRun:
 
     def __init__(self, theta: Array, task: Task, settings: Settings, state: State | None) -> None:
         net, backend, data, self._validation = task
-        self._rows = data.X.shape[-2]
+        self._windows = data if isinstance(data, Windows) else None
+        self._rows = len(data) if isinstance(data, Windows) else data.X.shape[-2]
         self._net = net
         self._backend = backend
         self._settings = settings
@@ -216,7 +218,7 @@ class _TrainingRun:
         work = Work(
             TrainingStep(net, settings.optimizer),
             Progress(start, kept),
-            data,
+            data.data if isinstance(data, Windows) else data,
             bounds(self._rows, settings.batch_size),
             drops=bool(net.dropout),
             steps=settings.epochs * len(bounds(self._rows, settings.batch_size)),
@@ -378,19 +380,41 @@ class _TrainingRun:
         self, plan: Epoch, interrupts: Interrupts, before: Array, losses: list[float]
     ) -> np.ndarray:
         """Run the steps of an epoch that have no losses yet; with checkpoints, SPAN_SECONDS of them at a time."""
-        if self._folder is None:
+        if self._folder is None and self._windows is None:
             return self._steps(plan, interrupts, before)
-        while True:
-            part, began = plan.part(len(losses), len(losses) + self._span), time.perf_counter()
+        try:
+            with closing(self._in_memory(plan.part(len(losses), len(plan.rates)))) as windows:
+                for window in windows:
+                    self._pieces(window, interrupts, before, losses, len(plan.rates))
+        except (TypeError, ValueError, OSError):  # what the files hold
+            self._go_back_to(before)
+            raise
+        return np.array(losses)  # (steps,)
+
+    def _pieces(
+        self, window: Epoch, interrupts: Interrupts, before: Array, losses: list[float], steps: int
+    ) -> None:
+        """Run steps whose rows are in memory, of an epoch of so many, and add their losses to ``losses``."""
+        done = 0
+        while done < len(window.rates):
+            stop = len(window.rates) if self._folder is None else done + self._span
+            part, began = window.part(done, stop), time.perf_counter()
             losses.extend(self._steps(part, interrupts, before))
             seconds = time.perf_counter() - began
             if seconds > 2 * SPAN_SECONDS:
                 self._span = max(1, self._span // 2)
             elif seconds < SPAN_SECONDS / 2 and len(part.rates) == self._span:
                 self._span *= 2
-            if len(losses) == len(plan.rates):
-                return np.array(losses)  # (steps,)
-            self._rest(interrupts, before, losses)
+            done += len(part.rates)
+            if len(losses) < steps:
+                self._rest(interrupts, before, losses)
+
+    def _in_memory(self, plan: Epoch) -> Generator[Epoch, None, None]:
+        """Return the steps of a plan in parts whose rows are all in memory."""
+        if self._windows is None:
+            yield plan
+        else:
+            yield from self._windows.spans(plan)
 
     def _go_back_to(self, before: Array) -> None:
         self._newest_is_good = False
@@ -446,7 +470,9 @@ class _TrainingRun:
             rates = np.array([rate(epoch, settings.epochs) for epoch in epochs])  # (number,)
         # One batch is all rows: an engine takes them where they lie, in the caller's own array.
         order = None
-        if steps > 1:
+        if self._windows is not None:
+            order = self._windows.order(chance, shuffle=settings.shuffle)
+        elif steps > 1:
             order = chance.order(self._rows) if settings.shuffle else np.arange(self._rows)  # (n,)
         keys = chance.keys(number) if self._net.dropout else None  # (steps,)
         return Epoch(order, [*self._bounds] * count, rates, keys)
@@ -465,8 +491,14 @@ class _TrainingRun:
         if self._validation is None:
             return None
         net, backend, theta = self._net, self._backend, self.engine.progress.theta
-        A = outputs(theta, self._validation.X, net, backend)  # (n, n_L)
-        return score(A, self._validation, net, backend)
+        validation, scores = self._validation, []
+        for part in validation.parts() if isinstance(validation, Windows) else [validation]:
+            A = outputs(theta, part.X, net, backend)  # (n, n_L)
+            scores.append((A.shape[0], *score(A, part, net, backend)))
+        rows, losses, accuracies = zip(*scores, strict=True)
+        shares = np.array(rows) / sum(rows)  # (parts,)
+        accuracy = None if accuracies[0] is None else float(shares @ accuracies)
+        return float(shares @ losses), accuracy
 
     def _diverged(self, number: int, what: str, rate: float) -> "DivergedError":
         clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"

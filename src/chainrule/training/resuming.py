@@ -26,6 +26,7 @@ from chainrule.saving import checkpoint
 from chainrule.saving.files import PathLike, check_folder, lock
 from chainrule.training.batches import Chance
 from chainrule.training.display import say
+from chainrule.training.windows import Windows
 
 KEPT = 3  # checkpoints
 _NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
@@ -126,7 +127,9 @@ class RunFolder:
             chance.state = self.newest[1]["first_draws"]
         self._first_draws = chance.state
 
-    def check(self, settings: Mapping[str, Any], data: Batch, validation: Batch | None) -> None:
+    def check(
+        self, settings: Mapping[str, Any], data: Batch | Windows, validation: Batch | Windows | None
+    ) -> None:
         """Raise if the run in the folder has other settings than these, which JSON can hold, or other data.
 
         Raises
@@ -187,7 +190,7 @@ def _change(before: Any, now: Any) -> str:
     return "" if isinstance(now, list | dict) else f" (it has {quoted(before)}, now {quoted(now)})"
 
 
-def fingerprint(data: Batch) -> str:
+def fingerprint(data: Batch | Windows) -> str:
     """Return what differs where data differ: their rows and a checksum.
 
     Examples
@@ -195,6 +198,8 @@ def fingerprint(data: Batch) -> str:
     >>> fingerprint(Batch(X=np.ones((2, 3)), Y=np.ones((2, 1))))
     '2 rows, d56e6bdd'
     """
+    if isinstance(data, Windows):
+        return f"{data}, {fingerprint(data.some())}"
     parts, total = [part for part in data if part is not None], 0
     for part in parts:
         host = backends.of(part).to_numpy

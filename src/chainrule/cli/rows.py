@@ -1,0 +1,92 @@
+"""The rows of a table that `chainrule train` learns from, those held out, and how good the network is on them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule import NeuralNetwork
+from chainrule.data.facts import Facts
+from chainrule.data.samples import Samples, Use, split
+from chainrule.data.streams import Stream
+
+
+class Rows(NamedTuple):
+    """The rows of a table, in memory or read in windows."""
+
+    facts: Facts
+    training: tuple[Any, Any]  # X and y, as ``train`` takes them
+    watched: tuple[Any, Any]  # those held out
+    checked: Iterable[
+        tuple[np.ndarray, np.ndarray]
+    ]  # features and target held out, as the table has them
+    commonest: int | None  # class of the others; None: taken to be that of the rows held out
+    trained: int  # rows
+    held_out: int
+    left_out: int = 0
+    uses: Sequence[Use] = ()
+    places: tuple[np.ndarray, ...] = ()  # of the rows to train on, and of those held out
+
+
+def in_memory(samples: Samples, target: str, held_out: float, seed: int) -> Rows:
+    """Return the samples of a table, of which rows are held out."""
+    learnt, kept = np.arange(len(samples.y)), np.arange(0)
+    if held_out:
+        learnt, kept = split(samples, held_out, np.random.default_rng(seed))
+    facts = Facts.fit(samples, target, learnt)
+    inputs, targets = facts.scaler.apply(samples.X), facts.targets(samples.y)
+    return Rows(
+        facts,
+        (inputs[learnt], targets[learnt]),
+        (inputs[kept], targets[kept]),
+        [(samples.X[kept], samples.y[kept])],
+        int(np.bincount(samples.y[learnt]).argmax()) if samples.labels else None,
+        int(learnt.size),
+        int(kept.size),
+        samples.left_out,
+        samples.uses,
+        (learnt, kept),
+    )
+
+
+def read_in_windows(stream: Stream, task: str | None, held_out: float, seed: int) -> Rows:
+    """Return the rows of a stream, of which blocks are held out."""
+    learnt, kept = (
+        stream.split(held_out, np.random.default_rng(seed).permutation) if held_out else (stream, None)
+    )
+    facts = Facts.over(stream, learnt, task)
+    training, watched = (
+        (None if part is None else facts.applied(part), None) for part in (learnt, kept)
+    )
+    checked = (
+        ()
+        if kept is None
+        else (
+            (raw.X, facts.truth({facts.target: raw.y}) if facts.labels else raw.y)
+            for raw in kept.read_all()
+        )
+    )
+    return Rows(facts, training, watched, checked, None, len(learnt), len(stream) - len(learnt))
+
+
+def score(rows: Rows, network: NeuralNetwork) -> dict[str, float | None]:
+    """Return the accuracy, or R² and the root of the mean squared error, over the rows held out.
+
+    Beside the accuracy stands that of always answering the class that is commonest among the others.
+    """
+    if not rows.held_out:
+        return {}
+    facts, answers = rows.facts, []
+    for X, y in rows.checked:
+        P = network.backend.to_numpy(network.predict(facts.scaler.apply(X)))  # (n, k) or (n, 1)
+        answers.append((np.argmax(P, axis=1) if facts.labels else facts.values(P), y))
+    predicted, truth = (np.concatenate(parts) for parts in zip(*answers, strict=True))  # (n,)
+    if facts.labels:
+        commonest = np.bincount(truth).argmax() if rows.commonest is None else rows.commonest
+        return {
+            "accuracy": float(np.mean(predicted == truth)),
+            "commonest_class": float(np.mean(truth == commonest)),
+        }
+    error = float(np.mean((predicted - truth) ** 2))
+    spread = np.mean((truth - np.mean(truth)) ** 2)  # the error of always answering the mean
+    return {"r2": float(1 - error / spread) if spread > 0 else None, "rmse": error**0.5}

@@ -1,0 +1,426 @@
+"""Streams: rows that are read from files block by block, because memory need not hold all of them.
+
+A *block* is a run of rows of one file that is read at once. What a stream holds in memory does not depend on how many rows
+there are: see :mod:`chainrule.training.windows`, which brings blocks to training.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from copy import copy
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, NamedTuple, Self, TypeVar
+
+import numpy as np
+
+from chainrule.data.columns import has_index_name
+from chainrule.data.scaling import Scaler
+from chainrule.data.tables import column, polars
+from chainrule.mathematics.checks import FRACTION, at_least, check_number
+from chainrule.mathematics.naming import one_line, quoted
+
+WINDOW_BYTES = 2**26  # of float32 features, in a window by default
+BLOCKS = 4  # in a window, at least
+FEWEST_BLOCKS = 16  # of all rows, so that some can be held out of a small file
+_CHUNK = 128  # rows that are checked or scaled at once, in a core's own cache
+
+Item = TypeVar("Item")
+Read = TypeVar("Read")
+
+
+class Block(NamedTuple):
+    """The rows from ``start`` up to, but not including, ``stop`` of a file."""
+
+    file: int
+    start: int
+    stop: int
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.stop - self.start
+
+
+class RawRows(NamedTuple):
+    """Rows as a file has them."""
+
+    X: np.ndarray  # (n, d)
+    y: np.ndarray  # (n,) or (n, n_out)
+    weights: np.ndarray | None  # (n,)
+
+
+class Stream:
+    """Rows for training that are read block by block.
+
+    Parameters
+    ----------
+    source
+        A Parquet file, or a folder of them with the same columns; an ``.npy`` file or an array such as
+        ``numpy.load(path, mmap_mode="r")``; or record batches: a list of them, or a function that returns an
+        iterator over them. A record batch is a data frame of Polars, a dict of columns, or what has Arrow's interface.
+    y, sample_weight
+        The target (several names for several outputs) and the weight of each row: names of columns; for ``.npy``, arrays
+        or ``.npy`` files.
+    features
+        Columns to learn from; by default all others but those in ``drop``, and row numbers of data frames.
+    window
+        Rows that are mixed with each other: the bound on memory, which holds two windows. By default 64 MiB of float32.
+
+    Attributes
+    ----------
+    features : list of str
+        Names of the columns of X.
+    scaler : Scaler or None
+        What X is scaled by, if it is.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or no Parquet file in the folder.
+    ValueError
+        If files differ in their columns, a column is missing or does not hold numbers, or there are no rows.
+    TypeError
+        If record batches can be read only once.
+
+    Examples
+    --------
+    >>> batches = [{"a": [0.0, 1.0], "y": [1.0, 3.0]}, {"a": [2.0], "y": [5.0]}]
+    >>> stream = Stream(batches, "y")
+    >>> len(stream), stream.features
+    (3, ['a'])
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        features: Sequence[str] | None = None,
+        drop: Sequence[str] = (),
+        window: int | None = None,
+    ) -> None:
+        self._source = _opened(source, y, sample_weight, features, drop)
+        self.features, self.target = self._source.features, y
+        self.scaler: Scaler | None = None
+        self.places: Callable[[np.ndarray], np.ndarray] | None = None  # of labels among the classes
+        sizes = self._source.sizes
+        if sum(sizes) == 0:
+            msg = f"{self._source.name} holds no rows; give at least one"
+            raise ValueError(msg)
+        by_default = max(BLOCKS, WINDOW_BYTES // (4 * len(self.features)))
+        self.window = by_default if window is None else at_least(1, "window", window)
+        most = max(1, min(self.window // BLOCKS, -(-sum(sizes) // FEWEST_BLOCKS)))
+        self.blocks = [
+            Block(file, start, min(start + most, rows))
+            for file, rows in enumerate(sizes)
+            for start in range(0, rows, most)
+        ]
+
+    def __len__(self) -> int:
+        return sum(block.rows for block in self.blocks)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether blocks can be read in their own order alone: those of record batches."""
+        return isinstance(self._source, _Records)
+
+    def read(self, block: Block) -> RawRows:
+        """Return the rows of a block.
+
+        Raises
+        ------
+        ValueError
+            If a value is missing or infinite: its column, file and row are named.
+        """
+        raw: RawRows = self._source.read(block)
+        for start in range(0, block.rows, _CHUNK):
+            finite = np.isfinite(raw.X[start : start + _CHUNK])  # (some, d)
+            if not finite.all():
+                row, place = np.argwhere(~finite)[0] + (start, 0)
+                what = "no value" if np.isnan(raw.X[row, place]) else "infinity"
+                msg = f"{self.where(block, row)} has {what} in {quoted(self.features[place])}; fill or drop it first"
+                raise ValueError(msg)
+        return raw if self.places is None else raw._replace(y=self.places(raw.y))
+
+    def where(self, block: Block, row: int) -> str:
+        """Return which row of the source a row of a block is, counted from 1."""
+        return f"row {block.start + row + 1} of {self._source.file(block.file)}"
+
+    def scale(self, X: np.ndarray, out: np.ndarray) -> None:
+        """Write ``X (n, d)`` to ``out``; scaled in float64 first, if it is to be."""
+        for start in range(0, len(X), _CHUNK):
+            some = X[start : start + _CHUNK]  # (some, d)
+            out[start : start + _CHUNK] = some if self.scaler is None else self.scaler.apply(some)
+
+    def read_all(self) -> Iterator[RawRows]:
+        """Return the rows of each block in turn, read one ahead."""
+        return ahead(self.read, self.blocks)
+
+    def standardized(self, scaler: Scaler | None = None) -> Self:
+        """Return the same rows with every feature scaled by ``scaler``.
+
+        By default to mean 0 and standard deviation 1, which one pass over the rows computes: the result's ``scaler``.
+
+        Examples
+        --------
+        >>> Stream([{"a": [0.0, 2.0], "y": [1, 0]}], "y").standardized().scaler
+        Scaler(mean=array([1.]), scale=array([1.]))
+        """
+        other = copy(self)
+        other.scaler = scaler or Scaler.over(raw.X for raw in self.read_all())
+        return other
+
+    def split(self, fraction: float, draw: Callable[[int], np.ndarray]) -> tuple[Self, Self]:
+        """Return the blocks to train on, and those held out: about ``fraction`` of the rows.
+
+        ``draw`` returns a permutation of so many; the first blocks in it are held out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``fraction`` is not a number between 0 and 1, or leaves one of the two parts empty.
+        """
+        check_number("the held-out fraction", fraction, FRACTION)
+        order = draw(len(self.blocks))  # (blocks,)
+        rows = np.cumsum([self.blocks[number].rows for number in order])  # (blocks,)
+        held = int(np.argmin(np.abs(rows - fraction * len(self)))) + 1
+        if held == len(self.blocks):
+            msg = f"{len(self.blocks)} blocks of rows cannot be split with {fraction:g} held out; give a smaller window"
+            raise ValueError(msg)
+        return self._only(order[held:]), self._only(order[:held])
+
+    def _only(self, numbers: np.ndarray) -> Self:
+        other = copy(self)
+        other.blocks = [self.blocks[number] for number in sorted(numbers)]
+        return other
+
+
+def is_stream(X: Any, y: Any) -> bool:
+    """Return whether data are read block by block: X is a :class:`Stream` or ``.npy``, or y a column's name.
+
+    Examples
+    --------
+    >>> is_stream("rows.parquet", "y"), is_stream([[1.0]], [0])
+    (True, False)
+    """
+    is_named = isinstance(y, str) or (isinstance(y, list) and bool(y) and isinstance(y[0], str))
+    return (
+        isinstance(X, Stream)
+        or is_named
+        or (isinstance(X, str | PathLike) and fspath(X).endswith(".npy"))
+    )
+
+
+def as_stream(X: Any, y: Any, sample_weight: Any = None) -> Stream:
+    """Return data that :func:`is_stream` names as a stream.
+
+    Raises
+    ------
+    ValueError
+        If y or weights come with a stream, which has its own.
+
+    Examples
+    --------
+    >>> len(as_stream([{"a": [0.0, 1.0], "y": [1.0, 3.0]}], "y"))
+    2
+    """
+    if not isinstance(X, Stream):
+        return Stream(X, y, sample_weight)
+    if y is not None or sample_weight is not None:
+        msg = "y and sample_weight come with a Stream, which has its own; give y=None"
+        raise ValueError(msg)
+    return X
+
+
+def ahead(read: Callable[[Item], Read], items: Iterable[Item]) -> Generator[Read, None, None]:
+    """Return ``read(item)`` for each item, computed in a thread while the one before it is in use.
+
+    Examples
+    --------
+    >>> list(ahead(abs, [-1, -2]))
+    [1, 2]
+    """
+    from concurrent.futures import ThreadPoolExecutor  # so that `import chainrule` stays light
+
+    with ThreadPoolExecutor(1, "chainrule-reader") as pool:
+        pending = deque[Any]()
+        for item in items:
+            pending.append(pool.submit(read, item))
+            if len(pending) == 2:
+                yield pending.popleft().result()
+        if pending:
+            yield pending.popleft().result()
+
+
+def _opened(source: Any, y: Any, weights: Any, *columns: Any) -> Any:
+    """Return what reads the blocks of a source."""
+    if isinstance(source, str | PathLike) and Path(source).suffix == ".npy":
+        source = np.load(source, mmap_mode="r")
+    if isinstance(source, np.ndarray):
+        return _Arrays(source, y, weights)
+    return (_Parquet if isinstance(source, str | PathLike) else _Records)(source, y, weights, *columns)
+
+
+class _Arrays:
+    """Arrays in files that are mapped into memory."""
+
+    def __init__(self, X: np.ndarray, y: Any, weights: Any) -> None:
+        self._X, self._y, self._weights = X, _mapped(y), None if weights is None else _mapped(weights)
+        self.name = fspath(getattr(X, "filename", None) or "X")
+        if X.ndim != 2 or X.dtype.kind not in "biuf":
+            msg = f"{self.name} has shape {X.shape} and dtype {X.dtype}, wanted numbers (n, d); give a row a sample"
+            raise ValueError(msg)
+        for name, array in (("y", self._y), ("sample_weight", self._weights)):
+            if array is not None and np.shape(array)[:1] != X.shape[:1]:
+                msg = f"{name} has shape {np.shape(array)} but X has {len(X)} rows; give one entry for each row"
+                raise ValueError(msg)
+        self.features = [f"X_{number}" for number in range(X.shape[1])]
+        self.sizes = [len(X)]
+
+    def file(self, _number: int) -> str:
+        return self.name
+
+    def read(self, block: Block) -> RawRows:
+        rows = slice(block.start, block.stop)
+        weights = None if self._weights is None else self._weights[rows]
+        return RawRows(np.asarray(self._X[rows]), np.asarray(self._y[rows]), weights)
+
+
+def _mapped(array: Any) -> np.ndarray:
+    return np.load(array, mmap_mode="r") if isinstance(array, str | PathLike) else np.asarray(array)
+
+
+class _Frames:
+    """Tables with named columns, as frames of Polars."""
+
+    name: str
+    sizes: list[int]
+
+    def __init__(
+        self,
+        schema: dict[str, Any],
+        y: Any,
+        weights: Any,
+        features: Sequence[str] | None,
+        drop: Sequence[str],
+    ) -> None:
+        targets = [y] if isinstance(y, str) else y
+        if not isinstance(targets, list) or not all(isinstance(name, str) for name in targets):
+            msg = f"y is {quoted(y)}; give the name of the target's column in {self.name}, such as y='label'"
+            raise TypeError(msg)
+        taken = [*targets, *([] if weights is None else [weights])]
+        names = dict.fromkeys(schema)
+        others = (name for name in schema if name not in {*taken, *drop} and not has_index_name(name))
+        self.features = list(features or others)
+        self._y, self._weights = y, weights
+        self.columns = [*self.features, *taken]
+        for name in (*self.columns, *drop):
+            column(names, name, f"training, in {self.name}")  # type: ignore[arg-type]
+        texts = [
+            name for name in self.features if not (schema[name].is_numeric() or schema[name] == bool)
+        ]
+        if texts or not self.features:
+            listed = ", ".join(f"{quoted(name)} ({schema[name]})" for name in texts[:8]) or "no column"
+            msg = f"{self.name}: wanted numbers in each feature, got {listed}; leave others out with drop=[...]"
+            raise ValueError(msg)
+
+    def raw(self, frame: Any) -> RawRows:
+        """Return a frame as arrays; a gap becomes NaN."""
+        X = frame.select(self.features).to_numpy(order="c")  # (n, d)
+        weights = None if self._weights is None else frame[self._weights].to_numpy()
+        return RawRows(X, frame[self._y].to_numpy(), weights)
+
+
+class _Parquet(_Frames):
+    """A Parquet file, or the Parquet files of a folder by name."""
+
+    def __init__(self, source: Any, *columns: Any) -> None:
+        path = Path(source)
+        pl = polars(path.name)
+        self.name = str(path)
+        self._files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        if not path.exists() or not self._files:
+            got = "a folder without .parquet files" if path.is_dir() else "no file or folder"
+            msg = f"{path} is {got}; give a Parquet file, or a folder of them"
+            raise FileNotFoundError(msg)
+        # A lazy frame keeps the metadata of its file, which are large where there are many columns.
+        self._lazy = [pl.scan_parquet(file) for file in self._files]
+        schemas, self.sizes = [], []
+        for file, lazy in zip(self._files, self._lazy, strict=True):
+            try:
+                schemas.append(dict(lazy.collect_schema()))
+                self.sizes.append(lazy.select(pl.len()).collect().item())
+            except (pl.exceptions.PolarsError, OSError) as error:
+                msg = f"{file} cannot be read ({one_line(error)}); is it damaged, or not Parquet?"
+                raise ValueError(msg) from error
+            _check_columns(schemas[0], schemas[-1], str(file), str(self._files[0]))
+        super().__init__(schemas[0], *columns)
+
+    def file(self, number: int) -> str:
+        return str(self._files[number])
+
+    def read(self, block: Block) -> RawRows:
+        rows = self._lazy[block.file].slice(block.start, block.rows)
+        return self.raw(rows.select(self.columns).collect())
+
+
+class _Records(_Frames):
+    """Record batches, which can be read from the first to the last, again and again."""
+
+    name = "the record batches"
+
+    def __init__(self, source: Any, *columns: Any) -> None:
+        self._pl, self._source = polars(self.name), source
+        self._held: Any = None  # the batch read last
+        self._at = 0  # the row that it starts at
+        if isinstance(source, Iterator):
+            msg = (
+                f"got a {type(source).__name__}, which can be read only once, and the rows are counted first; give a list "
+                "of record batches, or a function that returns a new iterator"
+            )
+            raise TypeError(msg)
+        schema, rows = None, 0
+        for number, frame in enumerate(self._frames()):
+            schema = schema or dict(frame.schema)
+            _check_columns(schema, dict(frame.schema), f"record batch {number}", "record batch 0")
+            rows += frame.height
+        self.sizes = [rows]
+        if schema is None:
+            msg = "there are no record batches; give at least one"
+            raise ValueError(msg)
+        super().__init__(schema, *columns)
+
+    def file(self, _number: int) -> str:
+        return self.name
+
+    def read(self, block: Block) -> RawRows:
+        if self._held is None or block.start < self._at:
+            self._batches, self._at = self._frames(), 0
+            self._held = next(self._batches)
+        parts, row = [], block.start
+        while row < block.stop:
+            while row >= self._at + self._held.height:
+                self._at += self._held.height
+                self._held = next(self._batches, None)
+                if self._held is None:
+                    msg = f"the record batches ended at row {self._at}, wanted {self.sizes[0]} as at first; give the same rows each time"
+                    raise ValueError(msg)
+            parts.append(self._held.slice(row - self._at, block.stop - row))
+            row += parts[-1].height
+        return self.raw(self._pl.concat(parts))
+
+    def _frames(self) -> Iterator[Any]:
+        return map(self._pl.DataFrame, self._source() if callable(self._source) else self._source)
+
+
+def _check_columns(wanted: dict[str, Any], got: dict[str, Any], name: str, first: str) -> None:
+    if got == wanted:
+        return
+    differ = sorted(name for name in {*wanted, *got} if wanted.get(name) != got.get(name))
+    listed = ", ".join(
+        f"{quoted(column)} ({got.get(column, 'missing')}, there {wanted.get(column, 'missing')})"
+        for column in differ[:4]
+    )
+    msg = f"{name} has other columns than {first}: {listed}; write all of them with the same names and types"
+    raise ValueError(msg)

@@ -1,0 +1,193 @@
+"""Windows: a stream as the data of training. Two windows of its rows are in memory: one in use, one being read.
+
+The order of an epoch is drawn in two steps. The blocks of the stream are shuffled, and each run of them that fits into a window
+is one; then the rows of each window are shuffled among each other. Both follow from the seed and the epoch alone, so
+training may begin in the middle of an epoch, and windows that lie before its first row are not read.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from copy import copy
+from typing import Self
+
+import numpy as np
+
+from chainrule import backends
+from chainrule.data import targets
+from chainrule.data.inputs import Door
+from chainrule.data.streams import Block, Stream, ahead
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.step import Batch
+from chainrule.program.epoch import Epoch
+from chainrule.training.batches import Chance
+
+
+class Windows:
+    """The rows of a stream, window by window.
+
+    The buffer is one array for each of X, Y and the weights: first room for rows that are left of the window before, fewer
+    than a batch, then two windows.
+
+    Parameters
+    ----------
+    stream
+        Where the rows are.
+    net
+        The network, whose loss says what targets are.
+    door
+        The backend and the dtype.
+    batch_size
+        Rows a step.
+
+    Raises
+    ------
+    ValueError
+        If there is no batch size, or the stream has another number of features than the network.
+    """
+
+    def __init__(self, stream: Stream, net: Architecture, door: Door, batch_size: int | None) -> None:
+        if batch_size is None:
+            msg = "batch_size is None, which takes all rows in every step; give one, such as 512, to read them in windows"
+            raise ValueError(msg)
+        if len(stream.features) != net.sizes[0]:
+            msg = f"the data have {len(stream.features)} features but the network takes {net.sizes[0]}; name them with Stream(features=[...])"
+            raise ValueError(msg)
+        self._stream, self._net, self._backend = stream, net, door.backend
+        self._host = door._replace(backend=backends.named("numpy"))
+        self._carried, self._size = batch_size, min(stream.window, len(stream))
+        first = self._batch(stream.blocks[0])
+        rows = self._carried + 2 * self._size
+        self._buffer = _each(first, lambda part: np.zeros((rows, part.shape[1]), part.dtype))
+
+    def __len__(self) -> int:
+        return len(self._stream)
+
+    def __str__(self) -> str:
+        return f"{len(self)} rows in windows of {self._stream.window}"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the engine reads the buffer where it is: on NumPy, and on CUDA, which streams from the host."""
+        return self._backend == self._host.backend or self._backend.streams(self._buffer.X)
+
+    @property
+    def data(self) -> Batch:
+        """The data that an engine is made for: the buffer, or a row of it where each window is sent to a device."""
+        if self.is_shared:
+            return self._buffer
+        return _each(self._buffer, lambda part: self._backend.asarray(part[:1]))
+
+    def some(self) -> Batch:
+        """Return some rows, on the host: those of the first block."""
+        return self._batch(self._stream.blocks[0])
+
+    def in_batches(self) -> Batch | Self:
+        """Return this; where a batch takes all rows, the rows as they lie, on the backend."""
+        if len(self) > self._carried:
+            return self
+        parts = zip(*self.parts(), strict=True)
+        return Batch(
+            *(None if part[0] is None else self._backend.xp.concat(part, axis=0) for part in parts)
+        )
+
+    def order(self, chance: Chance, *, shuffle: bool) -> np.ndarray:
+        """Return the order of an epoch ``(blocks + 1,)``: that of the blocks, then the seed of that of the rows, or -1."""
+        count = len(self._stream.blocks)
+        if not shuffle:
+            return np.append(np.arange(count), -1)
+        blocks = np.arange(count) if self._stream.is_sequential else chance.order(count)  # (blocks,)
+        return np.append(blocks, chance.row_seed())
+
+    def spans(self, plan: Epoch) -> Generator[Epoch, None, None]:
+        """Return the steps of an epoch, or of a part of one, in spans that each lie in the buffer when they are returned.
+
+        ``plan.order`` is that of :meth:`order`.
+        """
+        assert plan.order is not None  # noqa: S101  of :meth:`order`
+        *numbers, seed = plan.order.tolist()
+        start, stop = plan.bounds[0][0], plan.bounds[-1][1]
+        windows = [w for w in self._windows(numbers) if w[0] < stop and w[0] + _rows(w[1]) > start]
+        tasks = [(place % 2, seed, first, blocks) for place, (first, blocks) in enumerate(windows)]
+        left, step = np.arange(0), 0  # places of rows that are still to be used; steps that are done
+        skipped = start - windows[0][0]  # rows of the first window
+        with closing(ahead(lambda task: self._fill(*task), tasks)) as filled:
+            for window in filled:
+                places, skipped = np.concatenate([left, window[skipped:]]), 0  # (rows,)
+                begin, last = plan.bounds[step][0], step
+                while last < len(plan.bounds) and plan.bounds[last][1] - begin <= len(places):
+                    last += 1
+                used = plan.bounds[last - 1][1] - begin if last > step else 0
+                if used:
+                    part = plan.part(step, last)
+                    bounds = [(start - begin, stop - begin) for start, stop in part.bounds]
+                    yield self._sent(part._replace(order=places[:used], bounds=bounds))
+                # The window's place is filled again next.
+                left, step = np.arange(len(places) - used), last
+                for array in _arrays(self._buffer):
+                    array[: len(left)] = array[places[used:]]
+
+    def parts(self) -> Generator[Batch, None, None]:
+        """Return the rows block by block, on the backend."""
+        for batch in ahead(self._batch, self._stream.blocks):
+            yield _each(batch, self._backend.asarray)
+
+    def split(self, fraction: float, chance: Chance) -> tuple[Batch | Self, Self]:
+        """Return the blocks to train on and those held out: see :meth:`~chainrule.data.streams.Stream.split`."""
+        learnt, kept = copy(self), copy(self)
+        learnt._stream, kept._stream = self._stream.split(fraction, chance.order)
+        return learnt.in_batches(), kept
+
+    def _windows(self, numbers: list[int]) -> list[tuple[int, list[Block]]]:
+        """Return the first row of each window in the order of the epoch, and its blocks."""
+        windows: list[tuple[int, list[Block]]] = [(0, [])]
+        for number in numbers:
+            block, (first, blocks) = self._stream.blocks[number], windows[-1]
+            if blocks and _rows(blocks) + block.rows > self._stream.window:
+                windows.append((first + _rows(blocks), []))
+            windows[-1][1].append(block)
+        return windows
+
+    def _fill(self, half: int, seed: int, first: int, blocks: list[Block]) -> np.ndarray:
+        """Read blocks into a half of the buffer, and return the places of their rows in the order of the epoch."""
+        start = stop = self._carried + half * self._size
+        for block in blocks:
+            rows = slice(stop, stop + block.rows)
+            batch = self._batch(block, self._buffer.X[rows])
+            for array, part in zip(_arrays(self._buffer)[1:], _arrays(batch)[1:], strict=True):
+                array[rows] = part
+            stop = rows.stop
+        places = np.arange(start, stop)  # (rows,)
+        return places if seed < 0 else np.random.default_rng([seed, first]).permutation(places)
+
+    def _sent(self, part: Epoch) -> Epoch:
+        """Return steps with their rows on the backend, where it does not read the buffer."""
+        if self.is_shared or part.order is None:
+            return part
+        # As many rows each time: JAX compiles for every shape.
+        rows = np.resize(part.order, self._carried + self._size)  # (most,)
+        data = _each(self._buffer, lambda array: self._backend.asarray(array[rows]))
+        return part._replace(order=np.arange(part.bounds[-1][1]), data=data)
+
+    def _batch(self, block: Block, out: np.ndarray | None = None) -> Batch:
+        """Return the rows of a block as the network takes them, on the host; X in ``out``, if given."""
+        raw = self._stream.read(block)
+        X = np.empty(raw.X.shape, self._host.dtype) if out is None else out  # (n, n_0)
+        self._stream.scale(raw.X, X)
+        try:
+            return targets.beside(X, raw.y, raw.weights, self._net, self._host)
+        except (TypeError, ValueError) as error:
+            msg = f"from {self._stream.where(block, 0)}: {error}"
+            raise type(error)(msg) from None
+
+
+def _rows(blocks: list[Block]) -> int:
+    return sum(block.rows for block in blocks)
+
+
+def _arrays(batch: Batch) -> list[np.ndarray]:
+    return [part for part in batch if part is not None]
+
+
+def _each(batch: Batch, function: Callable[[np.ndarray], Array]) -> Batch:
+    return Batch(*(None if part is None else function(part) for part in batch))
