@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -143,13 +144,10 @@ def fit(
     error: Exception | None = None
     folder = settings.folder
     with closing(display), task.backend.quiet(), Interrupts() as interrupts:
-        if folder is not None:
-            folder.check(_described(theta, task, settings, chance), task.data, task.validation)
-            if folder.newest is not None:
-                theta, state = _saved(folder.newest[0], theta, task.backend, settings.optimizer)
-        run = _TrainingRun(theta, task, settings, state)
-        if folder is not None:
-            run.use(folder, chance)
+        if folder is None:
+            run = _TrainingRun(theta, task, settings, state)
+        else:
+            run = _run_in(folder, theta, task, settings, chance)
         try:
             with run.engine.at_work():
                 while not run.is_over:
@@ -166,6 +164,20 @@ def fit(
         return run.outcome(error)
 
 
+def _run_in(
+    folder: "RunFolder", theta: Array, task: Task, settings: Settings, chance: Chance
+) -> "_TrainingRun":
+    """Return the run that a folder has, as its newest checkpoint left it, or a new one."""
+    folder.check(_described(theta, task, settings, chance), task.data, task.validation)
+    state = None
+    if folder.newest is not None:
+        theta, state = _saved(folder.newest[0], theta, task.backend, settings.optimizer)
+    run = _TrainingRun(theta, task, settings, state)
+    run.use(folder, chance)
+    folder.newest = None  # its arrays are not kept while the run goes on
+    return run
+
+
 def _described(theta: Array, task: Task, settings: Settings, chance: Chance) -> dict[str, Any]:
     """Return what a run must share with the one that it continues, by name, as JSON can hold it."""
     net, rate, epochs = task.net, settings.schedule, settings.epochs
@@ -180,6 +192,7 @@ def _described(theta: Array, task: Task, settings: Settings, chance: Chance) -> 
         "backend": task.backend.describe(),
         "compile": settings.compiled,
         "threads": machine.threads(settings.threads),
+        "native_code": find_spec("llvmlite") is not None,
         "seed": chance.seed,
         "epochs": epochs,
         "batch_size": settings.batch_size,

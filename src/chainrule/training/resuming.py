@@ -138,7 +138,7 @@ class RunFolder:
             It names the settings that differ.
         """
         of_data = {"data": fingerprint(data), "validation_data": validation and fingerprint(validation)}
-        self._settings = json.loads(json.dumps({**settings, **of_data}))
+        self._settings = json.loads(json.dumps({**settings, **of_data}, default=float))
         saved = self._settings if self.newest is None else self.newest[1]["settings"]
         differences = [
             f"{name.replace('_', ' ')}{_change(saved.get(name), value)}"
