@@ -95,16 +95,6 @@ def test_a_choice_says_which_backend_how_fast_and_how_surely():
     )
 
 
-def test_two_that_take_as_long_are_undecided_and_numpy_is_used():
-    even = a_map({"torch": NUMPY, "numpy": NUMPY}, spread=0.05)
-    choice = choose(even, Workload((64, 256, 10), 16))
-    assert not choice.is_decided
-    assert choice.backend == "numpy"
-    assert choice.sentence.endswith(
-        "undecided, for the second takes 0.95 to 1.05 times as long as the first (95 % interval); use numpy"
-    )
-
-
 def test_pairs_decide_what_the_medians_alone_leave_open():
     machines = {"numpy": NUMPY, "torch": [1.1 * x for x in NUMPY]}
     wide = a_map(machines, spread=0.2)

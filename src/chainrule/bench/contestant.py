@@ -70,6 +70,17 @@ def over_batches(
         asked for, so that the last result is enough.
     more
         Other attributes of the contestant.
+
+    Returns
+    -------
+    Contestant
+        A pass of it has as many steps as there are batches.
+
+    Examples
+    --------
+    >>> doubled = over_batches(lambda X: 2 * X, [np.ones(2), np.ones(3)], wait=lambda _: None)
+    >>> doubled.steps, doubled.run()
+    (2, array([2., 2., 2.]))
     """
     last: list[Any] = []
 
