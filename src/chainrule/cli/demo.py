@@ -8,7 +8,8 @@ from rich.table import Table
 
 from chainrule import NeuralNetwork
 from chainrule.cli import show
-from chainrule.cli.pictures import Plots, check_plots, summary, write
+from chainrule.cli.options import Plots
+from chainrule.cli.pictures import check_plots, summary, write
 from chainrule.data.bundled import digits
 from chainrule.data.samples import Samples, split
 from chainrule.data.scaling import Scaler

@@ -13,34 +13,26 @@ from chainrule.cli.options import (
     Model,
     OptimizerName,
     Separator,
+    argument,
     dialect,
     loaded,
+    option,
     table_path,
 )
 from chainrule.data.tables import read_table
 
-Data = Annotated[str, typer.Argument(metavar="DATA", help="A table with its target too; or digits.")]
-Rows = Annotated[
-    int | None, typer.Option(metavar="N", help="Take the first N rows.", show_default="all")
-]
-LearningRate = Annotated[float, typer.Option(metavar="RATE", help="Of the step.")]
-Every = Annotated[bool, typer.Option("--all", help="Show every operation.")]
-FlagsOnly = Annotated[bool, typer.Option("--flags", help="Only what is wrong; exit code 1 if any.")]
-AsLatex = Annotated[bool, typer.Option("--latex", help="Print its formulas as LaTeX.")]
-AsHtml = Annotated[bool, typer.Option("--html", help="Print it as HTML.")]
-
 
 def explain(
     model: Model,
-    data: Data,
-    rows: Rows = None,
-    learning_rate: LearningRate = 0.1,
+    data: Annotated[str, argument("explain.data")],
+    rows: Annotated[int | None, option("explain.rows")] = None,
+    learning_rate: Annotated[float, option("explain.learning_rate")] = 0.1,
     optimizer: OptimizerName = "sgd",
-    every: Every = False,
-    flags_only: FlagsOnly = False,
+    every: Annotated[bool, option("explain.all")] = False,
+    flags_only: Annotated[bool, option("explain.flags")] = False,
     as_json: AsJson = False,
-    as_latex: AsLatex = False,
-    as_html: AsHtml = False,
+    as_latex: Annotated[bool, option("explain.latex")] = False,
+    as_html: Annotated[bool, option("explain.html")] = False,
     backend: BackendName = None,
     encoding: Encoding = "utf-8",
     separator: Separator = ",",

@@ -6,13 +6,11 @@ from typing import Annotated
 import typer
 
 from chainrule import NeuralNetwork
-from chainrule.cli.options import Model
+from chainrule.cli.options import Model, option
 from chainrule.saving.files import check_writable
 
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The ONNX file to write.")]
 
-
-def export(model: Model, output: Output) -> None:
+def export(model: Model, output: Annotated[Path, option("export.output")]) -> None:
     """Write what a model predicts to an ONNX file, for programs without chainrule.
 
     The file takes the numbers of a table, with the features in the model's order, and gives what

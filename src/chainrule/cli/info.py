@@ -18,21 +18,14 @@ from chainrule import NeuralNetwork, backends
 from chainrule._version import __version__, how_to_install
 from chainrule.backends import trial
 from chainrule.backends.numpy import native_is_at_hand
-from chainrule.cli.options import AsJson
+from chainrule.cli.options import AsJson, option
 from chainrule.cli.show import console, facts_table
 from chainrule.program.machine import cores
 
-NamespaceName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="MODULE",
-        help="Check an array library, such as dask.array: whether a network trains on it as on NumPy.",
-        show_default=False,
-    ),
-]
 
-
-def info(namespace: NamespaceName = None, as_json: AsJson = False) -> None:
+def info(
+    namespace: Annotated[str | None, option("info.namespace")] = None, as_json: AsJson = False
+) -> None:
     """Say what is installed, and which backends work here or why not."""
     if namespace is not None:
         _check(namespace)

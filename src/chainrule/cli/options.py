@@ -1,10 +1,12 @@
-"""Options that commands share, and one that takes several numbers.
+"""Options: their table ``options.toml``, those that commands share, and one that takes several numbers.
 
 `--hidden 128 64`, `--hidden 128,64` and `--hidden 128 --hidden 64` are the same.
 """
 
 import re
+import tomllib
 from collections.abc import Collection, Sequence
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,32 +25,40 @@ from chainrule.saving.schema import parsed
 
 HIDDEN = "--hidden"
 
-BackendName = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="numpy, cupy, torch, jax or auto; also cupy:1.",
-        show_default="numpy",
-        autocompletion=lambda: list(INSTALL),
-    ),
-]
-
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that chainrule train wrote.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Encoding = Annotated[str, typer.Option(metavar="NAME", help="Of CSV, such as cp1252 or utf-16.")]
-Separator = Annotated[str, typer.Option(metavar="CHAR", help="Of CSV, such as ';' or tab.")]
-
-OptimizerName = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="sgd, momentum, nesterov, adam or adamw.",
-        autocompletion=lambda: list(OPTIMIZERS),
-    ),
-]
-
+_TABLE = Path(__file__).with_name("options.toml")
 _DURATION = r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?"
 _SIZES = re.compile(r"-?\d+(,-?\d+)*")
+
+
+@cache
+def _described() -> dict[str, dict[str, dict[str, Any]]]:
+    return tomllib.loads(_TABLE.read_text(encoding="utf-8"))
+
+
+def _row(name: str) -> tuple[list[str], dict[str, Any]]:
+    command, _, key = name.partition(".")
+    row = dict(_described()[command][key])
+    return row.pop("names", []), row
+
+
+def option(name: str, known: Collection[str] = (), **more: Any) -> Any:
+    """Return an option as ``options.toml`` describes it; ``known`` are the names that a shell completes."""
+    names, row = _row(name)
+    return typer.Option(*names, autocompletion=(lambda: list(known)) if known else None, **row | more)
+
+
+def argument(name: str) -> Any:
+    """Return an argument as ``options.toml`` describes it."""
+    return typer.Argument(**_row(name)[1])
+
+
+BackendName = Annotated[str | None, option("shared.backend", INSTALL)]
+Model = Annotated[Path, argument("shared.model")]
+AsJson = Annotated[bool, option("shared.json")]
+Encoding = Annotated[str, option("shared.encoding")]
+Separator = Annotated[str, option("shared.separator")]
+OptimizerName = Annotated[str, option("shared.optimizer", OPTIMIZERS)]
+Plots = Annotated[Path | None, option("shared.plots")]
 
 
 def spread(arguments: list[str]) -> list[str]:

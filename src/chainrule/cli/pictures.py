@@ -1,10 +1,9 @@
 """`--plots FOLDER`: the pictures that fit what was trained, as PNG files."""
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import typer
 
 from chainrule import History, NeuralNetwork
 from chainrule.data.facts import Facts
@@ -12,11 +11,6 @@ from chainrule.data.samples import Samples
 from chainrule.saving.files import check_folder
 
 _SMALL = 16  # units of the widest layer; a diagram of more shows lines, not weights
-
-Plots = Annotated[
-    Path | None,
-    typer.Option("--plots", metavar="FOLDER", help="Write pictures there (extra plots)."),
-]
 
 
 def check_plots(folder: Path | None) -> None:

@@ -13,8 +13,10 @@ from chainrule.cli.options import (
     Encoding,
     Model,
     Separator,
+    argument,
     dialect,
     loaded,
+    option,
     table_path,
 )
 from chainrule.cli.show import printable
@@ -22,29 +24,15 @@ from chainrule.data.samples import Label
 from chainrule.data.tables import read_table
 from chainrule.saving.files import check_writable, write_whole
 
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA", help="A table with its features: .csv, .csv.gz, .parquet, .npz; or digits."
-    ),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FILE", help="The CSV to write; else it is printed."),
-]
-Spreadsheet = Annotated[
-    bool, typer.Option("--spreadsheet", help="Write no label that a spreadsheet takes for a formula.")
-]
-
 
 def predict(
     model: Model,
-    data: Data,
-    output: Output = None,
+    data: Annotated[str, argument("predict.data")],
+    output: Annotated[Path | None, option("predict.output")] = None,
     backend: BackendName = None,
     encoding: Encoding = "utf-8",
     separator: Separator = ",",
-    spreadsheet: Spreadsheet = False,
+    spreadsheet: Annotated[bool, option("predict.spreadsheet")] = False,
 ) -> None:
     """Write a model's predictions for the rows of a table.
 

@@ -15,9 +15,12 @@ from chainrule.cli.options import (
     BackendName,
     Encoding,
     OptimizerName,
+    Plots,
     Separator,
+    argument,
     dialect,
     names,
+    option,
     seconds,
     sizes,
     table_path,
@@ -46,120 +49,45 @@ from chainrule.saving.models import check_name
 from chainrule.training.history import History
 from chainrule.training.interrupts import Interrupts
 
+Dtype = Literal["float32", "float64", "float16", "bfloat16"]
+
+_ACTIVATIONS = f"{', '.join(ACTIVATIONS)}."
 _TERMINATED = 128 + SIGTERM  # the exit code of a program that SIGTERM ended, as shells have it
 _TRY_AGAIN = 75  # EX_TEMPFAIL: batch queues run the job again
 _WHOLE = "--missing, --dry-run and --plots look at the whole table; leave them out with --stream, a folder or .npy"
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
 
 
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help="A table: .csv, .csv.gz, .parquet, .npz or digits; or a folder of Parquet files, or .npy.",
-    ),
-]
-Target = Annotated[
-    str, typer.Option(metavar="COLUMN", help="The column to learn; all others are features.")
-]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The model to write (safetensors).")
-]
-TaskGiven = Annotated[
-    Task | None,
-    typer.Option(metavar="TASK", help="classification or regression.", show_default="by the target"),
-]
-Hidden = Annotated[
-    list[str] | None,
-    typer.Option(metavar="N ...", help="Widths of the hidden layers.", show_default="128"),
-]
-Activation = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"{', '.join(ACTIVATIONS)}.",
-        autocompletion=lambda: list(ACTIVATIONS),
-    ),
-]
-Epochs = Annotated[int, typer.Option(min=1, metavar="N", help="Times to go over the training rows.")]
-BatchSize = Annotated[int, typer.Option(min=1, metavar="N", help="Rows a step.")]
-LearningRate = Annotated[
-    float, typer.Option(metavar="RATE", help="Its peak; it falls along half a cosine.")
-]
-Dropout = Annotated[float, typer.Option(metavar="P", help="Probability of dropping a hidden unit.")]
-WeightDecay = Annotated[float, typer.Option(metavar="LAMBDA", help="Strength of the L2 penalty.")]
-EarlyStopping = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="After N epochs without gain on a tenth of the rows."),
-]
-HeldOut = Annotated[
-    float, typer.Option(metavar="SHARE", help="Of the rows, kept for the score; 0 for none.")
-]
-Drop = Annotated[
-    list[str] | None, typer.Option(metavar="NAMES", help="Columns to leave out, such as id,date.")
-]
-Features = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAMES", help="Columns to learn from.", show_default="all others"),
-]
-Missing = Annotated[
-    str | None,
-    typer.Option(metavar="WORDS", help="Words for no value, such as NA,?; such rows are left out."),
-]
-ReadInWindows = Annotated[
-    bool,
-    typer.Option(
-        "--stream", help="Read Parquet in windows: for more than memory holds. A folder always is."
-    ),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what each column would be used for.")]
-Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Decides the split, start and batches.")]
-Dtype = Annotated[
-    Literal["float32", "float64", "float16", "bfloat16"],
-    typer.Option(metavar="DTYPE", help="float32, float64, float16 or bfloat16."),
-]
-Checkpoint = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", help="Write checkpoints of this run into a folder of its own."),
-]
-CheckpointSeconds = Annotated[float, typer.Option(min=0, metavar="S", help="Seconds between them.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, bit for bit.")]
-Deadline = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="Stop with a checkpoint after so long: 3600, 90m, 1h30m."),
-]
-
-
 def train(
-    data: Data,
-    target: Target,
-    output: Output = None,
-    task: TaskGiven = None,
-    hidden: Hidden = None,
-    activation: Activation = "relu",
-    epochs: Epochs = 20,
-    batch_size: BatchSize = 128,
-    learning_rate: LearningRate = 0.01,
+    data: Annotated[str, argument("train.data")],
+    target: Annotated[str, option("train.target")],
+    output: Annotated[Path | None, option("train.output")] = None,
+    task: Annotated[Task | None, option("train.task")] = None,
+    hidden: Annotated[list[str] | None, option("train.hidden")] = None,
+    activation: Annotated[str, option("train.activation", ACTIVATIONS, help=_ACTIVATIONS)] = "relu",
+    epochs: Annotated[int, option("train.epochs")] = 20,
+    batch_size: Annotated[int, option("train.batch_size")] = 128,
+    learning_rate: Annotated[float, option("train.learning_rate")] = 0.01,
     optimizer: OptimizerName = "adam",
-    dropout: Dropout = 0.2,
-    weight_decay: WeightDecay = 0.001,
-    early_stopping: EarlyStopping = None,
-    held_out: HeldOut = 0.2,
+    dropout: Annotated[float, option("train.dropout")] = 0.2,
+    weight_decay: Annotated[float, option("train.weight_decay")] = 0.001,
+    early_stopping: Annotated[int | None, option("train.early_stopping")] = None,
+    held_out: Annotated[float, option("train.held_out")] = 0.2,
     backend: BackendName = None,
-    dtype: Dtype = "float32",
-    seed: Seed = 0,
-    drop: Drop = None,
-    features: Features = None,
-    missing: Missing = None,
+    dtype: Annotated[Dtype, option("train.dtype")] = "float32",
+    seed: Annotated[int, option("train.seed")] = 0,
+    drop: Annotated[list[str] | None, option("train.drop")] = None,
+    features: Annotated[list[str] | None, option("train.features")] = None,
+    missing: Annotated[str | None, option("train.missing")] = None,
     encoding: Encoding = "utf-8",
     separator: Separator = ",",
-    in_windows: ReadInWindows = False,
-    dry_run: DryRun = False,
-    plots: pictures.Plots = None,
-    checkpoint: Checkpoint = None,
-    checkpoint_seconds: CheckpointSeconds = 60.0,
-    resume: Resume = False,
-    deadline: Deadline = None,
+    in_windows: Annotated[bool, option("train.stream")] = False,
+    dry_run: Annotated[bool, option("train.dry_run")] = False,
+    plots: Plots = None,
+    checkpoint: Annotated[Path | None, option("train.checkpoint")] = None,
+    checkpoint_seconds: Annotated[float, option("train.checkpoint_seconds")] = 60.0,
+    resume: Annotated[bool, option("train.resume")] = False,
+    deadline: Annotated[str | None, option("train.deadline")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""

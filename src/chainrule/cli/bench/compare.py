@@ -12,28 +12,19 @@ from chainrule.bench.judge.comparison import compare_contestants
 from chainrule.bench.report.formats import NONE, microseconds
 from chainrule.bench.report.word_table import Table
 from chainrule.bench.store import read
-from chainrule.cli.options import AsJson
+from chainrule.cli.options import AsJson, argument, option
 from chainrule.cli.show import console
 
 SLOWER = 1  # the exit code
 HEAD = ("cell", "contestant", "before, µs", "after, µs", "times", "95 % interval", "verdict")
 
-Before = Annotated[str, typer.Argument(metavar="BEFORE", help="A run's folder or file.")]
-After = Annotated[str, typer.Argument(metavar="AFTER", help="Another's.")]
-Inside = Annotated[
-    Path | None,
-    typer.Option("--in", metavar="RUN", help="Of this run, compare the contestants BEFORE and AFTER."),
-]
-Force = Annotated[bool, typer.Option("--force", help="Compare different machines, too.")]
-Fail = Annotated[bool, typer.Option("--fail", help="Exit code 1 where something is slower.")]
-
 
 def compare(
-    before: Before,
-    after: After,
-    inside: Inside = None,
-    force: Force = False,
-    fail: Fail = False,
+    before: Annotated[str, argument("bench compare.before")],
+    after: Annotated[str, argument("bench compare.after")],
+    inside: Annotated[Path | None, option("bench compare.in")] = None,
+    force: Annotated[bool, option("bench compare.force")] = False,
+    fail: Annotated[bool, option("bench compare.fail")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say, cell by cell, what is faster or slower after than before, or undecided."""

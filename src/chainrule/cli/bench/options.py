@@ -4,38 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from chainrule.bench import roster
 from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, parse, preset
+from chainrule.cli.options import option
 from chainrule.mathematics.naming import nearest
 from chainrule.program.machine import cores
 
 FOLDER = Path("bench-results")
 BEST = "best"
 
-Folder = Annotated[Path, typer.Argument(help="The folder that `bench run` wrote, or its file.")]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Written there.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Few cells, one process, under 90 s.")]
-Preset = Annotated[str, typer.Option(metavar="NAMES", help="tabular,digits,mnist,deep or all.")]
-Grid = Annotated[str | None, typer.Option(metavar="AXES", help=f'As in "{GRID}".')]
-CellsGiven = Annotated[
-    list[str] | None, typer.Option("--cell", metavar="CELL", help="Rather: 784-256-10,64[,adam].")
-]
-Contestants = Annotated[
-    str | None, typer.Option("--backend", metavar="NAMES", help="Just these; see bench env.")
-]
-Peers = Annotated[
-    bool,
-    typer.Option(
-        "--peers",
-        help="PyTorch, JAX, scikit-learn, plain NumPy too. What compiles for seconds in every cell, as torch-compile, "
-        "takes part only when --backend names it.",
-    ),
-]
-Operations = Annotated[str, typer.Option(metavar="NAMES", help="step,forward,epoch,transfer.")]
-Dtype = Annotated[str, typer.Option(metavar="NAMES", help="float32,float64.")]
-Threads = Annotated[str | None, typer.Option(metavar="N", help="1,2 or best; else as each chooses.")]
+Contestants = Annotated[str | None, option("bench run.backend")]
 
 
 def cells(

@@ -13,27 +13,17 @@ from chainrule.bench.measure.campaign import measure
 from chainrule.bench.report.word_table import Table
 from chainrule.cli.bench import options
 from chainrule.cli.errors import fail
-from chainrule.cli.options import AsJson
+from chainrule.cli.options import AsJson, option
 from chainrule.cli.show import console
-
-Layers = Annotated[
-    str, typer.Option(metavar="SIZES", help="From the inputs to the outputs: 784,256,10.")
-]
-Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Rows a step.")]
-Rule = Annotated[
-    str, typer.Option(metavar="NAME", help="sgd: sigmoid units. adam: relu, cross-entropy.")
-]
-Dtype = Annotated[str, typer.Option(metavar="NAME", help="float32 or float64.")]
-Again = Annotated[bool, typer.Option("--again", help="Measure, whatever is stored.")]
 
 
 def recommend(
-    layers: Layers,
-    batch: Batch,
-    rule: Rule = "",
-    dtype: Dtype = "float32",
+    layers: Annotated[str, option("bench recommend.layers")],
+    batch: Annotated[int, option("bench recommend.batch")],
+    rule: Annotated[str, option("bench recommend.rule")] = "",
+    dtype: Annotated[str, option("bench recommend.dtype")] = "float32",
     backend: options.Contestants = None,
-    again: Again = False,
+    again: Annotated[bool, option("bench recommend.again")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say which backend is fastest for a network on this machine, and how sure that is.

@@ -10,22 +10,10 @@ import typer
 from chainrule.bench import report as made
 from chainrule.bench.judge.results import Results
 from chainrule.bench.store import read
-from chainrule.cli.bench.options import Folder
+from chainrule.cli.options import argument, option
 from chainrule.cli.show import console
 
 Form = Literal["term", "md", "html", "json", "png", "svg"]
-Asked = Annotated[Form, typer.Option("--format", "-f", help="term, md, html, json, png or svg.")]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="PATH", help="A file; a folder for png and svg.")
-]
-Update = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--update",
-        metavar="FILE",
-        help="Rewrite it between its marks <!-- speed --> or <!-- results -->.",
-    ),
-]
 _TEXTS: dict[str, Callable[[Results], str]] = {
     "md": made.markdown,
     "html": made.html,
@@ -33,7 +21,12 @@ _TEXTS: dict[str, Callable[[Results], str]] = {
 }
 
 
-def report(folder: Folder, form: Asked = "term", output: Output = None, update: Update = None) -> None:
+def report(
+    folder: Annotated[Path, argument("bench report.folder")],
+    form: Annotated[Form, option("bench report.form")] = "term",
+    output: Annotated[Path | None, option("bench report.output")] = None,
+    update: Annotated[list[Path] | None, option("bench report.update")] = None,
+) -> None:
     """Show what a run says: who is fastest where, and how near the limit that is."""
     results = Results(read(folder))
     for document in update or []:

@@ -1,10 +1,12 @@
 """`chainrule bench run`: measure."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chainrule.bench import roster
+from chainrule.bench.cells import GRID
 from chainrule.bench.judge.mapping import store
 from chainrule.bench.judge.results import Results
 from chainrule.bench.measure import campaign
@@ -14,23 +16,22 @@ from chainrule.bench.roster import OPERATIONS
 from chainrule.cli.bench import options
 from chainrule.cli.bench.progress import progress
 from chainrule.cli.errors import fail
+from chainrule.cli.options import option
 from chainrule.cli.show import console
-
-Processes = Annotated[int | None, typer.Option(min=1, metavar="N", help="Sets of processes; else 3.")]
 
 
 def run(
-    output: options.Output = options.FOLDER,
-    quick: options.Quick = False,
-    preset: options.Preset = "digits",
-    grid: options.Grid = None,
-    cell: options.CellsGiven = None,
+    output: Annotated[Path, option("bench run.output")] = options.FOLDER,
+    quick: Annotated[bool, option("bench run.quick")] = False,
+    preset: Annotated[str, option("bench run.preset")] = "digits",
+    grid: Annotated[str | None, option("bench run.grid", help=f'As in "{GRID}".')] = None,
+    cell: Annotated[list[str] | None, option("bench run.cell")] = None,
     backend: options.Contestants = None,
-    peers: options.Peers = False,
-    operation: options.Operations = "step",
-    dtype: options.Dtype = "float32",
-    threads: options.Threads = None,
-    processes: Processes = None,
+    peers: Annotated[bool, option("bench run.peers")] = False,
+    operation: Annotated[str, option("bench run.operation")] = "step",
+    dtype: Annotated[str, option("bench run.dtype")] = "float32",
+    threads: Annotated[str | None, option("bench run.threads")] = None,
+    processes: Annotated[int | None, option("bench run.processes")] = None,
 ) -> None:
     """Measure which backend is fastest where. What DIR holds is kept: a run goes on.
 
