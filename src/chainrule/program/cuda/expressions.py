@@ -3,8 +3,6 @@
 16-bit floats are computed in float32: they are rounded where they are stored, and where ``astype`` asks for it.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

@@ -4,16 +4,12 @@
 rows. ``row``: a warp, or a part of one, to each row, which it goes over once for each stage of the chain.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from chainrule.program.chains import ROW_FUNCTIONS, Chain, Operand
 from chainrule.program.cuda.expressions import REGISTERS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Form = Literal["flat", "tile", "row"]
 THREADS: Final = 256  # of a block

@@ -99,6 +99,31 @@ template <typename T> __device__ inline T max_over_row(T x) {
   return x;
 }
 
+// Sums over all blocks: each block writes a part of each column's sum, or of a total, and the last block adds them up.
+template <typename T>
+__device__ inline void put_part(T x, T *parts, long long column, long long columns, T *shared) {
+  const T part = sum_over_y(x, shared);
+  if (threadIdx.y == 0 && column < columns) parts[blockIdx.y * columns + column] = part;
+}
+template <typename S, typename T>
+__device__ inline void put_sum(S *out, const T *parts, long long column, long long columns, T *shared) {
+  T sum = 0;
+  if (column < columns)
+    for (unsigned int y = threadIdx.y; y < gridDim.y; y += blockDim.y) sum += __ldcg(parts + y * columns + column);
+  sum = sum_over_y(sum, shared);
+  if (threadIdx.y == 0 && column < columns) store(out + column, sum);
+}
+template <typename T> __device__ inline void put_total(T x, T *parts, T *shared) {
+  const T part = sum_over_block(x, shared);
+  if (threadIdx.x == 0 && threadIdx.y == 0) parts[blockIdx.y * gridDim.x + blockIdx.x] = part;
+}
+template <typename T> __device__ inline T sum_of_totals(const T *parts, T *shared) {
+  const unsigned int first = threadIdx.y * blockDim.x + threadIdx.x, blocks = gridDim.x * gridDim.y;
+  T total = 0;
+  for (unsigned int block = first; block < blocks; block += blockDim.x * blockDim.y) total += __ldcg(parts + block);
+  return sum_over_block(total, shared);
+}
+
 // Whether this is the last of so many blocks to get here; it then sees what the others wrote before. The counter
 // is 0 again afterwards.
 __device__ inline bool is_last(unsigned int *counter, unsigned int blocks) {

@@ -1,15 +1,10 @@
 """Rows: the loop of a kernel with row statements, a warp or a part of one to each row."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from chainrule.program.chains import ROW_FUNCTIONS, Statement
 from chainrule.program.cuda.expressions import REGISTERS, assignment
 from chainrule.program.cuda.loop import Loop, indented
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _NEUTRAL = {"row_sum": "0", "row_max": "-INFINITY"}
 _ACROSS = {"row_sum": "sum_over_row", "row_max": "max_over_row"}

@@ -5,24 +5,18 @@ chain, the inputs and the outputs of the tail, and where there are sums the memo
 counters.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from chainrule.program.chains import Chain
 from chainrule.program.cuda import sums
 from chainrule.program.cuda.expressions import REGISTERS, STORED, assignment
 from chainrule.program.cuda.loop import THREADS, Loop
 from chainrule.program.cuda.rows import rows
 from chainrule.program.cuda.strips import flat, tile
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from chainrule.program.chains import Chain
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Strips: the loops of kernels without row statements, each thread with some columns side by side."""
 
-from __future__ import annotations
-
 from chainrule.program.cuda.expressions import REGISTERS, STORED, assignment
 from chainrule.program.cuda.loop import Loop, indented
 

@@ -5,14 +5,7 @@ parts. So a sum over all rows needs no launch of its own and no atomic addition,
 another one in every run.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from chainrule.program.cuda.loop import THREADS
-
-if TYPE_CHECKING:
-    from chainrule.program.cuda.loop import Loop
+from chainrule.program.cuda.loop import THREADS, Loop, indented
 
 
 def declared(loop: Loop) -> list[str]:
@@ -32,65 +25,32 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
     totals = [n for n, output in enumerate(loop.chain.outputs) if output.total]
     if not sums and not totals:
         return []
-    kind = loop.sums
-    lines = [f"__shared__ {kind} shared[{THREADS}];"]
+    each = f"for (int i = 0; i < {loop.lanes}; i++)"
+    lines = [f"__shared__ {loop.sums} shared[{THREADS}];"]
+    for place, n in enumerate(sums):
+        part = f"put_part(sum{n}[i], {_parts(place)}, {loop.column}, columns, shared);"
+        lines += ["#pragma unroll", f"{each} {part}"]
     if totals:
+        # Their parts lie after those of the columns.
         lines += [
-            "const bool is_first = threadIdx.x == 0 && threadIdx.y == 0;",
-            "const unsigned int blocks = gridDim.x * gridDim.y, block = blockIdx.y * gridDim.x + blockIdx.x;",
-            f"{kind} *const of_totals = parts + {len(sums)} * (long long)gridDim.y * columns;",
+            "const unsigned int blocks = gridDim.x * gridDim.y;",
+            f"{loop.sums} *const of_totals = {_parts(len(sums))};",
         ]
-    for place, number in enumerate(sums):
-        lines += _column_parts(loop, place, number)
-    for place, number in enumerate(totals):
-        lines += [
-            f"total{number} = sum_over_block(total{number}, shared);",
-            f"if (is_first) of_totals[{place} * (long long)blocks + block] = total{number};",
-        ]
+    for place, n in enumerate(totals):
+        lines.append(f"put_total(total{n}, of_totals + {place} * (long long)blocks, shared);")
     if sums:
         lines.append("if (is_last(counters + blockIdx.x, gridDim.y)) {")
-        for place, number in enumerate(sums):
-            lines += _column_sums(loop, place, number)
+        for place, n in enumerate(sums):
+            lines.append(f"  {each} put_sum(out{n}_, {_parts(place)}, {loop.column}, columns, shared);")
         lines.append("}")
     if totals:
         lines.append("if (is_last(counters + gridDim.x, blocks)) {")
-        for place, number in enumerate(totals):
-            lines += _total(place, number)
-        lines += ["  if (is_first) {", *(f"    {line}" for line in last), "  }", "}"]
+        for place, n in enumerate(totals):
+            lines.append(f"  total{n} = sum_of_totals(of_totals + {place} * (long long)blocks, shared);")
+        lines += ["  if (threadIdx.x == 0 && threadIdx.y == 0) {", *indented(last, 2), "  }", "}"]
     return lines
 
 
-def _column_parts(loop: Loop, place: int, number: int) -> list[str]:
-    return [
-        "#pragma unroll",
-        f"for (int i = 0; i < {loop.lanes}; i++) {{",
-        f"  const {loop.sums} part = sum_over_y(sum{number}[i], shared);",
-        f"  const long long column = {loop.column};",
-        f"  const long long at = ({place} * (long long)gridDim.y + blockIdx.y) * columns + column;",
-        "  if (threadIdx.y == 0 && column < columns) parts[at] = part;",
-        "}",
-    ]
-
-
-def _column_sums(loop: Loop, place: int, number: int) -> list[str]:
-    at = f"({place} * (long long)gridDim.y + y) * columns + column"
-    return [
-        f"  for (int i = 0; i < {loop.lanes}; i++) {{",
-        f"    const long long column = {loop.column};",
-        f"    {loop.sums} sum = 0;",
-        "    if (column < columns)",
-        f"      for (unsigned int y = threadIdx.y; y < gridDim.y; y += blockDim.y) sum += __ldcg(parts + {at});",
-        "    sum = sum_over_y(sum, shared);",
-        f"    if (threadIdx.y == 0 && column < columns) store(out{number}_ + column, sum);",
-        "  }",
-    ]
-
-
-def _total(place: int, number: int) -> list[str]:
-    first, step = "threadIdx.y * blockDim.x + threadIdx.x", "blockDim.x * blockDim.y"
-    return [
-        f"  total{number} = 0;",
-        f"  for (unsigned int other = {first}; other < blocks; other += {step})",
-        f"    total{number} += __ldcg(of_totals + {place} * (long long)blocks + other);",
-        f"  total{number} = sum_over_block(total{number}, shared);",
-    ]
+def _parts(place: int) -> str:
+    """Return where the parts of a sum over rows begin: a part for each block's row of blocks and column."""
+    return f"parts + {place} * (long long)gridDim.y * columns"
