@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -109,7 +109,8 @@ class Architecture:
         functions = ", ".join(activation.name for activation in self.activations)
         return f"{'-'.join(map(str, self.sizes))} ({functions})"
 
-    @cached_property
+    @property
+    @lru_cache(maxsize=64)  # noqa: B019  of the networks in use; kept here, it stays out of what is pickled
     def predicting(self) -> "Architecture":
         """The same network with outputs whose small values keep their digits: the sigmoid is exact there.
 
