@@ -5,6 +5,7 @@ softmax makes of each row, the totals of a chain with what is computed from them
 a sum over rows, with the chain that makes its terms. As in ``fusion.py``, nothing moves across a product.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chainrule.program.cuda.loop import KEPT_COLUMNS
@@ -119,14 +120,19 @@ def _group(cluster: Cluster | Operation, program: Program, roots: Roots) -> Fusi
         return Fusion((cluster,), _read(cluster), (cluster.result,))
     operations = (*cluster.main, *cluster.tail)
     here = {id(operation) for operation in operations}
-    made = {id(operation.result) for operation in operations}
-    inputs = {id(v): v for op in operations for v in _read(op) if id(v) not in made}
     kept = {id(roots.of(value)) for value in program.outputs}
     for operation in program.operations:
         if id(operation) not in here and not operation.is_view:
             kept |= {id(roots.of(value)) for value in operation.inputs}
-    results = tuple(op.result for op in operations if id(op.result) in kept)
-    return Fusion(operations, tuple(inputs.values()), results)
+    return as_group(operations, kept)
+
+
+def as_group(operations: Sequence[Operation], wanted: set[int]) -> Fusion:
+    """Return operations as a group: what they read from outside, and those of their results that are ``wanted``."""
+    made = {id(operation.result) for operation in operations}
+    inputs = {id(v): v for op in operations for v in _read(op) if id(v) not in made}
+    results = tuple(op.result for op in operations if id(op.result) in wanted)
+    return Fusion(tuple(operations), tuple(inputs.values()), results)
 
 
 def _read(operation: Operation) -> tuple[Value, ...]:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from chainrule.program.chains import Chain
-from chainrule.program.cuda.grouping import ONE, over_rows
+from chainrule.program.cuda.grouping import ONE, as_group, over_rows
 from chainrule.program.cuda.source import Tail
 from chainrule.program.fusion import Extent, is_total, over
 from chainrule.program.lowering import lower
@@ -74,14 +74,6 @@ def _late(group: Fusion) -> set[int]:
 
 def _part(group: Fusion, operations: list[Operation], late: set[int]) -> Fusion:
     """Return some operations of a group as one of their own; what the late ones read is a result."""
-    made = {id(operation.result) for operation in operations}
     wanted = {id(value) for value in group.results}
     wanted |= {id(v) for op in group.operations if id(op) in late for v in op.inputs}
-    inputs = {
-        id(v): v
-        for op in operations
-        for v in (op.inputs[1:] if op.is_row_product else op.inputs)
-        if id(v) not in made
-    }
-    results = tuple(op.result for op in operations if id(op.result) in wanted)
-    return Fusion(tuple(operations), tuple(inputs.values()), results)
+    return as_group(operations, wanted)
