@@ -21,11 +21,12 @@ else:  # the processes of a run share its folder
 
 SOURCE = Path(__file__).parent / "src" / "chainrule"
 MODULES = {
-    "cupy": ["backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
+    "cupy": ["ranks/nccl.py", "backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
     "jax": ["backends/jax.py", "program/scan.py", "bench/contestants/jax.py"],
     "matplotlib": ["plots"],
     "onnx": ["saving/onnx.py"],
     "sklearn": ["bench/contestants/scikit_learn.py", "estimators"],
+    "mpi4py": ["ranks/mpi.py"],
     "torch": [
         "backends/torch.py",
         "bench/contestants/pytorch.py",

@@ -33,6 +33,7 @@ from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import Schedule, schedule
 from chainrule.mathematics.step import Batch, Forward, Progress, TrainingStep, forward, step
 from chainrule.program.dtypes import numpy_dtype
+from chainrule.ranks import join
 from chainrule.training.batches import Chance, held_out
 from chainrule.training.display import Display, display
 from chainrule.training.evaluation import Score, outputs, score
@@ -237,6 +238,7 @@ class NeuralNetwork:
         compile: bool = True,
         threads: int | None = None,
         tune: bool | None = None,
+        ranks: Any = None,
         resume: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_seconds: float = 60.0,
@@ -281,6 +283,10 @@ class NeuralNetwork:
             How many to use on the CPU; by default ``CHAINRULE_THREADS``, else one for each core.
         tune
             Deprecated: it does nothing, and will be removed.
+        ranks
+            "mpi": the processes that ``mpiexec`` started train this network together, each on its rows of every
+            batch (:mod:`chainrule.ranks`). "mpi:tree": with the same bits on 1, 2, 4 and 8 of them. By default
+            ``CHAINRULE_RANKS``, else "alone". Rank 0 alone prints, writes and calls the callbacks.
         resume
             ``True`` keeps the optimizer's state (Adam's moments) after training, and starts from the state
             that the previous run kept, if its optimizer was the same. With ``checkpoint``, it continues the run
@@ -301,7 +307,7 @@ class NeuralNetwork:
         Raises
         ------
         ValueError, TypeError
-            If an argument is not as described here, or the run to continue had other settings or data, which
+            If an argument is not as described here, the ranks were started differently, or the run to continue had other settings or data, which
             are named; the weights are not changed.
         OSError
             If no checkpoint can be written at the start, another run uses the folder, or it holds a run and
@@ -323,11 +329,12 @@ class NeuralNetwork:
         if tune is not None:
             msg = "train(tune=...) does nothing any more; remove it"
             warnings.warn(msg, FutureWarning, stacklevel=2)
+        group = join(ranks)
         resume, folder = flag("resume", resume), None
         if checkpoint is not None:
             from chainrule.training.resuming import RunFolder
 
-            folder = RunFolder(checkpoint, checkpoint_seconds, checkpoint_epochs, resume=resume)
+            folder = RunFolder(checkpoint, checkpoint_seconds, checkpoint_epochs, group, resume=resume)
         settings = Settings(
             epochs=at_least(1, "epochs", epochs),
             batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
@@ -339,9 +346,12 @@ class NeuralNetwork:
             compiled=flag("compile", compile),
             threads=threads,
             show=self._show,
+            group=group,
             folder=folder,
         )
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
+        if group.rank > 0:
+            shown = Display()
         with ExitStack() as stack:
             stack.enter_context(self._change())
             if folder is not None:

@@ -28,6 +28,7 @@ ORDER = [
     "data",
     "training/evaluation",
     "plots",
+    "ranks",
     "training",
     "saving",
     "explain",
@@ -42,7 +43,7 @@ HOST_SIDE = {"initializers"}  # of the mathematics: drawn on the host, in NumPy
 
 ACCELERATORS = {"cupy", "cupyx", "torch", "jax", "numba", "llvmlite"}
 ARRAY_LIBRARIES = ACCELERATORS | {"numpy", "array_api_strict"}
-HEAVY = ACCELERATORS | {"sklearn", "matplotlib", "rich", "typer", "safetensors", "polars"}
+HEAVY = ACCELERATORS | {"sklearn", "matplotlib", "rich", "typer", "safetensors", "polars", "mpi4py"}
 
 MODULES = {
     ".".join(["chainrule", *path.relative_to(HOUSE).with_suffix("").parts]).removesuffix(
@@ -129,7 +130,10 @@ def test_the_mathematics_names_no_array_library():
 
 def test_only_backends_and_program_name_an_accelerator_library():
     # The contestants of the benchmark are others' libraries, measured as their own users call them.
-    allowed = ("chainrule.backends", "chainrule.program", "chainrule.bench.contestants")
+    allowed = (
+        *("chainrule.backends", "chainrule.program", "chainrule.bench.contestants"),
+        "chainrule.ranks.nccl",
+    )
     assert offenders(lambda m: not m.startswith(allowed) and libraries(m) & ACCELERATORS) == set()
 
 

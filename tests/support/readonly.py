@@ -59,3 +59,6 @@ class ReadOnlyBackend(NumpyBackend):
 
     def engine(self, work):
         return self.plain(work)
+
+    def kernels(self, work):
+        del work

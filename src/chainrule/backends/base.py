@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, Namespace
-from chainrule.program.engine import Engine, Work
+from chainrule.program.engine import Engine, Step, Work
 from chainrule.program.epoch import bounds
 from chainrule.program.plain import Plain
 
 if TYPE_CHECKING:
+    from chainrule.program.kernels import Kernels
     from chainrule.program.plan import Plan
 
 PlanOf = Callable[[int], "Plan"]  # of a step, by the rows of its batch
@@ -130,6 +131,15 @@ class Backend:
     def plain(self, work: Work) -> Engine:
         """Return what runs the step as it is written."""
         return Plain(work, self.asarray, self.to_numpy)
+
+    def kernels(self, work: Work) -> "Kernels | None":
+        """Return what runs a part of a batch in row blocks; ``None`` where steps do not run in blocks here."""
+        del work
+        return None
+
+    def compiled_parts(self, step: Step) -> Step:
+        """Return a step whose ``part`` and ``finish`` are compiled, where a backend compiles functions."""
+        return step
 
     def predict(self, forward: Forward, theta: Array, X: Array) -> Array:
         """Return ``forward(theta, X)`` for any number of rows, a block of them at a time."""

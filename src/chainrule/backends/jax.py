@@ -1,7 +1,8 @@
 """JAX: the step jitted, its state donated, so that XLA fuses it and reuses the buffers."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError, Forward
 from chainrule.program import machine
-from chainrule.program.engine import Engine, Work
+from chainrule.program.engine import Engine, Step, Work
 from chainrule.program.scan import Scan
 
 
@@ -58,6 +59,10 @@ class JaxBackend(Backend):
         """Return what runs a step fastest here: an epoch of steps, compiled as one loop."""
         return Scan(work, self.asarray)
 
+    def compiled_parts(self, step: Step) -> Step:
+        """Return a step whose ``part`` and ``finish`` XLA compiles, once for equal steps."""
+        return CompiledParts(step)
+
     def predict(self, forward: Forward, theta: jax.Array, X: jax.Array) -> jax.Array:
         """Return ``forward(theta, X)`` for any number of rows, compiled once for each number of them."""
         return super().predict(_compiled(forward), theta, X)
@@ -69,6 +74,29 @@ class JaxBackend(Backend):
     def describe(self) -> str:
         """Return "jax:cpu:0", "jax:gpu:0", ..."""
         return f"jax:{self.device.platform}:{self.device.id}"
+
+
+@dataclass(frozen=True)
+class CompiledParts:
+    """A step with its parts compiled."""
+
+    step: Step
+
+    def whole(self, progress: Any, batch: Any, learning_rate: jax.Array, key: jax.Array | None) -> Any:
+        """Run the whole step."""
+        return self.step.whole(progress, batch, learning_rate, key)
+
+    @partial(jax.jit, static_argnums=(0, 4, 5))
+    def part(
+        self, theta: jax.Array, batch: Any, key: jax.Array | None, rows: int, first_row: int
+    ) -> Any:
+        """Return the loss and the gradient of some rows of a batch."""
+        return self.step.part(theta, batch, key, rows, first_row)
+
+    @partial(jax.jit, static_argnums=0)
+    def finish(self, progress: Any, g: jax.Array, learning_rate: jax.Array) -> Any:
+        """Return the progress after the update by a gradient."""
+        return self.step.finish(progress, g, learning_rate)
 
 
 @lru_cache(maxsize=32)

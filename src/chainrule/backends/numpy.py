@@ -36,13 +36,19 @@ class NumpyBackend(Backend):
         A long run goes to native code where llvmlite is installed; a short one, and what native code
         cannot run, goes to NumPy's own functions.
         """
-        whole = work.plan(max(work.batch_sizes)).program
-        if native_is_at_hand() and is_native(whole, work.steps):
+        if self._runs_native(work):
             return blocked(work, _kernels(native=True), cuts(work, native=True))
         interpreted = cuts(work, native=False)
         if set(interpreted.values()) == {Cut(1, 1)}:
             return Replay(work, NumpyLibrary(), self.asarray, product_threads(work))
         return blocked(work, _kernels(native=False), interpreted)
+
+    def kernels(self, work: Work) -> Kernels:
+        """Return what runs a part of a batch in row blocks."""
+        return _kernels(native=self._runs_native(work))
+
+    def _runs_native(self, work: Work) -> bool:
+        return native_is_at_hand() and is_native(work.plan(max(work.batch_sizes)).program, work.steps)
 
     def scratch_bytes(self, plan_of: PlanOf, rows: int, steps: int, threads: int | None) -> int:
         """Return the memory that steps take between their inputs and outputs: in row blocks, that of a block a thread."""

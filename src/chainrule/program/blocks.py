@@ -5,7 +5,7 @@ memory, and adds up one gradient. When all are done, the gradients are added in 
 threads, and the update follows, a long one shared out again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -79,15 +79,28 @@ class BlockedBatch:
         self._rate = np.zeros((), dtype=theta.dtype)  # ()
         self._key = [np.zeros((), dtype=np.int32) for _ in range(count)]  # ()
         self._loss = np.zeros(count * cut.blocks, dtype=theta.dtype)
-        self._gradients = [kernels.library.empty(theta.shape, theta.dtype) for _ in range(count)]
-        parts, finish = self._threads(rows), self._finish()
+        self._gradients = self._new_gradients()
+        parts, finish = self._threads(), self._finish()
         step = self._steps[0]
         parts[0].insert(0, kernels.take(self._rates, step, self._rate))
         finish[0][0].append(kernels.put(self._loss, self._losses, step))
-        phases = [parts, *finish]
-        if count == 1:
+        self._ready(parts, finish)
+
+    def _new_gradients(self) -> list[np.ndarray]:
+        """Return the arrays that blocks add their gradients to: one for each thread."""
+        theta = self._work.progress[0]
+        empty = self._kernels.library.empty
+        return [empty(theta.shape, theta.dtype) for _ in range(self._cut.threads)]  # (P,) each
+
+    def _ready(self, parts: list[list[Item]], finish: list[list[list[Item]]]) -> None:
+        """Take what each thread does of the forward and backward pass, and the phases of the update."""
+        self._run = self._runner([parts, *finish])
+
+    def _runner(self, phases: list[list[list[Item]]]) -> Callable[[int], None]:
+        """Return what runs so many steps of these phases."""
+        if self._cut.threads == 1:  # nobody to wait for
             phases = [[[item for (items,) in phases for item in items]]]
-        self._run = kernels.ready(phases, self._steps)
+        return self._kernels.ready(phases, self._steps)
 
     @property
     def threads(self) -> int:
@@ -111,9 +124,13 @@ class BlockedBatch:
         losses: np.ndarray = self._losses[:steps].sum(axis=1, dtype=np.float64)  # (steps,)
         return losses
 
-    def _threads(self, rows: int) -> list[list[Item]]:
+    def _spans(self) -> list[slice]:
+        """Return the rows of each block."""
+        return self._cut.spans(slice(0, self._rows))
+
+    def _threads(self) -> list[list[Item]]:
         """Return what each thread does of the forward and backward pass."""
-        sizes, parts = self._cut.sizes(rows), []
+        spans, parts = self._spans(), []
         for thread in range(self._cut.threads):
             arena, items = Arena(self._kernels.library), list[Item]()
             if self._work.drops:
@@ -121,13 +138,15 @@ class BlockedBatch:
             for turn in range(self._cut.blocks):
                 arena.rewind()
                 number = thread * self._cut.blocks + turn
-                first = sum(sizes[:number])
-                items += self._block(slice(first, first + sizes[number]), number, rows, arena)
+                if spans[number].start < spans[number].stop:
+                    items += self._block(spans[number], number, arena)
             parts.append(items)
         return parts
 
-    def _block(self, where: slice, number: int, rows: int, arena: Arena) -> list[Item]:
-        work, thread, turn = self._work, *divmod(number, self._cut.blocks)
+    def _block(self, where: slice, number: int, arena: Arena) -> list[Item]:
+        work, thread = self._work, number // self._cut.blocks
+        # Blocks that add to one gradient follow each other.
+        gradient, turn = divmod(number, len(self._loss) // len(self._gradients))
         taken, items = [], []
         for source in work.arrays:
             if work.is_one_batch:
@@ -136,10 +155,10 @@ class BlockedBatch:
                 taken.append(arena.empty((where.stop - where.start, source.shape[-1]), source.dtype))
                 index = self._orders[:, where]
                 items.append(self._kernels.gather(source, index, self._steps[thread], taken[-1]))
-        made = self._part(where, rows)
+        made = self._part(where)
         key = (self._key[thread],) if work.drops else ()
         given = (work.progress[0], *taken, *key)
-        places = [self._loss[number : number + 1], *self._gradient_of(made, thread)]
+        places = [self._loss[number : number + 1], *self._gradient_of(made, gradient)]
         outputs = {place: array.view(np.uint8) for place, array in enumerate(places)}
         arrays = Arrays(made, given, self._kernels.library, outputs, arena.empty)
         self._are_made(made, arrays)
@@ -147,23 +166,25 @@ class BlockedBatch:
             items += self._kernels.item(group, arrays, slice(None), add=turn > 0)
         return items
 
-    def _gradient_of(self, _made: Plan, thread: int) -> list[np.ndarray]:
+    def _gradient_of(self, _made: Plan, number: int) -> list[np.ndarray]:
         """Return where a block's gradient goes, part by part of what its program puts out after the loss."""
-        return [self._gradients[thread]]
+        return [self._gradients[number]]
 
     def _are_made(self, made: Plan, arrays: Arrays) -> None:
         """Hear of the arrays of a block."""
 
-    def _part(self, where: slice, rows: int) -> Plan:
+    def _part(self, where: slice) -> Plan:
         """Return the plan of a block: blocks of one size share it, unless their dropout differs."""
-        program = self._program(where.stop - where.start, where.start if self._work.drops else 0, rows)
+        program = self._program(where.stop - where.start, where.start if self._work.drops else 0)
         return plan_block(program, self._kernels)
 
-    def _program(self, size: int, first: int, rows: int) -> Program:
+    def _program(self, size: int, first: int) -> Program:
         """Return the program of a block of so many rows: its loss, and its gradient."""
         theta = spec(self._work.progress[0], "theta", "parameter")
         key = Spec((), np.int32, "key", "key") if self._work.drops else None
-        return trace_block(self._work.step, theta, batch_spec(self._work.data, size), key, rows, first)
+        return trace_block(
+            self._work.step, theta, batch_spec(self._work.data, size), key, self._rows, first
+        )
 
     def _finish(self) -> list[list[list[Item]]]:
         """Return the update as phases: in each, what each thread does."""
@@ -175,8 +196,11 @@ class BlockedBatch:
         inputs = (theta, *state, *gradients, self._rate)
         parts = tuple(spec(g, f"g{n}") for n, g in enumerate(gradients, 1))
         made = plan_update(self._work.step, progress_spec(progress), parts, self._kernels)
-        arrays = Arrays(made, inputs, self._kernels.library)
-        count, phases = self._cut.threads, []
+        return self._shared(made, Arrays(made, inputs, self._kernels.library))
+
+    def _shared(self, made: Plan, arrays: Arrays) -> list[list[list[Item]]]:
+        """Return a plan as phases: in those of long elementwise operations, each thread has its share."""
+        count, phases = self._cut.threads, list[list[list[Item]]]()
         for group in made.groups:
             if count > 1 and _is_long_update(group):
                 columns = shares(over(group.operations[0]).columns, count)

@@ -87,8 +87,8 @@ class DescendingBatch(BlockedBatch):
         self._blocks: list[tuple[Split, Arrays]] = []  # of each thread
         super().__init__(*given)
 
-    def _program(self, size: int, first: int, rows: int) -> Program:
-        found = split(super()._program(size, first, rows), self._places)
+    def _program(self, size: int, first: int) -> Program:
+        found = split(super()._program(size, first), self._places)
         self._splits[id(found.program)] = found
         return found.program
 

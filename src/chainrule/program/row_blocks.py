@@ -5,6 +5,7 @@ thread. The same shapes on the same machine with the same number of threads give
 same order of addition, and so the same bits.
 """
 
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,17 @@ class Cut(NamedTuple):
         """
         count = self.threads * self.blocks
         return [rows // count + (number < rows % count) for number in range(count)]
+
+    def spans(self, rows: slice) -> list[slice]:
+        """Return where each block of these rows lies.
+
+        Examples
+        --------
+        >>> Cut(threads=2, blocks=1).spans(slice(10, 15))
+        [slice(10, 13, None), slice(13, 15, None)]
+        """
+        ends = accumulate(self.sizes(rows.stop - rows.start), initial=rows.start)
+        return [slice(*pair) for pair in pairwise(ends)]
 
 
 def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:

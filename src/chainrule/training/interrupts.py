@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from chainrule.training.display import say
 
+_TERMINATED = 2.0**16  # more than there are ranks
 ANSWER = "stopping after this step; a second Ctrl-C does not wait for it"
 
 
@@ -62,6 +63,7 @@ class Interrupts:
             self._signals += (signal.SIGALRM,)
         self._at_once, self._answer = at_once, answer
         self._receiver = self  # the context that has the handlers: this one, or one around it
+        self._agreed: bool | None = None  # what several ranks agreed on; None: this process is alone
         self._replaced: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -87,8 +89,20 @@ class Interrupts:
 
     @property
     def is_pending(self) -> bool:
-        """Whether a signal was received."""
-        return bool(self._receiver.received)
+        """Whether a signal was received; among several ranks, whether they have agreed that one was."""
+        return bool(self._receiver.received) if self._agreed is None else self._agreed
+
+    @property
+    def flag(self) -> float:
+        """What this rank adds to the sum of all: 0 without a signal, 1 after Ctrl-C, more after another one."""
+        received = self._receiver.received
+        return 0.0 if not received else 1.0 if received[0] == signal.SIGINT else _TERMINATED
+
+    def agree(self, flags: float) -> None:
+        """Stop at the next :meth:`check` if one of the ranks received a signal; as if this one had received it."""
+        self._agreed, received = flags > 0, self._receiver.received
+        if self._agreed and not received:
+            received.append(signal.SIGTERM if flags >= _TERMINATED else signal.SIGINT)
 
     def check(self) -> None:
         """Raise ``KeyboardInterrupt`` if a signal was received."""

@@ -2,14 +2,17 @@
 
 import math
 import time
+import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from chainrule._version import __version__
 from chainrule.backends import Backend
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace, record_like
@@ -22,6 +25,7 @@ from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Engine, Work
 from chainrule.program.epoch import Epoch, bounds
 from chainrule.program.unrecordable import UnrecordableError
+from chainrule.ranks.group import Group
 from chainrule.training.batches import Chance
 from chainrule.training.display import Display
 from chainrule.training.evaluation import outputs, score
@@ -51,6 +55,7 @@ class Settings:
     shuffle: bool = True  # False: batches of rows as they lie
     compiled: bool = True  # False: the plain step, as it is written
     threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
+    group: Group = field(default_factory=Group)  # the ranks that train together
     folder: "RunFolder | None" = None  # for checkpoints
 
 
@@ -144,10 +149,12 @@ def fit(
     error: Exception | None = None
     folder = settings.folder
     with closing(display), task.backend.quiet(), Interrupts() as interrupts:
+        if settings.group.size > 1:
+            settings.group.check_alike(_facts(theta, task, settings, chance))
         if folder is None:
-            run = _TrainingRun(theta, task, settings, state)
+            run = _TrainingRun(theta, task, settings, state, interrupts)
         else:
-            run = _run_in(folder, theta, task, settings, chance)
+            run = _run_in(folder, theta, task, settings, chance, interrupts)
         try:
             with run.engine.at_work():
                 while not run.is_over:
@@ -156,23 +163,32 @@ def fit(
                 interrupts.check()
             run.check_last_update()
         except KeyboardInterrupt:
+            if settings.group.size > 1 and not interrupts.is_pending:
+                raise  # a second Ctrl-C, which the other ranks know nothing of
             run.history.interrupted = True
         except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
             error = stopped
         interrupts.settle()
+        if error is None and settings.group.size > 1:
+            settings.group.check_alike({"weights after training": run.checksum})
         run.history.notes += () if folder is None else tuple(folder.notes)
         return run.outcome(error)
 
 
 def _run_in(
-    folder: "RunFolder", theta: Array, task: Task, settings: Settings, chance: Chance
+    folder: "RunFolder",
+    theta: Array,
+    task: Task,
+    settings: Settings,
+    chance: Chance,
+    interrupts: Interrupts,
 ) -> "_TrainingRun":
     """Return the run that a folder has, as its newest checkpoint left it, or a new one."""
     folder.check(_described(theta, task, settings, chance), task.data, task.validation)
     state = None
     if folder.newest is not None:
         theta, state = _saved(folder.newest[0], theta, task.backend, settings.optimizer)
-    run = _TrainingRun(theta, task, settings, state)
+    run = _TrainingRun(theta, task, settings, state, interrupts)
     run.use(folder, chance)
     folder.newest = None  # its arrays are not kept while the run goes on
     return run
@@ -204,6 +220,28 @@ def _described(theta: Array, task: Task, settings: Settings, chance: Chance) -> 
     }
 
 
+def _facts(theta: Array, task: Task, settings: Settings, chance: Chance) -> dict[str, Any]:
+    """Return what the ranks must have in common, by name."""
+    shared = _described(theta, task, settings, chance)
+    for name in ("backend", "threads"):  # each has its own device, and its own share of the processors
+        del shared[name]
+    data = task.data.data if isinstance(task.data, Windows) else task.data
+    shapes = [part if part is None else part.shape for part in data]
+    return {
+        "version": __version__,
+        "NumPy's version": np.__version__,
+        **shared,
+        "data": shapes,
+        "weights": _checksum(theta, task.backend),
+        "draws": chance.state,
+        "sum": settings.group.tree,
+    }
+
+
+def _checksum(theta: Array, backend: Backend) -> str:
+    return f"checksum {zlib.crc32(np.ascontiguousarray(backend.to_numpy(theta)).data):08x}"
+
+
 def _saved(
     arrays: dict[str, np.ndarray], theta: Array, backend: Backend, optimizer: Optimizer
 ) -> tuple[Array, State]:
@@ -217,7 +255,14 @@ def _saved(
 class _TrainingRun:
     """One run of training: its records, and the weights worth keeping."""
 
-    def __init__(self, theta: Array, task: Task, settings: Settings, state: State | None) -> None:
+    def __init__(
+        self,
+        theta: Array,
+        task: Task,
+        settings: Settings,
+        state: State | None,
+        interrupts: Interrupts,
+    ) -> None:
         net, backend, data, self._validation = task
         self._windows = data if isinstance(data, Windows) else None
         self._rows = len(data) if isinstance(data, Windows) else data.X.shape[-2]
@@ -238,8 +283,10 @@ class _TrainingRun:
             threads=settings.threads,
         )
         in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
-        self.history = History(net.loss.reported_name, notes=backend.notes + in_16_bits)
-        self.engine = self._engine(work)
+        self.history = History(
+            net.loss.reported_name, notes=backend.notes + in_16_bits + settings.group.notes
+        )
+        self.engine = self._engine(work, interrupts)
         self._bounds = work.bounds
         # The newest weights known to be finite, and a place for those before the epoch in hand.
         self._good, self._spare = backend.copy(theta), backend.copy(theta)
@@ -307,13 +354,20 @@ class _TrainingRun:
         if not self.is_over:
             interrupts.check()
 
-    def _engine(self, work: Work) -> Engine:
+    def _engine(self, work: Work, interrupts: Interrupts) -> Engine:
         backend, settings = self._backend, self._settings
+        plain: Callable[[Work], Engine] = backend.plain
+        engine: Callable[[Work], Engine] = backend.engine
+        if settings.group.is_divided:
+            from chainrule.ranks.engine import RankEngine
+
+            together = partial(RankEngine, backend=backend, group=settings.group, stop=interrupts)
+            plain, engine = partial(together, compiled=False), partial(together, compiled=True)
         try:
-            return backend.engine(work) if settings.compiled else backend.plain(work)
+            return engine(work) if settings.compiled else plain(work)
         except UnrecordableError as error:
             self.history.notes += (f"{error}; it runs as it is written",)
-            return backend.plain(work)
+            return plain(work)
 
     def epochs(self, chance: Chance, interrupts: Interrupts, display: Display) -> None:
         """Run the next epoch; those of one batch that nobody watches, as many as the engine runs at once."""
@@ -413,7 +467,7 @@ class _TrainingRun:
             stop = len(window.rates) if self._folder is None else done + self._span
             part, began = window.part(done, stop), time.perf_counter()
             losses.extend(self._steps(part, interrupts, before))
-            seconds = time.perf_counter() - began
+            seconds = self._settings.group.broadcast(time.perf_counter() - began)
             if seconds > 2 * SPAN_SECONDS:
                 self._span = max(1, self._span // 2)
             elif seconds < SPAN_SECONDS / 2 and len(part.rates) == self._span:
@@ -440,11 +494,17 @@ class _TrainingRun:
             self._keep_if_best(record)
         if self._settings.show is not None and self._settings.callbacks:
             self._settings.show(self._backend.copy(self.engine.progress.theta))
-        stops = [callback(record) is True for callback in self._settings.callbacks]
-        if any(stops):
+        group, callbacks = self._settings.group, self._settings.callbacks
+        stops = [group.rank == 0 and callback(record) is True for callback in callbacks]
+        if callbacks and group.broadcast(any(stops)):
             self.history.interrupted = True
             return True
         return patience is not None and record.epoch - (self.history.best_epoch or 0) >= patience
+
+    @property
+    def checksum(self) -> str:
+        """What differs where weights differ."""
+        return _checksum(self.engine.progress.theta, self._backend)
 
     def check_last_update(self) -> None:
         """Raise where the last update, after which no loss is computed, broke the weights."""
@@ -504,14 +564,20 @@ class _TrainingRun:
         if self._validation is None:
             return None
         net, backend, theta = self._net, self._backend, self.engine.progress.theta
-        validation, scores = self._validation, []
+        group, validation, scores = self._settings.group, self._validation, list[tuple[Any, ...]]()
         for part in validation.parts() if isinstance(validation, Windows) else [validation]:
-            A = outputs(theta, part.X, net, backend)  # (n, n_L)
-            scores.append((A.shape[0], *score(A, part, net, backend)))
-        rows, losses, accuracies = zip(*scores, strict=True)
+            for span in group.spans(part.X.shape[-2]):
+                own = part
+                if group.is_divided:
+                    own = Batch(*(array if array is None else array[span, :] for array in part))
+                if own.X.shape[-2]:
+                    A = outputs(theta, own.X, net, backend)  # (n, n_L)
+                    scores.append((A.shape[-2], *score(A, own, net, backend)))
+        every = [each for theirs in group.gather(scores) for each in theirs]
+        rows, losses, accuracies = zip(*every, strict=True)
         shares = np.array(rows) / sum(rows)  # (parts,)
-        accuracy = None if accuracies[0] is None else float(shares @ accuracies)
-        return float(shares @ losses), accuracy
+        accuracy = None if accuracies[0] is None else math.fsum(shares * accuracies)
+        return math.fsum(shares * losses), accuracy
 
     def _diverged(self, number: int, what: str, rate: float) -> "DivergedError":
         clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"

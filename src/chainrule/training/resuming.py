@@ -22,6 +22,7 @@ from chainrule import backends
 from chainrule.mathematics.checks import FINITE, at_least, check_number
 from chainrule.mathematics.naming import quoted
 from chainrule.mathematics.step import Batch
+from chainrule.ranks.group import Group
 from chainrule.saving import checkpoint
 from chainrule.saving.files import PathLike, check_folder, lock
 from chainrule.training.batches import Chance
@@ -49,6 +50,8 @@ class RunFolder:
         How often a checkpoint is due.
     resume
         Whether the folder may hold a run, to be continued.
+    group
+        The ranks that train together: rank 0 reads and writes.
 
     Attributes
     ----------
@@ -63,18 +66,27 @@ class RunFolder:
         If the folder is not writable, another run uses it, or it holds a run and ``resume`` is false.
     """
 
-    def __init__(self, path: PathLike, seconds: float, epochs: int | None, *, resume: bool) -> None:
+    def __init__(
+        self, path: PathLike, seconds: float, epochs: int | None, group: Group, *, resume: bool
+    ) -> None:
         check_number("checkpoint_seconds", seconds, FINITE)
         self.epochs = None if epochs is None else at_least(1, "checkpoint_epochs", epochs)
         self.path = check_folder(path)
         self.newest: Snapshot | None = None
         self.notes: list[str] = []
         self._seconds, self._resume, self._start = seconds, resume, ""
+        self._group, self._leads = group, group.rank == 0
         self._settings: dict[str, Any] = {}
         self._first_draws: list[Any] = []
         self._written = time.monotonic()
 
     def __enter__(self) -> Self:
+        if self._leads:
+            self._take()
+        self.newest = self._group.broadcast(self.newest)
+        return self
+
+    def _take(self) -> None:
         self.path.mkdir(exist_ok=True)
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
@@ -85,10 +97,10 @@ class RunFolder:
         except BaseException:
             os.close(self._lock)
             raise
-        return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._lock)
+        if self._leads:
+            os.close(self._lock)
 
     def _open(self) -> None:
         numbers = self._numbers()
@@ -137,6 +149,8 @@ class RunFolder:
         ValueError
             It names the settings that differ.
         """
+        if not self._leads:  # what the ranks must have in common is compared elsewhere
+            return
         of_data = {"data": fingerprint(data), "validation_data": validation and fingerprint(validation)}
         self._settings = json.loads(json.dumps({**settings, **of_data}, default=float))
         saved = self._settings if self.newest is None else self.newest[1]["settings"]
@@ -154,7 +168,7 @@ class RunFolder:
     @property
     def is_due(self) -> bool:
         """Whether the last checkpoint is old enough for another one."""
-        return time.monotonic() - self._written >= self._seconds
+        return self._leads and time.monotonic() - self._written >= self._seconds
 
     def write(self, snapshot: Snapshot) -> None:
         """Write the next checkpoint, and remove those that are too many.
@@ -164,6 +178,8 @@ class RunFolder:
         OSError
             If it cannot be written; the others are as they were.
         """
+        if not self._leads:
+            return
         self._written = time.monotonic()  # a failure too is not repeated at once
         file, (arrays, run) = self._file(self._number + 1), snapshot
         try:

@@ -1,0 +1,89 @@
+"""Ranks: processes that train one network together, each on its rows of every batch."""
+
+import os
+import sys
+import warnings
+from functools import cache
+from typing import Any
+
+from chainrule.mathematics.naming import quoted
+from chainrule.ranks.group import Group
+
+KINDS = ("alone", "mpi", "nccl")
+# The variables in which launchers give a process its number and that of all: Open MPI, then MPICH and Intel MPI.
+_LAUNCHED = (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"))
+
+
+def join(given: Any = None) -> Group:
+    """Return the group of ranks that ``train(ranks=...)`` names.
+
+    Parameters
+    ----------
+    given
+        "alone", "mpi" or "nccl", of which the first two may end in ":tree"; an mpi4py communicator; a
+        :class:`~chainrule.ranks.group.Group`. ``None``: ``CHAINRULE_RANKS``, else alone.
+
+    Returns
+    -------
+    Group
+        One for each name in a process, however often it is asked for.
+
+    Raises
+    ------
+    ValueError
+        If there is no such group, or its sum does not run on so many ranks.
+    ImportError
+        If mpi4py is not installed.
+
+    Examples
+    --------
+    >>> join("alone:tree").size
+    1
+    """
+    if given is None:
+        given = os.environ.get("CHAINRULE_RANKS") or None
+    if isinstance(given, Group):
+        return given
+    if hasattr(given, "Get_rank"):
+        from chainrule.ranks.mpi import MpiGroup
+
+        return MpiGroup(given)
+    if given is None:
+        _warn_of_launcher()
+        return Group()
+    kind, colon, sum_name = str(given).partition(":")
+    if kind not in KINDS or (colon and sum_name != "tree") or str(given) == "nccl:tree":
+        msg = f"ranks is {quoted(given)}; give 'alone', 'mpi', 'nccl', 'alone:tree' or 'mpi:tree'"
+        raise ValueError(msg)
+    return _named(kind, tree=bool(colon))
+
+
+@cache
+def _named(kind: str, *, tree: bool) -> Group:
+    if kind == "alone":
+        return Group(tree=tree)
+    if kind == "nccl":
+        from chainrule.ranks.nccl import NcclGroup
+
+        return NcclGroup()
+    from chainrule.ranks.mpi import MpiGroup
+
+    return MpiGroup(tree=tree)
+
+
+@cache
+def _warn_of_launcher() -> None:
+    """Warn, on the first of several processes of a launcher, that each of them trains by itself."""
+    for rank, size in _LAUNCHED:
+        if os.environ.get(rank) == "0" and os.environ.get(size, "1") != "1":
+            msg = (
+                f"{os.environ[size]} processes train a network each, and write the same files; give ranks='mpi' "
+                "(or CHAINRULE_RANKS=mpi) to train one together, or ranks='alone'"
+            )
+            warnings.warn(msg, RuntimeWarning, stacklevel=4)
+
+
+def current() -> Group:
+    """Return the group of this process that was joined last with MPI; alone if there is none."""
+    mpi: Any = sys.modules.get("chainrule.ranks.mpi")
+    return (mpi and mpi.MpiGroup.joined) or Group()

@@ -1,0 +1,86 @@
+"""MPI: ranks are processes that ``mpiexec`` started, on one machine or many; sums are over arrays of the host.
+
+An MPI job hangs if one process ends while the others wait for it. So an exception that nobody catches ends all of
+them, and so does an error of the command line.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from chainrule._version import how_to_install
+from chainrule.ranks.group import Group, check_tree
+
+try:
+    from mpi4py import MPI
+except ImportError as error:
+    hint = f"ranks='mpi' needs mpi4py and an MPI; {how_to_install('mpi')} and an MPI such as: pip install mpich"
+    raise ImportError(hint) from error
+
+GRACE_SECONDS = 1.0  # within which the others have the same error
+
+
+class MpiGroup(Group):
+    """A rank that is a process of MPI; ``communicator`` is mpi4py's, that of all processes by default."""
+
+    name = "mpi"
+    joined: ClassVar[Group | None] = None
+
+    def __init__(self, communicator: Any = None, *, tree: bool = False) -> None:
+        super().__init__(tree=tree)
+        given = communicator or MPI.COMM_WORLD
+        # Of their own, so that no message of the caller's is mistaken for one of ours.
+        self._all, self._failing = given.Dup(), given.Dup()
+        self.rank, self.size = given.Get_rank(), given.Get_size()
+        self.neighbours = given.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
+        if tree:
+            check_tree(self.size)
+        if self.size > 1:
+            MpiGroup.joined = self
+            sys.excepthook = partial(_fail, self, sys.excepthook)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all ranks, in their order."""
+        values: list[Any] = self._all.allgather(value)
+        return values
+
+    def fail(self, code: int, show: Callable[[], None]) -> None:
+        """Show an error once, and end the ranks that did not have it, with an exit code."""
+        if self.rank == 0:
+            show()
+        if self._have_all_failed():
+            return
+        if self.rank > 0:
+            show()
+        sys.stderr.flush()
+        self._all.Abort(code)
+
+    def _have_all_failed(self) -> bool:
+        meeting, end = self._failing.Ibarrier(), time.monotonic() + GRACE_SECONDS
+        while not meeting.Test():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _sum(self, buffer: np.ndarray) -> None:
+        self._all.Allreduce(MPI.IN_PLACE, buffer)
+
+    def _swap(self, buffer: np.ndarray, other: int) -> np.ndarray:
+        received = np.empty_like(buffer)
+        self._all.Sendrecv(buffer, other, recvbuf=received, source=other)
+        return received
+
+
+def _fail(group: Group, usual: Callable[..., None], *error: Any) -> None:
+    """Show an exception that nobody caught, with its rank, and end all ranks."""
+
+    def show() -> None:
+        sys.stderr.write(f"rank {group.rank} of {group.size}:\n")
+        usual(*error)
+
+    group.fail(1, show)
