@@ -58,6 +58,13 @@ def tests_libraries(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mpi(session: nox.Session) -> None:
+    """Ranks as processes of MPICH, two and three of them; it must be there."""
+    session.install("-e", ".[data,jit,mpi]", "mpich", *group("test"))
+    session.run("pytest", "tests/ranks", *session.posargs, env={"REQUIRE_EXTRA": "mpi"})
+
+
+@nox.session(default=False)
 def soak(session: nox.Session) -> None:
     """Damaged files, kills, signals, engines on drawn runs: the long form of tests that run a sample."""
     session.install("-e", ".[data]", *group("test"))

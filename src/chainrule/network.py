@@ -307,8 +307,8 @@ class NeuralNetwork:
         Raises
         ------
         ValueError, TypeError
-            If an argument is not as described here, the ranks were started differently, or the run to continue had other settings or data, which
-            are named; the weights are not changed.
+            If an argument is not as described here, the ranks differ in settings or data, or the run to continue had
+            other ones; they are named, and the weights are not changed.
         OSError
             If no checkpoint can be written at the start, another run uses the folder, or it holds a run and
             ``resume`` is false. A checkpoint that fails later is reported, and training continues.

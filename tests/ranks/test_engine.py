@@ -6,8 +6,8 @@ import pytest
 from chainrule import NeuralNetwork
 from chainrule.mathematics.schedules import cosine
 from chainrule.program import row_blocks, steps
-from chainrule.ranks.threads import run
 from support.compare import parameters
+from support.ranks import run
 
 RNG = np.random.default_rng(0)
 X, Y, WEIGHTS = RNG.normal(size=(57, 6)), RNG.integers(0, 3, 57), RNG.random(57) + 0.5

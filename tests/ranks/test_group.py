@@ -3,7 +3,7 @@
 import pytest
 
 from chainrule import ranks
-from chainrule.ranks.threads import run
+from support.ranks import run
 
 
 def test_names_and_the_variable(monkeypatch):

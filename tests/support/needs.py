@@ -13,7 +13,13 @@ from importlib.util import find_spec
 
 import pytest
 
-EXTRAS = {"jit": "llvmlite", "notebook": "nbclient", "plots": "matplotlib", "data": "polars"}
+EXTRAS = {
+    "jit": "llvmlite",
+    "notebook": "nbclient",
+    "plots": "matplotlib",
+    "data": "polars",
+    "mpi": "mpi4py",
+}
 
 
 def library(name):

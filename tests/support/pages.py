@@ -29,7 +29,7 @@ BACKEND = re.compile(r'backend="(\w+)[^"]*"')
 PARSED = tuple(f"chainrule bench {name}" for name in ("run", "report", "compare", "recommend"))
 NOT_RUN = (
     *("pip ", "python ", "python3 ", "nox", "pre-commit ", "source ", "benchmarks/"),
-    *(".ci/", "LIMIT=", "PYTHONPATH="),
+    *(".ci/", "LIMIT=", "PYTHONPATH=", "mpiexec "),
 )
 
 

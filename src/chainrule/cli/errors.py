@@ -12,9 +12,11 @@ from typer.exceptions import TyperException
 
 from chainrule.backends import BackendUnavailableError
 from chainrule.cli.show import printable
+from chainrule.ranks import current
 from chainrule.training.loop import DivergedError
 
 MISUSE = 2
+INTERRUPTED = 130
 
 _LONGEST = 1500  # characters of a message; what is left out stands between what was got and the remedy
 
@@ -42,7 +44,8 @@ def fail(message: str) -> NoReturn:
     if len(message) > _LONGEST:
         message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
     text = Text.assemble(("error:", "bold red"), " ", printable(message))
-    Console(stderr=True, soft_wrap=True, highlight=False).print(text)  # rich honours NO_COLOR
+    console = Console(stderr=True, soft_wrap=True, highlight=False)  # rich honours NO_COLOR
+    current().fail(MISUSE, lambda: console.print(text))
     sys.exit(MISUSE)
 
 
@@ -68,7 +71,8 @@ class OneLineGroup(TyperGroup):
         except AT_THE_DOOR as error:
             fail(one_line(error))
         except typer.Abort:
-            sys.exit(130)
+            current().fail(INTERRUPTED, lambda: None)
+            sys.exit(INTERRUPTED)
         return sys.exit(code if isinstance(code, int) else 0)
 
 

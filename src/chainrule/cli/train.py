@@ -44,6 +44,8 @@ from chainrule.mathematics.checks import FINITE, FRACTION, check_number
 from chainrule.mathematics.naming import quoted
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import cosine
+from chainrule.ranks import join
+from chainrule.ranks.group import Group
 from chainrule.saving.files import check_folder, check_writable
 from chainrule.saving.models import check_name
 from chainrule.training.history import History
@@ -88,9 +90,11 @@ def train(
     checkpoint_seconds: Annotated[float, option("train.checkpoint_seconds")] = 60.0,
     resume: Annotated[bool, option("train.resume")] = False,
     deadline: Annotated[str | None, option("train.deadline")] = None,
+    ranks: Annotated[str | None, option("train.ranks")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""
+    group = join(ranks)  # first: from then on, an error on one rank ends all
     began, path = time.monotonic(), table_path(data)
     _check_output(output, path, dry_run=dry_run)
     pictures.check_plots(plots)
@@ -101,11 +105,7 @@ def train(
     architecture((1, widths, 2), activation, None, "cross_entropy")
     named_optimizer(optimizer)
     backends.get(backend)
-    check_number("--dropout", dropout, DROPOUT)
-    check_number("--weight-decay", weight_decay, FINITE)
-    check_number("--learning-rate", learning_rate, FINITE)
-    if held_out != 0:
-        check_number("--held-out", held_out, FRACTION)
+    _check_numbers(dropout, weight_decay, learning_rate, held_out)
     if in_windows or path.is_dir() or path.suffix == ".npy":
         if missing is not None or output is None or dry_run or plots is not None:
             raise ValueError(_WHOLE)
@@ -158,9 +158,12 @@ def train(
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
             resume=resume,
+            ranks=group,
         )
         if checkpoint is not None and history.interrupted and set(interrupts.received) - {SIGINT}:
-            raise _to_be_resumed(history, epochs)
+            raise _to_be_resumed(history, epochs, group)
+        if group.rank > 0:  # rank 0 writes and prints
+            return
         network.metadata |= {TABLE: facts.to_dict(), "held_out": score(rows, network)}
         network.save(output)
     outcome = {
@@ -198,6 +201,14 @@ def _check_output(output: Path | None, table: Path, *, dry_run: bool) -> None:
         raise ValueError(msg)
 
 
+def _check_numbers(dropout: float, weight_decay: float, learning_rate: float, held_out: float) -> None:
+    check_number("--dropout", dropout, DROPOUT)
+    check_number("--weight-decay", weight_decay, FINITE)
+    check_number("--learning-rate", learning_rate, FINITE)
+    if held_out != 0:
+        check_number("--held-out", held_out, FRACTION)
+
+
 def _time_left(checkpoint: Path | None, deadline: str | None, *, resume: bool) -> float | None:
     """Return the seconds until the deadline, if there is one; raise if the folder for checkpoints is wrong or missing."""
     if checkpoint is not None:
@@ -208,10 +219,11 @@ def _time_left(checkpoint: Path | None, deadline: str | None, *, resume: bool) -
     return None if deadline is None else seconds(deadline)
 
 
-def _to_be_resumed(history: History, epochs: int) -> typer.Exit:
+def _to_be_resumed(history: History, epochs: int, group: Group) -> typer.Exit:
     """Return the exit of a run that was stopped and has a checkpoint: no model is written."""
     line = f"stopped in epoch {len(history) + 1} of {epochs}; the same command with --resume continues"
-    typer.echo(line, err=True)
+    if group.rank == 0:
+        typer.echo(line, err=True)
     return typer.Exit(_TRY_AGAIN)
 
 

@@ -63,8 +63,13 @@ class Plain:
     def _batch(self, data: Any, order: Array | None, start: int, stop: int) -> Any:
         if order is None and self._work.is_one_batch:
             return data
-        parts = [None if part is None else _rows(part, order, start, stop) for part in data]
-        return type(data)(*parts)
+        return taken(data, order, start, stop)
+
+
+def taken(data: Any, order: Array | None, start: int, stop: int) -> Any:
+    """Return some rows of the data, in their order or as they lie."""
+    parts = [None if part is None else _rows(part, order, start, stop) for part in data]
+    return type(data)(*parts)
 
 
 def _rows(part: Array, order: Array | None, start: int, stop: int) -> Array:

@@ -84,6 +84,12 @@ def _warn_of_launcher() -> None:
 
 
 def current() -> Group:
-    """Return the group of this process that was joined last with MPI; alone if there is none."""
+    """Return the group of several ranks that this process has joined; one process alone if there is none.
+
+    Examples
+    --------
+    >>> current().size
+    1
+    """
     mpi: Any = sys.modules.get("chainrule.ranks.mpi")
     return (mpi and mpi.MpiGroup.joined) or Group()

@@ -15,6 +15,7 @@ from chainrule.program.engine import KEPT, Step, Work, spec
 from chainrule.program.epoch import Epoch
 from chainrule.program.kernels import Item, Kernels
 from chainrule.program.machine import asked_threads, blas_threads, cores
+from chainrule.program.plain import taken
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Arrays
 from chainrule.program.row_blocks import Cut, cut
@@ -31,16 +32,6 @@ class Stop(Protocol):
 
     def agree(self, flags: float) -> None:
         """Take the sum of the flags of all ranks as the answer."""
-
-
-class RankBatch(Protocol):
-    """A step on one batch size, in its two parts."""
-
-    def part(self, progress: Any, order: np.ndarray | None, rate: float, key: Any) -> Array:
-        """Return ``(P + 2,)``: the gradient and the loss of this rank's rows, and room for a flag."""
-
-    def finish(self, progress: Any, summed: Array) -> Any:
-        """Return the progress after the update by the sum of all ranks."""
 
 
 class RankEngine:
@@ -73,7 +64,7 @@ class RankEngine:
         most, threads = asked_threads(work.threads) or max(1, cores() // group.neighbours), 1
         kernels = backend.kernels(work) if compiled else None
         step = backend.compiled_parts(work.step) if compiled else work.step
-        self._batches: dict[int, RankBatch] = {}
+        self._batches: dict[int, PlannedBatch | WrittenBatch] = {}
         for rows in work.batch_sizes:
             if kernels is None:
                 self._batches[rows] = WrittenBatch(work, rows, step, backend, group)
@@ -95,13 +86,12 @@ class RankEngine:
         for number, (start, stop) in enumerate(epoch.bounds):
             check()
             batch = self._batches[stop - start]
-            order = None if epoch.order is None else epoch.order[start:stop]  # (rows,)
-            key = None if epoch.keys is None else epoch.keys[number]
-            buffer = batch.part(self.progress, order, epoch.rates[number], key)  # (P + 2,)
+            one = epoch.part(number, number + 1)
+            buffer = batch.part(self.progress, one)  # (P + 2,): gradient, loss, flag
             buffer[-1] = self._stop.flag
             self._group.sum(buffer)
             self._stop.agree(float(buffer[-1]))
-            self.progress = batch.finish(self.progress, buffer)
+            self.progress = batch.finish(self.progress, buffer, one)
             losses.append(float(buffer[-2]))
         return losses
 
@@ -129,20 +119,20 @@ class PlannedBatch(BlockedBatch):
         self._buffer: np.ndarray = kernels.library.empty((theta.shape[0] + 2,), theta.dtype)  # (P + 2,)
         super().__init__(replace(work, steps=1), rows, cut, kernels)
 
-    def part(self, progress: Any, order: np.ndarray | None, rate: float, key: Any) -> np.ndarray:  # noqa: ARG002
-        """Return the gradient and the loss of this rank's rows."""
-        self._rates[0] = rate
-        if key is not None:
-            self._keys[0] = key
-        if order is not None:
-            self._orders[0] = order
+    def part(self, _progress: Any, one: Epoch) -> np.ndarray:
+        """Return the gradient and the loss of this rank's rows, in the batch of one step, and room for a flag."""
+        self._rates[:] = one.rates
+        if one.keys is not None:
+            self._keys[:] = one.keys
+        if one.order is not None:
+            self._orders[0] = one.order[slice(*one.bounds[0])]
         if self._is_idle:
             self._buffer[...] = 0
         self._run(1)
         self._buffer[-2] = total(list(self._loss))
         return self._buffer
 
-    def finish(self, progress: Any, summed: np.ndarray) -> Any:  # noqa: ARG002
+    def finish(self, progress: Any, _summed: np.ndarray, _one: Epoch) -> Any:
         """Write the update over the progress."""
         self._run_finish(1)
         return progress
@@ -188,38 +178,30 @@ class WrittenBatch:
     """A rank's rows of a batch by the step as it is written, or as its backend compiles the two parts of it."""
 
     def __init__(self, work: Work, rows: int, step: Step, backend: Backend, group: Group) -> None:
-        self._work, self._rows, self._step, self._backend = work, rows, step, backend
-        self._group, self._rate = group, 0.0
+        self._work, self._rows, self._step = work, rows, step
+        self._backend, self._group = backend, group
 
-    def part(self, progress: Any, order: np.ndarray | None, rate: float, key: Any) -> Array:
-        """Return the gradient and the loss of this rank's rows."""
-        xp, asarray, theta = namespace(progress.theta), self._backend.asarray, progress.theta
-        key = None if key is None else asarray(key, "int32")  # ()
-        self._rate = rate
-        parts = []
+    def part(self, progress: Any, one: Epoch) -> Array:
+        """Return the gradient and the loss of this rank's rows, in the batch of one step, and room for a flag."""
+        theta, backend, data = progress.theta, self._backend, one.data or self._work.data
+        xp, start = namespace(theta), one.bounds[0][0]
+        key = None if one.keys is None else backend.asarray(one.keys[0], "int32")  # ()
+        order = one.order  # (n,)
+        if order is not None and not backend.streams(data.X):
+            order = backend.asarray(order)
+        parts = [xp.zeros_like(xp.concat([theta, theta[:2]]))]  # (P + 2,)
         for span in self._group.spans(self._rows):
-            if span.start == span.stop:
-                parts.append(xp.zeros_like(xp.concat([theta, theta[:2]])))  # (P + 2,)
-                continue
-            rows = self._taken(order, span)
-            L, g = self._step.part(theta, rows, key, self._rows, span.start)  # (), (P,)
-            flag = xp.zeros_like(g[:1])  # (1,)
-            parts.append(xp.concat([g, xp.reshape(L, (1,)), flag]))  # (P + 2,)
-        summed = total(parts)  # (P + 2,)
-        return np.array(self._backend.to_numpy(summed)) if self._group.on_host else summed
+            if span.start < span.stop:
+                rows = taken(data, order, start + span.start, start + span.stop)
+                rows = type(rows)(*(None if part is None else backend.near(part) for part in rows))
+                L, g = self._step.part(theta, rows, key, self._rows, span.start)  # (), (P,)
+                parts.append(xp.concat([g, xp.reshape(L, (1,)), parts[0][:1]]))  # (P + 2,)
+            else:
+                parts.append(parts[0])
+        summed = total(parts[1:])  # (P + 2,)
+        return np.array(backend.to_numpy(summed)) if self._group.on_host else summed
 
-    def finish(self, progress: Any, summed: Array) -> Any:
+    def finish(self, progress: Any, summed: Array, one: Epoch) -> Any:
         """Return the progress after the update."""
         dtype, asarray = progress.theta.dtype, self._backend.asarray
-        return self._step.finish(progress, asarray(summed[:-2], dtype), asarray(self._rate, dtype))
-
-    def _taken(self, order: np.ndarray | None, span: slice) -> Any:
-        """Return some of the rows of a batch."""
-        data, near = self._work.data, self._backend.near
-        if order is None:
-            return type(data)(*(part if part is None else near(part[span, :]) for part in data))
-        places = order[span]  # (rows,)
-        if not self._backend.streams(data.X):
-            places = self._backend.asarray(places)
-        taken = (p if p is None else near(namespace(p).take(p, places, axis=-2)) for p in data)
-        return type(data)(*taken)
+        return self._step.finish(progress, asarray(summed[:-2], dtype), asarray(one.rates[0], dtype))

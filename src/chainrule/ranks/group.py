@@ -149,6 +149,13 @@ def check_tree(size: int) -> None:
     ------
     ValueError
         If the leaves cannot be shared out equally.
+
+    Examples
+    --------
+    >>> check_tree(3)
+    Traceback (most recent call last):
+        ...
+    ValueError: sums by a tree run on 1, 2, 4 or 8 ranks, these are 3; leave ':tree' out
     """
     if LEAVES % size:
         msg = f"sums by a tree run on 1, 2, 4 or {LEAVES} ranks, these are {size}; leave ':tree' out"

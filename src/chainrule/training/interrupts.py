@@ -101,6 +101,8 @@ class Interrupts:
     def agree(self, flags: float) -> None:
         """Stop at the next :meth:`check` if one of the ranks received a signal; as if this one had received it."""
         self._agreed, received = flags > 0, self._receiver.received
+        if self._agreed:
+            self.settle()  # a signal to all ranks at once is no second one
         if self._agreed and not received:
             received.append(signal.SIGTERM if flags >= _TERMINATED else signal.SIGINT)
 

@@ -1,0 +1,115 @@
+"""Ranks as processes: each test is a job of ``mpiexec``, with two or three ranks and no more, for they spin."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.needs import absent, need
+
+pytestmark = need("mpi", module=True)
+BIN = Path(sys.executable).parent
+MPIEXEC = shutil.which("mpiexec", path=f"{BIN}{os.pathsep}{os.environ['PATH']}")
+if MPIEXEC is None:
+    absent("mpi", "there is no mpiexec", module=True)
+
+WORDS = "train t.npz --target kind --epochs 9 --early-stopping 9 --batch-size 20 -o m.safetensors"
+# The command line, once each rank has printed its process's number.
+COMMAND = "import os; os.write(1, b'%d\\n' % os.getpid()); from chainrule.cli.app import main; main()"
+LIMIT = 5  # seconds from a fault to the end of a job, on a busy machine too
+
+
+@pytest.fixture
+def table(tmp_path, rng):
+    kind = np.where(rng.normal(size=403) > 0, "x", "y")
+    np.savez(tmp_path / "t.npz", a=rng.normal(size=403), b=rng.normal(size=403), kind=kind)
+    return tmp_path
+
+
+def job(folder, ranks, *words):
+    """Start a job of Python processes."""
+    command = [MPIEXEC, "-n", str(ranks), sys.executable, "-c", *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=folder, text=True, **pipes)
+
+
+def ended(process, seconds=60):
+    """Return the exit code and the output of a job, which must end in time."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return process.returncode, out, err
+
+
+def test_the_model_file_of_two_ranks_is_that_of_one(table):
+    for ranks, kind in ((1, "alone:tree"), (2, "mpi:tree")):
+        name = f"{ranks}.safetensors"
+        words = WORDS.replace("m.safetensors", name).split()
+        code, out, err = ended(job(table, ranks, COMMAND, *words, "--json", "--ranks", kind))
+        assert code == 0, err
+        assert out.count('"model": ') == err.count("epoch 9/9") == 1  # rank 0 alone prints
+        assert "sums by a tree: the same bits on 1, 2, 4 and 8 ranks" in out
+    assert (table / "1.safetensors").read_bytes() == (table / "2.safetensors").read_bytes()
+
+
+def test_an_exception_on_one_rank_ends_all_with_its_traceback(tmp_path):
+    script = "from chainrule.ranks import join; group = join('mpi'); {0: 1, 1: 1}[group.rank]; group.gather(1)"
+    code, _, err = ended(job(tmp_path, 3, script), LIMIT + 5)  # with the start of three processes
+    assert code != 0
+    assert "rank 2 of 3:" in err
+    assert "KeyError: 2" in err
+    assert err.count("Traceback") == 1
+
+
+def test_ranks_started_differently_are_refused_in_one_line(table):
+    seeded = [sys.executable, "-c", COMMAND, *WORDS.split(), "--ranks", "mpi", "--seed"]
+    command = [MPIEXEC, "-n", "1", *seeded, "0", ":", "-n", "1", *seeded, "1"]
+    done = subprocess.run(command, cwd=table, text=True, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 2
+    line = "error: the ranks differ in seed: '0' on rank 0, '1' on rank 1; start all of them in the same way"
+    assert done.stderr.count("error: ") == done.stderr.count(line) == 1
+    assert not (table / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_job_that_lost_a_rank_or_was_stopped_continues_on_another_number(table, number):
+    words = [*WORDS.replace("--epochs 9", "--epochs 60").split(), "--early-stopping", "60"]
+    code, _, err = ended(job(table, 1, COMMAND, *words, "--ranks", "alone:tree"))
+    assert code == 0, err
+    wanted = (table / "m.safetensors").read_bytes()
+    (table / "m.safetensors").unlink()
+    words += ["--checkpoint", "run", "--checkpoint-seconds", "0", "--resume"]
+    process = job(table, 2, COMMAND, *words, "--ranks", "mpi:tree")
+    process.stdout.readline()
+    last = int(process.stdout.readline())  # of either rank
+    while not list(table.glob("run/checkpoint-*")):
+        time.sleep(0.01)
+    os.kill(last, number)
+    code, _, err = ended(process, LIMIT)
+    assert code == (75 if number == signal.SIGTERM else 9), err
+    assert not (table / "m.safetensors").exists()
+    code, _, err = ended(job(table, 1, COMMAND, *words, "--ranks", "mpi:tree"))
+    assert code == 0, err
+    assert "continuing from" in err
+    assert (table / "m.safetensors").read_bytes() == wanted
+
+
+def test_ctrl_c_on_one_rank_ends_all_after_the_same_step(table):
+    words = WORDS.replace("--epochs 9", "--epochs 1000000").replace("--early-stopping 9", "").split()
+    process = job(table, 2, COMMAND, *words, "--ranks", "mpi")
+    process.stdout.readline()
+    last = int(process.stdout.readline())
+    while "epoch" not in process.stderr.readline():
+        pass
+    os.kill(last, signal.SIGINT)
+    code, out, err = ended(process, LIMIT)
+    assert code == 0, err
+    assert "interrupted; what " in out
