@@ -259,7 +259,7 @@ class NeuralNetwork:
         batch_size
             Rows a step; ``None`` takes all rows in every step.
         shuffle
-            ``True`` draws batches in another order each epoch; ``False`` takes the rows as they lie.
+            ``True`` draws batches in another order each epoch; ``False`` takes the rows in their order.
         optimizer
             "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``; its state starts from zero
             unless ``resume=True``.

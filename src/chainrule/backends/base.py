@@ -151,7 +151,7 @@ class Backend:
         return self.xp.concat(parts, axis=0)
 
     def holder(self, nbytes: int) -> "Backend":
-        """Return where so many bytes of host data go to train on: here, or where there is room for them."""
+        """Return where this many bytes of host data go to train on: here, or where there is room for them."""
         del nbytes
         return self
 

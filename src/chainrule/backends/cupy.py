@@ -87,7 +87,7 @@ class CupyBackend(Backend):
         return (f"{self.describe()}: TF32 {'on (CUPY_TF32=1)' if tf32_is_on() else 'off'}",)
 
     def holder(self, nbytes: int) -> Backend:
-        """Return where so many bytes of host data go to train on: the host, where they would fill the device."""
+        """Return where this many bytes of host data go to train on: the host, where they would fill the device."""
         return self if nbytes <= SHARE_FOR_DATA * self.available_bytes() else numpy_backend()
 
     def near(self, x: Any) -> Array:

@@ -106,13 +106,13 @@ class CupyDevice(CupyLibrary):
 
     def product(self, product: Product) -> Call:
         """Return the call that multiplies two matrices; it keeps them, of which cuBLAS knows the addresses alone."""
-        told: list[Any] = [matrix(a, self.address(a), a.dtype.name) for a in product[:3]]
+        given: list[Any] = [matrix(a, self.address(a), a.dtype.name) for a in product[:3]]
         if product.scale is not None:
-            told.append(self.address(product.scale))
+            given.append(self.address(product.scale))
         if product.scale is not None and product.onto:
             dtype = product.scale.dtype
-            told.append(self.address(self._ones.setdefault(dtype.name, cupy.ones((), dtype=dtype))))
-        return _multiply, (self._cublas, product, tuple(told))
+            given.append(self.address(self._ones.setdefault(dtype.name, cupy.ones((), dtype=dtype))))
+        return _multiply, (self._cublas, product, tuple(given))
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         """Return what runs these calls, each made once before, as one graph."""
@@ -136,7 +136,7 @@ class CupyDevice(CupyLibrary):
         return array
 
     def lane(self) -> "CupyLane":
-        """Return a way for batches from the host to the device, beside what is computed."""
+        """Return a way for batches from the host to the device, while it computes."""
         with self._device:
             if self._copying is None:
                 self._copying = cupy.cuda.Stream(non_blocking=True)
@@ -151,8 +151,8 @@ class CupyDevice(CupyLibrary):
         cupy.copyto(target, source)
 
 
-def _multiply(cublas: Cublas, _kept: Product, told: tuple[Any, ...]) -> None:
-    cublas.multiply(*told)
+def _multiply(cublas: Cublas, _kept: Product, given: tuple[Any, ...]) -> None:
+    cublas.multiply(*given)
 
 
 @contextmanager

@@ -22,14 +22,14 @@ class JaxBackend(Backend):
 
     @property
     def default_dtype(self) -> str:
-        """Float64 where JAX was told to keep it (``JAX_ENABLE_X64=1``), else float32."""
+        """Float64 with ``JAX_ENABLE_X64=1``, else float32."""
         return "float64" if jax.config.jax_enable_x64 else "float32"
 
     def check_dtype(self, dtype: str) -> None:
         """Raise ``ValueError`` where JAX would make float32 of float64."""
         if dtype == "float64" and self.default_dtype != dtype:
             msg = (
-                "JAX computes float64 in float32 unless told otherwise; set the environment variable "
+                "JAX computes float64 in float32 by default; set the environment variable "
                 "JAX_ENABLE_X64=1, or give dtype='float32'"
             )
             raise ValueError(msg)

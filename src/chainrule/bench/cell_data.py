@@ -15,7 +15,7 @@ from chainrule.program.epoch import bounds
 
 ADAM_RATE = 1e-6
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-# Of a pass: at most so many batches, bytes of X, floating-point operations, and bytes of parameters that
+# Of a pass: at most this many batches, bytes of X, floating-point operations, and bytes of parameters that
 # are updated; but two batches.
 MOST_BATCHES, MOST_BYTES, MOST_FLOPS, MOST_UPDATED = 50, 64 << 20, 2e9, 32 << 20
 

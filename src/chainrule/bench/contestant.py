@@ -40,7 +40,7 @@ class Contestant:
     context
         Makes what it runs in.
     clocked
-        Runs so many passes and returns the seconds by its own clock, where one call of its user's runs
+        Runs this many passes and returns the seconds by its own clock, where one call of its user's runs
         many of them and has a start that is not to be counted.
     """
 

@@ -50,7 +50,7 @@ def fail(message: str) -> NoReturn:
 
 
 class OneLineGroup(TyperGroup):
-    """A group of commands whose errors are one line, whoever raised them."""
+    """A group of commands whose errors are one line each."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line; in standalone mode, leave with its exit code."""

@@ -50,7 +50,7 @@ def unique_names(path: Path, names: Sequence[str]) -> list[str]:
 
 
 def check_memory(path: Path, size: str, cells: int) -> None:
-    """Raise ``ValueError`` where a table of so many cells is too large for the memory that is left.
+    """Raise ``ValueError`` where a table of this many cells is too large for the memory that is left.
 
     A compressed file of a few kilobytes may hold gigabytes.
 

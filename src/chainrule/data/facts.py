@@ -52,7 +52,7 @@ class Facts(NamedTuple):
                     msg = f"{stream.where(block, int(gap.argmax()))} has no value in {quoted(target)}; drop the row"
                     raise ValueError(msg)
                 is_number = raw.y.dtype.kind in "iuf"
-                # Whole numbers of so many values are quantities.
+                # Whole numbers of this many values are quantities.
                 if not is_number or task == "classification" or distinct.size <= MOST_CLASSES:
                     distinct = np.union1d(distinct, raw.y) if distinct.size else np.unique(raw.y)
                 if block in training:

@@ -174,7 +174,7 @@ class Stream:
     def split(self, fraction: float, draw: Callable[[int], np.ndarray]) -> tuple[Self, Self]:
         """Return the blocks to train on, and those held out: about ``fraction`` of the rows.
 
-        ``draw`` returns a permutation of so many; the first blocks in it are held out.
+        ``draw`` returns a permutation of this many; the first blocks in it are held out.
 
         Raises
         ------

@@ -65,7 +65,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn is option
         the rows of its batch and their weights w (1 unless given). As in scikit-learn, but ``sum w`` is the mean
         over all full batches, so that a ragged last one is penalised as the others are.
     batch_size
-        Rows a step; "auto": 200, or all where there are fewer. A batch of all rows takes them as they lie.
+        Rows a step; "auto": 200, or all where there are fewer. A batch of all rows takes them in their order.
     learning_rate
         Of "sgd": "constant"; "invscaling", the rate divided by ``(rows seen + 1) ** power_t`` after each epoch;
         "adaptive", divided by 5 where training would stop, until it is 1e-6.
@@ -76,7 +76,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn is option
     max_iter
         The most epochs; the most iterations of "lbfgs".
     shuffle
-        ``True`` draws batches in another order each epoch; ``False`` takes the rows as they lie.
+        ``True`` draws batches in another order each epoch; ``False`` takes the rows in their order.
     random_state
         An int is the ``seed`` of the network: equal ones give equal starts, batches and dropout masks on
         every backend. ``None`` and a ``RandomState`` draw one at each ``fit``.

@@ -100,7 +100,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         return self
 
     def _learn(self, *data: Any, epochs: int | None = None) -> tuple[bool, str]:
-        """Train for so many epochs, or go on for one.
+        """Train for this many epochs, or go on for one.
 
         Returns
         -------

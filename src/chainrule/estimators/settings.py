@@ -102,7 +102,7 @@ def weighed(data: Batch, mean: float) -> Batch:
 
 
 def batch_rows(model: Any, rows: int) -> int:
-    """Return how many of so many rows are in a batch."""
+    """Return how many of this many rows are in a batch."""
     return min(AUTO if model.batch_size == "auto" else model.batch_size, rows)
 
 

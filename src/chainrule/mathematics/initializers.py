@@ -106,7 +106,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "he_normal": he_normal,
 }
 
-# What a layer starts from unless told otherwise, by its activation: the sigmoid network of the
+# What a layer starts from by default, by its activation: the sigmoid network of the
 # textbooks starts standard normal; the others by the paper that was written for them.
 DEFAULTS = {
     "sigmoid": "standard_normal",

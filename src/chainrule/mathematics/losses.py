@@ -59,7 +59,7 @@ class Loss:
     targets
         "values" (any number), "probabilities" (0 to 1), or "classes" (one-hot or labels).
     output_activation
-        The name of the activation that the output layer has unless told otherwise.
+        The name of the output layer's default activation.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 A schedule is ``rate(epoch, epochs)``: ``epoch`` counts up from 0.0 through fractions (2.5 is halfway
 through the third epoch) and ``epochs`` is how many were asked for. It is evaluated on the host and
-enters the step as an array, so that a compiled step can be told another rate.
+enters the step as an array, so that a compiled step takes any rate.
 """
 
 import math
@@ -57,7 +57,7 @@ def cosine(peak: float, floor: float = 0.0) -> Schedule:
 
 
 def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
-    """Return ``initial`` multiplied with ``factor`` after ``every`` so many epochs.
+    """Return ``initial`` multiplied with ``factor`` after ``every`` this many epochs.
 
     Examples
     --------

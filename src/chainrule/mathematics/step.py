@@ -299,7 +299,7 @@ def step(
     batch
         ``X (..., n, n_0)``, ``Y (..., n, n_L)``, and weights ``(..., n, 1)`` or ``None``.
     learning_rate
-        0-d, in the dtype of ``theta``: an array, so that a compiled step can be told another one.
+        0-d, in the dtype of ``theta``: an array, so that a compiled step takes any value.
     key
         int32, 0-d: the dropout key of this step, or ``None`` where nothing is dropped.
     net, optimizer

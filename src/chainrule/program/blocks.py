@@ -97,7 +97,7 @@ class BlockedBatch:
         self._run = self._runner([parts, *finish])
 
     def _runner(self, phases: list[list[list[Item]]]) -> Callable[[int], None]:
-        """Return what runs so many steps of these phases."""
+        """Return what runs this many steps of these phases."""
         if self._cut.threads == 1:  # nobody to wait for
             phases = [[[item for (items,) in phases for item in items]]]
         return self._kernels.ready(phases, self._steps)
@@ -179,7 +179,7 @@ class BlockedBatch:
         return plan_block(program, self._kernels)
 
     def _program(self, size: int, first: int) -> Program:
-        """Return the program of a block of so many rows: its loss, and its gradient."""
+        """Return the program of a block of this many rows: its loss, and its gradient."""
         theta = spec(self._work.progress[0], "theta", "parameter")
         key = Spec((), np.int32, "key", "key") if self._work.drops else None
         return trace_block(

@@ -69,11 +69,11 @@ class Work:
 
     @property
     def is_one_batch(self) -> bool:
-        """Whether every step takes all the rows, as they lie."""
+        """Whether every step takes all the rows, in their order."""
         return len(self.bounds) == 1
 
     def plan(self, rows: int) -> "Plan":
-        """Return the plan of a whole step on batches of so many rows; equal steps have one.
+        """Return the plan of a whole step on batches of this many rows; equal steps have one.
 
         Its inputs are, in order: the parameters, the optimiser's state, the arrays of the data, the
         learning rate and, where units are dropped, the key. Its last output is the loss.
@@ -120,7 +120,7 @@ def progress_spec(progress: Any) -> Any:
 
 
 def batch_spec(data: Any, rows: int) -> Any:
-    """Return the record of the data with a :class:`~chainrule.program.trace.Spec` of so many rows for each array."""
+    """Return the record of the data with a :class:`~chainrule.program.trace.Spec` of this many rows for each array."""
     from chainrule.program.trace import Spec
 
     roles: tuple[tuple[str, Role], ...] = (("X", "sample"), ("Y", "target"), ("weights", "weight"))

@@ -12,7 +12,7 @@ class Epoch(NamedTuple):
     Each step takes the rows ``order[start:stop]`` of its bounds. The batch sizes are those of the engine's work.
     """
 
-    order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, as they lie
+    order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, in their order
     bounds: Sequence[
         tuple[int, int]
     ]  # of each step, its first row of the order and the one after its last

@@ -3,7 +3,7 @@
 Three ways, chosen by shapes alone. Little work runs as it is written, on all rows at once. More is cut
 into a block a thread, which also runs as it is written, so a network's first prediction pays for no
 preparation. What takes a thread longer than preparing goes through in blocks of one size, planned once
-for a network and kept: the plans hold no arrays. Memory is bound to them anew in each call, so calls may
+for a network and kept: the plans hold no arrays. Each call binds memory of its own to them, so calls may
 overlap, the parameters may lie elsewhere in the next one, and nothing large outlives a call.
 """
 
@@ -37,7 +37,7 @@ BLOCKS_A_THREAD = 4  # so that the last ones to end keep nobody waiting for long
 
 
 class Blocks(NamedTuple):
-    """How rows are cut: so many rows a block, so many threads, and whether the blocks are planned."""
+    """How rows are cut: this many rows a block, this many threads, and whether the blocks are planned."""
 
     rows: int
     threads: int

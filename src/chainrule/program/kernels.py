@@ -49,7 +49,7 @@ class Kernels(Protocol):
         """Return what copies ``source`` to ``out[step]``."""
 
     def ready(self, phases: Sequence[Phase], steps: Sequence[np.ndarray]) -> Callable[[int], None]:
-        """Return what runs so many steps, and returns when they are done.
+        """Return what runs this many steps, and returns when they are done.
 
         Each thread runs its items of a phase when all have run the phase before; each reads the number of
         the step in its own of ``steps``, ``(1,)`` int64.

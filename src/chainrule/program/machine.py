@@ -130,7 +130,7 @@ def while_forking(lock: Any, in_child: Callable[[], None] = lambda: None) -> Non
 
 
 def blas_threads(count: int | None) -> AbstractContextManager[object]:
-    """Return a context in which BLAS uses so many threads; ``None`` changes nothing.
+    """Return a context in which BLAS uses this many threads; ``None`` changes nothing.
 
     How many it uses is a setting of the whole process. Where such contexts overlap, in several threads,
     the latest decides; when the last one ends it is set back to what it was before the first.
@@ -155,7 +155,7 @@ class _Blas:
 
     @contextmanager
     def limited(self, count: int) -> Iterator[None]:
-        """Have them use so many threads until it ends."""
+        """Have them use this many threads until it ends."""
         mine = [count, threading.get_ident()]
         with self._lock:
             self._asked.append(mine)
@@ -186,7 +186,7 @@ _BLAS = _Blas()
 
 @functools.lru_cache(maxsize=1)
 def _blas_libraries(_modules: int) -> list[Any]:
-    """Return the BLAS libraries in this process; looked for anew once more was imported, which brings them."""
+    """Return the BLAS libraries in this process; searched again after more modules were imported, which may bring some."""
     from threadpoolctl import ThreadpoolController
 
     found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers

@@ -21,7 +21,7 @@ Carried = Sequence[tuple[Value, Value]]
 
 @dataclass(eq=False)
 class Storage:
-    """Memory: that of an input, of a constant, or scratch of so many bytes."""
+    """Memory: that of an input, of a constant, or scratch of this many bytes."""
 
     nbytes: int
     value: Value | None = None  # the input or the constant that it is; None: scratch

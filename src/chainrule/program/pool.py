@@ -1,6 +1,6 @@
 """The pool: threads of the interpreter that are kept from one piece of shared work to the next.
 
-A thread that waits is there at once, also on a busy machine; a new one stands in line for a processor.
+A waiting thread starts at once, also on a busy machine; a new one queues for a processor.
 """
 
 import functools
@@ -12,7 +12,7 @@ from typing import Any
 
 @functools.cache
 def pool(threads: int) -> ThreadPoolExecutor:
-    """Return the threads that work beside the one that asks, so many with it.
+    """Return the pool of the threads that work with the calling one; ``threads`` counts them all.
 
     Examples
     --------

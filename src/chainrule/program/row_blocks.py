@@ -20,14 +20,14 @@ _SHARED_ROWS = 24
 # Without native code each call of a block may wait some 10 us for the interpreter's lock; a call with so
 # many FLOPs to its thread takes several times as long.
 _SHARED_FLOPS_A_CALL = 1_400_000
-# Where each byte of an activation meets so many FLOPs, the products are all that counts, and a BLAS
+# Where each byte of an activation meets this many FLOPs, the products are all that counts, and a BLAS
 # with threads of its own runs those best: interpreted blocks would gain nothing.
 _PRODUCTS_ALONE = 100
 _PASSES = 3  # products of a weight: forward, its gradient, and that of what it multiplies
 
 
 class Cut(NamedTuple):
-    """How a batch is cut: so many threads, each with so many blocks one after the other."""
+    """How a batch is cut: this many threads, each with this many blocks one after the other."""
 
     threads: int
     blocks: int
@@ -56,7 +56,7 @@ class Cut(NamedTuple):
 
 
 def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
-    """Return how to cut a batch of so many rows.
+    """Return how to cut a batch of this many rows.
 
     One thread where the step is too small to share. Else one for each that may be used, and in it
     blocks whose rows (samples, activations, deltas) fill half of the second-level cache; but no

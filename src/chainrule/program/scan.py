@@ -88,7 +88,7 @@ class Scan:
 
 @lru_cache(maxsize=32)
 def _compiled(step: Step, rows: int) -> Any:
-    """Return the steps on batches of so many rows as one compiled function; equal steps share it."""
+    """Return the steps on batches of this many rows as one compiled function; equal steps share it."""
 
     def loop(
         progress: Any, data: Any, order: jax.Array | None, along: tuple[Any, ...], steps: jax.Array

@@ -25,7 +25,7 @@ LIMIT_SECONDS = 0.02  # a run below this is over before setting the threads of B
 
 
 def seconds(program: Program, steps: int) -> float:
-    """Return what a run of so many steps takes, roughly, by its shapes alone."""
+    """Return what a run of this many steps takes, roughly, by its shapes alone."""
     calls = program.launches * CALL_SECONDS
     return steps * (calls + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS)
 

@@ -33,7 +33,7 @@ class Recorder:
     pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
 
     def __init__(self) -> None:
-        self.__name__ = __name__  # namespaces are told apart by name
+        self.__name__ = __name__  # namespaces are distinguished by name
         self.bool, self.int32, self.int64 = np.bool_, np.int32, np.int64
         self.float32, self.float64 = np.float32, np.float64
         self.operations: list[Operation] = []
@@ -255,7 +255,7 @@ class Tracer:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **_: Any) -> NoReturn:
         for other in inputs:
-            _operand(other)  # an array of NumPy's beside a tracer is the likelier reason
+            _operand(other)  # a NumPy array mixed with a tracer is the likelier reason
         msg = f"it calls np.{ufunc.__name__}; use xp.{ufunc.__name__} of xp = namespace(...)"
         raise TypeError(msg)
 

@@ -27,7 +27,7 @@ _DTYPES = "float16, float32, float64, integers and bool"
 
 
 def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
-    """Write ``arrays`` and ``metadata`` beside ``path``, then rename the file into place.
+    """Write ``arrays`` and ``metadata`` to a file next to ``path``, then rename it to ``path``.
 
     Parameters
     ----------

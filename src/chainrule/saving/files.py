@@ -116,7 +116,7 @@ def write_whole(path: PathLike, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
-    """Open a new locked file beside ``path``, with the rights of ``path``, and remove what is left of it."""
+    """Open a new locked file next to ``path``, with its permissions; remove such files that killed saves left."""
     old = path.stat() if path.exists() else None
     mode = 0o666 if old is None else stat.S_IMODE(old.st_mode)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

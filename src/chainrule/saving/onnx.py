@@ -2,7 +2,7 @@
 
 The prediction is traced as a training step is, with its weights as constants. Each operation is written as the node
 that its row in ``program/primitives.py`` names. The operations of one Python function, such as an activation, become
-a function of the file with that name: a layer is three nodes, MatMul, Add and its activation, whoever wrote it.
+a function of the file with that name: a layer is three nodes, MatMul, Add and its activation, also one of your own.
 """
 
 import json

@@ -46,13 +46,13 @@ class Settings:
     """How to train: everything that is neither the network nor the data."""
 
     epochs: int
-    batch_size: int | None  # None: all rows in one batch, as they lie
+    batch_size: int | None  # None: all rows in one batch, in their order
     schedule: Schedule
     optimizer: Optimizer
     patience: int | None = None  # epochs without a better loss before training stops
     callbacks: Sequence[Callback] = ()  # each is handed every record; True ends training
     show: Callable[[Array], None] | None = None  # gets a copy of the weights (P,) before the callbacks
-    shuffle: bool = True  # False: batches of rows as they lie
+    shuffle: bool = True  # False: batches of rows in their order
     compiled: bool = True  # False: the plain step, as it is written
     threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
     group: Group = field(default_factory=Group)  # the ranks that train together
@@ -105,7 +105,7 @@ class Outcome(NamedTuple):
     theta: Array  # (P,)
     history: History
     error: Exception | None
-    state: State | None  # the optimizer's arrays beside these weights; None where they went further
+    state: State | None  # the optimizer's arrays at these weights; None where it has gone further
 
 
 class Task(NamedTuple):
@@ -461,7 +461,7 @@ class _TrainingRun:
     def _pieces(
         self, window: Epoch, interrupts: Interrupts, before: Array, losses: list[float], steps: int
     ) -> None:
-        """Run steps whose rows are in memory, of an epoch of so many, and add their losses to ``losses``."""
+        """Run steps whose rows are in memory, of an epoch of this many, and add their losses to ``losses``."""
         done = 0
         while done < len(window.rates):
             stop = len(window.rates) if self._folder is None else done + self._span
@@ -533,7 +533,7 @@ class _TrainingRun:
             self.history.best_epoch = record.epoch
 
     def _plan(self, first: int, count: int, chance: Chance) -> Epoch:
-        """Return what the engine needs for one epoch, or for so many of one batch each."""
+        """Return what the engine needs for one epoch, or for this many of one batch each."""
         settings, steps = self._settings, len(self._bounds)
         rate, number = settings.schedule, count * steps
         if isinstance(rate, Constant):

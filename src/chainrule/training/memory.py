@@ -69,7 +69,7 @@ class Demand(NamedTuple):
         return self.backend.places if self.streamed else 1
 
     def of(self, rows: int) -> MemoryEstimate:
-        """Return what a step on batches of so many rows takes.
+        """Return what a step on batches of this many rows takes.
 
         Where the step is replayed or compiled, its plan says; where it runs as it is written, every
         result is counted as kept, which is the most it can be. Where the data are streamed, a step is bound
@@ -98,7 +98,7 @@ class Demand(NamedTuple):
         )
 
     def advice(self, rows: int) -> str:
-        """Return what would fit where a step on so many rows does not: a smaller batch, or narrower layers."""
+        """Return what would fit where a step on this many rows does not: a smaller batch, or narrower layers."""
         left, fits = self.backend.available_bytes(), rows - 1
         needed = self.of(rows).total
         if left is not None:
@@ -108,7 +108,7 @@ class Demand(NamedTuple):
         return f"give a batch_size of at most {fits}" if helps else "no batch fits: give narrower layers"
 
     def used_up(self, rows: int) -> str:
-        """Return what to say where a step on so many rows ran out of memory that seemed to be there."""
+        """Return what to say where a step on this many rows ran out of memory that seemed to be there."""
         problem = f"{self.backend.describe()} ran out of memory for a step on {rows} rows"
         try:
             return f"{problem}, which takes {readable(self.of(rows).total)}; {self.advice(rows)}"
@@ -116,7 +116,7 @@ class Demand(NamedTuple):
             return f"{problem}; give a smaller batch_size"
 
     def check(self, rows: int) -> None:
-        """Raise ``MemoryError`` where a step on batches of so many rows cannot fit.
+        """Raise ``MemoryError`` where a step on batches of this many rows cannot fit.
 
         Raises
         ------

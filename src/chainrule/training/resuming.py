@@ -58,7 +58,7 @@ class RunFolder:
     newest
         The last good checkpoint, to continue from; ``None`` in a new run.
     notes
-        What the user was told.
+        The lines that were printed.
 
     Raises
     ------

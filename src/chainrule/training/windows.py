@@ -83,7 +83,7 @@ class Windows:
         return self._batch(self._stream.blocks[0])
 
     def in_batches(self) -> Batch | Self:
-        """Return this; where a batch takes all rows, the rows as they lie, on the backend."""
+        """Return this; where a batch takes all rows, the rows in their order, on the backend."""
         if len(self) > self._carried:
             return self
         parts = zip(*self.parts(), strict=True)

@@ -95,7 +95,7 @@ def _no_check() -> None:
 
 
 def _forward(data: CellData, backend: Backend) -> Contestant:
-    """Return forward passes over the batches, which are resident and as they lie."""
+    """Return forward passes over the batches, which are resident and in their order."""
     net, _ = network(data.cell.sizes, data.cell.rule)
     theta = backend.asarray(_theta(data, net))  # (P,)
     batches = [backend.asarray(data.X[rows]) for rows in data.rows]  # (n, n_0) each
@@ -119,7 +119,7 @@ def _transfer(data: CellData, backend: Backend) -> Contestant:
 
 
 def _epochs(data: CellData, backend: Backend) -> Contestant:
-    """Return epochs of ``train``: batches drawn, history kept; so many of them a call."""
+    """Return epochs of ``train``: batches drawn, history kept; this many of them a call."""
     net = _trained(data, backend)
     X, Y = backend.asarray(data.X), backend.asarray(data.Y)
     optimizer = "adam" if data.cell.rule == "adam" else "sgd"

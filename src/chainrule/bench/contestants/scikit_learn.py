@@ -17,7 +17,7 @@ REASON = (
 def partial_fit(data: CellData, _operation: str) -> Contestant:
     """Return a pass; the checks of the data are part of it, as they are for its users.
 
-    It takes the batches as they lie: shuffling would be its own.
+    It takes the batches in their order: shuffling would be its own.
     """
     cell = data.cell
     common: dict[str, Any] = {

@@ -19,7 +19,7 @@ BUDGET = 15.0  # seconds; what is begun in them, and the start of Python, is ove
 HEAD = ("backend", "us/step", "95 % interval", "known")
 
 
-# Measures contestants in a cell in about so many seconds.
+# Measures contestants in a cell in about this many seconds.
 Measure = Callable[[Cell, Sequence[str], float], Records]
 
 

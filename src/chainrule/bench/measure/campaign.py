@@ -160,7 +160,7 @@ def commit() -> str | None:
 
 
 def measure(cell: Cell, contestants: Sequence[str], seconds: float) -> Records:
-    """Return the records of a quick look at a cell that takes about so many seconds at the most.
+    """Return the records of a quick look at a cell that takes about this many seconds at the most.
 
     When the time is over, contestants are left out, the last first. The machine's limit is not measured.
     """

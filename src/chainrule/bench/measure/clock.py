@@ -12,7 +12,7 @@ WALL, PROCESSOR = "wall", "processor"
 FINE = 1e-6  # seconds: what a clock must tell apart to time a block with it
 WARM_CALLS = 3
 BLOCK_SECONDS = 0.01
-LEAST_TICKS = 1000  # a block takes so many times as long as reading the clock and waiting for nothing
+LEAST_TICKS = 1000  # a block takes this many times as long as reading the clock and waiting for nothing
 
 
 class Warm(NamedTuple):
@@ -23,7 +23,7 @@ class Warm(NamedTuple):
 
 
 def block(contestant: Contestant, passes: int, clock: str = WALL) -> float:
-    """Run so many passes and return the seconds until everything was computed.
+    """Run this many passes and return the seconds until everything was computed.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class Process:
     def ask(self, do: str, patience: float = math.inf, **request: Any) -> dict[str, Any]:
         """Let it run until it has answered a request; return the answer.
 
-        It is ended if it has not answered after so many seconds, or those of ``PATIENCE``, and if this process is
+        It is ended if it has not answered after this many seconds, or those of ``PATIENCE``, and if this process is
         interrupted meanwhile: nobody would wait for its answer.
         """
         patience = min(patience, PATIENCE)
@@ -97,7 +97,7 @@ class Process:
 
 
 def _line(pipe: IO[str], seconds: float) -> str:
-    """Return the next line; raise ``TimeoutError`` if there is none after so many seconds.
+    """Return the next line; raise ``TimeoutError`` if there is none after this many seconds.
 
     It is waited for in short pieces: while all of us are stopped (Ctrl-Z, a laptop that sleeps) one piece passes.
     """
@@ -113,7 +113,7 @@ def _surroundings(threads: int, dtype: str) -> dict[str, str]:
     variables = {name: str(threads) for name in _THREADS} if threads else {}
     variables["PYTHONWARNINGS"] = "ignore"  # of other libraries
     variables |= product_precision.variables()
-    # JAX would take three quarters of a device's memory at once, and leave too little to those beside it.
+    # JAX would take three quarters of a device's memory at once, and leave too little to the others.
     variables["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     if dtype == "float64":
         variables["JAX_ENABLE_X64"] = "1"

@@ -29,7 +29,7 @@ def terminal(run: Results) -> RenderableType:
 
 
 def _narrow(table: Table) -> Iterator[Table]:
-    """Return a table in parts of so many columns, each after the first column."""
+    """Return a table in parts of this many columns, each after the first column."""
     for start in range(1, len(table.head), COLUMNS):
         stop = start + COLUMNS
         head, *rows = ([line[0], *line[start:stop]] for line in (table.head, *table.rows))

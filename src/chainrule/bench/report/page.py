@@ -25,7 +25,7 @@ SECTIONS = {
     "peers": "Compared with other libraries",
 }
 DRAWN = 200_000  # characters of the figures of a section
-WIDE = 6  # columns of a table that does not stand beside another
+WIDE = 6  # columns from which a table takes the full width
 LISTED = 1000  # rows of the table
 DATA = 300_000  # characters of JSON
 OPEN = 2  # figures of a section that are open at first

@@ -15,7 +15,7 @@ from chainrule.bench.report.word_table import SIGNS
 
 ABOVE = "above limit"  # the flag of a step that seems to beat its limit
 NOTHING = "Nothing was measured; the table of all rows says why."
-BOUND = 2  # a step that takes so many times as long as its bare products is bound by something else
+BOUND = 2  # a step that takes this many times as long as its bare products is bound by something else
 
 
 class Paragraph(NamedTuple):

@@ -54,7 +54,7 @@ def _say(*files: Path) -> None:
 
 
 def _rewrite(document: Path, results: Results, folder: Path) -> None:
-    """Replace the figures in a document; its picture is the first map that stands beside the samples."""
+    """Replace the figures in a document; its picture is the first map in the folder of the samples."""
     maps = sorted(_beside(folder).glob("**/crossover-*.svg"))
     picture = Path(os.path.relpath(maps[0], document.parent)).as_posix() if maps else ""
     text = made.update(document.read_text(encoding="utf-8"), results, picture)

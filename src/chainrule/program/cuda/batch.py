@@ -1,4 +1,4 @@
-"""A batch: the plan of a step on so many rows, bound to memory of a device as a list of calls.
+"""A batch: the plan of a step on this many rows, bound to memory of a device as a list of calls.
 
 The buffers of a step are made once. Binding it again, to other numbers to learn by, gives calls on the same
 buffers: so many steps can stand one after the other in one graph.

@@ -1,6 +1,6 @@
 """cuBLAS, by its C interface: the one way to a matrix product that a capturing stream allows.
 
-CuPy's own products refuse a stream that captures. The interface is told a stream and a workspace once, before
+CuPy's own products refuse a stream that captures. The interface gets a stream and a workspace once, before
 anything is captured, so that it allocates nothing; after that a call is a launch like any other.
 """
 
@@ -40,7 +40,7 @@ class Matrix:
 
 
 def matrix(array: Any, address: int, dtype: str) -> Matrix:
-    """Return what cuBLAS is told of a 2-d array.
+    """Return a 2-d array as cuBLAS takes it.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Cublas:
     stream
         The address of a CUDA stream.
     workspace
-        The address of so many bytes of device memory, that live as long as this.
+        The address of this many bytes of device memory, that live as long as this.
     tf32
         Whether float32 products may round their factors to 10 bits.
     """

@@ -34,7 +34,7 @@ class Product(NamedTuple):
 
 
 class Lane(Protocol):
-    """A way from pinned host memory to one place on the device, beside what is computed there."""
+    """A way from pinned host memory to one place on the device, while the device computes."""
 
     def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
         """Copy, once what read the targets before has been computed; returns at once."""
@@ -79,7 +79,7 @@ class Device(Library, Protocol):
         """Return host memory that the device reads by itself while it computes."""
 
     def lane(self) -> "Lane":
-        """Return a way for batches from the host to the device, beside what is computed."""
+        """Return a way for batches from the host to the device, while it computes."""
 
     def write(self, target: Array, numbers: np.ndarray) -> None:
         """Write host numbers into an array, in order with what is launched."""

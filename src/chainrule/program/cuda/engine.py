@@ -1,8 +1,8 @@
 """The engine: training on a CUDA device, many steps as one graph.
 
 Each step is launched one kernel after the other once, which trains like any other step, compiles the kernels
-and lets cuBLAS choose; from then on a graph repeats it. Nothing is allocated and nothing is told to a kernel
-from the host: the learning rates, the keys and the order of the rows lie in buffers that are filled anew.
+and lets cuBLAS choose; from then on a graph repeats it. Nothing is allocated, and no kernel gets
+arguments from the host: learning rates, keys and the order of the rows are in buffers that are filled for each epoch.
 """
 
 import logging
@@ -152,11 +152,11 @@ class GraphEngine:
         place, run = self._shared[kind]
         return Chunk(steps, rows, place, shared, run)
 
-    def _calls(self, kind: tuple[int, int], told: Feed) -> list[Call]:
+    def _calls(self, kind: tuple[int, int], feed: Feed) -> list[Call]:
         steps, rows = kind
         calls: list[Call] = []
         for step in range(steps):
-            mine = told.part(slice(step, step + 1), slice(step * rows, (step + 1) * rows))
+            mine = feed.part(slice(step, step + 1), slice(step * rows, (step + 1) * rows))
             calls += self._batches[rows].calls(mine)
         return calls
 

@@ -1,4 +1,4 @@
-"""The feed: what the steps of an epoch are told, and where they tell their losses, all on the device."""
+"""The feed: what the steps of an epoch read, and where they write their losses, all on the device."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ from chainrule.program.epoch import Epoch
 
 
 class Feed(NamedTuple):
-    """What steps are told, and where they tell their losses: an entry a step."""
+    """What steps read, and where they write their losses: an entry for each step."""
 
-    order: Array | None  # (steps * rows,) int64: which rows of the data; None: all, as they lie
+    order: Array | None  # (steps * rows,) int64: which rows of the data; None: all, in their order
     rates: Array  # (steps,)
     minus: Array  # (steps,): the rates with the other sign, for what goes straight into the weights
     keys: Array | None  # (steps,) int32
@@ -39,14 +39,14 @@ class Feed(NamedTuple):
                 device.write(target[: len(numbers)], numbers)
 
     def take(self, device: Device, other: "Feed") -> None:
-        """Copy what other steps are told, so that these are told it."""
+        """Copy the feed of other steps to these."""
         for target, source in zip(self[:-1], other[:-1], strict=True):
             if target is not None:
                 device.copy(target, source)
 
 
 def feed(device: Device, steps: int, rows: int, dtype: np.dtype[np.generic], *, keys: bool) -> Feed:
-    """Return a feed for so many steps; with ``rows``, those of all their batches, it has an order."""
+    """Return a feed for this many steps; with ``rows``, those of all their batches, it has an order."""
     return Feed(
         device.empty((rows,), np.dtype(np.int64)) if rows else None,
         device.empty((steps,), dtype),

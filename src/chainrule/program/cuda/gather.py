@@ -23,7 +23,7 @@ def gather_grid(rows: int, multiprocessors: int) -> tuple[int, int]:
 
 
 def gather(dtypes: Sequence[str]) -> KernelText:
-    """Return the kernel that copies rows of so many arrays, of these dtypes.
+    """Return the kernel that copies rows of this many arrays, of these dtypes.
 
     Its arguments are the number of rows, which ones (int64), and of each array its columns, the source and
     where to.

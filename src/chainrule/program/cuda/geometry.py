@@ -40,7 +40,7 @@ class Launch(NamedTuple):
 
 
 def launch(made: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
-    """Return how a kernel is launched on a device with so many multiprocessors.
+    """Return how a kernel is launched on a device with this many multiprocessors.
 
     By shapes alone: the same network on the same device adds in the same order.
 

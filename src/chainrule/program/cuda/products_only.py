@@ -17,7 +17,7 @@ TINY = 1e-30  # the learning rate: what goes straight into the weights is added,
 
 
 def steps(work: Work, device: Device, count: int = 1, rate: float = TINY) -> Runner:
-    """Return so many steps on all rows of the data, as they lie, to be run as one graph.
+    """Return this many steps on all rows of the data, in their order, to be run as one graph.
 
     Its first call makes the steps one kernel after the other, each later one is a launch of the graph.
     """
@@ -25,7 +25,7 @@ def steps(work: Work, device: Device, count: int = 1, rate: float = TINY) -> Run
 
 
 def products(work: Work, device: Device, count: int = 1) -> Runner:
-    """Return the products of so many steps, and nothing else, to be run as one graph.
+    """Return the products of this many steps, and nothing else, to be run as one graph.
 
     A step has been made once when this returns, so that the products multiply its numbers.
     """
@@ -40,11 +40,11 @@ def _runner(work: Work, device: Device, count: int, rate: float, *, products_onl
         )
         raise ValueError(msg)
     ((_, rows),) = work.bounds
-    told = feed(device, count, 0, numpy_dtype(work.progress[0].dtype), keys=work.drops)
+    feeding = feed(device, count, 0, numpy_dtype(work.progress[0].dtype), keys=work.drops)
     keys = np.arange(count, dtype=np.int32) if work.drops else None
-    told.tell(device, Epoch(None, [(0, rows)] * count, [rate] * count, keys))
+    feeding.tell(device, Epoch(None, [(0, rows)] * count, [rate] * count, keys))
     batch = BoundBatch(work, rows, device)
-    parts = [told.part(slice(step, step + 1), slice(0)) for step in range(count)]
+    parts = [feeding.part(slice(step, step + 1), slice(0)) for step in range(count)]
     if products_only:
         for function, arguments in batch.calls(parts[0]):
             function(*arguments)

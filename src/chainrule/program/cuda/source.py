@@ -80,7 +80,7 @@ def _parameters(chain: Chain, prefix: str, inner: Iterable[int], known: Iterable
 
 
 def _place(number: int, chain: Chain) -> str:
-    """Return the name of an output's place: sums are told apart by their numbers."""
+    """Return the name of an output's place: sums differ by their numbers."""
     output = chain.outputs[number]
     return f"out{number}" if output.total or output.columns else output.value
 

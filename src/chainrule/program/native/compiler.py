@@ -5,7 +5,7 @@ Every function has one signature, `void function(int64 *arguments)`: `arguments`
 
 The cache is a folder of object files, each of the functions that were compiled together: `CHAINRULE_CACHE_DIR`, else `~/.cache/chainrule`. A file is named by
 the hash of their recipes (such as a chain's repr), of our source, the processor and llvmlite's version, so that a stored
-function is found (1 ms) without writing its LLVM text (9 ms). It is written beside and renamed, so processes that
+function is found (1 ms) without writing its LLVM text (9 ms). It is written under another name and renamed, so processes that
 compile the same function at once each leave a whole file. A damaged file is compiled again, and so is one that
 another user owns or may write to, or whose folder is so; a folder that cannot be written only costs the compilation
 (tens of ms). Of more than 1,000 files the oldest are removed.
@@ -67,7 +67,7 @@ def _machine() -> tuple[llvm.TargetMachine, Any, str]:
         )
 
     # It takes the machine that it is given. JITLink keeps code and constants together: the usual linker ends the process
-    # where they come to lie more than 2 GB apart, as beside PyTorch and JAX.
+    # where they are more than 2 GB apart, as in a process with PyTorch and JAX.
     linker = llvm.create_lljit_compiler(machine(), use_jit_link=True, suppress_errors=True)
     return machine(), linker, f"{llvmlite.__version__} {llvm.get_process_triple()} {cpu} {features}"
 
@@ -169,19 +169,19 @@ def _is_private(status: os.stat_result) -> bool:
 
 
 def _write(path: Path, code: bytes) -> None:
-    """Store an object beside its place and rename it there; do without where the folder is read-only or full."""
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    """Store an object under another name and rename it; a folder that is read-only or full is no error."""
+    other = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_private(path.parent.stat()):
             return
-        beside.write_bytes(_MAGIC + hashlib.sha256(code).digest() + code)
-        beside.replace(path)
+        other.write_bytes(_MAGIC + hashlib.sha256(code).digest() + code)
+        other.replace(path)
         for old in sorted(path.parent.glob("*.o"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
             old.unlink()
     except OSError:
         with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+            other.unlink(missing_ok=True)
 
 
 def function_at(address: int) -> Function:

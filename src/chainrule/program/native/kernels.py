@@ -54,7 +54,7 @@ class NativeKernels:
     def ready(
         self, phases: Sequence[Sequence[Sequence[Instruction]]], steps: Sequence[np.ndarray]
     ) -> Callable[[int], None]:
-        """Return what runs so many steps of these phases, each thread its own instructions."""
+        """Return what runs this many steps of these phases, each thread its own instructions."""
         return StepRunner(phases, steps).run
 
 

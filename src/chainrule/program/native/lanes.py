@@ -52,7 +52,7 @@ def call_function(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments:
 class Lanes:
     """`width` values of one dtype; Python's operators act on each.
 
-    A Python number beside a `Lanes` takes its dtype. Integers wrap around.
+    A Python number in an expression with a `Lanes` takes its dtype. Integers wrap around.
     """
 
     __slots__ = ("builder", "dtype", "value", "width")
@@ -83,7 +83,7 @@ class Lanes:
         return self.like(ir.Constant(typ, plain if self.width == 1 else [plain] * self.width))
 
     def other(self, other: Lanes | Number) -> Lanes:
-        """Return what stands beside these lanes in an expression, a Python number in their dtype."""
+        """Return the other operand of an expression with these lanes, a Python number in their dtype."""
         return other if isinstance(other, Lanes) else self.constant(other)
 
     def _binary(self, float_name: str, int_name: str, other: Lanes | Number) -> Lanes:

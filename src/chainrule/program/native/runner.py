@@ -52,7 +52,7 @@ class StepRunner:
         self._run = compiler.function_at(_run_address())
 
     def run(self, steps: int) -> None:
-        """Run so many steps from number 0; return when they are done."""
+        """Run this many steps from number 0; return when they are done."""
         for words in self._words:
             words[0] = steps
         mine, *others = self._addresses

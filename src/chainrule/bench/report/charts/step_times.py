@@ -1,4 +1,4 @@
-"""The time of a step beside the machine's limit and the bare matrix products."""
+"""The time of a step, the machine's limit and the bare matrix products."""
 
 import math
 from functools import partial
@@ -29,7 +29,7 @@ def chart(run: Results) -> Chart:
         for title, known in rows.items()
         if known
     ]
-    alt = "the time of a step beside the machine's limit. The table of single cells has the values."
+    alt = "the time of a step and the machine's limit. The table of single cells has the values."
     return Chart("time", "The time of a step and the machine's limit", CAPTION, alt, panels)
 
 
