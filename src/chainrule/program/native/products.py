@@ -25,6 +25,7 @@ PLAIN: Final = 111  # CblasNoTrans
 TRANSPOSED: Final = 112  # CblasTrans
 _ROW_MAJOR: Final = 101
 _VECTOR_BYTES: Final = 64
+_ROW_BYTES: Final = 256  # of the only row of C: rows of B are read in longer pieces
 _ROWS: Final = (6, 5, 4)  # of a block: with two 32-byte registers each, what 16 registers hold
 # Multiplications up to which a printed product is quicker than a BLAS (AMD EPYC, AVX2, one thread, float32: 5 times at
 # 16 x 16 x 64, 1.0 to 1.4 at 64 x 64 x 64, 0.8 to 1.2 with twice as many, 0.8 at 64 x 128 x 128).
@@ -122,7 +123,9 @@ class _Block:
     ) -> None:
         self.writer, self.product, self.places, self.factor = writer, product, places, factor
         self.dtype, self.bytes = product.dtype, ITEM_BITS[product.dtype] // 8
-        most, n = _VECTOR_BYTES // self.bytes, product.B.shape[1]
+        (m, k), n = product.A.shape, product.B.shape[1]
+        self.is_outer = k == 1
+        most = (_ROW_BYTES if m == 1 else _VECTOR_BYTES) // self.bytes
         self.width = min(most, max(2, 1 << (n - 1).bit_length()))
         if product.form == "dots":
             self.width = min(most, max(2, 1 << (product.A.shape[1] - 1).bit_length()))
@@ -139,20 +142,25 @@ class _Block:
         )
 
     def write_rows(self) -> None:
-        """Write the loops over strips of columns, and in each over blocks of rows."""
+        """Write the loops over strips of columns, and in each over blocks of rows; in an outer product the other way.
+
+        Its strips of B are used once, and along its rows memory is read as it lies.
+        """
         writer, (m, n) = self.writer, self.product.C.shape
         rest, rows = n % self.width, _rows(m)
         whole, left = n - rest, m % rows
-        for columns, start, stop in ((self.width, 0, whole), (rest, whole, n)):
-            if start == stop:
-                continue
+        for columns, *strips in ((self.width, 0, whole), (rest, whole, n)):
             mask = writer.first_lanes(columns, self.width)
-            with writer.loop(start, stop, self.width) as column:
-                if m - left:
-                    with writer.loop(0, m - left, rows) as row:
-                        self._write_block(row, rows, column, mask)
-                if left:
-                    self._write_block(writer.word(m - left), left, column, mask)
+            for height, *blocks in ((rows, 0, m - left), (left, m - left, m)):
+                if columns == 0 or height == 0:
+                    continue
+                loops = [(*strips, self.width), (*blocks, height)]
+                if self.is_outer:
+                    with writer.loop(*loops[1]) as row, writer.loop(*loops[0]) as column:
+                        self._write_block(row, height, column, mask)
+                else:
+                    with writer.loop(*loops[0]) as column, writer.loop(*loops[1]) as row:
+                        self._write_block(row, height, column, mask)
 
     def _write_block(self, row: Value, rows: int, column: Value, mask: Value) -> None:
         writer, builder = self.writer, self.writer.builder
