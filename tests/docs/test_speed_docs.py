@@ -10,7 +10,7 @@ from chainrule.bench.store import read
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "benchmarks" / "results" / "epyc-2-cores.jsonl.gz"
-PICTURE = "benchmarks/results/figures/crossover-deep.svg"
+PICTURE = "benchmarks/results/figures/crossover-digits.svg"
 
 
 @pytest.fixture(scope="module")

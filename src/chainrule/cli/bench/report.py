@@ -55,7 +55,8 @@ def _say(*files: Path) -> None:
 
 def _rewrite(document: Path, results: Results, folder: Path) -> None:
     """Replace the figures in a document; its picture is the first map in the folder of the samples."""
-    maps = sorted(_beside(folder).glob("**/crossover-*.svg"))
+    grids = [one.slug for one in results.slices if one.is_grid]
+    maps = [map_ for slug in grids for map_ in _beside(folder).glob(f"**/crossover-{slug}.svg")]
     picture = Path(os.path.relpath(maps[0], document.parent)).as_posix() if maps else ""
     text = made.update(document.read_text(encoding="utf-8"), results, picture)
     document.write_text(text, encoding="utf-8")
