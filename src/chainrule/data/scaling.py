@@ -76,9 +76,10 @@ class Scaler(NamedTuple):
         # A deviation may be 0 as well where it is too small for a float.
         return cls(mean, np.where(constant | (deviation == 0), 1.0, deviation))
 
-    def apply(self, X: Floats) -> Floats:
-        """Return ``(X - mean) / scale``, for ``X (n, d)``."""
-        return (X - self.mean) / self.scale
+    def apply(self, X: Floats, out: Floats | None = None) -> Floats:
+        """Return ``(X - mean) / scale``, for ``X (n, d)``; in ``out``, if given."""
+        centred = np.subtract(X, self.mean, out=out)  # (n, d)
+        return np.divide(centred, self.scale, out=centred)  # (n, d)
 
     def undo(self, X: Floats) -> Floats:
         """Return ``X * scale + mean``, for ``X (n, d)`` that was scaled."""

@@ -19,7 +19,7 @@ from chainrule.data.tables import column, polars
 from chainrule.mathematics.checks import FRACTION, at_least, check_number
 from chainrule.mathematics.naming import one_line, quoted
 
-WINDOW_BYTES = 2**26  # of float32 features, in a window by default
+WINDOW_BYTES = 2**27  # of float32 features, in a window by default
 BLOCKS = 4  # in a window, at least
 FEWEST_BLOCKS = 16  # of all rows, so that some can be held out of a small file
 _CHUNK = 128  # rows that are checked or scaled at once, in a core's own cache
@@ -64,7 +64,7 @@ class Stream:
     features
         Columns to learn from; by default all others but those in ``drop``, and row numbers of data frames.
     window
-        Rows that are mixed with each other: the bound on memory, which holds two windows. By default 64 MiB of float32.
+        Rows that are mixed with each other: the bound on memory, which holds two windows. By default 128 MiB of float32.
 
     Attributes
     ----------
@@ -149,9 +149,15 @@ class Stream:
 
     def scale(self, X: np.ndarray, out: np.ndarray) -> None:
         """Write ``X (n, d)`` to ``out``; scaled in float64 first, if it is to be."""
+        if self.scaler is None:
+            out[...] = X
+            return
+        # Memory that is kept: an array of this size given back and taken again costs more than the arithmetic.
+        scratch = np.empty((_CHUNK, X.shape[1]))
         for start in range(0, len(X), _CHUNK):
             some = X[start : start + _CHUNK]  # (some, d)
-            out[start : start + _CHUNK] = some if self.scaler is None else self.scaler.apply(some)
+            scaled = self.scaler.apply(some, out=scratch[: len(some)])  # (some, d)
+            out[start : start + _CHUNK] = scaled
 
     def read_all(self) -> Iterator[RawRows]:
         """Return the rows of each block in turn, read one ahead."""
