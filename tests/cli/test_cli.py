@@ -309,7 +309,7 @@ def test_explain_names_a_gap_a_label_and_a_column_that_do_not_fit(chainrule, mod
         ("none.csv --target kind --learning-rate -1 -o m", "--learning-rate is -1"),
         ("none.csv --target kind --dropout 1.5 -o m", "--dropout is 1.5; give a number from 0 to 1 - 2^-32"),
         ("none.csv --target kind --weight-decay nan -o m", "--weight-decay is nan; give a finite number"),
-        ("none.csv --target kind --held-out 1 -o m", "--held-out is 1.0; give a number above 0"),
+        ("none.csv --target kind --held-out 1 -o m", "--held-out is 1.0; give a number from 0 up to"),
         ("none.csv --target kind --epoch 3 -o m", "--epoch"),
         ("few.csv --target y --early-stopping 2 -o m", "--early-stopping watches a tenth of the training rows"),
     ],

@@ -70,7 +70,9 @@ def test_an_epoch_goes_on_in_the_middle_without_reading_what_lies_before(tmp_pat
     epoch = plan(data, Chance(0), BATCH)
     whole = handed_out(data, epoch)
     once = Stream.read
-    monkeypatch.setattr(Stream, "read", lambda self, block: read.append(block) or once(self, block))
+    monkeypatch.setattr(
+        Stream, "read", lambda self, block, out=None: read.append(block) or once(self, block, out)
+    )
     np.testing.assert_array_equal(handed_out(data, epoch.part(11, 16)), whole[11 * BATCH :])
     assert sum(block.rows for block in read) < len(X) - 11 * BATCH + 100
     np.testing.assert_array_equal(handed_out(data, epoch.part(3, 5)), whole[3 * BATCH : 5 * BATCH])
@@ -84,12 +86,12 @@ def test_a_run_that_ended_in_the_middle_of_an_epoch_continues_with_the_bits_of_a
     whole, again, count, once = network(), network(), [0], Stream.read
     history = whole.train(stream, None, epochs=3, **TRAINING)
 
-    def read(self, block):
+    def read(self, block, out=None):
         count[0] += 1
         if count[0] == 30:
             msg = "the file is gone"
             raise OSError(msg)
-        return once(self, block)
+        return once(self, block, out)
 
     saving = {"checkpoint": tmp_path / "run", "checkpoint_seconds": 0} | TRAINING
     monkeypatch.setattr(Stream, "read", read)

@@ -4,7 +4,7 @@ import re
 from itertools import count, pairwise, takewhile
 
 from chainrule.backends.speed_map.workload import Workload
-from chainrule.mathematics.naming import nearest
+from chainrule.mathematics.naming import check_known
 
 # What a preset's network is called with H for the hidden size; the deep one learns as deep ones do.
 PRESETS = {
@@ -158,9 +158,7 @@ def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
     >>> [cell.name for cell in preset("digits", "H=16..64:x4 B=1,8")]
     ['64-16-10,1', '64-16-10,8', '64-64-10,1', '64-64-10,8']
     """
-    if name not in PRESETS:
-        msg = f"unknown preset {name!r}{nearest(name, list(PRESETS))} (known: {', '.join(PRESETS)})"
-        raise ValueError(msg)
+    check_known("preset", name, list(PRESETS))
     parts = dict(part.partition("=")[::2] for part in grid.split())
     if set(parts) != {"H", "B"}:
         msg = f"grid {grid!r}: wanted both axes, as in {GRID!r}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.bench.measure.environment import gpu
-from chainrule.mathematics.naming import nearest
+from chainrule.mathematics.naming import lookup
 
 # The step's matrix products alone; chainrule; other libraries.
 PRODUCTS, BACKEND, PEER = "products", "backend", "peer"
@@ -136,10 +136,7 @@ def entry(name: str) -> Entry:
     """
     if name.count(":") == 1:
         return Entry(name, PEER, "numpy", name, (), "a contestant of your own")
-    if name not in ROSTER:
-        msg = f"unknown contestant {name!r}{nearest(name, list(ROSTER))} (known: {', '.join(ROSTER)})"
-        raise ValueError(msg)
-    return ROSTER[name]
+    return lookup("contestant", name, Entry, ROSTER)
 
 
 def is_known(name: str) -> bool:

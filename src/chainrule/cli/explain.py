@@ -20,6 +20,7 @@ from chainrule.cli.options import (
     table_path,
 )
 from chainrule.data.tables import read_table
+from chainrule.mathematics.naming import require
 
 
 def explain(
@@ -41,12 +42,9 @@ def explain(
 
     The rows are taken as one batch; nothing is changed.
     """
-    if rows is not None and rows < 1:
-        msg = f"--rows is {rows}; give 1 or more"
-        raise ValueError(msg)
-    if as_json + as_latex + as_html + flags_only > 1:
-        msg = "--flags, --json, --latex and --html each say how to print it; give one"
-        raise ValueError(msg)
+    require(rows is None or rows > 0, f"--rows is {rows}; give 1 or more")
+    problem = "--flags, --json, --latex and --html each say how to print it; give one"
+    require(as_json + as_latex + as_html + flags_only <= 1, problem)
     network, facts = loaded(model, backend)
     spelled = (facts.target,) if facts.labels else ()  # labels as training had them
     whole = read_table(table_path(data), dialect(encoding, separator, spelled))

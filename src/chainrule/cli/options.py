@@ -19,7 +19,7 @@ from chainrule.backends import INSTALL
 from chainrule.data.bundled import DIGITS
 from chainrule.data.delimited import Dialect
 from chainrule.data.facts import TABLE, Facts
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.optimizers import OPTIMIZERS
 from chainrule.saving.schema import parsed
 
@@ -119,14 +119,16 @@ def dialect(encoding: str, separator: str, spelled: Collection[str] = ()) -> Dia
     return chosen
 
 
-def names(words: Sequence[str], known: Collection[str]) -> list[str]:
-    """Return the names of columns in ``words``, each a name or several with commas between.
+def names(words: Sequence[str] | None, known: Collection[str]) -> list[str] | None:
+    """Return the names of columns in ``words``, each a name or several with commas between; ``None`` if not given.
 
     Examples
     --------
     >>> names(["a,b", "size, in m"], ["a", "b", "size, in m"])
     ['a', 'b', 'size, in m']
     """
+    if words is None:
+        return None
     split = [[word] if word in known else word.split(",") for word in words]
     return [name.strip() for part in split for name in part]
 
@@ -149,9 +151,8 @@ def seconds(duration: str) -> float:
 def loaded(model: Path, backend: str | None) -> tuple[NeuralNetwork, Facts]:
     """Return a network, and what it knows of the table that it was trained on; without that, an error."""
     network = NeuralNetwork.load(model, backend=backend)
-    if TABLE not in network.metadata:
-        msg = "the model was not made by chainrule train: it has no column names; load it in Python"
-        raise ValueError(msg)
+    problem = "the model was not made by chainrule train: it has no column names; load it in Python"
+    require(TABLE in network.metadata, problem)
     facts: Facts = parsed(network.metadata[TABLE], Facts, TABLE)
     return network, facts
 

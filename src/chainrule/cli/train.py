@@ -29,19 +29,13 @@ from chainrule.cli.rows import in_memory, read_in_windows, score
 from chainrule.cli.show import percent, printable
 from chainrule.data.columns import Table
 from chainrule.data.facts import TABLE
-from chainrule.data.samples import (
-    ColumnChoice,
-    Task,
-    Use,
-    features_and_target,
-    uses_of,
-)
+from chainrule.data.samples import ColumnChoice, Task, Use, features_and_target, uses_of
 from chainrule.data.streams import Stream
 from chainrule.data.tables import read_table
 from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.architecture import DROPOUT, architecture
-from chainrule.mathematics.checks import FINITE, FRACTION, check_number
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.checks import BELOW_ONE, FINITE, check_number
+from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import cosine
 from chainrule.ranks import join
@@ -95,11 +89,11 @@ def train(
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""
     group = join(ranks)  # first: from then on, an error on one rank ends all
-    began, path = time.monotonic(), table_path(data)
+    path = table_path(data)
     _check_output(output, path, dry_run=dry_run)
     pictures.check_plots(plots)
     # Every option is checked before the table is read, which may take long.
-    left = _time_left(checkpoint, deadline, resume=resume)
+    ends = _end(checkpoint, deadline, resume=resume)
     written_as = dialect(encoding, separator, () if task == "regression" else (target,))
     widths = sizes(hidden or ["128"])
     architecture((1, widths, 2), activation, None, "cross_entropy")
@@ -109,24 +103,20 @@ def train(
     if in_windows or path.is_dir() or path.suffix == ".npy":
         if missing is not None or output is None or dry_run or plots is not None:
             raise ValueError(_WHOLE)
-        stream = Stream(
-            path, target, features=features and names(features, ()), drop=names(drop or [], ())
-        )
+        stream = Stream(path, target, features=names(features, ()), drop=names(drop, ()) or ())
         rows = read_in_windows(stream, task, held_out, seed)
     else:
         table = read_table(path, written_as)
-        choice = ColumnChoice(
-            names(drop or [], table),
-            None if features is None else names(features, table),
-            None if missing is None else missing.split(","),
-        )
+        words = None if missing is None else missing.split(",")
+        choice = ColumnChoice(names(drop, table) or (), names(features, table), words)
         if dry_run or output is None:
             _show_uses(table, target, task, choice)
             return
         samples = features_and_target(table, target, task, choice)
         rows = in_memory(samples, target, held_out, seed)
     facts = rows.facts
-    _check_watched(rows.trained, early_stopping)
+    problem = f"--early-stopping watches a tenth of the training rows, which are {rows.trained}; give more rows"
+    require(early_stopping is None or round(_WATCHED * rows.trained) > 0, problem)
     network = NeuralNetwork(
         len(facts.features),
         widths,
@@ -140,11 +130,10 @@ def train(
         dtype=dtype,
         seed=seed,
     )
-    writing = output if checkpoint is None else f"a checkpoint to {checkpoint}"
+    writing = printable(str(output if checkpoint is None else f"a checkpoint to {checkpoint}"))
     answer = f"stopping after this step, then writing {writing}; a third Ctrl-C does not wait for it"
-    if left is not None:
-        left -= time.monotonic() - began
-    with Interrupts(SIGINT, SIGTERM, at_once=3, answer=printable(answer), deadline=left) as interrupts:
+    left = ends and ends - time.monotonic()
+    with Interrupts(SIGINT, SIGTERM, at_once=3, answer=answer, deadline=left) as interrupts:
         history = network.train(
             *rows.training,
             epochs=epochs,
@@ -196,27 +185,25 @@ def _check_output(output: Path | None, table: Path, *, dry_run: bool) -> None:
     if output is not None:
         check_writable(output, (table,))
         check_name(output)
-    elif not dry_run:
-        msg = "there is no file to write to; give -o FILE for the model, or --dry-run to write none"
-        raise ValueError(msg)
+    problem = "there is no file to write to; give -o FILE for the model, or --dry-run to write none"
+    require(dry_run or output is not None, problem)
 
 
 def _check_numbers(dropout: float, weight_decay: float, learning_rate: float, held_out: float) -> None:
     check_number("--dropout", dropout, DROPOUT)
     check_number("--weight-decay", weight_decay, FINITE)
     check_number("--learning-rate", learning_rate, FINITE)
-    if held_out != 0:
-        check_number("--held-out", held_out, FRACTION)
+    check_number("--held-out", held_out, BELOW_ONE)
 
 
-def _time_left(checkpoint: Path | None, deadline: str | None, *, resume: bool) -> float | None:
-    """Return the seconds until the deadline, if there is one; raise if the folder for checkpoints is wrong or missing."""
+def _end(checkpoint: Path | None, deadline: str | None, *, resume: bool) -> float | None:
+    """Return when the deadline is, on the monotonic clock; raise if the folder for checkpoints is wrong or missing."""
     if checkpoint is not None:
         check_folder(checkpoint)
-    elif resume or deadline is not None:
-        msg = f"{'--resume' if resume else '--deadline'} needs a folder of checkpoints; give --checkpoint FOLDER"
-        raise ValueError(msg)
-    return None if deadline is None else seconds(deadline)
+    needing = "--resume" if resume else "--deadline"
+    needed = checkpoint is None and (resume or deadline is not None)
+    require(not needed, f"{needing} needs a folder of checkpoints; give --checkpoint FOLDER")
+    return None if deadline is None else time.monotonic() + seconds(deadline)
 
 
 def _to_be_resumed(history: History, epochs: int, group: Group) -> typer.Exit:
@@ -232,12 +219,6 @@ def _show_uses(table: Table, target: str, task: str | None, choice: ColumnChoice
     typer.echo(printable(_columns(uses_of(table, target, choice))))
     samples = features_and_target(table, target, task, choice)
     typer.echo(_kind(samples.task, len(samples.features), len(samples.labels), len(samples.y)))
-
-
-def _check_watched(rows: int, early_stopping: int | None) -> None:
-    if early_stopping is not None and round(_WATCHED * rows) == 0:
-        msg = f"--early-stopping watches a tenth of the training rows, which are {rows}; give more rows"
-        raise ValueError(msg)
 
 
 def _columns(uses: list[Use]) -> str:

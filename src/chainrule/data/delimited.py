@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule._version import how_to_install
 from chainrule.data.columns import Column, Table, as_array, check_memory, is_number, unique_names
-from chainrule.mathematics.naming import one_line, quoted
+from chainrule.mathematics.naming import one_line, quoted, require
 
 _MOST_BY_CSV = (
     32 << 20
@@ -42,9 +42,9 @@ class Dialect(NamedTuple):
         except LookupError:
             msg = f"unknown encoding {quoted(self.encoding)}; give one such as utf-8, cp1252 or utf-16"
             raise ValueError(msg) from None
-        if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '"\r\n':
-            msg = f"separator is {quoted(self.separator)}; give one character, such as ';' or tab"
-            raise ValueError(msg)
+        is_one = len(self.separator) == 1 and self.separator.isascii()
+        problem = f"separator is {quoted(self.separator)}; give one character, such as ';' or tab"
+        require(is_one and self.separator not in '"\r\n', problem)
 
 
 COMMAS = Dialect()
@@ -122,9 +122,8 @@ def _decoded(path: Path, encoding: str) -> str:
         guess = "utf-16, as it seems" if content[:2] in _UTF16_MARKS else "such as cp1252"
         msg = f"{path} is not {encoding} in line {line}; give its encoding with --encoding ({guess})"
         raise ValueError(msg) from None
-    if "\0" in text:
-        msg = f"{path} holds NUL characters; is it no text, or UTF-16 (--encoding utf-16-le)?"
-        raise ValueError(msg)
+    problem = f"{path} holds NUL characters; is it no text, or UTF-16 (--encoding utf-16-le)?"
+    require("\0" not in text, problem)
     text = text if "\n" in text else text.replace("\r", "\n")  # as old Macs ended lines
     return text if text.endswith("\n") else text + "\n"
 

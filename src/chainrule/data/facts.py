@@ -48,9 +48,8 @@ class Facts(NamedTuple):
             nonlocal distinct
             for block, raw in zip(stream.blocks, stream.read_all(), strict=True):
                 gap = gaps(raw.y)  # (n,)
-                if gap.any():
-                    msg = f"{stream.where(block, int(gap.argmax()))} has no value in {quoted(target)}; drop the row"
-                    raise ValueError(msg)
+                first = stream.where(block, int(gap.argmax()))
+                require(not gap.any(), f"{first} has no value in {quoted(target)}; drop the row")
                 is_number = raw.y.dtype.kind in "iuf"
                 # Whole numbers of this many values are quantities.
                 if not is_number or task == "classification" or distinct.size <= MOST_CLASSES:

@@ -17,7 +17,7 @@ from chainrule.backends import Backend
 from chainrule.backends.base import BLOCK
 from chainrule.data.columns import is_number
 from chainrule.mathematics.arrays import Array, namespace
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.precision import HALVES
 from chainrule.program.epoch import bounds
 
@@ -95,13 +95,9 @@ def matrix(X: Any, n_in: int, door: Door) -> Any:
         msg = f"X has shape {tuple(X.shape)} but the network takes (n, {n_in}); {remedy}"
         raise ValueError(msg)
     rows, columns = X.shape
-    if columns != n_in:
-        transposed = "; was it transposed?" if rows == n_in else "; was a column added or lost?"
-        msg = f"X has {columns} features but the network takes {n_in}{transposed}"
-        raise ValueError(msg)
-    if rows == 0:
-        msg = f"X has no rows; give at least one sample of {n_in} features"
-        raise ValueError(msg)
+    doubt = "was it transposed?" if rows == n_in else "was a column added or lost?"
+    require(columns == n_in, f"X has {columns} features but the network takes {n_in}; {doubt}")
+    require(rows > 0, f"X has no rows; give at least one sample of {n_in} features")
     return X
 
 
@@ -127,9 +123,7 @@ def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Arra
         If it is of another shape, or not finite.
     """
     array = numbers(given, name, door.backend)
-    if tuple(array.shape) != shape:
-        msg = f"{name} has shape {tuple(array.shape)}, wanted {shape}"
-        raise ValueError(msg)
+    require(tuple(array.shape) == shape, f"{name} has shape {tuple(array.shape)}, wanted {shape}")
     return placed(array, name, door)
 
 
@@ -259,7 +253,6 @@ def precision(dtype: str | None) -> tuple[str | None, str | None]:
         name = str(dtype).rpartition(".")[2]
     if name in HALVES:
         return "float32", name
-    if name not in {"float32", "float64"}:
-        msg = f"dtype is {name}; give 'float32' or 'float64' (or 'float16', 'bfloat16' to train in 16 bits)"
-        raise ValueError(msg)
+    others = "'float32' or 'float64' (or 'float16', 'bfloat16' to train in 16 bits)"
+    require(name in {"float32", "float64"}, f"dtype is {name}; give {others}")
     return name, None

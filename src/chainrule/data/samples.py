@@ -18,7 +18,7 @@ from chainrule.data.columns import (
 )
 from chainrule.data.tables import column, numbers
 from chainrule.mathematics.checks import FRACTION, check_number
-from chainrule.mathematics.naming import nearest, quoted, require
+from chainrule.mathematics.naming import check_known, quoted, require
 
 Task = Literal["classification", "regression"]
 Label = str | int | float | bool
@@ -100,15 +100,12 @@ def features_and_target(
     >>> samples.X.shape, samples.y, samples.labels, samples.task
     ((2, 1), array([0, 1]), ['cat', 'dog'], 'classification')
     """
-    if task not in {None, "classification", "regression"}:
-        known = ["classification", "regression"]
-        msg = f"unknown task {task!r}{nearest(str(task), known)} (known: {', '.join(known)})"
-        raise ValueError(msg)
+    if task is not None:
+        check_known("task", task, ["classification", "regression"])
     rows, uses = _examined(table, target, choice)
     features = [name for name in rows if name != target]
-    if not features:
-        msg = f"the table has only the column {quoted(target)} to use; it needs features to learn from"
-        raise ValueError(msg)
+    problem = f"the table has only the column {quoted(target)} to use; it needs features to learn from"
+    require(bool(features), problem)
     refused = quoted(",".join(use.name for use in uses if use.role == "refused"), 300)
     remedy = (
         f"leave columns out with --drop {refused}, rows with a gap or a word for it with --missing 'NA,?', or "
@@ -295,9 +292,8 @@ def split(
     groups = samples.y if samples.labels else np.zeros(len(samples.y), dtype=np.int64)
     place = _places(groups, rng)
     held = min(round(fraction * place.size), int(np.sum(place < 1)))
-    if not 0 < held < place.size:
-        msg = f"{place.size} rows cannot be split with {fraction:g} held out; give more rows"
-        raise ValueError(msg)
+    problem = f"{place.size} rows cannot be split with {fraction:g} held out; give more rows"
+    require(0 < held < place.size, problem)
     order = np.argsort(place, kind="stable")
     return np.sort(order[held:]), np.sort(order[:held])
 

@@ -17,7 +17,7 @@ from chainrule.data.columns import has_index_name
 from chainrule.data.scaling import Scaler
 from chainrule.data.tables import column, polars
 from chainrule.mathematics.checks import FRACTION, at_least, check_number
-from chainrule.mathematics.naming import one_line, quoted
+from chainrule.mathematics.naming import one_line, quoted, require
 
 WINDOW_BYTES = 2**27  # of float32 features, in a window by default
 BLOCKS = 4  # in a window, at least
@@ -105,9 +105,7 @@ class Stream:
         self.scaler: Scaler | None = None
         self.places: Callable[[np.ndarray], np.ndarray] | None = None  # of labels among the classes
         sizes = self._source.sizes
-        if sum(sizes) == 0:
-            msg = f"{self._source.name} holds no rows; give at least one"
-            raise ValueError(msg)
+        require(sum(sizes) > 0, f"{self._source.name} holds no rows; give at least one")
         by_default = max(BLOCKS, WINDOW_BYTES // (4 * len(self.features)))
         self.window = by_default if window is None else at_least(1, "window", window)
         most = max(1, min(self.window // BLOCKS, -(-sum(sizes) // FEWEST_BLOCKS)))
@@ -125,8 +123,8 @@ class Stream:
         """Whether blocks can be read in their own order alone: those of record batches."""
         return isinstance(self._source, _Records)
 
-    def read(self, block: Block) -> RawRows:
-        """Return the rows of a block.
+    def read(self, block: Block, out: np.ndarray | None = None) -> RawRows:
+        """Return the rows of a block; if ``out`` is given, write their X to it, scaled in float64 if it is to be.
 
         Raises
         ------
@@ -134,30 +132,25 @@ class Stream:
             If a value is missing or infinite: its column, file and row are named.
         """
         raw: RawRows = self._source.read(block)
+        # Memory that is kept: an array of this size given back and taken again costs more than the arithmetic.
+        scratch = np.empty((_CHUNK, raw.X.shape[1]))
         for start in range(0, block.rows, _CHUNK):
-            finite = np.isfinite(raw.X[start : start + _CHUNK])  # (some, d)
+            some = raw.X[start : start + _CHUNK]  # (some, d)
+            finite = np.isfinite(some)  # (some, d)
             if not finite.all():
                 row, place = np.argwhere(~finite)[0] + (start, 0)
                 what = "no value" if np.isnan(raw.X[row, place]) else "infinity"
                 msg = f"{self.where(block, row)} has {what} in {quoted(self.features[place])}; fill or drop it first"
                 raise ValueError(msg)
+            if out is not None:
+                if self.scaler is not None:
+                    some = self.scaler.apply(some, out=scratch[: len(some)])  # (some, d)
+                out[start : start + _CHUNK] = some
         return raw if self.places is None else raw._replace(y=self.places(raw.y))
 
     def where(self, block: Block, row: int) -> str:
         """Return which row of the source a row of a block is, counted from 1."""
         return f"row {block.start + row + 1} of {self._source.file(block.file)}"
-
-    def scale(self, X: np.ndarray, out: np.ndarray) -> None:
-        """Write ``X (n, d)`` to ``out``; scaled in float64 first, if it is to be."""
-        if self.scaler is None:
-            out[...] = X
-            return
-        # Memory that is kept: an array of this size given back and taken again costs more than the arithmetic.
-        scratch = np.empty((_CHUNK, X.shape[1]))
-        for start in range(0, len(X), _CHUNK):
-            some = X[start : start + _CHUNK]  # (some, d)
-            scaled = self.scaler.apply(some, out=scratch[: len(some)])  # (some, d)
-            out[start : start + _CHUNK] = scaled
 
     def read_all(self) -> Iterator[RawRows]:
         """Return the rows of each block in turn, read one ahead."""
@@ -191,9 +184,8 @@ class Stream:
         order = draw(len(self.blocks))  # (blocks,)
         rows = np.cumsum([self.blocks[number].rows for number in order])  # (blocks,)
         held = int(np.argmin(np.abs(rows - fraction * len(self)))) + 1
-        if held == len(self.blocks):
-            msg = f"{len(self.blocks)} blocks of rows cannot be split with {fraction:g} held out; give a smaller window"
-            raise ValueError(msg)
+        problem = f"{len(self.blocks)} blocks of rows cannot be split with {fraction:g} held out; give a smaller window"
+        require(held < len(self.blocks), problem)
         return self._only(order[held:]), self._only(order[:held])
 
     def _only(self, numbers: np.ndarray) -> Self:
@@ -211,11 +203,8 @@ def is_stream(X: Any, y: Any) -> bool:
     (True, False)
     """
     is_named = isinstance(y, str) or (isinstance(y, list) and bool(y) and isinstance(y[0], str))
-    return (
-        isinstance(X, Stream)
-        or is_named
-        or (isinstance(X, str | PathLike) and fspath(X).endswith(".npy"))
-    )
+    is_npy = isinstance(X, str | PathLike) and fspath(X).endswith(".npy")
+    return is_named or is_npy or isinstance(X, Stream)
 
 
 def as_stream(X: Any, y: Any, sample_weight: Any = None) -> Stream:
@@ -233,9 +222,8 @@ def as_stream(X: Any, y: Any, sample_weight: Any = None) -> Stream:
     """
     if not isinstance(X, Stream):
         return Stream(X, y, sample_weight)
-    if y is not None or sample_weight is not None:
-        msg = "y and sample_weight come with a Stream, which has its own; give y=None"
-        raise ValueError(msg)
+    problem = "y and sample_weight come with a Stream, which has its own; give y=None"
+    require(y is None and sample_weight is None, problem)
     return X
 
 
@@ -274,13 +262,12 @@ class _Arrays:
     def __init__(self, X: np.ndarray, y: Any, weights: Any) -> None:
         self._X, self._y, self._weights = X, _mapped(y), None if weights is None else _mapped(weights)
         self.name = fspath(getattr(X, "filename", None) or "X")
-        if X.ndim != 2 or X.dtype.kind not in "biuf":
-            msg = f"{self.name} has shape {X.shape} and dtype {X.dtype}, wanted numbers (n, d); give a row a sample"
-            raise ValueError(msg)
+        problem = f"{self.name} has shape {X.shape} and dtype {X.dtype}, wanted numbers (n, d); give a row a sample"
+        require(X.ndim == 2 and X.dtype.kind in "biuf", problem)
         for name, array in (("y", self._y), ("sample_weight", self._weights)):
-            if array is not None and np.shape(array)[:1] != X.shape[:1]:
-                msg = f"{name} has shape {np.shape(array)} but X has {len(X)} rows; give one entry for each row"
-                raise ValueError(msg)
+            shape = X.shape if array is None else array.shape
+            problem = f"{name} has shape {shape} but X has {len(X)} rows; give one entry for each row"
+            require(shape[:1] == X.shape[:1], problem)
         self.features = [f"X_{number}" for number in range(X.shape[1])]
         self.sizes = [len(X)]
 
@@ -323,13 +310,11 @@ class _Frames:
         self.columns = [*self.features, *taken]
         for name in (*self.columns, *drop):
             column(names, name, f"training, in {self.name}")  # type: ignore[arg-type]
-        texts = [
-            name for name in self.features if not (schema[name].is_numeric() or schema[name] == bool)
-        ]
-        if texts or not self.features:
-            listed = ", ".join(f"{quoted(name)} ({schema[name]})" for name in texts[:8]) or "no column"
-            msg = f"{self.name}: wanted numbers in each feature, got {listed}; leave others out with drop=[...]"
-            raise ValueError(msg)
+        kinds = {name: schema[name] for name in self.features}
+        texts = [name for name, kind in kinds.items() if not (kind.is_numeric() or kind == bool)]
+        listed = ", ".join(f"{quoted(name)} ({schema[name]})" for name in texts[:8]) or "no column"
+        problem = f"{self.name}: wanted numbers in each feature, got {listed}; leave others out with drop=[...]"
+        require(bool(self.features) and not texts, problem)
 
     def raw(self, frame: Any) -> RawRows:
         """Return a frame as arrays; a gap becomes NaN."""
@@ -392,10 +377,8 @@ class _Records(_Frames):
             _check_columns(schema, dict(frame.schema), f"record batch {number}", "record batch 0")
             rows += frame.height
         self.sizes = [rows]
-        if schema is None:
-            msg = "there are no record batches; give at least one"
-            raise ValueError(msg)
-        super().__init__(schema, *columns)
+        require(schema is not None, "there are no record batches; give at least one")
+        super().__init__(schema or {}, *columns)
 
     def file(self, _number: int) -> str:
         return self.name

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule._version import how_to_install
 from chainrule.data.columns import Column, Table, as_array, as_numbers, check_memory, unique_names
 from chainrule.data.delimited import COMMAS, Dialect, read_delimited
-from chainrule.mathematics.naming import nearest, one_line, quoted
+from chainrule.mathematics.naming import nearest, one_line, quoted, require
 from chainrule.saving.files import PathLike
 
 _SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
@@ -57,20 +57,17 @@ def read_table(path: PathLike, dialect: Dialect = COMMAS) -> Table:
     if not path.is_file():
         msg = f"{path} is a folder; give a file" if path.is_dir() else f"there is no file {path}"
         raise FileNotFoundError(msg)
-    if not path.name.lower().endswith(_SUFFIXES):
-        msg = f"{path}: unsupported table format; use one of {', '.join(_SUFFIXES)}"
-        raise ValueError(msg)
-    if path.stat().st_size == 0:
-        msg = f"{path} is empty; give a table with a line of column names and at least one row"
-        raise ValueError(msg)
+    problem = f"{path}: unsupported table format; use one of {', '.join(_SUFFIXES)}"
+    require(path.name.lower().endswith(_SUFFIXES), problem)
+    problem = f"{path} is empty; give a table with a line of column names and at least one row"
+    require(path.stat().st_size > 0, problem)
     suffix = path.suffix.lower()
     if suffix == ".npz":
         table = _read_npz(path)
     else:
         table = _read_parquet(path) if suffix == ".parquet" else read_delimited(path, dialect)
-    if not table or min(len(column) for column in table.values()) == 0:
-        msg = f"{path} holds no rows; give a table with at least one"
-        raise ValueError(msg)
+    rows = min((len(column) for column in table.values()), default=0)
+    require(rows > 0, f"{path} holds no rows; give a table with at least one")
     return table
 
 
@@ -127,12 +124,10 @@ def _read_npz(path: Path) -> Table:
         raise ValueError(msg) from error
     columns = list(_columns_of(arrays))
     shapes = ", ".join(f"{quoted(name)} {array.shape}" for name, array in arrays.items())
-    if any(column.ndim != 1 for _, column in columns):
-        msg = f"{path} holds {shapes}; wanted X (n, d) and y (n,), or one array (n,) a column"
-        raise ValueError(msg)
-    if len({len(column) for _, column in columns}) > 1:
-        msg = f"{path} holds columns of different lengths: {shapes}; wanted one length"
-        raise ValueError(msg)
+    problem = f"{path} holds {shapes}; wanted X (n, d) and y (n,), or one array (n,) a column"
+    require(all(column.ndim == 1 for _, column in columns), problem)
+    problem = f"{path} holds columns of different lengths: {shapes}; wanted one length"
+    require(len({len(column) for _, column in columns}) < 2, problem)
     names = unique_names(path, [name for name, _ in columns])
     return dict(zip(names, (column for _, column in columns), strict=True))
 
@@ -203,10 +198,6 @@ def numbers(
         values, problem = as_numbers(column(table, name, purpose))
         columns.append(values)
         problems += [f"{quoted(name)} ({problem})"] if problem else []
-    if problems:
-        listed = ", ".join(problems[:8]) + (
-            f" and {len(problems) - 8} more" if len(problems) > 8 else ""
-        )
-        msg = f"wanted one number a row in {listed}; {remedy}"
-        raise ValueError(msg)
+    more = f" and {len(problems) - 8} more" if len(problems) > 8 else ""
+    require(not problems, f"wanted one number a row in {', '.join(problems[:8])}{more}; {remedy}")
     return np.column_stack(columns)

@@ -10,6 +10,7 @@ from chainrule.data.inputs import Door, features, in_plain_order, numbers, place
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.losses import Loss
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
 
 _LARGE = 1e8  # bytes; less is not compared with the memory left
@@ -96,14 +97,13 @@ def sample_weights(weights: Any, rows: int, door: Door) -> Array:
         If their number is not that of the rows, or one is negative or not finite.
     """
     weights = numbers(weights, "sample_weight", door.backend)
-    if tuple(weights.shape) not in {(rows,), (rows, 1)}:
-        msg = f"sample_weight has shape {tuple(weights.shape)}, wanted ({rows},): one a sample"
-        raise ValueError(msg)
+    shape = tuple(weights.shape)
+    problem = f"sample_weight has shape {shape}, wanted ({rows},): one a sample"
+    require(shape in {(rows,), (rows, 1)}, problem)
     weights = placed(weights, "sample_weight", door)
     xp = namespace(weights)
-    if bool(xp.any(weights < 0)):
-        msg = "sample_weight holds a negative weight; give 0 to leave a sample out"
-        raise ValueError(msg)
+    problem = "sample_weight holds a negative weight; give 0 to leave a sample out"
+    require(not bool(xp.any(weights < 0)), problem)
     return xp.reshape(weights, (rows, 1))
 
 
@@ -115,9 +115,8 @@ def _probabilities(Y: Array, loss: Loss) -> Array:
     if loss.targets == "values":
         return Y
     xp = namespace(Y)
-    if bool(xp.any((Y < 0) | (Y > 1))):
-        msg = f"y holds values outside 0 to 1; {loss.name} takes probabilities, or 0 and 1"
-        raise ValueError(msg)
+    problem = f"y holds values outside 0 to 1; {loss.name} takes probabilities, or 0 and 1"
+    require(not bool(xp.any((Y < 0) | (Y > 1))), problem)
     if loss.targets != "classes":
         return Y
     sums = xp.sum(Y, axis=-1, keepdims=True)  # (rows, 1)

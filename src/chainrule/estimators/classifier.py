@@ -16,6 +16,7 @@ from chainrule.data.inputs import is_device_array
 from chainrule.estimators.hyperparameters import constructor
 from chainrule.estimators.perceptron import Perceptron, on_host, stochastic
 from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
 
 
@@ -68,13 +69,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         AttributeError
             With ``solver="lbfgs"``.
         """
-        if self.class_weight == "balanced":
-            msg = "partial_fit does not support class_weight='balanced', since it sees some rows only; give a dict"
-            raise ValueError(msg)
+        problem = "partial_fit does not support class_weight='balanced', since it sees some rows only; give a dict"
+        require(self.class_weight != "balanced", problem)
         first = not hasattr(self, "network_")
-        if first and classes is None:
-            msg = "the first call of partial_fit needs classes=, all labels that will ever come"
-            raise ValueError(msg)
+        problem = "the first call of partial_fit needs classes=, all labels that will ever come"
+        require(not first or classes is not None, problem)
         if not first and classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
             msg = f"classes are {np.unique(classes).tolist()}, and were {self.classes_.tolist()}; leave them out"
             raise ValueError(msg)

@@ -21,6 +21,7 @@ from chainrule.estimators.hyperparameters import Parameters
 from chainrule.estimators.monitor import Monitor
 from chainrule.estimators.stopping import Plateau
 from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
 
 try:
@@ -93,9 +94,8 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
 
     def _pass(self, *data: Any) -> Self:
         """Go over the rows once."""
-        if self.early_stopping:
-            msg = "partial_fit does not support early_stopping=True, since it goes over the rows once"
-            raise ValueError(msg)
+        problem = "partial_fit does not support early_stopping=True, since it goes over the rows once"
+        require(not self.early_stopping, problem)
         self._learn(*data)
         return self
 
@@ -108,9 +108,8 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
             Whether the monitor ended training, and what kept it from converging ("" if nothing did).
         """
         self._validate_params()
-        if self.solver == "lbfgs" and (self.dropout or self.clip_norm):
-            msg = "solver='lbfgs' takes neither dropout nor clip_norm; use 'adam' or 'sgd'"
-            raise ValueError(msg)
+        problem = "solver='lbfgs' takes neither dropout nor clip_norm; use 'adam' or 'sgd'"
+        require(self.solver != "lbfgs" or not (self.dropout or self.clip_norm), problem)
         from_start = not (hasattr(self, "network_") and (self.warm_start or epochs is None))
         rows, held_out = self._samples(*data, from_start=from_start), None
         if self.early_stopping and self.solver != "lbfgs":
@@ -169,9 +168,8 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
             random_state=self.random_state,
             stratify=self._strata(data.Y),
         )
-        if len(held_out) < 2:
-            msg = "The validation set is too small: one row; increase validation_fraction, or give more rows"
-            raise ValueError(msg)
+        problem = "The validation set is too small: one row; increase validation_fraction or give more"
+        require(len(held_out) > 1, problem)
 
         def rows(places: np.ndarray) -> Batch:
             return Batch(*(None if part is None else _safe_indexing(part, places) for part in data))
@@ -202,11 +200,9 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         weights: np.ndarray = _check_sample_weight(
             on_host(sample_weight), rows, dtype=np.float64
         )  # (n,)
-        if weights.min() < 0.0 or weights.max() == 0.0:
-            msg = (
-                f"sample_weight is from {weights.min()} to {weights.max()}; give 0 or more, some above 0"
-            )
-            raise ValueError(msg)
+        low, high = weights.min(), weights.max()
+        problem = f"sample_weight is from {low} to {high}; give 0 or more, some above 0"
+        require(low >= 0.0 and high > 0.0, problem)
         return weights
 
     def _predicted(self, X: Any, method: str, *, logits: bool = False) -> Array:

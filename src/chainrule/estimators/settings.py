@@ -14,6 +14,7 @@ from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.architecture import Architecture, architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.losses import loss as named_loss
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.optimizers import Optimizer, State, VelocityState, adam, momentum, sgd
 from chainrule.mathematics.schedules import Schedule, schedule
 from chainrule.mathematics.step import Batch
@@ -56,9 +57,8 @@ def continued(network: NeuralNetwork, model: Any, data: Batch, loss: str) -> Neu
     was, function = network.architecture, _activation(model.activation)
     additions = _additions(model, data, loss)
     now = architecture(_sizes(model, data), function, None, loss, compute=was.compute, **additions)
-    if (was.sizes, was.activations) != (now.sizes, now.activations):
-        msg = f"the network has {_layers(was)}, and now {_layers(now)} are asked for; fit with warm_start=False"
-        raise ValueError(msg)
+    problem = f"the network has {_layers(was)}, and now {_layers(now)} are asked for; fit with warm_start=False"
+    require((was.sizes, was.activations) == (now.sizes, now.activations), problem)
     network.architecture = now
     return network
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.explain.oracles import NAMES, Oracle, Question, all_of
 from chainrule.mathematics.architecture import Architecture
-from chainrule.mathematics.naming import nearest
+from chainrule.mathematics.naming import check_known
 from chainrule.mathematics.step import Batch, gradient, objective
 
 _FLOOR = 1e-4  # of the loss, or of the largest entry of the whole gradient
@@ -188,9 +188,7 @@ def check_step(
     right
     """
     for name in oracles:
-        if name not in NAMES:
-            msg = f"unknown oracle {name!r}{nearest(name, list(NAMES))} (known: {', '.join(NAMES)})"
-            raise ValueError(msg)
+        check_known("oracle", name, NAMES)
     net = replace(net, compute=None)
     theta = np.array(theta, dtype=np.float64)  # (P,)
     batch = Batch(*(None if part is None else np.asarray(part, np.float64) for part in batch))

@@ -7,13 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from chainrule.mathematics.activations import (
-    ACTIVATIONS,
-    Activation,
-    activation,
-    exact_sigmoid,
-    sigmoid,
-)
+from chainrule.mathematics.activations import ACTIVATIONS, Activation, activation, exact_sigmoid, sigmoid
 from chainrule.mathematics.checks import FINITE, Range, check_number, whole_number
 from chainrule.mathematics.losses import LOSSES, Loss, loss
 from chainrule.mathematics.parameters import Layout

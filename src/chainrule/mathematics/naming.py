@@ -1,12 +1,12 @@
 """Names: how a thing asked for by its name is found, and what is said when it is not."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
 
 
-def nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: Sequence[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
 
     Examples
@@ -43,6 +43,26 @@ def one_line(error: BaseException, most: int = 200) -> str:
     return str(error).strip().partition("\n")[0][:most] or type(error).__name__
 
 
+def check_known(kind: str, name: str, known: Sequence[str]) -> None:
+    """Raise unless a name is known.
+
+    Raises
+    ------
+    ValueError
+        It gives the nearest name that is, and lists them all.
+
+    Examples
+    --------
+    >>> check_known("task", "regresion", ["classification", "regression"])
+    Traceback (most recent call last):
+    ...
+    ValueError: unknown task 'regresion'; did you mean 'regression'? (known: classification, regression)
+    """
+    if name not in known:
+        msg = f"unknown {kind} {quoted(name)}{nearest(name, known)} (known: {', '.join(known)})"
+        raise ValueError(msg)
+
+
 def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Thing]) -> Thing:
     """Return ``given`` if it is a ``wanted`` already, or what ``known`` holds under that name.
 
@@ -58,8 +78,5 @@ def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Th
     if not isinstance(given, str):
         msg = f"{kind} must be a name or {wanted.__name__}, got {type(given).__name__}"
         raise TypeError(msg)
-    if given in known:
-        return known[given]
-    names = sorted(known)
-    msg = f"unknown {kind} {quoted(given)}{nearest(given, names)} (known: {', '.join(names)})"
-    raise ValueError(msg)
+    check_known(kind, given, sorted(known))
+    return known[given]

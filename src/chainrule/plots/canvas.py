@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from chainrule.mathematics.naming import require
 from chainrule.saving.files import PathLike, write_whole
 
 # M. Okabe and K. Ito, "Color Universal Design" (2008), the darker of them first.
@@ -72,11 +73,9 @@ def panels(
                 f"ax is {type(one).__name__!r}, wanted a matplotlib Axes; leave it out for a new picture"
             )
             raise TypeError(msg)
-    if len(given) != rows * columns:
-        msg = (
-            f"ax has {len(given)} Axes but there are {rows * columns} panels; give one for each, or none"
-        )
-        raise ValueError(msg)
+    count = rows * columns
+    problem = f"ax has {len(given)} Axes but there are {count} panels; give one for each, or none"
+    require(len(given) == count, problem)
     return given, ax
 
 
@@ -162,9 +161,8 @@ def save(picture: Any, path: PathLike, *, style: str = "") -> Path:
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in _DATES:
-        msg = f"{path.name} ends in {suffix or 'no suffix'}; give a name that ends in .png, .svg or .pdf"
-        raise ValueError(msg)
+    problem = f"{path.name} ends in {suffix or 'no suffix'}; give a name that ends in .png, .svg or .pdf"
+    require(suffix in _DATES, problem)
     content = _written(picture, suffix)
     if style and suffix == ".svg":
         rules = f"<style>text{{font-family:'DejaVu Sans',Verdana,sans-serif}}{style}</style>"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.mathematics.naming import require
 from chainrule.plots.canvas import OKABE_ITO, QUIET, panels
 from chainrule.plots.subject import host
 from chainrule.training.evaluation import confusion_counts
@@ -114,9 +115,8 @@ def plot_predictions(truth: Any, predicted: Any, *, name: str = "", ax: Any = No
     truth, predicted = (
         np.asarray(host(a), dtype=np.float64).ravel() for a in (truth, predicted)
     )  # (n,)
-    if truth.size != predicted.size or truth.size == 0:
-        msg = f"got {truth.size} true values and {predicted.size} predictions; give one for each sample"
-        raise ValueError(msg)
+    sizes = f"{truth.size} true values and {predicted.size} predictions"
+    require(truth.size == predicted.size > 0, f"got {sizes}; give one for each sample")
     (axes,), drawn = panels(ax, (5.4, 5.0))
     axes.axline((truth[0], truth[0]), slope=1, color=QUIET, linewidth=1, label="equal")
     options = {"s": float(np.clip(4000 / truth.size, 5, 30)), "alpha": 0.6, "linewidths": 0}

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from chainrule.mathematics.naming import require
 from chainrule.plots.canvas import OKABE_ITO, QUIET, panels, spans_decades
 
 _TRAINING, _HELD_OUT = OKABE_ITO[0], OKABE_ITO[3]
@@ -71,9 +72,7 @@ def plot_history(
 def _columns(records: Iterable[Any]) -> dict[str, np.ndarray]:
     """Return the columns ``(epochs,)`` of the records, NaN where a record has none."""
     rows = list(records)
-    if not rows:
-        msg = "the history has no epochs, so there is nothing to draw; train first"
-        raise ValueError(msg)
+    require(bool(rows), "the history has no epochs, so there is nothing to draw; train first")
     return {
         name: np.array([getattr(row, field) for row in rows], dtype=float)  # (epochs,)
         for name, field in _FIELDS.items()

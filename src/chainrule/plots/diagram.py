@@ -8,6 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
+from chainrule.mathematics.naming import require
 from chainrule.plots import subject
 from chainrule.plots.canvas import NEGATIVE, POSITIVE, panels
 
@@ -48,9 +49,8 @@ def plot_network(net: Any, X: Any = None, y: Any = None, *, most: int = 10, ax: 
     >>> len(picture.axes)
     1
     """
-    if (X is None) != (y is None):
-        msg = "got only one of X and y; give both for the gradients, or none for the weights alone"
-        raise ValueError(msg)
+    problem = "got only one of X and y; give both for the gradients, or none for the weights alone"
+    require((X is None) == (y is None), problem)
     shape = net.architecture
     shown = {"weights (lines) and biases (discs)": shape.layout.split(subject.parameters(net))}
     if X is not None:

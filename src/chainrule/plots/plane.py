@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.mathematics.naming import require
 from chainrule.plots.subject import host
 
 _POINTS = 201  # along each axis of the plane
@@ -34,11 +35,8 @@ class Plane(NamedTuple):
 
 def one_column(y: np.ndarray, rows: int) -> np.ndarray:
     """Return targets as one column ``(n,)``: one-hot rows become the place of their 1."""
-    if y.ndim == 0 or len(y) != rows:
-        msg = (
-            f"y has {len(y) if y.ndim else 'no'} rows but X has {rows}; give one target for each sample"
-        )
-        raise ValueError(msg)
+    count = len(y) if y.ndim else "no"
+    require(count == rows, f"y has {count} rows but X has {rows}; give one target for each sample")
     one_hot = y.ndim == 2 and y.shape[1] > 1
     column: np.ndarray = np.argmax(y, axis=1) if one_hot else np.reshape(y, rows)  # (n,)
     return column
@@ -46,16 +44,14 @@ def one_column(y: np.ndarray, rows: int) -> np.ndarray:
 
 def plane_of(X: np.ndarray, features: tuple[int, int]) -> Plane:
     """Return the plane of two features over the range of ``X (n, d)``, at the median of all others."""
-    if X.ndim != 2 or X.shape[1] < 2 or len(X) == 0:
-        msg = f"X has shape {X.shape}, wanted (n, d) with d of 2 or more: a plane needs two features"
-        raise ValueError(msg)
-    i, j = features
-    if i == j or not (0 <= i < X.shape[1] and 0 <= j < X.shape[1]):
-        msg = f"features is ({i}, {j}); give two different columns of X, from 0 to {X.shape[1] - 1}"
-        raise ValueError(msg)
-    if not np.isfinite(X).all():
-        msg = f"X holds NaN or infinity in row {np.isfinite(X).all(axis=1).argmin()}; fill or drop it first"
-        raise ValueError(msg)
+    problem = f"X has shape {X.shape}, wanted (n, d) with d of 2 or more: a plane needs two features"
+    require(X.ndim == 2 and X.shape[1] > 1 and len(X) > 0, problem)
+    (i, j), last = features, X.shape[1] - 1
+    problem = f"features is ({i}, {j}); give two different columns of X, from 0 to {last}"
+    require(i != j and min(i, j) >= 0 and max(i, j) <= last, problem)
+    finite = np.isfinite(X).all(axis=1)  # (n,)
+    problem = f"X holds NaN or infinity in row {finite.argmin()}; fill or drop it first"
+    require(bool(finite.all()), problem)
     return Plane(_range(X[:, i]), _range(X[:, j]), np.median(X, axis=0), (i, j))
 
 

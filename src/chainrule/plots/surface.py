@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
+from chainrule.mathematics.naming import require
 from chainrule.plots import subject
 from chainrule.plots.canvas import OKABE_ITO, panels, spans_decades
 from chainrule.plots.directions import Directions, main_directions, random_directions
@@ -88,9 +89,8 @@ def _grid(plane: Directions) -> tuple[np.ndarray, np.ndarray]:
 def draw_surface(ax: Any, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, name: str) -> None:
     """Draw ``L (p, p)`` over two axes ``(p,)`` as contours, by powers of ten where it spans them."""
     shown = np.ma.masked_invalid(L)  # (p, p)   where the loss overflowed there is nothing to draw
-    if shown.count() == 0:
-        msg = "the loss is nowhere finite on this plane; scale X, or start with smaller weights"
-        raise ValueError(msg)
+    problem = "the loss is nowhere finite on this plane; scale X, or start with smaller weights"
+    require(shown.count() > 0, problem)
     low, high = float(shown.min()), float(shown.max())
     by_powers = spans_decades(shown.compressed())
     if high <= low:  # as flat as it can be: contours need two levels

@@ -6,6 +6,7 @@ import numpy as np
 
 from chainrule.backends import Backend
 from chainrule.mathematics.checks import FRACTION, check_number
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch, rows_of
 
 
@@ -74,8 +75,7 @@ def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> 
     check_number("validation_fraction", fraction, FRACTION)
     n = data.X.shape[0]
     held = round(n * fraction)
-    if not 0 < held < n:
-        msg = f"validation_fraction={fraction} would hold out {held} of {n} rows; use another fraction or more rows"
-        raise ValueError(msg)
+    problem = f"validation_fraction={fraction} would hold out {held} of {n} rows; use another fraction or more rows"
+    require(0 < held < n, problem)
     order = backend.asarray(chance.order(n))  # (n,)
     return rows_of(data, order[held:]), rows_of(data, order[:held])

@@ -8,6 +8,7 @@ import numpy as np
 from chainrule.backends import Backend
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch, forward
 
 
@@ -69,9 +70,8 @@ def confusion_counts(truth: Any, said: Any, classes: int) -> np.ndarray:
            [1, 1]])
     """
     truth, said = np.asarray(truth), np.asarray(said)  # (n,)
-    if truth.shape != said.shape or truth.size == 0:
-        msg = f"got {truth.size} true classes and {said.size} predicted; give one of each a sample"
-        raise ValueError(msg)
+    sizes = f"{truth.size} true classes and {said.size} predicted"
+    require(truth.shape == said.shape and truth.size > 0, f"got {sizes}; give one of each a sample")
     for name, given in (("true", truth), ("predicted", said)):
         if not np.isin(given, np.arange(classes)).all():
             wrong = given[~np.isin(given, np.arange(classes))][0]

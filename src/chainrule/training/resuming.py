@@ -20,7 +20,7 @@ import numpy as np
 
 from chainrule import backends
 from chainrule.mathematics.checks import FINITE, at_least, check_number
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.step import Batch
 from chainrule.ranks.group import Group
 from chainrule.saving import checkpoint
@@ -159,9 +159,8 @@ class RunFolder:
             for name, value in self._settings.items()
             if saved.get(name) != value
         ]
-        if differences:
-            msg = f"the run in {self.path} differs in {', '.join(differences)}; give its settings, or another folder"
-            raise ValueError(msg)
+        problem = f"the run in {self.path} differs in {', '.join(differences)}; give its settings, or another folder"
+        require(not differences, problem)
         if self._start:
             self.say(self._start)
 

@@ -18,6 +18,7 @@ from chainrule.data.inputs import Door
 from chainrule.data.streams import Block, Stream, ahead
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
 from chainrule.program.epoch import Epoch
 from chainrule.training.batches import Chance
@@ -50,9 +51,9 @@ class Windows:
         if batch_size is None:
             msg = "batch_size is None, which takes all rows in every step; give one, such as 512, to read them in windows"
             raise ValueError(msg)
-        if len(stream.features) != net.sizes[0]:
-            msg = f"the data have {len(stream.features)} features but the network takes {net.sizes[0]}; name them with Stream(features=[...])"
-            raise ValueError(msg)
+        columns = len(stream.features)
+        problem = f"the data have {columns} features but the network takes {net.sizes[0]}; name them with Stream(features=[...])"
+        require(columns == net.sizes[0], problem)
         self._stream, self._net, self._backend = stream, net, door.backend
         self._host = door._replace(backend=backends.named("numpy"))
         self._carried, self._size = batch_size, min(stream.window, len(stream))
@@ -171,9 +172,9 @@ class Windows:
 
     def _batch(self, block: Block, out: np.ndarray | None = None) -> Batch:
         """Return the rows of a block as the network takes them, on the host; X in ``out``, if given."""
-        raw = self._stream.read(block)
-        X = np.empty(raw.X.shape, self._host.dtype) if out is None else out  # (n, n_0)
-        self._stream.scale(raw.X, X)
+        shape = block.rows, self._net.sizes[0]
+        X = np.empty(shape, self._host.dtype) if out is None else out  # (n, n_0)
+        raw = self._stream.read(block, X)
         try:
             return targets.beside(X, raw.y, raw.weights, self._net, self._host)
         except (TypeError, ValueError) as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 from chainrule.bench import roster
 from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, parse, preset
 from chainrule.cli.options import option
-from chainrule.mathematics.naming import nearest
+from chainrule.mathematics.naming import check_known
 from chainrule.program.machine import cores
 
 FOLDER = Path("bench-results")
@@ -61,9 +61,7 @@ def threads(given: str | None) -> tuple[int, ...]:
 def listed(kind: str, given: str, known: list[str]) -> list[str]:
     """Return the names in ``given``, each of which must be known."""
     for name in words(given):
-        if name not in known:
-            msg = f"unknown {kind} {name!r}{nearest(name, known)} (known: {', '.join(known)})"
-            raise ValueError(msg)
+        check_known(kind, name, known)
     return words(given)
 
 
