@@ -6,7 +6,7 @@ import pytest
 from chainrule import NeuralNetwork
 from chainrule.mathematics.parameters import Layout
 from chainrule.plots import plot_loss_surface, subject
-from chainrule.plots.directions import main_directions, random_directions
+from chainrule.plots.surface import main_directions, random_directions
 from support.data import XOR_X, XOR_Y
 
 

@@ -47,6 +47,11 @@ def is_device_array(x: Any) -> bool:
     return array_api_compat.is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic)
 
 
+def host(array: Any) -> Any:
+    """Return an array as NumPy's, wherever it is; what is no array is returned as it is."""
+    return backends.of(array).to_numpy(array) if is_device_array(array) else array
+
+
 def count(X: Any) -> int:
     """Return how many rows X seems to have, before it is checked; 1 where it does not say.
 

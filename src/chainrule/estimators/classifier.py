@@ -12,9 +12,9 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
-from chainrule.data.inputs import is_device_array
+from chainrule.data.inputs import host, is_device_array
 from chainrule.estimators.hyperparameters import constructor
-from chainrule.estimators.perceptron import Perceptron, on_host, stochastic
+from chainrule.estimators.perceptron import Perceptron, stochastic
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
@@ -137,10 +137,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             places = xp.astype((P[:, 0] > 0.5) & (len(self.classes_) > 1), xp.int64)  # (n,)
         if self.classes_.dtype.kind in "biuf":
             return xp.take(xp.asarray(self.classes_, device=device), places, axis=0)  # (n,)
-        return self.classes_[on_host(places)]  # (n,)
+        return self.classes_[host(places)]  # (n,)
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, *classes: Any, from_start: bool) -> Batch:
-        X, y = self._checked(X, y=on_host(y), multi_output=True, reset=from_start)
+        X, y = self._checked(X, y=host(y), multi_output=True, reset=from_start)
         check_classification_targets(y)
         several = y.ndim == 2 and y.shape[1] > 1
         y = y if several else column_or_1d(y, warn=True)

@@ -14,8 +14,7 @@ from sklearn.utils._array_api import get_namespace
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule import backends
-from chainrule.data.inputs import is_device_array
+from chainrule.data.inputs import host, is_device_array
 from chainrule.estimators import lbfgs, settings, sparse
 from chainrule.estimators.hyperparameters import Parameters
 from chainrule.estimators.monitor import Monitor
@@ -28,11 +27,6 @@ try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # scikit-learn before 1.9 has no callbacks
     CallbackSupportMixin, with_callbacks = type("CallbackSupportMixin", (), {}), lambda method: method
-
-
-def on_host(array: Any) -> Any:
-    """Return an array of a device as a NumPy array; anything else as it is."""
-    return backends.of(array).to_numpy(array) if is_device_array(array) else array
 
 
 def _takes_batches(model: "Perceptron") -> bool:
@@ -197,9 +191,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         if sample_weight is None:
             return None
         rows = np.empty((X.shape[0], 0))
-        weights: np.ndarray = _check_sample_weight(
-            on_host(sample_weight), rows, dtype=np.float64
-        )  # (n,)
+        weights: np.ndarray = _check_sample_weight(host(sample_weight), rows, dtype=np.float64)  # (n,)
         low, high = weights.min(), weights.max()
         problem = f"sample_weight is from {low} to {high}; give 0 or more, some above 0"
         require(low >= 0.0 and high > 0.0, problem)

@@ -7,8 +7,9 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 
+from chainrule.data.inputs import host
 from chainrule.estimators.hyperparameters import constructor
-from chainrule.estimators.perceptron import Perceptron, on_host, stochastic
+from chainrule.estimators.perceptron import Perceptron, stochastic
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.step import Batch
 
@@ -69,7 +70,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, *, from_start: bool) -> Batch:
         checks = {"multi_output": True, "y_numeric": True, "reset": from_start}
-        X, y = self._checked(X, y=on_host(y), **checks)  # (n, n_features); (n,) or (n, n_outputs)
+        X, y = self._checked(X, y=host(y), **checks)  # (n, n_features); (n,) or (n, n_outputs)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)  # (n,)
         self._loss = "poisson" if self.loss == "poisson" else "half_squared_error"

@@ -2,12 +2,11 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from chainrule import backends
-from chainrule.backends import Backend
+from chainrule.data.inputs import host
 from chainrule.explain.data_faults import out_of_reach
 from chainrule.explain.evidence import FEWEST, curve, loss_of_guess
 from chainrule.explain.records import Flag
@@ -21,32 +20,6 @@ _MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # of a forward pass: a large network s
 _LEARNT = 0.95  # of the loss of one answer for all rows: a smaller loss has learnt something
 _RISEN = 3.0  # times the loss at the start, or that of one answer for all rows
 _FEWEST_STEPS = 10  # fewer need not lower the loss
-
-
-class _Losses(NamedTuple):
-    """The loss on the same rows, as the history reports it."""
-
-    guess: float  # of one answer for all rows
-    start: float
-    end: float
-
-    def __str__(self) -> str:
-        if self.rose:
-            return f"the loss rose from {self.start:.4g} to {self.end:.4g}"
-        return (
-            f"the loss went from {self.start:.4g} to {self.end:.4g}, no better than one answer for all "
-            f"rows ({self.guess:.4g})"
-        )
-
-    @property
-    def rose(self) -> bool:
-        """Whether it is far above the start, and above a guess; NaN and infinity are."""
-        return not self.end <= _RISEN * max(self.start, self.guess or 1e-6)
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether the network does no better than a guess."""
-        return 0 < self.guess * _LEARNT < self.end
 
 
 def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str:
@@ -74,29 +47,33 @@ def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome)
 def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str:
     # On the host, whose first use of a function compiles nothing. Dropout and 16 bits belong to training
     # alone; a fault shows without them.
-    net, backend, data, _ = task
+    net, _, data, _ = task
     if isinstance(data, Windows):
         data = data.some()
-    net, host = replace(net, dropout=0.0, compute=None), backends.named("numpy")
-    rows = _some(data, min(_MOST_ROWS, max(FEWEST, _MOST_PRODUCTS // net.layout.total)), backend)
-    for flag in out_of_reach(rows.Y, curve(net.activations[-1], host)):
+    net, numpy = replace(net, dropout=0.0, compute=None), backends.named("numpy")
+    rows = _some(data, min(_MOST_ROWS, max(FEWEST, _MOST_PRODUCTS // net.layout.total)))
+    for flag in out_of_reach(rows.Y, curve(net.activations[-1], numpy)):
         return str(flag)
-    guess = net.loss.reported(loss_of_guess(rows, net, host), *rows.Y.shape)
+    guess = net.loss.reported(loss_of_guess(rows, net, numpy), *rows.Y.shape)
     history = outcome.history
     if history.record(-1).loss < _LEARNT * guess:
         return ""
-    thetas = [_host(theta, backend) for theta in (start, outcome.theta)]  # each (P,)
-    losses = _Losses(guess, *(_loss(theta, rows, net) for theta in thetas))
+    thetas = [host(theta) for theta in (start, outcome.theta)]  # each (P,)
+    began, ended = (_loss(theta, rows, net) for theta in thetas)
+    rose = not ended <= _RISEN * max(began, guess or 1e-6)  # NaN and infinity have risen too
     size = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
     steps = len(history) * -(-data.X.shape[0] // size)
-    if not losses.rose and not (losses.is_stuck and steps >= _FEWEST_STEPS):
+    if not rose and (steps < _FEWEST_STEPS or not 0 < guess * _LEARNT < ended):
         return ""
-    few, rate = _some(rows, max(FEWEST, size), host), history.record(0).learning_rate
+    course = f"the loss {'rose' if rose else 'went'} from {began:.4g} to {ended:.4g}"
+    if not rose:
+        course += f", no better than one answer for all rows ({guess:.4g})"
+    few, rate = _some(rows, max(FEWEST, size)), history.record(0).learning_rate
     for theta in thetas:  # the start shows the cause, the end its effects
         for flag in _flags(theta, TrainingStep(net, settings.optimizer), few, rate):
-            return f"{losses}: {flag}"
+            return f"{course}: {flag}"
     clip = "" if net.clip_norm else ", or set clip_norm=1.0"
-    return f"{losses}: lower learning_rate (it was {rate:.3g}){clip}, or scale X" if losses.rose else ""
+    return f"{course}: lower learning_rate (it was {rate:.3g}){clip}, or scale X" if rose else ""
 
 
 def _flags(theta: np.ndarray, step: TrainingStep, batch: Batch, rate: float) -> tuple[Flag, ...]:
@@ -116,11 +93,7 @@ def _loss(theta: np.ndarray, batch: Batch, net: Architecture) -> float:
     return float(net.loss.reported(net.loss.value(A, batch.Y, batch.weights), *A.shape))
 
 
-def _some(data: Batch, most: int, backend: Backend) -> Batch:
+def _some(data: Batch, most: int) -> Batch:
     """Return at most ``most`` rows, evenly spaced, on the host."""
     every = -(-data.X.shape[0] // most)
-    return Batch(*(None if part is None else _host(part[::every, ...], backend) for part in data))
-
-
-def _host(array: Array, backend: Backend) -> np.ndarray:
-    return array if isinstance(array, np.ndarray) else backend.to_numpy(array)
+    return Batch(*(None if part is None else host(part[::every, ...]) for part in data))

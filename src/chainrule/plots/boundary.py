@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.ticker import MaxNLocator
 
+from chainrule.data.inputs import host
 from chainrule.plots.canvas import class_colours, panels
 from chainrule.plots.plane import Plane, are_classes, classes, one_column, plane_of
-from chainrule.plots.subject import host
 
 _MANY = 2000  # samples; from there on they are one image within an SVG, not a shape each
 _MARKERS = "osD^vP*Xdph<>"

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.data.inputs import host
 from chainrule.mathematics.naming import require
 from chainrule.plots.canvas import OKABE_ITO, QUIET, panels
-from chainrule.plots.subject import host
 from chainrule.training.evaluation import confusion_counts
 
 _MOST_FIGURES = 25  # classes; the counts of more would not be legible

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.data.inputs import host
 from chainrule.mathematics.naming import require
-from chainrule.plots.subject import host
 
 _POINTS = 201  # along each axis of the plane
 _ROWS_AT_ONCE = 4096

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import backends
-from chainrule.data import inputs
+from chainrule.data.inputs import Door, host
 from chainrule.data.targets import batch
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.layers import Dense
@@ -17,11 +17,6 @@ from chainrule.mathematics.optimizers import Optimizer, optimizer
 from chainrule.mathematics.step import Batch, Progress, gradient, objective, step
 
 _MOST_AT_ONCE = 100_000  # numbers in the widest layer of a stack of networks: what a cache holds
-
-
-def host(array: Any) -> Any:
-    """Return an array as NumPy's, wherever it is; what is no array is returned as it is."""
-    return backends.of(array).to_numpy(array) if inputs.is_device_array(array) else array
 
 
 def parameters(net: Any) -> np.ndarray:
@@ -44,7 +39,7 @@ def samples(net: Any, X: Any, y: Any) -> Batch:
     ValueError, TypeError
         As ``net.train`` does.
     """
-    door = inputs.Door(backends.named("numpy"), "float64")
+    door = Door(backends.named("numpy"), "float64")
     return batch((host(X), host(y), None), net.architecture, door)
 
 
