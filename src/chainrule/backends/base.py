@@ -55,7 +55,7 @@ class Backend:
     xp: Namespace = field(compare=False, repr=False)
     device: Any = None
     plans: ClassVar[bool] = (
-        False  # whether a step runs in memory that was planned, or that a compiler planned
+        False  # whether a step runs in memory that was planned, here or by a compiler
     )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -28,10 +28,8 @@ from chainrule.program.unrecordable import UnrecordableError
 from chainrule.program.watch import Evaluated, computed
 
 EXTRAS: dict[str, Any] = {"dropout": 0.5, "weight_decay": 0.1, "clip_norm": 1.0}
-NUMBERS: dict[str, Any] = {  # primitives that take Python numbers besides an array
-    "clip": lambda x: namespace(x).clip(x, 0.2, 0.8),
-    "pow": lambda x: x**3,
-}
+# Primitives that take Python numbers besides an array.
+NUMBERS: dict[str, Any] = {"clip": lambda x: namespace(x).clip(x, 0.2, 0.8), "pow": lambda x: x**3}
 TOLERANCE = 1e4  # roundings: more is another function, not another order of a sum
 
 

@@ -17,9 +17,8 @@ class Rows(NamedTuple):
     facts: Facts
     training: tuple[Any, Any]  # X and y, as ``train`` takes them
     watched: tuple[Any, Any]  # those held out
-    checked: Iterable[
-        tuple[np.ndarray, np.ndarray]
-    ]  # features and target held out, as the table has them
+    # Features and target held out, as the table has them.
+    checked: Iterable[tuple[np.ndarray, np.ndarray]]
     commonest: int | None  # class of the others; None: taken to be that of the rows held out
     trained: int  # rows
     held_out: int

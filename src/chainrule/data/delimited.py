@@ -15,9 +15,8 @@ from chainrule._version import how_to_install
 from chainrule.data.columns import Column, Table, as_array, check_memory, is_number, unique_names
 from chainrule.mathematics.naming import one_line, quoted, require
 
-_MOST_BY_CSV = (
-    32 << 20
-)  # bytes of text that the csv module splits; more takes minutes, and Polars seconds
+# Bytes of text that the csv module splits; more takes minutes, and Polars seconds.
+_MOST_BY_CSV = 32 << 20
 _OTHER_SEPARATORS = ";\t|"
 _UTF16_MARKS = {b"\xff\xfe", b"\xfe\xff"}  # at the start of a file
 

@@ -73,9 +73,8 @@ class Facts(NamedTuple):
 
     def inputs(self, table: Table) -> np.ndarray:
         """Return the features of a table, by name and in the order learnt, scaled: ``(n, d)``."""
-        return self.scaler.apply(
-            numbers(table, self.features, "a feature that the model takes")
-        )  # (n, d)
+        X = numbers(table, self.features, "a feature that the model takes")  # (n, d)
+        return self.scaler.apply(X)  # (n, d)
 
     def targets(self, y: np.ndarray) -> np.ndarray:
         """Return what the network is to give: classes ``(n,)``, or scaled values ``(n, 1)``."""

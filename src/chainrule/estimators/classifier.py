@@ -160,9 +160,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     def _encoded(self, y: np.ndarray) -> np.ndarray:
         """Return known labels ``(n,)`` as 0 and 1 ``(n, n_outputs)``, in a tenth of the time of LabelBinarizer."""
         places, count = np.searchsorted(self.classes_, y), len(self.classes_)  # (n,)
-        return (
-            np.eye(count)[places] if count > 2 else places[:, None].astype(np.float64)
-        )  # (n, n_outputs)
+        if count <= 2:
+            return places[:, None].astype(np.float64)  # (n, 1)
+        return np.eye(count)[places]  # (n, n_outputs)
 
     def _class_weights(self, y: Any) -> np.ndarray:
         """Return for each row the weight of its class, or the product of those of its labels ``(n,)``."""

@@ -19,9 +19,7 @@ _USUAL = 0.01  # a change against the weights
 def through_layers(evidence: Evidence) -> Iterator[Flag]:
     """Yield the layer whose gradient has vanished or exploded most, compared with the last layer's."""
     dL_dZ = [evidence.arrays[f"dL_dZ{number}"] for number in range(1, evidence.depth + 1)]
-    sizes = np.array(
-        [np.sqrt(np.mean(np.square(part.astype(np.float64)))) for part in dL_dZ]
-    )  # (depth,)
+    sizes = np.array([np.sqrt(np.mean(np.square(part, dtype=np.float64))) for part in dL_dZ])  # (depth,)
     if evidence.depth == 1 or sizes[-1] == 0.0 or evidence.has_learnt:
         return
     shares = sizes / sizes[-1]  # (depth,)

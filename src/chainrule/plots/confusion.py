@@ -112,9 +112,7 @@ def plot_predictions(truth: Any, predicted: Any, *, name: str = "", ax: Any = No
     >>> picture.axes[0].get_xlabel()
     'true price in €'
     """
-    truth, predicted = (
-        np.asarray(host(a), dtype=np.float64).ravel() for a in (truth, predicted)
-    )  # (n,)
+    truth, predicted = (np.ravel(host(a)).astype(np.float64) for a in (truth, predicted))  # (n,)
     sizes = f"{truth.size} true values and {predicted.size} predictions"
     require(truth.size == predicted.size > 0, f"got {sizes}; give one for each sample")
     (axes,), drawn = panels(ax, (5.4, 5.0))

@@ -50,9 +50,8 @@ class Work:
     step: Step
     progress: Any
     data: Any
-    bounds: Sequence[
-        tuple[int, int]
-    ]  # of the batches of a whole epoch: the sizes and the number of its steps
+    # Of the batches of a whole epoch: the sizes and the number of its steps.
+    bounds: Sequence[tuple[int, int]]
     drops: bool = False  # whether a step has a dropout key
     steps: int = 1  # how many there will be, at the most
     threads: int | None = None  # how many to use; None: CHAINRULE_THREADS, else one a core

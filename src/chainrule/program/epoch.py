@@ -13,9 +13,8 @@ class Epoch(NamedTuple):
     """
 
     order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, in their order
-    bounds: Sequence[
-        tuple[int, int]
-    ]  # of each step, its first row of the order and the one after its last
+    # Of each step, its first row of the order and the one after its last.
+    bounds: Sequence[tuple[int, int]]
     rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
     data: Any = None  # what the order counts rows of, instead of the work's data; never where engines read a host buffer

@@ -136,9 +136,8 @@ def _bound(made: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
 
     def run(X: np.ndarray) -> np.ndarray:
         np.copyto(taken[: len(X)], X)
-        taken[len(X) :] = (
-            0.0  # where the last block is short; what lies there may be slow to compute with
-        )
+        # Where the last block is short; what lies there may be slow to compute with.
+        taken[len(X) :] = 0.0
         run_steps(1)
         outputs: np.ndarray = A[: len(X)].copy()  # (len(X), n_out)
         return outputs

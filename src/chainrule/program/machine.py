@@ -240,9 +240,8 @@ def _control_groups(controller: str, root: Path) -> list[tuple[Path, int]]:
         _, controllers, path = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             top = root / "sys/fs/cgroup" / (controller if controllers else "")  # version 2 names none
-            inner = top / path.lstrip(
-                "/"
-            )  # a path of the host's, in some containers: only the top exists
+            # A path of the host's, in some containers: only the top exists.
+            inner = top / path.lstrip("/")
             folders = [folder for folder in (inner, *inner.parents) if folder.is_relative_to(top)]
             groups += [(folder, 1 if controllers else 2) for folder in folders]
     return groups

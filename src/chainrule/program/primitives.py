@@ -66,9 +66,8 @@ def _comparison(
     name: str, function: Callable[..., Any], sign: str, onnx: str = "", latex: str = "", torch: str = ""
 ) -> Primitive:
     cuda = f"{{0}} {sign} {{1}}"
-    relation = (
-        rf"\left[{{0}} {latex or sign} {{1}}\right]"  # Iverson's bracket: 1 where it holds, else 0
-    )
+    # Iverson's bracket: 1 where it holds, else 0.
+    relation = rf"\left[{{0}} {latex or sign} {{1}}\right]"
     return Primitive(
         name, "elementwise", 2, function, "", "bool", cuda, sign, 0, relation, torch, onnx=onnx
     )

@@ -298,9 +298,8 @@ class _TrainingRun:
         self.is_over = False
         self._folder: RunFolder | None = None
         self._drawn: list[Any] = []  # the state of the draws before the epoch in hand
-        self._unfinished: tuple[Array, list[float]] | None = (
-            None  # an epoch that a checkpoint cut in two
-        )
+        # An epoch that a checkpoint cut in two.
+        self._unfinished: tuple[Array, list[float]] | None = None
         self._span = 16  # steps between two looks at the clock
 
     def use(self, folder: "RunFolder", chance: Chance) -> None:

@@ -11,9 +11,8 @@ from chainrule.program import machine
 from chainrule.program.plan import Plan
 from chainrule.program.unrecordable import UnrecordableError
 
-KEPT_WEIGHTS = (
-    3  # copies of the parameters that training keeps: before the epoch, the last good, the best
-)
+# Copies of the parameters that training keeps: before the epoch, the last good, the best.
+KEPT_WEIGHTS = 3
 
 _LARGE = 1e8  # bytes of weights to draw; for less, the memory left is not looked at
 _SMALL = 4e6  # bytes of a step; the same

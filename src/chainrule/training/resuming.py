@@ -34,9 +34,8 @@ _NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
 _MOST_BYTES = 2**28  # of data; of more, only evenly spaced rows are compared
 
 
-Snapshot = tuple[
-    dict[str, np.ndarray], dict[str, Any]
-]  # a run between two steps: arrays, and plain values
+# A run between two steps: arrays, and plain values.
+Snapshot = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
 class RunFolder:

@@ -15,11 +15,8 @@ HOST, ON_DEVICE = 0, 1  # where alpha and beta lie
 FULL_SUMS: Final = 16  # cublasMath_t: parts of a 16-bit product are added up in float32, too
 DEFAULT_ALGORITHM: Final = -1
 TYPES: Final = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}  # cudaDataType_t
-COMPUTE: Final = {
-    "float32": 68,
-    "float64": 70,
-    "tf32": 77,
-}  # cublasComputeType_t: 32F, 64F, 32F_FAST_TF32
+# cublasComputeType_t: 32F, 64F, 32F_FAST_TF32.
+COMPUTE: Final = {"float32": 68, "float64": 70, "tf32": 77}
 WORKSPACE_BYTES: Final = 32 << 20  # what NVIDIA recommends for Hopper; smaller devices need less
 _NAMES: Final = (
     "cublasCreate_v2", "cublasDestroy_v2", "cublasSetStream_v2", "cublasSetWorkspace_v2",

@@ -10,9 +10,8 @@ from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.source import KernelText
 from chainrule.program.replay import Call, Library
 
-Launchable = Callable[
-    [tuple[int, int], tuple[int, int], tuple[Any, ...]], None
-]  # grid, block, arguments
+# Grid, block, arguments.
+Launchable = Callable[[tuple[int, int], tuple[int, int], tuple[Any, ...]], None]
 
 
 class CannotCaptureError(RuntimeError):

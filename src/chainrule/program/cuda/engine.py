@@ -117,9 +117,8 @@ class GraphEngine:
             chunk.run()
             if chunk.shared:
                 self._device.copy(mine.losses, chunk.feed.losses)
-        return self._device.listed(
-            self._feed.losses[: len(epoch.bounds)]
-        )  # sync: the losses, once a run
+        # sync: the losses, once a run.
+        return self._device.listed(self._feed.losses[: len(epoch.bounds)])
 
     def _cut(self) -> list[Chunk]:
         """Return a whole epoch as chunks; those of one length and batch size share a graph."""

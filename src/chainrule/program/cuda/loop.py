@@ -13,9 +13,8 @@ from chainrule.program.cuda.expressions import REGISTERS
 
 Form = Literal["flat", "tile", "row"]
 THREADS: Final = 256  # of a block
-KEPT_COLUMNS: Final = (
-    1024  # a row kernel that sums over rows keeps its columns in registers: at most this many
-)
+# A row kernel that sums over rows keeps its columns in registers: at most this many.
+KEPT_COLUMNS: Final = 1024
 
 
 def form_of(chain: Chain) -> Form:

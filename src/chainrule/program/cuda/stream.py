@@ -75,9 +75,8 @@ class StreamEngine:
                 if rows is None:
                     pinned[...] = source[start:stop]
                 else:
-                    np.take(
-                        source, rows, axis=0, out=pinned, mode="clip"
-                    )  # "raise" would go through a copy
+                    # "raise" would go through a copy.
+                    np.take(source, rows, axis=0, out=pinned, mode="clip")
             place.lane.send(place.batch, place.pinned)
             place.lane.arrive()
             mine = self._feed.part(slice(number, number + 1), slice(0))
@@ -85,6 +84,5 @@ class StreamEngine:
             place.run()
             place.lane.release()
             self._device.copy(mine.losses, place.feed.losses)
-        return self._device.listed(
-            self._feed.losses[: len(epoch.bounds)]
-        )  # sync: the losses, once an epoch
+        # sync: the losses, once an epoch.
+        return self._device.listed(self._feed.losses[: len(epoch.bounds)])
