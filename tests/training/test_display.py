@@ -122,7 +122,7 @@ def test_the_bar_is_closed_when_training_fails(monkeypatch):
 
 
 def test_the_display_is_chosen_by_the_argument_and_the_terminal(tmp_path):
-    assert type(display(None, 10, 5)).__name__ == "Textbook"
+    assert type(display(None, 10, 5)).__name__ == "Lines"
     words = f"train digits --target digit --hidden 2 --epochs 7 -o {tmp_path}/m"
     text = terminal.shown(*words.split())
     assert "7/7" in text

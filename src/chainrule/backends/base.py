@@ -54,9 +54,7 @@ class Backend:
     name: str
     xp: Namespace = field(compare=False, repr=False)
     device: Any = None
-    plans: ClassVar[bool] = (
-        False  # whether a step runs in memory that was planned, here or by a compiler
-    )
+    plans: ClassVar[bool] = False  # whether a step runs in memory that was planned
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Modules cannot be pickled: the library and the device are looked up again by their names.

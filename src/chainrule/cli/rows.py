@@ -50,22 +50,18 @@ def in_memory(samples: Samples, target: str, held_out: float, seed: int) -> Rows
 
 def read_in_windows(stream: Stream, task: str | None, held_out: float, seed: int) -> Rows:
     """Return the rows of a stream, of which blocks are held out."""
-    learnt, kept = (
-        stream.split(held_out, np.random.default_rng(seed).permutation) if held_out else (stream, None)
-    )
+    if not held_out:
+        facts = Facts.over(stream, stream, task)
+        return Rows(facts, (facts.applied(stream), None), (None, None), (), None, len(stream), 0)
+    learnt, kept = stream.split(held_out, np.random.default_rng(seed).permutation)
     facts = Facts.over(stream, learnt, task)
-    training, watched = (
-        (None if part is None else facts.applied(part), None) for part in (learnt, kept)
-    )
-    checked = (
-        ()
-        if kept is None
-        else (
-            (raw.X, facts.truth({facts.target: raw.y}) if facts.labels else raw.y)
-            for raw in kept.read_all()
-        )
-    )
-    return Rows(facts, training, watched, checked, None, len(learnt), len(stream) - len(learnt))
+    training, watched = ((facts.applied(part), None) for part in (learnt, kept))
+
+    def truth(y: np.ndarray) -> np.ndarray:
+        return facts.truth({facts.target: y}) if facts.labels else y
+
+    checked = ((raw.X, truth(raw.y)) for raw in kept.read_all())
+    return Rows(facts, training, watched, checked, None, len(learnt), len(kept))
 
 
 def score(rows: Rows, network: NeuralNetwork) -> dict[str, float | None]:

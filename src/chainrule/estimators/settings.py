@@ -151,9 +151,7 @@ def solver(model: Any) -> Optimizer:
 
 
 # One object for equal numbers, so that what was compiled with it is found again by the next fit.
-@lru_cache(maxsize=32)
-def _adam(beta_1: float, beta_2: float, epsilon: float) -> Optimizer:
-    return adam(beta_1, beta_2, epsilon)
+_adam = lru_cache(maxsize=32)(adam)
 
 
 @lru_cache(maxsize=32)

@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TextIO
 
 from chainrule.mathematics.checks import flag
@@ -31,45 +32,26 @@ class Display:
         """Show a line about the whole run, after :meth:`close`."""
 
 
-class Textbook(Display):
-    """Prints ``Epoch 0, Loss:0.26`` and so on, every so many epochs."""
-
-    def __init__(self, every: int) -> None:
-        self._every = every
-
-    def shown(self, first: int, stop: int) -> Sequence[int]:
-        """Return the multiples."""
-        return range(first + -first % self._every, stop, self._every)
-
-    def show(self, record: Record) -> None:
-        """Print a line."""
-        self.note(f"Epoch {record.epoch}, Loss:{record.loss}")
-
-    def note(self, text: str) -> None:
-        """Print a line to standard output."""
-        say(text, sys.stdout)
-
-
 class Lines(Display):
-    """Prints some twenty plain lines over the whole run, to standard error."""
+    """Prints a line for the epochs that are multiples of ``every``, and for the ``last`` one if it is given."""
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
-        self._every = max(1, epochs // 20)
+    def __init__(
+        self, every: int, stream: TextIO, line: Callable[[Record], str], last: int = -1
+    ) -> None:
+        self._every, self._stream, self._line, self._last = every, stream, line, last
 
     def shown(self, first: int, stop: int) -> Sequence[int]:
-        """Return every twentieth part of the run and the last epoch."""
+        """Return the multiples, and the last epoch."""
         multiples = range(first + -first % self._every, stop, self._every)
-        last = {self._epochs - 1} & {stop - 1}
-        return sorted({*multiples} | last)
+        return sorted({*multiples, *({self._last} & {stop - 1})})
 
     def show(self, record: Record) -> None:
         """Print a line."""
-        self.note(f"epoch {record.epoch + 1}/{self._epochs}  {summary(record)}  {_passed(record)}")
+        self.note(self._line(record))
 
     def note(self, text: str) -> None:
-        """Print a line to standard error."""
-        say(text, sys.stderr)
+        """Print a line to the stream."""
+        say(text, self._stream)
 
 
 class Bar(Display):
@@ -155,10 +137,17 @@ def display(progress: bool | None, epochs: int, every: int) -> Display:
     textbook's every ``every`` epochs.
     """
     if progress is None:
-        return Textbook(every)
+        return Lines(every, sys.stdout, lambda record: f"Epoch {record.epoch}, Loss:{record.loss}")
     if not flag("progress", progress):
         return Display()
     from rich.console import Console
 
     console = Console(stderr=True)
-    return Bar(epochs, console) if console.is_terminal else Lines(epochs)
+    if console.is_terminal:
+        return Bar(epochs, console)
+    # Some twenty lines over the whole run.
+    return Lines(max(1, epochs // 20), sys.stderr, partial(_line, epochs), last=epochs - 1)
+
+
+def _line(epochs: int, record: Record) -> str:
+    return f"epoch {record.epoch + 1}/{epochs}  {summary(record)}  {_passed(record)}"
