@@ -78,8 +78,9 @@ class Scaler(NamedTuple):
 
     def apply(self, X: Floats, out: Floats | None = None) -> Floats:
         """Return ``(X - mean) / scale``, for ``X (n, d)``; in ``out``, if given."""
-        centred = np.subtract(X, self.mean, out=out)  # (n, d)
-        return np.divide(centred, self.scale, out=centred)  # (n, d)
+        if out is None:  # X may be of any library: a prediction with its scaler is recorded for ONNX
+            return (X - self.mean) / self.scale  # (n, d)
+        return np.divide(np.subtract(X, self.mean, out=out), self.scale, out=out)  # (n, d)
 
     def undo(self, X: Floats) -> Floats:
         """Return ``X * scale + mean``, for ``X (n, d)`` that was scaled."""
