@@ -4,7 +4,7 @@ import re
 from itertools import count, pairwise, takewhile
 
 from chainrule.backends.speed_map.workload import Workload
-from chainrule.mathematics.naming import check_known
+from chainrule.mathematics.naming import check_known, require
 
 # What a preset's network is called with H for the hidden size; the deep one learns as deep ones do.
 PRESETS = {
@@ -131,17 +131,11 @@ def parse(text: str) -> Cell:
     dtypes = [word for word in more if word in DTYPES]
     numbers = [*sizes.split("-"), batch]
     known = len(rules) + len(dtypes) == len(more) and len(rules) < 2 and len(dtypes) < 2
-    if (
-        not known
-        or not all(number.isdecimal() and int(number) for number in numbers)
-        or len(numbers) < 4
-    ):
-        msg = f"no cell {text!r}; write it as 64-256-10,32 or 64-256-256-10,128,adam"
-        raise ValueError(msg)
+    problem = f"no cell {text!r}; write it as 64-256-10,32 or 64-256-256-10,128,adam"
+    require(known and len(numbers) >= 4 and all(n.isdecimal() and int(n) for n in numbers), problem)
     cell = Cell(tuple(map(int, numbers[:-1])), int(batch), *(rules or ["sgd"]), *dtypes)
-    if cell.depth > 2 and cell.rule == "sgd":
-        msg = f"cell {cell.name!r} has {cell.depth - 1} hidden layers; only cells with ',adam' may"
-        raise ValueError(msg)
+    problem = f"cell {cell.name!r} has {cell.depth - 1} hidden layers; only cells with ',adam' may"
+    require(cell.depth <= 2 or cell.rule != "sgd", problem)
     return cell
 
 
@@ -160,9 +154,7 @@ def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
     """
     check_known("preset", name, list(PRESETS))
     parts = dict(part.partition("=")[::2] for part in grid.split())
-    if set(parts) != {"H", "B"}:
-        msg = f"grid {grid!r}: wanted both axes, as in {GRID!r}"
-        raise ValueError(msg)
+    require(set(parts) == {"H", "B"}, f"grid {grid!r}: wanted both axes, as in {GRID!r}")
     network, _, rule = PRESETS[name].partition(",")
     return [
         parse(f"{network.replace('H', str(H))},{B},{rule or 'sgd'},{dtype}")

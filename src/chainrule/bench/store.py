@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.bench.cells import Cell, parse
+from chainrule.mathematics.naming import require
 
 FILE = "measurements.jsonl"
 SCHEMA = 2
@@ -72,9 +73,8 @@ class Measurement:
         ValueError
             If there are samples of no steps or of no time, or not as many as rounds.
         """
-        if len(self.rounds) != len(self.seconds):
-            msg = f"{len(self.rounds)} rounds and {len(self.seconds)} seconds; wanted as many of each"
-            raise ValueError(msg)
+        problem = f"{len(self.rounds)} rounds and {len(self.seconds)} seconds; wanted as many of each"
+        require(len(self.rounds) == len(self.seconds), problem)
         if self.seconds and (self.steps < 1 or min(self.seconds) <= 0):
             msg = f"blocks of {self.steps} steps, the shortest of {min(self.seconds)} s; wanted more than 0"
             raise ValueError(msg)

@@ -10,6 +10,7 @@ from typing import Any
 from chainrule.mathematics.activations import ACTIVATIONS, Activation, activation, exact_sigmoid, sigmoid
 from chainrule.mathematics.checks import FINITE, Range, check_number, whole_number
 from chainrule.mathematics.losses import LOSSES, Loss, loss
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.parameters import Layout
 from chainrule.mathematics.precision import HALVES
 
@@ -71,32 +72,28 @@ class Architecture:
                 shown = ", ".join(map(str, self.sizes))
                 msg = f"layer sizes are {shown}; every size must be 1 or more"
                 raise ValueError(msg)
-        if len(self.activations) != self.depth:
-            msg = (
-                f"got {len(self.activations) - 1} activations for {self.depth - 1} hidden layer"
-                f"{'s' * (self.depth != 2)}; give one name for all of them, or one for each"
-            )
-            raise ValueError(msg)
+        problem = (
+            f"got {len(self.activations) - 1} activations for {self.depth - 1} hidden layer"
+            f"{'s' * (self.depth != 2)}; give one name for all of them, or one for each"
+        )
+        require(len(self.activations) == self.depth, problem)
         check_number("dropout", self.dropout, DROPOUT)
         check_number("weight_decay", self.weight_decay, FINITE)
         if self.clip_norm is not None:
             check_number("clip_norm", self.clip_norm, _CLIP)
-        if self.compute not in {None, *HALVES}:
-            msg = f"compute is {self.compute!r}; give 'float16', 'bfloat16' or None"
-            raise ValueError(msg)
-        if self.loss.logits and self.activations[-1].name != "identity":
-            msg = (
-                f"loss {self.loss.name!r} takes logits, got output activation "
-                f"{self.activations[-1].name!r}; leave output_activation out (predict still returns "
-                "probabilities)"
-            )
-            raise ValueError(msg)
-        if self.loss.targets == "classes" and self.sizes[-1] < 2:
-            msg = (
-                f"loss {self.loss.name!r} chooses among 2 classes or more, got 1 output; give "
-                "output_size=2, or loss='binary_cross_entropy'"
-            )
-            raise ValueError(msg)
+        problem = f"compute is {self.compute!r}; give 'float16', 'bfloat16' or None"
+        require(self.compute in {None, *HALVES}, problem)
+        problem = (
+            f"loss {self.loss.name!r} takes logits, got output activation "
+            f"{self.activations[-1].name!r}; leave output_activation out (predict still returns "
+            "probabilities)"
+        )
+        require(not self.loss.logits or self.activations[-1].name == "identity", problem)
+        problem = (
+            f"loss {self.loss.name!r} chooses among 2 classes or more, got 1 output; give "
+            "output_size=2, or loss='binary_cross_entropy'"
+        )
+        require(self.loss.targets != "classes" or self.sizes[-1] >= 2, problem)
 
     def __str__(self) -> str:
         """Return the sizes and the activations: "2-4-1 (sigmoid, sigmoid)"."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.layers import Dense
-from chainrule.mathematics.naming import lookup
+from chainrule.mathematics.naming import lookup, require
 
 
 class RandomSource(Protocol):
@@ -191,7 +191,6 @@ def _drawn(
 ) -> np.ndarray:
     """Return what an initializer draws for a layer ``(n_in, n_out)``, if it has this shape."""
     drawn = function(source, *layer)
-    if drawn.shape != shape:
-        msg = f"the initializer drew an array of shape {drawn.shape}, wanted {shape}"
-        raise ValueError(msg)
+    problem = f"the initializer drew an array of shape {drawn.shape}, wanted {shape}"
+    require(drawn.shape == shape, problem)
     return drawn

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.naming import quoted, require
 from chainrule.saving.files import PathLike, write_whole
 
 FORMAT = 1
@@ -123,11 +123,10 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
     except SafetensorError as error:
         msg = f"{path} is no model file, or is cut short ({error}); give one that chainrule saved"
         raise ValueError(msg) from error
-    if checksum is not None and checksum != _checksum(record, arrays):
-        msg = (
-            f"{path} is damaged: its checksum does not match; use a copy of it, or save the model again"
-        )
-        raise ValueError(msg)
+    problem = (
+        f"{path} is damaged: its checksum does not match; use a copy of it, or save the model again"
+    )
+    require(checksum is None or checksum == _checksum(record, arrays), problem)
     return arrays, metadata
 
 
@@ -162,8 +161,7 @@ def _record(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         msg = f"{path} holds arrays but no chainrule model; give a file that chainrule saved"
         raise ValueError(msg) from error
-    if version != FORMAT:
-        msg = f"{path} has format {quoted(version)}, this chainrule reads {FORMAT}; upgrade chainrule"
-        raise ValueError(msg)
+    problem = f"{path} has format {quoted(version)}, this chainrule reads {FORMAT}; upgrade chainrule"
+    require(version == FORMAT, problem)
     checked: dict[str, Any] = record
     return checked

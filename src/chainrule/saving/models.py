@@ -12,7 +12,7 @@ from chainrule.data.facts import TABLE, Facts
 from chainrule.mathematics.architecture import Architecture, architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.layers import Dense
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.precision import HALVES
 from chainrule.saving import checkpoint
 from chainrule.saving.schema import NetworkRecord, parsed
@@ -120,9 +120,8 @@ def _described(
     )
     wanted = dict(net.layout.named_shapes)
     for name in sorted(wanted.keys() | shapes.keys()):
-        if shapes.get(name) != wanted.get(name):
-            msg = f"{quoted(name)} has shape {shapes.get(name)}, wanted {wanted.get(name)}"
-            raise ValueError(msg)
+        problem = f"{quoted(name)} has shape {shapes.get(name)}, wanted {wanted.get(name)}"
+        require(shapes.get(name) == wanted.get(name), problem)
     return described, net
 
 

@@ -18,6 +18,7 @@ from chainrule.data.facts import Facts
 from chainrule.data.scaling import Scaler
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import forward
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.primitives import PRIMITIVES
@@ -72,15 +73,13 @@ def write(
         function for which ONNX has no operator, depends on the number of rows or is constant.
     """
     check_name(path, ".onnx", "this one is an ONNX file")
-    if theta.nbytes > _LARGEST:
-        msg = f"the weights take {theta.nbytes} bytes, and an ONNX file holds 2 GiB; use float32 or a smaller network"
-        raise ValueError(msg)
+    problem = f"the weights take {theta.nbytes} bytes, and an ONNX file holds 2 GiB; use float32 or a smaller network"
+    require(theta.nbytes <= _LARGEST, problem)
     # Traced for some number of rows, and held for any: for another number it must be the same.
     facts = facts_of(metadata)
     content, other = (_model(theta, net, facts, rows).SerializeToString() for rows in (2, 3))
-    if content != other:
-        msg = "an activation depends on the number of rows, which is free in an ONNX file; give a function of Z alone"
-        raise ValueError(msg)
+    problem = "an activation depends on the number of rows, which is free in an ONNX file; give a function of Z alone"
+    require(content == other, problem)
     write_whole(path, content)
 
 
@@ -88,9 +87,8 @@ def _model(theta: np.ndarray, net: Architecture, facts: Facts | None, rows: int)
     X = Spec((rows, net.sizes[0]), theta.dtype if facts is None else np.float64, "X")
     program = trace(lambda X: _prediction(X, theta, net, facts), X)
     (A,) = program.outputs
-    if A.is_constant:
-        msg = "the prediction is the same for every X: an activation is constant; give a function of Z"
-        raise ValueError(msg)
+    problem = "the prediction is the same for every X: an activation is constant; give a function of Z"
+    require(not A.is_constant, problem)
     A.name = "prediction"
     body = _Body({}, "label")
     values = [

@@ -11,6 +11,7 @@ from chainrule.bench.judge.machines import SOFTWARE, differences
 from chainrule.bench.judge.results import Results, side_by_side
 from chainrule.bench.judge.statistics import Verdict, geometric_mean, paired, unpaired, verdict
 from chainrule.bench.store import Measurement, Records
+from chainrule.mathematics.naming import require
 
 NOT_PAIRED = "not measured side by side: the machine's drift is not cancelled"
 MOST_NAMED = 4  # measurements of one run only that a note names
@@ -85,17 +86,17 @@ def compare(before: Records, after: Records, *, force: bool = False) -> Comparis
         the same cell.
     """
     others = differences(before, after)
-    if others and not force:
-        msg = (
-            f"the runs are of different machines ({'; '.join(others)}); "
-            "measure both on one machine, or compare them all the same with --force"
-        )
-        raise ValueError(msg)
+    problem = (
+        f"the runs are of different machines ({'; '.join(others)}); "
+        "measure both on one machine, or compare them all the same with --force"
+    )
+    require(force or not others, problem)
     old, new = Results(before), Results(after)
     rows = _rows((place, old.measurements(place), new.measurements(place)) for place in new.places)
-    if not rows:
-        msg = "the runs have no contestant in a common cell with the same threads; measure the same in both"
-        raise ValueError(msg)
+    problem = (
+        "the runs have no contestant in a common cell with the same threads; measure the same in both"
+    )
+    require(bool(rows), problem)
     notes = [f"different machines: {one}" for one in others]
     notes += [f"changed: {one}" for one in differences(before, after, SOFTWARE)]
     left = {*old.places, *new.places} - {row.place for row in rows}
@@ -120,9 +121,7 @@ def compare_contestants(records: Records, before: str, after: str) -> Comparison
         (place, run.measurements(place._replace(contestant=before)), run.measurements(place))
         for place in places
     )
-    if not rows:
-        msg = f"{before!r} and {after!r} have no cell in common; measure both in one run"
-        raise ValueError(msg)
+    require(bool(rows), f"{before!r} and {after!r} have no cell in common; measure both in one run")
     return _comparison(rows, [])
 
 
@@ -133,11 +132,10 @@ def _rows(pairs: Iterable[Pair]) -> list[Compared]:
         old, new = ([one for one in some if one.is_timed] for some in both)
         if not old or not new:
             continue
-        if any(one in old for one in new):
-            msg = (
-                "both runs hold the same measurements; give another run, or two contestants of this one"
-            )
-            raise ValueError(msg)
+        problem = (
+            "both runs hold the same measurements; give another run, or two contestants of this one"
+        )
+        require(not any(one in old for one in new), problem)
         before, after = ([one.per_step for one in some] for some in (old, new))
         rounds = side_by_side(new, old)
         ratio = paired(rounds) if rounds else unpaired(after, before)

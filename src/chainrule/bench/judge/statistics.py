@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 
 from chainrule.backends.speed_map.interval import Interval
+from chainrule.mathematics.naming import require
 
 # For each process, the seconds of A and of B in each round; and those of A alone.
 Pairs = Sequence[Sequence[tuple[float, float]]]
@@ -127,9 +128,7 @@ def geometric_mean(ratios: Sequence[Interval]) -> Interval:
     >>> mean.estimate, mean.low < 1.0 < mean.high
     (2.0, True)
     """
-    if not ratios:
-        msg = "got no ratio to take a mean of; give one for each cell"
-        raise ValueError(msg)
+    require(bool(ratios), "got no ratio to take a mean of; give one for each cell")
     if len(ratios) == 1:
         return ratios[0]
     logs = np.log([ratio.estimate for ratio in ratios])  # (cells,)
@@ -139,9 +138,7 @@ def geometric_mean(ratios: Sequence[Interval]) -> Interval:
 
 def _median(logs: list[np.ndarray]) -> Interval:
     """Return the median of all rounds; ``logs`` has an array ``(rounds,)`` for each process."""
-    if not logs:
-        msg = "got no round to compare; measure at least one"
-        raise ValueError(msg)
+    require(bool(logs), "got no round to compare; measure at least one")
     rounds = np.sort(np.concatenate(logs))  # (n,)
     low, high = _by_ranks(rounds)
     if len(logs) > 1 and _are_apart(logs):

@@ -15,6 +15,7 @@ from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.measure.crew import QUICK, Care, Crew, Seat, crew
 from chainrule.bench.store import FILE, SCHEMA, Measurement, Records, append, read
+from chainrule.mathematics.naming import require
 
 LONGEST_PASS = 4.0  # seconds; a cell whose pass takes longer is not measured
 
@@ -138,9 +139,8 @@ def _begin(campaign: Campaign, folder: Path) -> Records:
     records = read(folder)
     wanted = campaign.line(records.plan.get("run", ""))
     different = [key for key in wanted if key != "commit" and records.plan.get(key) != wanted[key]]
-    if different:
-        msg = f"{folder} holds a run with other {', '.join(different)}; give another folder with -o"
-        raise ValueError(msg)
+    problem = f"{folder} holds a run with other {', '.join(different)}; give another folder with -o"
+    require(not different, problem)
     return records
 
 
