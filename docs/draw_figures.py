@@ -47,5 +47,5 @@ def draw_explanation(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    draw_explanation(DOCS / "figures" / "explain.svg")
+    draw_explanation(DOCS / "explained-layer.svg")
     draw(DOCS / "pictures.md", DOCS)
