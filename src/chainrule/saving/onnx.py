@@ -85,7 +85,7 @@ def write(
 
 def _model(theta: np.ndarray, net: Architecture, facts: Facts | None, rows: int) -> ModelProto:
     X = Spec((rows, net.sizes[0]), theta.dtype if facts is None else np.float64, "X")
-    program = trace(lambda X: _prediction(X, theta, net, facts), X)
+    program = trace(lambda X: _prediction(X, theta, net, facts), X, named=True)
     (A,) = program.outputs
     problem = "the prediction is the same for every X: an activation is constant; give a function of Z"
     require(not A.is_constant, problem)
