@@ -185,3 +185,14 @@ def test_what_is_cut_has_blocks_of_bounded_size_and_little_work_is_not_cut(monke
             assert how.rows <= max(prediction.MOST_ROWS, prediction.PLANNED_ROWS)
         if n * units < 100_000:
             assert how.rows == n
+
+
+@pytest.mark.parametrize(
+    ("rows", "parameters", "is_planned"),
+    [(8192, 20_000, False), (1000, 2_000_000, False), (8192, 200_000, True)],
+    ids=["many rows, soon done", "few rows", "many rows that take long"],
+)
+def test_blocks_are_planned_for_many_rows_that_take_long(rows, parameters, is_planned, monkeypatch):
+    monkeypatch.setattr(prediction, "threads", lambda: 2)
+    theta, X = np.zeros(parameters, np.float32), np.zeros((rows, 64), np.float32)
+    assert prediction.cut(theta, X).is_planned == is_planned
