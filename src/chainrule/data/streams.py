@@ -1,7 +1,7 @@
 """Streams: rows that are read from files block by block, because memory need not hold all of them.
 
 A *block* is a run of rows of one file that is read at once. What a stream holds in memory does not depend on how many rows
-there are: see :mod:`chainrule.training.windows`, which brings blocks to training.
+there are: see ``training/windows.py``, which brings blocks to training.
 """
 
 from collections import deque
