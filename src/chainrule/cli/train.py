@@ -215,7 +215,7 @@ def _to_be_resumed(history: History, epochs: int, group: Group) -> typer.Exit:
 
 
 def _show_uses(table: Table, target: str, task: str | None, choice: ColumnChoice) -> None:
-    """Print what each column would be used for, and what there is to learn."""
+    """Print the use of each column, the target and the number of rows."""
     typer.echo(printable(_columns(uses_of(table, target, choice))))
     samples = features_and_target(table, target, task, choice)
     typer.echo(_kind(samples.task, len(samples.features), len(samples.labels), len(samples.y)))

@@ -143,7 +143,7 @@ def total(parts: Sequence[Any]) -> Any:
 
 
 def check_tree(size: int) -> None:
-    """Raise if a tree does not run on so many ranks.
+    """Raise if the leaves of a tree cannot be shared equally by this many ranks.
 
     Raises
     ------
