@@ -191,12 +191,13 @@ def test_a_full_disk_ends_no_training_and_leaves_the_last_good_checkpoint(tmp_pa
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
 def test_many_runs_and_steps_leave_no_memory_threads_or_files_behind(tmp_path):
-    def train(folder, epochs, rows, seconds):
+    def train(folder, epochs, rows, **when):
         X = samples(np.random.default_rng(0), rows, 4)
         net = NeuralNetwork(4, 6, 1, dropout=0.1, seed=0)
         how = {"batch_size": 5, "optimizer": "adam", "validation_data": (X[:9], X[:9, :1])}
-        how |= {"progress": False, "checkpoint": folder, "checkpoint_seconds": seconds}
+        how |= {"progress": False, "checkpoint": folder, **when}
         net.train(X, X[:, :1], epochs, 0.001, **how)
+        net.predict(X)
 
     def used():
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -208,11 +209,11 @@ def test_many_runs_and_steps_leave_no_memory_threads_or_files_behind(tmp_path):
 
     before = None
     for number in range(RUNS):
-        train(tmp_path / "run", 3, 17, 0)
+        train(tmp_path / "run", 3, 17, checkpoint_seconds=0)
         shutil.rmtree(tmp_path / "run")
         if number == RUNS // 10:
             before = used()
-    train(tmp_path / "long", 1 + STEPS // 1000, 5000, 0.2)
+    train(tmp_path / "long", 1 + STEPS // 1000, 5000, checkpoint_epochs=1)
     after = used()
     assert after[0] - before[0] < 20e6
     assert after[1:] == before[1:]
