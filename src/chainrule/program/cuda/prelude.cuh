@@ -65,73 +65,92 @@ template <typename T, int width> __device__ inline void store(T *at, const Pack<
   *reinterpret_cast<Pack<T, width> *>(at) = x;
 }
 
-// Sums in a fixed order: over the threads of a column, of the whole block, and of a row of at most a warp.
-template <typename T> __device__ inline T sum_over_y(T x, T *shared) {
-  const int here = threadIdx.y * blockDim.x + threadIdx.x;
-  shared[here] = x;
-  __syncthreads();
-  for (int half = blockDim.y / 2; half > 0; half /= 2) {
-    if (threadIdx.y < half) shared[here] += shared[here + half * blockDim.x];
-    __syncthreads();
-  }
-  const T sum = shared[threadIdx.x];
-  __syncthreads();
-  return sum;
-}
-template <typename T> __device__ inline T sum_over_block(T x, T *shared) {
-  const int here = threadIdx.y * blockDim.x + threadIdx.x;
-  shared[here] = x;
-  __syncthreads();
-  for (int half = blockDim.x * blockDim.y / 2; half > 0; half /= 2) {
-    if (here < half) shared[here] += shared[here + half];
-    __syncthreads();
-  }
-  const T sum = shared[0];
-  __syncthreads();
-  return sum;
-}
-template <typename T> __device__ inline T sum_over_row(T x) {
-  for (int half = blockDim.x / 2; half > 0; half /= 2) x += __shfl_xor_sync(0xffffffffu, x, half);
-  return x;
-}
-template <typename T> __device__ inline T max_over_row(T x) {
-  for (int half = blockDim.x / 2; half > 0; half /= 2) x = larger(x, __shfl_xor_sync(0xffffffffu, x, half));
-  return x;
-}
+// The block that computes a chain, and a thread's place in it. A kernel of one chain uses its own block; a kernel of a
+// whole network gives each chain a block of another shape. The members hide CUDA's variables of the same names.
+struct Pair { unsigned int x, y; };
+struct Block {
+  Pair threadIdx, blockIdx, blockDim, gridDim;
 
-// Sums over all blocks: each block writes a part of each column's sum, or of a total, and the last block adds them up.
-template <typename T>
-__device__ inline void put_part(T x, T *parts, long long column, long long columns, T *shared) {
-  const T part = sum_over_y(x, shared);
-  if (threadIdx.y == 0 && column < columns) parts[blockIdx.y * columns + column] = part;
-}
-template <typename S, typename T>
-__device__ inline void put_sum(S *out, const T *parts, long long column, long long columns, T *shared) {
-  T sum = 0;
-  if (column < columns)
-    for (unsigned int y = threadIdx.y; y < gridDim.y; y += blockDim.y) sum += __ldcg(parts + y * columns + column);
-  sum = sum_over_y(sum, shared);
-  if (threadIdx.y == 0 && column < columns) store(out + column, sum);
-}
-template <typename T> __device__ inline void put_total(T x, T *parts, T *shared) {
-  const T part = sum_over_block(x, shared);
-  if (threadIdx.x == 0 && threadIdx.y == 0) parts[blockIdx.y * gridDim.x + blockIdx.x] = part;
-}
-template <typename T> __device__ inline T sum_of_totals(const T *parts, T *shared) {
-  const unsigned int first = threadIdx.y * blockDim.x + threadIdx.x, blocks = gridDim.x * gridDim.y;
-  T total = 0;
-  for (unsigned int block = first; block < blocks; block += blockDim.x * blockDim.y) total += __ldcg(parts + block);
-  return sum_over_block(total, shared);
-}
+  // Sums in a fixed order: over the threads of a column, of the whole block, and of a row of at most a warp.
+  template <typename T> __device__ inline T sum_over_y(T x, T *shared) const {
+    const int here = threadIdx.y * blockDim.x + threadIdx.x;
+    shared[here] = x;
+    __syncthreads();
+    for (int half = blockDim.y / 2; half > 0; half /= 2) {
+      if (threadIdx.y < half) shared[here] += shared[here + half * blockDim.x];
+      __syncthreads();
+    }
+    const T sum = shared[threadIdx.x];
+    __syncthreads();
+    return sum;
+  }
+  template <typename T> __device__ inline T sum_over_block(T x, T *shared) const {
+    const int here = threadIdx.y * blockDim.x + threadIdx.x;
+    shared[here] = x;
+    __syncthreads();
+    for (int half = blockDim.x * blockDim.y / 2; half > 0; half /= 2) {
+      if (here < half) shared[here] += shared[here + half];
+      __syncthreads();
+    }
+    const T sum = shared[0];
+    __syncthreads();
+    return sum;
+  }
+  template <typename T> __device__ inline T sum_over_row(T x) const {
+    for (int half = blockDim.x / 2; half > 0; half /= 2) x += __shfl_xor_sync(0xffffffffu, x, half);
+    return x;
+  }
+  template <typename T> __device__ inline T max_over_row(T x) const {
+    for (int half = blockDim.x / 2; half > 0; half /= 2) x = larger(x, __shfl_xor_sync(0xffffffffu, x, half));
+    return x;
+  }
 
-// Whether this is the last of so many blocks to get here; it then sees what the others wrote before. The counter
-// is 0 again afterwards.
-__device__ inline bool is_last(unsigned int *counter, unsigned int blocks) {
-  __shared__ bool last;
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0 && threadIdx.y == 0) last = atomicInc(counter, blocks - 1) == blocks - 1;
-  __syncthreads();
-  __threadfence();
-  return last;
+  // Sums over all blocks: each block writes a part of each column's sum, or of a total, and the last block adds them up.
+  template <typename T>
+  __device__ inline void put_part(T x, T *parts, long long column, long long columns, T *shared) const {
+    const T part = sum_over_y(x, shared);
+    if (threadIdx.y == 0 && column < columns) parts[blockIdx.y * columns + column] = part;
+  }
+  template <typename S, typename T>
+  __device__ inline void put_sum(S *out, const T *parts, long long column, long long columns, T *shared) const {
+    T sum = 0;
+    if (column < columns)
+      for (unsigned int y = threadIdx.y; y < gridDim.y; y += blockDim.y) sum += parts[y * columns + column];
+    sum = sum_over_y(sum, shared);
+    if (threadIdx.y == 0 && column < columns) store(out + column, sum);
+  }
+  template <typename T> __device__ inline void put_total(T x, T *parts, T *shared) const {
+    const T part = sum_over_block(x, shared);
+    if (threadIdx.x == 0 && threadIdx.y == 0) parts[blockIdx.y * gridDim.x + blockIdx.x] = part;
+  }
+  template <typename T> __device__ inline T sum_of_totals(const T *parts, T *shared) const {
+    const unsigned int first = threadIdx.y * blockDim.x + threadIdx.x, blocks = gridDim.x * gridDim.y;
+    T total = 0;
+    for (unsigned int block = first; block < blocks; block += blockDim.x * blockDim.y) total += parts[block];
+    return sum_over_block(total, shared);
+  }
+
+  // Whether this is the last of so many blocks to get here; it then sees what the others wrote before. The counter
+  // is 0 again afterwards.
+  __device__ inline bool is_last(unsigned int *counter, unsigned int blocks) const {
+    __shared__ bool last;
+    if (blocks == 1) {
+      __syncthreads();
+      return true;
+    }
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0 && threadIdx.y == 0) last = atomicInc(counter, blocks - 1) == blocks - 1;
+    __syncthreads();
+    __threadfence();
+    return last;
+  }
+};
+__device__ inline Block own_block() {
+  return {{threadIdx.x, threadIdx.y}, {blockIdx.x, blockIdx.y}, {blockDim.x, blockDim.y}, {gridDim.x, gridDim.y}};
+}
+// Memory that the sums of a block are added up in, one after the other: the same for all chains of a kernel.
+template <typename T, int count> __device__ inline T *sums_memory() {
+  __shared__ T memory[count];
+  return memory;
 }

@@ -7,7 +7,7 @@ from chainrule.program.cuda.expressions import REGISTERS, assignment
 from chainrule.program.cuda.loop import Loop, indented
 
 _NEUTRAL = {"row_sum": "0", "row_max": "-INFINITY"}
-_ACROSS = {"row_sum": "sum_over_row", "row_max": "max_over_row"}
+_ACROSS = {"row_sum": "block.sum_over_row", "row_max": "block.max_over_row"}
 
 
 def rows(loop: Loop) -> list[str]:

@@ -62,7 +62,10 @@ def write(loop: Loop, tail: Tail | None = None) -> KernelText:
     if any(output.total or output.columns for output in loop.chain.outputs):
         parameters += [f"{loop.sums} *parts", "unsigned int *counters"]
     walk = {"flat": flat, "tile": tile, "row": rows}[loop.form]
-    body = [*sums.declared(loop), *loop.scalars(), *walk(loop), *sums.finished(loop, last)]
+    body = [
+        "[[maybe_unused]] const Block block = own_block();",
+        *(*sums.declared(loop), *loop.scalars(), *walk(loop), *sums.finished(loop, last)),
+    ]
     lines = [") {", *(line if line.startswith("#") else f"  {line}" for line in body), "}", ""]
     rest = ",\n    ".join(parameters) + "\n".join(lines)
     name = f"chain_{sha256(rest.encode()).hexdigest()[:16]}"

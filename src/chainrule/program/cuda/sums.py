@@ -26,9 +26,9 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
     if not sums and not totals:
         return []
     each = f"for (int i = 0; i < {loop.lanes}; i++)"
-    lines = [f"__shared__ {loop.sums} shared[{THREADS}];"]
+    lines = [f"{loop.sums} *const shared = sums_memory<{loop.sums}, {THREADS}>();"]
     for place, n in enumerate(sums):
-        part = f"put_part(sum{n}[i], {_parts(place)}, {loop.column}, columns, shared);"
+        part = f"block.put_part(sum{n}[i], {_parts(place)}, {loop.column}, columns, shared);"
         lines += ["#pragma unroll", f"{each} {part}"]
     if totals:
         # Their parts lie after those of the columns.
@@ -37,16 +37,20 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
             f"{loop.sums} *const of_totals = {_parts(len(sums))};",
         ]
     for place, n in enumerate(totals):
-        lines.append(f"put_total(total{n}, of_totals + {place} * (long long)blocks, shared);")
+        lines.append(f"block.put_total(total{n}, of_totals + {place} * (long long)blocks, shared);")
     if sums:
-        lines.append("if (is_last(counters + blockIdx.x, gridDim.y)) {")
+        lines.append("if (block.is_last(counters + blockIdx.x, gridDim.y)) {")
         for place, n in enumerate(sums):
-            lines.append(f"  {each} put_sum(out{n}_, {_parts(place)}, {loop.column}, columns, shared);")
+            lines.append(
+                f"  {each} block.put_sum(out{n}_, {_parts(place)}, {loop.column}, columns, shared);"
+            )
         lines.append("}")
     if totals:
-        lines.append("if (is_last(counters + gridDim.x, blocks)) {")
+        lines.append("if (block.is_last(counters + gridDim.x, blocks)) {")
         for place, n in enumerate(totals):
-            lines.append(f"  total{n} = sum_of_totals(of_totals + {place} * (long long)blocks, shared);")
+            lines.append(
+                f"  total{n} = block.sum_of_totals(of_totals + {place} * (long long)blocks, shared);"
+            )
         lines += ["  if (threadIdx.x == 0 && threadIdx.y == 0) {", *indented(last, 2), "  }", "}"]
     return lines
 
