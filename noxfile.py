@@ -1,9 +1,12 @@
+#!/usr/bin/env -S uv run --script
 # /// script
 # dependencies = ["nox>=2025.5"]
 # ///
 """What can be run here: `nox` runs the default set, `nox -l` lists all, `nox -s NAME` runs one."""
 
+import filecmp
 import re
+import shutil
 from pathlib import Path
 
 import nox
@@ -14,6 +17,7 @@ nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 TORCH_CPU = "torch==2.13.0"
+NIGHTLY = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
 NVRTC = ("nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc>=13")
 
 # The array libraries in the table of the page on backends: module, packages, whether it trains or is refused.
@@ -38,6 +42,22 @@ def tests(session: nox.Session) -> None:
     """The tests and doctests, on NumPy and array-api-strict."""
     session.install("-e", ".[data]", *group("test"))
     run_tests(session, REQUIRE_BACKEND="numpy")
+
+
+@nox.session(default=False)
+def tests_without_gil(session: nox.Session) -> None:
+    """The tests on free-threaded Python; without Polars, which has no wheel for it."""
+    session.install("-e", ".", *group("test"))  # nor has safetensors: pip compiles it, with Rust
+    run_tests(session, PYTHON_GIL="0")
+
+
+@nox.session(default=False)
+def tests_nightly(session: nox.Session) -> None:
+    """The tests on the nightly wheels of NumPy, SciPy, scikit-learn and matplotlib."""
+    session.install("-e", ".[data]", *group("test"))
+    nightly = ("numpy", "scipy", "scikit-learn", "matplotlib")
+    session.install("--pre", "--upgrade", "--no-deps", "--index-url", NIGHTLY, *nightly)
+    run_tests(session)
 
 
 @nox.session
@@ -100,6 +120,20 @@ def cuda_without_device(session: nox.Session) -> None:
     session.install("-e", ".[data,cuda12]", *NVRTC, *group("test"))
     tests = ("tests/cuda/test_nvrtc.py", "tests/cuda/test_cupy_without_driver.py")
     run_tests(session, *tests, REQUIRE_EXTRA="cupy,nvrtc")
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build the sdist and the wheel twice, the wheel from the sdist and from here: dist/ must be the same bytes."""
+    session.install("build")
+    first, second = Path("dist"), Path(session.create_tmp(), "again")
+    for folder, what in ((first, ()), (second, ("--sdist", "--wheel"))):
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run("python", "-m", "build", "--outdir", str(folder), *what)
+    names = [path.name for path in first.iterdir()]
+    _, *different = filecmp.cmpfiles(first, second, names, shallow=False)
+    if any(different):
+        session.error(f"built twice, not the same: {different}")
 
 
 def run_notebook(session: nox.Session) -> None:

@@ -47,6 +47,7 @@ toc_object_entries_show_parents = "hide"
 
 # No page asks another machine for anything: mathematics is MathML, and nothing links out at build time.
 html_math_renderer = "mathml"
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", "")
 html_theme = "furo"
 html_title = f"chainrule {version}"
 html_static_path = ["_static"]

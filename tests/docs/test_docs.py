@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chainrule import __version__
 from support.pages import examples, run_page
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,10 @@ def test_the_figures_of_a_page_are_kept_and_small():
     sizes = [path.stat().st_size for path in (ROOT / "docs" / "figures").iterdir()]
     assert len(sizes) == len(FIGURE.findall((ROOT / "docs" / "pictures.md").read_text("utf-8"))) == 6
     assert max(sizes) <= 60_000
+
+
+def test_a_citation_has_the_version_of_the_package():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_the_links_of_all_pages_lead_somewhere():

@@ -19,7 +19,7 @@ _FEW = 16  # weights; so few are also written as numbers
 def plot_network(net: Any, X: Any = None, y: Any = None, *, most: int = 10, ax: Any = None) -> Any:
     """Draw a network's weights as a diagram and, given data, their gradients next to it.
 
-    A line is a weight, a disc a unit, filled by its bias. Blue is above 0, vermillion below; the
+    A line is a weight, a disc a unit, filled by its bias. Blue is above 0, vermilion below; the
     width of a line is in proportion to the size, and the widest of each diagram stands under it.
 
     Parameters
