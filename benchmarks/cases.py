@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.bench import roster
 from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, preset
-from chainrule.cli.bench import options
+from chainrule.cli import bench
 
 SLOW = ", ".join(name for name, entry in roster.ROSTER.items() if entry.is_slow_to_make)
 FLAGS = {
@@ -81,19 +81,19 @@ def cases(config: Any, operation: str) -> list[Case]:
 
 def words(config: Any, flag: str) -> list[str]:
     """Return the words of a flag."""
-    return options.words(config.getoption(flag))
+    return bench.words(config.getoption(flag))
 
 
 def _threads(config: Any) -> list[int]:
     text = config.getoption("--threads")
-    return [0] if text in {"", "0"} else list(options.threads(text))
+    return [0] if text in {"", "0"} else list(bench.thread_counts(text))
 
 
 def _cells(config: Any) -> list[tuple[str, Cell]]:
     grid = config.getoption("--grid") or (QUICK_GRID if config.getoption("--quick") else GRID)
     presets, dtypes = words(config, "--preset") or ["digits"], config.getoption("--dtype") or "float32"
     presets = list(PRESETS) if presets == ["all"] else presets
-    kinds = options.listed("dtype", dtypes, list(DTYPES))
+    kinds = bench.listed("dtype", dtypes, list(DTYPES))
     return [(name, cell) for name in presets for dtype in kinds for cell in preset(name, grid, dtype)]
 
 

@@ -6,8 +6,7 @@ from typing import NamedTuple
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import parse
-from chainrule.bench.judge.figures import Place
-from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.results import Place, Results
 from chainrule.bench.measure.clock import PROCESSOR
 from chainrule.bench.measure.crew import Care, Seat, crew
 from chainrule.bench.store import Records

@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 import chainrule.bench.measure.crew as crew_room
 from chainrule.bench import roster
 from chainrule.bench.cells import parse
-from chainrule.bench.judge.figures import Place
-from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.results import Place, Results
 from chainrule.bench.judge.statistics import verdict
 from chainrule.bench.measure import campaign
 from chainrule.bench.measure.campaign import Campaign
@@ -135,8 +134,13 @@ def test_an_unfinished_line_is_dropped_and_another_plan_refused(whole, tmp_path)
 
 
 def test_the_machine_is_measured_once_in_a_run(tmp_path, monkeypatch):
-    asked, known = [], rates("numpy")
-    monkeypatch.setattr(Crew, "rates", lambda _, *what: iter(asked.append(what) or [known.line()]))
+    asked = []
+
+    def measured(_, *what):
+        asked.append(what)
+        yield rates(what[0]).line()
+
+    monkeypatch.setattr(Crew, "rates", measured)
     campaign.run(plan("notebook", processes=2), tmp_path)
     again = campaign.run(plan("notebook", processes=2), tmp_path)
     libraries = [one.library for one in roster.ROSTER.values() if one.group == roster.PRODUCTS]

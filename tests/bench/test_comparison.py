@@ -1,7 +1,6 @@
 """Comparison of two runs: verdicts, what is refused, and what is said of runs that were not paired."""
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +10,10 @@ from typer.testing import CliRunner
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.comparison import NOT_PAIRED, compare, compare_contestants
 from chainrule.bench.store import Records
+from chainrule.cli import bench
 from chainrule.cli.app import app
 from support.runs import a_run
 
-command = sys.modules["chainrule.cli.bench.compare"]
 SMALL, LARGE = parse("64-16-10,32"), parse("64-1024-10,256")
 
 
@@ -50,17 +49,17 @@ def test_a_slowdown_shows_in_its_own_row_alone():
 
 def test_the_command_prints_each_ratio_with_its_interval_and_verdict(monkeypatch):
     monkeypatch.setattr(
-        command, "read", lambda path: two_cells(1.2 if path.name == "b" else 1, run=path.name)
+        bench, "read", lambda path: two_cells(1.2 if path.name == "b" else 1, run=path.name)
     )
     result = CliRunner().invoke(app, ["bench", "compare", "a", "b", "--json", "--fail"])
-    assert result.exit_code == command.SLOWER
+    assert result.exit_code == bench.SLOWER
     record = json.loads(result.stdout)
-    first = dict(zip(command.HEAD, record["rows"][0], strict=True))
+    first = dict(zip(bench.HEAD, record["rows"][0], strict=True))
     assert (first["cell"], first["contestant"], first["verdict"]) == (SMALL.name, "numpy", "slower")
     assert 1.19 < float(first["times"]) < 1.21
     low, high = map(float, first["95 % interval"].split(" to "))
     assert low <= float(first["times"]) <= high
-    mean = dict(zip(command.HEAD, record["means"][0], strict=True))
+    mean = dict(zip(bench.HEAD, record["means"][0], strict=True))
     assert (mean["contestant"], mean["cell"]) == ("numpy", "mean of 2")
 
 

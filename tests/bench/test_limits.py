@@ -5,8 +5,7 @@ import json
 import pytest
 
 from chainrule.bench.cells import parse
-from chainrule.bench.judge.figures import FLAGS, Place
-from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.results import FLAGS, Place, Results
 from chainrule.bench.measure.environment import Pulse, flags
 from chainrule.bench.roster import ROSTER, entry
 from chainrule.bench.store import FILE, Records, read

@@ -1,7 +1,6 @@
 """The recommendation for one network: measured once, stored, and read back the next time."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,14 @@ from chainrule.backends.speed_map.choice import choose
 from chainrule.backends.speed_map.estimate import OutsideMapError
 from chainrule.backends.speed_map.spots import SpeedMap
 from chainrule.bench.cells import parse
-from chainrule.bench.judge.mapping import spots
-from chainrule.bench.judge.recommendation import BUDGET, HEAD, installed, recommend
+from chainrule.bench.judge.recommendation import BUDGET, HEAD, installed, recommend, spots
 from chainrule.bench.judge.results import Results
+from chainrule.bench.measure import campaign
 from chainrule.bench.store import Records, read
 from chainrule.cli.app import app
 from support.runs import a_run, measurement, rates
 
 CELL = parse("784-256-10,128")
-command = sys.modules["chainrule.cli.bench.recommend"]
 NAMES = ["numpy-jit", "torch"]
 RUN = Path(__file__).parents[2] / "benchmarks" / "results" / "epyc-2-cores.jsonl.gz"
 
@@ -123,7 +121,7 @@ def test_too_few_rounds_leave_it_open_and_are_measured_again():
 def test_nothing_measured_is_an_error_in_one_line(monkeypatch):
     late = {"status": "skipped", "reason": "the time was over"}
     nothing = Records(measurements=[measurement(CELL, "numpy", 0, [], **late)])
-    monkeypatch.setattr(command, "measure", lambda *_: nothing)
+    monkeypatch.setattr(campaign, "measure", lambda *_: nothing)
     result = CliRunner().invoke(app, ["bench", "recommend", "--layers", "784,256,10", "--batch", "128"])
     assert result.exit_code == 2
     assert result.stderr == (

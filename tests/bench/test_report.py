@@ -11,9 +11,8 @@ from rich.console import Console
 from chainrule.bench import report
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.results import Results
-from chainrule.bench.report import page, tables
-from chainrule.bench.report.formats import percent
-from chainrule.bench.report.word_table import SIGNS, Table
+from chainrule.bench.report import forms, tables
+from chainrule.bench.report.word_table import SIGNS, Table, percent
 from chainrule.bench.report.words import verdict
 from chainrule.bench.store import Records
 from support.bench import FORMULAS, records, results, without
@@ -32,7 +31,7 @@ def whole():
 @pytest.fixture
 def no_matplotlib(monkeypatch):
     find = importlib.util.find_spec
-    monkeypatch.setattr(page, "find_spec", lambda name: None if name == "matplotlib" else find(name))
+    monkeypatch.setattr(forms, "find_spec", lambda name: None if name == "matplotlib" else find(name))
 
 
 def printed(run, width=80, **options):
@@ -55,14 +54,14 @@ def changed(made, change):
 def test_the_verdict_says_who_is_fastest_where_and_how_near_the_limit(whole):
     (statement,) = verdict(whole)
     fastest, peers, limit = statement.sentences[:3]
-    leads = [first for first, *_ in whole.leads(whole.slices[0]).values()]
+    leads = [first for first, *_ in whole.slices[0].leads.values()]
     assert statement.subject == "digits, 64-H-10"
     assert fastest.startswith(f"numpy-jit is the fastest backend in {leads.count('numpy-jit')} of 9")
     assert re.search(r"torch in \d+ \(\d+ to 4096 hidden units, batch .*4096\)", fastest)
     assert "the fastest backend is faster in 9 of 9 cells" in peers
     assert "(range over cells: " in peers
     assert re.search(r"reaches \d+ % of the machine's limit", limit)
-    table = tables.grid(whole, whole.slices[0])
+    table = tables.grid(whole.slices[0])
     assert sorted(text.split("\n")[0] for row in table.rows for text in row[1:]) == sorted(leads)
 
 
@@ -107,7 +106,7 @@ def test_an_invalid_figure_is_marked_and_leads_nowhere():
 
     made = records(["64-1024-10,4096", "64-1024-10,64", "64-64-10,64", "64-64-10,4096"])
     run = Results(changed(made, lambda m: unsynchronised(m) if m.contestant == "torch" else m))
-    assert "torch" not in {first for one in run.slices for first, *_ in run.leads(one).values()}
+    assert "torch" not in {first for one in run.slices for first, *_ in one.leads.values()}
     assert "less than half of the machine's limit" in report.markdown(run)
 
 
@@ -249,7 +248,7 @@ def test_the_page_holds_its_figures_asks_no_other_address_and_stays_small(monkey
     names = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # not addresses
     assert set(re.findall(r"https?://[^\s\"'<>]+", whole)) <= names
     for limit, most in (("DRAWN", 20_000), ("LISTED", 8), ("DATA", 1000)):
-        monkeypatch.setattr(page, limit, most)
+        monkeypatch.setattr(forms, limit, most)
     monkeypatch.setattr(canvas, "inline_svg", lambda _: "<svg" + 15_000 * "x")
     text = report.html(run)
     assert "Left out to keep the page small: The measured roofline. " in text

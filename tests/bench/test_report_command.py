@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chainrule.bench import store
-from chainrule.bench.report import page
+from chainrule.bench.report import forms
 from chainrule.cli.app import app
 from support.bench import records
 
@@ -19,7 +19,7 @@ def chainrule(tmp_path, monkeypatch):
     """Run a command line in a folder that holds a run, with the output narrow and plain."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(page, "find_spec", lambda _: None)  # the page has no figures
+    monkeypatch.setattr(forms, "find_spec", lambda _: None)  # the page has no figures
     made = records(CELLS, shape=(2, 5))
     environments = [
         {"record": "environment", "id": "one", **facts} for facts in made.environments.values()

@@ -8,15 +8,8 @@ import pytest
 from chainrule.bench import report
 from chainrule.bench.judge.results import Results
 from chainrule.bench.report.charts import crossover, forest, roofline, step_times, throughput
-from chainrule.bench.report.charts.drawing import (
-    BLACK,
-    WHITE,
-    WIDTH,
-    dark_rules,
-    picture,
-    readable_on,
-)
-from chainrule.bench.report.formats import percent
+from chainrule.bench.report.drawing import BLACK, WHITE, WIDTH, dark_rules, picture, readable_on
+from chainrule.bench.report.word_table import percent
 from support.bench import records, results, without
 from support.runs import rates
 
@@ -40,7 +33,7 @@ def legend(ax):
 
 
 def test_the_map_has_a_value_in_every_cell_and_the_colour_says_who_is_faster(run):
-    chart = crossover.chart(run, run.slices[0])
+    chart = crossover(run.slices[0])
     fastest, pair, others = chart.panels
     names = [text.partition("\n")[0] for text in drawn(fastest)[1]]
     assert (len(names), set(names)) == (9, {"numpy-jit", "torch"})
@@ -59,14 +52,14 @@ def test_an_undecided_cell_is_hatched_and_a_missing_one_grey_with_a_letter():
     pytest.importorskip("matplotlib")
     made = records(names=["numpy", "torch"], shape=(1, 3))
     run = Results(without(made, "torch", status="failed", reason="x", cell="64-16-10,1"))
-    ax, texts = drawn(crossover.chart(run, run.slices[0]).panels[1])
+    ax, texts = drawn(crossover(run.slices[0]).panels[1])
     assert sum(bool(patch.get_hatch()) for patch in ax.patches) == 8  # three rounds decide nothing
     assert texts.count("f") == 1
     assert legend(ax) == ["undecided", "f failed"]
 
 
 def test_times_are_microseconds_right_of_their_limit_with_the_share_beside(run):
-    ax, texts = drawn(step_times.chart(run).panels[0])
+    ax, texts = drawn(step_times(run).panels[0])
     assert ax.get_xscale() == "log"
     limits, *_ = (line.get_xdata() for line in ax.lines)
     steps = [line.get_xdata()[0] for line in ax.lines[2:]]
@@ -75,7 +68,7 @@ def test_times_are_microseconds_right_of_their_limit_with_the_share_beside(run):
 
 
 def test_all_panels_of_throughput_share_their_axis_and_name_every_line(run):
-    panels = throughput.chart(run, run.slices[0]).panels
+    panels = throughput(run.slices[0]).panels
     assert [panel.title for panel in panels] == ["batch 1", "batch 64", "batch 4096"]
     axes = [drawn(panel)[0] for panel in panels]
     assert len({ax.get_ylim() for ax in axes}) == 1
@@ -86,7 +79,7 @@ def test_points_lie_under_a_roof_of_their_own_with_a_marker_for_each_batch():
     pytest.importorskip("matplotlib")
     made = records()
     made.rates = [rates("torch", products=1.6e11, copies=((1, 1e12), (1 << 20, 4e11)))]
-    ax, _ = drawn(roofline.chart(Results(made)).panels[0])
+    ax, _ = drawn(roofline(Results(made)).panels[0])
     roof, *points = ax.lines
     rates_of = [point.get_ydata()[0] for point in points]
     assert len(points) == 9
@@ -95,7 +88,7 @@ def test_points_lie_under_a_roof_of_their_own_with_a_marker_for_each_batch():
 
 
 def test_the_other_libraries_are_right_of_one_where_chainrule_is_faster(run):
-    ax, _ = drawn(forest.chart(run).panels[0])
+    ax, _ = drawn(forest(run).panels[0])
     points = [line for line in ax.lines if line.get_marker() not in {"None", ""}]
     assert len(points) == 2 * len(ax.get_yticks())
     assert all(point.get_xdata()[0] > 1 for point in points)
@@ -115,7 +108,7 @@ def test_files_are_small_and_the_same_every_time_and_dark_where_the_reader_is(tm
         assert len(text.encode()) < 100_000
         assert "prefers-color-scheme:dark" in text
         assert set(re.findall(r"https?://[^\s\"']+", text)) <= names
-    chart = forest.chart(run)
+    chart = forest(run)
     again = save(picture(chart.panels, chart.title), tmp_path / "again.svg", style=dark_rules())
     assert again.read_bytes() == (tmp_path / "peers.svg").read_bytes()
 

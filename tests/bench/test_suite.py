@@ -12,7 +12,7 @@ from benchmarks.cases import cases
 import chainrule
 from chainrule.bench import roster
 from chainrule.bench.cells import PRESETS
-from chainrule.cli.bench import options
+from chainrule.cli import bench as commands
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,7 +118,7 @@ def test_presets_dtypes_and_threads_multiply_and_are_in_the_names(monkeypatch):
         for preset in ("tabular", "deep")
         for dtype in ("float32", "float64")
     ]
-    monkeypatch.setattr(options, "cores", lambda: 5)
+    monkeypatch.setattr(commands, "cores", lambda: 5)
     every = cases(Flags(grid="H=4 B=8", backend="numpy", preset="all", threads="best"), "epoch")
     assert {case.preset for case in every} == set(PRESETS)
     assert [case.name for case in every if case.preset == "mnist"] == [

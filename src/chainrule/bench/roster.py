@@ -88,21 +88,14 @@ def device_of(library: str) -> str:
     return "cuda" if library in _CUDA else "cpu"
 
 
-def _entry(row: dict[str, str]) -> Entry:
-    return Entry(
-        **{
-            key: row[key]
-            for key in ("name", "group", "library", "code", "colour", "mark", "description")
-        },
-        needs=tuple(row["needs"].split()),
-        operations=tuple(row["operations"].split()),
-        arguments=tuple(row["arguments"].split()),
-        is_slow_to_make="slow" in row["notes"],
-    )
+def _entry(row: dict[str, Any]) -> Entry:
+    words = {name: tuple(row[name].split()) for name in ("needs", "operations", "arguments")}
+    return Entry(**row | words | {"is_slow_to_make": row["is_slow_to_make"] == "slow"})
 
 
 with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as _file:
     ROSTER = {row["name"]: _entry(row) for row in csv.DictReader(_file)}
+_PLACES = {name: place for place, name in enumerate(ROSTER)}
 
 
 def of(*groups: str, operation: str = "step") -> list[str]:
@@ -142,6 +135,17 @@ def entry(name: str) -> Entry:
 def is_known(name: str) -> bool:
     """Return whether there is such a contestant, in the roster or as ``module:function``."""
     return name in ROSTER or name.count(":") == 1
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return the names, each once, in the roster's order; contestants of your own come last.
+
+    Examples
+    --------
+    >>> ordered(["torch", "mine.step:fast", "numpy", "torch"])
+    ['numpy', 'torch', 'mine.step:fast']
+    """
+    return sorted(set(names), key=lambda name: (_PLACES.get(name, len(_PLACES)), name))
 
 
 def products_of(name: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
-from chainrule.cli.bench.app import app as bench
+from chainrule.cli.bench import app as bench
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
 from chainrule.cli.explain import explain

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
-from chainrule.bench.judge.figures import Place
 from chainrule.bench.judge.machines import SOFTWARE, differences
-from chainrule.bench.judge.results import Results, side_by_side
+from chainrule.bench.judge.results import Place, Results, side_by_side
 from chainrule.bench.judge.statistics import Verdict, geometric_mean, paired, unpaired, verdict
 from chainrule.bench.store import Measurement, Records
 from chainrule.mathematics.naming import require

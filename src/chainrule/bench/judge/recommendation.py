@@ -1,4 +1,4 @@
-"""The recommendation: which backend for one network, from the stored map or measured now."""
+"""The recommendation: which backend for one network, from the stored map or measured now, and what is stored."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,13 +6,13 @@ from typing import NamedTuple
 from chainrule.backends.speed_map.choice import Choice, choose, span
 from chainrule.backends.speed_map.estimate import OutsideMapError
 from chainrule.backends.speed_map.interval import three_digits
-from chainrule.backends.speed_map.spots import SpeedMap
-from chainrule.backends.speed_map.stored import StaleMapError, read
+from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time
+from chainrule.backends.speed_map.stored import StaleMapError, read, write
 from chainrule.backends.speed_map.workload import Workload
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.mapping import backend_of, store
-from chainrule.bench.judge.results import Results
+from chainrule.bench.judge.results import Place, Results
+from chainrule.bench.judge.statistics import typical
 from chainrule.bench.store import Records
 
 BUDGET = 15.0  # seconds; what is begun in them, and the start of Python, is over within 20
@@ -127,3 +127,40 @@ def _is_enough(choice: Choice, names: Sequence[str]) -> bool:
     is_measured = all(row.how == "measured" for row in rows)
     is_certain = all(row.seconds.is_bounded for row in rows)
     return is_complete and is_certain and (is_measured or choice.is_decided)
+
+
+def store(results: Results) -> SpeedMap:
+    """Add the results to the stored map of this machine, and return it; a map of other versions is replaced."""
+    merged = _stored()[0].with_spots(spots(results))
+    write(merged)
+    return merged
+
+
+def spots(results: Results) -> list[Spot]:
+    """Return a spot for each cell in which one of our backends has a valid time.
+
+    With the threads that each library chooses by itself, as in training.
+    """
+    known = []
+    for cell in results.cells:
+        places = [Place(cell, name) for name in roster.of(roster.BACKEND)]
+        # The roster names a backend's faster form after it: that is the one that runs where it is installed.
+        valid = {backend_of(p.contestant): p for p in places if results.figures(p).is_valid}
+        seconds = {name: typical(results.samples(place)) for name, place in valid.items()}
+        times = {name: Time(place.contestant, seconds[name]) for name, place in valid.items()}
+        pairs = [(a, b) for a in valid for b in valid if a < b]
+        ratios = {(a, b): ratio for a, b in pairs if (ratio := results.ratio(valid[a], valid[b]))}
+        if times:
+            known.append(Spot(Workload(*cell), times, ratios))
+    return known
+
+
+def backend_of(contestant: str) -> str:
+    """Return the name that ``backend=`` takes for it.
+
+    Examples
+    --------
+    >>> backend_of("numpy-jit"), backend_of("jax")
+    ('numpy', 'jax')
+    """
+    return roster.entry(contestant).library.replace("-", ":")

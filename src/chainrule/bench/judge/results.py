@@ -2,19 +2,240 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache, cached_property
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.backends.speed_map.interval import Interval
 from chainrule.bench import roster
-from chainrule.bench.cells import Cell
-from chainrule.bench.judge.figures import FLAGS, IMPOSSIBLE, Figures, Match, Place
-from chainrule.bench.judge.slices import Slice, slices
+from chainrule.bench.cells import PRESETS, Cell, template_of
 from chainrule.bench.judge.statistics import Pairs, Samples, paired, typical, verdict
 from chainrule.bench.store import Measurement, Rates, Records
 
 CLOSE = {"same", "undecided"}  # verdicts that leave open which of two is faster
+
+# Why a figure is doubtful: each flag in words, for every form of the report.
+FLAGS = {
+    "busy": "other programs used more than a tenth of the processors' time",
+    "stolen": "other guests of the machine used more than a twentieth of the processors' time",
+    "throttled": "the clock of a processor or of the GPU was lowered because it was hot",
+    "above limit": "faster than the machine's limit: the machine did less than its best when its rates were "
+    "measured, probably because it was busy",
+    "invalid": "less than half of the machine's limit: an error of the measurement, such as a device that "
+    "nobody waited for",
+}
+IMPOSSIBLE = 0.5  # a step that takes less than this share of its limit was not measured correctly
+
+
+class Place(NamedTuple):
+    """A contestant, an operation and a cell: what one measurement is of."""
+
+    cell: Cell
+    contestant: str
+    operation: str = "step"
+    threads: int = 0
+
+    @property
+    def flops(self) -> int:
+        """The floating-point operations of the matrix products."""
+        return self.cell.forward_flops if self.operation == "forward" else self.cell.flops
+
+    @property
+    def least_bytes(self) -> int:
+        """The bytes that any implementation must move."""
+        return self.cell.least_bytes(self.operation)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of one contestant in one cell; times in seconds a step, ``None`` where not known.
+
+    Attributes
+    ----------
+    step, least
+        The median and the shortest step.
+    limit
+        The least time that the machine needs: the larger of ``FLOPs / rate of products`` and ``least bytes / rate
+        of copies at the size of the working set``. The rates are the best that any library reached on this
+        machine, with the same dtype and threads; the bytes are those of
+        :meth:`~chainrule.bench.cells.Cell.least_bytes`.
+    bare
+        The bare matrix products, with the same library, in the same rounds.
+    flags
+        Keys of :data:`FLAGS`. A step that beats its limit has the flag "above limit", or "invalid" if it
+        takes less than half of it.
+    """
+
+    place: Place
+    status: str
+    reason: str = ""
+    step: float | None = None
+    least: float | None = None
+    limit: float | None = None
+    bare: float | None = None
+    first_call: float | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float | None:
+        """The limit divided by the time of the step, at most 1."""
+        return min(1.0, self.limit / self.step) if self.limit and self.step else None
+
+    @property
+    def samples_per_second(self) -> float | None:
+        """Rows of X a second."""
+        return self.place.cell.batch / self.step if self.step else None
+
+    @property
+    def rate(self) -> float | None:
+        """The products' FLOP/s over the whole step."""
+        return self.place.flops / self.step if self.step else None
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether there is a figure, and one that the machine is able to reach."""
+        return self.step is not None and "invalid" not in self.flags
+
+
+class Match(NamedTuple):
+    """The fastest of two sides in one cell.
+
+    Attributes
+    ----------
+    left, right
+        The figures of both, ``None`` where a side has none.
+    standing
+        Whether the left side is "faster", "slower", the "same" or "undecided"; where there is no ratio, what
+        a side is instead of measured: "skipped", "failed", "invalid", ...
+    ratio
+        The right side's time over the left's.
+    reason
+        Why there is no ratio.
+    """
+
+    left: Figures | None
+    right: Figures | None
+    standing: str
+    ratio: Interval | None = None
+    reason: str = ""
+
+
+Group = dict[str, tuple["Slice", Cell]]  # cells that a figure lists together, by label
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Cells of a run that differ in hidden size and batch size alone.
+
+    Examples
+    --------
+    >>> from chainrule.bench.cells import parse
+    >>> cells = map(parse, ["64-16-10,1", "64-16-10,8", "64-32-10,8"])
+    >>> made = Records(measurements=[Measurement("run", 0, cell, "step", "numpy") for cell in cells])
+    >>> (one,) = Results(made).slices
+    >>> one.title, one.hidden, one.batches, one.is_grid
+    ('digits, 64-H-10', [16, 32], [1, 8], True)
+    """
+
+    run: "Results"
+    template: str
+    dtype: str
+    operation: str
+    by_size: dict[tuple[int, int], Cell]  # by hidden size and batch
+
+    def best(self, cell: Cell) -> Figures | None:
+        """Return the fastest valid figures of our backends in a cell."""
+        return self.run.best(cell, self.run.backends, self.operation)
+
+    def bests(self, names: Sequence[str] | None = None) -> list[Figures]:
+        """Return the fastest figures of these contestants, or of our backends, in each cell that has any."""
+        return self.run.bests(self.cells, self.run.backends if names is None else names, self.operation)
+
+    def measured(self, names: Iterable[str]) -> list[str]:
+        """Return those of these contestants that have a figure in one of the cells."""
+        return [name for name in names if self.bests([name])]
+
+    def match(
+        self, cell: Cell, left: Sequence[str] | None = None, right: Sequence[str] | None = None
+    ) -> Match:
+        """Return how the fastest on the left, by default our backends, compares with the fastest on the right, the peers."""
+        ours, peers = self.run.backends, self.run.peers
+        sides = ours if left is None else left, peers if right is None else right
+        return self.run.match(cell, *sides, self.operation)
+
+    @cached_property
+    def leads(self) -> dict[Cell, list[str]]:
+        """By cell the fastest backend and, after it, those that may be as fast."""
+        leads = {}
+        for best in self.bests():
+            cell, first = best.place.cell, best.place.contestant
+            others = [
+                f.place for f in self.run.of(cell, self.run.backends, self.operation) if f.is_valid
+            ]
+            ratios = {
+                p.contestant: self.run.ratio(p, best.place) for p in others if p.contestant != first
+            }
+            close = [name for name, ratio in ratios.items() if ratio and verdict(ratio) in CLOSE]
+            leads[cell] = [first, *close]
+        return leads
+
+    @property
+    def title(self) -> str:
+        """Its name in tables and figures."""
+        pattern = PRESETS.get(self.template, "").partition(",")[0]
+        name = ", ".join(filter(None, (self.template, pattern)))
+        more = [] if self.dtype == "float32" else [self.dtype]
+        more += [] if self.operation == "step" else [roster.OPERATIONS[self.operation]]
+        return "; ".join([name.replace(",adam", ", Adam"), *more])
+
+    @property
+    def cells(self) -> list[Cell]:
+        """Its cells, narrow and small first."""
+        return [self.by_size[key] for key in sorted(self.by_size)]
+
+    @property
+    def hidden(self) -> list[int]:
+        """The hidden sizes."""
+        return sorted({H for H, _ in self.by_size})
+
+    @property
+    def batches(self) -> list[int]:
+        """The batch sizes."""
+        return sorted({B for _, B in self.by_size})
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether it has more than one hidden size and more than one batch size."""
+        return len(self.hidden) > 1 and len(self.batches) > 1
+
+    @property
+    def slug(self) -> str:
+        """Its name in names of files."""
+        words = [self.template, self.dtype, self.operation]
+        kept = [word for word in words if word not in {"float32", "step"}]
+        return "-".join(kept).replace(",", "-").lower()
+
+
+def spread(cells: Sequence[Cell], most: int) -> list[Cell]:
+    """Return at most ``most`` cells, evenly spaced by their work, with the smallest and the largest.
+
+    Examples
+    --------
+    >>> from chainrule.bench.cells import parse
+    >>> [cell.hidden for cell in spread([parse(f"64-{H}-10,8") for H in range(1, 40)], 3)]
+    [1, 20, 39]
+    """
+    return evenly(sorted(cells, key=lambda cell: (cell.flops, cell)), most)
+
+
+def evenly(values: Sequence[Any], most: int) -> list[Any]:
+    """Return at most ``most`` values, evenly spaced, with the first and the last."""
+    if len(values) <= most:
+        return list(values)
+    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
+
+
 _WORDS = {
     "busy": "other programs computed during",
     "stolen": "other guests of the machine took its time during",
@@ -35,6 +256,12 @@ class Results:
     ----------
     figures, ratio
         The functions ``_figures`` and ``_ratio`` with a memory.
+    cells
+        By network, then hidden size, then batch.
+    contestants, backends, peers, products
+        Of the run, in the order of the roster: all; chainrule's; other libraries; bare matrix products.
+    environments
+        The machines and versions of the processes.
     """
 
     def __init__(self, records: Records) -> None:
@@ -48,6 +275,15 @@ class Results:
             self._held[place][one.run, one.process] = one
         for place in self._held:
             self._in_cell[place.cell, place.operation].append(place)
+        self.cells = sorted(
+            {p.cell for p in self._held}, key=lambda c: (c.sizes[0], c.sizes, c.batch, c)
+        )
+        self.contestants = roster.ordered(place.contestant for place in self._held)
+        self.backends, self.peers, self.products = (
+            [name for name in self.contestants if roster.entry(name).group == group]
+            for group in (roster.BACKEND, roster.PEER, roster.PRODUCTS)
+        )
+        self.environments = list(records.environments.values())
 
     # -- What was measured ------------------------------------------------------------------------------
 
@@ -57,44 +293,26 @@ class Results:
         return list(self._held)
 
     @cached_property
-    def cells(self) -> list[Cell]:
-        """The cells, by network, then hidden size, then batch."""
-        cells = {place.cell for place in self._held}
-        return sorted(cells, key=lambda c: (c.sizes[0], c.sizes, c.batch, c))
-
-    @cached_property
     def slices(self) -> list[Slice]:
-        """The grids of cells."""
-        return slices(self._in_cell)
+        """The grids of cells, training steps and the largest first."""
+        grids: dict[tuple[str, str, str], dict[tuple[int, int], Cell]] = defaultdict(dict)
+        for cell, operation in self._in_cell:
+            grids[template_of(cell), cell.dtype, operation][cell.hidden, cell.batch] = cell
+        every = [Slice(self, *key, cells) for key, cells in grids.items()]
+        order = list(roster.OPERATIONS)
+        return sorted(every, key=lambda s: (order.index(s.operation), -len(s.by_size), s.template))
 
-    @cached_property
-    def contestants(self) -> list[str]:
-        """The contestants, in the roster's order."""
-        known = {place.contestant for place in self._held}
-        return [*(name for name in roster.ROSTER if name in known), *sorted(known - set(roster.ROSTER))]
-
-    @cached_property
-    def backends(self) -> list[str]:
-        """The backends of chainrule."""
-        return self._of_group(roster.BACKEND)
-
-    @cached_property
-    def peers(self) -> list[str]:
-        """The other libraries."""
-        return self._of_group(roster.PEER)
-
-    @cached_property
-    def products(self) -> list[str]:
-        """The contestants that compute the bare matrix products alone."""
-        return self._of_group(roster.PRODUCTS)
-
-    def _of_group(self, group: str) -> list[str]:
-        return [name for name in self.contestants if roster.entry(name).group == group]
-
-    @property
-    def environments(self) -> list[dict[str, Any]]:
-        """The machines and versions of the processes."""
-        return list(self.records.environments.values())
+    def groups(self, most: int) -> dict[str, Group]:
+        """Return by title the cells of each slice, at most ``most``, and the cells that are alone in theirs."""
+        grids: dict[str, Group] = {
+            one.title: {f"H {c.hidden}, B {c.batch}": (one, c) for c in spread(one.cells, most)}
+            for one in self.slices
+            if len(one.cells) > 1
+        }
+        alone: Group = {
+            c.name: (one, c) for one in self.slices for c in one.cells if len(one.cells) == 1
+        }
+        return grids | ({"other networks": alone} if alone else {})
 
     def measurements(self, place: Place) -> list[Measurement]:
         """Return the measurements of a place, one for each process."""
@@ -163,9 +381,8 @@ class Results:
     @cached_property
     def rows(self) -> list[Figures]:
         """All figures, by cell."""
-        order = {cell: number for number, cell in enumerate(self.cells)}
-        places = [place for group in self._in_cell.values() for place in group]
-        return [self.figures(p) for p in sorted(places, key=lambda p: (order[p.cell], p.operation))]
+        order = self.cells.index
+        return [self.figures(p) for p in sorted(self._held, key=lambda p: (order(p.cell), p.operation))]
 
     def interval(self, place: Place) -> tuple[float, float]:
         """Return the 95 % interval of the median seconds a step, within the measured range."""
@@ -254,20 +471,6 @@ class Results:
         if ratio is None:
             return Match(ours, theirs, "not measured", reason="not measured in the same rounds")
         return Match(ours, theirs, verdict(ratio.inverse()), ratio)
-
-    def leads(self, one: Slice) -> dict[Cell, list[str]]:
-        """Return by cell the fastest backend and, after it, those that may be as fast."""
-        leads = {}
-        for best in self.bests(one.cells, self.backends, one.operation):
-            others = [
-                f
-                for f in self.of(best.place.cell, self.backends, one.operation)
-                if f.is_valid and f.place.contestant != best.place.contestant
-            ]
-            ratios = {f.place.contestant: self.ratio(f.place, best.place) for f in others}
-            close = [name for name, ratio in ratios.items() if ratio and verdict(ratio) in CLOSE]
-            leads[best.place.cell] = [best.place.contestant, *close]
-        return leads
 
 
 def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:

@@ -1,6 +1,6 @@
 """What this machine can do at its best with one library: its rates of matrix products and of copies.
 
-The best over all libraries bounds every step from below: see ``limit`` in ``chainrule.bench.judge.figures``.
+The best over all libraries bounds every step from below: see ``limit`` in ``chainrule.bench.judge.results``.
 """
 
 import operator

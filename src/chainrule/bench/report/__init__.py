@@ -3,10 +3,7 @@
 Every form reads the same :class:`~chainrule.bench.judge.results.Results`.
 """
 
-from chainrule.bench.report.as_json import derived
-from chainrule.bench.report.as_markdown import markdown, readme, update
-from chainrule.bench.report.as_terminal import terminal
 from chainrule.bench.report.charts import figures
-from chainrule.bench.report.page import html
+from chainrule.bench.report.forms import derived, html, markdown, readme, terminal, update
 
 __all__ = ["derived", "figures", "html", "markdown", "readme", "terminal", "update"]

@@ -5,11 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.figures import FLAGS, Figures, Match
-from chainrule.bench.judge.results import Results
-from chainrule.bench.judge.slices import Slice, spread
-from chainrule.bench.report.formats import NONE, microseconds, number
-from chainrule.bench.report.word_table import LETTERS, SIGNS, Table
+from chainrule.bench.judge.results import FLAGS, Figures, Match, Results, Slice, spread
+from chainrule.bench.report.word_table import LETTERS, NONE, SIGNS, Table, microseconds, number
 from chainrule.bench.report.words import ABOVE, share_text
 
 LEGEND = "▲ faster, ▼ slower, = the same, ? undecided"
@@ -36,22 +33,20 @@ _OFTEN_CONSTANT = ("operation", "threads")
 
 def summary(run: Results) -> list[Table]:
     """Return all tables but the one of all rows."""
-    grids = [grid(run, one) for one in run.slices if one.is_grid]
+    grids = [grid(one) for one in run.slices if one.is_grid]
     return [table for table in [*grids, single_cells(run), missing(run)] if table.rows]
 
 
-def grid(run: Results, one: Slice) -> Table:
+def grid(one: Slice) -> Table:
     """Return the fastest backend of each cell, its time, and how it compares with the other libraries."""
-    has_peers = bool(run.bests(one.cells, run.peers, one.operation))
+    has_peers = bool(one.bests(one.run.peers))
 
     def text(cell: Cell) -> str:
-        best = run.best(cell, run.backends, one.operation)
+        best = one.best(cell)
         if best is None:
-            return sign(run.match(cell, run.backends, run.backends, one.operation))
+            return sign(one.match(cell, right=one.run.backends))
         lines = [best.place.contestant, microseconds(best.step)]
-        if has_peers:
-            lines.append(sign(run.match(cell, run.backends, run.peers, one.operation)))
-        return "\n".join(lines)
+        return "\n".join([*lines, sign(one.match(cell))] if has_peers else lines)
 
     rows: list[Sequence[str]] = [
         [str(H), *(text(one.by_size[H, B]) if (H, B) in one.by_size else "" for B in one.batches)]
@@ -92,14 +87,12 @@ def single_cells(run: Results) -> Table:
     for one in run.slices:
         for cell in spread(one.cells, MOST) if one.is_grid else one.cells:
             row = [cell.name if one.operation == "step" else f"{cell.name} ({one.operation})"]
-            if best := run.best(cell, run.backends, one.operation):
+            if best := one.best(cell):
                 times = map(microseconds, (best.step, best.limit, best.bare))
                 row += [best.place.contestant, *times, share_text(best)]
             else:
-                row += [sign(run.match(cell, run.backends, run.backends, one.operation)), *[NONE] * 4]
-            if run.peers:
-                row.append(sign(run.match(cell, run.backends, run.peers, one.operation)))
-            table.rows.append(row)
+                row += [sign(one.match(cell, right=run.backends)), *[NONE] * 4]
+            table.rows.append([*row, sign(one.match(cell))] if run.peers else row)
     table.notes = [LEGEND] if run.peers else []
     if any("!" in row[5] for row in table.rows):
         table.notes.append(f"!: {FLAGS[ABOVE]}")
@@ -135,8 +128,7 @@ def readme_times(run: Results, most_rows: int, most_columns: int) -> Table:
     cells = [cell for one in run.slices if one.operation == "step" for cell in one.cells]
     chosen = spread([cell for cell in cells if run.best(cell, run.backends)], most_rows)
     names = [name for name in [*run.backends, *run.peers] if run.bests(chosen, [name])]
-    leading = run.ranked(chosen, names)[:most_columns]
-    names = [name for name in names if name in leading]
+    names = roster.ordered(run.ranked(chosen, names)[:most_columns])
     rows: list[Sequence[str]] = []
     for cell in chosen:
         best = [run.best(cell, [name]) for name in names]

@@ -1,4 +1,4 @@
-"""A table of text: a title, a head and rows, printed on a terminal, as Markdown or as HTML."""
+"""A table of text, printed on a terminal, as Markdown or as HTML; numbers as text: three significant digits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,10 @@ from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
+
+from chainrule.backends.speed_map.interval import three_digits
+
+NONE = "-"
 
 # The sign after a ratio, for each verdict; the letter of a cell without a figure, for each reason.
 SIGNS = {"faster": "▲", "slower": "▼", "same": "=", "undecided": "?"}
@@ -94,3 +98,32 @@ def escaped(text: str) -> str:
     'a\\|b &lt;script>'
     """
     return text.replace("\n", " ").replace("|", "\\|").replace("<", "&lt;")
+
+
+def number(value: float | None) -> str:
+    """Return three significant digits of a number, or a dash for ``None``.
+
+    Examples
+    --------
+    >>> number(2.0), number(None)
+    ('2.00', '-')
+    """
+    return NONE if value is None else three_digits(value)
+
+
+def microseconds(seconds: float | None) -> str:
+    """Return a time as a number of microseconds, the unit of all tables."""
+    return number(None if seconds is None else 1e6 * seconds)
+
+
+def percent(share: float | None) -> str:
+    """Return a share as whole per cent.
+
+    Examples
+    --------
+    >>> percent(0.886), percent(0.002), percent(None)
+    ('89 %', '0.2 %', '-')
+    """
+    if share is None:
+        return NONE
+    return f"{100 * share:.{1 if 0 < share < 0.00995 else 0}f} %"

@@ -1,7 +1,11 @@
-"""Drawing: charts and their panels, the style that all share, and how they become pictures."""
+"""Drawing: charts and their panels, the style that all share, and how they become pictures.
+
+The style is in ``report.mplstyle``. A chart is described without matplotlib; only drawing needs it.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.bench import roster
@@ -56,31 +60,24 @@ def dark_rules() -> str:
 
 def picture(drawn: Sequence[Panel], title: str = "") -> Any:
     """Return panels as one picture, two or three side by side."""
+    from matplotlib import style
+
     from chainrule.plots.canvas import panels
 
     columns = 2 if len(drawn) == 4 else min(3, len(drawn))
     rows = math.ceil(len(drawn) / columns)
     heading = 0.35 if title else 0.0  # inches
     size = (WIDTH * columns, heading + rows * max(panel.height for panel in drawn))
-    axes, result = panels(None, size, rows, columns)
-    if title:
-        result.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
-    for ax, panel in zip(axes, drawn, strict=False):
-        _draw(ax, panel)
+    with style.context(Path(__file__).with_name("report.mplstyle")):
+        axes, result = panels(None, size, rows, columns)
+        if title:
+            result.suptitle(title, x=0.01, ha="left", color=INK)
+        for ax, panel in zip(axes, drawn, strict=False):
+            ax.set_title(panel.title)
+            panel.draw(ax)
     for ax in axes[len(drawn) :]:
         ax.remove()
     return result
-
-
-def _draw(ax: Any, panel: Panel) -> None:
-    ax.set_title(panel.title, loc="left", fontsize=9.5, fontweight="bold", color=INK)
-    ax.tick_params(colors=MUTED, labelsize=SMALL, length=0, which="both")
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    ax.set_axisbelow(True)
-    panel.draw(ax)
-    for label in (ax.xaxis.label, ax.yaxis.label):
-        label.set(color=MUTED, fontsize=SMALL)
 
 
 def log_axis(ax: Any, axis: str, low: float, high: float, label: str) -> None:
@@ -97,24 +94,13 @@ def log_axis(ax: Any, axis: str, low: float, high: float, label: str) -> None:
         FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e5 else f"{value:.0e}")
     )
     one.set_minor_locator(NullLocator())  # dozens of ticks without labels, and half of the file
-    ax.grid(axis=axis, color=GRID, linewidth=0.8)
+    ax.grid(axis=axis)
 
 
 def legend(ax: Any, handles: Sequence[Any], columns: int = 3) -> None:
     """Put a legend below the axes."""
     if handles:
-        ax.legend(
-            handles=handles,
-            loc="upper center",
-            bbox_to_anchor=(0.45, 0),
-            borderaxespad=3.6,  # lines of text, for the numbers and the label of the axis
-            ncols=columns,
-            fontsize=SMALL,
-            frameon=False,
-            labelcolor=MUTED,
-            handletextpad=0.4,
-            columnspacing=1.0,
-        )
+        ax.legend(handles=handles, bbox_to_anchor=(0.45, 0), ncols=columns)
 
 
 def mark(colour: str, shape: str, label: str, **options: Any) -> Any:
@@ -122,6 +108,11 @@ def mark(colour: str, shape: str, label: str, **options: Any) -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], color=colour, marker=shape, linestyle="none", label=label, **options)
+
+
+def marks(names: Iterable[str]) -> list[Any]:
+    """Return the entries of a legend for contestants."""
+    return [mark(*look_of(name), name) for name in names]
 
 
 def look_of(contestant: str) -> tuple[str, str]:

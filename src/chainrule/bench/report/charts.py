@@ -1,0 +1,390 @@
+"""The charts of the report: what each shows, and how it is drawn by matplotlib.
+
+Each panel is a picture of its own on the page, where panels wrap as the window is narrow, and the panels of a chart
+are one picture in a file.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.backends.speed_map.interval import Interval
+from chainrule.bench import roster
+from chainrule.bench.cells import Cell
+from chainrule.bench.judge.results import Figures, Results, Slice, evenly
+from chainrule.bench.judge.statistics import BAND, verdict
+from chainrule.bench.report import drawing
+from chainrule.bench.report.drawing import Chart, Panel
+from chainrule.bench.report.tables import letters_used, sign
+from chainrule.bench.report.word_table import microseconds, number
+from chainrule.bench.report.words import share_text
+
+Ends = tuple[float, float]  # of an axis
+
+# -- The crossover map: which side is faster, by hidden size and batch size, and by how much -------------
+
+MAP_CAPTION = (
+    "Left: the fastest backend and its time a step in µs. The others: how many times as fast the side named "
+    "first is; blue where it is faster, orange where it is slower, four times and more at the full colour. "
+    "Hatched: undecided. Grey with a letter: no figure."
+)
+FULL_COLOUR = 2.0  # log2 of the ratio that has it
+
+
+class Look(NamedTuple):
+    """The look of a cell; a grey one has no figure."""
+
+    text: str
+    colour: Any = drawing.ABSENT
+    is_hatched: bool = False
+
+
+def crossover(one: Slice) -> Chart:
+    """Return the maps of a grid; none for a slice that is no grid or has no backend of ours."""
+    maps: dict[str, Callable[[Cell], Look]] = {}
+    if one.is_grid and one.leads:
+        maps["the fastest backend, µs a step"] = partial(_fastest, one)
+        maps |= {title: partial(_faster, one, left, right) for title, left, right in sides(one)}
+    height = 1.15 + 0.4 * len(one.hidden)
+    panels = [
+        Panel(title, partial(_draw_map, one=one, look=look), height) for title, look in maps.items()
+    ]
+    name, title = f"crossover-{one.slug}", f"Who is faster where: {one.title}"
+    alt = f"{one.title}. A map with the batch size across and the hidden size up; the table has its values."
+    return Chart(name, title, MAP_CAPTION, alt, panels, one.title)
+
+
+def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
+    """Return the sides to compare: device and processor or the two best backends; ours and the others."""
+    ours, peers = one.measured(one.run.backends), one.measured(one.run.peers)
+    devices = [name for name in ours if roster.entry(name).device != "cpu"]
+    processors = [name for name in ours if name not in devices]
+    pairs = []
+    if devices and processors:
+        pairs.append(("the device against the processor", devices, processors))
+    elif len(ours) > 1:
+        firsts = [first for first, *_ in one.leads.values()]
+        ranked = one.run.ranked(one.cells, ours, one.operation)
+        first, second = sorted(ranked, key=firsts.count, reverse=True)[:2]
+        pairs.append((f"{first} against {second}", [first], [second]))
+    return [*pairs, *([("chainrule against the fastest other", ours, peers)] if peers else [])]
+
+
+def _fastest(one: Slice, cell: Cell) -> Look:
+    best = one.best(cell)
+    if best is None:
+        return Look(sign(one.match(cell, right=one.run.backends)))
+    name = best.place.contestant
+    is_undecided = len(one.leads[cell]) > 1
+    return Look(f"{name}\n{microseconds(best.step)}", drawing.look_of(name)[0], is_undecided)
+
+
+def _faster(one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -> Look:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    from chainrule.plots.canvas import NEGATIVE, POSITIVE
+
+    match = one.match(cell, left, right)
+    if match.ratio is None:
+        return Look(sign(match))
+    colours = LinearSegmentedColormap.from_list("ratio", [NEGATIVE, "#f2f2f0", POSITIVE])
+    colour = colours((math.log2(match.ratio.estimate) / FULL_COLOUR + 1) / 2)
+    return Look(number(match.ratio.estimate), colour, match.standing == "undecided")
+
+
+def _draw_map(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
+    """Draw the cells of a map, each with its value."""
+    from matplotlib.patches import Patch, Rectangle
+
+    looks = []
+    for (H, B), cell in one.by_size.items():
+        column, row, shown = one.batches.index(B), one.hidden.index(H), look(cell)
+        looks.append(shown)
+        ink = drawing.readable_on(shown.colour)
+        box = partial(Rectangle, (column - 0.48, row - 0.46), 0.96, 0.92, linewidth=0)
+        ax.add_patch(box(facecolor=shown.colour))
+        if shown.is_hatched:
+            ax.add_patch(box(fill=False, hatch="///", edgecolor=ink, alpha=0.4))
+        size = 9.0 if "\n" not in shown.text else drawing.SMALL if len(one.batches) < 6 else 5.5
+        ax.text(column, row, shown.text, color=ink, ha="center", va="center", fontsize=size)
+    for axis, values, label in (("x", one.batches, "batch size B"), ("y", one.hidden, "hidden size H")):
+        ax.set(**{f"{axis}lim": (-0.5, len(values) - 0.5), f"{axis}label": label})
+        ax.set(**{f"{axis}ticks": range(len(values)), f"{axis}ticklabels": map(str, values)})
+    handles = []
+    if any(shown.is_hatched for shown in looks):
+        hatched = {"facecolor": "none", "edgecolor": drawing.MUTED, "hatch": "////", "linewidth": 0}
+        handles.append(Patch(label="undecided", **hatched))
+    if letters := letters_used(shown.text for shown in looks if shown.colour == drawing.ABSENT):
+        handles.append(Patch(facecolor=drawing.ABSENT, label=letters))
+    drawing.legend(ax, handles, 2)
+
+
+# -- The time of a step, the machine's limit and the bare matrix products --------------------------------
+
+TIMES_CAPTION = (
+    "Microseconds a step. Dot: the fastest backend. Diamond: the bare matrix products of the step alone. Tick: "
+    "the machine's limit, the larger of FLOP at its best rate and bytes at the rate of a copy. Right: the limit over "
+    "the time of the step; an exclamation mark where the step seems to beat its limit."
+)
+Rows = dict[str, Figures]  # the fastest backend of each cell, by the label of the cell
+
+
+def step_times(run: Results, most: int = 10) -> Chart:
+    """Return a panel for each kind of network with a known limit; none where there is no limit."""
+    rows: dict[str, Rows] = {
+        title: {label: f for label, (one, cell) in group.items() if (f := one.best(cell)) and f.limit}
+        for title, group in run.groups(most).items()
+    }
+    limits = drawing.ends(time for known in rows.values() for f in known.values() for time in _times(f))
+    panels = [
+        Panel(title, partial(_draw_times, rows=known, limits=limits), 1.1 + 0.2 * len(known))
+        for title, known in rows.items()
+        if known
+    ]
+    alt = "the time of a step and the machine's limit. The table of single cells has the values."
+    return Chart("time", "The time of a step and the machine's limit", TIMES_CAPTION, alt, panels)
+
+
+def _times(f: Figures) -> tuple[float, ...]:
+    """Return microseconds of the step, of its limit and of the bare products; nan where unknown."""
+    return tuple(math.nan if time is None else 1e6 * time for time in (f.step, f.limit, f.bare))
+
+
+def _draw_times(ax: Any, rows: Rows, limits: Ends) -> None:
+    steps, least, products = zip(*map(_times, rows.values()), strict=True)
+    places = range(len(rows))
+    ax.hlines(places, least, steps, color=drawing.GRID, linewidth=3)
+    ax.plot(least, places, "|", color=drawing.INK, markersize=11, markeredgewidth=1.6)
+    ax.plot(products, places, "D", color=drawing.MUTED, markersize=4, fillstyle="none")
+    across = ax.get_yaxis_transform()  # x from 0 to 1, y in data
+    for place, f in enumerate(rows.values()):
+        colour, shape = drawing.look_of(f.place.contestant)
+        ax.plot([steps[place]], [place], shape, color=colour, markersize=6)
+        text = {"fontsize": drawing.SMALL, "color": drawing.INK, "transform": across}
+        ax.text(1.01, place, share_text(f), va="center", **text)
+    ax.set_yticks(places, list(rows))
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    drawing.log_axis(ax, "x", *limits, "µs a step")
+    handles = drawing.marks(dict.fromkeys(f.place.contestant for f in rows.values()))
+    handles.append(drawing.mark(drawing.MUTED, "D", "bare products", fillstyle="none", markersize=4))
+    drawing.legend(ax, [*handles, drawing.mark(drawing.INK, "|", "limit", markersize=9)], 4)
+
+
+# -- The measured roofline: the rate of a step's products against their arithmetic intensity --------------
+# S. Williams, A. Waterman, D. Patterson, "Roofline", Communications of the ACM 52 (4), 2009,
+# doi:10.1145/1498765.1498785; the roof is measured, in the same run. Its slope is that of a copy of the cell's
+# own working set, which fits into a cache or does not, so each point has a roof of its own.
+
+SHAPES = "osD^vPX*<>"
+EDGE = {"markersize": 6, "markeredgecolor": drawing.MUTED, "markeredgewidth": 0.6}  # for dark pages
+ROOF_CAPTION = (
+    "The rate of the matrix products over the whole step of the fastest backend, against FLOP for each byte that any "
+    "implementation must move. The tick above a point is the roof: the rate at which the machine's limit is reached, by "
+    "its best rate of products or of copies, measured in the same run. The marker is the batch, the colour the hidden "
+    "size, dark for narrow, light for wide."
+)
+
+
+class Point(NamedTuple):
+    """A step under its roof."""
+
+    cell: Cell
+    intensity: float  # FLOP of the products for each byte that any implementation must move
+    rate: float  # GFLOP/s
+    roof: float
+
+    @classmethod
+    def of(cls, f: Figures, limit: float) -> "Point":
+        """Return the point of some figures and their limit."""
+        flops = f.place.flops
+        return cls(
+            f.place.cell, flops / f.place.least_bytes, 1e-9 * (f.rate or 0.0), 1e-9 * flops / limit
+        )
+
+
+def roofline(run: Results) -> Chart:
+    """Return a panel for each grid, all with the same axes; none where no best rate was measured."""
+    points = {
+        one.title: [Point.of(f, f.limit) for f in one.bests() if f.limit]
+        for one in run.slices
+        if one.is_grid
+    }
+    every = [point for group in points.values() for point in group]
+    across = drawing.ends(point.intensity for point in every)
+    up = drawing.ends(rate for point in every for rate in (point.rate, point.roof))
+    panels = [
+        Panel(title, partial(_draw_roofline, points=group, across=across, up=up), 3.3)
+        for title, group in points.items()
+        if group
+    ]
+    alt = "the rate of a step against its arithmetic intensity, below the machine's roof."
+    return Chart("roofline", "The measured roofline", ROOF_CAPTION, alt, panels)
+
+
+def _draw_roofline(ax: Any, points: Sequence[Point], across: Ends, up: Ends) -> None:
+    import matplotlib
+
+    drawing.log_axis(ax, "x", *across, "FLOP for each byte")
+    drawing.log_axis(ax, "y", *up, "GFLOP/s")
+    hidden, batches = (sorted({getattr(p.cell, name) for p in points}) for name in ("hidden", "batch"))
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.1, 0.95, len(hidden)))
+    shades = dict(zip(hidden, colours, strict=True))
+    shapes = {B: SHAPES[place % len(SHAPES)] for place, B in enumerate(batches)}
+    _, x, rates, roofs = zip(*points, strict=True)
+    ax.vlines(x, rates, roofs, color=drawing.GRID, linewidth=1)
+    ax.plot(x, roofs, "_", color=drawing.INK, markersize=8, markeredgewidth=1.6)
+    for cell, intensity, rate, _ in points:
+        ax.plot([intensity], [rate], shapes[cell.batch], color=shades[cell.hidden], **EDGE)
+    handles = [drawing.mark(drawing.INK, "_", "roof", markersize=8)]
+    handles += [drawing.mark(drawing.INK, shapes[B], f"B {B}", fillstyle="none") for B in batches]
+    handles += [drawing.mark(shades[H], "s", f"H {H}", **EDGE) for H in hidden]
+    drawing.legend(ax, handles, 3)
+
+
+# -- Throughput: samples a second against the hidden size, a panel for each batch size --------------------
+
+SPEED_CAPTION = (
+    "Thousand samples a second, both axes logarithmic, the same in all panels. Band: the 95 % interval. Dashed: the "
+    "bare matrix products of the step with the same library."
+)
+Lines = dict[str, list[Figures]]  # over the hidden sizes, by contestant
+
+
+def throughput(one: Slice, most: int = 6) -> Chart:
+    """Return a panel for each of at most six batch sizes; none with fewer than two hidden sizes."""
+    columns = {B: [one.by_size[H, B] for H in one.hidden if (H, B) in one.by_size] for B in one.batches}
+    lines: dict[int, Lines] = {}
+    for B in evenly([B for B, cells in columns.items() if len(cells) > 1], most):
+        names = [*one.run.products, *one.run.backends] if one.leads else []
+        held = {name: one.run.bests(columns[B], [name], one.operation) for name in names}
+        lines[B] = {name: line for name, line in held.items() if line}
+    limits = drawing.ends(_speed(f) for held in lines.values() for line in held.values() for f in line)
+    panels = [
+        Panel(f"batch {B}", partial(_draw_throughput, one=one, lines=held, limits=limits))
+        for B, held in lines.items()
+        if held
+    ]
+    name, title = f"throughput-{one.slug}", f"Throughput against hidden size: {one.title}"
+    alt = f"{one.title}. Samples a second against the hidden size, a line for each backend."
+    return Chart(name, title, SPEED_CAPTION, alt, panels, one.title)
+
+
+def _speed(f: Figures) -> float:
+    return (f.samples_per_second or 0) / 1e3
+
+
+def _draw_throughput(ax: Any, one: Slice, lines: Lines, limits: Ends) -> None:
+    """Draw the lines of one batch size: the backends, and dashed the bare products."""
+    drawing.log_axis(ax, "x", one.hidden[0], one.hidden[-1], "hidden size H")
+    drawing.log_axis(ax, "y", *limits, "thousand samples/s")
+    ax.set_xticks(one.hidden, map(str, one.hidden))
+    for name, line in lines.items():
+        colour, shape = drawing.look_of(name)
+        widths, speeds = [f.place.cell.hidden for f in line], [_speed(f) for f in line]
+        if name in one.run.products:
+            ax.plot(widths, speeds, color=colour, linestyle="--", linewidth=1, alpha=0.8)
+            continue
+        # Samples a second of both ends of the interval: batch / seconds.
+        bands = [[f.place.cell.batch / end / 1e3 for end in one.run.interval(f.place)] for f in line]
+        ax.fill_between(widths, *zip(*bands, strict=True), color=colour, alpha=0.2, linewidth=0)
+        ax.plot(widths, speeds, shape, linestyle="-", color=colour, linewidth=1.6, markersize=5)
+    drawing.legend(ax, drawing.marks(name for name in lines if name in one.run.backends))
+
+
+# -- The forest plot of the other libraries: how many times as long they take as the fastest backend -------
+
+FOREST_CAPTION = (
+    "The time of each library over the time of chainrule's fastest backend in the cell, with its 95 % interval, on a "
+    "logarithmic axis: right of the line at 1, chainrule is faster. The grey band counts as the same; hollow: undecided."
+)
+Ratios = dict[str, dict[str, Interval]]  # by cell and library
+
+
+def forest(run: Results, most: int = 8) -> Chart:
+    """Return a panel for each kind of network; none where no other library was measured."""
+    rows = {title: _ratios(run, group) for title, group in run.groups(most).items()}
+    every = [ratio for ratios in rows.values() for row in ratios.values() for ratio in row.values()]
+    limits = drawing.ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
+    panels = [
+        Panel(title, partial(_draw_forest, names=run.peers, ratios=some, limits=limits), height)
+        for title, some in rows.items()
+        if some and (height := 1.3 + 0.42 * len(some))
+    ]
+    alt = "the time of each other library over that of the fastest backend, with intervals."
+    return Chart("peers", "Compared with other libraries", FOREST_CAPTION, alt, panels)
+
+
+def _ratios(run: Results, group: dict[str, tuple[Slice, Cell]]) -> Ratios:
+    ratios: Ratios = {}
+    for label, (one, cell) in group.items():
+        for name in run.peers:
+            if ratio := one.match(cell, right=[name]).ratio:
+                ratios.setdefault(label, {})[name] = ratio
+    return ratios
+
+
+def _draw_forest(ax: Any, names: list[str], ratios: Ratios, limits: Ends) -> None:
+    drawing.log_axis(ax, "x", *limits, "its time over ours")
+    ax.axvspan(1 / (1 + BAND), 1 + BAND, color=drawing.GRID, linewidth=0)
+    ax.axvline(1, color=drawing.INK, linewidth=1.2)
+    names = [name for name in names if any(name in row for row in ratios.values())]
+    for place, row in enumerate(ratios.values()):
+        if place:
+            ax.axhline(place - 0.5, color=drawing.GRID, linewidth=0.8)
+        for name, ratio in row.items():
+            height = place + 0.8 * ((names.index(name) + 0.5) / len(names) - 0.5)
+            colour, shape = drawing.look_of(name)
+            fill = "none" if verdict(ratio) == "undecided" else "full"
+            low, high = max(ratio.low, limits[0] / 2), min(ratio.high, limits[1] * 2)
+            ax.hlines([height], low, high, color=colour, linewidth=1.2)
+            ax.plot([ratio.estimate], [height], shape, color=colour, markersize=4.5, fillstyle=fill)
+    ax.set_yticks(range(len(ratios)), list(ratios))
+    ax.set_ylim(len(ratios) - 0.5, -0.5)
+    drawing.legend(ax, drawing.marks(names))
+
+
+# -- All of them ------------------------------------------------------------------------------------------
+
+
+def sections(run: Results) -> dict[str, list[Chart]]:
+    """Return the charts that there are data for, by section of the report."""
+    every = {
+        "map": map(crossover, run.slices),
+        "limit": [step_times(run), roofline(run)],
+        "throughput": map(throughput, run.slices),
+        "peers": [forest(run)],
+    }
+    return {name: [chart for chart in charts if chart.panels] for name, charts in every.items()}
+
+
+def figures(run: Results, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
+    """Write the figures into a folder, and return their files.
+
+    Parameters
+    ----------
+    run
+        The results of a run.
+    folder
+        The folder of the files; it is made if it does not exist.
+    formats
+        "svg", "png" or both.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib, the extra ``plots``, is not installed.
+    """
+    from chainrule.plots.canvas import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rules = drawing.dark_rules()
+    return [
+        save(drawing.picture(chart.panels, chart.title), folder / f"{chart.name}.{form}", style=rules)
+        for charts in sections(run).values()
+        for chart in charts
+        for form in formats
+    ]
