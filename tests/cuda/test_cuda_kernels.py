@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from chainrule.program.chains import DTYPES, HALVES, Chain, Output
+from chainrule.program.cuda.gather import BLOCK, gather, gather_grid
 from chainrule.program.fusion import Extent
-from support.cuda.checks import BIAS_TANH, DTYPE, GRIDS, SOFTMAX, UPDATE, O, S, check, ran_chain
+from support.cuda.checks import BIAS_TANH, DTYPE, GRIDS, SOFTMAX, UPDATE, O, S, check, numbers, ran_chain
 from support.cuda.device import know
 from support.cuda.texts import every_function, kernel_of
 from support.pairs import all_pairs
@@ -36,9 +37,30 @@ def test_every_form_on_every_shape(stand_in, rng, chain, where, aligned):
     check(stand_in, chain, Extent(*where), rng, aligned=aligned, ulps=64)
 
 
-def test_a_row_wider_than_a_kernel_keeps_sums_for(stand_in, rng):
-    chain = Chain(SOFTMAX.inputs, SOFTMAX.statements, SOFTMAX.outputs[:3])
-    check(stand_in, chain, Extent(3, 3000), rng, ulps=64)
+@pytest.mark.parametrize(("chain", "where", "fences"), [
+    (BIAS_TANH, (150, 70), 4 * 3 * 4),  # 3 x 4 blocks: the last of each strip of columns, and of all
+    (SOFTMAX, (150, 70), 2 * 3), (BIAS_TANH, (600, 4), 2 * 3), (UPDATE, (1, 3001), 2 * 6),
+    (BIAS_TANH, (9, 8), 0), (SOFTMAX, (5, 3), 0), (UPDATE, (5, 3), 0),  # one block waits for no other
+])  # fmt: skip
+def test_one_thread_of_a_block_fences_twice_where_blocks_wait_for_each_other(
+    stand_in, rng, chain, where, fences
+):
+    check(stand_in, chain, Extent(*where), rng, ulps=64)
+    assert stand_in.fences == fences
+
+
+def test_rows_are_gathered_whole_vectors_or_not(stand_in, rng):
+    dtypes, widths, order = ("bfloat16", "float32", "float64"), (1600, 10, 7), rng.permutation(40)[:19]
+    sources = [
+        stand_in.constant(numbers(rng, (40, width), d)) for width, d in zip(widths, dtypes, strict=True)
+    ]
+    targets = [stand_in.empty((19, width), DTYPE[d]) for width, d in zip(widths, dtypes, strict=True)]
+    given = [np.int64(19), stand_in.constant(order)]
+    for width, source, target in zip(widths, sources, targets, strict=True):
+        given += [np.int64(width), source, target]
+    stand_in.kernel(gather(dtypes))(gather_grid(19, 1), BLOCK, tuple(given))
+    for source, target in zip(sources, targets, strict=True):
+        np.testing.assert_array_equal(target, source[order])
 
 
 @pytest.mark.parametrize("half", HALVES)
@@ -63,9 +85,9 @@ def test_16_bits_are_computed_in_float32_and_rounded_when_stored(stand_in, half)
 @pytest.mark.parametrize("half", HALVES)
 def test_a_cast_to_16_bits_rounds(stand_in, rng, half):
     statements = (S("astype", "r0", ("x0",), half), S("astype", "r1", ("r0",), "float32"))
-    numbers = rng.standard_normal((64, 64)) * 10.0 ** rng.integers(-7, 5, (64, 64))
-    numbers = numbers.astype(np.float32)
+    given = rng.standard_normal((64, 64)) * 10.0 ** rng.integers(-7, 5, (64, 64))
+    given = given.astype(np.float32)
     chain = Chain((O("x0", "full", "float32"),), statements, (Output("r0"), Output("r1")))
-    low, back = ran_chain(stand_in, chain, [numbers], Extent(64, 64))
-    np.testing.assert_array_equal(low.view(np.uint16), numbers.astype(DTYPE[half]).view(np.uint16))
+    low, back = ran_chain(stand_in, chain, [given], Extent(64, 64))
+    np.testing.assert_array_equal(low.view(np.uint16), given.astype(DTYPE[half]).view(np.uint16))
     np.testing.assert_array_equal(back, low.astype(np.float32))

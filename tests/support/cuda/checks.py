@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 
 from chainrule.program.chains import DTYPES, Chain, Operand, Output, Statement
+from chainrule.program.cuda.loop import KEPT_COLUMNS, form_of
 from support.chains import evaluated
 from support.cuda.texts import kernel_of
 from support.steps import host
@@ -43,6 +44,11 @@ def ran_chain(device, chain, arrays, where, *, aligned=True):
 
 
 def check(device, chain, where, rng, *, aligned=True, ulps=4):
+    if (
+        form_of(chain) == "row" and where.columns > KEPT_COLUMNS
+    ):  # the grouping leaves its sums to another kernel
+        outputs = tuple(output for output in chain.outputs if not output.columns)
+        chain = Chain(chain.inputs, chain.statements, outputs)
     arrays = [numbers(rng, shape_of(o.kind, where), o.dtype) for o in chain.inputs]
     got = ran_chain(device, chain, arrays, where, aligned=aligned)
     for output, x, y in zip(chain.outputs, got, wanted(chain, arrays, where), strict=True):

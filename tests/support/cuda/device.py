@@ -62,8 +62,8 @@ def wrapped(text):
     arguments = ", ".join(f"*({kind.removeprefix('const ') if '*' not in kind else kind} *)a[{n}]" for n, kind in enumerate(kinds))  # fmt: skip
     return (
         f"{text.source}\nstatic void body_{text.name}(void **a) {{ {text.name}({arguments}); }}\n"
-        f'extern "C" void run_{text.name}(void **a, const unsigned int *shape, int backwards) '
-        f"{{ run_grid(body_{text.name}, a, shape, backwards); }}\n"
+        f'extern "C" int run_{text.name}(void **a, const unsigned int *shape, int backwards) '
+        f"{{ return run_grid(body_{text.name}, a, shape, backwards); }}\n"
     )
 
 
@@ -115,6 +115,7 @@ class StandIn(NumpyLibrary):
     def __init__(self, multiprocessors=3, *, backwards=False, captures=True, tf32=False):
         self.multiprocessors, self.backwards, self._captures = multiprocessors, backwards, captures
         self.allocated, self.uploads, self.launches, self.graphs = [], 0, 0, []
+        self.fences = 0  # of the last kernel
         self.capturing = None
         self.blas = compiled((HERE / "cublas.cpp").read_text(encoding="utf-8"))
         self._workspace = self.empty((4096,), np.dtype(np.uint8))
@@ -184,7 +185,7 @@ class StandIn(NumpyLibrary):
         places = (ctypes.c_void_p * len(numbers))(*(ctypes.addressof(n) for n in numbers))
         shape = (ctypes.c_uint * 4)(*grid, *block)
         if self.capturing is None:
-            function(places, shape, self.backwards)
+            self.fences = function(places, shape, self.backwards)
         else:
             self.capturing.append((function, places, shape, numbers, arguments))
 

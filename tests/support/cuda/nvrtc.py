@@ -27,6 +27,15 @@ def library(cuda):
 
 def cubin(source, cuda, architecture):
     """Return the machine code of a source, such as for "sm_90"; an error of the compiler fails the test."""
+    return _compiled(source, cuda, architecture, "CUBIN")
+
+
+def ptx(source, cuda, architecture):
+    """Return the assembly of a source, such as for "compute_90"."""
+    return _compiled(source, cuda, architecture, "PTX").decode()
+
+
+def _compiled(source, cuda, architecture, form):
     nvrtc, program, size = library(cuda), ctypes.c_void_p(), ctypes.c_size_t()
     options = [b"--std=c++17", f"--gpu-architecture={architecture}".encode(), *AS_CUPY]
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"k.cu", 0, None, None) == 0
@@ -35,8 +44,8 @@ def cubin(source, cuda, architecture):
     log = ctypes.create_string_buffer(size.value)
     nvrtc.nvrtcGetProgramLog(program, log)
     assert (status, log.value.decode()) == (0, "")  # not even a warning
-    assert nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size)) == 0
+    assert getattr(nvrtc, f"nvrtcGet{form}Size")(program, ctypes.byref(size)) == 0
     code = ctypes.create_string_buffer(size.value)
-    assert nvrtc.nvrtcGetCUBIN(program, code) == 0
+    assert getattr(nvrtc, f"nvrtcGet{form}")(program, code) == 0
     nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
     return code.raw

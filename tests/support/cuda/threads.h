@@ -41,9 +41,9 @@ static void wait_at(Meeting &meeting) {
   while (meeting.times == mine) pause_fiber();
 }
 static void __syncthreads() { wait_at(of_block); }
-static void __threadfence() {}
+static int fences;
+static void __threadfence() { fences++; }
 static void __syncwarp();
-template <typename T> static T __ldcg(const T *at) { return *at; }
 static unsigned int atomicInc(unsigned int *at, unsigned int most) {
   const unsigned int old = *at;
   *at = old >= most ? 0 : old + 1;
@@ -98,7 +98,9 @@ static void run_block(bool backwards) {
   }
 }
 // threadIdx is one variable for all fibers: the scheduler sets it before it goes on with one.
-static void run_grid(void (*body)(void **), void **arguments, const unsigned int *shape, int backwards) {
+// Returns how many fences there were.
+static int run_grid(void (*body)(void **), void **arguments, const unsigned int *shape, int backwards) {
+  fences = 0;
   kernel_body = body;
   kernel_arguments = arguments;
   gridDim = {shape[0], shape[1]};
@@ -109,6 +111,7 @@ static void run_grid(void (*body)(void **), void **arguments, const unsigned int
     blockIdx = {b % gridDim.x, b / gridDim.x};
     run_block(backwards);
   }
+  return fences;
 }
 
 // 16-bit floats, rounded to the nearest, ties to even.

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from chainrule.program.cuda.expressions import STORED
-from chainrule.program.cuda.geometry import STREAMING_BLOCKS, WARP
-from chainrule.program.cuda.loop import THREADS
+from chainrule.program.cuda.geometry import STREAMING_BLOCKS
+from chainrule.program.cuda.loop import THREADS, WARP
 from chainrule.program.cuda.source import KernelText
 
 BLOCK: Final = (WARP, THREADS // WARP)  # a warp to each row
@@ -40,13 +40,12 @@ def gather(dtypes: Sequence[str]) -> KernelText:
         parameters += [
             f"const long long columns{number}", f"const {kind} *from{number}", f"{kind} *to{number}"
         ]  # fmt: skip
-        body += [
-            f"    for (long long column = threadIdx.x; column < columns{number}; column += blockDim.x)",
-            f"      to{number}[row * columns{number} + column] = from{number}[source * columns{number} + column];",
-        ]
+        row, source = f"to{number} + row * columns{number}", f"from{number} + source * columns{number}"
+        body.append(f"    block.copy_row({row}, {source}, columns{number});")
     name = "_".join(["gather", *dtypes])
     lines = [
         f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}({", ".join(parameters)}) {{',
+        "  const Block block = own_block();",
         "  const long long first = blockIdx.x * (long long)blockDim.y + threadIdx.y;",
         "  for (long long row = first; row < rows; row += gridDim.x * (long long)blockDim.y) {",
         "    const long long source = order[row];",

@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.cuda.loop import THREADS, Loop, form_of
+from chainrule.program.cuda.loop import STRIP, THREADS, WARP, Loop, form_of
 from chainrule.program.cuda.lowering import Fused
 from chainrule.program.fusion import Extent
 
-WARP = 32
 PACK_BYTES = 16  # the most that a thread moves at once
 STREAMING_BLOCKS = 16  # a multiprocessor, where nothing is summed: enough to hide the memory's latency
 SUMMING_BLOCKS = 4  # where each block leaves a part to be added up
@@ -25,8 +24,8 @@ class Launch(NamedTuple):
     def parts(self) -> int:
         """How many parts of sums the blocks write."""
         outputs = self.loop.chain.outputs
-        columns = sum(output.columns for output in outputs) * self.grid[1] * self.where.columns
-        return columns + sum(output.total for output in outputs) * size(self.grid)
+        columns = sum(output.columns for output in outputs) * self.loop.part_lanes * self.block[0]
+        return (columns + sum(output.total for output in outputs)) * size(self.grid)
 
     @property
     def part_bytes(self) -> int:
@@ -66,15 +65,18 @@ def launch(made: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
         return _rows(made, multiprocessors)
     if form == "flat":
         where = Extent(1, where.rows * where.columns)
-    sums = any(output.total or output.columns for output in made.chain.outputs)
+    sums_rows = any(output.columns for output in made.chain.outputs)
+    sums = sums_rows or any(output.total for output in made.chain.outputs)
     most = multiprocessors * (SUMMING_BLOCKS if sums else STREAMING_BLOCKS)
-    width = _width(made, where.columns) if aligned else 1
+    # What is left over of one long row goes an entry at a time; rows of a tile all have to begin at whole vectors.
+    width = _width(made, 0 if form == "flat" else where.columns) if aligned else 1
     if form == "flat":
         blocks = _ceil(where.columns, THREADS * width)
         return Launch(
             Loop(made.chain, width), where, (min(blocks, most) if sums else blocks, 1), (THREADS, 1)
         )
-    across = min(WARP, _power_of_two(_ceil(where.columns, width)))
+    # With few columns a block has more rows, and the last blocks share the parts of all columns among them.
+    across = min(STRIP // width if sums_rows else WARP, _power_of_two(_ceil(where.columns, width)))
     columns = _ceil(where.columns, across * width)
     down = THREADS // across
     rows = min(_ceil(where.rows, down), max(1, most // columns), 65535)
@@ -87,12 +89,13 @@ def _rows(made: Fused, multiprocessors: int) -> Launch:
     down = THREADS // across
     keeps = any(output.columns for output in made.chain.outputs)
     loop = Loop(made.chain, kept=_ceil(where.columns, across) if keeps else 0)
-    blocks = min(_ceil(where.rows, down), multiprocessors * SUMMING_BLOCKS)
+    # One block adds up the parts of all: where a thread has several columns, of no more blocks than there are processors.
+    blocks = min(_ceil(where.rows, down), multiprocessors * (1 if loop.kept > 1 else SUMMING_BLOCKS))
     return Launch(loop, where, (1, blocks), (across, down))
 
 
 def _width(made: Fused, columns: int) -> int:
-    """Return how many columns a thread moves at once: 16 bytes of the widest, where they divide the row."""
+    """Return how many columns a thread moves at once: 16 bytes of the widest dtype, where that divides the row."""
     kinds = made.chain.kinds.items()
     bytes_each = [_BYTES[made.chain.dtypes[name]] for name, kind in kinds if kind == "full"]
     width = PACK_BYTES // max(bytes_each, default=PACK_BYTES)

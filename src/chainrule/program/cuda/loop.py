@@ -13,8 +13,11 @@ from chainrule.program.cuda.expressions import REGISTERS
 
 Form = Literal["flat", "tile", "row"]
 THREADS: Final = 256  # of a block
-# A row kernel that sums over rows keeps its columns in registers: at most this many.
-KEPT_COLUMNS: Final = 1024
+WARP: Final = 32
+# A row kernel that sums over rows keeps its columns in registers: at most this many. The sums of wider rows are a kernel
+# of their own, whose blocks each have a few columns.
+KEPT_COLUMNS: Final = 128
+STRIP: Final = 32  # columns of a block in a tile kernel that sums over rows: 128 bytes of float32
 
 
 def form_of(chain: Chain) -> Form:
@@ -50,9 +53,15 @@ class Loop:
         return self.kept if self.form == "row" else self.width
 
     @property
-    def column(self) -> str:
-        """The column of a thread's sum ``i``."""
-        return "threadIdx.x + i * blockDim.x" if self.form == "row" else "first + i"
+    def part_lanes(self) -> int:
+        """How many numbers of a thread the parts of a sum have room for: they begin at multiples of 16 bytes."""
+        return -(-self.lanes // 4) * 4
+
+    @property
+    def shared(self) -> int:
+        """How many numbers of a block's warps are added up at once."""
+        widest = KEPT_COLUMNS if self.form == "row" else STRIP
+        return THREADS // WARP * (widest if any(output.columns for output in self.chain.outputs) else 1)
 
     def operands(self, kind: str) -> list[Operand]:
         """Return the operands of a kind."""

@@ -65,37 +65,51 @@ template <typename T, int width> __device__ inline void store(T *at, const Pack<
   *reinterpret_cast<Pack<T, width> *>(at) = x;
 }
 
+// Numbers of a thread that one load moves.
+template <typename T, int many> constexpr int pack_width() {
+  return many * sizeof(T) % 16 == 0 ? 16 / sizeof(T) : many * sizeof(T) % 8 == 0 ? 8 / sizeof(T) : 1;
+}
+
 // The block that computes a chain, and a thread's place in it. A kernel of one chain uses its own block; a kernel of a
 // whole network gives each chain a block of another shape. The members hide CUDA's variables of the same names.
 struct Pair { unsigned int x, y; };
 struct Block {
   Pair threadIdx, blockIdx, blockDim, gridDim;
 
-  // Sums in a fixed order: over the threads of a column, of the whole block, and of a row of at most a warp.
-  template <typename T> __device__ inline T sum_over_y(T x, T *shared) const {
-    const int here = threadIdx.y * blockDim.x + threadIdx.x;
-    shared[here] = x;
+  __device__ inline unsigned int here() const { return threadIdx.y * blockDim.x + threadIdx.x; }
+  __device__ inline unsigned int number() const { return blockIdx.y * gridDim.x + blockIdx.x; }
+
+  // Sums in a fixed order. Over the threads of each column, of `many` numbers each: put(at, sum) gets sum i of column x,
+  // at = x * many + i, from one thread. The threads of a warp add up first, without a barrier, then the warps.
+  template <int many, typename T, typename Put>
+  __device__ inline void sum_over_y(T (&x)[many], T *shared, Put put) const {
+    const unsigned int thread = here(), threads = blockDim.x * blockDim.y, sums = blockDim.x * many;
+    for (unsigned int step = blockDim.x; step < 32; step *= 2)
+#pragma unroll
+      for (int i = 0; i < many; i++) x[i] += __shfl_xor_sync(0xffffffffu, x[i], step);
+    if (thread % 32 < blockDim.x)
+#pragma unroll
+      for (int i = 0; i < many; i++) shared[thread / 32 * sums + threadIdx.x * many + i] = x[i];
     __syncthreads();
-    for (int half = blockDim.y / 2; half > 0; half /= 2) {
-      if (threadIdx.y < half) shared[here] += shared[here + half * blockDim.x];
-      __syncthreads();
+    for (unsigned int at = thread; at < sums; at += threads) {
+      T sum = shared[at];
+      for (unsigned int warp = 1; warp < threads / 32; warp++) sum += shared[warp * sums + at];
+      put(at, sum);
     }
-    const T sum = shared[threadIdx.x];
     __syncthreads();
-    return sum;
   }
+  // Over the whole block; every thread gets it.
   template <typename T> __device__ inline T sum_over_block(T x, T *shared) const {
-    const int here = threadIdx.y * blockDim.x + threadIdx.x;
-    shared[here] = x;
+    const unsigned int thread = here(), warps = blockDim.x * blockDim.y / 32;
+    for (int step = 1; step < 32; step *= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+    if (thread % 32 == 0) shared[thread / 32] = x;
     __syncthreads();
-    for (int half = blockDim.x * blockDim.y / 2; half > 0; half /= 2) {
-      if (here < half) shared[here] += shared[here + half];
-      __syncthreads();
-    }
-    const T sum = shared[0];
+    T sum = shared[0];
+    for (unsigned int warp = 1; warp < warps; warp++) sum += shared[warp];
     __syncthreads();
     return sum;
   }
+  // Over a row, which is a warp or a part of one.
   template <typename T> __device__ inline T sum_over_row(T x) const {
     for (int half = blockDim.x / 2; half > 0; half /= 2) x += __shfl_xor_sync(0xffffffffu, x, half);
     return x;
@@ -105,45 +119,77 @@ struct Block {
     return x;
   }
 
-  // Sums over all blocks: each block writes a part of each column's sum, or of a total, and the last block adds them up.
-  template <typename T>
-  __device__ inline void put_part(T x, T *parts, long long column, long long columns, T *shared) const {
-    const T part = sum_over_y(x, shared);
-    if (threadIdx.y == 0 && column < columns) parts[blockIdx.y * columns + column] = part;
+  // Sums over all blocks: each block writes parts, and the last block adds them up, always in the same order. A trip to
+  // memory takes longer than everything else there: so many parts are on their way before the first is added.
+  // From `first` on every `step`th of `count` parts, of `many` numbers each, `stride` apart.
+  template <int many, typename T>
+  __device__ inline void add_parts(T (&sum)[many], const T *parts, unsigned int first, unsigned int count,
+                                   unsigned int step, long long stride) const {
+    constexpr int width = pack_width<T, many>(), flying = many < 32 ? 32 / many : 1;
+    for (unsigned int y = first; y < count; y += flying * step) {
+      Pack<T, width> part[flying][many / width];
+#pragma unroll
+      for (int j = 0; j < flying; j++)
+#pragma unroll
+        for (int i = 0; i < many / width; i++)
+          part[j][i] = y + j * step < count ? load<width>(parts + (y + j * step) * stride + i * width) : Pack<T, width>{};
+#pragma unroll
+      for (int j = 0; j < flying; j++)
+#pragma unroll
+        for (int i = 0; i < many; i++) sum[i] += part[j][i / width].at[i % width];
+    }
   }
-  template <typename S, typename T>
-  __device__ inline void put_sum(S *out, const T *parts, long long column, long long columns, T *shared) const {
-    T sum = 0;
-    if (column < columns)
-      for (unsigned int y = threadIdx.y; y < gridDim.y; y += blockDim.y) sum += parts[y * columns + column];
-    sum = sum_over_y(sum, shared);
-    if (threadIdx.y == 0 && column < columns) store(out + column, sum);
+  // The sums of a block's columns, its parts to memory; and what the last block of those columns makes of the parts.
+  template <int many, typename T> __device__ inline void put_parts(T (&x)[many], T *parts, T *shared) const {
+    T *const mine = parts + number() * (long long)blockDim.x * many;
+    sum_over_y(x, shared, [=](unsigned int at, T sum) { mine[at] = sum; });
   }
-  template <typename T> __device__ inline void put_total(T x, T *parts, T *shared) const {
-    const T part = sum_over_block(x, shared);
-    if (threadIdx.x == 0 && threadIdx.y == 0) parts[blockIdx.y * gridDim.x + blockIdx.x] = part;
+  template <int many, typename T> __device__ inline void take_parts(T (&x)[many], const T *parts) const {
+    for (int i = 0; i < many; i++) x[i] = 0;
+    const long long across = blockDim.x * many;
+    add_parts(x, parts + blockIdx.x * across + threadIdx.x * many, threadIdx.y, gridDim.y, blockDim.y, gridDim.x * across);
   }
   template <typename T> __device__ inline T sum_of_totals(const T *parts, T *shared) const {
-    const unsigned int first = threadIdx.y * blockDim.x + threadIdx.x, blocks = gridDim.x * gridDim.y;
-    T total = 0;
-    for (unsigned int block = first; block < blocks; block += blockDim.x * blockDim.y) total += parts[block];
-    return sum_over_block(total, shared);
+    T total[1] = {};
+    add_parts(total, parts, here(), gridDim.x * gridDim.y, blockDim.x * blockDim.y, 1);
+    return sum_over_block(total[0], shared);
   }
 
   // Whether this is the last of so many blocks to get here; it then sees what the others wrote before. The counter
-  // is 0 again afterwards.
+  // is 0 again afterwards. One thread's fences are enough: the barriers beside them order the rest of its block.
   __device__ inline bool is_last(unsigned int *counter, unsigned int blocks) const {
+    if (blocks == 1) return true;
     __shared__ bool last;
-    if (blocks == 1) {
-      __syncthreads();
-      return true;
+    __syncthreads();
+    if (here() == 0) {
+      __threadfence();
+      last = atomicInc(counter, blocks - 1) == blocks - 1;
+      __threadfence();
     }
-    __threadfence();
     __syncthreads();
-    if (threadIdx.x == 0 && threadIdx.y == 0) last = atomicInc(counter, blocks - 1) == blocks - 1;
-    __syncthreads();
-    __threadfence();
     return last;
+  }
+
+  // The columns of a row, copied by the threads of a warp: eight loads are on their way before the first is stored.
+  template <int width, typename T>
+  __device__ inline void copy_packs(T *to, const T *from, long long packs) const {
+    for (long long first = threadIdx.x; first < packs; first += 8 * blockDim.x) {
+      Pack<T, width> pack[8];
+#pragma unroll
+      for (int j = 0; j < 8; j++)
+        if (first + j * blockDim.x < packs) pack[j] = load<width>(from + (first + j * blockDim.x) * width);
+#pragma unroll
+      for (int j = 0; j < 8; j++)
+        if (first + j * blockDim.x < packs) store(to + (first + j * blockDim.x) * width, pack[j]);
+    }
+  }
+  // As many at once as make 16 bytes, where all rows begin at multiples of that.
+  template <typename T> __device__ inline void copy_row(T *to, const T *from, long long columns) const {
+    constexpr int width = 16 / sizeof(T);
+    if (columns % width == 0 && ((unsigned long long)to | (unsigned long long)from) % 16 == 0)
+      copy_packs<width>(to, from, columns / width);
+    else
+      copy_packs<1>(to, from, columns);
   }
 };
 __device__ inline Block own_block() {

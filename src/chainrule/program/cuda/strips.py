@@ -1,19 +1,27 @@
 """Strips: the loops of kernels without row statements, each thread with some columns side by side."""
 
+from dataclasses import replace
+
 from chainrule.program.cuda.expressions import REGISTERS, STORED, assignment
 from chainrule.program.cuda.loop import Loop, indented
 
 
 def flat(loop: Loop) -> list[str]:
-    """Return the loop over one long row."""
+    """Return the loop over one long row: whole vectors, and the rest of the row an entry at a time."""
     start = f"(blockIdx.x * (long long)blockDim.x + threadIdx.x) * {loop.width}"
     step = f"gridDim.x * (long long)blockDim.x * {loop.width}"
-    return [
-        f"for (long long at = {start}; at < columns; at += {step}) {{",
-        *indented(_packs(loop)),
-        *indented(_strip(loop)),
-        "}",
-    ]
+    body = [*_packs(loop), *_strip(loop)]
+    if loop.width > 1:
+        single = replace(loop, width=1)
+        rest = ["for (; at < columns; at++) {", *indented([*_packs(single), *_strip(single)]), "}"]
+        body = [
+            f"if (at + {loop.width} <= columns) {{",
+            *indented(body),
+            "} else {",
+            *indented(rest),
+            "}",
+        ]
+    return [f"for (long long at = {start}; at < columns; at += {step}) {{", *indented(body), "}"]
 
 
 def tile(loop: Loop) -> list[str]:

@@ -1,11 +1,11 @@
-"""Sums: what the blocks of a kernel found, added up by the last of them, always in the same order.
+"""Sums: the partial sums of a kernel's blocks, added up by the last block, always in the same order.
 
 Each block writes its part to memory and counts itself; the block that finds all others counted adds the
-parts. So a sum over all rows needs no launch of its own and no atomic addition, whose order would be
-another one in every run.
+parts. So a sum over all rows needs no launch of its own and no atomic addition, whose order would differ from run to
+run. A block that is alone in its column of blocks writes no parts.
 """
 
-from chainrule.program.cuda.loop import THREADS, Loop, indented
+from chainrule.program.cuda.loop import Loop, indented
 
 
 def declared(loop: Loop) -> list[str]:
@@ -25,36 +25,42 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
     totals = [n for n, output in enumerate(loop.chain.outputs) if output.total]
     if not sums and not totals:
         return []
-    each = f"for (int i = 0; i < {loop.lanes}; i++)"
-    lines = [f"{loop.sums} *const shared = sums_memory<{loop.sums}, {THREADS}>();"]
-    for place, n in enumerate(sums):
-        part = f"block.put_part(sum{n}[i], {_parts(place)}, {loop.column}, columns, shared);"
-        lines += ["#pragma unroll", f"{each} {part}"]
-    if totals:
-        # Their parts lie after those of the columns.
-        lines += [
-            "const unsigned int blocks = gridDim.x * gridDim.y;",
-            f"{loop.sums} *const of_totals = {_parts(len(sums))};",
-        ]
-    for place, n in enumerate(totals):
-        lines.append(f"block.put_total(total{n}, of_totals + {place} * (long long)blocks, shared);")
+    lines = [f"{loop.sums} *const shared = sums_memory<{loop.sums}, {loop.shared}>();"]
+    lines.append("const unsigned int blocks = gridDim.x * gridDim.y;")
+    # The parts of the totals lie after those of the columns.
+    places = {n: _parts(place * loop.part_lanes, 0) for place, n in enumerate(sums)}
+    places |= {n: _parts(len(sums) * loop.part_lanes, place) for place, n in enumerate(totals)}
+    lines += [f"if (gridDim.y > 1) block.put_parts(sum{n}, {places[n]}, shared);" for n in sums]
+    for n in totals:
+        lines.append(f"total{n} = block.sum_over_block(total{n}, shared);")
+        lines.append(f"if (block.here() == 0 && blocks > 1) ({places[n]})[block.number()] = total{n};")
     if sums:
-        lines.append("if (block.is_last(counters + blockIdx.x, gridDim.y)) {")
-        for place, n in enumerate(sums):
-            lines.append(
-                f"  {each} block.put_sum(out{n}_, {_parts(place)}, {loop.column}, columns, shared);"
-            )
+        lines.append("const bool ends_columns = block.is_last(counters + blockIdx.x, gridDim.y);")
+        lines.append("if (ends_columns) {")
+        for n in sums:
+            lines.append(f"  if (gridDim.y > 1) block.take_parts(sum{n}, {places[n]});")
+            lines.append(f"  block.sum_over_y(sum{n}, shared, [&](unsigned int at, {loop.sums} sum) {{")
+            lines.append(f"    const long long column = {_column(loop)};")
+            lines.append(f"    if (column < columns) store(out{n}_ + column, sum);")
+            lines.append("  });")
         lines.append("}")
     if totals:
-        lines.append("if (block.is_last(counters + gridDim.x, blocks)) {")
-        for place, n in enumerate(totals):
-            lines.append(
-                f"  total{n} = block.sum_of_totals(of_totals + {place} * (long long)blocks, shared);"
-            )
-        lines += ["  if (threadIdx.x == 0 && threadIdx.y == 0) {", *indented(last, 2), "  }", "}"]
+        # Where one block has all columns, the last of them is the last of all: it counts once.
+        others = "gridDim.x == 1 ? ends_columns : " if sums else ""
+        lines.append(f"if ({others}block.is_last(counters + gridDim.x, blocks)) {{")
+        for n in totals:
+            lines.append(f"  if (blocks > 1) total{n} = block.sum_of_totals({places[n]}, shared);")
+        lines += ["  if (block.here() == 0) {", *indented(last, 2), "  }", "}"]
     return lines
 
 
-def _parts(place: int) -> str:
-    """Return where the parts of a sum over rows begin: a part for each block's row of blocks and column."""
-    return f"parts + {place} * (long long)gridDim.y * columns"
+def _column(loop: Loop) -> str:
+    """Return the column of the sum at a place among those of a block."""
+    if loop.form == "row":
+        return f"at / {loop.kept} + at % {loop.kept} * blockDim.x"
+    return f"blockIdx.x * (long long)blockDim.x * {loop.width} + at"
+
+
+def _parts(lanes: int, totals: int) -> str:
+    """Return where the parts of a sum begin, after those of so many sums a thread, and of so many totals."""
+    return f"parts + blocks * (long long)({lanes} * blockDim.x + {totals})"
