@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.gate.counting import Counting, CountingLibrary
 from chainrule.backends.plans import step_plan
-from chainrule.backends.speed_map.workload import network
+from chainrule.backends.speed_map.spots import network
 from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import Cell
 from chainrule.mathematics.step import Batch, Progress, TrainingStep

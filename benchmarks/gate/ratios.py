@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.results import Place, Results
+from chainrule.bench.measure.campaign import Care, Seat, crew
 from chainrule.bench.measure.clock import PROCESSOR
-from chainrule.bench.measure.crew import Care, Seat, crew
 from chainrule.bench.store import Records
 
 SETS = 3  # of processes, since one process can be slower than the next

@@ -8,7 +8,7 @@ from benchmarks.gate.allocations import allocations
 from benchmarks.gate.counts import counts
 from benchmarks.gate.gates import Gates, limit
 from benchmarks.gate.ratios import SETS, Pair, measured
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench.cells import parse
 
 UPDATE = "nox -s gate -- --update"

@@ -513,7 +513,7 @@ class NeuralNetwork:
         ()
         """
         from chainrule.explain.explanation import explain
-        from chainrule.explain.tracing import Start
+        from chainrule.explain.lines import Start
 
         if detail not in {"named", "all"}:
             msg = f"detail is {detail!r}; give 'named' or 'all'"

@@ -2,11 +2,8 @@
 
 import pytest
 
-from chainrule.backends.speed_map.choice import choose
-from chainrule.backends.speed_map.estimate import OutsideMapError
-from chainrule.backends.speed_map.interval import three_digits
-from chainrule.backends.speed_map.spots import SpeedMap
-from chainrule.backends.speed_map.workload import Workload
+from chainrule.backends.speed_map.choice import OutsideMapError, choose
+from chainrule.backends.speed_map.spots import SpeedMap, Workload, three_digits
 from support.maps import GRID, NUMPY, TORCH, a_map, a_spot, logs_apart, seconds
 
 KNOWN = a_map()

@@ -6,9 +6,8 @@ import re
 import pytest
 
 from chainrule.backends.speed_map import stored
-from chainrule.backends.speed_map.spots import SpeedMap
+from chainrule.backends.speed_map.spots import SpeedMap, Workload
 from chainrule.backends.speed_map.stored import StaleMapError, key, read, write
-from chainrule.backends.speed_map.workload import Workload
 from support.maps import NUMPY, TORCH, a_map, a_spot
 
 

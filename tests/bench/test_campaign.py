@@ -14,14 +14,13 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-import chainrule.bench.measure.crew as crew_room
+import chainrule.bench.measure.campaign as crew_room
 from chainrule.bench import roster
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.results import Place, Results
 from chainrule.bench.judge.statistics import verdict
 from chainrule.bench.measure import campaign
-from chainrule.bench.measure.campaign import Campaign
-from chainrule.bench.measure.crew import Care, Crew, Seat, crew
+from chainrule.bench.measure.campaign import Campaign, Care, Crew, Seat, crew
 from chainrule.bench.measure.process import CAN_STOP, Process
 from chainrule.bench.store import FILE, Records, read
 from chainrule.cli.app import app
@@ -184,7 +183,7 @@ def test_a_cell_hardly_begun_says_why_and_is_measured_again(tmp_path, monkeypatc
 def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_the_rounds_before(tmp_path):
     code = (
         "import sys; from pathlib import Path; from chainrule.bench.measure import campaign;"
-        "from chainrule.bench.cells import parse; from chainrule.bench.measure.crew import Care, Crew;"
+        "from chainrule.bench.cells import parse; from chainrule.bench.measure.campaign import Care, Crew;"
         "from chainrule.bench.measure.process import Process; ask = Process.ask;"
         "Process.ask = lambda self, do, **more: print(do, flush=True) or ask(self, do, **more);"
         "Crew.rates = lambda *_: iter(());"

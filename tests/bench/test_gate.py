@@ -15,11 +15,11 @@ from benchmarks.gate.gates import Gates
 from benchmarks.gate.ratios import Pair
 from benchmarks.gate.verdict import gate, updated
 
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant
+from chainrule.bench.measure.campaign import Care
 from chainrule.bench.measure.clock import FINE, PROCESSOR, WALL, block
-from chainrule.bench.measure.crew import Care
 from support.contestants import HERE
 
 CELL = "2-4-1,4"

@@ -68,7 +68,7 @@ def test_no_share_is_above_one_and_a_step_that_beats_the_limit_is_marked(times, 
     [
         (Pulse(10.0, 8.0, 7.9, 0.0, 0), ()),  # all of it was the benchmark's
         (Pulse(10.0, 9e9, 1.0, 9e9, 1), ("busy", "stolen", "throttled")),
-        (Pulse(10.0, None, 1.0, None, 0), ()),  # a system that does not tell
+        (Pulse(10.0, 0.0, 1.0, 0.0, 0), ()),  # a system that counts nothing
     ],
 )
 def test_what_other_programs_took_is_flagged(after, found):

@@ -7,8 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chainrule.backends.speed_map import stored
-from chainrule.backends.speed_map.choice import choose
-from chainrule.backends.speed_map.estimate import OutsideMapError
+from chainrule.backends.speed_map.choice import OutsideMapError, choose
 from chainrule.backends.speed_map.spots import SpeedMap
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.recommendation import BUDGET, HEAD, installed, recommend, spots

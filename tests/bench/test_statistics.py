@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench.judge.statistics import geometric_mean, paired, unpaired, verdict
 
 DEFAULT, QUICK = (3, 15), (1, 9)  # processes, rounds: what `bench run` takes, and `--quick`

@@ -8,7 +8,7 @@ from chainrule.mathematics.optimizers import sgd
 from chainrule.program.cuda.batch import is_product
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.planning import LARGE, cuda_plan
-from chainrule.program.descent import descent
+from chainrule.program.descending import descent
 from support.cuda.work import on_device
 from support.engines import worst
 from support.steps import CASES, Case, epochs, made_plan, made_work, plain, ran

@@ -5,7 +5,7 @@ import pytest
 
 from chainrule.program import descending
 from chainrule.program.descending import DescendingBatch, places
-from chainrule.program.interpreted import InterpretedKernels
+from chainrule.program.kernels import InterpretedKernels
 from chainrule.program.row_blocks import Cut
 from chainrule.program.steps import blocked
 from support.engines import native_kernels, worst

@@ -168,7 +168,7 @@ def test_what_goes_wrong_in_a_thread_is_raised_and_the_next_call_is_right(way, r
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_has_threads_of_its_own():
     code = (
-        "import os\nfrom chainrule.program.pool import pool\n"
+        "import os\nfrom chainrule.program.kernels import pool\n"
         "pool(2).submit(int).result()\nchild = os.fork()\n"
         "if child == 0: os._exit(pool(2).submit(int, 7).result(timeout=20))\n"
         "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"

@@ -14,7 +14,7 @@ from chainrule.backends.numpy import NumpyLibrary
 from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.losses import LOSSES
 from chainrule.program import blocks
-from chainrule.program.interpreted import InterpretedKernels
+from chainrule.program.kernels import InterpretedKernels
 from chainrule.program.steps import blocked
 from support import engines
 from support.compare import relative_error

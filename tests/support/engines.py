@@ -5,7 +5,7 @@ import pytest
 import chainrule.backends.numpy as room
 from chainrule import backends
 from chainrule.backends.numpy import NumpyLibrary
-from chainrule.program.interpreted import InterpretedKernels
+from chainrule.program.kernels import InterpretedKernels
 from chainrule.program.replay import Replay
 from chainrule.program.steps import blocked
 from support.compare import relative_error

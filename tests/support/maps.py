@@ -3,9 +3,7 @@
 import math
 from itertools import pairwise
 
-from chainrule.backends.speed_map.interval import Interval
-from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time
-from chainrule.backends.speed_map.workload import Workload
+from chainrule.backends.speed_map.spots import Interval, SpeedMap, Spot, Time, Workload
 
 # Seconds of a step's calls, of a FLOP, of a byte: as fast where the calls outweigh half of the FLOPs.
 NUMPY, TORCH = (3e-5, 2e-11, 2e-11), (1e-3, 1e-11, 2e-11)

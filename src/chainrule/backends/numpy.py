@@ -10,8 +10,7 @@ from chainrule.backends.base import Availability, Backend, Forward, PlanOf
 from chainrule.mathematics.arrays import size
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
-from chainrule.program.interpreted import InterpretedKernels
-from chainrule.program.kernels import Kernels
+from chainrule.program.kernels import InterpretedKernels, Kernels
 from chainrule.program.operations import Operation
 from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.replay import Call, Replay

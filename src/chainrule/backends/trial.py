@@ -25,7 +25,7 @@ from chainrule.program.primitives import PRIMITIVES
 from chainrule.program.program import Program
 from chainrule.program.trace import Spec, trace
 from chainrule.program.unrecordable import UnrecordableError
-from chainrule.program.watch import Evaluated, computed
+from chainrule.program.watch import Evaluated
 
 EXTRAS: dict[str, Any] = {"dropout": 0.5, "weight_decay": 0.1, "clip_norm": 1.0}
 # Primitives that take Python numbers besides an array.
@@ -117,7 +117,7 @@ def _problem(operation: Operation, operands: list[Any], wanted: np.ndarray, back
             for o in operands
         ]
         with backend.quiet():
-            got = backend.to_numpy(computed(operation, there, backend.xp))
+            got = backend.to_numpy(operation.computed(there, backend.xp))
     except Exception as error:  # noqa: BLE001  any library's
         return f"{name} raises {_shown(error)}"
     if (got.shape, got.dtype) != (wanted.shape, wanted.dtype):

@@ -3,7 +3,7 @@
 import re
 from itertools import count, pairwise, takewhile
 
-from chainrule.backends.speed_map.workload import Workload
+from chainrule.backends.speed_map.spots import Workload
 from chainrule.mathematics.naming import check_known, require
 
 # What a preset's network is called with H for the hidden size; the deep one learns as deep ones do.

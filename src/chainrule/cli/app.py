@@ -8,11 +8,9 @@ from chainrule._version import __version__
 from chainrule.cli.bench import app as bench
 from chainrule.cli.demo import demo
 from chainrule.cli.errors import OneLineGroup
-from chainrule.cli.explain import explain
-from chainrule.cli.export import export
 from chainrule.cli.info import info
+from chainrule.cli.model import explain, export, predict
 from chainrule.cli.options import TrainCommand
-from chainrule.cli.predict import predict
 from chainrule.cli.train import train
 
 app = typer.Typer(

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import report as reports
 from chainrule.bench import roster
 from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, RULES, Cell, parse, preset
@@ -20,7 +20,7 @@ from chainrule.bench.judge import comparison, recommendation
 from chainrule.bench.judge.machines import facts
 from chainrule.bench.judge.results import Results
 from chainrule.bench.measure import campaign
-from chainrule.bench.measure.crew import QUICK, Care
+from chainrule.bench.measure.campaign import QUICK, Care
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.report.word_table import NONE, Table, microseconds
 from chainrule.bench.store import read

@@ -9,22 +9,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from chainrule import NeuralNetwork, backends
-from chainrule.cli import pictures
-from chainrule.cli.options import (
-    AsJson,
-    BackendName,
-    Encoding,
-    OptimizerName,
-    Plots,
-    Separator,
-    argument,
-    dialect,
-    names,
-    option,
-    seconds,
-    sizes,
-    table_path,
-)
+from chainrule.cli import options, pictures
+from chainrule.cli.options import argument, dialect, option, table_path
 from chainrule.cli.rows import in_memory, read_in_windows, score
 from chainrule.cli.show import percent, printable
 from chainrule.data.columns import Table
@@ -64,28 +50,28 @@ def train(
     epochs: Annotated[int, option("train.epochs")] = 20,
     batch_size: Annotated[int, option("train.batch_size")] = 128,
     learning_rate: Annotated[float, option("train.learning_rate")] = 0.01,
-    optimizer: OptimizerName = "adam",
+    optimizer: options.OptimizerName = "adam",
     dropout: Annotated[float, option("train.dropout")] = 0.2,
     weight_decay: Annotated[float, option("train.weight_decay")] = 0.001,
     early_stopping: Annotated[int | None, option("train.early_stopping")] = None,
     held_out: Annotated[float, option("train.held_out")] = 0.2,
-    backend: BackendName = None,
+    backend: options.BackendName = None,
     dtype: Annotated[Dtype, option("train.dtype")] = "float32",
     seed: Annotated[int, option("train.seed")] = 0,
     drop: Annotated[list[str] | None, option("train.drop")] = None,
     features: Annotated[list[str] | None, option("train.features")] = None,
     missing: Annotated[str | None, option("train.missing")] = None,
-    encoding: Encoding = "utf-8",
-    separator: Separator = ",",
+    encoding: options.Encoding = "utf-8",
+    separator: options.Separator = ",",
     in_windows: Annotated[bool, option("train.stream")] = False,
     dry_run: Annotated[bool, option("train.dry_run")] = False,
-    plots: Plots = None,
+    plots: options.Plots = None,
     checkpoint: Annotated[Path | None, option("train.checkpoint")] = None,
     checkpoint_seconds: Annotated[float, option("train.checkpoint_seconds")] = 60.0,
     resume: Annotated[bool, option("train.resume")] = False,
     deadline: Annotated[str | None, option("train.deadline")] = None,
     ranks: Annotated[str | None, option("train.ranks")] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Train a network on a table, and save it with what other tables need."""
     group = join(ranks)  # first: from then on, an error on one rank ends all
@@ -95,7 +81,7 @@ def train(
     # Every option is checked before the table is read, which may take long.
     ends = _end(checkpoint, deadline, resume=resume)
     written_as = dialect(encoding, separator, () if task == "regression" else (target,))
-    widths = sizes(hidden or ["128"])
+    widths = options.sizes(hidden or ["128"])
     architecture((1, widths, 2), activation, None, "cross_entropy")
     named_optimizer(optimizer)
     backends.get(backend)
@@ -103,12 +89,13 @@ def train(
     if in_windows or path.is_dir() or path.suffix == ".npy":
         if missing is not None or output is None or dry_run or plots is not None:
             raise ValueError(_WHOLE)
-        stream = Stream(path, target, features=names(features, ()), drop=names(drop, ()) or ())
+        taken, left_out = options.names(features, ()), options.names(drop, ()) or ()
+        stream = Stream(path, target, features=taken, drop=left_out)
         rows = read_in_windows(stream, task, held_out, seed)
     else:
         table = read_table(path, written_as)
         words = None if missing is None else missing.split(",")
-        choice = ColumnChoice(names(drop, table) or (), names(features, table), words)
+        choice = ColumnChoice(options.names(drop, table) or (), options.names(features, table), words)
         if dry_run or output is None:
             _show_uses(table, target, task, choice)
             return
@@ -203,7 +190,7 @@ def _end(checkpoint: Path | None, deadline: str | None, *, resume: bool) -> floa
     needing = "--resume" if resume else "--deadline"
     needed = checkpoint is None and (resume or deadline is not None)
     require(not needed, f"{needing} needs a folder of checkpoints; give --checkpoint FOLDER")
-    return None if deadline is None else time.monotonic() + seconds(deadline)
+    return None if deadline is None else time.monotonic() + options.seconds(deadline)
 
 
 def _to_be_resumed(history: History, epochs: int, group: Group) -> typer.Exit:

@@ -7,8 +7,7 @@ import numpy as np
 
 from chainrule import backends
 from chainrule.data.inputs import host
-from chainrule.explain.data_faults import out_of_reach
-from chainrule.explain.evidence import FEWEST, curve, loss_of_guess
+from chainrule.explain.diagnosis import FEWEST, curve, loss_of_guess, out_of_reach
 from chainrule.explain.records import Flag
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array
@@ -79,7 +78,7 @@ def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str
 def _flags(theta: np.ndarray, step: TrainingStep, batch: Batch, rate: float) -> tuple[Flag, ...]:
     """Return what ``explain`` finds in a step from ``theta (P,)``; nothing if it cannot be recorded."""
     from chainrule.explain.explanation import explain
-    from chainrule.explain.tracing import Start
+    from chainrule.explain.lines import Start
 
     progress = Progress(theta, step.optimizer.init(theta))
     start = Start(progress, batch, np.asarray(rate, theta.dtype), None)

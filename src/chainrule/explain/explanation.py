@@ -6,12 +6,10 @@ from typing import Any
 
 from chainrule.backends import Backend
 from chainrule.explain import html, nonfinite, notation, text
-from chainrule.explain.diagnosis import diagnosed
+from chainrule.explain.diagnosis import Evidence, curve, diagnosed, loss_of_guess
 from chainrule.explain.document import Document
-from chainrule.explain.evidence import Evidence, curve, loss_of_guess
-from chainrule.explain.lines import Builder
+from chainrule.explain.lines import Builder, Start
 from chainrule.explain.records import Line, Setting, jsonable
-from chainrule.explain.tracing import Start
 from chainrule.mathematics.naming import nearest
 from chainrule.mathematics.step import TrainingStep, objective
 

@@ -4,22 +4,174 @@ The lines show the program of the same step that trains. Its names are the varia
 mathematics, its formulas are read off its operations, and its arrays are the results of those operations.
 """
 
+import ast
+import linecache
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
 
 import numpy as np
 
 from chainrule.backends import Backend
-from chainrule.explain import sources
 from chainrule.explain.expressions import Scope, products
 from chainrule.explain.notation import Html, Latex, Text
 from chainrule.explain.records import Formula, Line, Update
-from chainrule.explain.tracing import Start, names, parameters, section, traced
-from chainrule.mathematics.arrays import record_like
-from chainrule.mathematics.step import Progress, TrainingStep
+from chainrule.mathematics.arrays import Array, record_like
+from chainrule.mathematics.losses import Loss
+from chainrule.mathematics.parameters import Layout
+from chainrule.mathematics.step import Batch, Progress, TrainingStep, data_gradient, finish, forward
+from chainrule.program.engine import batch_spec, progress_spec, spec
 from chainrule.program.names import Mention
 from chainrule.program.operations import Operation, Value
+from chainrule.program.program import Program
+from chainrule.program.trace import trace
 from chainrule.program.watch import Evaluated
+
+
+class Source(NamedTuple):
+    """A line of the source, and the statement there."""
+
+    place: str  # "layers.py:90"
+    text: str  # "dL_dW = xp.matmul(...)"; empty if there is no source to read
+
+
+def of_line(origin: str) -> Source:
+    """Return the statement at ``path:line``, without its comment, on one line.
+
+    Examples
+    --------
+    >>> here = of_line.__code__
+    >>> of_line(f"{here.co_filename}:{here.co_firstlineno}").place.partition(":")[0]
+    'lines.py'
+    """
+    path, _, line = origin.rpartition(":")
+    if not path:
+        return Source("", "")
+    return Source(f"{Path(path).name}:{line}", _statement(path, int(line)))
+
+
+def of_variable(code: CodeType, variable: str) -> Source:
+    """Return the last statement of a function that assigns to one of its variables."""
+    inside = {line for *_, line in code.co_lines()}
+    lines = [
+        node.lineno
+        for node in ast.walk(_tree(code.co_filename))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        if node.id == variable and node.lineno in inside
+    ]
+    return of_line(f"{code.co_filename}:{max(lines, default=code.co_firstlineno)}")
+
+
+@lru_cache(maxsize=64)
+def _tree(path: str) -> ast.Module:
+    try:
+        return ast.parse("".join(linecache.getlines(path)))
+    except SyntaxError:  # a cell of a notebook with commands of its own
+        return ast.Module([], [])
+
+
+@lru_cache(maxsize=1024)
+def _statement(path: str, line: int) -> str:
+    lines = linecache.getlines(path)
+    inside = [
+        node
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    # The innermost statement begins last.
+    innermost = max(inside, key=lambda node: node.lineno, default=None)
+    if innermost is None or isinstance(innermost, ast.FunctionDef | ast.ClassDef):
+        return lines[line - 1].partition("#")[0].strip() if line <= len(lines) else ""
+    return " ".join((ast.get_source_segment("".join(lines), innermost) or "").split())
+
+
+# Which part of the step an operation belongs to, by an active function; the first match counts.
+_SECTIONS = (
+    (finish, "update"),
+    (Layout.join, "update"),
+    (Layout.split, "inputs"),
+    (forward, "forward"),
+    (Loss.value, "loss"),
+    (data_gradient, "backward"),
+)
+
+
+class Start(NamedTuple):
+    """The state that a step starts from: arrays on the device of the network."""
+
+    progress: Progress
+    batch: Batch
+    learning_rate: Array  # ()
+    key: Array | None  # (), int32: of the dropout
+
+    @property
+    def arrays(self) -> list[Array]:
+        """All arrays, in the order in which a program takes them."""
+        theta, state = self.progress
+        parts = (theta, *state, *self.batch, self.learning_rate, self.key)
+        return [part for part in parts if part is not None]
+
+
+def traced(step: TrainingStep, start: Start) -> Program:
+    """Return the program of the step.
+
+    Raises
+    ------
+    RuntimeError
+        If a profiler is active: the names are read through the same hook.
+    """
+    if sys.getprofile() is not None:
+        msg = "a profiler is active, and the names are read through the same hook; explain without it"
+        raise RuntimeError(msg)
+    rows = start.batch.X.shape[-2]
+    rate = spec(start.learning_rate, "learning_rate", "rate")
+    key = None if start.key is None else spec(start.key, "key", "key")
+    return trace(
+        step.whole, progress_spec(start.progress), batch_spec(start.batch, rows), rate, key, named=True
+    )
+
+
+def names(program: Program) -> dict[int, str]:
+    """Return the name of each value; a prime marks the second value of a name.
+
+    A value carried from step to step has the same name before and after: ``m <- 0.9 m + 0.1 g``.
+    """
+    called: dict[int, str] = {}
+    taken: dict[str, int] = {}
+    for value in (*program.inputs, *(operation.result for operation in program.operations)):
+        if value.name:
+            count = taken.setdefault(value.name, -1) + 1
+            taken[value.name] = count
+            called[id(value)] = value.name + "'" * count
+    states = len(program.outputs) - 2
+    for old, new in zip(program.inputs[1 : 1 + states], program.outputs[1:-1], strict=True):
+        if id(new) in called and not _is_read_late(old, new, program):
+            called[id(old)] = called[id(new)]
+    return called
+
+
+def _is_read_late(old: Value, new: Value, program: Program) -> bool:
+    """Return whether the old value is read after the new one is computed."""
+    places = {id(operation.result): place for place, operation in enumerate(program.operations)}
+    late = program.operations[places.get(id(new), 0) + 1 :]
+    return any(old is operand for operation in late for operand in operation.operands)
+
+
+def section(within: tuple[CodeType, ...]) -> str:
+    """Return the part of the step that an operation belongs to, by the functions active there."""
+    sections = (part for function, part in _SECTIONS if function.__code__ in within)
+    return next(sections, "update")
+
+
+def parameters(program: Program) -> dict[str, Value]:
+    """Return the weights and biases by name, as they are split from the flat parameters."""
+    split = Layout.split.__code__
+    return {o.result.name: o.result for o in program.operations if split in o.within and o.result.name}
+
 
 _NOTATIONS = (Text, Html, Latex)
 
@@ -94,7 +246,7 @@ class Builder:
             return local or self._names.get(id(other), "")
 
         scope = Scope(self._makers, called)
-        source = sources.of_line(operation.origin)
+        source = of_line(operation.origin)
         line = self._line(name or self._names[id(value)], section(operation.within), layer, value)
         return replace(
             line,
@@ -111,9 +263,9 @@ class Builder:
         scope = Scope({}, lambda other: "" if other.is_constant else self._names.get(id(other), ""))
         if mention.variable in code.co_varnames[: code.co_argcount]:
             # An argument: show where its value was made.
-            source = sources.of_line(self._makers[id(value)].origin)
+            source = of_line(self._makers[id(value)].origin)
         else:
-            source = sources.of_variable(code, mention.variable)
+            source = of_variable(code, mention.variable)
         formula = Formula(*(notation(scope).write(value) for notation in _NOTATIONS))
         line = self._line(mention.name, section(mention.within), mention.layer, value)
         return replace(line, formula=formula, source=source.place, code=source.text)

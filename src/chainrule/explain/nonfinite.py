@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from chainrule.explain.lines import parameters
 from chainrule.explain.records import Flag
-from chainrule.explain.tracing import parameters
 from chainrule.program.operations import Operation, Value
 from chainrule.program.program import Program
 from chainrule.program.watch import Evaluated

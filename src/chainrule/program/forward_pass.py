@@ -14,11 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.program.kernels import Kernels
+from chainrule.program.kernels import Kernels, pool
 from chainrule.program.machine import blas_threads, threads
 from chainrule.program.plan import Plan
 from chainrule.program.planner import plan
-from chainrule.program.pool import pool
 from chainrule.program.replay import Arrays
 from chainrule.program.trace import Spec, trace
 from chainrule.program.unrecordable import UnrecordableError

@@ -4,6 +4,7 @@ A program is a straight line of operations on values of static shape. Which func
 ``primitives.py``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
@@ -11,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from chainrule.mathematics.arrays import size
-from chainrule.program.primitives import ELEMENTWISE, VIEWS
+from chainrule.mathematics.arrays import Array, Namespace, size
+from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES, VIEWS
 
 Role = Literal["parameter", "state", "sample", "target", "weight", "rate", "negated rate", "key", ""]
 
@@ -65,6 +66,21 @@ class Operation:
     def inputs(self) -> tuple[Value, ...]:
         """The operands that are arrays."""
         return tuple(operand for operand in self.operands if isinstance(operand, Value))
+
+    def computed(self, operands: Sequence[Any], xp: Namespace) -> Array:
+        """Return what it makes of arrays and numbers: the same call, of the same library, as in the step."""
+        if (operator := PRIMITIVES[self.function].operator) is not None:
+            return operator(*operands)  # it takes a Python number on either side in every library
+        if self.function == "slice":
+            return operands[0][self.settings["places"]]
+        if self.function == "reshape":
+            return xp.reshape(operands[0], self.settings["to_shape"])
+        if self.function == "astype":
+            name = self.settings["to"].name
+            return xp.astype(operands[0], getattr(xp, "bool" if name == "bool" else name))
+        if self.function == "concat":
+            return xp.concat(operands, axis=-1)
+        return getattr(xp, self.function)(*operands, **self.settings)
 
     @property
     def is_view(self) -> bool:

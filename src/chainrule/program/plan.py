@@ -10,7 +10,7 @@ the bytes are known exactly.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import size
 from chainrule.program.operations import Fusion, Operation, Value
@@ -43,6 +43,11 @@ class Home(NamedTuple):
     whole: tuple[int, ...] | None = None  # None: the value has the storage to itself
 
 
+def _of_program(name: str, doc: str) -> Any:
+    """Return the property of a plan that its program has."""
+    return property(lambda plan: getattr(plan.program, name), doc=doc)
+
+
 @dataclass
 class Plan:
     """A program with a place for each of its values.
@@ -70,30 +75,11 @@ class Plan:
         found = {id(home.storage): home.storage for home in self.homes.values()}
         return list(found.values())
 
-    @property
-    def operations(self) -> tuple[Operation, ...]:
-        """The operations of the program, in order."""
-        return self.program.operations
-
-    @property
-    def matmuls(self) -> int:
-        """The matrix products, those of one row (the gradients of the biases) apart."""
-        return self.program.matmuls
-
-    @property
-    def row_products(self) -> int:
-        """The products of a row of ones with a matrix, one for each bias."""
-        return self.program.row_products
-
-    @property
-    def flops(self) -> int:
-        """The floating-point operations of the matrix products."""
-        return self.program.flops
-
-    @property
-    def bytes(self) -> int:
-        """The bytes read and written if every operation goes to memory for every operand."""
-        return self.program.bytes
+    operations = _of_program("operations", "The operations of the program, in order.")
+    matmuls = _of_program("matmuls", "The matrix products, those of one row (for the biases) apart.")
+    row_products = _of_program("row_products", "The products of a row of ones with a matrix.")
+    flops = _of_program("flops", "The floating-point operations of the matrix products.")
+    bytes = _of_program("bytes", "The bytes read and written if each operation reads every operand.")
 
     @property
     def launches(self) -> int:

@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.constants import computed
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.operations import Operand, Operation, Role, Value
 from chainrule.program.primitives import PRIMITIVES, Primitive
@@ -162,16 +161,16 @@ class Recorder:
     ) -> "Tracer":
         """Return the result of a function: recorded, recalled, or computed where it is constant."""
         values = tuple(_operand(operand) for operand in operands)
-        if all(not isinstance(value, Value) or value.is_constant for value in values):
-            return self.constant(computed(function, values, settings), tuple(shape))
+        made = Operation(function, values, Value(tuple(shape), numpy_dtype(dtype)), settings)
+        if all(value.is_constant for value in made.inputs):
+            return self.constant(_folded(made), tuple(shape))
         key = (function, tuple(map(_identity, values)), tuple(shape), repr(settings))
         if key not in self._known:
-            result = Value(tuple(shape), numpy_dtype(dtype))
             caller = _caller()
-            origin = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
-            made = Operation(function, values, result, settings, origin, calls(caller))
+            made.origin = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
+            made.within = calls(caller)
             self.operations.append(made)
-            self._known[key] = Tracer(self, result)
+            self._known[key] = Tracer(self, made.result)
         return self._known[key]
 
     def _reduce(self, function: str, x: "Tracer", axis: "Axis", keepdims: bool) -> "Tracer":
@@ -308,6 +307,22 @@ def _operand(given: Any) -> Operand:
         return given
     msg = f"it combines an array with {type(given).__name__}; make that an argument of the step"
     raise TypeError(msg)
+
+
+def _folded(operation: Operation) -> np.ndarray:
+    """Return what an operation makes of constants, on the host; one number everywhere stays one number, 0-d."""
+    data: list[Any] = [part.data if isinstance(part, Value) else part for part in operation.operands]
+    are_numbers = all(np.ndim(part) == 0 for part in data)
+    if are_numbers and operation.is_view:
+        return np.asarray(data[0])
+    if not are_numbers or not operation.is_elementwise:
+        data = [
+            np.broadcast_to(part, operand.shape) if isinstance(operand, Value) else part
+            for part, operand in zip(data, operation.operands, strict=True)
+        ]
+    if operation.function == "astype":
+        return np.asarray(data[0]).astype(operation.settings["to"])
+    return np.asarray(operation.computed(data, np))
 
 
 def _dtype_of(row: Primitive, operands: Sequence[Any]) -> np.dtype[Any]:

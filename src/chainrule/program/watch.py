@@ -1,13 +1,11 @@
 """Watch: a program run operation by operation, every value kept, to be looked at."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from chainrule.mathematics.arrays import Array, Namespace, namespace
-from chainrule.program.operations import Operation, Value
-from chainrule.program.primitives import PRIMITIVES
+from chainrule.mathematics.arrays import Array, namespace
+from chainrule.program.operations import Value
 from chainrule.program.program import Program
 
 
@@ -40,7 +38,7 @@ class Evaluated:
         xp = namespace(inputs[0])
         for operation in program.operations:
             operands = [self.of(o) if isinstance(o, Value) else o for o in operation.operands]
-            self._arrays[id(operation.result)] = computed(operation, operands, xp)
+            self._arrays[id(operation.result)] = operation.computed(operands, xp)
 
     def of(self, value: Value) -> Array:
         """Return the array of a value: as it was computed, given, or a constant in its full shape."""
@@ -52,20 +50,3 @@ class Evaluated:
     def knows(self, value: Value) -> bool:
         """Return whether the value is there: what no output depends on is not computed."""
         return value.is_constant or id(value) in self._arrays
-
-
-def computed(operation: Operation, operands: list[Any], xp: Namespace) -> Array:
-    """Return what an operation makes of arrays: the same call, of the same library, as in the step."""
-    function, settings = operation.function, operation.settings
-    if (operator := PRIMITIVES[function].operator) is not None:
-        return operator(*operands)  # it takes a Python number on either side in every library
-    if function == "slice":
-        return operands[0][settings["places"]]
-    if function == "reshape":
-        return xp.reshape(operands[0], settings["to_shape"])
-    if function == "astype":
-        name = settings["to"].name
-        return xp.astype(operands[0], getattr(xp, "bool" if name == "bool" else name))
-    if function == "concat":
-        return xp.concat(operands, axis=-1)
-    return getattr(xp, function)(*operands, **settings)

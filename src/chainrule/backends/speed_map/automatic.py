@@ -5,10 +5,9 @@ import logging
 from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.backends.plans import step_plan
-from chainrule.backends.speed_map.choice import choose
-from chainrule.backends.speed_map.estimate import OutsideMapError
+from chainrule.backends.speed_map.choice import OutsideMapError, choose
+from chainrule.backends.speed_map.spots import Workload, workload_of
 from chainrule.backends.speed_map.stored import StaleMapError, read
-from chainrule.backends.speed_map.workload import Workload, workload_of
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.optimizers import Optimizer
 from chainrule.program.unrecordable import UnrecordableError

@@ -8,9 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from chainrule.backends.speed_map.interval import Interval
-from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time
-from chainrule.backends.speed_map.workload import Workload
+from chainrule.backends.speed_map.spots import Interval, SpeedMap, Spot, Time, Workload
 from chainrule.program import machine
 from chainrule.saving.files import write_whole
 

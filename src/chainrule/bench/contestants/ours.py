@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.backends.numpy import native_is_at_hand
-from chainrule.backends.speed_map.workload import network
+from chainrule.backends.speed_map.spots import network
 from chainrule.bench.cell_data import CellData
 from chainrule.bench.contestant import Contestant, State, UnavailableError, over_batches
 from chainrule.mathematics.architecture import Architecture

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import NamedTuple
 
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.judge.machines import SOFTWARE, differences
 from chainrule.bench.judge.results import Place, Results, side_by_side

@@ -3,12 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from chainrule.backends.speed_map.choice import Choice, choose, span
-from chainrule.backends.speed_map.estimate import OutsideMapError
-from chainrule.backends.speed_map.interval import three_digits
-from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time
+from chainrule.backends.speed_map.choice import Choice, OutsideMapError, choose, span
+from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time, Workload, three_digits
 from chainrule.backends.speed_map.stored import StaleMapError, read, write
-from chainrule.backends.speed_map.workload import Workload
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import Place, Results

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from statistics import median
 from typing import Any, NamedTuple
 
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import PRESETS, Cell, template_of
 from chainrule.bench.judge.statistics import Pairs, Samples, paired, typical, verdict

@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.mathematics.naming import require
 
 # For each process, the seconds of A and of B in each round; and those of A alone.

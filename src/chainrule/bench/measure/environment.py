@@ -67,26 +67,20 @@ def load() -> float | None:
 
 
 class Pulse(NamedTuple):
-    """Counters of the machine. The difference of two of them says what happened in between.
-
-    ``None`` where the system does not tell.
-    """
+    """Counters of the machine, 0 where the system does not count. The difference of two says what happened in between."""
 
     seconds: float  # by the clock
-    computed: float | None  # seconds of its processors, by all programs
+    computed: float  # seconds of its processors, by all programs
     ours: float  # by the benchmark's own processes
-    stolen: float | None  # by other guests of the machine
+    stolen: float  # by other guests of the machine
     throttled: int  # how often a processor's clock was lowered because it was hot
 
 
 def pulse(processes: Iterable[int] = ()) -> Pulse:
     """Return the machine's counters; ``processes`` are the benchmark's own, besides this one."""
-    words = (_text("/proc/stat") or "").partition("\n")[0].split()
-    ticks = [int(word) / _TICKS for word in words[1:9]]
-    computed = stolen = None
-    if len(ticks) == 8:
-        user, nice, system, _, _, irq, softirq, stolen = ticks
-        computed = user + nice + system + irq + softirq
+    words = (_text("/proc/stat") or "").partition("\n")[0].split()[1:9]
+    user, nice, system, _, _, irq, softirq, stolen = (int(word) / _TICKS for word in words or "00000000")
+    computed = user + nice + system + irq + softirq
     ours = time.process_time() + sum(map(_processor_seconds, processes))
     counts = [path.read_text(encoding="utf-8") for path in Path("/sys").glob(_THROTTLES)]
     return Pulse(time.monotonic(), computed, ours, stolen, sum(map(int, counts)))
@@ -107,11 +101,9 @@ def flags(before: Pulse, after: Pulse) -> tuple[str, ...]:
     """
     whole = (after.seconds - before.seconds) * (os.cpu_count() or 1)
     doubts = []
-    if before.computed is not None and after.computed is not None:
-        others = after.computed - before.computed - (after.ours - before.ours)
-        doubts += ["busy"] if others > BUSY * whole else []
-    if before.stolen is not None and after.stolen is not None:
-        doubts += ["stolen"] if after.stolen - before.stolen > STOLEN * whole else []
+    others = after.computed - before.computed - (after.ours - before.ours)
+    doubts += ["busy"] if others > BUSY * whole else []
+    doubts += ["stolen"] if after.stolen - before.stolen > STOLEN * whole else []
     gpu_throttles = (_ask_gpu(GPU_THROTTLES) or {}).values()
     if after.throttled > before.throttled or "Active" in gpu_throttles:
         doubts.append("throttled")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.backends.speed_map.interval import Interval
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import Figures, Results, Slice, evenly

@@ -64,7 +64,7 @@ def sign(match: Match) -> str:
 
     Examples
     --------
-    >>> from chainrule.backends.speed_map.interval import Interval
+    >>> from chainrule.backends.speed_map.spots import Interval
     >>> sign(Match(None, None, "faster", Interval(1.8, 1.7, 1.9))), sign(Match(None, None, "failed"))
     ('1.80 ▲', 'f')
     """

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from chainrule.backends.speed_map.interval import three_digits
+from chainrule.backends.speed_map.spots import three_digits
 
 NONE = "-"
 

@@ -7,7 +7,7 @@ see ``descent``.
 from dataclasses import replace
 
 from chainrule.program.cuda.grouping import grouped
-from chainrule.program.descent import Descent, Run, descent, rest
+from chainrule.program.descending import Descent, Run, descent, rest
 from chainrule.program.operations import Operation, Value
 from chainrule.program.plan import Home, Plan
 from chainrule.program.planner import plan

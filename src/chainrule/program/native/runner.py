@@ -12,10 +12,10 @@ import numpy as np
 from llvmlite import ir
 
 from chainrule.program import machine
+from chainrule.program.kernels import pool, wait
 from chainrule.program.native import compiler
 from chainrule.program.native.instructions import Instruction, addresses
 from chainrule.program.native.lanes import WORD, Value, call_function
-from chainrule.program.pool import pool, wait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
