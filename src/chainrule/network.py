@@ -5,11 +5,12 @@ It holds the parameters and knows which backend they are on. All computation is 
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from os import PathLike
 from threading import Lock
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -18,7 +19,8 @@ from chainrule import backends
 from chainrule.backends import Backend
 from chainrule.backends.plans import step_plan
 from chainrule.data import inputs, targets
-from chainrule.data.streams import as_stream, is_stream
+from chainrule.data.inputs import AnyArray
+from chainrule.data.streams import Stream, as_stream, is_stream
 from chainrule.explain.oracles import NAMES
 from chainrule.mathematics import activations
 from chainrule.mathematics.activations import Activation
@@ -49,7 +51,9 @@ if TYPE_CHECKING:
     from chainrule.program.plan import Plan
     from chainrule.training.summary import NetworkSummary
 
-Data = tuple[Any, Any] | tuple[Any, Any, Any]
+Data = tuple[AnyArray, AnyArray] | tuple[AnyArray, AnyArray, AnyArray]
+Large = PathLike[str] | Stream | Iterable[Any]  # data that are read while training
+BackendLike = str | Backend | ModuleType
 Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
 
 FIRST, LAST_HIDDEN, LAST = 0, -2, -1  # layers
@@ -148,7 +152,7 @@ class NeuralNetwork:
         dropout: float = 0.0,
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
-        backend: Any = None,
+        backend: BackendLike | None = None,
         dtype: str | None = None,
         seed: int | None = None,
     ) -> None:
@@ -183,7 +187,7 @@ class NeuralNetwork:
 
     # -- the three verbs -------------------------------------------------------------------------
 
-    def feedforward(self, X: Any) -> Array:
+    def feedforward(self, X: AnyArray) -> Array:
         """Return the outputs ``A (n, output_size)`` of the last layer, and keep every layer's to read.
 
         With a loss on logits these are the logits; :meth:`predict` returns probabilities.
@@ -198,7 +202,7 @@ class NeuralNetwork:
             self._forward = forward(self._theta, X, self.architecture)
         return self._forward.A
 
-    def backward(self, X: Any, y: Any, learning_rate: float = 0.1) -> None:
+    def backward(self, X: AnyArray, y: AnyArray, learning_rate: float = 0.1) -> None:
         """Take one step of gradient descent on all of ``X (n, input_size)`` and ``y``.
 
         ``W <- W - learning_rate dL_dW``, likewise b. It goes forward itself, with the weights as they
@@ -220,15 +224,15 @@ class NeuralNetwork:
 
     def train(
         self,
-        X: Any,
-        y: Any,
+        X: AnyArray | Large,
+        y: AnyArray | None,
         epochs: int,
         learning_rate: float | Schedule = 0.1,
         *,
         batch_size: int | None = None,
         shuffle: bool = True,
         optimizer: str | Optimizer = "sgd",
-        sample_weight: Any = None,
+        sample_weight: AnyArray | None = None,
         validation_data: Data | None = None,
         validation_fraction: float | None = None,
         early_stopping: int | bool | None = None,
@@ -275,8 +279,9 @@ class NeuralNetwork:
             Functions called with the ``Record`` of each epoch; one that returns ``True`` ends training. In a
             callback the network has the weights of that epoch: it can be read, saved and copied, not changed.
         progress
-            ``True``: a bar on a terminal, plain lines elsewhere. ``False``: nothing. ``None``: a line
-            ``Epoch 0, Loss:0.26`` every ``print_every`` epochs.
+            ``True``: a bar on a terminal, lines elsewhere, on standard error. ``False``: nothing. ``None``: as
+            ``True`` if there are batches, held-out data or fewer than ``print_every`` epochs; otherwise a line
+            ``Epoch 0, Loss:0.26`` every ``print_every`` epochs, on standard output.
         compile
             ``False`` runs the step as it is written, on any backend.
         threads
@@ -349,7 +354,8 @@ class NeuralNetwork:
             group=group,
             folder=folder,
         )
-        shown = display(progress, settings.epochs, at_least(1, "print_every", print_every))
+        plain = batch_size is None and validation_data is None and validation_fraction is None
+        shown = display(progress, settings.epochs, at_least(1, "print_every", print_every), plain=plain)
         if group.rank > 0:
             shown = Display()
         with ExitStack() as stack:
@@ -420,7 +426,7 @@ class NeuralNetwork:
 
     # -- predictions -----------------------------------------------------------------------------
 
-    def predict(self, X: Any, *, logits: bool = False) -> Array:
+    def predict(self, X: AnyArray, *, logits: bool = False) -> Array:
         """Return predictions ``(n, output_size)``: probabilities if the loss is on logits.
 
         ``X`` may have any number of rows: they are computed in blocks. A probability has its digits however
@@ -445,7 +451,7 @@ class NeuralNetwork:
         ]  # (some, n_out) each
         return parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=0)
 
-    def predict_classes(self, X: Any) -> Array:
+    def predict_classes(self, X: AnyArray) -> Array:
         """Return the most likely class of each row ``(n,)``, integers; with one output, 0 or 1."""
         P = self.predict(X)  # (n, n_out)
         xp = namespace(P)
@@ -453,7 +459,7 @@ class NeuralNetwork:
             return xp.argmax(P, axis=-1)  # (n,)
         return xp.astype(xp.reshape(P, (-1,)) > 0.5, xp.int64)  # (n,)
 
-    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> Score:
+    def evaluate(self, X: AnyArray, y: AnyArray, sample_weight: AnyArray | None = None) -> Score:
         """Return the loss, on the scale that training reports, and the accuracy where there are classes.
 
         Weights count in the loss; in the accuracy every sample counts the same.
@@ -468,12 +474,12 @@ class NeuralNetwork:
 
     def explain(
         self,
-        X: Any,
-        y: Any,
+        X: AnyArray,
+        y: AnyArray,
         learning_rate: float | Schedule = 0.1,
         *,
         optimizer: str | Optimizer = "sgd",
-        sample_weight: Any = None,
+        sample_weight: AnyArray | None = None,
         detail: Literal["named", "all"] = "named",
     ) -> "Explanation":
         """Return one training step on ``X (n, input_size)`` and ``y``, factor by factor.
@@ -527,7 +533,12 @@ class NeuralNetwork:
         return explain(training, start, self.backend, every=detail == "all")
 
     def check_gradients(
-        self, X: Any, y: Any, sample_weight: Any = None, *, oracles: Sequence[str] = NAMES
+        self,
+        X: AnyArray,
+        y: AnyArray,
+        sample_weight: AnyArray | None = None,
+        *,
+        oracles: Sequence[str] = NAMES,
     ) -> "GradientCheck":
         """Compare the derived gradient with gradients computed in other ways, in float64.
 
@@ -583,7 +594,7 @@ class NeuralNetwork:
         self,
         batch_size: int,
         *,
-        backend: Any = None,
+        backend: BackendLike | None = None,
         optimizer: str | Optimizer = "sgd",
         streamed: bool = False,
     ) -> MemoryEstimate:
@@ -641,7 +652,7 @@ class NeuralNetwork:
         """The parameters of each layer, ``W (n_in, n_out)`` and ``b (1, n_out)``."""
         return self.architecture.layout.split(self._theta)
 
-    def set_layer(self, number: int, *, W: Any = None, b: Any = None) -> None:
+    def set_layer(self, number: int, *, W: AnyArray | None = None, b: AnyArray | None = None) -> None:
         """Put other parameters into layer ``number`` (from 0; -1 is the last).
 
         Raises
@@ -872,7 +883,9 @@ class NeuralNetwork:
         onnx.write(path, self.backend.to_numpy(self._theta), self.architecture, self.metadata)
 
     @classmethod
-    def load(cls, path: str | PathLike[str], backend: Any = None, dtype: str | None = None) -> Self:
+    def load(
+        cls, path: str | PathLike[str], backend: BackendLike | None = None, dtype: str | None = None
+    ) -> Self:
         """Return the network that :meth:`save` wrote, in its own dtype unless given.
 
         Its backend is chosen as a new network's is.

@@ -99,10 +99,8 @@ def test_only_rank_0_calls_back_and_shows(capsys):
     runs = run(3, lambda group: trained(group, progress=None, print_every=1, callbacks=[callback]))
     assert called == [0, 1]
     assert [len(history) for _, history in runs] == [2, 2, 2]
-    assert [line.partition(",")[0] for line in capsys.readouterr().out.splitlines()] == [
-        "Epoch 0",
-        "Epoch 1",
-    ]
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("  ")[0] for line in lines] == ["epoch 1/4", "epoch 2/4"]
 
 
 def test_ranks_that_differ_are_refused_and_an_error_on_one_ends_all():

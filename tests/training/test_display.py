@@ -33,6 +33,11 @@ def test_the_textbooks_line_comes_every_so_many_epochs_on_standard_output(capsys
     assert [line[0] for line in lines] == ["Epoch 0", "Epoch 2", "Epoch 4"]
     assert all(0 < float(line[2]) < 1 for line in lines)
     assert captured.err == ""
+    for batched in ({"batch_size": 2}, {"validation_fraction": 0.5}, {}):
+        train(5, **batched)  # fewer epochs than lines are apart
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("epoch 1/5  loss 0.")
     train(5, progress=False)
     assert capsys.readouterr() == ("", "")
 
@@ -110,7 +115,7 @@ def test_a_bar_is_redrawn_ten_times_a_second_at_the_most(monkeypatch):
 
 def test_the_bar_is_closed_when_training_fails(monkeypatch):
     bar = Bar(3, on_terminal())
-    monkeypatch.setattr(chainrule.network, "display", lambda *_: bar)
+    monkeypatch.setattr(chainrule.network, "display", lambda *_, **__: bar)
 
     def fail(_):
         msg = "mine"

@@ -7,7 +7,7 @@ Each error is one line: what was got, what was wanted, the remedy.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias, Union
 
 import array_api_compat
 import numpy as np
@@ -20,6 +20,19 @@ from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.precision import HALVES
 from chainrule.program.epoch import bounds
+
+if TYPE_CHECKING:  # numpy.typing takes milliseconds to import
+    from numpy.typing import ArrayLike
+
+    class SupportsDLPack(Protocol):
+        """An array of a library: DLPack is how they are exchanged."""
+
+        def __dlpack__(self) -> Any:
+            """Return the memory of the array."""
+
+
+# What is read as an array: lists, NumPy arrays, data frames, tensors.
+AnyArray: TypeAlias = Union["ArrayLike", "SupportsDLPack"]
 
 _BLOCK_BYTES = 2**26  # of rows that are converted at once
 

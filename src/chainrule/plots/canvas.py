@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib
 import numpy as np
@@ -28,6 +28,8 @@ PETROFF = (
 )
 POSITIVE, NEGATIVE, QUIET = OKABE_ITO[0], OKABE_ITO[3], "0.45"
 
+AxesLike: TypeAlias = Axes | Sequence[Axes]
+
 _DATES = {".png": "Creation Time", ".svg": "Date", ".pdf": "CreationDate"}  # what a file calls its date
 # The same picture is the same file: no date, no random names; letters stay letters.
 _STEADY = {"svg.hashsalt": "chainrule", "svg.fonttype": "none"}
@@ -44,7 +46,7 @@ class Picture(Figure):  # type: ignore[misc]  # matplotlib is optional, so its c
 
 def panels(
     ax: Any, size: tuple[float, float], rows: int = 1, columns: int = 1, **options: Any
-) -> tuple[list[Any], Any]:
+) -> tuple[list[Axes], Picture | Any]:
     """Return the axes to draw in, and what the caller is handed: a new picture, or what was given.
 
     Parameters
@@ -116,7 +118,7 @@ _NEEDLESS = re.compile(
 )
 
 
-def inline_svg(picture: Any) -> str:
+def inline_svg(picture: Figure) -> str:
     """Return a figure as a small SVG element for a page.
 
     Its text takes the font of the page.
@@ -128,7 +130,7 @@ def inline_svg(picture: Any) -> str:
     return text
 
 
-def save(picture: Any, path: PathLike, *, style: str = "") -> Path:
+def save(picture: Figure | Axes, path: PathLike, *, style: str = "") -> Path:
     """Write a picture to ``path``, as PNG, SVG or PDF by its suffix, whole or not at all.
 
     The same picture gives the same bytes: a file holds no date and no random names, and the letters of an SVG
@@ -171,7 +173,7 @@ def save(picture: Any, path: PathLike, *, style: str = "") -> Path:
     return path
 
 
-def _written(picture: Any, suffix: str) -> bytes:
+def _written(picture: Figure | Axes, suffix: str) -> bytes:
     """Return the bytes of a picture as a file of this suffix has them."""
     figure = picture.figure if isinstance(picture, Axes) else picture
     buffer = BytesIO()

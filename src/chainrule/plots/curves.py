@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from chainrule.mathematics.naming import require
-from chainrule.plots.canvas import OKABE_ITO, QUIET, panels, spans_decades
+from chainrule.plots.canvas import OKABE_ITO, QUIET, AxesLike, Picture, panels, spans_decades
 
 _TRAINING, _HELD_OUT = OKABE_ITO[0], OKABE_ITO[3]
 _FIELDS = {
@@ -20,8 +21,12 @@ _FIELDS = {
 
 
 def plot_history(
-    records: Iterable[Any], *, reported: str = "loss", best_epoch: int | None = None, ax: Any = None
-) -> Any:
+    records: Iterable[Any],
+    *,
+    reported: str = "loss",
+    best_epoch: int | None = None,
+    ax: AxesLike | None = None,
+) -> Picture | Any:
     """Draw what training recorded: one panel each for the loss, the accuracy and the learning rate.
 
     The accuracy is drawn where there is one, the learning rate where it changes; a constant rate stands
@@ -89,7 +94,7 @@ def _style(values: np.ndarray) -> dict[str, Any]:
     return {"marker": "o", "markersize": 4} if len(values) <= 12 else {}
 
 
-def _draw_losses(ax: Any, columns: dict[str, np.ndarray], reported: str) -> None:
+def _draw_losses(ax: Axes, columns: dict[str, np.ndarray], reported: str) -> None:
     epoch, loss, held_out = columns["epoch"], columns["loss"], columns["validation"]
     ax.plot(epoch, loss, color=_TRAINING, label="training", **_style(epoch))
     if np.isfinite(held_out).any():
@@ -100,7 +105,7 @@ def _draw_losses(ax: Any, columns: dict[str, np.ndarray], reported: str) -> None
     ax.set_ylabel(reported)
 
 
-def _draw_below(ax: Any, epoch: np.ndarray, values: np.ndarray, name: str) -> None:
+def _draw_below(ax: Axes, epoch: np.ndarray, values: np.ndarray, name: str) -> None:
     accuracy = name == "accuracy"
     ax.plot(epoch, values, color=_HELD_OUT if accuracy else _TRAINING, **_style(epoch))
     ax.set_ylabel("validation\naccuracy" if accuracy else name)
@@ -110,7 +115,7 @@ def _draw_below(ax: Any, epoch: np.ndarray, values: np.ndarray, name: str) -> No
         ax.set_ylim(bottom=0.0)
 
 
-def _mark_best(axes: list[Any], best_epoch: int | None) -> None:
+def _mark_best(axes: list[Axes], best_epoch: int | None) -> None:
     if best_epoch is None:
         return
     for ax in axes:
@@ -122,7 +127,7 @@ def _mark_best(axes: list[Any], best_epoch: int | None) -> None:
     axes[0].annotate(text, (best_epoch, 1.01), fontsize="small", color=QUIET, **at)
 
 
-def _finish(axes: list[Any], columns: dict[str, np.ndarray]) -> None:
+def _finish(axes: list[Axes], columns: dict[str, np.ndarray]) -> None:
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25)

@@ -4,25 +4,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
+from chainrule.data.inputs import AnyArray
 from chainrule.mathematics.optimizers import Optimizer
 from chainrule.plots import subject
-from chainrule.plots.canvas import OKABE_ITO, QUIET, panels
+from chainrule.plots.canvas import OKABE_ITO, QUIET, AxesLike, Picture, panels
+from chainrule.plots.subject import Subject
 
 _SPREAD, _NORM = OKABE_ITO[0], OKABE_ITO[3]
 _USUAL = (1e-4, 1e-2)
 
 
 def plot_gradient_flow(
-    net: Any,
-    X: Any,
-    y: Any,
+    net: Subject,
+    X: AnyArray,
+    y: AnyArray,
     *,
     learning_rate: float = 0.1,
     optimizer: str | Optimizer = "sgd",
-    ax: Any = None,
-) -> Any:
+    ax: AxesLike | None = None,
+) -> Picture | Any:
     """Draw the sizes of each layer's gradients, and the ratio of the first update to the weights.
 
     Above, for each ``dL/dW``: where the sizes of its entries lie, and their root mean square. They
@@ -70,7 +73,7 @@ def plot_gradient_flow(
     return drawn
 
 
-def draw_sizes(ax: Any, gradients: Sequence[np.ndarray]) -> None:
+def draw_sizes(ax: Axes, gradients: Sequence[np.ndarray]) -> None:
     """Draw the distribution of the sizes of each layer's gradients on a log scale; zeros are counted."""
     sizes = [np.abs(g[g != 0]) for g in gradients]
     notes = {
@@ -89,7 +92,7 @@ def draw_sizes(ax: Any, gradients: Sequence[np.ndarray]) -> None:
     _finish(ax, notes)
 
 
-def draw_ratios(ax: Any, moves: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
+def draw_ratios(ax: Axes, moves: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
     """Draw ``‖ΔW‖ / ‖W‖`` of each layer, on a log scale."""
     usual = f"usual: {_USUAL[0]:g} to {_USUAL[1]:g}"
     ax.axhspan(*_USUAL, color=QUIET, alpha=0.15, linewidth=0, label=usual)
@@ -101,7 +104,7 @@ def draw_ratios(ax: Any, moves: Sequence[np.ndarray], weights: Sequence[np.ndarr
     _finish(ax, {place: "W\nis 0" if changes[place] else "no\nupdate" for place in still})
 
 
-def _finish(ax: Any, notes: dict[int, str]) -> None:
+def _finish(ax: Axes, notes: dict[int, str]) -> None:
     """Set the log scale and the legend, and write below the data what a log scale cannot show."""
     ax.set_yscale("log")
     if notes and ax.lines:
@@ -117,7 +120,7 @@ def _finish(ax: Any, notes: dict[int, str]) -> None:
         ax.yaxis.set_minor_locator(NullLocator())
 
 
-def _tick_layers(ax: Any, layers: int) -> None:
+def _tick_layers(ax: Axes, layers: int) -> None:
     ax.set_xticks(range(layers), [f"W{number}" for number in range(1, layers + 1)])
     ax.set_xlim(-0.5, layers - 0.5)
     ax.spines[["top", "right"]].set_visible(False)

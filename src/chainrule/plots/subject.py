@@ -4,12 +4,13 @@ Of a network this module reads ``net.architecture`` and ``net.layers`` alone. It
 gradient, its update and its loss are those of :mod:`chainrule.mathematics.step`, the functions that train it.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from chainrule import backends
-from chainrule.data.inputs import Door, host
+from chainrule.data.inputs import AnyArray, Door, host
 from chainrule.data.targets import batch
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.layers import Dense
@@ -19,7 +20,17 @@ from chainrule.mathematics.step import Batch, Progress, gradient, objective, ste
 _MOST_AT_ONCE = 100_000  # numbers in the widest layer of a stack of networks: what a cache holds
 
 
-def parameters(net: Any) -> np.ndarray:
+class Subject(Protocol):
+    """What is read of a network: :class:`~chainrule.NeuralNetwork` has it."""
+
+    architecture: Architecture
+
+    @property
+    def layers(self) -> Sequence[Dense]:
+        """The parameters of each layer."""
+
+
+def parameters(net: Subject) -> np.ndarray:
     """Return a network's flat parameters ``(P,)``."""
     return flat(net.layers, net.architecture)
 
@@ -31,7 +42,7 @@ def flat(layers: Any, net: Architecture) -> np.ndarray:
     return joined
 
 
-def samples(net: Any, X: Any, y: Any) -> Batch:
+def samples(net: Subject, X: AnyArray, y: AnyArray) -> Batch:
     """Return the data as a network takes it: ``X (n, n_0)`` and ``Y (n, n_L)``, checked.
 
     Raises
@@ -43,14 +54,14 @@ def samples(net: Any, X: Any, y: Any) -> Batch:
     return batch((host(X), host(y), None), net.architecture, door)
 
 
-def gradients(net: Any, X: Any, y: Any) -> tuple[Dense, ...]:
+def gradients(net: Subject, X: AnyArray, y: AnyArray) -> tuple[Dense, ...]:
     """Return ``dL_dW (n_in, n_out)`` and ``dL_db (1, n_out)`` of each layer, without dropout."""
     shape: Architecture = net.architecture
     return shape.layout.split(gradient(parameters(net), samples(net, X, y), shape)[1])
 
 
 def updates(
-    net: Any, X: Any, y: Any, learning_rate: float, rule: str | Optimizer = "sgd"
+    net: Subject, X: AnyArray, y: AnyArray, learning_rate: float, rule: str | Optimizer = "sgd"
 ) -> tuple[Dense, ...]:
     """Return what one step of a fresh optimizer adds to each layer's ``W`` and ``b``."""
     shape, theta, chosen = net.architecture, parameters(net), optimizer(rule)

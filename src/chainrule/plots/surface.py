@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
+from chainrule.data.inputs import AnyArray
 from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.parameters import Layout
 from chainrule.plots import subject
-from chainrule.plots.canvas import OKABE_ITO, panels, spans_decades
+from chainrule.plots.canvas import OKABE_ITO, AxesLike, Picture, panels, spans_decades
+from chainrule.plots.subject import Subject
 
 _POINTS = 41  # along each axis
 _LEVELS = 15
@@ -27,8 +30,14 @@ class Directions(NamedTuple):
 
 
 def plot_loss_surface(
-    net: Any, X: Any, y: Any, *, path: Sequence[Any] | None = None, seed: int = 0, ax: Any = None
-) -> Any:
+    net: Subject,
+    X: AnyArray,
+    y: AnyArray,
+    *,
+    path: Sequence[Any] | None = None,
+    seed: int = 0,
+    ax: AxesLike | None = None,
+) -> Picture | Any:
     """Draw the loss over a plane through the network's parameters, with levels by powers where it varies.
 
     Without a ``path`` the plane is spanned by two random directions, normalised unit by unit, and
@@ -96,7 +105,7 @@ def _grid(plane: Directions) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def draw_surface(ax: Any, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, name: str) -> None:
+def draw_surface(ax: Axes, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, name: str) -> None:
     """Draw ``L (p, p)`` over two axes ``(p,)`` as contours, by powers of ten where it spans them."""
     shown = np.ma.masked_invalid(L)  # (p, p)   where the loss overflowed there is nothing to draw
     problem = "the loss is nowhere finite on this plane; scale X, or start with smaller weights"
@@ -112,7 +121,7 @@ def draw_surface(ax: Any, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, na
     ax.figure.colorbar(filled, ax=ax, label=name, format="%.2g" if by_powers else None)
 
 
-def _mark(ax: Any, plane: Directions) -> None:
+def _mark(ax: Axes, plane: Directions) -> None:
     colour = OKABE_ITO[3]
     if plane.path is not None:
         ax.plot(*plane.path.T, "-", color=colour, marker=".", markersize=4, linewidth=1, label="path")

@@ -130,15 +130,15 @@ def _passed(record: Record) -> str:
     return f"{record.seconds:.{int(record.seconds < 100)}f} s"
 
 
-def display(progress: bool | None, epochs: int, every: int) -> Display:
+def display(progress: bool | None, epochs: int, every: int, *, plain: bool = True) -> Display:
     """Return the display for ``train(progress=...)``.
 
-    ``True``: a bar on a terminal, plain lines elsewhere; ``False``: nothing; ``None``: a line of the
-    textbook's every ``every`` epochs.
+    ``True``: a bar on a terminal, lines elsewhere. ``False``: nothing. ``None``: in a ``plain`` run (all rows in every
+    step, none held out) of at least ``every`` epochs, a line every ``every`` epochs; otherwise as ``True``.
     """
-    if progress is None:
+    if progress is None and plain and epochs >= every:
         return Lines(every, sys.stdout, lambda record: f"Epoch {record.epoch}, Loss:{record.loss}")
-    if not flag("progress", progress):
+    if progress is not None and not flag("progress", progress):
         return Display()
     from rich.console import Console
 

@@ -4,11 +4,16 @@ import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from chainrule._version import how_to_install
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+    from chainrule.plots.canvas import AxesLike, Picture
 
 
 class Record(NamedTuple):
@@ -139,7 +144,7 @@ class History:
         places = {round(i * (len(self) - 1) / (most - 1)) for i in range(most)}
         return [self.record(place) for place in sorted(places)]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> "DataFrame":
         """Return the records as a Polars data frame, a row for each epoch.
 
         Raises
@@ -155,7 +160,7 @@ class History:
         dtypes = {name: pl.Int64 if name == "epoch" else pl.Float64 for name in Record._fields}
         return pl.DataFrame({name: self[name] for name in dtypes}, schema=dtypes)
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: "AxesLike | None" = None) -> "Picture | Any":
         """Draw the losses, and the accuracy and the learning rate where there is something to see.
 
         Returns a picture, or ``ax`` with the losses alone: :func:`chainrule.plots.plot_history`.
