@@ -1,6 +1,8 @@
 """Products by cuBLAS's C interface: every layout, dtype and scale, against NumPy, on a stand-in that checks its calls."""
 
 import ctypes
+import gc
+import weakref
 from dataclasses import replace
 from itertools import product
 
@@ -68,16 +70,46 @@ def test_parts_of_a_16_bit_product_are_added_up_in_float32(stand_in):
     assert stand_in.blas.math_mode(stand_in.cublas._handle) == 16
 
 
-def test_what_cublas_refuses_is_an_error(stand_in):
+def test_what_cublas_refuses_is_an_error_with_its_name(stand_in):
     A = matrix(np.ones((2, 3), np.float32), 256, "float32")
-    with pytest.raises(RuntimeError, match="cublasGemmEx failed with cuBLAS's status 7"):
+    with pytest.raises(RuntimeError, match="cublasGemmEx failed with cuBLAS's status 7, invalid value"):
         stand_in.cublas.multiply(A, A, replace(A, stride=1))  # rows that overlap
-    with pytest.raises(RuntimeError, match="cublasSetWorkspace failed"):
-        Cublas(stand_in.blas, 0, 255, 4096)
+    with pytest.raises(
+        CannotCaptureError, match="cublasSetWorkspace failed"
+    ):  # training is replayed then
+        Cublas(stand_in.blas, 0, (255, 4096))
+
+
+@pytest.mark.parametrize(("status", "error"), [(3, MemoryError), (1, CannotCaptureError)])
+def test_no_memory_for_a_handle_is_a_memory_error(stand_in, status, error):
+    with pytest.raises(error, match=f"cublasCreate failed with cuBLAS's status {status}"):
+        Cublas(Refusing(stand_in.blas, status), 0, (0, 0))
+
+
+class Refusing:
+    """cuBLAS, but that it makes no handle."""
+
+    def __init__(self, library, status):
+        self._library, self._status = library, status
+
+    def __getattr__(self, name):
+        return (lambda *_: self._status) if name == "cublasCreate_v2" else getattr(self._library, name)
+
+
+def test_stream_and_workspace_live_until_the_handle_is_destroyed(stand_in):
+    owner = type("Owner", (), {})()
+    alive = weakref.ref(owner)
+    cublas = Cublas(stand_in.blas, 0, (stand_in._workspace.ctypes.data, 4096), owners=(owner,))
+    del owner
+    gc.collect()
+    assert alive() is not None
+    del cublas
+    gc.collect()
+    assert alive() is None
 
 
 def test_what_is_no_cublas_and_a_matrix_with_gaps_both_ways_are_named():
     with pytest.raises(CannotCaptureError, match="libcublas lacks cublasCreate_v2"):
-        Cublas(object(), 0, 0, 0)
+        Cublas(object(), 0, (0, 0))
     with pytest.raises(CannotCaptureError, match=r"strides \(96, 16\)"):
         matrix(np.ones((4, 6, 2))[:, :, 0], 0, "float64")

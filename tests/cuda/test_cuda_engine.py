@@ -9,9 +9,13 @@ import pytest
 from chainrule import NeuralNetwork, backends
 from chainrule.backends.numpy import NumpyBackend
 from chainrule.program.chains import HALVES
-from chainrule.program.cuda.batch import BoundBatch
+from chainrule.program.cuda.batch import BoundBatch, is_product
 from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
-from chainrule.program.cuda.feed import feed
+from chainrule.program.cuda.feed import FeedShape
+from chainrule.program.cuda.planning import cuda_plan
+from chainrule.program.cuda.source import write
+from chainrule.program.epoch import Epoch
+from chainrule.training.memory import Demand
 from support.compare import relative_error
 from support.cuda.device import need_device
 from support.cuda.work import on_device, trained
@@ -50,15 +54,82 @@ def test_the_order_in_which_threads_run_changes_no_bit():
     assert bits[0] == bits[1]
 
 
-def test_a_second_epoch_makes_no_buffer_and_is_a_launch_of_the_graphs(stand_in):
+def test_from_the_third_epoch_on_no_buffer_is_made_and_all_is_launches_of_graphs(stand_in):
     work = made_work(CASES["everything-adam"], 11, batch_size=4)
     engine = GraphEngine(on_device(stand_in, work), stand_in)
     plans = epochs(work, 4)
-    ran(engine, plans[:1])
+    ran(engine, plans[:2])
     before = len(stand_in.allocated), stand_in.uploads, stand_in.launches, len(stand_in.graphs)
-    ran(engine, plans[1:])
+    replays = stand_in.replays
+    ran(engine, plans[2:])
     assert (len(stand_in.allocated), stand_in.uploads, stand_in.launches, len(stand_in.graphs)) == before
     assert len(stand_in.graphs) == 2  # two whole batches; the ragged one
+    assert stand_in.replays - replays == 2 * 2
+
+
+def test_epochs_that_nobody_watches_are_launched_together_and_two_graphs_at_most_are_under_way(stand_in):
+    wanted, work = made_work(Case(), 8), on_device(stand_in, made_work(Case(), 8))
+    engine = GraphEngine(work, stand_in)
+    assert engine.at_once == 256
+
+    def together(count):
+        return [Epoch(None, [(0, 8)] * count, [1e-3] * count, None)]
+
+    losses = ran(engine, together(256) * 2)[0]
+    assert relative_error(losses, ran(plain(wanted), together(1) * 512)[0]) < 64 * EPSILON
+    before = stand_in.replays, stand_in.copies, stand_in.waits, stand_in.launches
+    ran(engine, together(64))
+    after = stand_in.replays, stand_in.copies, stand_in.waits, stand_in.launches
+    assert tuple(b - a for a, b in zip(before, after, strict=True)) == (1, 2, 1, 0)
+    assert (stand_in.most_under_way, stand_in.under_way) == (2, 0)
+
+
+def test_ctrl_c_waits_for_what_is_under_way_and_the_next_epoch_goes_on(stand_in):
+    works = [made_work(Case(), 11, batch_size=4) for _ in range(2)]
+    engine, (first, second) = GraphEngine(on_device(stand_in, works[0]), stand_in), epochs(works[0], 2)
+    looks = iter([None, KeyboardInterrupt])
+
+    def check():
+        if error := next(looks):
+            raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(first, check)
+    assert stand_in.under_way == 0
+    got = ran(engine, [first.part(2, 3), second])
+    wanted = ran(plain(works[1]), [first, second])
+    assert worst((got[0], got[1]), (wanted[0][2:], wanted[1])) < 16 * EPSILON
+
+
+def test_ragged_batches_take_no_more_memory_than_was_said(stand_in, monkeypatch):
+    monkeypatch.setattr(NumpyBackend, "planned", lambda _self, plan: cuda_plan(plan))
+    case = Case((64, 32), "gelu", "cross_entropy", "adam")
+    work = on_device(stand_in, made_work(case, 1900, batch_size=1000))
+    before = sum(nbytes for *_, nbytes in stand_in.allocated)
+    engine = GraphEngine(work, stand_in)
+    taken = sum(nbytes for *_, nbytes in stand_in.allocated) - before
+    said = Demand(*work.step, "float64", backends.named("numpy")).of(1000)
+    batches = 1900 * work.arrays[0].itemsize * (5 + 3)  # the ragged batch has a place of its own
+    sums = engine._batches[1000]._scratch.sums
+    order = 1900 * 8 + 4096
+    assert taken <= said.scratch + batches + order + sum(array.nbytes for array in sums)
+
+
+def test_binding_many_steps_writes_each_kernel_once_and_shares_what_no_feed_changes(
+    stand_in, monkeypatch
+):
+    written = []
+    monkeypatch.setattr(
+        "chainrule.program.cuda.batch.write", lambda *loop: written.append(loop) or write(*loop)
+    )
+    work = on_device(stand_in, made_work(CASES["everything-adam"], 64 * 4, batch_size=4))
+    engine = GraphEngine(work, stand_in)
+    (batch,), (chunk,) = engine._batches.values(), engine._chunks.values()
+    assert len(written) == sum(not is_product(group) for group in batch.plan.groups)
+    calls = chunk._run.calls
+    assert len(calls) == 64 * batch.nodes
+    changing = 7  # the rows, the loss, the update by its rate, and what dropout keys change
+    assert len({id(call) for call in calls}) <= batch.nodes + 63 * changing
 
 
 def test_two_networks_train_side_by_side(stand_in):
@@ -117,7 +188,7 @@ def test_chunks_cover_the_epoch_in_as_few_graphs_as_do():
 def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand_in):
     work = on_device(stand_in, made_work(Case(optimizer="adam"), 8, batch_size=4))
     batch = BoundBatch(work, 4, stand_in)
-    told = feed(stand_in, 1, 4, np.dtype(np.float64), keys=False)
+    told = FeedShape(1, 4, np.dtype(np.float64), False).on(stand_in, stand_in.empty)
     assert batch.nodes == len(batch.calls(told)) == 16
     assert len(batch.calls(told, products_only=True)) == 8
 

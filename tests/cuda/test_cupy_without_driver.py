@@ -5,13 +5,18 @@ import json
 import subprocess
 import sys
 import weakref
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork, backends
-from chainrule.program.cuda.device import Product
+from chainrule.bench.cell_data import cell_data
+from chainrule.bench.cells import parse
+from chainrule.bench.contestants import products
+from chainrule.program.cuda.device import CannotCaptureError, Product
+from chainrule.program.cuda.source import KernelText
 
 pytestmark = pytest.mark.needs("cupy")
 
@@ -57,11 +62,16 @@ def test_a_driver_without_the_compiler_or_its_headers_is_told_from_none(monkeypa
 def test_bfloat16_needs_a_cupy_that_computes_in_it_and_tf32_is_off_unless_asked(monkeypatch):
     from chainrule.backends.cupy import CupyBackend
 
-    backend = CupyBackend("cupy", None, SimpleNamespace(id=0))
+    device = SimpleNamespace(id=0, compute_capability="80")
+    backend = CupyBackend("cupy", None, device)
+    hash(backend)
     monkeypatch.setattr("cupy.__version__", "14.0.0")
     backend.check_dtype("bfloat16")
     monkeypatch.setattr("cupy.__version__", "13.6.0")
     with pytest.raises(ValueError, match=r"bfloat16 on CuPy needs CuPy 14, this is 13\.6\.0"):
+        backend.check_dtype("bfloat16")
+    device.compute_capability = "75"
+    with pytest.raises(ValueError, match="cupy:0 does not compute in bfloat16; give dtype='float16'"):
         backend.check_dtype("bfloat16")
     monkeypatch.delenv("CUPY_TF32", raising=False)
     assert backend.notes == ("cupy:0: TF32 off",)
@@ -100,11 +110,12 @@ def test_what_the_backend_asks_of_cupy_is_there():
     kernel = cupy.RawKernel(prelude() + text.source, text.name, options=cupy_device.OPTIONS)
     assert callable(kernel)
     for owner, names in {
-        cupy.cuda.Stream: ("begin_capture", "end_capture", "wait_event", "synchronize"),
+        cupy.cuda.Stream: ("begin_capture", "end_capture", "record", "wait_event", "synchronize"),
         cupy.cuda.Graph: ("launch", "upload"),
         cupy.cuda.Event: ("record", "synchronize"),
+        cupy.RawKernel: ("compile",),
         cupy.cuda.Device: ("synchronize", "use"),
-        cupy.cuda: ("alloc_pinned_memory", "get_current_stream"),
+        cupy.cuda: ("alloc_pinned_memory", "get_current_stream", "compiler"),
         cupy.cuda.runtime: ("memGetInfo", "runtimeGetVersion", "getDeviceProperties"),
         cupy.ndarray: ("set", "get", "data", "flags", "view", "swapaxes"),
         cupy: ("copyto", "take", "asnumpy", "get_default_memory_pool"),
@@ -113,6 +124,125 @@ def test_what_the_backend_asks_of_cupy_is_there():
     assert issubclass(
         cupy.cuda.memory.OutOfMemoryError, MemoryError
     )  # how running out of it is recognised
+
+
+class Fakes:
+    """What ``CupyDevice`` asks of CuPy, written down: streams, events, cuBLAS and the compiler."""
+
+    def __init__(self, monkeypatch):
+        import cupy
+
+        from chainrule.backends import cupy_device
+
+        self.log, self.made, fakes, self.refuses = [], [], self, ""
+
+        class Stream:
+            ptr = 7
+
+            def __init__(self, name="ours", **how):
+                self.name = name
+                fakes.log += [(name, how)] if how else []
+
+            def record(self):
+                return f"{self.name} until {len(fakes.log)}"
+
+            def wait_event(self, event):
+                fakes.log.append((self.name, "waits for", event.partition(" ")[0]))
+
+            def __enter__(self):
+                fakes.log.append((self.name, "is current"))
+
+            def __exit__(self, *_):
+                fakes.log.append((self.name, "is left"))
+
+        def compiled(*_, **_how):
+            def compile_():
+                if fakes.refuses:
+                    raise cupy.cuda.compiler.CompileException(fakes.refuses, "", "", ())
+
+            return SimpleNamespace(compile=compile_)
+
+        outside = Stream("outside")
+        monkeypatch.setattr(
+            "cupy.cuda.runtime.getDeviceProperties", lambda _: {"multiProcessorCount": 132}
+        )
+        monkeypatch.setattr("cupy.cuda.Device", Entered)
+        monkeypatch.setattr("cupy.cuda.Stream", Stream)
+        monkeypatch.setattr("cupy.cuda.get_current_stream", lambda: outside)
+        monkeypatch.setattr(
+            "cupy.empty", lambda *_, **_how: SimpleNamespace(data=SimpleNamespace(ptr=512))
+        )
+        monkeypatch.setattr("cupy.RawKernel", compiled)
+        monkeypatch.setattr(cupy_device, "find_cublas", lambda: None)
+        monkeypatch.setattr(cupy_device, "Cublas", lambda *_, **how: self.made.append(how))
+        monkeypatch.setattr(cupy_device, "_devices", cupy_device._Devices())
+
+
+class Entered(nullcontext):
+    """A device that can be entered, of this number."""
+
+    @property
+    def id(self):
+        return self.enter_result
+
+
+def test_ours_and_its_bare_products_multiply_in_tf32_on_one_device_a_thread(monkeypatch):
+    from chainrule.backends.cupy import CupyBackend
+
+    fakes, backend = Fakes(monkeypatch), CupyBackend("cupy", None, SimpleNamespace(id=0))
+    monkeypatch.setenv("CUPY_TF32", "1")
+    device = backend.cuda_device()
+    assert backend.cuda_device() is device
+    assert [how["tf32"] for how in fakes.made] == [True]
+    asked = []
+    monkeypatch.setattr(CupyBackend, "cuda_device", lambda self: asked.append(self) or device)
+    monkeypatch.setattr("chainrule.bench.contestants.ours.available", lambda _: backend)
+    monkeypatch.setattr("chainrule.bench.contestants.ours.work", lambda *_: None)
+    monkeypatch.setattr("chainrule.program.cuda.products_only.products", lambda *given: given)
+    backend.device.synchronize = None
+    made = products.cupy(cell_data(parse("2-4-1,4")), "step")
+    assert made.run[1] is device
+    assert asked == [backend]
+    monkeypatch.undo()
+
+
+def test_the_stream_can_be_captured_beside_other_threads_and_keeps_order_with_its_callers(monkeypatch):
+    from chainrule.backends.cupy_device import device_of
+
+    fakes = Fakes(monkeypatch)
+    device = device_of(0, tf32=False)
+    assert fakes.log == [("ours", {"non_blocking": True})]
+    fakes.log.clear()
+    with device.at_work():
+        fakes.log.append("work")
+    assert fakes.log == [
+        ("ours", "waits for", "outside"), ("ours", "is current"), "work", ("ours", "is left"), ("outside", "waits for", "ours"),
+    ]  # fmt: skip
+
+
+def test_a_kernel_that_the_compiler_refuses_is_replayed_and_not_an_error_in_the_first_step(monkeypatch):
+    from chainrule.backends.cupy_device import device_of
+
+    fakes = Fakes(monkeypatch)
+    device, text = device_of(0, tf32=False), KernelText("chain_0", "")
+    assert device.kernel(text) is device.kernel(text)
+    fakes.refuses = "Feature 'cvt.bf16.f32' requires .target sm_80\nand more"
+    with pytest.raises(
+        CannotCaptureError, match=r"refuses a kernel: Feature 'cvt.bf16.f32' requires .target sm_80$"
+    ):
+        device.kernel(KernelText("chain_1", ""))
+
+
+def test_cublas_is_found_by_its_name_where_no_search_is_installed(monkeypatch):
+    """CuPy 13 comes without NVIDIA's search and loads its own libcublas late."""
+    from chainrule.backends import cupy_device
+
+    loaded = []
+    monkeypatch.setattr("cupy.cuda.runtime.runtimeGetVersion", lambda: 12_090)
+    monkeypatch.setattr(cupy_device, "import_module", loaded.append)
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", None)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: (loaded[0], name))
+    assert cupy_device.find_cublas() == ("cupy_backends.cuda.libs.cublas", "libcublas.so.12")
 
 
 def test_more_data_than_half_the_free_memory_stay_on_the_host(monkeypatch):

@@ -2,9 +2,10 @@
 
 import logging
 import os
+from contextlib import AbstractContextManager, ExitStack
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import array_api_compat.cupy as xp
 import cupy
@@ -23,9 +24,13 @@ from chainrule.program.engine import Engine, Work
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 
+if TYPE_CHECKING:
+    from chainrule.backends.cupy_device import CupyDevice
+
 SHARE_FOR_DATA = 0.5  # of the memory that is left: more data than that stay on the host
 PART_BYTES = 8 << 20  # more than the blocks of a kernel leave of sums over 1024 columns in float64
 FIRST_WITH_BFLOAT16 = 14
+CONVERTS_BFLOAT16 = 80  # compute capability, ten times: Ampere
 LOG = logging.getLogger("chainrule")
 
 
@@ -33,6 +38,9 @@ class CupyBackend(Backend):
     """CuPy arrays on one CUDA device."""
 
     plans = True
+
+    def __hash__(self) -> int:
+        return hash(self.describe())  # CuPy's devices have no hash
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """Return ``x`` as a C-contiguous CuPy array on the device."""
@@ -62,6 +70,9 @@ class CupyBackend(Backend):
         lacks = "ml_dtypes" if find_spec("ml_dtypes") is None else ""
         if int(cupy.__version__.partition(".")[0]) < FIRST_WITH_BFLOAT16:
             lacks = f"CuPy {FIRST_WITH_BFLOAT16}, this is {cupy.__version__}"
+        if int(self.device.compute_capability) < CONVERTS_BFLOAT16:
+            msg = f"{self.describe()} does not compute in bfloat16; give dtype='float16'"
+            raise ValueError(msg)
         if lacks:
             msg = f"bfloat16 on CuPy needs {lacks}; install it, or give dtype='float16'"
             raise ValueError(msg)
@@ -73,8 +84,8 @@ class CupyBackend(Backend):
 
     @property
     def own_bytes(self) -> int:
-        """What a run takes besides its arrays: cuBLAS's workspace, and room for parts of sums at each place."""
-        return WORKSPACE_BYTES + PLACES * PART_BYTES
+        """What a run takes besides its arrays: cuBLAS's workspace, and room for parts of sums."""
+        return WORKSPACE_BYTES + PART_BYTES
 
     @property
     def places(self) -> int:
@@ -105,15 +116,20 @@ class CupyBackend(Backend):
             raise ValueError(msg)
         return super().plain(work)
 
+    def cuda_device(self) -> "CupyDevice":
+        """Return what graphs of steps run on: this thread's own, in TF32 where that is on."""
+        from chainrule.backends.cupy_device import device_of
+
+        return device_of(self.device.id, tf32=tf32_is_on())
+
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: generated kernels, captured as CUDA graphs."""
-        from chainrule.backends.cupy_device import CupyDevice
-
         streams = self.streams(work.data.X)
         with self.device:
             try:
-                device = CupyDevice(self.device, tf32=tf32_is_on())
-                return StreamEngine(work, device) if streams else GraphEngine(work, device)
+                device = self.cuda_device()
+                with device.at_work():  # what it makes is ready before the first step
+                    return StreamEngine(work, device) if streams else GraphEngine(work, device)
             except CannotCaptureError as error:
                 if streams:
                     raise
@@ -121,6 +137,13 @@ class CupyBackend(Backend):
                     "the step is replayed with CuPy's own functions, without CUDA graphs: %s", error
                 )
             return Replay(work, CupyLibrary(), self.asarray)
+
+    def quiet(self) -> AbstractContextManager[object]:
+        """Return a context for all that a network computes: CuPy computes on the device that is current."""
+        stack = ExitStack()
+        stack.enter_context(super().quiet())
+        stack.enter_context(self.device)
+        return stack
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
         """Return an array of the same values that shares no memory with ``array``; ``out`` if given."""

@@ -2,9 +2,11 @@
 
 import ctypes
 import gc
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import cupy
@@ -54,10 +56,26 @@ class CupyLane:
         self._sent.synchronize()
 
 
-class CupyDevice(CupyLibrary):
-    """One CUDA device, with a stream and a cuBLAS of its own.
+class CupyMark:
+    """A mark on a stream, which the host can wait for."""
 
-    The stream is an ordinary one: it waits for what CuPy does on the default stream, and the other way round.
+    def __init__(self, stream: cupy.cuda.Stream) -> None:
+        self._stream, self._event = stream, cupy.cuda.Event(disable_timing=True)
+
+    def set(self) -> None:
+        """Put the mark behind what was launched so far."""
+        self._event.record(self._stream)
+
+    def wait(self) -> None:
+        """Wait until all before the mark is done; at once where it was never set."""
+        self._event.synchronize()
+
+
+class CupyDevice(CupyLibrary):
+    """One CUDA device, with a stream and a cuBLAS of its own, for one thread.
+
+    The stream is a non-blocking one: while another thread uses the default stream, it can still be captured. What is
+    launched before and after :meth:`at_work` is kept in order with it by events.
 
     Parameters
     ----------
@@ -80,17 +98,22 @@ class CupyDevice(CupyLibrary):
         with device:
             facts = cupy.cuda.runtime.getDeviceProperties(device.id)
             self.multiprocessors: int = facts["multiProcessorCount"]
-            self.stream = cupy.cuda.Stream()
-            self._workspace = cupy.empty((WORKSPACE_BYTES,), dtype=cupy.uint8)
-            where = self.stream.ptr, self._workspace.data.ptr, WORKSPACE_BYTES
-            self._cublas = Cublas(find_cublas(), *where, tf32=tf32)
+            self.stream = cupy.cuda.Stream(non_blocking=True)
+            memory = cupy.empty((WORKSPACE_BYTES,), dtype=cupy.uint8)
+            workspace, owners = (memory.data.ptr, WORKSPACE_BYTES), (self.stream, memory)
+            self._cublas = Cublas(find_cublas(), self.stream.ptr, workspace, tf32=tf32, owners=owners)
 
-    def at_work(self) -> AbstractContextManager[object]:
-        """Return a context in which everything is launched on the stream."""
-        stack = ExitStack()
-        stack.enter_context(self._device)
-        stack.enter_context(self.stream)
-        return stack
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Launch everything on the stream: after what its caller has launched, and before what it launches later."""
+        with self._device:
+            outside = cupy.cuda.get_current_stream()
+            self.stream.wait_event(outside.record())
+            try:
+                with self.stream:
+                    yield
+            finally:
+                outside.wait_event(self.stream.record())
 
     def address(self, array: Array) -> int:
         """Return where an array begins."""
@@ -98,10 +121,15 @@ class CupyDevice(CupyLibrary):
         return address
 
     def kernel(self, text: KernelText) -> Launchable:
-        """Return a kernel, compiled when it is first launched and kept in CuPy's cache on disk."""
+        """Return a kernel, compiled, or from CuPy's cache on disk."""
         if text.name not in self._kernels:
-            source = prelude() + text.source
-            self._kernels[text.name] = cupy.RawKernel(source, text.name, options=OPTIONS)
+            kernel = cupy.RawKernel(prelude() + text.source, text.name, options=OPTIONS)
+            try:
+                kernel.compile()
+            except (cupy.cuda.compiler.CompileException, *REFUSALS) as error:
+                msg = f"the compiler refuses a kernel: {str(error).strip().partition(chr(10))[0]}"
+                raise CannotCaptureError(msg) from None
+            self._kernels[text.name] = kernel
         return self._kernels[text.name]
 
     def product(self, product: Product) -> Call:
@@ -142,13 +170,39 @@ class CupyDevice(CupyLibrary):
                 self._copying = cupy.cuda.Stream(non_blocking=True)
             return CupyLane(self.stream, self._copying)
 
-    def write(self, target: Array, numbers: np.ndarray) -> None:
-        """Write host numbers into an array, in order with what is launched."""
-        target.set(np.ascontiguousarray(numbers))
+    def send(self, target: Array, source: np.ndarray) -> None:
+        """Copy pinned host memory to the device, in order with what is launched; returns at once."""
+        target.set(source, stream=self.stream)
+
+    def fetch(self, target: np.ndarray, source: Array) -> None:
+        """Copy an array of the device to pinned host memory, in order with what is launched; returns at once."""
+        source.get(stream=self.stream, out=target, blocking=False)
+
+    def mark(self) -> CupyMark:
+        """Return a mark among what is launched."""
+        return CupyMark(self.stream)
 
     def copy(self, target: Array, source: Array) -> None:
         """Copy one array of the device into another."""
         cupy.copyto(target, source)
+
+
+class _Devices(threading.local):
+    """The devices of a thread, by number and precision."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, bool], CupyDevice] = {}
+
+
+_devices = _Devices()
+
+
+def device_of(number: int, *, tf32: bool) -> CupyDevice:
+    """Return this thread's way to a device: its stream, its cuBLAS and its kernels are made once."""
+    known = _devices.known
+    if (number, tf32) not in known:
+        known[number, tf32] = CupyDevice(cupy.cuda.Device(number), tf32=tf32)
+    return known[number, tf32]
 
 
 def _multiply(cublas: Cublas, _kept: Product, given: tuple[Any, ...]) -> None:
@@ -177,6 +231,8 @@ def find_cublas() -> Any:
     """
     major = cupy.cuda.runtime.runtimeGetVersion() // 1000
     names = [f"libcublas.so.{major}", f"cublas64_{major}.dll"]
+    with suppress(Exception):  # CuPy loads its own, which is then found by its name
+        import_module("cupy_backends.cuda.libs.cublas")
     try:
         from cuda.pathfinder import load_nvidia_dynamic_lib
 

@@ -65,7 +65,8 @@ class Arrays:
     """The arrays of a plan: inputs as they are given, constants and scratch as they are made.
 
     ``outputs`` are arrays, 1-d of uint8, for outputs to be written to, by their place among them;
-    ``scratch`` gives out memory, the library unless given.
+    ``scratch`` gives out memory, the library unless given; ``raw`` has that of storages, by ``id``,
+    which need not be asked for any more.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Arrays:
         library: Allocator,
         outputs: Mapping[int, Array] = EMPTY,
         scratch: Empty | None = None,
+        raw: Mapping[int, Array] = EMPTY,
     ) -> None:
         self._plan = plan
         self.empty = scratch or library.empty
@@ -82,7 +84,7 @@ class Arrays:
         self._inputs = {
             id(value): array for value, array in zip(plan.program.inputs, inputs, strict=True)
         }
-        self._raw: dict[int, Array] = {
+        self._raw: dict[int, Array] = dict(raw) | {
             id(plan.homes[id(plan.program.outputs[place])].storage): array
             for place, array in outputs.items()
         }

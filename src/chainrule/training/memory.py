@@ -71,8 +71,8 @@ class Demand(NamedTuple):
         """Return what a step on batches of this many rows takes.
 
         Where the step is replayed or compiled, its plan says; where it runs as it is written, every
-        result is counted as kept, which is the most it can be. Where the data are streamed, a step is bound
-        to each place for a batch, with memory of its own.
+        result is counted as kept, which is the most it can be. Where the data are streamed, the steps on both
+        places for a batch share what they compute in.
         """
         backend = self.backend
 
@@ -93,7 +93,7 @@ class Demand(NamedTuple):
             parameters=sizes["parameter"] * (1 + KEPT_WEIGHTS),
             state=sizes.get("state", 0),
             batch=self.places * (sizes["sample"] + sizes["target"]),
-            scratch=backend.own_bytes + self.places * scratch,
+            scratch=backend.own_bytes + scratch,
         )
 
     def advice(self, rows: int) -> str:

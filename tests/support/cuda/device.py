@@ -85,6 +85,31 @@ def function_of(name):
     return RUNS[name]
 
 
+def spoil(array):
+    """Fill an array with NaN, of every float."""
+    array.view(np.uint8)[...] = 0xFF
+
+
+class LateMark:
+    """What is fetched from the device arrives when a mark behind it is waited for, and not before."""
+
+    def __init__(self, device):
+        self._device, self._arrivals = device, []
+
+    def set(self):
+        assert not self._arrivals, "a mark was set again before it was waited for"
+        self._arrivals, self._device.fetched = self._device.fetched, []
+        self._device.under_way += 1
+        self._device.most_under_way = max(self._device.most_under_way, self._device.under_way)
+
+    def wait(self):
+        self._device.waits += 1
+        self._device.under_way -= 1
+        for target, numbers in self._arrivals:
+            target[...] = numbers
+        self._arrivals = []
+
+
 class LateLane:
     """Copies as late as it may, so that what is not waited for is found missing."""
 
@@ -99,7 +124,7 @@ class LateLane:
     def arrive(self):
         for target, source in zip(*self._sent, strict=True):
             target[...] = source
-            source[...] = np.nan  # from here on it may be filled anew
+            spoil(source)  # from here on it may be filled again
         self._sent = None
 
     def release(self):
@@ -116,10 +141,11 @@ class StandIn(NumpyLibrary):
         self.multiprocessors, self.backwards, self._captures = multiprocessors, backwards, captures
         self.allocated, self.uploads, self.launches, self.graphs = [], 0, 0, []
         self.fences = 0  # of the last kernel
-        self.capturing = None
+        self.copies = self.waits = self.replays = self.under_way = self.most_under_way = 0
+        self.capturing, self.fetched = None, []
         self.blas = compiled((HERE / "cublas.cpp").read_text(encoding="utf-8"))
         self._workspace = self.empty((4096,), np.dtype(np.uint8))
-        self.cublas = Cublas(self.blas, 0, self._workspace.ctypes.data, 4096, tf32=tf32)
+        self.cublas = Cublas(self.blas, 0, (self._workspace.ctypes.data, 4096), tf32=tf32)
         self._one = {}
 
     # -- memory -----------------------------------------------------------------------------------
@@ -159,11 +185,21 @@ class StandIn(NumpyLibrary):
     def lane(self):
         return LateLane()
 
-    def write(self, target, numbers):
-        assert target.dtype == numbers.dtype
-        target[...] = numbers
+    def send(self, target, source):
+        self.copies += 1
+        target[...] = source
+        spoil(source)
+
+    def fetch(self, target, source):
+        self.copies += 1
+        self.fetched.append((target, source.copy()))
+        spoil(target)
+
+    def mark(self):
+        return LateMark(self)
 
     def copy(self, target, source):
+        self.copies += 1
         target[...] = source
 
     # -- launches ---------------------------------------------------------------------------------
@@ -218,6 +254,7 @@ class StandIn(NumpyLibrary):
         self.graphs.append(nodes)
 
         def replay():
+            self.replays += 1
             for function, *how in nodes:
                 function() if len(how) == 1 else function(how[0], how[1], self.backwards)
 

@@ -5,24 +5,60 @@ buffers: so many steps can stand one after the other in one graph.
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.blocks import Arena
-from chainrule.program.cuda.device import CannotCaptureError, Device, Product
+from chainrule.program.cuda.device import CannotCaptureError, Device, Launchable, Product
 from chainrule.program.cuda.feed import Feed
 from chainrule.program.cuda.gather import BLOCK, gather, gather_grid
-from chainrule.program.cuda.geometry import PACK_BYTES, launch
+from chainrule.program.cuda.geometry import PACK_BYTES, Launch, launch
 from chainrule.program.cuda.lowering import Fused, fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Work
-from chainrule.program.operations import Fusion
+from chainrule.program.operations import Fusion, Value
+from chainrule.program.plan import Plan, Roots
 from chainrule.program.replay import Arrays, Call
+
+BYTES = np.dtype(np.uint8)
+
+
+class Scratch:
+    """Memory that steps of every batch size use one after the other: the largest of them is bound first."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self.empty, self.reshaped, self.shares = device.empty, device.reshaped, device.shares
+        self._constants: dict[int, tuple[np.ndarray, Array]] = {}
+        self._arena = Arena(device)
+        self.sums: tuple[Array, ...] = ()  # memory for parts of sums, and the counters of blocks, all 0
+
+    def constant(self, data: np.ndarray) -> Array:
+        """Return a known array, which is uploaded once."""
+        owner = data if data.base is None else data.base
+        if id(owner) not in self._constants:
+            self._constants[id(owner)] = owner, self._device.constant(data)
+        return self._constants[id(owner)][1]
+
+    def raw(self, plan: Plan) -> dict[int, Array]:
+        """Return memory for each scratch storage of a plan, by ``id``."""
+        storages = [storage for storage in plan.storages if storage.is_scratch]
+        # The largest first: what a smaller batch asks for then fits where that of a larger one lies.
+        storages.sort(key=lambda storage: storage.nbytes, reverse=True)
+        self._arena.rewind()
+        return {id(storage): self._arena.empty((storage.nbytes,), BYTES) for storage in storages}
+
+    def make_room(self, launches: Sequence[Launch]) -> None:
+        """Have the memory for sums that each of these kernels takes."""
+        nbytes = max((how.part_bytes for how in launches), default=0)
+        count = max((how.counters for how in launches), default=0)
+        if not self.sums or self.sums[0].nbytes < nbytes or self.sums[1].size < count:
+            counters = self._device.constant(np.zeros(count, dtype=np.uint32))
+            self.sums = self._device.empty((nbytes,), BYTES), counters
 
 
 class BoundBatch:
@@ -38,6 +74,8 @@ class BoundBatch:
         Where it runs.
     straight
         Whether products go straight into the weights; by a rule unless given.
+    scratch
+        Memory that it shares with other batch sizes; its own unless given.
     batch
         The arrays that a step reads its samples from. Unless given: all of the data where they are one
         batch; else buffers, which each step first fills with its rows.
@@ -50,15 +88,23 @@ class BoundBatch:
         device: Device,
         *,
         straight: bool | None = None,
+        scratch: Scratch | None = None,
         batch: Sequence[Array] | None = None,
     ) -> None:
         self.plan = cuda_plan(work.plan(rows), straight=straight)
         self._work, self._rows, self._device = work, rows, device
         self._gathers = batch is None and not work.is_one_batch
         self._batch = batch or (work.arrays if work.is_one_batch else self._buffers())
-        self._library = _Once(device)
-        self._arena = Arena(self._library)
+        self._scratch = scratch or Scratch(device)
+        self._raw = self._scratch.raw(self.plan)
         self._fused = {id(group): fused(group) for group in self.plan.groups if not is_product(group)}
+        known, count = self._fused.values(), device.multiprocessors
+        self._scratch.make_room([launch(m, count, aligned=a) for m in known for a in (True, False)])
+        self._launches: dict[int, tuple[Launch, Launchable]] = {}
+        self._shared: dict[int, Call] = {}  # of groups that neither read nor write a feed
+        self._roots, program = Roots(self.plan.program), self.plan.program
+        told = program.inputs[1 + len(work.progress[1]) + len(self._batch) :]
+        self._told = {id(value) for value in (*told, self._roots.of(program.outputs[-1]))}
 
     @property
     def is_straight(self) -> bool:
@@ -78,16 +124,11 @@ class BoundBatch:
         if self.is_straight:
             given += (feed.minus.reshape(()),)
         loss = len(self.plan.program.outputs) - 1
-        self._arena.rewind()
         outputs = {loss: feed.losses.view(np.uint8)}
-        arrays = Arrays(self.plan, given, self._library, outputs, self._arena.empty)
+        arrays = Arrays(self.plan, given, self._scratch, outputs, raw=self._raw)
         calls = [self._gather(feed)] if self._gathers and not products_only else []
-        for group in self.plan.groups:
-            if is_product(group):
-                calls.append(self._device.product(product(group, arrays)))
-            elif not products_only:
-                calls.append(self._kernel(self._fused[id(group)], arrays))
-        return calls
+        groups = self.plan.groups
+        return calls + [self._call(g, arrays) for g in groups if is_product(g) or not products_only]
 
     def _buffers(self) -> tuple[Array, ...]:
         shapes = [((self._rows, part.shape[-1]), numpy_dtype(part.dtype)) for part in self._work.arrays]
@@ -101,24 +142,33 @@ class BoundBatch:
         kernel = self._device.kernel(gather([numpy_dtype(part.dtype).name for part in self._batch]))
         return kernel, (grid, BLOCK, tuple(given))
 
-    def _kernel(self, made: Fused, arrays: Arrays) -> Call:
-        aligned = all(self._device.address(arrays.of(value)) % PACK_BYTES == 0 for value in made.full)
-        how = launch(made, self._device.multiprocessors, aligned=aligned)
+    def _call(self, group: Fusion, arrays: Arrays) -> Call:
+        """Return the call of a group; one that has nothing to do with a feed is the same in every step."""
+        if id(group) in self._shared:
+            return self._shared[id(group)]
+        if is_product(group):
+            rate = group.only.settings.get("rate")
+            values: Sequence[Value] = (*group.inputs, *group.results, *([] if rate is None else [rate]))
+            call = self._device.product(product(group, arrays))
+        else:
+            made = self._fused[id(group)]
+            values, call = made.arguments, self._kernel(group, made, arrays)
+        if self._told.isdisjoint(id(self._roots.of(value)) for value in values):
+            self._shared[id(group)] = call
+        return call
+
+    def _kernel(self, group: Fusion, made: Fused, arrays: Arrays) -> Call:
+        if id(group) not in self._launches:
+            addresses = [self._device.address(arrays.of(value)) for value in made.full]
+            aligned = all(address % PACK_BYTES == 0 for address in addresses)
+            how = launch(made, self._device.multiprocessors, aligned=aligned)
+            self._launches[id(group)] = how, self._device.kernel(write(how.loop, made.tail))
+        how, kernel = self._launches[id(group)]
         given: list[Any] = [np.int64(length) for length in how.where]
         given += [contiguous(arrays.of(value)) for value in made.arguments]
         if how.parts:
-            given += self._sums
-        kernel = self._device.kernel(write(how.loop, made.tail))
+            given += self._scratch.sums
         return kernel, (how.grid, how.block, tuple(given))
-
-    @cached_property
-    def _sums(self) -> tuple[Array, Array]:
-        """The memory for parts of sums, which all kernels use one after the other, and the counters, all 0."""
-        known, count = self._fused.values(), self._device.multiprocessors
-        launches = [launch(made, count, aligned=aligned) for made in known for aligned in (True, False)]
-        parts = self._device.empty((max(how.part_bytes for how in launches),), np.dtype(np.uint8))
-        counters = np.zeros(max(how.counters for how in launches), dtype=np.uint32)
-        return parts, self._device.constant(counters)
 
 
 def is_product(group: Fusion) -> bool:
@@ -144,19 +194,3 @@ def contiguous(array: Array) -> Array:
         msg = f"the step computes on a transposed array, or a part of one, of shape {array.shape}"
         raise CannotCaptureError(msg)
     return array
-
-
-class _Once:
-    """A device that uploads each constant once."""
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._known: dict[int, tuple[np.ndarray, Array]] = {}
-        self.empty, self.reshaped, self.shares = device.empty, device.reshaped, device.shares
-
-    def constant(self, data: np.ndarray) -> Array:
-        """Return a known array."""
-        owner = data if data.base is None else data.base
-        if id(owner) not in self._known:
-            self._known[id(owner)] = owner, self._device.constant(data)
-        return self._known[id(owner)][1]

@@ -17,6 +17,12 @@ DEFAULT_ALGORITHM: Final = -1
 TYPES: Final = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}  # cudaDataType_t
 # cublasComputeType_t: 32F, 64F, 32F_FAST_TF32.
 COMPUTE: Final = {"float32": 68, "float64": 70, "tf32": 77}
+# cublasStatus_t, but for 0, success.
+STATUSES: Final = {
+    1: "not initialized", 3: "allocation failed", 7: "invalid value", 8: "architecture mismatch",
+    11: "mapping error", 13: "execution failed", 14: "internal error", 15: "not supported", 16: "license error",
+}  # fmt: skip
+ALLOCATION_FAILED: Final = 3
 WORKSPACE_BYTES: Final = 32 << 20  # what NVIDIA recommends for Hopper; smaller devices need less
 _NAMES: Final = (
     "cublasCreate_v2", "cublasDestroy_v2", "cublasSetStream_v2", "cublasSetWorkspace_v2",
@@ -71,13 +77,28 @@ class Cublas:
     stream
         The address of a CUDA stream.
     workspace
-        The address of this many bytes of device memory, that live as long as this.
+        The address and the bytes of device memory.
     tf32
         Whether float32 products may round their factors to 10 bits.
+    owners
+        The stream and the memory, which live until the handle is destroyed.
+
+    Raises
+    ------
+    CannotCaptureError
+        If the library is not cuBLAS, or refuses.
+    MemoryError
+        If there is no memory left for the handle.
     """
 
     def __init__(
-        self, library: Any, stream: int, workspace: int, nbytes: int, *, tf32: bool = False
+        self,
+        library: Any,
+        stream: int,
+        workspace: tuple[int, int],
+        *,
+        tf32: bool = False,
+        owners: tuple[object, ...] = (),
     ) -> None:
         missing = [name for name in _NAMES if not hasattr(library, name)]
         if missing:
@@ -87,14 +108,19 @@ class Cublas:
         self._handle = ctypes.c_void_p()
         self._tf32 = tf32
         self._mode = HOST
-        self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
-        # Not at the interpreter's end: the device may be gone by then.
-        weakref.finalize(self, library.cublasDestroy_v2, self._handle).atexit = False
-        # In this order: setting the stream sets the workspace back.
-        self._check(library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)), "cublasSetStream")
-        place = ctypes.c_void_p(workspace), ctypes.c_size_t(nbytes)
-        self._check(library.cublasSetWorkspace_v2(self._handle, *place), "cublasSetWorkspace")
-        self._check(library.cublasSetMathMode(self._handle, FULL_SUMS), "cublasSetMathMode")
+        try:
+            self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
+            # Not at the interpreter's end: the device may be gone by then.
+            weakref.finalize(self, _destroy, library, self._handle, owners).atexit = False
+            # In this order: setting the stream sets the workspace back.
+            self._check(
+                library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)), "cublasSetStream"
+            )
+            place = ctypes.c_void_p(workspace[0]), ctypes.c_size_t(workspace[1])
+            self._check(library.cublasSetWorkspace_v2(self._handle, *place), "cublasSetWorkspace")
+            self._check(library.cublasSetMathMode(self._handle, FULL_SUMS), "cublasSetMathMode")
+        except RuntimeError as error:
+            raise CannotCaptureError(str(error)) from None
 
     def multiply(self, A: Matrix, B: Matrix, out: Matrix, scale: int = 0, plus: int = 0) -> None:
         """Launch ``out <- A @ B``; or with the addresses of two numbers ``out <- scale A @ B + plus out``."""
@@ -125,5 +151,9 @@ class Cublas:
     @staticmethod
     def _check(status: int, function: str) -> None:
         if status:
-            msg = f"{function} failed with cuBLAS's status {status}"
-            raise RuntimeError(msg)
+            msg = f"{function} failed with cuBLAS's status {status}, {STATUSES.get(status, 'unknown')}"
+            raise (MemoryError if status == ALLOCATION_FAILED else RuntimeError)(msg)
+
+
+def _destroy(library: Any, handle: ctypes.c_void_p, _owners: tuple[object, ...]) -> None:
+    library.cublasDestroy_v2(handle)

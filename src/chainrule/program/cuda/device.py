@@ -48,6 +48,16 @@ class Lane(Protocol):
         """Wait, on the host, until the sources have been read."""
 
 
+class Mark(Protocol):
+    """A mark among what is launched, which the host can wait for."""
+
+    def set(self) -> None:
+        """Put the mark behind what was launched so far."""
+
+    def wait(self) -> None:
+        """Wait until all before the mark is done; at once where it was never set."""
+
+
 class Device(Library, Protocol):
     """What running a step asks of a CUDA device, besides what replay asks of an array library."""
 
@@ -80,8 +90,14 @@ class Device(Library, Protocol):
     def lane(self) -> "Lane":
         """Return a way for batches from the host to the device, while it computes."""
 
-    def write(self, target: Array, numbers: np.ndarray) -> None:
-        """Write host numbers into an array, in order with what is launched."""
+    def send(self, target: Array, source: np.ndarray) -> None:
+        """Copy pinned host memory to the device, in order with what is launched; returns at once."""
+
+    def fetch(self, target: np.ndarray, source: Array) -> None:
+        """Copy an array of the device to pinned host memory, in order with what is launched; returns at once."""
+
+    def mark(self) -> Mark:
+        """Return a mark among what is launched."""
 
     def copy(self, target: Array, source: Array) -> None:
         """Copy one array of the device into another."""

@@ -1,38 +1,32 @@
 """The engine: training on a CUDA device, many steps as one graph.
 
-Each step is launched one kernel after the other once, which trains like any other step, compiles the kernels
-and lets cuBLAS choose; from then on a graph repeats it. Nothing is allocated, and no kernel gets
-arguments from the host: learning rates, keys and the order of the rows are in buffers that are filled for each epoch.
+Each step is launched one kernel after the other once, which trains like any other step and lets cuBLAS choose; from
+then on a graph repeats it. Nothing is allocated, and no kernel gets arguments from the host: learning rates, keys and
+the order of the rows are in a record that is copied before each graph, and losses are copied back after it. The host
+prepares a graph while the one before runs, and waits for the one before that.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from itertools import groupby
+from itertools import cycle, groupby
 
-from chainrule.program.cuda.batch import BoundBatch
+import numpy as np
+
+from chainrule.program.cuda.batch import BoundBatch, Scratch
 from chainrule.program.cuda.device import CannotCaptureError, Device
-from chainrule.program.cuda.feed import Feed, feed
+from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")
-MOST_STEPS = 64  # in one graph
-MOST_NODES = 2000
-
-
-@dataclass
-class Chunk:
-    """Steps that are launched together: which of the epoch, and their calls or, once captured, their graph."""
-
-    steps: slice
-    rows: slice
-    feed: Feed  # where the calls read: parts of the epoch's own, or a place that several chunks share
-    shared: bool
-    run: "Runner"
+# Of one graph, at most; so many floating-point operations take an H100 some 20 ms in float32.
+MOST_STEPS, MOST_NODES, MOST_FLOPS = 64, 2000, 1e12
+TOGETHER = 4  # graphs of epochs of one batch that run before anybody looks at their losses
+UNDER_WAY = 2  # graphs that are launched and not known to be done, at the most
 
 
 class Runner:
@@ -41,7 +35,7 @@ class Runner:
     def __init__(self, device: Device, calls: list[Call]) -> None:
         self._device, self.calls = device, calls
         self._graph: Callable[[], None] | None = None
-        self._tried = False
+        self._runs = 0
 
     @property
     def is_captured(self) -> bool:
@@ -50,17 +44,53 @@ class Runner:
 
     def __call__(self) -> None:
         """Make the calls."""
+        self._runs += 1
+        if self._runs == 2:  # not before: calls that are made once are not worth a graph
+            try:
+                self._graph = self._device.graph(self.calls)
+            except CannotCaptureError as error:
+                LOG.warning("a step runs as single kernels, not as one CUDA graph: %s", error)
         if self._graph is not None:
             self._graph()
             return
         for function, arguments in self.calls:
             function(*arguments)
-        if not self._tried:
-            self._tried = True
-            try:
-                self._graph = self._device.graph(self.calls)
-            except CannotCaptureError as error:
-                LOG.warning("a step runs as single kernels, not as one CUDA graph: %s", error)
+
+
+class Chunk:
+    """Steps that are launched together, all on batches of one size, with what they read and write."""
+
+    def __init__(self, device: Device, batch: BoundBatch, shape: FeedShape) -> None:
+        self._device, rows = device, shape.rows // shape.steps
+        self._here = shape.on(device, device.empty)
+        parts = [
+            self._here.part(slice(step, step + 1), slice(step * rows, (step + 1) * rows))
+            for step in range(shape.steps)
+        ]
+        self._run = Runner(device, [call for part in parts for call in batch.calls(part)])
+        turns = [(shape.on(device, device.pinned), device.mark()) for _ in range(UNDER_WAY)]
+        self._turns = cycle(turns)
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether it is launched as a graph by now."""
+        return self._run.is_captured
+
+    def launch(self, epoch: Epoch, first: int) -> Callable[[], np.ndarray]:
+        """Launch it on the steps of an epoch from ``first`` on; return what waits for their losses."""
+        host, mark = next(self._turns)
+        host.write(epoch, first)
+        self._device.send(self._here.record, host.record)
+        self._run()
+        self._device.fetch(host.losses, self._here.losses)
+        mark.set()
+
+        def losses() -> np.ndarray:
+            mark.wait()
+            found: np.ndarray = host.losses  # (steps,)
+            return found
+
+        return losses
 
 
 class GraphEngine:
@@ -78,86 +108,78 @@ class GraphEngine:
     Raises
     ------
     CannotCaptureError
-        If the step does something that the kernels cannot.
+        If the step does something that the kernels cannot, or the device's compiler refuses one of them.
     """
-
-    at_once = 1  # epoch
 
     def __init__(self, work: Work, device: Device, *, straight: bool | None = None) -> None:
         self.progress = work.progress
         self._work, self._device = work, device
-        rows = 0 if work.is_one_batch else work.bounds[-1][1]
         self._dtype = numpy_dtype(work.progress[0].dtype)
-        self._feed = feed(device, len(work.bounds), rows, self._dtype, keys=work.drops)
-        self._batches = {n: BoundBatch(work, n, device, straight=straight) for n in work.batch_sizes}
-        self._most = {
-            n: max(1, min(MOST_STEPS, MOST_NODES // b.nodes)) for n, b in self._batches.items()
+        scratch = Scratch(device)
+        self._batches = {
+            rows: BoundBatch(work, rows, device, straight=straight, scratch=scratch)
+            for rows in sorted(work.batch_sizes, reverse=True)
         }
-        self._shared: dict[tuple[int, int], tuple[Feed, Runner]] = {}
-        self._chunks = self._cut()
+        self._most = {rows: most_steps(batch) for rows, batch in self._batches.items()}
+        self._chunks: dict[tuple[int, int], Chunk] = {}
+        self._whole = chunks(work.bounds, self._most)
+        for span in self._whole:
+            self._chunk(work.bounds, span)
+
+    @property
+    def at_once(self) -> int:
+        """How many epochs of one batch it runs before it returns their losses: those of a few graphs."""
+        return TOGETHER * min(self._most.values()) if self._work.is_one_batch else 1
 
     @property
     def is_captured(self) -> bool:
         """Whether every step is a launch of a graph by now."""
-        return all(chunk.run.is_captured for chunk in self._chunks)
+        return all(chunk.is_captured for chunk in self._chunks.values())
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: everything goes to the device's own stream."""
         return self._device.at_work()
 
-    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
-        """Run an epoch: see ``Engine``. Ctrl-C is heard between two graphs."""
-        self._feed.tell(self._device, epoch)
-        whole = epoch.bounds == self._work.bounds
-        for chunk in self._chunks if whole else self._cut_part(epoch.bounds):
-            check()
-            mine = self._feed.part(chunk.steps, chunk.rows)
-            if chunk.shared:
-                chunk.feed.take(self._device, mine)
-            chunk.run()
-            if chunk.shared:
-                self._device.copy(mine.losses, chunk.feed.losses)
-        # sync: the losses, once a run.
-        return self._device.listed(self._feed.losses[: len(epoch.bounds)])
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
+        """Run an epoch: see ``Engine``. Ctrl-C is heard between two graphs, of which two are under way at most."""
+        losses = np.empty(len(epoch.bounds), self._dtype)  # (steps,)
+        under_way: deque[tuple[range, Callable[[], np.ndarray]]] = deque()
 
-    def _cut(self) -> list[Chunk]:
-        """Return a whole epoch as chunks; those of one length and batch size share a graph."""
-        bounds = self._work.bounds
-        spans = chunks(bounds, self._most)
-        kinds = [(len(span), _rows(bounds[span.start])) for span in spans]
-        pairs = zip(spans, kinds, strict=True)
-        return [self._chunk(bounds, span, shared=kinds.count(kind) > 1) for span, kind in pairs]
+        def land() -> None:
+            span, wait = under_way.popleft()
+            losses[span.start : span.stop] = wait()  # sync: the graph before the last
 
-    def _cut_part(self, bounds: Sequence[tuple[int, int]]) -> Iterator[Chunk]:
+        try:
+            for span in self._whole if epoch.bounds == self._work.bounds else self._cut(epoch.bounds):
+                check()
+                if len(under_way) == UNDER_WAY:
+                    land()
+                under_way.append((span, self._chunk(epoch.bounds, span).launch(epoch, span.start)))
+        finally:
+            while under_way:
+                land()
+        return losses
+
+    def _cut(self, bounds: Sequence[tuple[int, int]]) -> Iterator[range]:
         """Yield some steps as chunks of two lengths, so that parts of any length share a few graphs."""
         for start, stop in runs(bounds):
             most = self._most[_rows(bounds[start])]
             rest = stop - (stop - start) % most
-            for span in [*_ranges(start, rest, most), *_ranges(rest, stop, 1)]:
-                yield self._chunk(bounds, span, shared=True)
+            yield from (*_ranges(start, rest, most), *_ranges(rest, stop, 1))
 
-    def _chunk(self, bounds: Sequence[tuple[int, int]], span: range, *, shared: bool) -> Chunk:
-        steps, rows = (
-            slice(span.start, span.stop),
-            slice(bounds[span.start][0], bounds[span.stop - 1][1]),
-        )
-        kind = len(span), _rows(bounds[span.start])
-        if not shared:
-            place = self._feed.part(steps, rows)
-            return Chunk(steps, rows, place, shared, Runner(self._device, self._calls(kind, place)))
-        if kind not in self._shared:
-            place = feed(self._device, len(span), kind[0] * kind[1], self._dtype, keys=self._work.drops)
-            self._shared[kind] = place, Runner(self._device, self._calls(kind, place))
-        place, run = self._shared[kind]
-        return Chunk(steps, rows, place, shared, run)
+    def _chunk(self, bounds: Sequence[tuple[int, int]], span: range) -> Chunk:
+        """Return the chunk of so many steps on so many rows, which is made once."""
+        steps, rows = len(span), _rows(bounds[span.start])
+        if (steps, rows) not in self._chunks:
+            ordered = 0 if self._work.is_one_batch else steps * rows
+            shape = FeedShape(steps, ordered, self._dtype, self._work.drops)
+            self._chunks[steps, rows] = Chunk(self._device, self._batches[rows], shape)
+        return self._chunks[steps, rows]
 
-    def _calls(self, kind: tuple[int, int], feed: Feed) -> list[Call]:
-        steps, rows = kind
-        calls: list[Call] = []
-        for step in range(steps):
-            mine = feed.part(slice(step, step + 1), slice(step * rows, (step + 1) * rows))
-            calls += self._batches[rows].calls(mine)
-        return calls
+
+def most_steps(batch: BoundBatch) -> int:
+    """Return how many steps of a batch one graph has at the most."""
+    return max(1, min(MOST_STEPS, MOST_NODES // batch.nodes, int(MOST_FLOPS // (1 + batch.plan.flops))))
 
 
 def chunks(bounds: Sequence[tuple[int, int]], most: dict[int, int]) -> list[range]:

@@ -1,18 +1,26 @@
-"""The feed: what the steps of an epoch read, and where they write their losses, all on the device."""
+"""The feed: what the steps of a graph read, and where they write their losses.
 
-from typing import NamedTuple
+Learning rates, dropout keys and the order of the rows lie in one record of bytes, on the device and, laid out
+alike, in pinned host memory, so that one copy brings all of them.
+"""
+
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.device import Device
-from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.epoch import Epoch
+
+ALIGNED = 16  # bytes
 
 
 class Feed(NamedTuple):
     """What steps read, and where they write their losses: an entry for each step."""
 
+    record: Array  # (bytes,) uint8: everything but the losses
     order: Array | None  # (steps * rows,) int64: which rows of the data; None: all, in their order
     rates: Array  # (steps,)
     minus: Array  # (steps,): the rates with the other sign, for what goes straight into the weights
@@ -23,34 +31,41 @@ class Feed(NamedTuple):
         """Return the entries of some steps, whose batches have those rows of the order."""
         order = None if self.order is None else self.order[rows]
         keys = None if self.keys is None else self.keys[steps]
-        return Feed(order, self.rates[steps], self.minus[steps], keys, self.losses[steps])
+        return Feed(self.record, order, self.rates[steps], self.minus[steps], keys, self.losses[steps])
 
-    def tell(self, device: Device, epoch: Epoch) -> None:
-        """Write what an epoch says into the first entries of the arrays."""
-        rates = np.asarray(epoch.rates, dtype=numpy_dtype(self.rates.dtype))  # (steps,)
-        written = (
-            (self.rates, rates),
-            (self.minus, -rates),
-            (self.order, epoch.order),
-            (self.keys, epoch.keys),
+    def write(self, epoch: Epoch, first: int = 0) -> None:
+        """Write what an epoch says of the steps from ``first`` on; only where it lies on the host."""
+        stop = first + len(self.rates)
+        self.rates[:] = epoch.rates[first:stop]
+        np.negative(self.rates, out=self.minus)
+        if self.keys is not None and epoch.keys is not None:
+            self.keys[:] = epoch.keys[first:stop]
+        if self.order is not None and epoch.order is not None:
+            self.order[:] = epoch.order[epoch.bounds[first][0] : epoch.bounds[stop - 1][1]]
+
+
+class FeedShape(NamedTuple):
+    """How many steps a feed is for, and which numbers they read."""
+
+    steps: int
+    rows: int  # of the order: those of all its steps, or 0 where they take all rows in their order
+    dtype: np.dtype[Any]  # of the rates and the losses
+    keys: bool
+
+    def on(self, device: Device, empty: Callable[..., Array]) -> Feed:
+        """Return a feed in memory that ``empty`` gives: ``device.empty``, or ``device.pinned``."""
+        entries = [
+            (self.rows, np.dtype(np.int64)),
+            (self.steps, self.dtype),
+            (self.steps, self.dtype),
+            (self.steps * self.keys, np.dtype(np.int32)),
+            (self.steps, self.dtype),
+        ]
+        sizes = [-(-count * dtype.itemsize // ALIGNED) * ALIGNED for count, dtype in entries]
+        *starts, total = accumulate(sizes, initial=0)
+        raw = empty((total,), np.dtype(np.uint8))
+        order, rates, minus, keys, losses = (
+            device.reshaped(raw[start:], (count,), dtype) if count else None
+            for start, (count, dtype) in zip(starts, entries, strict=True)
         )
-        for target, numbers in written:
-            if target is not None and numbers is not None:
-                device.write(target[: len(numbers)], numbers)
-
-    def take(self, device: Device, other: "Feed") -> None:
-        """Copy the feed of other steps to these."""
-        for target, source in zip(self[:-1], other[:-1], strict=True):
-            if target is not None:
-                device.copy(target, source)
-
-
-def feed(device: Device, steps: int, rows: int, dtype: np.dtype[np.generic], *, keys: bool) -> Feed:
-    """Return a feed for this many steps; with ``rows``, those of all their batches, it has an order."""
-    return Feed(
-        device.empty((rows,), np.dtype(np.int64)) if rows else None,
-        device.empty((steps,), dtype),
-        device.empty((steps,), dtype),
-        device.empty((steps,), np.dtype(np.int32)) if keys else None,
-        device.empty((steps,), dtype),
-    )
+        return Feed(raw[: starts[-1]], order, rates, minus, keys, losses)

@@ -8,7 +8,7 @@ import numpy as np
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import Device
 from chainrule.program.cuda.engine import Runner
-from chainrule.program.cuda.feed import feed
+from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
@@ -19,7 +19,8 @@ TINY = 1e-30  # the learning rate: what goes straight into the weights is added,
 def steps(work: Work, device: Device, count: int = 1, rate: float = TINY) -> Runner:
     """Return this many steps on all rows of the data, in their order, to be run as one graph.
 
-    Its first call makes the steps one kernel after the other, each later one is a launch of the graph.
+    Its first call makes the steps one kernel after the other; each later one is a launch of the graph, which
+    the second call captures.
     """
     return _runner(work, device, count, rate, products_only=False)
 
@@ -29,8 +30,7 @@ def products(work: Work, device: Device, count: int = 1) -> Runner:
 
     A step has been made once when this returns, so that the products multiply its numbers.
     """
-    with device.at_work():
-        return _runner(work, device, count, TINY, products_only=True)
+    return _runner(work, device, count, TINY, products_only=True)
 
 
 def _runner(work: Work, device: Device, count: int, rate: float, *, products_only: bool) -> Runner:
@@ -40,13 +40,18 @@ def _runner(work: Work, device: Device, count: int, rate: float, *, products_onl
         )
         raise ValueError(msg)
     ((_, rows),) = work.bounds
-    feeding = feed(device, count, 0, numpy_dtype(work.progress[0].dtype), keys=work.drops)
-    keys = np.arange(count, dtype=np.int32) if work.drops else None
-    feeding.tell(device, Epoch(None, [(0, rows)] * count, [rate] * count, keys))
-    batch = BoundBatch(work, rows, device)
-    parts = [feeding.part(slice(step, step + 1), slice(0)) for step in range(count)]
-    if products_only:
-        for function, arguments in batch.calls(parts[0]):
-            function(*arguments)
-    calls = [call for part in parts for call in batch.calls(part, products_only=products_only)]
+    shape = FeedShape(count, 0, numpy_dtype(work.progress[0].dtype), work.drops)
+    keys = np.arange(count, dtype=np.int32)  # (steps,)
+    with device.at_work():
+        host, feed, sent = shape.on(device, device.pinned), shape.on(device, device.empty), device.mark()
+        host.write(Epoch(None, [(0, rows)] * count, [rate] * count, keys))
+        device.send(feed.record, host.record)
+        sent.set()
+        batch = BoundBatch(work, rows, device)
+        parts = [feed.part(slice(step, step + 1), slice(0)) for step in range(count)]
+        if products_only:
+            for function, arguments in batch.calls(parts[0]):
+                function(*arguments)
+        calls = [c for part in parts for c in batch.calls(part, products_only=products_only)]
+        sent.wait()  # sync: the pinned memory is let go
     return Runner(device, calls)

@@ -9,29 +9,69 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from chainrule.program.cuda.batch import BoundBatch
+from chainrule.program.cuda.batch import BoundBatch, Scratch
 from chainrule.program.cuda.device import Device
 from chainrule.program.cuda.engine import Runner
-from chainrule.program.cuda.feed import feed
+from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
+from chainrule.program.kernels import pool, wait
+from chainrule.program.machine import threads
 
 PLACES = 2
+SHARE = 1 << 20  # bytes of a batch from which on another thread helps to gather them
 
 
-class Slot:
+class BatchPlace:
     """A place for a batch: its arrays on the device and in pinned memory, and the step on it."""
 
-    def __init__(self, work: Work, rows: int, device: Device) -> None:
+    def __init__(self, work: Work, rows: int, device: Device, scratch: Scratch) -> None:
         shapes = [((rows, part.shape[-1]), part.dtype) for part in work.arrays]
-        theta = numpy_dtype(work.progress[0].dtype)
-        self.pinned = tuple(device.pinned(*shape) for shape in shapes)
-        self.batch = tuple(device.empty(*shape) for shape in shapes)
+        shape = FeedShape(1, 0, numpy_dtype(work.progress[0].dtype), work.drops)
+        self._host, self._feed = shape.on(device, device.pinned), shape.on(device, device.empty)
+        self._pinned = tuple(device.pinned(*each) for each in shapes)
+        batch = tuple(device.empty(*each) for each in shapes)
+        self._sources, self._targets = (*self._pinned, self._host.record), (*batch, self._feed.record)
+        self.losses = self._feed.losses  # (1,)
         self.lane = device.lane()
-        self.feed = feed(device, 1, 0, theta, keys=work.drops)
-        bound = BoundBatch(work, rows, device, batch=self.batch)
-        self.run = Runner(device, bound.calls(self.feed))
+        bound = BoundBatch(work, rows, device, scratch=scratch, batch=batch)
+        self.run = Runner(device, bound.calls(self._feed))
+        self._threads = threads(work.threads)
+
+    def fill(self, work: Work, epoch: Epoch, step: int) -> None:
+        """Gather the rows of a step on the host, once the last ones are sent, and send them."""
+        self.lane.wait_until_sent()
+        self._host.write(epoch, step)
+        start, stop = epoch.bounds[step]
+        rows = np.arange(start, stop) if epoch.order is None else epoch.order[start:stop]  # (n,)
+        for source, pinned in zip(work.arrays, self._pinned, strict=True):
+            gather(source, rows, pinned, self._threads)
+        self.lane.send(self._targets, self._sources)
+
+
+def gather(source: np.ndarray, rows: np.ndarray, out: np.ndarray, most: int) -> None:
+    """Copy rows of an array, in as many threads as their bytes are worth, but no more than ``most``.
+
+    Examples
+    --------
+    >>> out = np.empty((2, 1))
+    >>> gather(np.array([[1.0], [2.0], [3.0]]), np.array([2, 0]), out, 1)
+    >>> out.tolist()
+    [[3.0], [1.0]]
+    """
+    count = max(1, min(most, out.nbytes // SHARE))
+    shares = [slice(len(rows) * n // count, len(rows) * (n + 1) // count) for n in range(count)]
+
+    def take(share: slice) -> None:
+        # "raise" would go through a copy.
+        np.take(source, rows[share], axis=0, out=out[share], mode="clip")
+
+    others = [pool(count).submit(take, share) for share in shares[1:]]
+    try:
+        take(shares[0])
+    finally:
+        wait(others)
 
 
 class StreamEngine:
@@ -47,17 +87,19 @@ class StreamEngine:
     Raises
     ------
     CannotCaptureError
-        If the step does something that the kernels cannot.
+        If the step does something that the kernels cannot, or the device's compiler refuses one of them.
     """
 
     at_once = 1  # epoch
 
     def __init__(self, work: Work, device: Device) -> None:
         self.progress = work.progress
-        self._work, self._device = work, device
-        theta = numpy_dtype(work.progress[0].dtype)
-        self._feed = feed(device, len(work.bounds), 0, theta, keys=work.drops)
-        self._places = {n: [Slot(work, n, device) for _ in range(PLACES)] for n in work.batch_sizes}
+        self._work, self._device, scratch = work, device, Scratch(device)
+        self._losses = device.empty((len(work.bounds),), numpy_dtype(work.progress[0].dtype))
+        self._places = {
+            rows: [BatchPlace(work, rows, device, scratch) for _ in range(PLACES)]
+            for rows in sorted(work.batch_sizes, reverse=True)
+        }
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: everything goes to the device's own stream."""
@@ -65,24 +107,13 @@ class StreamEngine:
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
-        self._feed.tell(self._device, epoch)
         for number, (start, stop) in enumerate(epoch.bounds):
             check()
             place = self._places[stop - start][number % PLACES]
-            rows = None if epoch.order is None else epoch.order[start:stop]
-            place.lane.wait_until_sent()
-            for source, pinned in zip(self._work.arrays, place.pinned, strict=True):
-                if rows is None:
-                    pinned[...] = source[start:stop]
-                else:
-                    # "raise" would go through a copy.
-                    np.take(source, rows, axis=0, out=pinned, mode="clip")
-            place.lane.send(place.batch, place.pinned)
+            place.fill(self._work, epoch, number)
             place.lane.arrive()
-            mine = self._feed.part(slice(number, number + 1), slice(0))
-            place.feed.take(self._device, mine)
             place.run()
             place.lane.release()
-            self._device.copy(mine.losses, place.feed.losses)
+            self._device.copy(self._losses[number : number + 1], place.losses)
         # sync: the losses, once an epoch.
-        return self._device.listed(self._feed.losses[: len(epoch.bounds)])
+        return self._device.listed(self._losses[: len(epoch.bounds)])
