@@ -70,13 +70,11 @@ class Trained(NamedTuple):
         return P if self.facts.labels else self.facts.values(P)[:, None]
 
 
-def of_training(
-    trained: Trained, batch_size: int, learning_rate: float, optimizer: str, seed: int
-) -> dict[str, Any]:
+def of_training(trained: Trained, batch_size: int, optimizer: str, seed: int) -> dict[str, Any]:
     """Return the pictures that fit, by name.
 
     The history; how good the predictions are, on the held-out rows where there are any; the gradient
-    over a batch; where they can be looked at, the network (16 units a layer) and its plane (2 features).
+    over a batch, with a step at the learning rate of the last epoch; where they can be looked at, the network (16 units a layer) and its plane (2 features).
     """
     from chainrule import plots
 
@@ -91,8 +89,9 @@ def of_training(
         pictures[f"confusion-{where}"] = matrix
     else:
         pictures[f"predictions-{where}"] = plots.plot_predictions(truth, predicted, name=facts.target)
+    rate = trained.history.record(-1).learning_rate if len(trained.history) else 0.0
     pictures["gradient-flow"] = plots.plot_gradient_flow(
-        network, X, y, learning_rate=learning_rate, optimizer=optimizer
+        network, X, y, learning_rate=rate, optimizer=optimizer
     )
     if max(network.architecture.sizes) <= _SMALL:
         pictures["network"] = plots.plot_network(network, X, y, most=_SMALL)
