@@ -24,18 +24,21 @@ from support.compare import relative_error
 from support.data import samples
 from support.engines import blas_threads
 
-WAYS = ["written", "planned", pytest.param("native", marks=pytest.mark.needs("jit"))]
+WAYS = ["written", "kept", "planned", pytest.param("native", marks=pytest.mark.needs("jit"))]
 ROWS = 8  # of a block
 
 
 @pytest.fixture(params=WAYS)
 def way(request, monkeypatch):
-    """Have even small networks go through in small blocks, this way."""
+    """Have even small networks go through this way: all rows at once by a plan that is kept, or in small blocks."""
+    prediction._kept.few.cache_clear()
+    monkeypatch.setattr(prediction, "FEW_BYTES", np.inf if request.param == "kept" else 0)
+    monkeypatch.setattr(prediction, "CALLS_AS_WRITTEN", 1)
     monkeypatch.setenv("CHAINRULE_THREADS", "2")
     monkeypatch.setattr(prediction, "SHARED_SECONDS", 1e-15)
     monkeypatch.setattr(prediction, "FEWEST_ROWS", 1)
     monkeypatch.setattr(prediction, "MOST_ROWS", ROWS)
-    if request.param != "written":
+    if request.param in {"planned", "native"}:
         monkeypatch.setattr(prediction, "PLANNED_SECONDS", 0.0)
         monkeypatch.setattr(prediction, "PLANNED_ROWS", ROWS)
         monkeypatch.setattr(prediction, "BLOCKS_A_THREAD", 1)
@@ -126,7 +129,7 @@ def test_networks_that_are_equal_are_planned_once_for_any_number_of_rows(way, rn
     monkeypatch.setattr(prediction, "trace", lambda *given: traced.append(1) or usual(*given))
     for rows, seed in ((50, 0), (50, 1), (61, 0), (61, 1)):
         network(seed=seed).predict(samples(rng, rows, 3))
-    assert len(traced) == (0 if way == "written" else 1)
+    assert len(traced) == {"written": 0, "kept": 2}.get(way, 1)
 
 
 def test_calls_leave_nothing_behind_and_parameters_die_with_their_network(way, rng):
@@ -155,7 +158,21 @@ def test_an_activation_that_looks_at_its_numbers_is_run_as_it_is_written(way, rn
     assert error(net, samples(rng, 50, 3)) < 1e-14
 
 
+def test_few_rows_are_planned_when_they_have_been_predicted_often_with_the_same_bits(rng, monkeypatch):
+    traced, usual = [], prediction.trace
+    monkeypatch.setattr(prediction, "trace", lambda *given: traced.append(1) or usual(*given))
+    net, X = (
+        NeuralNetwork(3, (7, 4), 2, loss="cross_entropy", backend="numpy", seed=0),
+        samples(rng, 1, 3),
+    )
+    said = [net.predict(X) for _ in range(2 * prediction.CALLS_AS_WRITTEN)]
+    assert len(traced) == 1
+    assert all(np.array_equal(P, said[0]) and P is not said[0] for P in said[1:])
+
+
 def test_what_goes_wrong_in_a_thread_is_raised_and_the_next_call_is_right(way, rng, monkeypatch):
+    if way == "kept":
+        pytest.skip("all rows at once, in the caller's thread")
     net, X = network(), samples(rng, 50, 3)
     with monkeypatch.context() as broken:
         for name in ("partial", "_bound"):

@@ -61,6 +61,8 @@ class NumpyBackend(Backend):
         """Return ``forward(theta, X)`` for any number of rows: many in threads, block by block."""
         from chainrule.program import forward_pass
 
+        if max(theta.nbytes, X.nbytes) <= forward_pass.FEW_BYTES:
+            return forward_pass.few(forward, theta, X, _kernels(native=False))
         how = forward_pass.cut(theta, X)
         if how.rows >= len(X):
             whole: np.ndarray = forward(theta, X)  # (n, n_out)

@@ -1,12 +1,14 @@
 """Prediction: the forward pass over any number of rows, a block of them at a time, each thread its own.
 
-Three ways, chosen by shapes alone. Little work runs as it is written, on all rows at once. More is cut
+Four ways, chosen by shapes alone. Few rows run as they are written, until they have been predicted so often that a plan
+pays; each thread keeps the last plans. More work runs as it is written, on all rows at once. Still more is cut
 into a block a thread, which also runs as it is written, so a network's first prediction pays for no
 preparation. What takes a thread longer than preparing goes through in blocks of one size, planned once
 for a network and kept: the plans hold no arrays. Each call binds memory of its own to them, so calls may
 overlap, the parameters may lie elsewhere in the next one, and nothing large outlives a call.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -32,6 +34,10 @@ PLANNED_SECONDS = 5e-3  # of each thread; in less, memory planned saves no more 
 PLANNED_ROWS = 512  # of a block: fewer, and the products run at a lower rate; more, and caches overflow
 MOST_ROWS = 1024  # of a block that runs as it is written
 FEWEST_ROWS = 256  # of such a block: BLAS multiplies fewer at a lower rate
+FEW_BYTES = (
+    2**18
+)  # of the parameters and of the rows; what takes more is not held up by the calls of a forward pass
+CALLS_AS_WRITTEN = 50  # of few rows: planning takes as long as a plan saves in these
 BLOCKS_A_THREAD = 4  # so that the last ones to end keep nobody waiting for long
 
 
@@ -77,6 +83,46 @@ def cut(theta: np.ndarray, X: np.ndarray) -> Blocks:
         return Blocks(n, 1, is_planned=False)
     turns = -(-n // (count * MOST_ROWS))
     return Blocks(-(-n // (count * turns)), count, is_planned=False)
+
+
+class Few:
+    """Predictions of one network for few rows, always as many, in one thread.
+
+    The plan is bound to memory of its own; the parameters are copied there in each call, which may have others.
+    """
+
+    def __init__(self, forward: Forward, parameters: Spec, samples: Spec, kernels: Kernels) -> None:
+        self._forward, self._specs, self._kernels = forward, (parameters, samples), kernels
+        self._theta = kernels.library.empty(parameters.shape, parameters.dtype)  # (P,)
+        self._calls, self._run = 0, None
+
+    def __call__(self, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """Return the outputs ``(n, n_out)``."""
+        self._calls += 1
+        if self._calls == CALLS_AS_WRITTEN and (
+            made := _plan(self._forward, self._specs, self._kernels)
+        ):
+            self._run = _bound(made, self._theta, self._kernels)
+        if self._run is None:
+            return self._forward(theta, X)
+        np.copyto(self._theta, theta)
+        return self._run(X)
+
+
+class _Kept(threading.local):
+    """What each thread keeps, so that calls may overlap."""
+
+    def __init__(self) -> None:
+        self.few = lru_cache(maxsize=16)(Few)
+
+
+_kept = _Kept()
+
+
+def few(forward: Forward, theta: np.ndarray, X: np.ndarray, kernels: Kernels) -> np.ndarray:
+    """Return the outputs ``(n, n_out)`` of few rows ``X (n, n_in)``."""
+    specs = Spec(theta.shape, theta.dtype, "theta"), Spec(X.shape, X.dtype, "X")
+    return _kept.few(forward, *specs, kernels)(theta, X)
 
 
 def predict(
