@@ -10,6 +10,7 @@ import pytest
 import chainrule.backends.numpy as room
 from chainrule import NeuralNetwork, backends
 from chainrule.program import blocks, machine, row_blocks, steps, trace
+from chainrule.program.plain import Plain
 from chainrule.program.replay import Replay
 from chainrule.program.row_blocks import Cut
 from support import engines
@@ -186,8 +187,9 @@ def engine_of(work, monkeypatch, *, is_long=False, native=False, cut=WHOLE):
     return backends.named("numpy").engine(work)
 
 
-def test_a_small_step_is_replayed_and_a_large_one_blocked(monkeypatch):
-    work = made_work(Case(), ROWS)
+def test_a_few_small_steps_run_as_written_more_are_replayed_and_a_large_one_is_blocked(monkeypatch):
+    assert isinstance(engine_of(made_work(Case(), ROWS, steps=3), monkeypatch), Plain)
+    work = made_work(Case(), ROWS, steps=4)
     assert isinstance(engine_of(work, monkeypatch), Replay)
     assert isinstance(engine_of(work, monkeypatch, is_long=True), Replay)  # no llvmlite
     assert isinstance(engine_of(work, monkeypatch, native=True), Replay)  # over before it is compiled

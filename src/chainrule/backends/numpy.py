@@ -17,6 +17,7 @@ from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut, cut
 from chainrule.program.steps import LONG_SECONDS, blocked, cuts, is_native, product_threads
 
+FEW_STEPS = 3  # binding a plan to memory takes as long as is saved in some five
 CACHE_LINE = 64  # bytes; also the widest vector
 
 
@@ -33,12 +34,14 @@ class NumpyBackend(Backend):
         """Return what runs a step fastest here.
 
         A long run goes to native code where llvmlite is installed; a short one, and what native code
-        cannot run, goes to NumPy's own functions.
+        cannot run, goes to NumPy's own functions; a few small steps run as they are written.
         """
         if self._runs_native(work):
             return blocked(work, _kernels(native=True), cuts(work, native=True))
         interpreted = cuts(work, native=False)
         if set(interpreted.values()) == {Cut(1, 1)}:
+            if work.steps <= FEW_STEPS:
+                return self.plain(work)
             return Replay(work, NumpyLibrary(), self.asarray, product_threads(work))
         return blocked(work, _kernels(native=False), interpreted)
 
