@@ -9,6 +9,7 @@ Which one a network uses: the ``backend=`` argument, else the environment variab
 """
 
 import os
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -91,14 +92,8 @@ def of(array: Array) -> Backend:
     >>> of(np.ones(3)).name
     'numpy'
     """
-    for name in INSTALL:
-        if getattr(array_api_compat, f"is_{name}_array")(array):
-            return _owner(name, array)
-    return _owner("namespace", array)
-
-
-def _owner(room: str, array: Array) -> Backend:
-    backend: Backend = _room(room).of(array)
+    known = (name for name in INSTALL if getattr(array_api_compat, f"is_{name}_array")(array))
+    backend: Backend = _room(next(known, "namespace")).of(array)
     return backend
 
 
@@ -173,20 +168,14 @@ def available() -> list[Availability]:
 def _probed(name: str) -> Availability:
     if find_spec(name) is None:
         return Availability(name, usable=False, reason=f"not installed: {INSTALL[name]}")
-    version = getattr(import_module(name), "__version__", None) if _imports(name) else None
+    version = None
+    with suppress(Exception):  # a broken installation may raise anything
+        version = import_module(name).__version__
     try:
         found: Availability = _room(name).probe()
     except Exception as error:  # noqa: BLE001  whatever a driver raises is the reason to show
         return Availability(name, usable=False, version=version, reason=_first_line(error))
     return found
-
-
-def _imports(name: str) -> bool:
-    try:
-        import_module(name)
-    except Exception:  # noqa: BLE001  a broken installation may raise anything
-        return False
-    return True
 
 
 def _first_line(error: BaseException) -> str:

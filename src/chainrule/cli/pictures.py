@@ -1,12 +1,12 @@
 """`--plots FOLDER`: the pictures that fit what was trained, as PNG files."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from chainrule import History, NeuralNetwork
-from chainrule.data.facts import Facts
+from chainrule.cli.rows import Rows
 from chainrule.data.samples import Samples
 from chainrule.saving.files import check_folder
 
@@ -53,43 +53,41 @@ def summary(files: list[str]) -> str:
     return fill(text, 79, break_on_hyphens=False, break_long_words=False)
 
 
-class Trained(NamedTuple):
-    """A network that was trained on a table, and how."""
+def of_training(
+    network: NeuralNetwork,
+    history: History,
+    rows: Rows,
+    samples: Samples,
+    batch_size: int,
+    optimizer: str,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the pictures that fit a network trained on a table, by name.
 
-    network: NeuralNetwork
-    history: History
-    facts: Facts
-    samples: Samples
-    learnt: np.ndarray  # rows
-    kept: np.ndarray  # rows held out
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return probabilities ``(n, k)``, or the quantity in its own units ``(n, 1)``, for unscaled ``X``."""
-        network = self.network
-        P: np.ndarray = network.backend.to_numpy(network.predict(self.facts.scaler.apply(X)))
-        return P if self.facts.labels else self.facts.values(P)[:, None]
-
-
-def of_training(trained: Trained, batch_size: int, optimizer: str, seed: int) -> dict[str, Any]:
-    """Return the pictures that fit, by name.
-
-    The history; how good the predictions are, on the held-out rows where there are any; the gradient
-    over a batch, with a step at the learning rate of the last epoch; where they can be looked at, the network (16 units a layer) and its plane (2 features).
+    The history; how good the predictions are, on the held-out rows where there are any; the gradient over a batch, with a
+    step at the learning rate of the last epoch; where they can be looked at, the network (16 units a layer) and its
+    plane (2 features).
     """
     from chainrule import plots
 
-    network, facts, samples = trained.network, trained.facts, trained.samples
-    some = np.random.default_rng(seed).permutation(trained.learnt)[:batch_size]  # rows of one batch
+    facts, (learnt, kept) = rows.facts, rows.places
+
+    def predict(X: np.ndarray) -> np.ndarray:
+        """Return probabilities ``(n, k)``, or the quantity in its own units ``(n, 1)``, for unscaled ``X``."""
+        P: np.ndarray = network.backend.to_numpy(network.predict(facts.scaler.apply(X)))
+        return P if facts.labels else facts.values(P)[:, None]
+
+    some = np.random.default_rng(seed).permutation(learnt)[:batch_size]  # rows of one batch
     X, y = facts.scaler.apply(samples.X[some]), facts.targets(samples.y[some])
-    rows, where = (trained.kept, "held-out") if trained.kept.size else (trained.learnt, "training")
-    predicted, truth = trained.predict(samples.X[rows]), samples.y[rows]
-    pictures = {"history": trained.history.plot()} if len(trained.history) else {}
+    shown, where = (kept, "held-out") if kept.size else (learnt, "training")
+    predicted, truth = predict(samples.X[shown]), samples.y[shown]
+    pictures = {"history": history.plot()} if len(history) else {}
     if samples.labels:
         matrix = plots.plot_confusion(truth, np.argmax(predicted, axis=1), labels=samples.labels)
         pictures[f"confusion-{where}"] = matrix
     else:
         pictures[f"predictions-{where}"] = plots.plot_predictions(truth, predicted, name=facts.target)
-    rate = trained.history.record(-1).learning_rate if len(trained.history) else 0.0
+    rate = history.record(-1).learning_rate if len(history) else 0.0
     pictures["gradient-flow"] = plots.plot_gradient_flow(
         network, X, y, learning_rate=rate, optimizer=optimizer
     )
@@ -97,6 +95,6 @@ def of_training(trained: Trained, batch_size: int, optimizer: str, seed: int) ->
         pictures["network"] = plots.plot_network(network, X, y, most=_SMALL)
     if samples.X.shape[1] == 2:
         given = np.asarray(samples.labels)[samples.y] if samples.labels else samples.y  # (n,)
-        plane = plots.plot_decision_boundary(trained.predict, samples.X, given, names=samples.features)
+        plane = plots.plot_decision_boundary(predict, samples.X, given, names=samples.features)
         pictures["decision-boundary"] = plane
     return pictures

@@ -67,11 +67,7 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[Label])
     for label in labels:
         table.add_column(str(label), justify="right", no_wrap=True)
     for i, row in enumerate(counts):
-        table.add_row(str(labels[i]), *(_cell(int(n), right=i == j) for j, n in enumerate(row)))
+        styles = ["bold green" if i == j else "bold red" for j in range(classes)]
+        cells = [Text(str(n), s) if n else Text("·", "dim") for n, s in zip(row, styles, strict=True)]
+        table.add_row(str(labels[i]), *cells)
     return table
-
-
-def _cell(count: int, *, right: bool) -> Text:
-    if count == 0:
-        return Text("·", style="dim")
-    return Text(str(count), style="bold green" if right else "bold red")

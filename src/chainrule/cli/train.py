@@ -157,8 +157,7 @@ def train(
         "model": str(output),
     }
     if plots is not None:
-        trained = pictures.Trained(network, history, facts, samples, *rows.places)
-        drawn = pictures.of_training(trained, batch_size, optimizer, seed)
+        drawn = pictures.of_training(network, history, rows, samples, batch_size, optimizer, seed)
         outcome["plots"] = pictures.write(plots, drawn)
     if as_json:
         # Without --json, the notes of the history are on standard error already, below the progress.

@@ -54,9 +54,8 @@ def read_table(path: PathLike, dialect: Dialect = COMMAS) -> Table:
     ['X_0', 'X_1', 'X_2', 'y']
     """
     path = Path(path)
-    if not path.is_file():
-        msg = f"{path} is a folder; give a file" if path.is_dir() else f"there is no file {path}"
-        raise FileNotFoundError(msg)
+    problem = f"{path} is a folder; give a file" if path.is_dir() else f"there is no file {path}"
+    require(path.is_file(), problem, FileNotFoundError)
     problem = f"{path}: unsupported table format; use one of {', '.join(_SUFFIXES)}"
     require(path.name.lower().endswith(_SUFFIXES), problem)
     problem = f"{path} is empty; give a table with a line of column names and at least one row"

@@ -44,9 +44,8 @@ def validation(given: Any) -> Sequence[Any]:
     TypeError
         If it is not a tuple of two or three.
     """
-    if not isinstance(given, tuple | list) or len(given) not in {2, 3}:
-        msg = f"got a {type(given).__name__}; give (X, y) or (X, y, sample_weight)"
-        raise TypeError(msg)
+    problem = f"got a {type(given).__name__}; give (X, y) or (X, y, sample_weight)"
+    require(isinstance(given, tuple | list) and len(given) in {2, 3}, problem, TypeError)
     return given if len(given) == 3 else (*given, None)
 
 

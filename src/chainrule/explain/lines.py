@@ -8,11 +8,10 @@ import ast
 import linecache
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -246,16 +245,11 @@ class Builder:
             return local or self._names.get(id(other), "")
 
         scope = Scope(self._makers, called)
-        source = of_line(operation.origin)
-        line = self._line(name or self._names[id(value)], section(operation.within), layer, value)
-        return replace(
-            line,
-            formula=Formula(*(notation(scope).formula(operation) for notation in _NOTATIONS)),
-            products=tuple(products(operation, scope)),
-            source=source.place,
-            code=source.text,
-            renews=any(value is output for output in self.program.outputs[:-1]),
-        )
+        formula = Formula(*(notation(scope).formula(operation) for notation in _NOTATIONS))
+        shapes, source = tuple(products(operation, scope)), of_line(operation.origin)
+        renews = any(value is output for output in self.program.outputs[:-1])
+        name, part = name or self._names[id(value)], section(operation.within)
+        return self._line(name, part, layer, value, formula, shapes, *source, renews=renews)
 
     def _alias(self, mention: Mention) -> Line:
         """Return the line of another name for a value."""
@@ -267,14 +261,18 @@ class Builder:
         else:
             source = of_variable(code, mention.variable)
         formula = Formula(*(notation(scope).write(value) for notation in _NOTATIONS))
-        line = self._line(mention.name, section(mention.within), mention.layer, value)
-        return replace(line, formula=formula, source=source.place, code=source.text)
+        return self._line(
+            mention.name, section(mention.within), mention.layer, value, formula, (), *source
+        )
 
-    def _line(self, name: str, part: str, layer: int | None, value: Value) -> Line:
-        """Return a line without a formula."""
+    def _line(
+        self, name: str, part: str, layer: int | None, value: Value, *more: Any, **renews: bool
+    ) -> Line:
+        """Return a line; ``more`` are its formula, the shapes of its products and its source."""
         symbol = Formula(*(notation().symbol(name) for notation in _NOTATIONS))
         array = self._backend.to_numpy(self.run.of(value))
-        return Line(name, part, layer, symbol, Formula("", "", ""), (), "", "", array)
+        formula, shapes, source, code = more or (Formula("", "", ""), (), "", "")
+        return Line(name, part, layer, symbol, formula, shapes, source, code, array, **renews)
 
     # -- the update ------------------------------------------------------------------------------
 

@@ -59,20 +59,14 @@ class Line:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the line as JSON can hold it, with figures instead of the array."""
-        figures = {name: getattr(self, name) for name in ("norm", "smallest", "largest", "first")}
-        return {
-            "name": self.name,
-            "section": self.section,
-            "layer": self.layer,
-            "formula": self.formula.text,
-            "latex": self.formula.latex,
-            "products": list(self.products),
-            "source": self.source,
-            "code": self.code,
-            "shape": list(self.shape),
-            "dtype": self.array.dtype.name,
-            **{name: jsonable(figure) for name, figure in figures.items()},
-        }
+        texts = ("name", "section", "layer", "products", "source", "code", "shape")
+        names = (*texts, "norm", "smallest", "largest", "first")
+        formula = {"formula": self.formula.text, "latex": self.formula.latex}
+        return (
+            {name: jsonable(getattr(self, name)) for name in names}
+            | formula
+            | {"dtype": self.array.dtype.name}
+        )
 
 
 @dataclass(frozen=True)
@@ -93,8 +87,8 @@ class Update:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the update as JSON can hold it."""
-        names = ("name", "norm", "gradient", "change", "ratio")
-        return {"shape": list(self.shape)} | {name: jsonable(getattr(self, name)) for name in names}
+        names = ("shape", "name", "norm", "gradient", "change", "ratio")
+        return {name: jsonable(getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True)

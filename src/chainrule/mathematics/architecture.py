@@ -128,9 +128,8 @@ class Architecture:
         """
         pairs: list[tuple[Any, Mapping[str, Any]]] = [(f, ACTIVATIONS) for f in self.activations]
         for function, known in [*pairs, (self.loss, LOSSES)]:
-            if known.get(function.name) is not function:
-                msg = f"{function.name!r} is not one of {sorted(known)}: a file cannot hold its code"
-                raise ValueError(msg)
+            problem = f"{function.name!r} is not one of {sorted(known)}: a file cannot hold its code"
+            require(known.get(function.name) is function, problem)
         return {
             "input_size": self.sizes[0],
             "hidden_size": list(self.sizes[1:-1]),

@@ -1,6 +1,6 @@
 """Names: how a thing asked for by its name is found, and what is said when it is not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
@@ -32,10 +32,10 @@ def quoted(value: object, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def require(holds: bool, problem: str) -> None:
-    """Raise ``ValueError`` with the problem unless the condition holds."""
+def require(holds: object, problem: str, error: Callable[[str], Exception] = ValueError) -> None:
+    """Raise an error with the problem, by default a ``ValueError``, unless the condition holds."""
     if not holds:
-        raise ValueError(problem)
+        raise error(problem)
 
 
 def one_line(error: BaseException, most: int = 200) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from chainrule.mathematics.naming import require
 from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES
 
 if TYPE_CHECKING:
@@ -83,26 +84,23 @@ class Chain:
     def __post_init__(self) -> None:
         """Check every name, function and dtype."""
         missing = [output.value for output in self.outputs if output.value not in self._facts]
-        if missing or not self.outputs:
-            msg = f"the chain writes {missing or 'nothing'}; name results of its statements as outputs"
-            raise ValueError(msg)
+        problem = f"the chain writes {missing or 'nothing'}; name results of its statements as outputs"
+        require(self.outputs and not missing, problem)
         rows = [
             output.value
             for output in self.outputs
             if self.kinds[output.value] == "row" and not (output.total or output.columns)
         ]
-        if rows:
-            msg = f"the chain writes {rows} of shape (1, columns) once a row; make a chain of its own with rows = 1 and kind 'full'"
-            raise ValueError(msg)
+        problem = f"the chain writes {rows} of shape (1, columns) once a row; make a chain of its own with rows = 1 and kind 'full'"
+        require(not rows, problem)
         sums = [
             output.value
             for output in self.outputs
             if (output.total and not self._facts[output.value].is_summable)
             or (output.columns and self.kinds[output.value] != "full")
         ]
-        if sums:
-            msg = f"the chain sums {sums}, which is not (rows, columns) or (rows, 1) of floats; cast it, or spread it"
-            raise ValueError(msg)
+        problem = f"the chain sums {sums}, which is not (rows, columns) or (rows, 1) of floats; cast it, or spread it"
+        require(not sums, problem)
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
@@ -128,47 +126,39 @@ class Chain:
     def _facts(self) -> dict[str, _Facts]:
         facts: dict[str, _Facts] = {}
         for operand in self.inputs:
-            _check_new(operand.name, facts)
             _check_dtype(operand.dtype)
             facts[operand.name] = _Facts(operand.kind, operand.dtype, 0)
         for statement in self.statements:
-            _check_new(statement.result, facts)
             facts[statement.result] = _derive(statement, facts)
+        names = [*(x.name for x in self.inputs), *(s.result for s in self.statements)]
+        problem = (
+            f"of {names} one is taken or no identifier; give each operand and result a name of its own"
+        )
+        require(len(facts) == len(names) and all(map(str.isidentifier, names)), problem)
         return facts
 
 
-def _check_new(name: str, facts: Mapping[str, _Facts]) -> None:
-    if name in facts or not name.isidentifier():
-        msg = f"{name!r} is taken or no identifier; give each operand and result a name of its own"
-        raise ValueError(msg)
-
-
 def _check_dtype(dtype: str) -> None:
-    if dtype not in DTYPES:
-        msg = f"dtype {dtype!r} is not one of {', '.join(DTYPES)}; cast it before the chain"
-        raise ValueError(msg)
+    require(
+        dtype in DTYPES, f"dtype {dtype!r} is not one of {', '.join(DTYPES)}; cast it before the chain"
+    )
 
 
 def _derive(statement: Statement, facts: Mapping[str, _Facts]) -> _Facts:
     """Return what a statement's result is, from its arguments."""
     function, _, arguments, target = statement
-    if function not in ELEMENTWISE and function not in ROW_FUNCTIONS:
-        msg = f"{function} is no function of a chain; give an elementwise primitive, or one of {', '.join(ROW_FUNCTIONS)}"
-        raise ValueError(msg)
+    problem = f"{function} is no function of a chain; give an elementwise primitive, or one of {', '.join(ROW_FUNCTIONS)}"
+    require(function in ELEMENTWISE or function in ROW_FUNCTIONS, problem)
     arity = PRIMITIVES[function].arity if function in ELEMENTWISE else 1
-    if arity != len(arguments):
-        msg = f"{function} has {len(arguments)} arguments; it takes {arity}"
-        raise ValueError(msg)
+    require(arity == len(arguments), f"{function} has {len(arguments)} arguments; it takes {arity}")
     unknown = [name for name in arguments if isinstance(name, str) and name not in facts]
     known = [facts[name] for name in arguments if isinstance(name, str) and name in facts]
-    if unknown or not known:
-        msg = f"{function} reads {unknown or 'numbers only'}; give it operands or earlier results"
-        raise ValueError(msg)
+    problem = f"{function} reads {unknown or 'numbers only'}; give it operands or earlier results"
+    require(known and not unknown, problem)
     stage = max(fact.stage for fact in known)
     if function in ROW_FUNCTIONS:
-        if known[0].kind != "full" or not known[0].is_summable:
-            msg = f"{function} of {arguments[0]!r}, which is not (rows, columns) of floats; cast it, or reduce it before the chain"
-            raise ValueError(msg)
+        problem = f"{function} of {arguments[0]!r}, which is not (rows, columns) of floats; cast it, or reduce it before the chain"
+        require(known[0].kind == "full" and known[0].is_summable, problem)
         return _Facts("column", known[0].dtype, stage + 1)
     return _Facts(_broadcast(known), _result_dtype(function, known, target), stage)
 
@@ -188,7 +178,8 @@ def _result_dtype(function: str, known: list[_Facts], target: str) -> str:
     if function == "where":
         dtypes = {fact.dtype for fact in known[1:]} or {target}
     dtype = dtypes.pop()
-    if dtypes or not row.accepts(dtype) or (function == "where" and known[0].dtype != "bool"):
-        msg = f"{function} of {[fact.dtype for fact in known]}; a chain converts nothing by itself: add astype"
-        raise ValueError(msg)
+    chooses = function != "where" or known[0].dtype == "bool"
+    given = [fact.dtype for fact in known]
+    problem = f"{function} of {given}; a chain converts nothing by itself: add astype"
+    require(not dtypes and row.accepts(dtype) and chooses, problem)
     return row.gives or dtype

@@ -94,7 +94,8 @@ class Few:
     def __init__(self, forward: Forward, parameters: Spec, samples: Spec, kernels: Kernels) -> None:
         self._forward, self._specs, self._kernels = forward, (parameters, samples), kernels
         self._theta = kernels.library.empty(parameters.shape, parameters.dtype)  # (P,)
-        self._calls, self._run = 0, None
+        self._calls = 0
+        self._run: Run | None = None
 
     def __call__(self, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Return the outputs ``(n, n_out)``."""

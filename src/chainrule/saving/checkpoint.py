@@ -68,9 +68,8 @@ def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[st
 def _plain(array: np.ndarray, name: str) -> np.ndarray:
     """Return the array as safetensors stores it: row-major and little-endian."""
     array = np.asarray(array)
-    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-        msg = f"array {name!r} is {array.dtype}, wanted {_DTYPES}; convert it first"
-        raise TypeError(msg)
+    problem = f"array {name!r} is {array.dtype}, wanted {_DTYPES}; convert it first"
+    require(array.dtype.kind in "biuf" and array.dtype.itemsize <= 8, problem, TypeError)
     return np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
 
 
@@ -107,16 +106,20 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    if not path.is_file():
-        msg = f"{path} is a folder; give a file" if path.is_dir() else f"there is no file {path}"
-        raise FileNotFoundError(msg)
+    problem = f"{path} is a folder; give a file" if path.is_dir() else f"there is no file {path}"
+    require(path.is_file(), problem, FileNotFoundError)
     try:
         with safe_open(path, framework="numpy") as file:
             record = _record(path, file.metadata() or {})
             checksum = record.pop(_CHECKSUM, None)  # None in files of the first versions
             metadata = {name: value for name, value in record.items() if name != "format"}
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-            _check_dtypes(path, {name: part.get_dtype() for name, part in slices.items()})
+            for name, part in slices.items():
+                dtype = part.get_dtype()
+                problem = (
+                    f"{path} holds array {quoted(name)} of {dtype}, wanted {_DTYPES}; convert it first"
+                )
+                require(re.fullmatch(r"BOOL|[IU](8|16|32|64)|F(16|32|64)", dtype), problem)
             shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
             _run(check, path, metadata, shapes)
             arrays = {name: file.get_tensor(name) for name in slices}
@@ -145,13 +148,6 @@ def _checksum(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> st
     for name in sorted(arrays):
         total = zlib.crc32(_plain(arrays[name], name).data, total)
     return f"{total:08x}"
-
-
-def _check_dtypes(path: Path, dtypes: Mapping[str, str]) -> None:
-    for name, dtype in dtypes.items():
-        if not re.fullmatch(r"BOOL|[IU](8|16|32|64)|F(16|32|64)", dtype):
-            msg = f"{path} holds array {quoted(name)} of {dtype}, wanted {_DTYPES}; convert it first"
-            raise ValueError(msg)
 
 
 def _record(path: Path, header: Mapping[str, str]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from chainrule.mathematics.naming import require
+
 PathLike = str | os.PathLike[str]
 
 _PREFIX, _SUFFIX = ".chainrule-", ".part"  # of temporary files
@@ -40,23 +42,19 @@ def check_writable(path: PathLike, inputs: tuple[PathLike, ...] = ()) -> Path:
         is not writable; or if its folder does not exist or is not writable.
     """
     given, path = Path(path), Path(os.path.realpath(path))
-    if path.is_dir():
-        msg = f"{path} is a folder; give the name of a file in it"
-        raise IsADirectoryError(msg)
-    if path.exists() and (not path.is_file() or _is_stream(given)):
-        msg = f"{given} is a device, a pipe or a stream, which a file cannot replace; give the name of a file"
-        raise OSError(msg)
-    if not path.parent.is_dir():
-        msg = f"there is no folder {path.parent} to write {path.name} into; make it first"
-        raise FileNotFoundError(msg)
+    require(not path.is_dir(), f"{path} is a folder; give the name of a file in it", IsADirectoryError)
+    is_plain = not path.exists() or (path.is_file() and not _is_stream(given))
+    problem = f"{given} is a device, a pipe or a stream; give the name of a file"
+    require(is_plain, problem, OSError)
+    problem = f"there is no folder {path.parent} to write {path.name} into; make it first"
+    require(path.parent.is_dir(), problem, FileNotFoundError)
     for place in (path.parent, path):
-        if place.exists() and not os.access(place, os.W_OK):
-            what = "folder" if place.is_dir() else "file"
-            msg = f"the {what} {place} is not writable; choose another place for {path.name}"
-            raise PermissionError(msg)
-    if path.exists() and any(Path(other).exists() and path.samefile(other) for other in inputs):
-        msg = f"{given} is read for this result and would be overwritten by it; give the output another name"
-        raise FileExistsError(msg)
+        what = "folder" if place.is_dir() else "file"
+        problem = f"the {what} {place} is not writable; choose another place for {path.name}"
+        require(not place.exists() or os.access(place, os.W_OK), problem, PermissionError)
+    is_read = path.exists() and any(Path(other).exists() and path.samefile(other) for other in inputs)
+    problem = f"{given} is read for this result and would be overwritten; give the output another name"
+    require(not is_read, problem, FileExistsError)
     return path
 
 
@@ -81,16 +79,13 @@ def check_folder(path: PathLike) -> Path:
         If ``path`` is a file, the folder above it does not exist, or there is no right to write.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        msg = f"{path} is a file; give the name of a folder"
-        raise NotADirectoryError(msg)
+    is_file = path.exists() and not path.is_dir()
+    require(not is_file, f"{path} is a file; give the name of a folder", NotADirectoryError)
     above = path if path.exists() else path.absolute().parent
-    if not above.is_dir():
-        msg = f"there is no folder {above} to make {path.name} in; make it first"
-        raise FileNotFoundError(msg)
-    if not os.access(above, os.W_OK):
-        msg = f"the folder {above} is not writable; choose another place"
-        raise PermissionError(msg)
+    problem = f"there is no folder {above} to make {path.name} in; make it first"
+    require(above.is_dir(), problem, FileNotFoundError)
+    problem = f"the folder {above} is not writable; choose another place"
+    require(os.access(above, os.W_OK), problem, PermissionError)
     return path
 
 

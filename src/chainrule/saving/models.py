@@ -96,9 +96,8 @@ def read(path: str | PathLike[str], dtype: str | None = None) -> Saved:
     theta = np.asarray(net.layout.join(dense), dtype=np.float64)  # (P,)
     of = dtype or described.dtype
     with np.errstate(over="ignore"):
-        if not np.isfinite(theta.astype("float32" if of in HALVES else of)).all():
-            msg = f"{path} holds weights that are not finite in {of}; load it in float64, or save the model again"
-            raise ValueError(msg)
+        problem = f"{path} holds weights that are not finite in {of}; load it in float64, or save the model again"
+        require(np.isfinite(theta.astype("float32" if of in HALVES else of)).all(), problem)
     arguments = described._asdict()
     return Saved(arguments, arguments.pop("dtype"), theta, facts["metadata"])
 

@@ -11,7 +11,7 @@ from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import PRESETS, Cell, template_of
 from chainrule.bench.judge.statistics import Pairs, Samples, paired, typical, verdict
-from chainrule.bench.store import Measurement, Rates, Records
+from chainrule.bench.store import Measurement, Records
 
 CLOSE = {"same", "undecided"}  # verdicts that leave open which of two is faster
 
@@ -347,34 +347,21 @@ class Results:
 
     # -- The machine's limit ----------------------------------------------------------------------------
 
-    def product_rate(self, place: Place) -> float | None:
-        """Return the machine's best rate of matrix products, in FLOP/s."""
-        return max((one.products for one in self._rates(place)), default=None)
-
-    def copy_rate(self, place: Place) -> float | None:
-        """Return the machine's best rate of copies at the size of the cell's working set, in bytes a second."""
-        rates = (one.copy_rate(place.cell.working_set) for one in self._rates(place))
-        return max((rate for rate in rates if rate is not None), default=None)
-
     def limit(self, place: Place) -> float | None:
         """Return the least seconds that the machine needs for a step.
 
         ``None`` where the machine's rates were not measured, and for the copy of a batch.
         """
-        products, copies = self.product_rate(place), self.copy_rate(place)
-        if products is None or place.operation == "transfer":
-            return None
-        return max(place.flops / products, place.least_bytes / copies if copies else 0.0)
-
-    def _rates(self, place: Place) -> list[Rates]:
-        """Return the rates of all libraries on the device of a contestant, with its dtype and threads."""
-        device = roster.entry(place.contestant).device
-        return [
-            one
-            for one in self.records.rates
-            if (one.dtype, one.threads) == (place.cell.dtype, place.threads)
-            and roster.device_of(one.library) == device
+        how = place.cell.dtype, place.threads, roster.entry(place.contestant).device
+        rates = [
+            r for r in self.records.rates if (r.dtype, r.threads, roster.device_of(r.library)) == how
         ]
+        if not rates or place.operation == "transfer":
+            return None
+        # The best of all libraries; copies at the size of the cell's working set.
+        products = max(one.products for one in rates)
+        copies = max(one.copy_rate(place.cell.working_set) or 0.0 for one in rates)
+        return max(place.flops / products, place.least_bytes / copies if copies else 0.0)
 
     # -- One contestant ---------------------------------------------------------------------------------
 

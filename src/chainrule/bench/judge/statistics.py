@@ -140,17 +140,13 @@ def _median(logs: list[np.ndarray]) -> Interval:
     """Return the median of all rounds; ``logs`` has an array ``(rounds,)`` for each process."""
     require(bool(logs), "got no round to compare; measure at least one")
     rounds = np.sort(np.concatenate(logs))  # (n,)
-    low, high = _by_ranks(rounds)
+    # The sorted values that enclose the median at 99 %, or at 95 % where so few do not reach that.
+    rank = _rank(rounds.size, 0.99) or _rank(rounds.size, 0.95)
+    low, high = (rounds[rank - 1], rounds[-rank]) if rank else (-math.inf, math.inf)
     if len(logs) > 1 and _are_apart(logs):
         ends = _student(np.array([np.median(one) for one in logs]))  # of (processes,)
         low, high = min(low, ends[0]), max(high, ends[1])
     return Interval.of_logs(float(np.median(rounds)), float(low), float(high))
-
-
-def _by_ranks(rounds: np.ndarray) -> tuple[float, float]:
-    """Return the sorted values that enclose the median at 99 %, or at 95 % where so few do not reach that."""
-    rank = _rank(rounds.size, 0.99) or _rank(rounds.size, 0.95)
-    return (rounds[rank - 1], rounds[-rank]) if rank else (-math.inf, math.inf)
 
 
 @cache
