@@ -455,9 +455,10 @@ class NeuralNetwork:
         """Return the most likely class of each row ``(n,)``, integers; with one output, 0 or 1."""
         P = self.predict(X)  # (n, n_out)
         xp = namespace(P)
-        if P.shape[-1] > 1:
-            return xp.argmax(P, axis=-1)  # (n,)
-        return xp.astype(xp.reshape(P, (-1,)) > 0.5, xp.int64)  # (n,)
+        with self.backend.quiet():
+            if P.shape[-1] > 1:
+                return xp.argmax(P, axis=-1)  # (n,)
+            return xp.astype(xp.reshape(P, (-1,)) > 0.5, xp.int64)  # (n,)
 
     def evaluate(self, X: AnyArray, y: AnyArray, sample_weight: AnyArray | None = None) -> Score:
         """Return the loss, on the scale that training reports, and the accuracy where there are classes.

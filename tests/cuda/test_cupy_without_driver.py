@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import weakref
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -231,6 +231,97 @@ def test_a_kernel_that_the_compiler_refuses_is_replayed_and_not_an_error_in_the_
         CannotCaptureError, match=r"refuses a kernel: Feature 'cvt.bf16.f32' requires .target sm_80$"
     ):
         device.kernel(KernelText("chain_1", ""))
+
+
+class Watched(np.ndarray):
+    """An array of a device that has to be the current one where something is computed with it."""
+
+    current = False
+
+    def __array_ufunc__(self, function, method, *inputs, out=None, **how):
+        assert Watched.current, f"{function.__name__} computes on another device"
+        if out is not None:
+            how["out"] = tuple(np.asarray(one) for one in out)
+        return watched(getattr(function, method)(*map(plain_array, inputs), **how))
+
+    def __array_function__(self, function, types, arguments, how):
+        assert Watched.current, f"{function.__name__} computes on another device"
+        return watched(super().__array_function__(function, types, arguments, how))
+
+
+def plain_array(x):
+    return np.asarray(x) if isinstance(x, Watched) else x
+
+
+def watched(x):
+    return x.view(Watched) if isinstance(x, np.ndarray) else x
+
+
+@contextmanager
+def current():
+    before, Watched.current = Watched.current, True
+    try:
+        yield
+    finally:
+        Watched.current = before
+
+
+class Second(AbstractContextManager):
+    """The second device, while the first is the current one."""
+
+    id = 1
+
+    def __enter__(self):
+        self._entered = [*getattr(self, "_entered", []), current()]
+        self._entered[-1].__enter__()
+
+    def __exit__(self, *_):
+        self._entered.pop().__exit__(None, None, None)
+
+
+def test_everything_is_computed_on_the_device_of_the_network(monkeypatch):
+    """CuPy computes on the device that is current, whichever one an array lies on."""
+    from chainrule.backends.cupy import CupyBackend
+
+    class OnSecond(CupyBackend):
+        def asarray(self, x, dtype=None):
+            return watched(np.array(x, dtype=dtype, order="C"))
+
+        def to_numpy(self, array):
+            return np.array(array)
+
+        def copy(self, array, out=None):
+            with self.device:
+                return self.asarray(array) if out is None else np.copyto(out, array) or out
+
+        def available_bytes(self):
+            return 1 << 40
+
+        def streams(self, _):
+            return False
+
+        def engine(self, work):
+            return self.plain(work)
+
+    backend = OnSecond("cupy", np, Second())
+    monkeypatch.setattr("chainrule.backends.of", lambda _: backend)
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((30, 4)), rng.integers(0, 3, 30)
+    net = NeuralNetwork(4, 6, 3, loss="cross_entropy", backend=backend, seed=0)
+    here = backend.asarray(X)
+    for data in (X, here):
+        history = net.train(
+            data, y, 3, batch_size=8, validation_fraction=0.2, early_stopping=2, progress=False
+        )
+        assert np.isfinite(history["loss"]).all()
+        net.train(data, y, 3, optimizer="adam", progress=False)
+        net.backward(data, y)
+        net.feedforward(data)
+        net.predict(data)
+        net.predict_classes(data)
+        net.evaluate(data, y)
+    assert net.explain(X, y).flags is not None
+    assert not Watched.current
 
 
 def test_cublas_is_found_by_its_name_where_no_search_is_installed(monkeypatch):

@@ -15,9 +15,9 @@ from chainrule.program.epoch import bounds
 
 ADAM_RATE = 1e-6
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-# Of a pass: at most this many batches, bytes of X, floating-point operations, and bytes of parameters that
-# are updated; but two batches.
-MOST_BATCHES, MOST_BYTES, MOST_FLOPS, MOST_UPDATED = 50, 64 << 20, 2e9, 32 << 20
+# Of a pass, by the device: at most this many batches, bytes of X, floating-point operations, and bytes of parameters
+# that are updated; but two batches. On a GPU a pass is long, so that waiting for its end once does not decide.
+MOST = {"cpu": (50, 64 << 20, 2e9, 32 << 20), "cuda": (50, 320 << 20, 2e11, 1 << 40)}
 
 
 class CellData(NamedTuple):
@@ -73,8 +73,15 @@ class CellData(NamedTuple):
         return self._replace(X=X, Y=Y, weights=weights, biases=biases)
 
 
-def cell_data(cell: Cell) -> CellData:
+def cell_data(cell: Cell, device: str = "cpu") -> CellData:
     """Return the data of a cell; it is the same in every process.
+
+    Parameters
+    ----------
+    cell
+        What is measured.
+    device
+        "cpu", or "cuda" for the longer passes of cells that are measured on a GPU.
 
     Examples
     --------
@@ -84,7 +91,7 @@ def cell_data(cell: Cell) -> CellData:
     ((200, 2), 50)
     """
     rng = np.random.default_rng(0)
-    rows = cell.batch * _batches(cell)
+    rows = cell.batch * _batches(cell, device)
     X = rng.standard_normal((rows, cell.sizes[0]), dtype="float32")  # (batches n, n_0)
     weights = tuple(_glorot(rng, *shape) for shape in pairwise(cell.sizes))
     biases = tuple(
@@ -95,13 +102,14 @@ def cell_data(cell: Cell) -> CellData:
     return CellData(cell, X, Y, order, _all(weights, cell.dtype), _all(biases, cell.dtype), _rate(cell))
 
 
-def _batches(cell: Cell) -> int:
+def _batches(cell: Cell, device: str) -> int:
+    batches, nbytes, flops, updated = MOST[device]
     fits = (
-        MOST_BYTES // (cell.batch * cell.sizes[0] * 4),
-        int(MOST_FLOPS // cell.flops),
-        MOST_UPDATED // (4 * cell.parameters),
+        nbytes // (cell.batch * cell.sizes[0] * 4),
+        int(flops // cell.flops),
+        updated // (4 * cell.parameters),
     )
-    return max(2, min(MOST_BATCHES, *fits))
+    return max(2, min(batches, *fits))
 
 
 def _all(arrays: Sequence[np.ndarray], dtype: str) -> tuple[np.ndarray, ...]:

@@ -78,4 +78,5 @@ def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> 
     problem = f"validation_fraction={fraction} would hold out {held} of {n} rows; use another fraction or more rows"
     require(0 < held < n, problem)
     order = backend.asarray(chance.order(n))  # (n,)
-    return rows_of(data, order[held:]), rows_of(data, order[:held])
+    with backend.quiet():
+        return rows_of(data, order[held:]), rows_of(data, order[:held])

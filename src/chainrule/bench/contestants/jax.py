@@ -99,7 +99,9 @@ class _Run:
 
     def taken(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
         """Return what a step on some rows carries on, and its loss."""
-        return self._step(carried, numpy.take(X, rows, axis=0), numpy.take(Y, rows, axis=0))
+        # The default mode compares every index with the bounds.
+        X, Y = (numpy.take(part, rows, axis=0, mode="clip") for part in (X, Y))  # (n, n_0), (n, n_L)
+        return self._step(carried, X, Y)
 
     def _step(self, carried: Any, X: Any, Y: Any) -> Any:
         parameters, m, v, t = carried

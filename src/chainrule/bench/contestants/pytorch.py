@@ -1,6 +1,6 @@
 """PyTorch: eager with autograd, the derivatives written out by hand, and compiled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -52,37 +52,58 @@ def compiled(device: str, mode: str, data: CellData, _operation: str) -> Contest
     return model.contestant(model.step(torch.compile(model.loss, mode=mode)))
 
 
-def graph(data: CellData, _operation: str) -> Contestant:
-    """Return the whole step captured in a CUDA graph, its batch gathered into static tensors."""
-    model = _Model(data, "cuda", capturable=True)
-    rows = model.rows[0].clone()  # (n,)
-    step = partial(model.step(model.loss, set_to_none=False), rows)
-    captured, loss = _captured(step, model)
+def graph(steps: str, mode: str, data: CellData, _operation: str) -> Contestant:
+    """Return whole steps captured in a CUDA graph: as PyTorch's notes on CUDA graphs have it.
 
-    def replayed(chosen: Any) -> Any:
-        rows.copy_(chosen)
+    Parameters
+    ----------
+    steps
+        "one": a step, launched for each batch; "all": the steps of a pass, launched at once.
+    mode
+        "eager", or "compile" for a loss and its gradient that ``torch.compile`` has made.
+    data
+        Of the cell.
+    """
+    model = _Model(data, "cuda", graphed=True)
+    step = model.step(torch.compile(model.loss) if mode == "compile" else model.loss)
+    every = torch.stack(model.rows)  # (steps, n)
+    taken = every[: 1 if steps == "one" else None].clone()  # (1, n) or (steps, n)
+    captured, loss = _captured(partial(_each, step, taken), model)
+
+    def replayed(rows: Any) -> Any:
+        taken.copy_(rows)
         captured.replay()
         return loss
 
-    return model.contestant(replayed)
+    passes = [every[number : number + 1] for number in range(data.steps)] if steps == "one" else [every]
+    return replace(model.contestant(replayed, passes), steps=data.steps)
 
 
-def _captured(step: Callable[[], Any], model: "_Model") -> tuple[Any, Any]:
-    """Return the graph of a step and its loss; the steps taken to warm it up are taken back."""
+def _each(step: Callable[[Any], Any], taken: Any) -> Any:
+    """Take a step on each batch of rows; return the last loss."""
+    for rows in taken:
+        loss = step(rows)
+    return loss
+
+
+def _captured(run: Callable[[], Any], model: "_Model") -> tuple[Any, Any]:
+    """Return the graph of steps and its loss; the steps taken to warm it up are taken back."""
     start = [part.detach().clone() for part in model.parameters]
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
-            step()
+            run()
     torch.cuda.current_stream().wait_stream(side)
+    model.optimizer.zero_grad(set_to_none=True)  # the graph makes its own gradients, and adds to none
     captured = torch.cuda.CUDAGraph()
     with torch.cuda.graph(captured):
-        loss = step()
+        loss = run()
     with torch.no_grad():
         for part, value in zip(model.parameters, start, strict=True):
             part.copy_(value)
         for state in model.optimizer.state.values():
-            for held in state.values():
+            for held in filter(torch.is_tensor, state.values()):
                 held.zero_()
     return captured, loss
 
@@ -90,7 +111,7 @@ def _captured(step: Callable[[], Any], model: "_Model") -> tuple[Any, Any]:
 class _Model:
     """Modules at the data's start, its data, and the optimizer."""
 
-    def __init__(self, data: CellData, device: str, **how: bool) -> None:
+    def __init__(self, data: CellData, device: str, *, graphed: bool = False) -> None:
         self._data, is_adam = data, data.cell.rule == "adam"
         self.device = device
         self.X = tensor(data.X, device)
@@ -106,22 +127,21 @@ class _Model:
         self._scale = 1.0 if is_adam else 0.5
         self._criterion = torch.nn.CrossEntropyLoss() if is_adam else torch.nn.MSELoss(reduction="sum")
         rate = data.rate * self._scale
+        how = {"fused": True} if graphed else {"foreach": True}  # one kernel, or one for each operation
         if is_adam:
-            self.optimizer: Any = adam(self.parameters, rate, **({"foreach": True} | how))
+            self.optimizer: Any = adam(self.parameters, rate, capturable=graphed, **how)
         else:
-            self.optimizer = torch.optim.SGD(self.parameters, lr=rate, foreach=True)
+            self.optimizer = torch.optim.SGD(self.parameters, lr=rate, **how)
 
     def loss(self, X: Any, targets: Any) -> Any:
         """Return the loss of a batch."""
         return self._criterion(self.module(X), targets)
 
-    def step(
-        self, loss_of: Callable[[Any, Any], Any], *, set_to_none: bool = True
-    ) -> Callable[[Any], Any]:
+    def step(self, loss_of: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
         """Return a step on the rows of a batch, with this loss."""
 
         def step(rows: Any) -> Any:
-            self.optimizer.zero_grad(set_to_none=set_to_none)
+            self.optimizer.zero_grad(set_to_none=True)  # no kernel: the gradients are assigned
             loss = loss_of(self.X[rows], self.targets[rows])
             loss.backward()
             self.optimizer.step()
@@ -129,9 +149,9 @@ class _Model:
 
         return step
 
-    def contestant(self, step: Callable[[Any], Any]) -> Contestant:
+    def contestant(self, step: Callable[[Any], Any], batches: Sequence[Any] | None = None) -> Contestant:
         """Return the contestant whose pass takes a step on each batch."""
-        return over_batches(step, self.rows, waiting(self.device), state=self._state)
+        return over_batches(step, batches or self.rows, waiting(self.device), state=self._state)
 
     def _state(self, loss: Any) -> State:
         weights = [linear.weight.detach().T.cpu().numpy() for linear in self.linears]

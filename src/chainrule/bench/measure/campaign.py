@@ -77,9 +77,12 @@ class Crew:
         before, stopped = self._pulse(), False
         made: dict[Seat, dict[str, Any]] = {}
         turns: Turns = {seat: [] for seat in seats}
+        # The passes of all who take turns are alike.
+        devices = {roster.entry(seat.contestant).device for seat in seats}
+        device = "cuda" if "cuda" in devices else "cpu"
         try:
             for seat in seats:
-                made[seat] = self._make(seat, cell, operation)
+                made[seat] = self._make(seat, cell, operation, device)
             ready = {seat: answer for seat, answer in made.items() if answer["status"] == "ok"}
             self._rounds(cell, ready, turns)
         except KeyboardInterrupt:
@@ -126,7 +129,7 @@ class Crew:
             self.processes[seat] = Process(seat.threads, self.dtype)
         return self.processes[seat]
 
-    def _make(self, seat: Seat, cell: Cell, operation: str) -> dict[str, Any]:
+    def _make(self, seat: Seat, cell: Cell, operation: str, device: str) -> dict[str, Any]:
         if self._left <= 0:
             return OVER
         answer = self._process(seat).ask(
@@ -137,6 +140,7 @@ class Crew:
             operation=operation,
             warm=self.care.warm,
             block=self.care.block,
+            device=device,
             cache=self.folder,
         )
         return OVER if answer["status"] == "failed" and self._left < 0 else answer

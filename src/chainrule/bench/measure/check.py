@@ -57,7 +57,7 @@ def check(
 
 def reference(data: CellData, cache: Path | None = None) -> State:
     """Return where a pass of plain NumPy in float64 leads; kept in the folder ``cache``, if given."""
-    file = None if cache is None else cache / f"{data.cell.name}.npz"
+    file = None if cache is None else cache / f"{data.cell.name}-{data.steps}.npz"
     if file is not None and file.exists():
         with np.load(file) as kept:
             loss, *parameters = (kept[name] for name in kept.files)

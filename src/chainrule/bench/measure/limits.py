@@ -14,9 +14,11 @@ from chainrule import backends
 from chainrule.backends import Backend
 from chainrule.bench.contestant import Contestant
 from chainrule.bench.measure.clock import block, warm_up
+from chainrule.bench.roster import device_of
 from chainrule.bench.store import Rates
 
 WORKING_SETS = tuple(1 << power for power in range(14, 29, 2))  # bytes: 16 KB, 64 KB, ... 256 MB
+LARGE_ON_CUDA = 1 << 30  # bytes, of which next to nothing stays in a second-level cache of 50 MB
 SMALL, LARGE, LARGEST = 256, 1024, 8192  # of square matrices
 LONG = 0.01  # seconds; when a large product takes longer, larger ones are hardly faster
 SWEEPS = 3  # over everything, so that a moment in which the machine is busy does not count
@@ -51,11 +53,12 @@ def best(library: str, dtype: str = "float32", threads: int = 0) -> Rates:
     True
     """
     backend = backends.named(library.replace("-", ":"))
-    ones = np.ones(WORKING_SETS[-1] // np.dtype(dtype).itemsize, dtype)  # (bytes / itemsize,)
-    kernels = [list(_products(backend, dtype)), *(_moves(backend, ones, size) for size in WORKING_SETS)]
+    sets = (*WORKING_SETS, LARGE_ON_CUDA) if device_of(library) == "cuda" else WORKING_SETS
+    ones = np.ones(sets[-1] // np.dtype(dtype).itemsize, dtype)  # (bytes / itemsize,)
+    kernels = [list(_products(backend, dtype)), *(_moves(backend, ones, size) for size in sets)]
     sweeps = [[max(one.rate() for one in group) for group in kernels] for _ in range(SWEEPS)]
     flops, *copies = map(max, zip(*sweeps, strict=True))
-    return Rates(library, dtype, threads, flops, tuple(zip(WORKING_SETS, copies, strict=True)))
+    return Rates(library, dtype, threads, flops, tuple(zip(sets, copies, strict=True)))
 
 
 def _products(backend: Backend, dtype: str) -> Iterator[_Timed]:

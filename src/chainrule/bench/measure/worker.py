@@ -40,14 +40,24 @@ class Worker:
         self._context = ExitStack()
 
     def make(
-        self, contestant: str, cell: str, operation: str, warm: float, block: float, cache: str = ""
+        self,
+        contestant: str,
+        cell: str,
+        operation: str,
+        warm: float,
+        block: float,
+        **more: str,
     ) -> Answer:
-        """Make the contestant of a cell, check it and warm it up; return what a pass of it takes."""
+        """Make the contestant of a cell, check it and warm it up; return what a pass of it takes.
+
+        ``more`` may have the ``device`` that the data are for, and the folder that is the ``cache`` of references.
+        """
         self.drop()
         chosen = roster.entry(contestant)
         if missing := chosen.missing():
             return {"status": "skipped", "reason": f"{' and '.join(missing)} is not installed"}
-        given = cell_data(parse(cell))
+        given = cell_data(parse(cell), more.get("device", "cpu"))
+        cache = more.get("cache")
         try:
             made = chosen.maker()(given, operation)
         except UnavailableError as why:
