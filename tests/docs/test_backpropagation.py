@@ -1,6 +1,7 @@
 """The notebook on backpropagation runs from top to bottom, as a reader's own run would."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,27 @@ def computed_by_children():
     return times.children_user + times.children_system
 
 
+def with_answers(notebook):
+    """Return a notebook in which the code of each folded answer is a cell that runs below it."""
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if cell.cell_type == "markdown":
+            answers = re.findall(r"^```python\n(.*?)^```", cell.source, re.DOTALL | re.MULTILINE)
+            cells += map(nbformat.v4.new_code_cell, answers)
+    assert len(cells) == len(notebook.cells) + 3
+    return nbformat.v4.new_notebook(cells=cells, metadata=notebook.metadata)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
-def test_it_runs_from_top_to_bottom_in_half_a_minute_and_draws(notebook, monkeypatch):
+def test_it_and_its_answers_run_from_top_to_bottom_in_half_a_minute_and_draw(notebook, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOK.parents[2] / "src"))
     start = computed_by_children()
     where = {"metadata": {"path": str(NOTEBOOK.parent)}}
-    done = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
+    done = NotebookClient(
+        with_answers(notebook), timeout=600, kernel_name="python3", resources=where
+    ).execute()
     assert computed_by_children() - start < 30
     outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 6
     assert not any(output["output_type"] == "error" for output in outputs)
