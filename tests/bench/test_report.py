@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from benchmarks import documents
 from rich.console import Console
 
 from chainrule.bench import report
@@ -82,7 +83,7 @@ def test_a_busy_machine_is_named_first_in_every_form(no_matplotlib, whole):
         "load average up to 3.4 on 2 cores",
         "other guests of the machine took its time during 3 of 27 measured cells",
     )
-    for text in (printed(run, 120), report.markdown(run), report.readme(run), report.derived(run)):
+    for text in (printed(run, 120), report.markdown(run), report.derived(run)):
         start = " ".join(text[: text.index("numpy-jit")].split())
         assert all(word in start for word in words)
     html = report.html(run)
@@ -154,7 +155,7 @@ def test_it_renders_whatever_is_missing(case, monkeypatch):
     canvas = pytest.importorskip("chainrule.plots.canvas", exc_type=ImportError)
     monkeypatch.setattr(canvas, "inline_svg", lambda picture: f"<svg>{len(picture.axes)}")  # drawn
     run = Results(CASES[case]())
-    texts = [report.html(run), report.markdown(run), report.derived(run), report.readme(run)]
+    texts = [report.html(run), report.markdown(run), report.derived(run), documents.readme(run)]
     assert all([*texts, printed(run)])
     if case == "all skipped":
         assert all("it is not installed" in text for text in texts[:3])
@@ -219,7 +220,7 @@ def test_an_open_end_of_an_interval_is_null_in_json():
 
 
 def test_the_readme_has_a_picture_eight_rows_the_machine_the_day_and_the_command(whole):
-    text = report.readme(whole, "docs/map.svg")
+    text = documents.readme(whole, "docs/map.svg")
     assert 5 <= text.count("\n| 64-") <= 8
     assert text.startswith("![")
     for part in ("](docs/map.svg)", "A Processor, 2 cores", "2026-11-22", "`chainrule bench run"):
@@ -228,12 +229,12 @@ def test_the_readme_has_a_picture_eight_rows_the_machine_the_day_and_the_command
 
 def test_a_document_is_rewritten_between_its_marks_alone(whole):
     text = "# Speed\n\n<!-- speed -->\nold\n<!-- /speed -->\n\nkept \\1\n"
-    new = report.update(text, whole)
+    new = documents.update(text, whole)
     assert "old" not in new
     assert new.endswith("\n<!-- /speed -->\n\nkept \\1\n")
-    assert report.update(new, whole) == new
+    assert documents.update(new, whole) == new
     with pytest.raises(ValueError, match=r"<!-- speed --> ... <!-- /speed -->"):
-        report.update("# Speed\n", whole)
+        documents.update("# Speed\n", whole)
 
 
 # -- The page -------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import gzip
 import json
 
 import pytest
+from benchmarks import documents
 from typer.testing import CliRunner
 
 from chainrule.bench import store
@@ -51,9 +52,7 @@ def test_a_form_goes_to_the_screen_or_to_a_file(chainrule, tmp_path, form, start
     assert f"wrote report.{form}" in done.stderr
 
 
-def test_figures_stand_beside_the_run_and_a_document_is_updated_with_its_map(
-    chainrule, tmp_path, monkeypatch
-):
+def test_figures_stand_beside_the_run_and_a_document_shows_its_map(chainrule, tmp_path, monkeypatch):
     canvas = pytest.importorskip("chainrule.plots.canvas", exc_type=ImportError)
     monkeypatch.setattr(canvas, "save", lambda _, path, **__: path.touch() or path)
     document = tmp_path / "docs" / "speed.md"
@@ -62,8 +61,7 @@ def test_figures_stand_beside_the_run_and_a_document_is_updated_with_its_map(
         "# Speed\n<!-- speed -->\n<!-- /speed -->\n<!-- results -->\nold\n<!-- /results -->\n"
     )
     assert chainrule("run", "--format", "svg").exit_code == 0
-    done = chainrule("run", "--update", document)
-    assert (done.exit_code, done.stdout) == (0, ""), done.stderr
+    documents.main(tmp_path / "run", document)
     text = document.read_text(encoding="utf-8")
     assert "](../run/figures/crossover-digits.svg)" in text
     assert "### Verdict" in text
@@ -82,7 +80,6 @@ def test_samples_that_are_gzipped_say_the_same(chainrule, tmp_path):
     [
         (["nowhere"], "nowhere"),
         (["run", "--format", "pdf"], "pdf"),
-        (["run", "--update", "run/measurements.jsonl"], "<!-- speed -->"),
         (["damaged"], f"{store.FILE}, line 5: "),
     ],
 )

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from benchmarks.documents import update
 
-from chainrule.bench import report
 from chainrule.bench.judge.results import Results
 from chainrule.bench.store import read
 
@@ -23,4 +23,4 @@ def results():
 )
 def test_a_document_holds_what_the_samples_say(results, document, picture):
     text = (ROOT / document).read_text(encoding="utf-8")
-    assert report.update(text, results, picture) == text
+    assert update(text, results, picture) == text

@@ -1,7 +1,6 @@
 """The commands of `chainrule bench`, and the options that they share."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -223,14 +222,9 @@ def report(
     folder: Annotated[Path, argument("bench report.folder")],
     form: Annotated[Form, option("bench report.form")] = "term",
     output: Annotated[Path | None, option("bench report.output")] = None,
-    update: Annotated[list[Path] | None, option("bench report.update")] = None,
 ) -> None:
     """Show what a run says: who is fastest where, and how near the limit that is."""
     results = Results(read(folder))
-    for document in update or []:
-        _rewrite(document, results, folder)
-    if update and output is None and form == "term":
-        return
     if form in {"png", "svg"}:
         _say(*reports.figures(results, output or _beside(folder) / "figures", [form]))
     elif form == "term":
@@ -249,16 +243,6 @@ def _beside(folder: Path) -> Path:
 def _say(*files: Path) -> None:
     for file in files:
         typer.echo(f"wrote {file}", err=True)
-
-
-def _rewrite(document: Path, results: Results, folder: Path) -> None:
-    """Replace the figures in a document; its picture is the first map in the folder of the samples."""
-    grids = [one.slug for one in results.slices if one.is_grid]
-    maps = [map_ for slug in grids for map_ in _beside(folder).glob(f"**/crossover-{slug}.svg")]
-    picture = Path(os.path.relpath(maps[0], document.parent)).as_posix() if maps else ""
-    text = reports.update(document.read_text(encoding="utf-8"), results, picture)
-    document.write_text(text, encoding="utf-8")
-    _say(document)
 
 
 # -- compare -----

@@ -1,4 +1,4 @@
-"""The forms of the report: for a terminal, as Markdown, also inside README, as JSON and as a page.
+"""The forms of the report: for a terminal, as Markdown, as JSON and as a page.
 
 The page is one HTML file from the template ``page.html``. A large run is bounded, so that a telephone opens its page:
 figures, rows and JSON beyond their shares of a megabyte and a half are left out, and the page says how to get them.
@@ -6,7 +6,6 @@ figures, rows and JSON beyond their shares of a megabyte and a half are left out
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from html import escape
@@ -57,10 +56,6 @@ def _narrow(table: Table) -> Iterator[Table]:
 
 # -- As Markdown -----
 
-COMMAND = "chainrule bench run -o results && chainrule bench report results"
-ROWS = 8
-MOST_COLUMNS = 6  # contestants, at most: a telephone cuts off a wider table
-
 
 def markdown(run: Results) -> str:
     """Return the report as Markdown: the doubts, the verdict, the tables, the method and the machine."""
@@ -77,54 +72,6 @@ def markdown(run: Results) -> str:
 
 def _bullets(title: str, lines: Iterable[str]) -> str:
     return "\n".join([f"### {title}", "", *(f"- {escaped(line)}" for line in lines)])
-
-
-def readme(run: Results, picture: str = "") -> str:
-    """Return the README's part: the doubts, the verdict's first sentences, at most eight rows, the machine.
-
-    Parameters
-    ----------
-    run
-        The results of a run.
-    picture
-        The path of a figure to show above the table; empty for none.
-    """
-    grid = next((one for one in run.slices if one.is_grid), None)
-    alt = f"The fastest backend by hidden size and batch size{f': {grid.title}' if grid else ''}"
-    table = tables.readme_times(run, ROWS, MOST_COLUMNS)
-    day = words.date(run)
-    parts = [
-        f"![{alt}]({picture})" if picture else "",
-        " ".join(words.doubts(run)),
-        " ".join(words.verdict(run)[0].sentences[:2]),
-        table.markdown(level=0) if table.rows else "",
-        f"Measured on {words.line(run)}{f'; {day}' if day else ''}; `{COMMAND}` measures yours.",
-    ]
-    return "\n\n".join(filter(None, parts))
-
-
-def update(document: str, run: Results, picture: str = "") -> str:
-    """Return a document with the text between its marks replaced.
-
-    ``<!-- speed -->`` and ``<!-- /speed -->`` mark the README's part, ``results`` the whole report.
-
-    Raises
-    ------
-    ValueError
-        If the document has neither of the marks.
-    """
-    parts = {"speed": readme(run, picture), "results": markdown(run)}
-    marked = re.compile(r"(<!-- (speed|results) -->)\n.*?(<!-- /\2 -->)", re.DOTALL)
-    text, count = marked.subn(
-        lambda match: f"{match[1]}\n{parts[match[2]].strip()}\n{match[3]}", document
-    )
-    if count == 0:
-        marks = " or ".join(f"<!-- {name} --> ... <!-- /{name} -->" for name in parts)
-        msg = (
-            f"nothing to update: the document has no marks {marks}; add them around the part to replace"
-        )
-        raise ValueError(msg)
-    return text
 
 
 # -- As JSON -----

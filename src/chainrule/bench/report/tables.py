@@ -121,16 +121,3 @@ def contestants(run: Results) -> Table:
     """Return the contestants that took part, each with its description."""
     rows = [(name, roster.entry(name).description) for name in run.contestants]
     return Table("Contestants", ["name", "what it is"], [*rows], texts=2)
-
-
-def readme_times(run: Results, most_rows: int, most_columns: int) -> Table:
-    """Return the time of a step of the leading contestants in a few cells of all sizes."""
-    cells = [cell for one in run.slices if one.operation == "step" for cell in one.cells]
-    chosen = spread([cell for cell in cells if run.best(cell, run.backends)], most_rows)
-    names = [name for name in [*run.backends, *run.peers] if run.bests(chosen, [name])]
-    names = roster.ordered(run.ranked(chosen, names)[:most_columns])
-    rows: list[Sequence[str]] = []
-    for cell in chosen:
-        best = [run.best(cell, [name]) for name in names]
-        rows.append([cell.name, *(microseconds(f.step if f else None) for f in best)])
-    return Table("", ["network, batch: µs a step", *names], rows)
