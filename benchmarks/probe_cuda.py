@@ -1,0 +1,134 @@
+"""Where a step's time goes on a GPU: the device's ceilings, the cost of a node, and each call of a step by itself.
+
+``PYTHONPATH=src python -m benchmarks.probe_cuda [CELLS...]``; with ``CUPY_TF32=1``, in TF32.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule.bench.cell_data import cell_data
+from chainrule.bench.cells import parse
+from chainrule.bench.contestants.ours import work
+from chainrule.program.cuda.batch import BoundBatch
+from chainrule.program.cuda.device import Product
+from chainrule.program.cuda.engine import GraphEngine
+from chainrule.program.cuda.feed import FeedShape
+from chainrule.program.cuda.source import KernelText
+from chainrule.program.epoch import Epoch
+
+CELLS = (
+    "784-64-10,64", "784-128-10,4096", "784-1024-10,4096", "784-4096-10,4096", "64-64-64-8,64,adam",
+    "64-256-256-8,4096,adam", "64-1024-1024-8,65536,adam",
+)  # fmt: skip
+SQUARES, COPIED = (1024, 4096, 8192), 1 << 30  # bytes
+EMPTY = KernelText("empty", 'extern "C" __global__ void empty(const long long n) {}\n')
+Timer = Callable[..., float]  # device, calls -> microseconds of one of them
+
+
+def microseconds(device, calls, times=10):
+    """Return what one of these calls takes in a graph of them: the least of a few launches, by the device's clock."""
+    import cupy
+
+    with device.at_work():
+        for function, arguments in calls:
+            function(*arguments)
+        graph, took = device.graph(calls), []
+        graph()
+        for _ in range(times):
+            start, end = cupy.cuda.Event(), cupy.cuda.Event()
+            start.record(device.stream)
+            graph()
+            end.record(device.stream)
+            end.synchronize()
+            took.append(cupy.cuda.get_elapsed_time(start, end) * 1e3)
+    return min(took) / len(calls)
+
+
+def ceilings(backend, device, timed, squares=SQUARES, copied=COPIED):
+    """Print the cost of a node that does nothing, and the best rates of products and of a copy."""
+    empty = device.kernel(EMPTY), ((1, 1), (32, 1), (np.int64(0),))
+    print(f"a node that does nothing: {timed(device, [empty] * 1000):.2f} us")
+    rng = np.random.default_rng(0)
+    one = backend.asarray(np.ones((), dtype=np.float32))
+    for n in squares:
+        for dtype in ("float32", "float16"):
+            # Random numbers: products of zeros draw less power.
+            A, B, out = (backend.asarray(rng.standard_normal((n, n)).astype(dtype)) for _ in range(3))
+            kinds = {"": Product(A, B, out)}
+            if dtype == "float32":  # its scale on the device, as where it goes straight into the weights
+                kinds[" onto what is there"] = Product(A, B, out, one, onto=True)
+            for kind, product in kinds.items():
+                took = timed(device, [device.product(product)] * 4)
+                print(f"{n}^3 {dtype}{kind}: {2 * n**3 / took / 1e6:.1f} TFLOP/s")
+    x, y = (backend.asarray(np.ones(copied // 8, dtype=np.float32)) for _ in range(2))
+    print(
+        f"copy of {copied >> 20} MiB: {copied / timed(device, [(device.copy, (y, x))] * 4) / 1e6:.3f} TB/s"
+    )
+
+
+def step(backend, device, name, timed):
+    """Print what each call of a cell's step takes by itself, and what all of them take together."""
+    cell = parse(name)
+    todo = work(cell_data(cell, "cuda").first_batch(), backend)
+    shape = FeedShape(1, 0, np.dtype(cell.dtype), keys=False)
+    with device.at_work():
+        host, feed, sent = shape.on(device, device.pinned), shape.on(device, device.empty), device.mark()
+        host.write(Epoch(None, todo.bounds, [1e-30], None))  # the weights stay as they are
+        device.send(feed.record, host.record)
+        sent.set()
+        batch = BoundBatch(todo, cell.batch, device)
+        sent.wait()
+    calls = batch.calls(feed)
+    alone = [timed(device, [call] * 50) for call in calls]
+    together = timed(device, calls * 20) * len(calls)
+    print(f"{name}: {len(calls)} nodes, together {together:.1f} us, one by one {sum(alone):.1f} us")
+    for group, took in zip(batch.plan.groups, alone, strict=True):
+        shapes = [result.shape for result in group.results]
+        first = group.operations[0].function
+        print(
+            f"  {took:8.2f} us  {first:12s} x{len(group.operations)}  {group.inputs[0].shape} -> {shapes}"
+        )
+
+
+def passes(backend, device, name, times=20):
+    """Print what a step takes by the host's clock in passes as the benchmark runs them: the waits are in it."""
+    data = cell_data(parse(name), "cuda")
+    began = time.perf_counter()
+    with device.at_work():
+        todo = work(data, backend)
+        engine = GraphEngine(todo, device)
+        bound = time.perf_counter() - began
+        epoch = Epoch(data.order, todo.bounds, [1e-30] * data.steps, None)
+        for _ in range(3):
+            engine.run(epoch, lambda: None)
+        began = time.perf_counter()
+        for _ in range(times):
+            engine.run(epoch, lambda: None)
+        took = (time.perf_counter() - began) / times
+    print(
+        f"  in passes of {data.steps} steps: {took / data.steps * 1e6:.1f} us a step; made in {bound:.3f} s"
+    )
+
+
+def main(names: list[str]) -> None:
+    """Print everything on CuPy's current device."""
+    from chainrule.backends import named
+    from chainrule.backends.cupy_device import CupyDevice
+
+    began, backend = time.perf_counter(), named("cupy")
+    device = backend.cuda_device()
+    print(f"{backend.notes[0]}; the first device: {time.perf_counter() - began:.2f} s")
+    began = time.perf_counter()
+    CupyDevice(backend.device)
+    print(f"another: {time.perf_counter() - began:.3f} s")
+    ceilings(backend, device, microseconds)
+    for name in names or CELLS:
+        step(backend, device, name, microseconds)
+        passes(backend, device, name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
