@@ -14,8 +14,8 @@ from chainrule.bench.cell_data import cell_data
 from chainrule.bench.contestant import UnavailableError
 from chainrule.bench.measure import product_precision
 from chainrule.bench.measure.check import check
-from chainrule.bench.measure.clock import warm_up
 from chainrule.bench.measure.environment import environment
+from chainrule.bench.measure.limits import warm_up
 from chainrule.program.machine import blas_threads
 
 COLUMNS = ["min", "median", "iqr", "rounds"]  # all of pytest-benchmark's do not fit a terminal

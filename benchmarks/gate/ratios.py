@@ -8,7 +8,7 @@ from chainrule.bench import roster
 from chainrule.bench.cells import parse
 from chainrule.bench.judge.results import Place, Results
 from chainrule.bench.measure.campaign import Care, Seat, crew
-from chainrule.bench.measure.clock import PROCESSOR
+from chainrule.bench.measure.limits import PROCESSOR
 from chainrule.bench.store import Records
 
 SETS = 3  # of processes, since one process can be slower than the next

@@ -19,7 +19,7 @@ from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant
 from chainrule.bench.measure.campaign import Care
-from chainrule.bench.measure.clock import FINE, PROCESSOR, WALL, block
+from chainrule.bench.measure.limits import FINE, PROCESSOR, WALL, block
 from support.contestants import HERE
 
 CELL = "2-4-1,4"

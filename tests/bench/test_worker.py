@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import chainrule.bench.measure.process as process_room
-from chainrule.bench.measure.clock import FINE
+from chainrule.bench.measure.limits import FINE
 from chainrule.bench.measure.process import CAN_STOP, Process
 from chainrule.bench.measure.worker import serve
 from support.contestants import HERE, TICKS

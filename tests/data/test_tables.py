@@ -9,9 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from chainrule.data import columns, features_and_target, read_table
-from chainrule.data.delimited import Dialect
-from chainrule.data.tables import numbers
+from chainrule.data import features_and_target, read_table, tables
+from chainrule.data.tables import Dialect, numbers
 
 pl = pytest.importorskip("polars", reason="Polars reads Parquet: install the extra data")
 
@@ -100,7 +99,7 @@ def test_a_file_that_is_no_table_is_refused_in_one_line(csv, name, content, mess
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.npz", "t.parquet"])
 def test_a_table_too_large_for_the_memory_left_is_refused_with_its_size(csv, name, monkeypatch):
-    monkeypatch.setattr(columns, "available_bytes", lambda: 2_000_000)
+    monkeypatch.setattr(tables, "available_bytes", lambda: 2_000_000)
     content, array = io.BytesIO(), np.zeros(300_000)
     match name:
         case "t.npz":
@@ -123,7 +122,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 
 def test_without_polars_parquet_and_large_csv_name_the_extra(csv, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
-    monkeypatch.setattr("chainrule.data.delimited._MOST_BY_CSV", 5)
+    monkeypatch.setattr("chainrule.data.tables._MOST_BY_CSV", 5)
     for name in ("t.parquet", "t.csv"):
         with pytest.raises(ModuleNotFoundError, match=r"Polars.*; pip install '.\[data\]' in a clone"):
             read_table(csv("a,b\n1,2\n", name))

@@ -17,8 +17,8 @@ from typer.core import TyperCommand
 from chainrule import NeuralNetwork
 from chainrule.backends import INSTALL
 from chainrule.data.bundled import DIGITS
-from chainrule.data.delimited import Dialect
 from chainrule.data.facts import TABLE, Facts
+from chainrule.data.tables import Dialect
 from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.optimizers import OPTIMIZERS
 from chainrule.saving.schema import parsed

@@ -13,11 +13,10 @@ from chainrule.cli import options, pictures
 from chainrule.cli.options import argument, dialect, option, table_path
 from chainrule.cli.rows import in_memory, read_in_windows, score
 from chainrule.cli.show import percent, printable
-from chainrule.data.columns import Table
 from chainrule.data.facts import TABLE
 from chainrule.data.samples import ColumnChoice, Task, Use, features_and_target, uses_of
 from chainrule.data.streams import Stream
-from chainrule.data.tables import read_table
+from chainrule.data.tables import Table, read_table
 from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.architecture import DROPOUT, architecture
 from chainrule.mathematics.checks import BELOW_ONE, FINITE, check_number

@@ -5,11 +5,10 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from chainrule.data.columns import Table, gaps
 from chainrule.data.samples import MOST_CLASSES, Label, Samples, Task, class_labels
 from chainrule.data.scaling import Scaler
 from chainrule.data.streams import Stream
-from chainrule.data.tables import column, numbers
+from chainrule.data.tables import Table, column, gaps, numbers
 from chainrule.mathematics.naming import quoted, require
 
 TABLE = "table"

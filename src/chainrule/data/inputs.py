@@ -15,7 +15,7 @@ import numpy as np
 from chainrule import backends
 from chainrule.backends import Backend
 from chainrule.backends.base import BLOCK
-from chainrule.data.columns import is_number
+from chainrule.data.tables import is_number
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.precision import HALVES

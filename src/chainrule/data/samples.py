@@ -6,9 +6,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from chainrule.data import columns
-from chainrule.data.columns import Column, Table, as_numbers, gaps, is_number
-from chainrule.data.tables import column, numbers
+from chainrule.data import tables
+from chainrule.data.tables import Column, Table, as_numbers, column, gaps, is_number, numbers
 from chainrule.mathematics.checks import FRACTION, check_number
 from chainrule.mathematics.naming import check_known, quoted, require
 
@@ -146,7 +145,7 @@ def _examined(table: Table, target: str, choice: ColumnChoice) -> tuple[Table, l
 
 def _left_out(name: str, values: Column, target: str, choice: ColumnChoice) -> Use | None:
     taken = name not in choice.drop and (choice.features is None or name in choice.features)
-    if name == target or (taken and (choice.features is not None or not columns.is_index(name, values))):
+    if name == target or (taken and (choice.features is not None or not tables.is_index(name, values))):
         return None
     reason = "an index: it numbers or names the rows" if taken else "as asked"
     return Use(name, "left out", reason, doubtful=taken)
@@ -157,7 +156,7 @@ def _use(name: str, values: Column, target: str) -> Use:
         return Use(name, "target", "the column to learn")
     if problem := as_numbers(values)[1]:
         return Use(name, "refused", problem)
-    if values.dtype.kind in "iu" and len(values) >= _FEW_ROWS and columns.never_repeats(values):
+    if values.dtype.kind in "iu" and len(values) >= _FEW_ROWS and tables.never_repeats(values):
         reason = (
             "a whole number that never repeats; if it only numbers the rows, leave it out with --drop"
         )
@@ -231,7 +230,7 @@ def _ask(texts: Column, shown: str, task: str | None, choice: ColumnChoice) -> N
     words = int(counts[is_word].sum())
     among_numbers = task is None and 0 < words <= texts.size / 2
     missing = np.array(
-        [choice.missing is None and text.lower() in columns.MISSING for text in distinct.tolist()]
+        [choice.missing is None and text.lower() in tables.MISSING for text in distinct.tolist()]
     )
     doubtful = missing | (is_word & among_numbers)  # (k,)
     if doubtful.any():

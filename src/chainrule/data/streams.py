@@ -14,9 +14,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from chainrule.data.columns import has_index_name
 from chainrule.data.scaling import Scaler
-from chainrule.data.tables import column, polars
+from chainrule.data.tables import column, has_index_name, polars
 from chainrule.mathematics.checks import FRACTION, at_least, check_number
 from chainrule.mathematics.naming import one_line, quoted, require
 

@@ -1,20 +1,415 @@
-"""Tables: named columns read from a file.
+"""Tables: named columns read from a file, as arrays; which of them a network can take, and why not the others.
 
-CSV and gzipped CSV are split by Polars (the extra ``data``) or the standard library; Parquet is read by Polars, npz by
-NumPy.
+CSV and gzipped CSV are decoded, checked, and split by Polars where it is installed (the extra ``data``), else by the
+standard library's csv module. Both leave the same columns: text without blanks around it, and numbers where every value
+is one. Parquet is read by Polars, npz by NumPy.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._version import how_to_install
-from chainrule.data.columns import Column, Table, as_array, as_numbers, check_memory, unique_names
-from chainrule.data.delimited import COMMAS, Dialect, read_delimited
 from chainrule.mathematics.naming import nearest, one_line, quoted, require
+from chainrule.program.machine import available_bytes
 from chainrule.saving.files import PathLike
+
+Column = np.ndarray  # (n,), of any dtype; where it holds objects, ``None`` is a gap
+Table = dict[str, Column]
+
+_BYTES_A_CELL = 48  # while a table is read: its text, the column, and the matrix of features
+_INDEX_NAMES = {"", "Unnamed: 0", "rownames", "row.names"}  # of pandas and of R
+MISSING = {"na", "n/a", "#n/a", "nan", "nil", "null", "none", "missing", "?", "-", "--", "."}
+"""Words that usually mean that there is no value, in lower case."""
+
+_OTHER_KINDS = {"M": "dates", "m": "durations", "S": "bytes", "V": "records", "c": "complex numbers"}
+
+
+def unique_names(path: Path, names: Sequence[str]) -> list[str]:
+    """Return the names of columns without blanks around them.
+
+    Raises
+    ------
+    ValueError
+        If two of them are then the same.
+
+    Examples
+    --------
+    >>> unique_names(Path("t.csv"), ["a", " b"])
+    ['a', 'b']
+    >>> unique_names(Path("t.csv"), ["a", "b", " a"])
+    Traceback (most recent call last):
+    ...
+    ValueError: t.csv has two columns of one name: 'a' (column 1) and ' a' (column 3); rename one of them
+    """
+    stripped = [name.strip() for name in names]
+    for second, name in enumerate(stripped):
+        first = stripped.index(name) if len(set(stripped)) < len(stripped) else second
+        if first < second:
+            msg = (
+                f"{path} has two columns of one name: {quoted(names[first])} (column {first + 1}) and "
+                f"{quoted(names[second])} (column {second + 1}); rename one of them"
+            )
+            raise ValueError(msg)
+    return stripped
+
+
+def check_memory(path: Path, size: str, cells: int) -> None:
+    """Raise ``ValueError`` where a table of this many cells is too large for the memory that is left.
+
+    A compressed file of a few kilobytes may hold gigabytes.
+
+    Raises
+    ------
+    ValueError
+        It says how much memory the table takes, and how much is free.
+
+    Examples
+    --------
+    >>> check_memory(Path("t.csv"), "3 lines of 2 columns", 6)
+    """
+    wanted, left = cells * _BYTES_A_CELL, available_bytes()
+    if left is not None and wanted > left:
+        msg = (
+            f"{path} has {size}, which takes {wanted / 1e9:.1f} GB of memory; {left / 1e9:.1f} GB are free: "
+            "give fewer rows"
+        )
+        raise ValueError(msg)
+
+
+def as_array(series: Any) -> Column:
+    """Return a Polars series as an array ``(n,)``: of objects where it has gaps, or holds lists or records.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> as_array(pl.Series([3, None]))
+    array([3, None], dtype=object)
+    """
+    if series.dtype.is_decimal():
+        series = series.cast(float)
+    if series.dtype.is_nested() or (series.null_count() and not series.dtype.is_float()):
+        column = np.empty(len(series), dtype=object)
+        column[:] = series.to_list()
+        return column
+    array: Column = series.to_numpy()
+    return array.astype(object) if array.dtype.kind == "U" else array
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is a number, or text that is one. Python's ``1_000`` is none in a table.
+
+    Examples
+    --------
+    >>> is_number(True), is_number("-1e3"), is_number("1_000"), is_number("one")
+    (True, True, False, False)
+    """
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return not isinstance(value, bytes) and "_" not in str(value)
+
+
+def as_numbers(values: Column) -> tuple[Column, str]:
+    """Return a column as float64 ``(n,)``, and the reason why it is not one finite number a row, if it is not.
+
+    Rows count from 1, the line of names not among them.
+
+    Examples
+    --------
+    >>> as_numbers(np.array(["3", "4.5"]))
+    (array([3. , 4.5]), '')
+    >>> as_numbers(np.array([1.0, np.nan]))[1]
+    'no value in row 2'
+    """
+    if values.dtype.kind in "biuf":
+        numbers = values.astype(np.float64)
+    elif values.dtype.kind in "OUT":
+        numbers = np.empty(len(values))
+        for row, value in enumerate(values.tolist()):
+            if value is not None and not is_number(value):
+                kind = "text" if isinstance(value, str) else f"a {type(value).__name__}"
+                return numbers, f"{kind}, {quoted(value)} in row {row + 1}"
+            numbers[row] = np.nan if value is None else float(value)
+    else:
+        return values, _OTHER_KINDS.get(values.dtype.kind, f"{values.dtype}")
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if wrong.size == 0:
+        return numbers, ""
+    what = "no value" if np.isnan(numbers[wrong[0]]) else "an infinite value"
+    more = f" and {wrong.size - 1} more" if wrong.size > 1 else ""
+    return numbers, f"{what} in row {wrong[0] + 1}{more}"
+
+
+def gaps(values: Column, words: Sequence[str] = ()) -> Column:
+    """Return which rows have no value, ``(n,)`` of bool: a gap, NaN, or one of ``words``.
+
+    A word may be a number, such as -999.
+
+    Examples
+    --------
+    >>> gaps(np.array(["3", "NA", None], dtype=object), ["NA"]), gaps(np.array([1, -999]), ["-999"])
+    (array([False,  True,  True]), array([False,  True]))
+    """
+    found: Column
+    if values.dtype.kind in "Mm":
+        found = np.isnat(values)
+    elif values.dtype.kind in "biuf":
+        stand_ins = [float(word) for word in words if is_number(word)]
+        found = np.isnan(values) | np.isin(values, stand_ins)
+    else:
+        texts = {"", *words}
+        found = np.array([v is None or (isinstance(v, str) and v in texts) for v in values.tolist()])
+    return found
+
+
+def never_repeats(values: Column) -> bool:
+    """Return whether no two of the values are the same, and they are whole numbers or text.
+
+    Examples
+    --------
+    >>> never_repeats(np.array([3, 1, 2])), never_repeats(np.array([0.5, 1.5]))
+    (True, False)
+    """
+    if values.dtype.kind in "iu":
+        return np.unique(values).size == values.size
+    texts = values.tolist()
+    return all(isinstance(text, str) for text in texts) and len(set(texts)) == len(texts)
+
+
+def is_index(name: str, values: Column) -> bool:
+    """Return whether a column plainly numbers or names the rows, as data frames write it.
+
+    Examples
+    --------
+    >>> is_index("", np.array([0, 1, 2])), is_index("id", np.array([0, 1, 2]))
+    (True, False)
+    """
+    return has_index_name(name) and never_repeats(values)
+
+
+def has_index_name(name: str) -> bool:
+    """Return whether data frames write row numbers under this name.
+
+    Examples
+    --------
+    >>> has_index_name("Unnamed: 0"), has_index_name("id")
+    (True, False)
+    """
+    return name in _INDEX_NAMES or name.startswith("__index_level_")
+
+
+# Bytes of text that the csv module splits; more takes minutes, and Polars seconds.
+_MOST_BY_CSV = 32 << 20
+_OTHER_SEPARATORS = ";\t|"
+_UTF16_MARKS = {b"\xff\xfe", b"\xfe\xff"}  # at the start of a file
+
+
+class Dialect(NamedTuple):
+    """How a table is written as text."""
+
+    encoding: str = "utf-8"
+    separator: str = ","
+    spelled: Collection[str] = ()  # columns that stay text, as they are spelled
+
+    def check(self) -> None:
+        """Raise unless there is such an encoding, and the separator is one character.
+
+        Raises
+        ------
+        ValueError
+            It names the one that is none.
+        """
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            msg = f"unknown encoding {quoted(self.encoding)}; give one such as utf-8, cp1252 or utf-16"
+            raise ValueError(msg) from None
+        is_one = len(self.separator) == 1 and self.separator.isascii()
+        problem = f"separator is {quoted(self.separator)}; give one character, such as ';' or tab"
+        require(is_one and self.separator not in '"\r\n', problem)
+
+
+COMMAS = Dialect()
+
+
+def read_delimited(path: Path, dialect: Dialect) -> Table:
+    r"""Return the columns of a CSV file, gzipped if its name ends in ``.gz``.
+
+    Blank rows are ignored. With the separator ``;`` numbers may have a decimal comma.
+
+    Raises
+    ------
+    ValueError
+        If it is not text in this encoding, two columns have one name, a row has more fields than there are names,
+        or there is not enough memory for it.
+    ModuleNotFoundError
+        If it is too large to be read without Polars, which is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "t.csv"
+    ...     _ = path.write_text("kind;size\noak;3,5\n")
+    ...     read_delimited(path, Dialect(separator=";"))
+    {'kind': array(['oak'], dtype=object), 'size': array([3.5])}
+    """
+    import csv
+
+    dialect.check()
+    text = _decoded(path, dialect.encoding)
+    reader = csv.reader(_lines(text), delimiter=dialect.separator, strict=True)
+    rows = _rows(path, reader)
+    names = unique_names(path, next(rows, []))
+    others = [
+        c for c in _OTHER_SEPARATORS if len(names) == 1 and dialect.separator == "," and c in names[0]
+    ]
+    if others:
+        shown = "tab" if others[0] == "\t" else others[0]
+        msg = f"{path} has one column, {quoted(names[0])}; if '{shown}' separates it, give --separator '{shown}'"
+        raise ValueError(msg)
+    lines = text.count("\n")
+    check_memory(path, f"{lines:,} lines of {len(names):,} columns", lines * len(names))
+    try:
+        import polars  # noqa: F401  only looked for
+    except ModuleNotFoundError as missing:
+        if len(text) > _MOST_BY_CSV:
+            msg = f"{path.name} is too large to be read without Polars; {how_to_install('data')}"
+            raise ModuleNotFoundError(msg) from missing
+        return _by_csv(names, rows, dialect)
+    return _by_polars(path, names, text.split("\n", reader.line_num)[-1], rows, dialect)
+
+
+def _decoded(path: Path, encoding: str) -> str:
+    import gzip
+    import zlib
+
+    parts, size = [], 0
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            while part := file.read(1 << 20):
+                parts.append(part)
+                size += len(part)
+                check_memory(path, f"more than {size:,} bytes of text", size // 8)
+    except (OSError, EOFError, zlib.error) as error:
+        msg = f"{path} cannot be read ({error}); is it damaged, or of another format?"
+        raise ValueError(msg) from error
+    content = b"".join(parts)
+    parts.clear()  # frees half of the memory
+    with_mark = {"utf-8": "utf-8-sig"}.get(encoding.lower(), encoding)
+    try:
+        text = content.decode(with_mark).lstrip("\r\n")
+    except UnicodeError as error:
+        line = content.count(b"\n", 0, getattr(error, "start", 0)) + 1
+        guess = "utf-16, as it seems" if content[:2] in _UTF16_MARKS else "such as cp1252"
+        msg = f"{path} is not {encoding} in line {line}; give its encoding with --encoding ({guess})"
+        raise ValueError(msg) from None
+    problem = f"{path} holds NUL characters; is it no text, or UTF-16 (--encoding utf-16-le)?"
+    require("\0" not in text, problem)
+    text = text if "\n" in text else text.replace("\r", "\n")  # as old Macs ended lines
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Return the lines of a text, cut one at a time: all at once would take several times its memory."""
+    start = 0
+    while start < len(text):
+        end = text.index("\n", start) + 1
+        yield text[start:end]
+        start = end
+
+
+def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
+    """Return the rows that are not blank, each held to the number of names in the first."""
+    from csv import Error
+
+    names = None
+    try:
+        for row in reader:
+            if names is None or any(field.strip() for field in row):
+                names = len(row) if names is None else names
+                if len(row) > names:
+                    msg = (
+                        f"{path} has {len(row)} fields in line {reader.line_num}, for {names} columns; quote "
+                        "a value that holds the separator, or correct the line"
+                    )
+                    raise ValueError(msg)
+                yield row
+    except Error as error:
+        msg = f"{path} cannot be read in line {reader.line_num} ({error}); is a quote left open?"
+        raise ValueError(msg) from error
+
+
+def _by_csv(names: list[str], rows: Iterator[list[str]], dialect: Dialect) -> Table:
+    width = len(names)
+    table: Table = {}
+    columns = zip(*(row + [""] * (width - len(row)) for row in rows), strict=True)
+    for name, fields in zip(names, columns, strict=False):  # of no rows there are no columns
+        texts = [field.strip() or None for field in fields]
+        table[name] = (
+            np.array(texts, dtype=object) if name in dialect.spelled else _typed(texts, dialect)
+        )
+    return table
+
+
+def _typed(texts: Sequence[str | None], dialect: Dialect) -> Column:
+    """Return the texts as integers, floats or booleans, where all of them are."""
+    plain = ["nan" if text is None else _point(text, dialect) for text in texts]
+    for dtype in (np.int64, np.float64):
+        with suppress(ValueError, OverflowError):
+            if all(map(is_number, plain)):
+                return np.array(plain).astype(dtype)
+    words = [text and text.lower() for text in texts]
+    booleans = set(words) <= {"true", "false", None}
+    column = [word and word == "true" for word in words] if booleans else texts
+    return np.array(column, dtype=bool if booleans and None not in words else object)
+
+
+def _point(text: str, dialect: Dialect) -> str:
+    return text.replace(",", ".") if dialect.separator == ";" else text
+
+
+def _by_polars(
+    path: Path, names: list[str], body: str, rows: Iterator[list[str]], dialect: Dialect
+) -> Table:
+    import polars as pl
+
+    places = list(map(str, range(len(names))))  # simple names, so that none needs quotes
+    try:
+        frame = pl.read_csv(
+            (dialect.separator.join(places) + "\n" + body).encode(),
+            schema=dict.fromkeys(places, pl.String),
+            separator=dialect.separator,
+        )
+    except pl.exceptions.PolarsError as error:
+        list(rows)  # raises, and names the line
+        msg = f"{path} cannot be read ({one_line(error)}); is a quote left open?"
+        raise ValueError(msg) from error
+    frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
+    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    return {
+        name: as_array(series if name in dialect.spelled else _cast(series, dialect))
+        for name, series in zip(names, frame, strict=True)
+    }
+
+
+def _cast(series: Any, dialect: Dialect) -> Any:
+    """Return a series of text as integers, floats or booleans, where all of its values are."""
+    import polars as pl
+
+    plain = series.str.replace(",", ".", literal=True) if dialect.separator == ";" else series
+    for dtype in (pl.Int64, pl.UInt64, pl.Float64):
+        numbers = plain.cast(dtype, strict=False)
+        if numbers.null_count() == series.null_count():
+            return numbers
+    words = series.str.to_lowercase()
+    return words == "true" if words.drop_nulls().is_in(["true", "false"]).all() else series
+
 
 _SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
 

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.backends import Backend
-from chainrule.explain.expressions import Scope, products
-from chainrule.explain.notation import Html, Latex, Text
+from chainrule.explain.notation import Html, Latex, Scope, Text, products
 from chainrule.explain.records import Formula, Line, Update
 from chainrule.mathematics.arrays import Array, record_like
 from chainrule.mathematics.losses import Loss

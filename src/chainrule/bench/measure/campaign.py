@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.measure.clock import WALL
 from chainrule.bench.measure.environment import Pulse, flags, pulse
+from chainrule.bench.measure.limits import WALL
 from chainrule.bench.measure.process import Process
 from chainrule.bench.store import FILE, SCHEMA, Measurement, Records, append, read
 from chainrule.mathematics.naming import require

@@ -1,11 +1,15 @@
-"""What this machine can do at its best with one library: its rates of matrix products and of copies.
+"""How long blocks of passes take, and what this machine can do at its best with one library.
 
-The best over all libraries bounds every step from below: see ``limit`` in ``chainrule.bench.judge.results``.
+A machine's best rates of matrix products and of copies, over all libraries, bound every step from below: see ``limit``
+in ``chainrule.bench.judge.results``.
 """
 
+import math
 import operator
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +17,74 @@ import numpy as np
 from chainrule import backends
 from chainrule.backends import Backend
 from chainrule.bench.contestant import Contestant
-from chainrule.bench.measure.clock import block, warm_up
 from chainrule.bench.roster import device_of
 from chainrule.bench.store import Rates
+
+WALL, PROCESSOR = "wall", "processor"
+FINE = 1e-6  # seconds: what a clock must tell apart to time a block with it
+WARM_CALLS = 3
+BLOCK_SECONDS = 0.01
+LEAST_TICKS = 1000  # a block takes this many times as long as reading the clock and waiting for nothing
+
+
+class Warm(NamedTuple):
+    """What is known of a contestant that is warm."""
+
+    passes: int  # of a block
+    seconds: float  # of a pass
+
+
+def block(contestant: Contestant, passes: int, clock: str = WALL) -> float:
+    """Run this many passes and return the seconds until everything was computed.
+
+    Parameters
+    ----------
+    contestant, passes
+        Who, and how many.
+    clock
+        "wall", or "processor": the time that this process computes, in which what else the machine does is
+        not counted; of what waits for a device or a disk it sees nothing.
+    """
+    if contestant.clocked is not None and passes:
+        return contestant.clocked(passes)
+    run, now = contestant.run, _reader(clock)
+    began = now()
+    for _ in repeat(None, passes):
+        run()
+    contestant.wait()
+    return now() - began
+
+
+def _reader(clock: str) -> Callable[[], float]:
+    """Return what reads a clock; the processor's is too coarse for a block on some systems."""
+    is_fine = time.get_clock_info("process_time").resolution <= FINE
+    return time.process_time if clock == PROCESSOR and is_fine else time.perf_counter
+
+
+def warm_up(contestant: Contestant, seconds: float, block_seconds: float = BLOCK_SECONDS) -> Warm:
+    """Call it until it is warm, and return how many passes make a block, and what one takes.
+
+    Parameters
+    ----------
+    contestant
+        Who; its first call is behind it.
+    seconds
+        For how long, at least; and for three calls.
+    block_seconds
+        How long a block is to be.
+    """
+    began, done, passes = time.perf_counter(), 0, 1
+    while True:
+        took = block(contestant, passes)
+        done += passes
+        if done >= WARM_CALLS and time.perf_counter() - began >= seconds:
+            break
+        if took < block_seconds:
+            passes *= 2
+    overhead = min(block(contestant, 0) for _ in range(5))  # the clock is read, and nothing waited for
+    wanted = max(block_seconds, LEAST_TICKS * overhead)
+    return Warm(max(1, math.ceil(wanted * passes / took)), took / passes)
+
 
 WORKING_SETS = tuple(1 << power for power in range(14, 29, 2))  # bytes: 16 KB, 64 KB, ... 256 MB
 LARGE_ON_CUDA = 1 << 30  # bytes, of which next to nothing stays in a second-level cache of 50 MB

@@ -21,10 +21,9 @@ from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import parse
 from chainrule.bench.contestant import Contestant, UnavailableError
 from chainrule.bench.measure.check import check
-from chainrule.bench.measure.clock import WALL, warm_up
-from chainrule.bench.measure.clock import block as timed
 from chainrule.bench.measure.environment import environment
-from chainrule.bench.measure.limits import best
+from chainrule.bench.measure.limits import WALL, best, warm_up
+from chainrule.bench.measure.limits import block as timed
 
 Answer = dict[str, Any]
 VERBS = ("make", "time", "drop", "rates")  # methods of a worker
