@@ -234,3 +234,25 @@ def test_a_network_trains_on_it_from_end_to_end():
         history = NeuralNetwork(4, (8, 8), 3, **kind).train(X, y, 6, 0.01, progress=False, **how)
         losses.append(history["validation_loss"])
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("rate", [0.01, 50.0], ids=["learns", "diverges"])
+def test_epochs_that_run_together_have_the_bits_of_those_that_are_watched(rate):
+    rng = np.random.default_rng(0)
+    X, y, kept = rng.standard_normal((20, 4)), rng.standard_normal((20, 3)), []
+    for callbacks in ([], [lambda _: None]):
+        backend = OnStandIn("numpy", backends.named("numpy").xp)
+        net = NeuralNetwork(
+            4, 8, 3, activation="relu", loss="mean_squared_error", backend=backend, seed=0
+        )
+        message = ""
+        try:
+            history = net.train(
+                X, y, 300, rate, callbacks=callbacks, optimizer="momentum", progress=False
+            )
+            assert len(history) == 300
+        except FloatingPointError as error:
+            message = str(error)
+        kept.append((message, [layer.W.tobytes() for layer in net.layers]))
+    assert kept[0] == kept[1]
+    assert ("diverged" in kept[0][0]) == (rate > 1)

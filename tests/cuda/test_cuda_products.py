@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from chainrule.program.chains import HALVES
+from chainrule.program.cuda.batch import BoundBatch
+from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.cuda.products_only import products, steps
 from support.compare import relative_error
 from support.cuda.work import on_device
@@ -18,10 +21,30 @@ def test_the_graph_holds_the_products_of_so_many_steps(stand_in, name):
     run()
     assert len(stand_in.graphs[-1]) == 3 * 8
     np.testing.assert_allclose(work.progress.theta, theta, rtol=1e-12)
-    size = 9 * 7 * 8  # of the first layer: filled by the step, and multiplied again
-    made = [raw[start : start + size] for raw, start, nbytes in stand_in.allocated if nbytes == size]
-    assert made
-    assert all(np.isfinite(array.view(np.float64)).all() for array in made)
+
+
+def test_the_bare_products_multiply_what_the_step_multiplies(stand_in, monkeypatch):
+    known, product, kept = {}, stand_in.product, []
+
+    def noted(asked):
+        call = product(asked)
+        kept.append(call)  # what is let go may give its id to another
+        known[id(call[0])] = [(array.ctypes.data, array.shape) for array in asked[:3]]
+        return call
+
+    monkeypatch.setattr(stand_in, "product", noted)
+    halves = {half: Case(additions={"compute": half}) for half in HALVES}
+    for name, case in (CASES | halves).items():
+        work = on_device(stand_in, made_work(case, 9, "float32" if name in HALVES else "float64"))
+        feed = FeedShape(1, 0, work.progress.theta.dtype, work.drops).on(stand_in, stand_in.empty)
+        batch = BoundBatch(work, 9, stand_in)
+        step = batch.calls(feed)
+        before = len(stand_in.allocated)
+        alone = [known[id(call[0])] for call in batch.calls(feed, products_only=True)]
+        assert alone == [known[id(call[0])] for call in step if id(call[0]) in known], name
+        assert len(stand_in.allocated) == before, (
+            name
+        )  # what no step has filled may be zeros: they draw less power
 
 
 def test_so_many_steps_are_one_graph(stand_in):

@@ -1,5 +1,7 @@
 """Data that stays on the host: the same training, its batches sent one ahead."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from chainrule.data.streams import Stream
 from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.optimizers import sgd
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
+from chainrule.program.cuda import stream
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Work
@@ -31,6 +34,19 @@ def test_batches_from_the_host_train_the_same(stand_in, name, batch_size):
     engine = StreamEngine(Work(data.step, start, data.data, data.bounds, drops=data.drops), stand_in)
     assert worst(ran(engine, plans), wanted) < 32 * np.finfo(np.float64).eps
     assert all(np.array_equal(x, y) for x, y in zip(kept, data.arrays, strict=True))
+
+
+def test_a_large_batch_is_gathered_by_several_threads(monkeypatch, rng):
+    threads, take = set(), np.take
+    monkeypatch.setattr(stream, "SHARE", 1 << 10)
+    monkeypatch.setattr(
+        np, "take", lambda *given, **how: threads.add(threading.get_ident()) or take(*given, **how)
+    )
+    source, rows = rng.standard_normal((500, 7)), rng.permutation(500)[:301]
+    out = np.empty((301, 7))
+    stream.gather(source, rows, out, 4)
+    np.testing.assert_array_equal(out, source[rows])
+    assert len(threads) > 1
 
 
 def test_windows_of_a_file_train_the_same_as_all_of_it_in_the_same_order(stand_in):
