@@ -2,7 +2,8 @@
 
 import logging
 import os
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from chainrule.backends.cupy_library import CupyLibrary
 from chainrule.backends.numpy import make as numpy_backend
 from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES
-from chainrule.program.cuda.device import CannotCaptureError
+from chainrule.program.cuda.device import CAPTURING, CannotCaptureError
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
@@ -52,8 +53,9 @@ class CupyBackend(Backend):
         return super().to_numpy(cupy.asnumpy(array))
 
     def synchronize(self, result: Array) -> None:
-        """Wait until the device of ``result`` has nothing left to do."""
-        result.device.synchronize()
+        """Wait until the device of ``result`` has nothing left to do, but not while another thread captures."""
+        with CAPTURING:
+            result.device.synchronize()
 
     def available_bytes(self) -> int:
         """Return how much memory the device has left."""
@@ -138,12 +140,11 @@ class CupyBackend(Backend):
                 )
             return Replay(work, CupyLibrary(), self.asarray)
 
-    def quiet(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
         """Return a context for all that a network computes: CuPy computes on the device that is current."""
-        stack = ExitStack()
-        stack.enter_context(super().quiet())
-        stack.enter_context(self.device)
-        return stack
+        with super().quiet(), self.device:
+            yield
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
         """Return an array of the same values that shares no memory with ``array``; ``out`` if given."""

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.backends.cupy_library import CupyLibrary
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
-from chainrule.program.cuda.device import CannotCaptureError, Launchable, Product
+from chainrule.program.cuda.device import CAPTURING, CannotCaptureError, Launchable, Product
 from chainrule.program.cuda.source import KernelText, prelude
 from chainrule.program.replay import Call
 
@@ -145,7 +145,7 @@ class CupyDevice(CupyLibrary):
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         """Return what runs these calls, each made once before, as one graph."""
         try:
-            with self.at_work(), uncollected():
+            with self.at_work(), CAPTURING, uncollected():
                 self.stream.begin_capture()
                 try:
                     for function, arguments in calls:

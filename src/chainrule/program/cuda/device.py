@@ -1,5 +1,6 @@
 """The device: what running a step asks of CUDA. The backend does it with CuPy; tests, with a stand-in."""
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
@@ -8,10 +9,16 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.source import KernelText
+from chainrule.program.machine import while_forking
 from chainrule.program.replay import Call, Library
 
 # Grid, block, arguments.
 Launchable = Callable[[tuple[int, int], tuple[int, int], tuple[Any, ...]], None]
+
+
+# Held while steps are captured: CUDA lets no other thread wait for the whole device meanwhile.
+CAPTURING = threading.Lock()
+while_forking(CAPTURING)
 
 
 class CannotCaptureError(RuntimeError):
