@@ -34,6 +34,8 @@ def predict(
     """
     path, written_as = table_path(data), dialect(encoding, separator)
     if output is not None:
+        problem = f"{output.name!r} names another kind of file; predictions are CSV: '{output.stem}.csv'"
+        require(output.suffix not in {".gz", ".json", ".npz", ".parquet", ".xlsx"}, problem)
         check_writable(output, (path, model))
     network, facts = loaded(model, backend)
     outputs = network.backend.to_numpy(network.predict(facts.inputs(read_table(path, written_as))))

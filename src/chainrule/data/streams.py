@@ -211,7 +211,10 @@ def is_stream(X: Any, y: Any) -> bool:
     >>> is_stream("rows.parquet", "y"), is_stream([[1.0]], [0])
     (True, False)
     """
-    is_named = isinstance(y, str) or (isinstance(y, list) and bool(y) and isinstance(y[0], str))
+    is_text = (
+        isinstance(y, list) and bool(y) and isinstance(y[0], str)
+    )  # names of columns, or labels of rows
+    is_named = isinstance(y, str) or (is_text and not hasattr(X, "shape"))
     is_npy = isinstance(X, str | PathLike) and fspath(X).endswith(".npy")
     return is_named or is_npy or isinstance(X, Stream)
 
@@ -368,6 +371,11 @@ class _Parquet(_Frames):
             got = "a folder without .parquet files" if path.is_dir() else "no file or folder"
             msg = f"{path} is {got}; give a Parquet file, or a folder of them"
             raise FileNotFoundError(msg)
+        parquet = str(path.with_suffix(".parquet"))
+        problem = (
+            f"{path} is CSV; give Parquet: polars.read_csv({str(path)!r}).write_parquet({parquet!r})"
+        )
+        require(path.suffix != ".csv", problem)
         # A lazy frame keeps the metadata of its file, which are large where there are many columns.
         self._lazy = [pl.scan_parquet(file) for file in self._files]
         schemas, self.groups = [], []

@@ -187,6 +187,7 @@ def check_step(
     >>> print(net.check_gradients([[0, 1], [1, 1]], [[1], [0]], oracles=["complex step"]).advice or "right")
     right
     """
+    oracles = [oracles] if isinstance(oracles, str) else oracles
     for name in oracles:
         check_known("oracle", name, NAMES)
     net = replace(net, compute=None)

@@ -194,7 +194,8 @@ def architecture(
     ((64, 32, 16, 10), ['relu', 'relu', 'identity'])
     """
     first, hidden, last = sizes
-    widths = tuple(hidden) if isinstance(hidden, Sequence) else (hidden,)
+    is_one = isinstance(hidden, int | str)  # text is refused below, as a whole
+    widths = (hidden,) if is_one or not isinstance(hidden, Sequence) else tuple(hidden)
     function = loss(objective)
     if isinstance(activations, str) or not isinstance(activations, Sequence):
         activations = [activation(activations)] * len(widths)

@@ -5,18 +5,35 @@ from typing import TypeVar
 
 Thing = TypeVar("Thing")
 
+# What other libraries call these things.
+ELSEWHERE = {
+    "mse": "mean_squared_error",
+    "bce": "binary_cross_entropy",
+    "categorical_crossentropy": "cross_entropy",
+    "logistic": "sigmoid",
+    "xavier": "glorot_uniform",
+    "kaiming": "he_normal",
+    "rmsprop": "adam",
+    "cuda": "cupy",
+    "gpu": "cupy",
+    "val_loss": "validation_loss",
+}
+
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
 
     Examples
     --------
-    >>> nearest("adm", ["sgd", "adam"])
-    "; did you mean 'adam'?"
+    >>> nearest("adm", ["sgd", "adam"]), nearest("rmsprop", ["sgd", "adam"])
+    ("; did you mean 'adam'?", "; did you mean 'adam'?")
     """
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, n=1, cutoff=0.4)
+    if name == "softmax":
+        return "; it is part of loss='cross_entropy', whose outputs are logits"
+    theirs = ELSEWHERE.get(name.lower())
+    close = [theirs] if theirs in known else get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -77,6 +94,8 @@ def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Th
         return given
     if not isinstance(given, str):
         msg = f"{kind} must be a name or {wanted.__name__}, got {type(given).__name__}"
+        if (name := getattr(given, "__name__", None)) in known:  # the function in place of its result
+            msg += f"; give {name!r}"
         raise TypeError(msg)
     check_known(kind, given, sorted(known))
     return known[given]

@@ -52,6 +52,8 @@ def plot_confusion(
     '2 of 3 right (66.7 %)'
     """
     truth, predicted = (np.asarray(host(given)).ravel() for given in (truth, predicted))  # (n,)
+    problem = "truth and predicted are classes from 0; give np.unique(y, return_inverse=True)[1], and the words as labels"
+    require(truth.dtype.kind in "biuf" and predicted.dtype.kind in "biuf", problem)
     least = int(max(truth.max(initial=0), predicted.max(initial=0))) + 1
     names = [str(name) for name in (range(least) if labels is None else labels)]
     counts = confusion_counts(truth, predicted, len(names))  # (k, k)
