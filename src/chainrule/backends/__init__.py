@@ -20,7 +20,7 @@ import array_api_compat
 from chainrule._version import how_to_install
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.mathematics.arrays import Array
-from chainrule.mathematics.naming import nearest
+from chainrule.mathematics.naming import nearest, one_line, refusing
 
 __all__ = [
     "Availability",
@@ -69,11 +69,11 @@ def named(given: str) -> Backend:
     if find_spec(name) is None:
         msg = f"backend {name!r} is not installed; {INSTALL[name]}, or use 'numpy'"
         raise BackendUnavailableError(msg)
-    try:
+    problem = f"backend {name!r} is installed but does not import: {{}}"
+    with refusing(
+        Exception, problem, BackendUnavailableError
+    ):  # a broken installation may raise anything
         room = _room(name)
-    except Exception as error:  # a broken installation may raise anything
-        msg = f"backend {name!r} is installed but does not import: {_first_line(error)}"
-        raise BackendUnavailableError(msg) from error
     backend: Backend = room.make(device or None)
     return backend
 
@@ -174,9 +174,5 @@ def _probed(name: str) -> Availability:
     try:
         found: Availability = _room(name).probe()
     except Exception as error:  # noqa: BLE001  whatever a driver raises is the reason to show
-        return Availability(name, usable=False, version=version, reason=_first_line(error))
+        return Availability(name, usable=False, version=version, reason=one_line(error))
     return found
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.bench.cells import Cell, parse
-from chainrule.mathematics.naming import require
+from chainrule.mathematics.naming import refusing, require
 
 FILE = "measurements.jsonl"
 SCHEMA = 2
@@ -182,12 +182,9 @@ def read(path: Path) -> Records:
         raise FileNotFoundError(msg)
     records = Records()
     for number, text in enumerate(_lines(file), start=1):
-        try:
-            line = json.loads(text)
-            records.add(line)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            msg = f"{file}, line {number}: not a record of a benchmark ({error}); remove the line or measure again"
-            raise ValueError(msg) from None
+        problem = f"{file}, line {number}: not a record of a benchmark ({{}}); remove the line or measure again"
+        with refusing((ValueError, TypeError, KeyError, AttributeError), problem):
+            records.add(json.loads(text))
     return records
 
 

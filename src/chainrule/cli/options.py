@@ -19,7 +19,7 @@ from chainrule.backends import INSTALL
 from chainrule.data.bundled import DIGITS
 from chainrule.data.facts import TABLE, Facts
 from chainrule.data.tables import Dialect
-from chainrule.mathematics.naming import quoted, require
+from chainrule.mathematics.naming import quoted, refusing, require
 from chainrule.mathematics.optimizers import OPTIMIZERS
 from chainrule.saving.schema import parsed
 
@@ -96,11 +96,9 @@ def sizes(words: list[str]) -> tuple[int, ...]:
     >>> sizes(["128,64", "32"])
     (128, 64, 32)
     """
-    try:
+    problem = f"{HIDDEN} {' '.join(words)}: wanted whole numbers, as in {HIDDEN} 128 64"
+    with refusing(ValueError, problem):
         return tuple(int(size) for word in words for size in word.split(","))
-    except ValueError:
-        msg = f"{HIDDEN} {' '.join(words)}: wanted whole numbers, as in {HIDDEN} 128 64"
-        raise ValueError(msg) from None
 
 
 class TrainCommand(TyperCommand):

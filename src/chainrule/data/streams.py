@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.data.scaling import Scaler
 from chainrule.data.tables import column, has_index_name, polars
 from chainrule.mathematics.checks import FRACTION, at_least, check_number
-from chainrule.mathematics.naming import one_line, quoted, require
+from chainrule.mathematics.naming import quoted, refusing, require
 
 # Of float32 features, in a window by default. A block is below 32 MiB, from where glibc maps each array anew.
 WINDOW_BYTES = 120_000_000
@@ -380,13 +380,11 @@ class _Parquet(_Frames):
         self._lazy = [pl.scan_parquet(file) for file in self._files]
         schemas, self.groups = [], []
         for file, lazy in zip(self._files, self._lazy, strict=True):
-            try:
+            problem = f"{file} cannot be read ({{}}); is it damaged, or not Parquet?"
+            with refusing((pl.exceptions.PolarsError, OSError), problem):
                 schemas.append(dict(lazy.collect_schema()))
                 # Polars makes a chunk of each row group; if it ever does not, only the speed of reading changes.
                 self.groups.append(lazy.select(pl.first()).collect().to_series().chunk_lengths())
-            except (pl.exceptions.PolarsError, OSError) as error:
-                msg = f"{file} cannot be read ({one_line(error)}); is it damaged, or not Parquet?"
-                raise ValueError(msg) from error
             _check_columns(schemas[0], schemas[-1], str(file), str(self._files[0]))
         super().__init__(schemas[0], *columns)
 

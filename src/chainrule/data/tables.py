@@ -7,13 +7,15 @@ is one. Parquet is read by Polars, npz by NumPy.
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._version import how_to_install
-from chainrule.mathematics.naming import nearest, one_line, quoted, require
+from chainrule.mathematics.naming import nearest, one_line, quoted, refusing, require
 from chainrule.program.machine import available_bytes
 from chainrule.saving.files import PathLike
 
@@ -205,6 +207,7 @@ def has_index_name(name: str) -> bool:
 
 # Bytes of text that the csv module splits; more takes minutes, and Polars seconds.
 _MOST_BY_CSV = 32 << 20
+_DAMAGED = "cannot be read ({}); is it damaged, or of another format?"
 _OTHER_SEPARATORS = ";\t|"
 _UTF16_MARKS = {b"\xff\xfe", b"\xfe\xff"}  # at the start of a file
 
@@ -224,11 +227,9 @@ class Dialect(NamedTuple):
         ValueError
             It names the one that is none.
         """
-        try:
+        problem = f"unknown encoding {quoted(self.encoding)}; give one such as utf-8, cp1252 or utf-16"
+        with refusing(LookupError, problem):
             "".encode(self.encoding)
-        except LookupError:
-            msg = f"unknown encoding {quoted(self.encoding)}; give one such as utf-8, cp1252 or utf-16"
-            raise ValueError(msg) from None
         is_one = len(self.separator) == 1 and self.separator.isascii()
         problem = f"separator is {quoted(self.separator)}; give one character, such as ';' or tab"
         require(is_one and self.separator not in '"\r\n', problem)
@@ -275,14 +276,11 @@ def read_delimited(path: Path, dialect: Dialect) -> Table:
         raise ValueError(msg)
     lines = text.count("\n")
     check_memory(path, f"{lines:,} lines of {len(names):,} columns", lines * len(names))
-    try:
-        import polars  # noqa: F401  only looked for
-    except ModuleNotFoundError as missing:
-        if len(text) > _MOST_BY_CSV:
-            msg = f"{path.name} is too large to be read without Polars; {how_to_install('data')}"
-            raise ModuleNotFoundError(msg) from missing
-        return _by_csv(names, rows, dialect)
-    return _by_polars(path, names, text.split("\n", reader.line_num)[-1], rows, dialect)
+    if find_spec("polars") is not None:
+        return _by_polars(path, names, text.split("\n", reader.line_num)[-1], rows, dialect)
+    problem = f"{path.name} is too large to be read without Polars; {how_to_install('data')}"
+    require(len(text) <= _MOST_BY_CSV, problem, ModuleNotFoundError)
+    return _by_csv(names, rows, dialect)
 
 
 def _decoded(path: Path, encoding: str) -> str:
@@ -290,15 +288,12 @@ def _decoded(path: Path, encoding: str) -> str:
     import zlib
 
     parts, size = [], 0
-    try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            while part := file.read(1 << 20):
-                parts.append(part)
-                size += len(part)
-                check_memory(path, f"more than {size:,} bytes of text", size // 8)
-    except (OSError, EOFError, zlib.error) as error:
-        msg = f"{path} cannot be read ({error}); is it damaged, or of another format?"
-        raise ValueError(msg) from error
+    open_file = gzip.open if path.suffix.lower() == ".gz" else open
+    with refusing((OSError, EOFError, zlib.error), f"{path} {_DAMAGED}"), open_file(path, "rb") as file:
+        while part := file.read(1 << 20):
+            parts.append(part)
+            size += len(part)
+            check_memory(path, f"more than {size:,} bytes of text", size // 8)
     content = b"".join(parts)
     parts.clear()  # frees half of the memory
     with_mark = {"utf-8": "utf-8-sig"}.get(encoding.lower(), encoding)
@@ -478,26 +473,19 @@ def polars(name: str) -> Any:
     >>> polars("t.parquet").__name__
     'polars'
     """
-    try:
-        import polars as pl
-    except ModuleNotFoundError as missing:
-        msg = f"reading {name} needs Polars, which is not installed; {how_to_install('data')}"
-        raise ModuleNotFoundError(msg) from missing
-    return pl
+    problem = f"reading {name} needs Polars, which is not installed; {how_to_install('data')}"
+    require(find_spec("polars") is not None, problem, ModuleNotFoundError)
+    return import_module("polars")
 
 
 def _read_parquet(path: Path) -> Table:
     pl = polars(path.name)
-    try:
+    with refusing((pl.exceptions.PolarsError, OSError), f"{path} {_DAMAGED}"):
         lazy = pl.scan_parquet(path)
         rows, columns = lazy.select(pl.len()).collect().item(), len(lazy.collect_schema())
         check_memory(path, f"{rows:,} rows of {columns:,} columns", rows * columns)
-        frame = lazy.with_columns(
-            pl.selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String)
-        ).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        msg = f"{path} cannot be read ({one_line(error)}); is it damaged, or of another format?"
-        raise ValueError(msg) from error
+        texts = pl.selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String)
+        frame = lazy.with_columns(texts).collect()
     return dict(zip(unique_names(path, frame.columns), map(as_array, frame), strict=True))
 
 
@@ -510,12 +498,10 @@ def _read_npz(path: Path) -> Table:
     except (zipfile.BadZipFile, OSError):
         size = 0
     check_memory(path, f"{size:,} bytes", size // 8)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except Exception as error:  # NumPy raises whatever the layer that failed raises
-        msg = f"{path} cannot be read as npz; write it with numpy.savez, without object arrays"
-        raise ValueError(msg) from error
+    problem = f"{path} cannot be read as npz; write it with numpy.savez, without object arrays"
+    # NumPy raises whatever the layer that failed raises.
+    with refusing(Exception, problem), np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
     columns = list(_columns_of(arrays))
     shapes = ", ".join(f"{quoted(name)} {array.shape}" for name, array in arrays.items())
     problem = f"{path} holds {shapes}; wanted X (n, d) and y (n,), or one array (n,) a column"

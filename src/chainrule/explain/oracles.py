@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.naming import refusing
 from chainrule.program.unrecordable import UnrecordableError
 
 Objective = Callable[[Array], Array]
@@ -186,8 +187,6 @@ def _autodiff(name: str, question: Question) -> np.ndarray:
     if backend.default_dtype != "float64":
         msg = "it computes in float32 here (JAX_ENABLE_X64=1 changes that)"
         raise _UnableError(msg)
-    try:
+    # A user's function may call what the library does not have.
+    with refusing(Exception, "the forward pass does not run there ({})", _UnableError):
         return backend.to_numpy(backend.autodiff(question.on(backend), backend.asarray(question.theta)))
-    except Exception as error:  # a user's function may call what the library does not have
-        msg = f"the forward pass does not run there ({str(error).partition(chr(10))[0]})"
-        raise _UnableError(msg) from error

@@ -1,6 +1,7 @@
 """Names: how a thing asked for by its name is found, and what is said when it is not."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 Thing = TypeVar("Thing")
@@ -53,6 +54,28 @@ def require(holds: object, problem: str, error: Callable[[str], Exception] = Val
     """Raise an error with the problem, by default a ``ValueError``, unless the condition holds."""
     if not holds:
         raise error(problem)
+
+
+@contextmanager
+def refusing(
+    kinds: type[Exception] | tuple[type[Exception], ...],
+    problem: str,
+    error: Callable[[str], Exception] = ValueError,
+) -> Iterator[None]:
+    """Raise an error with the problem where one of these kinds is raised; ``{}`` in it becomes the reason.
+
+    Examples
+    --------
+    >>> with refusing(KeyError, "no such column ({}); give another"):
+    ...     {}["width"]
+    Traceback (most recent call last):
+    ...
+    ValueError: no such column ('width'); give another
+    """
+    try:
+        yield
+    except kinds as why:
+        raise error(problem.replace("{}", one_line(why, 1000))) from why
 
 
 def one_line(error: BaseException, most: int = 200) -> str:

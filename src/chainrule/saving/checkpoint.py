@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.mathematics.naming import quoted, require
+from chainrule.mathematics.naming import quoted, refusing, require
 from chainrule.saving.files import PathLike, write_whole
 
 FORMAT = 1
@@ -55,11 +55,9 @@ def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[st
     from safetensors.numpy import save
 
     record = {"format": FORMAT, **metadata}
-    try:
+    problem = "the metadata cannot be written as JSON ({}); use plain, finite values"
+    with refusing((TypeError, ValueError), problem, TypeError):
         json.dumps(record, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        msg = f"the metadata cannot be written as JSON ({error}); use plain, finite values"
-        raise TypeError(msg) from error
     plain = {name: _plain(array, name) for name, array in arrays.items()}
     text = json.dumps({**record, _CHECKSUM: _checksum(record, plain)})
     write_whole(path, save(plain, metadata={_KEY: text}))
@@ -108,38 +106,27 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
     path = Path(path)
     problem = f"{path} is a folder; give a file" if path.is_dir() else f"there is no file {path}"
     require(path.is_file(), problem, FileNotFoundError)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            record = _record(path, file.metadata() or {})
-            checksum = record.pop(_CHECKSUM, None)  # None in files of the first versions
-            metadata = {name: value for name, value in record.items() if name != "format"}
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-            for name, part in slices.items():
-                dtype = part.get_dtype()
-                problem = (
-                    f"{path} holds array {quoted(name)} of {dtype}, wanted {_DTYPES}; convert it first"
-                )
-                require(re.fullmatch(r"BOOL|[IU](8|16|32|64)|F(16|32|64)", dtype), problem)
-            shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-            _run(check, path, metadata, shapes)
-            arrays = {name: file.get_tensor(name) for name in slices}
-    except SafetensorError as error:
-        msg = f"{path} is no model file, or is cut short ({error}); give one that chainrule saved"
-        raise ValueError(msg) from error
+    problem = f"{path} is no model file, or is cut short ({{}}); give one that chainrule saved"
+    with refusing(SafetensorError, problem), safe_open(path, framework="numpy") as file:
+        record = _record(path, file.metadata() or {})
+        checksum = record.pop(_CHECKSUM, None)  # None in files of the first versions
+        metadata = {name: value for name, value in record.items() if name != "format"}
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+        for name, part in slices.items():
+            dtype = part.get_dtype()
+            problem = f"{path} holds array {quoted(name)} of {dtype}, wanted {_DTYPES}; convert it first"
+            require(re.fullmatch(r"BOOL|[IU](8|16|32|64)|F(16|32|64)", dtype), problem)
+        shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+        damaged = f"{path} is damaged, or is no model of chainrule: {{}}; save the model again"
+        with refusing((TypeError, ValueError), damaged):
+            if check is not None:
+                check(metadata, shapes)
+        arrays = {name: file.get_tensor(name) for name in slices}
     problem = (
         f"{path} is damaged: its checksum does not match; use a copy of it, or save the model again"
     )
     require(checksum is None or checksum == _checksum(record, arrays), problem)
     return arrays, metadata
-
-
-def _run(check: Check | None, path: Path, metadata: dict[str, Any], shapes: Shapes) -> None:
-    try:
-        if check is not None:
-            check(metadata, shapes)
-    except (TypeError, ValueError) as error:
-        msg = f"{path} is damaged, or is no model of chainrule: {error}; save the model again"
-        raise ValueError(msg) from None
 
 
 def _checksum(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
@@ -151,12 +138,10 @@ def _checksum(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> st
 
 
 def _record(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
-    try:
+    problem = f"{path} holds arrays but no chainrule model; give a file that chainrule saved"
+    with refusing((KeyError, TypeError, AttributeError, ValueError, RecursionError), problem):
         record = json.loads(header[_KEY])
         version = record["format"]
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        msg = f"{path} holds arrays but no chainrule model; give a file that chainrule saved"
-        raise ValueError(msg) from error
     problem = f"{path} has format {quoted(version)}, this chainrule reads {FORMAT}; upgrade chainrule"
     require(version == FORMAT, problem)
     checked: dict[str, Any] = record
