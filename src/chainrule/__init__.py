@@ -12,7 +12,7 @@ from chainrule.mathematics import activations, arrays, layers, losses, optimizer
 from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.losses import Loss
 from chainrule.mathematics.optimizers import Optimizer
-from chainrule.network import NeuralNetwork
+from chainrule.network import NeuralNetwork, train_many
 from chainrule.training.history import History
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "backends",
     "schedules",
+    "train_many",
 ]
 
 # Short names of the modules that users import from: chainrule.layers is chainrule.mathematics.layers.

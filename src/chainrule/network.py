@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from os import PathLike
 from threading import Lock
 from types import ModuleType
@@ -30,10 +31,12 @@ from chainrule.mathematics.checks import at_least, flag, whole_number
 from chainrule.mathematics.initializers import Initializer, draw
 from chainrule.mathematics.layers import Dense, DenseCache
 from chainrule.mathematics.losses import Loss
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.optimizers import Optimizer, State, sgd
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import Schedule, schedule
 from chainrule.mathematics.step import Batch, Forward, Progress, TrainingStep, forward, step
+from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.ranks import join
 from chainrule.training.batches import Chance, held_out
@@ -41,11 +44,22 @@ from chainrule.training.display import Display, display
 from chainrule.training.evaluation import Score, outputs, score
 from chainrule.training.history import History
 from chainrule.training.interrupts import Interrupts
-from chainrule.training.loop import Callback, Settings, Task, callback_list, fit, patience
+from chainrule.training.loop import (
+    Callback,
+    DivergedError,
+    Member,
+    Settings,
+    Task,
+    callback_list,
+    fit,
+    patience,
+)
 from chainrule.training.memory import Demand, MemoryEstimate, check_weights
 from chainrule.training.windows import Windows
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from chainrule.explain.explanation import Explanation
     from chainrule.explain.gradcheck import GradientCheck
     from chainrule.program.plan import Plan
@@ -368,12 +382,13 @@ class NeuralNetwork:
             data = self._wide_batch((X, y, sample_weight), door, settings.batch_size)
             data, validation = self._held_out(data, validation_data, validation_fraction, door)
             task = Task(self.architecture, self.backend, data, validation)
-            return self._fit(task, settings, shown, resume and folder is None)
+            (history,) = _fit([(self, task, settings)], shown, resume=resume and folder is None)
+        if history.error is not None:
+            raise history.error
+        return history
 
-    def _fit(self, task: Task, settings: Settings, shown: Display, resume: bool) -> History:
-        """Train, and keep the weights even if an error ends training."""
-        from chainrule.explain.closing import closing_line
-
+    def _demand(self, task: Task, settings: Settings) -> tuple[Demand, int]:
+        """Return what training asks of the memory, and the rows of a batch."""
         if isinstance(task.data, Windows):
             rows, streamed = len(task.data), self.backend.streams(task.data.data.X)
         else:
@@ -389,23 +404,7 @@ class NeuralNetwork:
             steps=settings.epochs * -(-rows // batch_rows),
             threads=settings.threads,
         )
-        demand.check(batch_rows)
-        rule = settings.optimizer.name, dict(settings.optimizer.settings)
-        state = self._kept[1] if resume and self._kept and self._kept[0] == rule else None
-        before = self._theta  # (P,)
-        with Interrupts():  # until the weights are kept
-            try:
-                outcome = fit(before, task, settings, self._chance, shown, state)
-            except MemoryError as error:
-                raise MemoryError(demand.used_up(batch_rows)) from error
-            self._show(outcome.theta)
-        self._kept = (rule, outcome.state) if resume and outcome.state is not None else None
-        if outcome.error is not None:
-            raise outcome.error
-        if line := closing_line(before, task, settings, outcome):
-            outcome.history.notes += (line,)
-            shown.note(line)
-        return outcome.history
+        return demand, batch_rows
 
     def _show(self, theta: Array) -> None:
         """Set the parameters ``theta (P,)``; what the last feedforward kept belongs to others."""
@@ -906,3 +905,213 @@ class NeuralNetwork:
         if net._backend is not None:
             net._place(net._backend)
         return net
+
+
+Run = tuple[NeuralNetwork, Task, Settings]
+
+
+def _fit(
+    runs: Sequence[Run],
+    shown: Display,
+    threads: int = 1,
+    *,
+    resume: bool = False,
+) -> list[History]:
+    """Train networks, and keep the weights of each even if an error ends its training."""
+    from chainrule.explain.closing import closing_line
+
+    members = []
+    for net, task, settings in runs:
+        demand, rows = net._demand(task, settings)
+        demand.check(rows)
+        rule = settings.optimizer.name, dict(settings.optimizer.settings)
+        state = net._kept[1] if resume and net._kept and net._kept[0] == rule else None
+        members.append(Member(net._theta, task, settings, net._chance, state))
+    with Interrupts():  # until the weights are kept
+        try:
+            outcomes = fit(members, shown, threads)
+        except MemoryError as error:
+            raise MemoryError(demand.used_up(rows)) from error
+        for (net, _, _), outcome in zip(runs, outcomes, strict=True):
+            net._show(outcome.theta)
+    for (net, task, settings), member, outcome in zip(runs, members, outcomes, strict=True):
+        net._kept = (rule, outcome.state) if resume and outcome.state is not None else None
+        if line := closing_line(member.theta, task, settings, outcome):
+            outcome.history.notes += (line,)
+            shown.note(line)
+    return [outcome.history for outcome in outcomes]
+
+
+def train_many(
+    networks: Sequence[NeuralNetwork],
+    X: Any,
+    y: Any,
+    epochs: int,
+    learning_rate: float | Schedule | Sequence[float | Schedule] = 0.1,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    optimizer: str | Optimizer = "sgd",
+    sample_weight: Any = None,
+    validation_data: Data | None = None,
+    early_stopping: int | bool | None = None,
+    compile: bool = True,
+    threads: int | None = None,
+    executor: "Executor | None" = None,
+    pack_size: int = 8,
+) -> list[History]:
+    """Train networks of equal sizes on the same samples, and return the history of each.
+
+    Each ends with the bits of ``networks[k].train(..., threads=1)``, on any number of threads and workers. On NumPy with the
+    extra ``jit`` each thread runs whole members in native code; JAX maps over them in one compiled loop. Elsewhere they
+    train one after the other, and ``history.notes`` says so.
+
+    Parameters
+    ----------
+    networks
+        Of equal sizes, activations, loss, dtype and backend. They may differ in seed and weights, ``dropout``,
+        ``weight_decay`` and ``clip_norm``.
+    X, y, epochs, batch_size, shuffle, optimizer, compile
+        As in :meth:`NeuralNetwork.train`. Each network draws its own order of the rows and its own dropout.
+    learning_rate
+        One for all, or a sequence with one for each network.
+    sample_weight
+        ``(n,)``, or ``(K, n)`` with a row for each of the K networks: 0 leaves a sample out of a fold, 2 takes it twice.
+    validation_data
+        Held-out data ``(X, y)`` or ``(X, y, sample_weight)``, whose weights may have a row for each network too.
+    early_stopping
+        As in :meth:`NeuralNetwork.train`, for each network by itself: one that stops is left as it is.
+    threads
+        How many share the networks; by default ``CHAINRULE_THREADS``, else one for each core.
+    executor
+        Any :class:`concurrent.futures.Executor`, such as a ``ProcessPoolExecutor``, or those of ``mpi4py.futures`` and
+        Dask: its workers train packs of networks, each in one thread unless ``threads`` is given. A pack whose worker
+        dies is sent again, twice at most.
+    pack_size
+        How many networks are sent at once; each pack is sent with X and y.
+
+    Returns
+    -------
+    list of History
+        One for each network. If the loss of a network stops being finite, it keeps its last finite weights, its history
+        has the error as ``error``, and a warning says so; the others train on. Ctrl-C ends all as it ends ``train``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described here, or the networks differ in what they must share.
+    RuntimeError
+        If one of the networks is training already, or workers died three times with the same pack.
+
+    Examples
+    --------
+    >>> nets = [NeuralNetwork(1, 8, 1, activation="tanh", loss="mean_squared_error", seed=k) for k in range(3)]
+    >>> X, y = [[0.0], [0.5], [1.0]], [[0.0], [0.25], [1.0]]
+    >>> histories = train_many(nets, X, y, epochs=400, learning_rate=[0.05, 0.1, 0.2])
+    >>> [round(history.record(-1).loss, 3) for history in histories]
+    [0.014, 0.014, 0.013]
+    """
+    networks, is_list = list(networks), isinstance(learning_rate, Sequence | np.ndarray)
+    problem = "networks holds none, or one of them twice; give several, or copies (copy.deepcopy)"
+    require(len({*map(id, networks)}) == len(networks) > 0, problem)
+    rates = _of_each("learning_rate", learning_rate, networks, is_list=is_list)
+    settings = Settings(
+        epochs=at_least(1, "epochs", epochs),
+        batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
+        schedule=schedule(rates[0]),
+        optimizer=named_optimizer(optimizer),
+        patience=patience(early_stopping),
+        shuffle=flag("shuffle", shuffle),
+        compiled=flag("compile", compile),
+        threads=1,
+    )
+    pack_size, threads = at_least(1, "pack_size", pack_size), machine.asked_threads(threads)
+    held_out = None if validation_data is None else targets.validation(validation_data)
+    with ExitStack() as stack:
+        for net in networks:
+            net._place_for(X, batch_size, settings.optimizer)
+        _check_alike(networks)
+        for net in networks:
+            stack.enter_context(net._change())
+        batches = _batches((X, y, sample_weight), networks)
+        validation = [None] * len(networks) if held_out is None else _batches(held_out, networks)
+        runs = [
+            (
+                net,
+                Task(net.architecture, net.backend, data, part),
+                replace(settings, schedule=schedule(rate)),
+            )
+            for net, data, part, rate in zip(networks, batches, validation, rates, strict=True)
+        ]
+        if executor is None:
+            histories = _fit(runs, Display(), threads or machine.cores())
+        else:
+            histories = _send(executor, runs, pack_size, threads or 1)
+    for number, history in enumerate(histories):
+        if isinstance(history.error, DivergedError):
+            warnings.warn(f"networks[{number}]: {history.error}", RuntimeWarning, stacklevel=2)
+        elif history.error is not None:
+            raise history.error
+    return histories
+
+
+def _check_alike(networks: Sequence[NeuralNetwork]) -> None:
+    """Raise ``ValueError`` unless networks are alike in what they share."""
+    for number, net in enumerate(networks):
+        kinds, texts = [], []
+        for each in (networks[0], net):
+            alike = replace(each.architecture, dropout=0.0, weight_decay=0.0, clip_norm=None)
+            kinds.append((alike, each.backend, each.dtype))
+            texts.append(f"{each!r} in {each.dtype} on {each.backend.describe()}")
+        problem = (
+            f"networks[0] is {texts[0]}, networks[{number}] is {texts[1]}; they may differ in seed, weights, "
+            "dropout, weight_decay and clip_norm alone"
+        )
+        require(kinds[0] == kinds[1], problem)
+
+
+def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[Batch]:
+    """Return ``(X, y, sample_weight)``, checked, as the batch of each network, which share X and y."""
+    (X, y, weights), net = given, networks[0]
+    problem = "train_many reads no streams; give arrays"
+    require(not is_stream(X, y), problem)
+    door = net._door.wide(X, net.architecture.sizes)
+    data = targets.batch((X, y, None), net.architecture, door)
+    if weights is None:
+        return [data] * len(networks)
+    weights = inputs.numbers(weights, "sample_weight", door.backend)  # (n,), (n, 1) or (K, n)
+    is_list = len(weights.shape) == 2 and weights.shape[1] != 1
+    return [
+        data._replace(weights=targets.sample_weights(own, data.X.shape[0], door))
+        for own in _of_each("sample_weight", weights, networks, is_list=is_list)
+    ]
+
+
+def _of_each(name: str, given: Any, networks: Sequence[NeuralNetwork], *, is_list: bool) -> list[Any]:
+    """Return what each network gets: an entry of what is given, or all of it."""
+    if not is_list:
+        return [given] * len(networks)
+    problem = f"{name} has {len(given)} entries for {len(networks)} networks; give one for each, or one for all"
+    require(len(given) == len(networks), problem)
+    return [given[number] for number in range(len(networks))]
+
+
+def _send(executor: "Executor", runs: Sequence[Run], pack_size: int, threads: int) -> list[History]:
+    """Have the workers of an executor train networks, and take over what comes back."""
+    from chainrule.training.executors import scatter
+
+    histories = [History(task.net.loss.reported_name, interrupted=True) for _, task, _ in runs]
+    firsts = range(0, len(runs), pack_size)
+    packs = [(runs[first : first + pack_size], threads) for first in firsts]
+    for number, answer in scatter(executor, _work, packs):
+        for place, (trained, history) in enumerate(answer, start=firsts[number]):
+            runs[place][0].__setstate__(trained.__getstate__())
+            histories[place] = history
+    return histories
+
+
+def _work(pack: tuple[Sequence[Run], int]) -> list[tuple[NeuralNetwork, History]]:
+    """Return the networks of a pack, trained in a worker, and their histories."""
+    runs, threads = pack
+    histories = _fit(runs, Display(), threads)
+    return [(net, history) for (net, _, _), history in zip(runs, histories, strict=True)]

@@ -31,7 +31,7 @@ def evaluate(function, x):
     )
     out = np.empty_like(x)
     items = [instructions.chain(chain, (x[np.newaxis],), (out[np.newaxis],))]
-    StepRunner([[items]], [np.zeros(1, np.int64)]).run(1)
+    StepRunner([[items]], [np.zeros(1, np.int64)])(1)
     return out
 
 

@@ -36,7 +36,7 @@ SIZES = [
 
 def ran(*given, steps=1):
     """Run instructions in one thread."""
-    StepRunner([[given]], [np.zeros(1, np.int64)]).run(steps)
+    StepRunner([[given]], [np.zeros(1, np.int64)])(steps)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_each_step_takes_its_rows_and_numbers_and_leaves_its_result():
         instructions.take(rates, step, rate),
         instructions.put(rate, kept, step),
     ]
-    StepRunner([[items]], [step]).run(2)
+    StepRunner([[items]], [step])(2)
     np.testing.assert_array_equal(taken[:, :, :7], source[index])
     assert (taken[:, :, 7:] == 0).all()
     np.testing.assert_array_equal(kept, rates)
@@ -139,16 +139,14 @@ def fibonacci(threads, columns=100):
 def test_each_thread_sees_what_all_have_done_in_the_phase_before(threads):
     runner, arrays = fibonacci(threads)
     for _ in range(5):
-        runner.run(7)
+        runner(7)
     for array in arrays:
         assert (array[:, :100] == 308061521170129.0).all()  # the 71st Fibonacci number, exact in float64
 
 
 def test_callers_in_several_threads_take_turns():
     made = [fibonacci(3) for _ in range(3)]
-    callers = [
-        threading.Thread(target=lambda r=runner: [r.run(1) for _ in range(35)]) for runner, _ in made
-    ]
+    callers = [threading.Thread(target=lambda r=runner: [r(1) for _ in range(35)]) for runner, _ in made]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -173,23 +171,23 @@ def test_a_fork_and_ctrl_c_leave_the_threads_usable():
     sys.path.insert(0, {folder!r})
     from test_native_instructions import fibonacci
     runner, _ = fibonacci(2)
-    runner.run(1)
+    runner(1)
     child = os.fork() if hasattr(os, "fork") else None
-    runner.run(1)
+    runner(1)
     if child == 0:
         os._exit(7)
     assert child is None or os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     try:
         threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
         while True:
-            runner.run(1)
+            runner(1)
     except KeyboardInterrupt:
-        runner.run(1)
+        runner(1)
         print("usable")
     """) == "usable"  # fmt: skip
 
 
-RUN = "from chainrule.program.native.runner import StepRunner; import numpy as np; StepRunner([[[]]], [np.zeros(1, np.int64)]).run(3)"
+RUN = "from chainrule.program.native.runner import StepRunner; import numpy as np; StepRunner([[[]]], [np.zeros(1, np.int64)])(3)"
 
 
 def test_a_second_process_loads_from_the_cache_what_is_whole_and_only_ours_to_write(tmp_path):

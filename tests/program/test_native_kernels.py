@@ -16,7 +16,7 @@ SHAPES = [(1, 1), (3, 10), (5, 16), (4, 33), (1, 1000), (64, 256), (7, 1)]
 
 
 def run(chain, inputs, outputs):
-    StepRunner([[[instructions.chain(chain, inputs, outputs)]]], [np.zeros(1, np.int64)]).run(1)
+    StepRunner([[[instructions.chain(chain, inputs, outputs)]]], [np.zeros(1, np.int64)])(1)
     return outputs
 
 

@@ -1,6 +1,6 @@
 """What a backend is: where arrays live, how to wait for them, and how a step runs there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -14,6 +14,7 @@ from chainrule.program.plain import Plain
 
 if TYPE_CHECKING:
     from chainrule.program.kernels import Kernels
+    from chainrule.program.pack import Pack
     from chainrule.program.plan import Plan
 
 PlanOf = Callable[[int], "Plan"]  # of a step, by the rows of its batch
@@ -129,6 +130,11 @@ class Backend:
     def plain(self, work: Work) -> Engine:
         """Return what runs the step as it is written."""
         return Plain(work, self.asarray, self.to_numpy)
+
+    def pack(self, works: Sequence[Work], threads: int) -> "Pack | None":
+        """Return what runs several runs of equal shapes together; ``None`` where nothing does so here."""
+        del works, threads
+        return None
 
     def kernels(self, work: Work) -> "Kernels | None":
         """Return what runs a part of a batch in row blocks; ``None`` where steps do not run in blocks here."""

@@ -1,6 +1,6 @@
 """JAX: the step jitted, its state donated, so that XLA fuses it and reuses the buffers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -12,7 +12,8 @@ import numpy as np
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError, Forward
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Step, Work
-from chainrule.program.scan import Scan
+from chainrule.program.pack import Pack
+from chainrule.program.scan import Scan, ScanPack
 
 
 class JaxBackend(Backend):
@@ -58,6 +59,10 @@ class JaxBackend(Backend):
     def engine(self, work: Work) -> Engine:
         """Return what runs a step fastest here: an epoch of steps, compiled as one loop."""
         return Scan(work, self.asarray)
+
+    def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
+        """Return a compiled loop over several runs; ``None`` for full batches, whose bits a loop would change."""
+        return None if works[0].is_one_batch else ScanPack(works, threads, self.asarray)
 
     def compiled_parts(self, step: Step) -> Step:
         """Return a step whose ``part`` and ``finish`` XLA compiles, once for equal steps."""

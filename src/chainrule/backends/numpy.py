@@ -1,5 +1,6 @@
 """NumPy: the CPU, and the reference of every other backend."""
 
+from collections.abc import Sequence
 from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
@@ -12,10 +13,11 @@ from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.kernels import InterpretedKernels, Kernels
 from chainrule.program.operations import Operation
+from chainrule.program.pack import Pack
 from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut, cut
-from chainrule.program.steps import LONG_SECONDS, blocked, cuts, is_native, product_threads
+from chainrule.program.steps import LONG_SECONDS, StepsPack, blocked, cuts, is_native, product_threads
 
 FEW_STEPS = 3  # binding a plan to memory takes as long as is saved in some five
 CACHE_LINE = 64  # bytes; also the widest vector
@@ -44,6 +46,11 @@ class NumpyBackend(Backend):
                 return self.plain(work)
             return Replay(work, NumpyLibrary(), self.asarray, product_threads(work))
         return blocked(work, _kernels(native=False), interpreted)
+
+    def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
+        """Return what runs several runs together where they run in native code: many steps of all in one call."""
+        native = all(map(self._runs_native, works))
+        return StepsPack(works, threads, self.engine) if native else None
 
     def kernels(self, work: Work) -> Kernels:
         """Return what runs a part of a batch in row blocks."""

@@ -36,7 +36,7 @@ def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome)
     outcome
         What training returned.
     """
-    if outcome.error is not None or outcome.history.interrupted or not len(outcome.history):
+    if outcome.history.error is not None or outcome.history.interrupted or not len(outcome.history):
         return ""
     with suppress(Exception), task.backend.quiet():
         return _line(start, task, settings, outcome)

@@ -64,6 +64,12 @@ class Optimizer:
     update: Callable[[Array, State, Array, Array], tuple[Array, State]]
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    def __reduce__(self) -> Any:
+        # Those of this module are pickled as their name and settings: their functions have no names to find them by.
+        if self.update.__module__ == __name__:
+            return _made, (self.name, dict(self.settings))
+        return super().__reduce__()
+
 
 def sgd() -> Optimizer:
     """Return gradient descent: ``theta <- theta - lr g``.
@@ -237,7 +243,7 @@ def _one_minus_power(beta: float, t: Array) -> Array:
     return -xp.expm1(t * math.log(beta))  # (..., 1)
 
 
-OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": sgd,
     "momentum": momentum,
     "nesterov": nesterov,
@@ -262,6 +268,12 @@ def optimizer(given: str | Optimizer) -> Optimizer:
     if isinstance(given, Optimizer):
         return given
     return lookup("optimizer", given, Optimizer, _usual())
+
+
+def _made(name: str, settings: dict[str, Any]) -> Optimizer:
+    """Return the optimizer with these settings: if they are the usual ones, the one object that has them."""
+    usual = _usual()[name]
+    return usual if settings == usual.settings else OPTIMIZERS[name](**settings)
 
 
 @cache

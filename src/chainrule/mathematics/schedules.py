@@ -2,12 +2,13 @@
 
 A schedule is ``rate(epoch, epochs)``: ``epoch`` counts up from 0.0 through fractions (2.5 is halfway
 through the third epoch) and ``epochs`` is how many were asked for. It is evaluated on the host and
-enters the step as an array, so that a compiled step takes any rate.
+enters the step as an array, so that a compiled step takes any rate. The schedules of this module can be pickled.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from chainrule.mathematics.checks import FINITE, Range, check_number
@@ -51,9 +52,11 @@ def cosine(peak: float, floor: float = 0.0) -> Schedule:
     """
     check_number("cosine: peak", peak, FINITE)
     check_number("cosine: floor", floor, FINITE)
-    return lambda epoch, epochs: (
-        floor + 0.5 * (peak - floor) * (1.0 + math.cos(math.pi * min(epoch / epochs, 1.0)))
-    )
+    return partial(_cosine, peak, floor)
+
+
+def _cosine(peak: float, floor: float, epoch: float, epochs: int) -> float:
+    return floor + 0.5 * (peak - floor) * (1.0 + math.cos(math.pi * min(epoch / epochs, 1.0)))
 
 
 def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
@@ -74,7 +77,12 @@ def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
     check_number(
         "step: every", every, Range("a finite number of 1 or more", lambda x: 1 <= x < math.inf)
     )
-    return lambda epoch, _epochs: initial * factor ** math.floor(epoch / every)
+    return partial(_step, initial, factor, every)
+
+
+def _step(initial: float, factor: float, every: int, epoch: float, _epochs: int) -> float:
+    rate: float = initial * factor ** math.floor(epoch / every)
+    return rate
 
 
 def warm_up(then: float | Schedule, epochs: float = 1.0) -> Schedule:
@@ -86,8 +94,11 @@ def warm_up(then: float | Schedule, epochs: float = 1.0) -> Schedule:
     [0.025, 0.05, 0.1, 0.1]
     """
     check_number("warm_up: epochs", epochs, FINITE)
-    after = schedule(then)
-    return lambda epoch, total: after(epoch, total) * min(epoch / epochs if epochs > 0 else 1.0, 1.0)
+    return partial(_warm_up, schedule(then), epochs)
+
+
+def _warm_up(then: Schedule, epochs: float, epoch: float, total: int) -> float:
+    return then(epoch, total) * min(epoch / epochs if epochs > 0 else 1.0, 1.0)
 
 
 def schedule(given: float | Schedule) -> Schedule:
@@ -108,8 +119,12 @@ def schedule(given: float | Schedule) -> Schedule:
     0.05
     """
     if callable(given):
-        return lambda epoch, epochs: _rate(given(epoch, epochs))
+        return partial(_checked, given)
     return constant(_rate(given))
+
+
+def _checked(given: Schedule, epoch: float, epochs: int) -> float:
+    return _rate(given(epoch, epochs))
 
 
 def _rate(given: Any) -> float:

@@ -6,6 +6,7 @@ threads, and the update follows, a long one shared out again.
 """
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import lru_cache
 from typing import Any
 
@@ -86,11 +87,27 @@ class BlockedBatch:
         finish[0][0].append(kernels.put(self._loss, self._losses, step))
         self._ready(parts, finish)
 
+    def twin(self, work: Work) -> "BlockedBatch":
+        """Return what runs the same step on the arrays of other work of these shapes.
+
+        It shares the memory within a step, so the two must not run at once.
+        """
+        made = copy(self)
+        made._work = work
+        fed = self._orders, self._rates, self._keys, self._losses
+        made._orders, made._rates, made._keys, made._losses = map(np.zeros_like, fed)
+        others = made._orders, made._rates, made._keys, made._losses
+        old = *self._work.carried, *self._work.arrays, *fed
+        made._run = self._run.twin(list(zip(old, (*work.carried, *work.arrays, *others), strict=True)))
+        return made
+
     def _new_gradients(self) -> list[np.ndarray]:
         """Return the arrays that blocks add their gradients to: one for each thread."""
         theta = self._work.progress[0]
         empty = self._kernels.library.empty
         return [empty(theta.shape, theta.dtype) for _ in range(self._cut.threads)]  # (P,) each
+
+    _run: Any  # what runs steps: see `_runner`
 
     def _ready(self, parts: list[list[Item]], finish: list[list[list[Item]]]) -> None:
         """Take what each thread does of the forward and backward pass, and the phases of the update."""
@@ -107,20 +124,24 @@ class BlockedBatch:
         """How many threads a step runs in."""
         return self._cut.threads
 
-    def run(
+    def feed(
         self,
         rates: Sequence[float] | np.ndarray,
         keys: np.ndarray | None,
         order: np.ndarray | None,
-    ) -> np.ndarray:
-        """Run a step for each rate, with its key and its rows of the data; return the loss before each."""
+    ) -> Callable[[int], None]:
+        """Take a learning rate, a key and the rows of the data for each of the next steps; return what runs them."""
         steps = len(rates)
         self._rates[:steps] = rates
         if keys is not None:
             self._keys[:steps] = keys
         if order is not None:
             self._orders[:steps] = order.reshape(steps, self._rows)
-        self._run(steps)
+        run: Callable[[int], None] = self._run
+        return run
+
+    def losses(self, steps: int) -> np.ndarray:
+        """Return the loss before each of the steps that have run."""
         losses: np.ndarray = self._losses[:steps].sum(axis=1, dtype=np.float64)  # (steps,)
         return losses
 

@@ -62,6 +62,12 @@ class Work:
         return arrays_of(self.data)
 
     @property
+    def carried(self) -> tuple[Array, ...]:
+        """The arrays that a step changes: the parameters and the optimiser's state."""
+        theta, state = self.progress
+        return (theta, *state)
+
+    @property
     def batch_sizes(self) -> set[int]:
         """The rows that a step takes: one size, or two where the last batch is ragged."""
         return {stop - start for start, stop in self.bounds}

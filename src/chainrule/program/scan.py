@@ -5,7 +5,7 @@ one that comes out, so XLA writes over it. How many steps it runs is a number th
 is compiled: parts of an epoch of any length share the code, and so the bits, of a whole one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import groupby
@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule.program.engine import Step, Work
 from chainrule.program.epoch import Epoch
+from chainrule.program.pack import Pack
 from chainrule.program.unrecordable import UnrecordableError
 
 
@@ -53,7 +54,7 @@ class Scan:
         try:
             for rows, loop in self._loops.items():
                 along = self._along(Epoch(None, [(0, rows)], [0.0], keys))
-                loop.trace(self.progress, work.data, order, along, np.int32(1))
+                loop.trace([self.progress], work.data, [order], [along], [np.int32(1)])
         except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
             msg = "the step cannot be recorded: it reads a value on the host (float(), bool(), if, np.asarray())"
             raise UnrecordableError(msg) from error
@@ -65,16 +66,35 @@ class Scan:
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``. Ctrl-C is heard between two epochs: within one is no Python."""
         check()
-        order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
-        parts, first = [], 0
-        for rows, alike in groupby(epoch.bounds, lambda bounds: bounds[1] - bounds[0]):
+        return self.run_all([self], [epoch], epoch.data or self._work.data)[0]
+
+    def run_all(
+        self, engines: Sequence["Scan"], epochs: Sequence[Epoch | None], data: Any
+    ) -> list[list[float]]:
+        """Run epochs of engines whose steps are equal to those of this one; ``None`` leaves an engine as it is.
+
+        The bounds of the epochs are equal. In ``data``, an array with an axis before its rows has an entry for each engine.
+        """
+        some = next(epoch for epoch in epochs if epoch is not None)
+        plans = [epoch or some for epoch in epochs]
+        orders = [
+            plan.order if plan.order is None else self._asarray(plan.order) for plan in plans
+        ]  # (n,)
+        parts: list[list[Any]] = [[] for _ in engines]
+        first = 0
+        for rows, alike in groupby(some.bounds, lambda bounds: bounds[1] - bounds[0]):
             steps = len(list(alike))
-            along = self._along(epoch.part(first, first + steps))
-            given = self.progress, epoch.data or self._work.data, order, along, np.int32(steps)
-            self.progress, losses = self._loops[rows](*given)
-            parts.append((losses, steps))
+            along = [self._along(plan.part(first, first + steps)) for plan in plans]
+            counts = [np.int32(0 if epoch is None else steps) for epoch in epochs]
+            given = [engine.progress for engine in engines], data, orders, along, counts
+            for engine, part, (progress, losses) in zip(
+                engines, parts, self._loops[rows](*given), strict=True
+            ):
+                engine.progress = progress
+                part.append((losses, steps))
             first += steps
-        return [loss for losses, steps in parts for loss in losses[:steps].tolist()]  # sync: once a run
+        # sync: once a run.
+        return [[loss for losses, n in part for loss in losses[:n].tolist()] for part in parts]
 
     def _along(self, part: Epoch) -> tuple[jax.Array | None, ...]:
         """Return where each batch starts, the learning rates and the keys, each as long as a whole epoch."""
@@ -86,12 +106,64 @@ class Scan:
         )
 
 
+class ScanPack(Pack):
+    """Scans of batches: the epochs of those whose steps are equal as one compiled loop over them.
+
+    XLA maps over the runs one by one (``lax.map``), so each has the bits that it has alone. ``vmap`` would make one
+    product of theirs, and other bits.
+
+    Parameters
+    ----------
+    works
+        What the runs are; of equal shapes, in several batches.
+    threads
+        How many share them.
+    asarray
+        The backend's: a host array to its device.
+
+    Raises
+    ------
+    UnrecordableError
+        If JAX cannot trace a step.
+    """
+
+    def __init__(self, works: Sequence[Work], threads: int, asarray: Callable[..., jax.Array]) -> None:
+        engines = [Scan(work, asarray) for work in works]
+        super().__init__(engines, threads)
+        self._groups: list[tuple[list[Scan], Any]] = []  # with their data
+        for part in self.parts:
+            groups: dict[Step, list[int]] = {}
+            for number in part:
+                groups.setdefault(works[number].step, []).append(number)
+            for numbers in groups.values():
+                data = _stacked([works[number].data for number in numbers])
+                self._groups.append(([engines[number] for number in numbers], data))
+
+    def run(self, epochs: Mapping[Any, Epoch], check: Callable[[], None]) -> dict[Any, list[float]]:
+        """Run an epoch of each of these engines: see ``Pack``."""
+        losses = dict[Any, list[float]]()
+        for engines, data in self._groups:
+            if not epochs.keys().isdisjoint(engines):
+                check()
+                found = engines[0].run_all(engines, [epochs.get(engine) for engine in engines], data)
+                losses |= dict(zip(engines, found, strict=True))
+        return losses
+
+
+def _stacked(records: Sequence[Any]) -> Any:
+    """Return records of data as one: what they share as it is, what is of each stacked."""
+    columns = zip(*records, strict=True)
+    return type(records[0])(
+        *(column[0] if all(p is column[0] for p in column) else jnp.stack(column) for column in columns)
+    )
+
+
 @lru_cache(maxsize=32)
 def _compiled(step: Step, rows: int) -> Any:
     """Return the steps on batches of this many rows as one compiled function; equal steps share it."""
 
-    def loop(
-        progress: Any, data: Any, order: jax.Array | None, along: tuple[Any, ...], steps: jax.Array
+    def run(
+        data: Any, progress: Any, order: jax.Array | None, along: tuple[Any, ...], steps: jax.Array
     ) -> tuple[Any, jax.Array]:
         """Return the progress after the steps, and ``(most,)`` losses, of which the first ones are theirs."""
         starts, rates, keys = along  # (most,) each
@@ -110,7 +182,21 @@ def _compiled(step: Step, rows: int) -> Any:
         carried: tuple[Any, jax.Array] = jax.lax.fori_loop(0, steps, one, (progress, losses))
         return carried
 
+    def loop(progress: Any, data: Any, *given: Any) -> list[Any]:
+        """Return the progress and the losses of each run, of lists with an entry for each."""
+        runs = list(zip(progress, *given, strict=True))
+        if len(runs) == 1:
+            return [run(data, *runs[0])]
+        stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *enumerate(runs))
+        ends = jax.lax.map(lambda numbered: run(_of(data, numbered[0]), *numbered[1]), stacked)
+        return [jax.tree.map(lambda part, n=n: part[n], ends) for n in range(len(runs))]
+
     return jax.jit(loop, donate_argnums=0)
+
+
+def _of(data: Any, number: jax.Array) -> Any:
+    """Return the data of one run."""
+    return type(data)(*(part[number] if part is not None and part.ndim > 2 else part for part in data))
 
 
 def _rows(data: Any, places: jax.Array) -> Any:

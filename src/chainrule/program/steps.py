@@ -1,8 +1,9 @@
 """Steps: the engine over blocked batches, and how it is chosen: by shapes, never by timing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import asked_threads, blas_threads, threads
+from chainrule.program.pack import Pack
 from chainrule.program.program import Program
 from chainrule.program.row_blocks import Cut, cut, one_core
 
@@ -21,6 +23,7 @@ from chainrule.program.row_blocks import Cut, cut, one_core
 CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 1.5e-6, 1 / 40e9, 1 / 10e9
 LONG_SECONDS = 0.05  # less than compiling takes, about what loading what lies on disk does
 LAUNCH_SECONDS = 0.004  # of work between two looks for Ctrl-C
+MOST_LAUNCHES = 25  # of LAUNCH_SECONDS in one call, each of another engine
 LIMIT_SECONDS = 0.02  # a run below this is over before setting the threads of BLAS, 0.3 ms, has paid
 
 
@@ -62,6 +65,9 @@ def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
     return Steps(work, batches)
 
 
+Launch = tuple[Any, int]  # what runs steps, and how many of them
+
+
 class Steps:
     """The engine over batches: as many steps of one size at once as a short while allows.
 
@@ -78,6 +84,10 @@ class Steps:
         self._work, self._batches = work, batches
         self._at_once = dict.fromkeys(batches, 1)  # how many steps of a size take LAUNCH_SECONDS
 
+    def twin(self, work: Work) -> "Steps":
+        """Return the engine of other work of equal step and shapes; the two must not run at once."""
+        return Steps(work, {rows: batch.twin(work) for rows, batch in self._batches.items()})
+
     @property
     def at_once(self) -> int:
         """How many epochs of one batch take ``LAUNCH_SECONDS``."""
@@ -93,10 +103,13 @@ class Steps:
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
         """Run an epoch: see ``Engine``."""
+        return _run_launches({self: epoch}, check)[self]
+
+    def launches(self, epoch: Epoch) -> Generator[Launch, float | None, np.ndarray]:
+        """Yield what runs the next steps of an epoch, and their number; be sent the seconds that they took."""
         losses = np.empty(len(epoch.rates))  # (steps,)
         bounds, first = epoch.bounds, 0
         while first < len(losses):
-            check()
             start, stop = bounds[first]
             rows, batch = stop - start, self._batches[stop - start]
             last = first + min(len(losses) - first, batch.at_once, self._at_once[rows])
@@ -107,9 +120,61 @@ class Steps:
                     last -= 1
                 order = order[start : bounds[last - 1][1]]
             keys = None if epoch.keys is None else epoch.keys[first:last]
-            began = time.perf_counter()
-            losses[first:last] = batch.run(epoch.rates[first:last], keys, order)
-            if time.perf_counter() - began < LAUNCH_SECONDS / 2:
+            seconds = yield batch.feed(epoch.rates[first:last], keys, order), last - first
+            losses[first:last] = batch.losses(last - first)
+            if seconds is not None and seconds < LAUNCH_SECONDS / 2:
                 self._at_once[rows] = 2 * (last - first)
             first = last
         return losses
+
+
+class StepsPack(Pack):
+    """Engines over batches of one thread each: their next steps in one launch, engine by engine.
+
+    Parameters
+    ----------
+    works
+        What the runs are; of equal shapes.
+    threads
+        How many share them.
+    engine
+        What makes the engine of a run; runs of a thread whose steps are equal are twins of its first one.
+    """
+
+    def __init__(self, works: Sequence[Work], threads: int, engine: Callable[[Work], Any]) -> None:
+        first = dict[Any, Any]()  # by the part and the step
+        engines = []
+        for number, work in enumerate(works):
+            kind = number % threads, work.step
+            engines.append(first[kind].twin(work) if kind in first else engine(work))
+            first.setdefault(kind, engines[-1])
+        super().__init__(engines, threads)
+
+    def run(self, epochs: Mapping[Any, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:
+        """Run an epoch of each of these engines: see ``Pack``."""
+        return _run_launches(epochs, check)
+
+
+def _run_launches(epochs: Mapping[Steps, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:
+    """Run an epoch of each engine; return the losses of its steps."""
+    going = {engine: engine.launches(epoch) for engine, epoch in epochs.items()}
+    losses, seconds = dict[Any, np.ndarray](), None
+    while going:
+        ready = dict[Steps, Launch]()
+        for engine, launches in going.items():
+            try:
+                ready[engine] = launches.send(seconds)
+            except StopIteration as end:
+                losses[engine] = end.value  # (steps,)
+        going = {engine: going[engine] for engine in ready}
+        if ready:
+            check()
+            began = time.perf_counter()
+            (run, steps), *others = ready.values()
+            if others:
+                run.together(list(ready.values()))
+            else:
+                run(steps)
+            # Each engine may take as long as one alone, but all of them no longer than Ctrl-C may wait.
+            seconds = (time.perf_counter() - began) / min(len(ready), MOST_LAUNCHES)
+    return losses

@@ -4,11 +4,12 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from inspect import GEN_CLOSED, getgeneratorstate
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Engine, Work
 from chainrule.program.epoch import Epoch, bounds
+from chainrule.program.pack import Pack
 from chainrule.program.unrecordable import UnrecordableError
 from chainrule.ranks.group import Group
 from chainrule.training.batches import Chance
@@ -36,8 +38,12 @@ from chainrule.training.windows import Windows
 if TYPE_CHECKING:  # imported where a run has checkpoints, so that `import chainrule` stays light
     from chainrule.training.resuming import RunFolder, Snapshot
 
+T = TypeVar("T")
 Callback = Callable[[Record], object]
+# What yields plans for an engine to run and is sent the losses of their steps.
+Plans = Generator[Epoch, Sequence[float] | np.ndarray | None, T]
 SPAN_SECONDS = 0.1  # between two looks for a checkpoint that is due
+IN_TURN = "the members trained one after the other: nothing runs such steps together here"
 PATIENCE = 10  # epochs; what early_stopping=True means, as in scikit-learn
 
 
@@ -100,11 +106,10 @@ class DivergedError(FloatingPointError):
 
 
 class Outcome(NamedTuple):
-    """What training came to. The weights are good even where there is an error to raise."""
+    """What training came to. The weights are good even where the history has an error to raise."""
 
     theta: Array  # (P,)
     history: History
-    error: Exception | None
     state: State | None  # the optimizer's arrays at these weights; None where it has gone further
 
 
@@ -117,27 +122,31 @@ class Task(NamedTuple):
     validation: Batch | Windows | None = None
 
 
-def fit(
-    theta: Array,
-    task: Task,
-    settings: Settings,
-    chance: Chance,
-    display: Display,
-    state: State | None = None,
-) -> Outcome:
-    """Train from ``theta`` and return the outcome.
+class Member(NamedTuple):
+    """A network to train: where it starts, on what, how, and with which random draws."""
 
-    Ctrl-C ends the run like the last epoch: the current step is finished first. An error (a loss that is not
-    finite, or one raised by a callback) ends it with the last good weights, and is returned, to be raised.
+    theta: Array  # (P,)
+    task: Task
+    settings: Settings
+    chance: Chance
+    state: State | None = None  # the optimizer's; its initial one by default
+
+
+def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[Outcome]:
+    """Train networks, usually one, and return the outcome of each.
+
+    Ctrl-C ends a run like the last epoch: the current step is finished first. An error (a loss that is not
+    finite, or one raised by a callback) ends it with the last good weights, and is returned, to be raised; the
+    other members train on.
 
     Parameters
     ----------
-    theta
-        ``(P,)``: the parameters to start from.
-    task, settings, chance, display
-        What to train, how, with which random draws, and what shows the progress.
-    state
-        The optimizer's state to start from; its initial one by default.
+    members
+        If there are several: on one backend, of equal sizes, without ranks and without folders.
+    display
+        What shows the progress.
+    threads
+        How many of them share several members, each whole members.
 
     Raises
     ------
@@ -146,56 +155,91 @@ def fit(
     OSError
         If the first checkpoint cannot be written.
     """
-    error: Exception | None = None
-    folder = settings.folder
+    _, task, settings, _, _ = members[0]
+    group = settings.group
     with closing(display), task.backend.quiet(), Interrupts() as interrupts:
-        if settings.group.size > 1:
-            settings.group.check_alike(_facts(theta, task, settings, chance))
-        if folder is None:
-            run = _TrainingRun(theta, task, settings, state, interrupts)
-        else:
-            run = _run_in(folder, theta, task, settings, chance, interrupts)
+        if group.size > 1:
+            group.check_alike(_facts(members[0]))
+        runs = [_TrainingRun(_continued(member), interrupts, display) for member in members]
+        pack = _pack(runs, members[0], threads)
+        for run, engine in zip(runs, pack.engines, strict=True):
+            run.start(engine)
         try:
-            with run.engine.at_work():
-                while not run.is_over:
-                    run.epochs(chance, interrupts, display)
-            if folder is None:
-                interrupts.check()
-            run.check_last_update()
-        except KeyboardInterrupt:
-            if settings.group.size > 1 and not interrupts.is_pending:
-                raise  # a second Ctrl-C, which the other ranks know nothing of
-            run.history.interrupted = True
-        except Exception as stopped:  # noqa: BLE001  returned, to be raised once the weights are kept
-            error = stopped
+            with pack.at_work():
+                _drive_all(pack, runs)
+        except KeyboardInterrupt:  # a second one
+            if group.size > 1:
+                raise  # the other ranks know nothing of it
         interrupts.settle()
-        if error is None and settings.group.size > 1:
-            settings.group.check_alike({"weights after training": run.checksum})
-        run.history.notes += () if folder is None else tuple(folder.notes)
-        return run.outcome(error)
+        if group.size > 1 and runs[0].history.error is None:
+            group.check_alike({"weights after training": runs[0].checksum})
+        return [run.outcome() for run in runs]
 
 
-def _run_in(
-    folder: "RunFolder",
-    theta: Array,
-    task: Task,
-    settings: Settings,
-    chance: Chance,
-    interrupts: Interrupts,
-) -> "_TrainingRun":
-    """Return the run that a folder has, as its newest checkpoint left it, or a new one."""
-    folder.check(_described(theta, task, settings, chance), task.data, task.validation)
-    state = None
-    if folder.newest is not None:
-        theta, state = _saved(folder.newest[0], theta, task.backend, settings.optimizer)
-    run = _TrainingRun(theta, task, settings, state, interrupts)
-    run.use(folder, chance)
-    folder.newest = None  # its arrays are not kept while the run goes on
-    return run
+def _continued(member: Member) -> Member:
+    """Return a member as the newest checkpoint in its folder left it, if there is one."""
+    theta, task, settings, _, _ = member
+    folder = settings.folder
+    if folder is None:
+        return member
+    folder.check(_described(member), task.data, task.validation)
+    if folder.newest is None:
+        return member
+    theta, state = _saved(folder.newest[0], theta, task.backend, settings.optimizer)
+    return member._replace(theta=theta, state=state)
 
 
-def _described(theta: Array, task: Task, settings: Settings, chance: Chance) -> dict[str, Any]:
+def _pack(runs: Sequence["_TrainingRun"], member: Member, threads: int) -> Pack:
+    """Return the engines of the runs, which run together where the backend can do that."""
+    pack = None
+    if len(runs) > 1 and member.settings.compiled:
+        with suppress(UnrecordableError):
+            pack = member.task.backend.pack([run.work for run in runs], threads)
+    for run in runs if len(runs) > 1 and pack is None else ():
+        run.history.notes += (IN_TURN,)
+    return pack or Pack([run.own_engine() for run in runs])
+
+
+def _drive_all(pack: Pack, runs: Sequence["_TrainingRun"]) -> None:
+    """Run all to their ends, each part of the pack in a thread."""
+    from chainrule.program.kernels import pool, wait
+
+    mine, *others = [[runs[number] for number in part] for part in pack.parts]
+    waiting = [pool(len(pack.parts)).submit(_drive, pack, part) for part in others]
+    try:
+        _drive(pack, mine)
+    finally:
+        wait(waiting)
+
+
+def _drive(pack: Pack, runs: Sequence["_TrainingRun"]) -> None:
+    """Run the epochs of some runs until all of them have ended."""
+    at_work = False
+
+    def between_steps() -> None:
+        nonlocal at_work
+        at_work = False
+        runs[0].check()
+        at_work = True
+
+    with np.errstate(all="ignore"):  # a thread has an error state of its own
+        try:
+            going = {run: run.next_plan() for run in runs}
+            while plans := {run.engine: plan for run, plan in going.items() if plan is not None}:
+                losses = pack.run(plans, between_steps)
+                at_work = False
+                going = {run: run.next_plan(losses[run.engine]) for run in going if run.engine in plans}
+        except BaseException as error:
+            unfinished = [run for run in runs if not run.has_ended]
+            if not unfinished:
+                raise
+            for run in unfinished:
+                run.stop(error, is_cut=at_work)
+
+
+def _described(member: Member) -> dict[str, Any]:
     """Return what a run must share with the one that it continues, by name, as JSON can hold it."""
+    theta, task, settings, chance, _ = member
     net, rate, epochs = task.net, settings.schedule, settings.epochs
     return {
         "sizes": net.sizes,
@@ -220,9 +264,10 @@ def _described(theta: Array, task: Task, settings: Settings, chance: Chance) -> 
     }
 
 
-def _facts(theta: Array, task: Task, settings: Settings, chance: Chance) -> dict[str, Any]:
+def _facts(member: Member) -> dict[str, Any]:
     """Return what the ranks must have in common, by name."""
-    shared = _described(theta, task, settings, chance)
+    theta, task, settings, chance, _ = member
+    shared = _described(member)
     for name in ("backend", "threads"):  # each has its own device, and its own share of the processors
         del shared[name]
     data = task.data.data if isinstance(task.data, Windows) else task.data
@@ -255,39 +300,35 @@ def _saved(
 class _TrainingRun:
     """One run of training: its records, and the weights worth keeping."""
 
-    def __init__(
-        self,
-        theta: Array,
-        task: Task,
-        settings: Settings,
-        state: State | None,
-        interrupts: Interrupts,
-    ) -> None:
+    engine: Engine  # from `start` on
+
+    def __init__(self, member: Member, interrupts: Interrupts, display: Display) -> None:
+        theta, task, settings, chance, state = member
         net, backend, data, self._validation = task
         self._windows = data if isinstance(data, Windows) else None
         self._rows = len(data) if isinstance(data, Windows) else data.X.shape[-2]
         self._net = net
         self._backend = backend
         self._settings = settings
+        self._chance, self._interrupts, self._display = chance, interrupts, display
         start = backend.copy(theta)
         kept = settings.optimizer.init(start)
         if state is not None:
             kept = record_like(state, map(backend.copy, state))
-        work = Work(
+        self._bounds = bounds(self._rows, settings.batch_size)
+        self.work = Work(
             TrainingStep(net, settings.optimizer),
             Progress(start, kept),
             data.data if isinstance(data, Windows) else data,
-            bounds(self._rows, settings.batch_size),
+            self._bounds,
             drops=bool(net.dropout),
-            steps=settings.epochs * len(bounds(self._rows, settings.batch_size)),
+            steps=settings.epochs * len(self._bounds),
             threads=settings.threads,
         )
         in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
         self.history = History(
             net.loss.reported_name, notes=backend.notes + in_16_bits + settings.group.notes
         )
-        self.engine = self._engine(work, interrupts)
-        self._bounds = work.bounds
         # The newest weights known to be finite, and a place for those before the epoch in hand.
         self._good, self._spare = backend.copy(theta), backend.copy(theta)
         self._newest_is_good = True
@@ -296,15 +337,88 @@ class _TrainingRun:
         watched = settings.callbacks or settings.patience is not None or self._validation is not None
         self._is_watched = bool(watched)
         self.is_over = False
-        self._folder: RunFolder | None = None
+        self._is_cut = False  # whether an error may have cut an update in two
         self._drawn: list[Any] = []  # the state of the draws before the epoch in hand
         # An epoch that a checkpoint cut in two.
         self._unfinished: tuple[Array, list[float]] | None = None
         self._span = 16  # steps between two looks at the clock
+        self._plans = self._train()
 
-    def use(self, folder: "RunFolder", chance: Chance) -> None:
+    def own_engine(self) -> Engine:
+        """Return what runs this run alone."""
+        backend, settings = self._backend, self._settings
+        plain: Callable[[Work], Engine] = backend.plain
+        engine: Callable[[Work], Engine] = backend.engine
+        if settings.group.is_divided:
+            from chainrule.ranks.engine import RankEngine
+
+            together = partial(RankEngine, backend=backend, group=settings.group, stop=self._interrupts)
+            plain, engine = partial(together, compiled=False), partial(together, compiled=True)
+        try:
+            return engine(self.work) if settings.compiled else plain(self.work)
+        except UnrecordableError as error:
+            self.history.notes += (f"{error}; it runs as it is written",)
+            return plain(self.work)
+
+    def start(self, engine: Engine) -> None:
+        """Take the engine; write the first checkpoint, or continue from the newest one."""
+        self.engine = engine
+        if self._settings.folder is not None:
+            self._use(self._settings.folder, self._chance)
+
+    def check(self) -> None:
+        """Raise ``KeyboardInterrupt`` after Ctrl-C, unless a checkpoint is to be written first."""
+        if self._settings.folder is None:
+            self._interrupts.check()
+
+    # -- from outside: one plan after the other ----------------------------------------------------
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is no further plan."""
+        return getgeneratorstate(self._plans) == GEN_CLOSED
+
+    def next_plan(self, losses: Sequence[float] | np.ndarray | None = None) -> Epoch | None:
+        """Take the losses of the last plan, and return the next one; ``None`` at the end."""
+        try:
+            return self._plans.send(losses)
+        except StopIteration:
+            return None
+        except BaseException as error:  # noqa: BLE001  see `_end`
+            self._end(error)
+            return None
+
+    def stop(self, error: BaseException, *, is_cut: bool) -> None:
+        """End by an error that came while the last plan ran; ``is_cut``: within a step."""
+        self._is_cut = is_cut
+        try:
+            self._plans.throw(error)
+        except BaseException as ended:  # noqa: BLE001  see `_end`
+            self._end(ended)
+
+    def _end(self, error: BaseException) -> None:
+        """Keep an error, to be raised once the weights are kept."""
+        if isinstance(error, Exception):
+            self.history.error = error
+        elif isinstance(error, KeyboardInterrupt) and (
+            self._settings.group.size == 1 or self._interrupts.is_pending
+        ):
+            self.history.interrupted = True
+        else:  # such as a second Ctrl-C, which the other ranks know nothing of
+            raise error
+
+    def _train(self) -> Plans[None]:
+        """Yield what the engine is to run until training is over."""
+        while not self.is_over:
+            yield from self._epochs()
+        self.check()
+        self._check_last_update()
+
+    # -- checkpoints -------------------------------------------------------------------------------
+
+    def _use(self, folder: "RunFolder", chance: Chance) -> None:
         """Write checkpoints to a folder, and continue from the one that it has."""
-        self._folder, self._drawn = folder, chance.state
+        self._drawn = chance.state
         if folder.newest is None:
             folder.write(self._snapshot())
             return
@@ -320,6 +434,7 @@ class _TrainingRun:
         )
         self._best = None if best is None else (record["best_loss"], best)
         self._unfinished = None if before is None else (before, arrays["losses"].tolist())
+        folder.newest = None  # its arrays are not kept while the run goes on
 
     def _snapshot(self, before: Array | None = None, losses: Sequence[float] = ()) -> "Snapshot":
         """Return the run as it stands: at the start of an epoch, or within one that began with weights ``before``."""
@@ -338,57 +453,42 @@ class _TrainingRun:
         }
         return {**arrays, **self.history.arrays(), "losses": np.array(losses)}, record
 
-    def _rest(
-        self, interrupts: Interrupts, before: Array | None = None, losses: Sequence[float] = ()
-    ) -> None:
+    def _rest(self, before: Array | None = None, losses: Sequence[float] = ()) -> None:
         """Write a checkpoint where one is due or training is to end here; no step is half done."""
-        folder, epochs = self._folder, len(self.history)
+        folder, epochs = self._settings.folder, len(self.history)
         if folder is None:
             return
         is_due = folder.is_due or (before is None and folder.epochs and epochs % folder.epochs == 0)
-        is_wanted = is_due or self.is_over or interrupts.is_pending
+        is_wanted = is_due or self.is_over or self._interrupts.is_pending
         # Weights that are not finite would be no good checkpoint: the run is about to fail.
         if is_wanted and _finite(self.engine.progress.theta) and (before is None or _finite(before)):
             folder.keep(self._snapshot(before, losses))
         if not self.is_over:
-            interrupts.check()
+            self._interrupts.check()
 
-    def _engine(self, work: Work, interrupts: Interrupts) -> Engine:
-        backend, settings = self._backend, self._settings
-        plain: Callable[[Work], Engine] = backend.plain
-        engine: Callable[[Work], Engine] = backend.engine
-        if settings.group.is_divided:
-            from chainrule.ranks.engine import RankEngine
+    # -- epochs ------------------------------------------------------------------------------------
 
-            together = partial(RankEngine, backend=backend, group=settings.group, stop=interrupts)
-            plain, engine = partial(together, compiled=False), partial(together, compiled=True)
-        try:
-            return engine(work) if settings.compiled else plain(work)
-        except UnrecordableError as error:
-            self.history.notes += (f"{error}; it runs as it is written",)
-            return plain(work)
-
-    def epochs(self, chance: Chance, interrupts: Interrupts, display: Display) -> None:
+    def _epochs(self) -> Plans[None]:
         """Run the next epoch; those of one batch that nobody watches, as many as the engine runs at once."""
-        first = len(self.history)
+        first, folder = len(self.history), self._settings.folder
         count = min(1 if self._is_watched else self.engine.at_once, self._settings.epochs - first)
-        if self._folder is not None and self._folder.epochs is not None:
-            count = min(count, self._folder.epochs - first % self._folder.epochs)
-        plan = self._plan(first, count, chance)
+        if folder is not None and folder.epochs is not None:
+            count = min(count, folder.epochs - first % folder.epochs)
+        plan = self._plan(first, count, self._chance)
         if count == 1:
-            self._run(plan, interrupts)
+            yield from self._run(plan)
         else:
-            self._run_together(plan, interrupts)
-        for number in display.shown(first, len(self.history)):
-            display.show(self.history.record(number))
+            yield from self._run_together(plan)
+        for number in self._display.shown(first, len(self.history)):
+            self._display.show(self.history.record(number))
         self.is_over = len(self.history) == self._settings.epochs
         if self._is_watched:
             self.is_over |= self._ends_at(self.history.record(first))
-        if self._folder is not None:
-            self._drawn = chance.state
-            self._rest(interrupts)
+        if folder is not None:
+            self._drawn = self._chance.state
+            self._rest()
 
-    def _run(self, plan: Epoch, interrupts: Interrupts) -> None:
+    def _run(self, plan: Epoch) -> Plans[None]:
         """Run one epoch and keep its record."""
         number, losses = len(self.history), list[float]()
         if self._unfinished is None:
@@ -396,19 +496,19 @@ class _TrainingRun:
             before = self._backend.copy(self.engine.progress.theta, out=self._spare)
         else:
             (before, losses), self._unfinished = self._unfinished, None
-        loss = self._reported(self._spans(plan, interrupts, before, losses))
+        loss = self._reported((yield from self._spans(plan, before, losses)))
         if not math.isfinite(loss):
             self._go_back_to(before)
             raise self._diverged(number, f"the loss became {loss}", plan.rates[0])
         self._good, self._spare = before, self._good
         self.history.add([loss], plan.rates[:1], self._seconds(), self._held_out())
 
-    def _run_together(self, plan: Epoch, interrupts: Interrupts) -> None:
+    def _run_together(self, plan: Epoch) -> Plans[None]:
         """Run epochs of one batch in one go; where one of them fails, again from the start, one by one."""
         copy, progress = self._backend.copy, self.engine.progress
         before = copy(progress.theta, out=self._spare)
         state = [copy(part) for part in progress.state]
-        losses = self._steps(plan, interrupts, before)  # (epochs,)
+        losses = yield from self._steps(plan, before)  # (epochs,)
         if np.isfinite(losses).all() and _finite(progress.theta):
             self._good, self._spare = before, self._good
             reported = self._net.loss.reported(losses, self._rows, self._net.sizes[-1])  # (epochs,)
@@ -417,55 +517,43 @@ class _TrainingRun:
         for part, start in zip((progress.theta, *progress.state), (before, *state), strict=True):
             copy(start, out=part)
         for place in range(len(plan.rates)):
-            self._run(plan.part(place, place + 1), interrupts)
+            yield from self._run(plan.part(place, place + 1))
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._began
 
-    def _steps(self, plan: Epoch, interrupts: Interrupts, before: Array) -> np.ndarray:
+    def _steps(self, plan: Epoch, before: Array) -> Plans[np.ndarray]:
         """Run the steps of an epoch; where an update is cut off, go back to the weights ``before`` them."""
-        theta, at_work = self.engine.progress.theta, False
-
-        def between_steps() -> None:
-            nonlocal at_work
-            at_work = False
-            if self._folder is None:
-                interrupts.check()
-            at_work = True
-
+        theta = self.engine.progress.theta
         try:
-            return np.asarray(self.engine.run(plan, between_steps))  # (steps,)
+            return np.asarray((yield plan))  # (steps,)
         except BaseException:
             # An error in a step, or a second Ctrl-C. Where the engine writes over the weights, half of
             # the update may stand in them.
-            if at_work and self.engine.progress.theta is theta:
+            if self._is_cut and self.engine.progress.theta is theta:
                 self._go_back_to(before)
             raise
 
-    def _spans(
-        self, plan: Epoch, interrupts: Interrupts, before: Array, losses: list[float]
-    ) -> np.ndarray:
+    def _spans(self, plan: Epoch, before: Array, losses: list[float]) -> Plans[np.ndarray]:
         """Run the steps of an epoch that have no losses yet; with checkpoints, SPAN_SECONDS of them at a time."""
-        if self._folder is None and self._windows is None:
-            return self._steps(plan, interrupts, before)
+        if self._settings.folder is None and self._windows is None:
+            return (yield from self._steps(plan, before))
         try:
             with closing(self._in_memory(plan.part(len(losses), len(plan.rates)))) as windows:
                 for window in windows:
-                    self._pieces(window, interrupts, before, losses, len(plan.rates))
+                    yield from self._pieces(window, before, losses, len(plan.rates))
         except (TypeError, ValueError, OSError):  # what the files hold
             self._go_back_to(before)
             raise
         return np.array(losses)  # (steps,)
 
-    def _pieces(
-        self, window: Epoch, interrupts: Interrupts, before: Array, losses: list[float], steps: int
-    ) -> None:
+    def _pieces(self, window: Epoch, before: Array, losses: list[float], steps: int) -> Plans[None]:
         """Run steps whose rows are in memory, of an epoch of this many, and add their losses to ``losses``."""
         done = 0
         while done < len(window.rates):
-            stop = len(window.rates) if self._folder is None else done + self._span
+            stop = len(window.rates) if self._settings.folder is None else done + self._span
             part, began = window.part(done, stop), time.perf_counter()
-            losses.extend(self._steps(part, interrupts, before))
+            losses.extend((yield from self._steps(part, before)))
             seconds = self._settings.group.broadcast(time.perf_counter() - began)
             if seconds > 2 * SPAN_SECONDS:
                 self._span = max(1, self._span // 2)
@@ -473,7 +561,7 @@ class _TrainingRun:
                 self._span *= 2
             done += len(part.rates)
             if len(losses) < steps:
-                self._rest(interrupts, before, losses)
+                self._rest(before, losses)
 
     def _in_memory(self, plan: Epoch) -> Generator[Epoch, None, None]:
         """Return the steps of a plan in parts whose rows are all in memory."""
@@ -505,21 +593,22 @@ class _TrainingRun:
         """What differs where weights differ."""
         return _checksum(self.engine.progress.theta, self._backend)
 
-    def check_last_update(self) -> None:
+    def _check_last_update(self) -> None:
         """Raise where the last update, after which no loss is computed, broke the weights."""
         if not _finite(self.engine.progress.theta):
             last = self.history.record(-1)
             what = "its update overflowed"
             raise self._diverged(last.epoch, what, last.learning_rate)
 
-    def outcome(self, error: Exception | None) -> Outcome:
+    def outcome(self) -> Outcome:
         """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
-        newest, state = self.engine.progress
+        (newest, state), folder = self.engine.progress, self._settings.folder
+        self.history.notes += () if folder is None else tuple(folder.notes)
         if self._best is not None:
-            return Outcome(self._best[1], self.history, error, None)
+            return Outcome(self._best[1], self.history, None)
         if self._newest_is_good and _finite(newest):
-            return Outcome(newest, self.history, error, state)
-        return Outcome(self._good, self.history, error, None)
+            return Outcome(newest, self.history, state)
+        return Outcome(self._good, self.history, None)
 
     def _keep_if_best(self, record: Record) -> None:
         loss, theta = record.validation_loss, self.engine.progress.theta

@@ -1,6 +1,6 @@
 """Kernels: the groups of a plan as native instructions, which run in threads without the GIL."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -53,9 +53,9 @@ class NativeKernels:
 
     def ready(
         self, phases: Sequence[Sequence[Sequence[Instruction]]], steps: Sequence[np.ndarray]
-    ) -> Callable[[int], None]:
+    ) -> StepRunner:
         """Return what runs this many steps of these phases, each thread its own instructions."""
-        return StepRunner(phases, steps).run
+        return StepRunner(phases, steps)
 
 
 def _columns(array: np.ndarray, columns: slice) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import platform
@@ -38,20 +39,42 @@ class StepRunner:
         """Take the instructions of each thread in each phase, and where each thread reads the number of the step."""
         self.threads = len(steps)
         meet = [_barrier(self.threads)] if self.threads > 1 else []
-        self._kept: list[object] = [phases, steps, meet]
-        self._words = []
+        meet = [_barrier(self.threads)] if self.threads > 1 else []
         tables = [_table(phases, thread, meet) for thread in range(self.threads)]
         functions = iter(addresses([item for table in tables for item in table]))
-        for step, table in zip(steps, tables, strict=True):
-            arguments = [item.arguments for item in table]
-            words = [line.ctypes.data for line in arguments]
-            places = np.array([(next(functions), word) for word in words], np.int64)
-            self._kept += [arguments, places]
-            self._words.append(np.array([0, step.ctypes.data, places.ctypes.data, len(table)], np.int64))
+        self._kept: list[object] = [phases, steps, meet]
+        self._tables = [  # of each thread: where the number of the step goes, its functions, what each takes
+            (step.ctypes.data, [next(functions) for _ in table], [item.arguments for item in table])
+            for step, table in zip(steps, tables, strict=True)
+        ]
+        self._bind()
+
+    def _bind(self) -> None:
+        """Write what `run` takes in each thread."""
+        self._words = []
+        for step, functions, lines in self._tables:
+            places = [(f, line.ctypes.data) for f, line in zip(functions, lines, strict=True)]
+            table = np.array(places, np.int64)
+            self._kept.append(table)
+            self._words.append(np.array([0, step, table.ctypes.data, len(table)], np.int64))
         self._addresses = [words.ctypes.data for words in self._words]
         self._run = compiler.function_at(_run_address())
 
-    def run(self, steps: int) -> None:
+    def twin(self, moved: Sequence[tuple[Array, Array]]) -> StepRunner:
+        """Return a runner of the same steps with other arrays in the places of some; it shares the rest.
+
+        The two must not run at once.
+        """
+        made = copy.copy(self)
+        made._kept = [self, moved]
+        made._tables = [
+            (step, functions, [_moved(line, moved) for line in lines])
+            for step, functions, lines in self._tables
+        ]
+        made._bind()
+        return made
+
+    def __call__(self, steps: int) -> None:
         """Run this many steps from number 0; return when they are done."""
         for words in self._words:
             words[0] = steps
@@ -65,6 +88,25 @@ class StepRunner:
                 self._run(mine)
             finally:
                 wait(waiting)
+
+    @staticmethod
+    def together(launches: Sequence[tuple[StepRunner, int]]) -> None:
+        """Run so many steps of each runner, which has one thread, one after the other in one call of native code."""
+        for runner, steps in launches:
+            runner._words[0][0] = steps
+        run, number = _run_address(), np.zeros(1, np.int64)
+        table = np.array([(run, runner._addresses[0]) for runner, _ in launches], np.int64)
+        words = np.array([1, number.ctypes.data, table.ctypes.data, len(table)], np.int64)
+        compiler.function_at(run)(words.ctypes.data)
+
+
+def _moved(arguments: Array, moved: Sequence[tuple[Array, Array]]) -> Array:
+    """Return arguments whose addresses within the first array of a pair are those within the second."""
+    others = arguments.copy()
+    for old, new in moved:
+        start = old.ctypes.data
+        others[(arguments >= start) & (arguments < start + old.nbytes)] += new.ctypes.data - start
+    return others
 
 
 def _table(phases: Sequence[Phase], thread: int, meet: list[Instruction]) -> list[Instruction]:
