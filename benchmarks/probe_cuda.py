@@ -14,7 +14,7 @@ from chainrule.bench.cells import parse
 from chainrule.bench.contestants.ours import work
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import Product
-from chainrule.program.cuda.engine import GraphEngine
+from chainrule.program.cuda.engine import Chunk, GraphEngine
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.cuda.source import KernelText
 from chainrule.program.epoch import Epoch
@@ -73,15 +73,11 @@ def step(backend, device, name, timed):
     """Print what each call of a cell's step takes by itself, and what all of them take together."""
     cell = parse(name)
     todo = work(cell_data(cell, "cuda").first_batch(), backend)
-    shape = FeedShape(1, 0, np.dtype(cell.dtype), keys=False)
     with device.at_work():
-        host, feed, sent = shape.on(device, device.pinned), shape.on(device, device.empty), device.mark()
-        host.write(Epoch(None, todo.bounds, [1e-30], None))  # the weights stay as they are
-        device.send(feed.record, host.record)
-        sent.set()
         batch = BoundBatch(todo, cell.batch, device)
-        sent.wait()
-    calls = batch.calls(feed)
+        chunk = Chunk(device, batch, FeedShape(1, 0, np.dtype(cell.dtype), keys=False))
+        chunk.launch(Epoch(None, todo.bounds, [1e-30], None), 0)()  # the weights stay as they are
+    calls = chunk.run.calls
     alone = [timed(device, [call] * 50) for call in calls]
     together = timed(device, calls * 20) * len(calls)
     print(f"{name}: {len(calls)} nodes, together {together:.1f} us, one by one {sum(alone):.1f} us")

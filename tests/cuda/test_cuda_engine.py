@@ -126,7 +126,7 @@ def test_binding_many_steps_writes_each_kernel_once_and_shares_what_no_feed_chan
     engine = GraphEngine(work, stand_in)
     (batch,), (chunk,) = engine._batches.values(), engine._chunks.values()
     assert len(written) == sum(not is_product(group) for group in batch.plan.groups)
-    calls = chunk._run.calls
+    calls = chunk.run.calls
     assert len(calls) == 64 * batch.nodes
     changing = 7  # the rows, the loss, the update by its rate, and what dropout keys change
     assert len({id(call) for call in calls}) <= batch.nodes + 63 * changing

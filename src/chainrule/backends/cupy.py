@@ -69,14 +69,13 @@ class CupyBackend(Backend):
         if dtype != "bfloat16":
             super().check_dtype(dtype)
             return
-        lacks = "ml_dtypes" if find_spec("ml_dtypes") is None else ""
+        lacks = "the package ml_dtypes" if find_spec("ml_dtypes") is None else ""
         if int(cupy.__version__.partition(".")[0]) < FIRST_WITH_BFLOAT16:
             lacks = f"CuPy {FIRST_WITH_BFLOAT16}, this is {cupy.__version__}"
         if int(self.device.compute_capability) < CONVERTS_BFLOAT16:
-            msg = f"{self.describe()} does not compute in bfloat16; give dtype='float16'"
-            raise ValueError(msg)
+            lacks = "a device of compute capability 8.0"
         if lacks:
-            msg = f"bfloat16 on CuPy needs {lacks}; install it, or give dtype='float16'"
+            msg = f"bfloat16 on CuPy needs {lacks}; otherwise give dtype='float16'"
             raise ValueError(msg)
         import_module("ml_dtypes")  # NumPy then knows the name
 

@@ -37,14 +37,11 @@ class CupyLane:
         self._sent, self._free = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
 
     def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
-        """Copy, once what read the targets before has been computed; returns at once."""
+        """Copy, once what read the targets before has been computed, and before what is launched from now on."""
         self._copying.wait_event(self._free)  # one that was never recorded is not waited for
         for target, source in zip(targets, sources, strict=True):
             target.set(source, stream=self._copying)
         self._sent.record(self._copying)
-
-    def arrive(self) -> None:
-        """Have what is launched from now on wait for what was sent."""
         self._computing.wait_event(self._sent)
 
     def release(self) -> None:

@@ -43,10 +43,7 @@ class Lane(Protocol):
     """A way from pinned host memory to one place on the device, while the device computes."""
 
     def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
-        """Copy, once what read the targets before has been computed; returns at once."""
-
-    def arrive(self) -> None:
-        """Have what is launched from now on wait for what was sent."""
+        """Copy, once what read the targets before has been computed, and before what is launched from now on."""
 
     def release(self) -> None:
         """Say that what was launched so far reads the targets, and nothing after it does."""

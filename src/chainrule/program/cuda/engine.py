@@ -63,25 +63,20 @@ class Chunk:
     def __init__(self, device: Device, batch: BoundBatch, shape: FeedShape) -> None:
         self._device, rows = device, shape.rows // shape.steps
         self._here = shape.on(device, device.empty)
-        parts = [
+        self.parts = [
             self._here.part(slice(step, step + 1), slice(step * rows, (step + 1) * rows))
             for step in range(shape.steps)
         ]
-        self._run = Runner(device, [call for part in parts for call in batch.calls(part)])
-        turns = [(shape.on(device, device.pinned), device.mark()) for _ in range(UNDER_WAY)]
+        self.run = Runner(device, [call for part in self.parts for call in batch.calls(part)])
+        turns = ((shape.on(device, device.pinned), device.mark()) for _ in range(UNDER_WAY))
         self._turns = cycle(turns)
-
-    @property
-    def is_captured(self) -> bool:
-        """Whether it is launched as a graph by now."""
-        return self._run.is_captured
 
     def launch(self, epoch: Epoch, first: int) -> Callable[[], np.ndarray]:
         """Launch it on the steps of an epoch from ``first`` on; return what waits for their losses."""
         host, mark = next(self._turns)
         host.write(epoch, first)
         self._device.send(self._here.record, host.record)
-        self._run()
+        self.run()
         self._device.fetch(host.losses, self._here.losses)
         mark.set()
 
@@ -134,7 +129,7 @@ class GraphEngine:
     @property
     def is_captured(self) -> bool:
         """Whether every step is a launch of a graph by now."""
-        return all(chunk.is_captured for chunk in self._chunks.values())
+        return all(chunk.run.is_captured for chunk in self._chunks.values())
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: everything goes to the device's own stream."""

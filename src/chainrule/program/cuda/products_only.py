@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import Device
-from chainrule.program.cuda.engine import Runner
+from chainrule.program.cuda.engine import Chunk, Runner
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Work
@@ -19,21 +19,23 @@ TINY = 1e-30  # the learning rate: what goes straight into the weights is added,
 def steps(work: Work, device: Device, count: int = 1, rate: float = TINY) -> Runner:
     """Return this many steps on all rows of the data, in their order, to be run as one graph.
 
-    Its first call makes the steps one kernel after the other; each later one is a launch of the graph, which
-    the second call captures.
+    They have been made once, one kernel after the other, when this returns.
     """
-    return _runner(work, device, count, rate, products_only=False)
+    return _steps(work, device, count, rate)[1].run
 
 
 def products(work: Work, device: Device, count: int = 1) -> Runner:
     """Return the products of this many steps, and nothing else, to be run as one graph.
 
-    A step has been made once when this returns, so that the products multiply its numbers.
+    The steps have been made once when this returns, so that the products multiply their numbers.
     """
-    return _runner(work, device, count, TINY, products_only=True)
+    batch, chunk = _steps(work, device, count, TINY)
+    with device.at_work():
+        calls = [call for part in chunk.parts for call in batch.calls(part, products_only=True)]
+        return Runner(device, calls)
 
 
-def _runner(work: Work, device: Device, count: int, rate: float, *, products_only: bool) -> Runner:
+def _steps(work: Work, device: Device, count: int, rate: float) -> tuple[BoundBatch, Chunk]:
     if not work.is_one_batch:
         msg = (
             f"the bare products are those of one batch, got {len(work.bounds)}; give bounds of all rows"
@@ -43,15 +45,7 @@ def _runner(work: Work, device: Device, count: int, rate: float, *, products_onl
     shape = FeedShape(count, 0, numpy_dtype(work.progress[0].dtype), work.drops)
     keys = np.arange(count, dtype=np.int32)  # (steps,)
     with device.at_work():
-        host, feed, sent = shape.on(device, device.pinned), shape.on(device, device.empty), device.mark()
-        host.write(Epoch(None, [(0, rows)] * count, [rate] * count, keys))
-        device.send(feed.record, host.record)
-        sent.set()
         batch = BoundBatch(work, rows, device)
-        parts = [feed.part(slice(step, step + 1), slice(0)) for step in range(count)]
-        if products_only:
-            for function, arguments in batch.calls(parts[0]):
-                function(*arguments)
-        calls = [c for part in parts for c in batch.calls(part, products_only=products_only)]
-        sent.wait()  # sync: the pinned memory is let go
-    return Runner(device, calls)
+        chunk = Chunk(device, batch, shape)
+        chunk.launch(Epoch(None, [(0, rows)] * count, [rate] * count, keys), 0)()  # sync: made once
+    return batch, chunk

@@ -111,7 +111,6 @@ class StreamEngine:
             check()
             place = self._places[stop - start][number % PLACES]
             place.fill(self._work, epoch, number)
-            place.lane.arrive()
             place.run()
             place.lane.release()
             self._device.copy(self._losses[number : number + 1], place.losses)
