@@ -68,7 +68,7 @@ class Cell(Workload):
     @property
     def working_set(self) -> int:
         """The bytes that a step touches, each counted once: parameters, optimizer state and batch."""
-        return self._itemsize * (self._state + self._batch_numbers)
+        return self.itemsize * (self._state + self._batch_numbers)
 
     def least_bytes(self, operation: str = "step") -> int:
         """Return the bytes that any implementation must read and write.
@@ -88,11 +88,12 @@ class Cell(Workload):
         152
         """
         if operation == "forward":
-            return self._itemsize * (self.parameters + self.batch * (self.sizes[0] + self.sizes[-1]))
-        return self._itemsize * (2 * self._state + self._batch_numbers)
+            return self.itemsize * (self.parameters + self.batch * (self.sizes[0] + self.sizes[-1]))
+        return self.itemsize * (2 * self._state + self._batch_numbers)
 
     @property
-    def _itemsize(self) -> int:
+    def itemsize(self) -> int:
+        """The bytes of a number."""
         return 8 if self.dtype == "float64" else 4
 
     @property

@@ -18,7 +18,8 @@ from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, RULES, Cell
 from chainrule.bench.judge import comparison, recommendation
 from chainrule.bench.judge.machines import facts
 from chainrule.bench.judge.results import Results
-from chainrule.bench.measure import campaign
+from chainrule.bench.link import Simulation
+from chainrule.bench.measure import campaign, scaling
 from chainrule.bench.measure.campaign import QUICK, Care
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.report.word_table import NONE, Table, microseconds
@@ -28,6 +29,7 @@ from chainrule.cli.options import AsJson, argument, option
 from chainrule.cli.show import console, facts_table
 from chainrule.mathematics.naming import check_known, require
 from chainrule.program.machine import cores
+from chainrule.ranks import join
 
 app = typer.Typer(
     help="Measure where a network runs fastest here, and how near the limit it is.",
@@ -309,12 +311,7 @@ def recommend(
     The stored measurements answer if they can; else it is measured, in about 20 s.
     """
     chosen = None if backend is None else listed("backend", backend, roster.of(roster.BACKEND))
-    sizes = words(layers)
-    # Of two hidden layers or more there is only the one kind.
-    chosen_rule = rule or ("sgd" if len(sizes) == 3 else "adam")
-    listed("rule", chosen_rule, list(RULES))
-    listed("dtype", dtype, list(DTYPES))
-    cell = parse(f"{'-'.join(sizes)},{batch},{chosen_rule},{dtype}")
+    cell = _cell(layers, batch, rule, dtype)
     try:
         answer = recommendation.recommend(cell, campaign.measure, contestants=chosen, again=again)
     except RuntimeError as error:
@@ -327,6 +324,58 @@ def recommend(
     screen = console()
     screen.print(answer.choice.sentence, style="bold", markup=False)
     screen.print(Table("", recommendation.HEAD, answer.rows, list(answer.notes)).rich())
+
+
+def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
+    """Return the cell that the options describe."""
+    sizes = words(layers)
+    # Of two hidden layers or more there is only the one kind.
+    chosen_rule = rule or ("sgd" if len(sizes) == 3 else "adam")
+    listed("rule", chosen_rule, list(RULES))
+    listed("dtype", dtype, list(DTYPES))
+    return parse(f"{'-'.join(sizes)},{batch},{chosen_rule},{dtype}")
+
+
+# -- scale -----
+
+
+@app.command(epilog="Example: mpiexec -n 2 chainrule bench scale --ranks mpi")
+def scale(
+    layers: Annotated[str, option("bench scale.layers")] = "784,256,10",
+    batch: Annotated[int, option("bench scale.batch")] = 4096,
+    rule: Annotated[str, option("bench recommend.rule")] = "",
+    dtype: Annotated[str, option("bench recommend.dtype")] = "float32",
+    ranks: Annotated[str | None, option("bench scale.ranks")] = None,
+    threads: Annotated[int | None, option("bench scale.threads")] = None,
+    simulate: Annotated[str | None, option("bench scale.simulate")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what several processes bring for one network, beside what a model makes of it."""
+    asked = None if simulate is None else Simulation.parsed(simulate)
+    group = join(ranks or "alone")
+    measured = scaling.measure(_cell(layers, batch, rule, dtype), group, threads)
+    if group.rank > 0:
+        return
+    name, count = measured.cell.name, f"{group.size} rank{'s' * (group.size > 1)} ({group.name})"
+    rows: list[Sequence[str]] = [*measured.table()]
+    tables = [Table(f"{name}: a step on {count}", scaling.HEAD, rows)]
+    if measured.sums:
+        rows = [(f"{n}", f"{1e6 * s:.3g}") for n, s in measured.sums.items()]
+        fitted = f"a link of {1e6 * measured.link.latency:.2g} µs and {measured.link.bandwidth / 1e9:.2g} GB/s"
+        head, notes = (
+            ("bytes", "µs"),
+            [f"{fitted}; a step of this network adds up {measured.nbytes} bytes"],
+        )
+        tables.append(Table("a sum over the ranks", head, rows, notes))
+    if asked is not None:
+        notes = ["by the model: the line of one rank's steps, and the sum over that link"]
+        rows = [*scaling.simulated(measured, asked)]
+        tables.append(Table(f"simulated: {simulate}", scaling.SIMULATED_HEAD, rows, notes))
+    if as_json:
+        typer.echo(json.dumps({table.title: [table.head, *table.rows] for table in tables}))
+        return
+    for table in tables:
+        console().print(table.rich())
 
 
 # -- env -----

@@ -10,6 +10,7 @@ from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import Place, Results
 from chainrule.bench.judge.statistics import typical
+from chainrule.bench.link import second_machine
 from chainrule.bench.store import Records
 
 BUDGET = 15.0  # seconds; what is begun in them, and the start of Python, is over within 20
@@ -72,7 +73,7 @@ def recommend(
     if not again:
         choice = _choice(known, cell, names)
         if choice is not None and _is_enough(choice, names):
-            return Recommendation(choice, was_measured=False, notes=notes)
+            return Recommendation(choice, was_measured=False, notes=[*notes, _ranks(choice, cell)])
     records = measure(cell, names, seconds)
     choice = _choice(store(Results(records)), cell, names)
     reasons = {m.contestant: m.reason for m in records.measurements if m.cell == cell and m.reason}
@@ -86,7 +87,12 @@ def recommend(
     measured = {row.backend for row in choice.estimates}
     left_out = {name: why for name, why in reasons.items() if backend_of(name) not in measured}
     notes += [f"not known: {name}: {reason}" for name, reason in left_out.items()]
-    return Recommendation(choice, was_measured=True, notes=notes)
+    return Recommendation(choice, was_measured=True, notes=[*notes, _ranks(choice, cell)])
+
+
+def _ranks(choice: Choice, cell: Cell) -> str:
+    """Return whether a second machine pays."""
+    return second_machine(choice.estimates[0].seconds.estimate, cell.parameters * cell.itemsize)
 
 
 def installed() -> list[str]:
