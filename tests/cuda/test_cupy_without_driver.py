@@ -116,7 +116,7 @@ def test_what_the_backend_asks_of_cupy_is_there():
         cupy.cuda.Stream: ("begin_capture", "end_capture", "record", "wait_event", "synchronize"),
         cupy.cuda.Graph: ("launch", "upload"),
         cupy.cuda.Event: ("record", "synchronize"),
-        cupy.RawKernel: ("compile",),
+        cupy.RawKernel: ("compile", "max_dynamic_shared_size_bytes"),
         cupy.cuda.Device: ("synchronize", "use"),
         cupy.cuda: ("alloc_pinned_memory", "get_current_stream", "compiler"),
         cupy.cuda.runtime: ("memGetInfo", "runtimeGetVersion", "getDeviceProperties"),

@@ -11,12 +11,12 @@ from chainrule.program.cuda.source import prelude
 from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH
 from support.cuda.nvrtc import cubin, library, ptx
-from support.cuda.texts import every_function, kernel_of, kernels_of_every_step
+from support.cuda.texts import every_function, kernel_of, kernels_of_every_step, persistent_kernels
+
+GENERATIONS = [(12, "sm_80"), (12, "sm_90"), (13, "sm_90"), (13, "sm_100")]
 
 
-@pytest.fixture(
-    params=[(12, "sm_80"), (12, "sm_90"), (13, "sm_90"), (13, "sm_100")], ids="cuda{0[0]}-{0[1]}".format
-)
+@pytest.fixture(params=GENERATIONS, ids="cuda{0[0]}-{0[1]}".format)
 def compiled(request):
     """Return what compiles texts for an architecture; skips the test without the compiler."""
     cuda, architecture = request.param
@@ -57,3 +57,10 @@ def test_loads_are_on_their_way_before_the_first_is_used():
         assert "ld.global.v4" in code
         runs = [part.count("ld.global.v4") for part in code.split(end)]
         assert max(runs) >= 8, text.name
+
+
+@pytest.mark.parametrize("share", range(len(GENERATIONS)))
+def test_persistent_kernels_of_every_step_compile(share):
+    cuda, architecture = GENERATIONS[share]
+    library(cuda)
+    _compiled(cuda, architecture, persistent_kernels("float32")[share :: len(GENERATIONS)])

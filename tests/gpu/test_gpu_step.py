@@ -5,6 +5,7 @@ import pytest
 
 from chainrule.program.chains import DTYPES, HALVES
 from chainrule.program.cuda.engine import GraphEngine
+from chainrule.program.cuda.persistent_engine import PersistentEngine, fastest
 from chainrule.program.cuda.products_only import products, steps
 from chainrule.program.cuda.stream import StreamEngine
 from chainrule.program.engine import Work
@@ -40,6 +41,15 @@ def test_the_captured_step_is_the_plain_one(gpu, batch_size):
     for name, case in CASES.items():
         got, wanted = trained(gpu, case, batch_size=batch_size, count=4)
         assert worst(got, wanted) < LIMIT * (2**6 if "adam" in name else 1), name
+
+
+def test_the_persistent_step_is_the_plain_one(gpu):
+    for name, case in CASES.items():
+        work = made_work(case, 11, batch_size=4)
+        engine, plans = fastest(on_device(gpu, made_work(case, 11, batch_size=4)), gpu), epochs(work, 3)
+        assert isinstance(engine, PersistentEngine)
+        limit = LIMIT * (2**6 if "adam" in name else 1)
+        assert worst(ran(engine, plans), ran(plain(work), plans)) < limit, name
 
 
 @pytest.mark.parametrize("straight", [False, True])

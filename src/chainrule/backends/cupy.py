@@ -18,7 +18,7 @@ from chainrule.backends.numpy import make as numpy_backend
 from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES
 from chainrule.program.cuda.device import CAPTURING, CannotCaptureError
-from chainrule.program.cuda.engine import GraphEngine
+from chainrule.program.cuda.persistent_engine import fastest
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Engine, Work
@@ -124,13 +124,13 @@ class CupyBackend(Backend):
         return device_of(self.device.id, tf32=tf32_is_on())
 
     def engine(self, work: Work) -> Engine:
-        """Return what runs a step fastest here: generated kernels, captured as CUDA graphs."""
+        """Return what runs a step fastest here: generated kernels, as one persistent kernel or captured as graphs."""
         streams = self.streams(work.data.X)
         with self.device:
             try:
                 device = self.cuda_device()
                 with device.at_work():  # what it makes is ready before the first step
-                    return StreamEngine(work, device) if streams else GraphEngine(work, device)
+                    return StreamEngine(work, device) if streams else fastest(work, device)
             except CannotCaptureError as error:
                 if streams:
                     raise

@@ -95,6 +95,7 @@ class CupyDevice(CupyLibrary):
         with device:
             facts = cupy.cuda.runtime.getDeviceProperties(device.id)
             self.multiprocessors: int = facts["multiProcessorCount"]
+            self.shared_bytes: int = facts["sharedMemPerBlockOptin"]
             self.stream = cupy.cuda.Stream(non_blocking=True)
             memory = cupy.empty((WORKSPACE_BYTES,), dtype=cupy.uint8)
             workspace, owners = (memory.data.ptr, WORKSPACE_BYTES), (self.stream, memory)
@@ -123,6 +124,9 @@ class CupyDevice(CupyLibrary):
             kernel = cupy.RawKernel(prelude() + text.source, text.name, options=OPTIONS)
             try:
                 kernel.compile()
+                if text.shared_bytes:  # a kernel has to ask for more than 48 KB
+                    kernel.max_dynamic_shared_size_bytes = text.shared_bytes
+                    kernel = partial(kernel, shared_mem=text.shared_bytes)
             except (cupy.cuda.compiler.CompileException, *REFUSALS) as error:
                 msg = f"the compiler refuses a kernel: {str(error).strip().partition(chr(10))[0]}"
                 raise CannotCaptureError(msg) from None

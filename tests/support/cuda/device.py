@@ -133,6 +133,8 @@ class LateLane:
 class StandIn(NumpyLibrary):
     """A CUDA device on the CPU."""
 
+    shared_bytes = 232448  # an H100's
+
     def __init__(self, multiprocessors=3, *, backwards=False, captures=True, tf32=False):
         self.multiprocessors, self.backwards, self._captures = multiprocessors, backwards, captures
         self.allocated, self.uploads, self.launches, self.graphs = [], 0, 0, []
@@ -204,18 +206,19 @@ class StandIn(NumpyLibrary):
         know(text)
 
         def launch(grid, block, arguments):
-            self._call(function_of(text.name), grid, block, arguments)
+            assert text.shared_bytes <= self.shared_bytes
+            self._call(function_of(text.name), (*grid, *block, text.shared_bytes), arguments)
 
         return launch
 
-    def _call(self, function, grid, block, arguments):
+    def _call(self, function, shape, arguments):
         self.launches += 1
         for argument in arguments:
             # A number from the host would be the same in every replay: only lengths may be.
             assert isinstance(argument, np.ndarray | np.int64), f"{argument!r} is baked into the launch"
         numbers = [ctypes.c_longlong(int(a)) if isinstance(a, np.int64) else ctypes.c_void_p(a.ctypes.data) for a in arguments]  # fmt: skip
         places = (ctypes.c_void_p * len(numbers))(*(ctypes.addressof(n) for n in numbers))
-        shape = (ctypes.c_uint * 4)(*grid, *block)
+        shape = (ctypes.c_uint * 5)(*shape)
         if self.capturing is None:
             self.fences = function(places, shape, self.backwards)
         else:

@@ -4,11 +4,12 @@ from chainrule.program.chains import DTYPES, HALVES, Chain, Operand, Output, Sta
 from chainrule.program.cuda.batch import is_product
 from chainrule.program.cuda.geometry import launch
 from chainrule.program.cuda.lowering import fused
+from chainrule.program.cuda.persistent import persistent
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
 from chainrule.program.fusion import Extent
 from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES
-from support.steps import CASES, made_plan
+from support.steps import CASES, Case, made_plan, made_work
 
 S = Statement
 MULTIPROCESSORS = 132
@@ -33,6 +34,13 @@ def kernels_of_every_step(dtypes):
         for case in CASES.values():
             found |= kernels_of(made_plan(case, 9, dtype))
     return found
+
+
+def persistent_kernels(dtype):
+    """Return the persistent kernels of every kind of step, and of steps in 16 bits."""
+    halves = [Case((16, 16), "relu", "cross_entropy", additions={"compute": half}) for half in HALVES]
+    works = [made_work(case, 12, dtype, 4) for case in (*CASES.values(), *halves)]
+    return [persistent(work, 4, 1 << 20).text for work in works]
 
 
 def every_function(dtype):

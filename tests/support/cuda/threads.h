@@ -7,6 +7,8 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include <vector>
+
 #define __global__
 #define __device__
 #define __launch_bounds__(n)
@@ -61,6 +63,20 @@ template <typename T> static T __shfl_xor_sync(unsigned int, T x, int half) {
 
 static void __syncwarp() { wait_at(of_warp[current / 32]); }
 
+// The shared memory of a block, filled with NaN, and copies to it that come as late as they may.
+alignas(16) static unsigned char memory[232448 + 256];
+struct Copy { void *to; const void *from; size_t size; };
+static std::vector<Copy> under_way[MOST];
+template <typename T> static void copy_async(T *to, const T *from) { under_way[current].push_back({to, from, sizeof(T)}); }
+static void arrived() {
+  for (const Copy &copy : under_way[current]) memcpy(copy.to, copy.from, copy.size);
+  under_way[current].clear();
+}
+static void check_memory(unsigned int used) {
+  for (size_t at = used; at < sizeof(memory); at++)
+    if (memory[at] != 0xFF) fprintf(stderr, "a block wrote beyond its shared memory\n"), abort();
+}
+
 static void fiber() {
   for (;;) {  // a thread of every block: a stack is made once
     kernel_body(kernel_arguments);
@@ -109,7 +125,9 @@ static int run_grid(void (*body)(void **), void **arguments, const unsigned int 
   for (unsigned int i = 0; i < blocks; i++) {
     const unsigned int b = backwards ? blocks - 1 - i : i;
     blockIdx = {b % gridDim.x, b / gridDim.x};
+    if (shape[4]) memset(memory, 0xFF, sizeof(memory));
     run_block(backwards);
+    if (shape[4]) check_memory(shape[4]);
   }
   return fences;
 }

@@ -66,6 +66,7 @@ class Device(Library, Protocol):
     """What running a step asks of a CUDA device, besides what replay asks of an array library."""
 
     multiprocessors: int
+    shared_bytes: int  # the most shared memory that a block may have
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context in which everything is launched in order."""

@@ -34,6 +34,7 @@ class KernelText:
 
     name: str
     source: str
+    shared_bytes: int = 0  # of the array ``memory``, in shared memory
 
 
 @cache
@@ -53,24 +54,43 @@ def write(loop: Loop, tail: Tail | None = None) -> KernelText:
     >>> "const float r0 = tanhf(x0);" in text.source
     True
     """
+    own = "[[maybe_unused]] const Block block = own_block();"
+    rest = _definition(_all_parameters(loop, tail), [own, *_body(loop, tail)])
+    name = f"chain_{sha256(rest.encode()).hexdigest()[:16]}"
+    return KernelText(name, f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}{rest}')
+
+
+def function(loop: Loop, tail: Tail | None = None) -> KernelText:
+    """Return the same as a device function, whose first argument is the block that computes it."""
+    hidden = ", ".join(
+        f"{name} = block.{name}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim")
+    )
+    body = [f"[[maybe_unused]] const Pair {hidden};", *_body(loop, tail)]
+    rest = _definition(["const Block block", *_all_parameters(loop, tail)], body)
+    name = f"chain_{sha256(rest.encode()).hexdigest()[:16]}"
+    return KernelText(name, f"__device__ inline void {name}{rest}")
+
+
+def _definition(parameters: Iterable[str], body: Iterable[str]) -> str:
+    lines = [") {", *(line if line.startswith("#") else f"  {line}" for line in body), "}", ""]
+    return "(\n    " + ",\n    ".join(parameters) + "\n".join(lines)
+
+
+def _all_parameters(loop: Loop, tail: Tail | None) -> list[str]:
     inner = () if tail is None else tail.inner
     parameters = ["const long long rows", "const long long columns", *_parameters(loop.chain, "", inner)]
-    last = _stored_totals(loop.chain, inner)
     if tail is not None:
         parameters += _parameters(tail.chain, "tail_", (), [name for name, _ in tail.totals])
-        last += _tail(tail)
     if any(output.total or output.columns for output in loop.chain.outputs):
         parameters += [f"{loop.sums} *parts", "unsigned int *counters"]
+    return parameters
+
+
+def _body(loop: Loop, tail: Tail | None) -> list[str]:
+    last = _stored_totals(loop.chain, () if tail is None else tail.inner)
+    last += [] if tail is None else _tail(tail)
     walk = {"flat": flat, "tile": tile, "row": rows}[loop.form]
-    body = [
-        "[[maybe_unused]] const Block block = own_block();",
-        *(*sums.declared(loop), *loop.scalars(), *walk(loop), *sums.finished(loop, last)),
-    ]
-    lines = [") {", *(line if line.startswith("#") else f"  {line}" for line in body), "}", ""]
-    rest = ",\n    ".join(parameters) + "\n".join(lines)
-    name = f"chain_{sha256(rest.encode()).hexdigest()[:16]}"
-    head = f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}(\n    '
-    return KernelText(name, head + rest)
+    return [*sums.declared(loop), *loop.scalars(), *walk(loop), *sums.finished(loop, last)]
 
 
 def _parameters(chain: Chain, prefix: str, inner: Iterable[int], known: Iterable[str] = ()) -> list[str]:

@@ -1,0 +1,83 @@
+// What a persistent kernel works with. Everything that a step reads and writes lies in the shared memory of its block.
+#ifdef __CUDACC__
+extern __shared__ __align__(16) unsigned char memory[];
+
+// A copy from global to shared memory that goes on while the thread does; `arrived` waits for those of this thread.
+template <typename T> __device__ inline void copy_async(T *to, const T *from) {
+#if __CUDA_ARCH__ >= 800
+  if constexpr (sizeof(T) >= 4) {
+    const unsigned int at = (unsigned int)__cvta_generic_to_shared(to);
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(at), "l"(from), "n"(sizeof(T)) : "memory");
+    return;
+  }
+#endif
+  *to = *from;
+}
+__device__ inline void arrived() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#endif
+}
+#endif
+template <typename T> __device__ inline void fetch(T *to, const T *from, int count) {
+  for (int at = threadIdx.x; at < count; at += blockDim.x) copy_async(to + at, from + at);
+}
+template <typename T> __device__ inline void fetch_rows(T *to, const T *from, const long long *order, int rows, int columns) {
+  for (int at = threadIdx.x; at < rows * columns; at += blockDim.x)
+    copy_async(to + at, from + order[at / columns] * columns + at % columns);
+}
+template <typename T> __device__ inline void put_back(T *to, const T *from, int count) {
+  for (int at = threadIdx.x; at < count; at += blockDim.x) to[at] = from[at];
+}
+// A block of a chain's grid, so many threads wide, in a row of so many blocks.
+__device__ inline Block block_of(unsigned int across, unsigned int number, unsigned int blocks) {
+  return {{threadIdx.x % across, threadIdx.x / across}, {number, 0}, {across, blockDim.x / across}, {blocks, 1}};
+}
+// out (m, n) <- A (m, k) @ B (k, n). How far it is to the next row and to the next column says whether a factor is turned.
+// A thread makes 4 x 4 entries, `down` rows and `across` columns apart, so that neighbours read side by side. Where
+// there are few entries, neighbours share their terms: 2, 4, 8 or 16 `parts`, added up in a fixed order.
+template <typename T>
+__device__ inline void multiply(int m, int n, int k, const T *A, int A_down, int A_across, const T *B, int B_down, int B_across, T *out) {
+  typedef decltype(value_of(*A)) Sum;
+  const int down = (m + 3) / 4, across = (n + 3) / 4, tiles = down * across;
+  int parts = 1;
+  while (parts < 16 && 2 * parts * tiles <= (int)blockDim.x && 16 * parts <= k) parts *= 2;
+  const int part = threadIdx.x % parts, step = blockDim.x / parts;
+  for (int first = 0; first < tiles; first += step) {
+    const int mine = first + threadIdx.x / parts, tile = mine < tiles ? mine : 0, i = tile / across, j = tile % across;
+    const T *rows[4], *columns[4];
+    for (int r = 0; r < 4; r++) {
+      rows[r] = A + (i + r * down < m ? i + r * down : 0) * A_down;
+      columns[r] = B + (j + r * across < n ? j + r * across : 0) * B_across;
+    }
+    Sum sum[16] = {};
+    // Along the columns of a turned factor neighbours would meet in one bank: each begins at another term.
+    const int begin = B_across == 1 ? 0 : j % k;
+    for (int l = part; l < k; l += parts) {
+      const int at = l + begin < k ? l + begin : l + begin - k;
+      Sum a[4], b[4];
+#pragma unroll
+      for (int r = 0; r < 4; r++) a[r] = value_of(rows[r][at * A_across]), b[r] = value_of(columns[r][at * B_down]);
+#pragma unroll
+      for (int v = 0; v < 16; v++) sum[v] += a[v / 4] * b[v % 4];
+    }
+    // Each of two threads hands over the half of its sums that the other goes on with: 16, 8, 4, 2, 1.
+    int kept = 0;
+#pragma unroll
+    for (int half = 8, bit = 1; half > 0; half /= 2, bit *= 2) {
+      if (bit >= parts) break;
+      const bool upper = part & bit;
+#pragma unroll
+      for (int v = 0; v < half; v++) {
+        const Sum given = upper ? sum[v] : sum[v + half], own = upper ? sum[v + half] : sum[v];
+        sum[v] = own + __shfl_xor_sync(0xffffffffu, given, bit);
+      }
+      kept += upper ? half : 0;
+    }
+#pragma unroll
+    for (int v = 0; v < 16; v++) {
+      const int row = i + (v + kept) / 4 * down, column = j + (v + kept) % 4 * across;
+      if (v < 16 / parts && mine < tiles && row < m && column < n) store(out + row * n + column, sum[v]);
+    }
+  }
+}

@@ -1,0 +1,187 @@
+"""The engine of persistent kernels: a small network, or several side by side, each trained by one block.
+
+An epoch is a launch or a few. What its steps read is copied to the device once, and their losses are copied back once.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from operator import itemgetter
+
+import numpy as np
+
+from chainrule.program.cuda.device import CannotCaptureError, Device, Mark
+from chainrule.program.cuda.engine import UNDER_WAY, GraphEngine, runs
+from chainrule.program.cuda.feed import Feed, FeedShape
+from chainrule.program.cuda.loop import THREADS
+from chainrule.program.cuda.persistent import Persistent, persistent
+from chainrule.program.dtypes import numpy_dtype
+from chainrule.program.engine import Work
+from chainrule.program.epoch import Epoch
+from chainrule.program.replay import Call
+
+LOG = logging.getLogger("chainrule")
+LAUNCH_MICROSECONDS = (
+    5_000  # of a launch, by the model of its kernel: Ctrl-C is heard between two of them
+)
+MOST_EPOCHS = 4096  # of one batch, before anybody looks at their losses
+
+Bounds = Sequence[tuple[int, int]]
+
+
+class PersistentEngine:
+    """Runs the steps of a small network by one block of a CUDA device.
+
+    Parameters
+    ----------
+    work
+        What to run, its data on the device; the arrays of its progress are written over.
+    device
+        The device.
+    kernels
+        The kernel for each batch size.
+
+    Raises
+    ------
+    CannotCaptureError
+        If the device's compiler refuses a kernel.
+    """
+
+    def __init__(self, work: Work, device: Device, kernels: Mapping[int, Persistent]) -> None:
+        self.progress = work.progress
+        self.work, self.device, self.kernels = work, device, kernels
+        self.functions = {rows: device.kernel(kernel.text) for rows, kernel in kernels.items()}
+        self._constants = {
+            rows: [device.constant(array) for array in kernel.constants]
+            for rows, kernel in kernels.items()
+        }
+
+    @property
+    def at_once(self) -> int:
+        """How many epochs of one batch it runs before it returns their losses: those of one launch."""
+        if not self.work.is_one_batch:
+            return 1
+        return min(self.most_steps(self.work.bounds[0][1]), self.work.steps, MOST_EPOCHS)
+
+    def most_steps(self, rows: int, waves: int = 1) -> int:
+        """Return how many steps one launch has at the most, where so many blocks run one after the other."""
+        return max(1, int(LAUNCH_MICROSECONDS / (waves * self.kernels[rows].microseconds)))
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run in: everything goes to the device's own stream."""
+        return self.device.at_work()
+
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
+        """Run an epoch: see ``Engine``. Ctrl-C is heard between two launches, of which two are under way at most."""
+        return self._alone.run({self: epoch}, check)[self]
+
+    @cached_property
+    def _alone(self) -> "PersistentPack":
+        return PersistentPack([self])
+
+    def addresses(self, rows: int, feed: Feed) -> list[int]:
+        """Return what a block reads and writes, as its kernel takes it: see ``Persistent``."""
+        theta, state = self.progress
+        inputs = theta, *state, *self.work.arrays, feed.rates, feed.keys
+        arrays = *inputs, *self._constants[rows], feed.order, feed.losses
+        return [self.device.address(array) for array in arrays if array is not None]
+
+
+class PersistentPack:
+    """Runs the steps of several networks side by side, each by a block of its own.
+
+    Parameters
+    ----------
+    engines
+        One for each network. Their works have equal shapes.
+    """
+
+    def __init__(self, engines: Sequence[PersistentEngine]) -> None:
+        work, device = engines[0].work, engines[0].device
+        self._device, self._places = device, {engine: place for place, engine in enumerate(engines)}
+        self._steps = max(len(work.bounds), *(engine.at_once for engine in engines))
+        self._rows = 0 if work.is_one_batch else work.bounds[-1][1]
+        dtype, count = numpy_dtype(work.progress[0].dtype), len(engines)
+        shape = FeedShape(count * self._steps, count * self._rows, dtype, work.drops)
+        self._here, self._host = shape.on(device, device.empty), shape.on(device, device.pinned)
+        self._marks = [device.mark() for _ in range(UNDER_WAY)]
+        self._kinds: list[tuple[PersistentEngine, Bounds]] = []
+        self._launches: list[Call] = []
+
+    def run(
+        self, epochs: Mapping[PersistentEngine, Epoch], check: Callable[[], None]
+    ) -> dict[PersistentEngine, np.ndarray]:
+        """Run an epoch of each of these engines; return the losses of its steps."""
+        kinds = [(engine, epoch.bounds) for engine, epoch in epochs.items()]
+        if kinds != self._kinds:
+            self._launches, self._kinds = self._bound(kinds), kinds
+        for engine, epoch in epochs.items():
+            self._part(self._host, engine, epoch.bounds).write(epoch)
+        under_way = deque[Mark]()
+        try:
+            for number, (kernel, arguments) in enumerate(self._launches):
+                check()
+                if number == 0:
+                    self._device.send(self._here.record, self._host.record)
+                if len(under_way) == UNDER_WAY:
+                    under_way.popleft().wait()
+                kernel(*arguments)
+                if number + 1 == len(self._launches):
+                    self._device.fetch(self._host.losses, self._here.losses)
+                under_way.append(self._marks[number % UNDER_WAY])
+                under_way[-1].set()
+        finally:
+            while under_way:
+                under_way.popleft().wait()  # sync: all launches, and with the last one the losses
+        losses = [self._part(self._host, *kind).losses.copy() for kind in kinds]  # (steps,) each
+        return dict(zip(epochs, losses, strict=True))
+
+    def _part(self, feed: Feed, engine: PersistentEngine, bounds: Bounds, start: int = 0) -> Feed:
+        """Return the feed of an engine, from a step on."""
+        step, row = (self._places[engine] * count for count in (self._steps, self._rows))
+        rows = slice(row + bounds[start][0] - bounds[0][0], row + bounds[-1][1] - bounds[0][0])
+        return feed.part(slice(step + start, step + len(bounds)), rows)
+
+    def _bound(self, kinds: Sequence[tuple[PersistentEngine, Bounds]]) -> list[Call]:
+        """Return the launches of an epoch: engines whose next steps are alike share them."""
+        tables: dict[tuple[int, int, str], tuple[PersistentEngine, int, list[list[int]]]] = {}
+        for engine, bounds in kinds:
+            for number, (start, stop) in enumerate(runs(bounds)):
+                rows = bounds[start][1] - bounds[start][0]
+                row = engine.addresses(rows, self._part(self._here, engine, bounds, start))
+                kind = number, stop - start, engine.kernels[rows].text.name
+                tables.setdefault(kind, (engine, rows, []))[2].append(row)
+        launches, self._sent = list[Call](), list[np.ndarray]()  # tables on their way to the device
+        for (_, steps, _), (engine, rows, table) in sorted(tables.items(), key=itemgetter(0)):
+            sent = self._device.pinned((len(table), len(table[0])), np.dtype(np.int64))
+            sent[:] = table
+            here = self._device.empty(sent.shape, sent.dtype)
+            self._device.send(here, sent)
+            most = engine.most_steps(rows, -(-len(table) // self._device.multiprocessors))
+            for first in range(0, steps, most):
+                last = min(first + most, steps)
+                arguments = here, np.int64(first), np.int64(last)
+                call = (len(table), 1), (THREADS, 1), arguments
+                launches.append((engine.functions[rows], call))
+            self._sent.append(sent)
+        return launches
+
+
+def fastest(work: Work, device: Device) -> PersistentEngine | GraphEngine:
+    """Return what runs a step fastest: persistent kernels where one block is enough, else graphs.
+
+    Raises
+    ------
+    CannotCaptureError
+        If the step does something that the kernels cannot.
+    """
+    try:
+        kernels = {rows: persistent(work, rows, device.shared_bytes) for rows in work.batch_sizes}
+        small = {rows: kernel for rows, kernel in kernels.items() if kernel is not None}
+        if len(small) == len(kernels):
+            return PersistentEngine(work, device, small)
+    except CannotCaptureError as error:
+        LOG.warning("steps run as graphs, not in one kernel: %s", error)
+    return GraphEngine(work, device)

@@ -1,0 +1,157 @@
+"""Persistent kernels: a small network trained by one block, end to end on the stand-in, against the plain step."""
+
+from dataclasses import replace
+from itertools import cycle
+
+import numpy as np
+
+from chainrule.program.chains import HALVES
+from chainrule.program.cuda.engine import GraphEngine
+from chainrule.program.cuda.persistent import persistent
+from chainrule.program.cuda.persistent_engine import PersistentEngine, PersistentPack, fastest
+from support.cuda.device import need_device
+from support.cuda.work import on_device
+from support.engines import worst
+from support.steps import CASES, Case, epochs, host, made_work, plain, ran
+
+EPSILON = np.finfo(np.float64).eps
+SMALL = "chainrule.program.cuda.persistent_engine.LAUNCH_MICROSECONDS"
+
+
+def made(device, case, rows=11, dtype="float64", batch_size=None, **more):
+    engine = fastest(on_device(device, made_work(case, rows, dtype, batch_size, **more)), device)
+    assert isinstance(engine, PersistentEngine)
+    return engine
+
+
+def bits(losses, changed):
+    return [part.tobytes() for part in (losses, *changed)]
+
+
+def test_every_step_is_the_plain_one():
+    engines = []
+    for (name, case), batch_size in zip(CASES.items(), cycle((4, None)), strict=False):
+        device, work = need_device(), made_work(case, 12, batch_size=batch_size)
+        engines.append((name, work, made(device, case, 12, batch_size=batch_size), device))
+    for name, work, engine, device in engines:  # all are made: their kernels are compiled at once
+        plans = epochs(work)
+        # Adam divides by the root of what may be a rounding error alone.
+        limit = (2**10 if "adam" in name else 16) * EPSILON
+        assert worst(ran(engine, plans), ran(plain(work), plans)) < limit, name
+        device.check_guards()
+
+
+def test_wide_layers_long_sums_and_16_bits(stand_in):
+    wide = Case(
+        (12, 130), "tanh", "squared_error", "momentum", weighted=True, additions={"clip_norm": 0.5}
+    )
+    deep = Case((32, 16), "tanh", "cross_entropy")
+    halves = [replace(deep, additions={"compute": half}) for half in HALVES]
+    runs = [(wide, "float64"), (deep, "float32"), *((half, "float32") for half in halves)]
+    engines = [made(stand_in, case, 34, dtype) for case, dtype in runs]
+    works = [made_work(case, 34, dtype) for case, dtype in runs[:2]]
+    wide, deep, *halves = [ran(engine, epochs(works[0])) for engine in engines]
+    plain_wide, plain_deep = [ran(plain(work), epochs(work)) for work in works]
+    assert worst(wide, plain_wide) < 64 * EPSILON
+    assert worst(deep, plain_deep) < 64 * np.finfo(np.float32).eps
+    for half in halves:
+        assert 0 < worst(half, plain_deep) < 2.0**-6
+
+
+def test_neither_the_order_of_threads_nor_how_an_epoch_is_cut_changes_a_bit(monkeypatch):
+    case, found = CASES["everything-adam"], []
+    work = made_work(case, 31, batch_size=3)
+    for backwards, steps, microseconds in ((False, 11, 5000), (True, 4, 5000), (False, 11, 7)):
+        monkeypatch.setattr(SMALL, microseconds)
+        parts = [
+            epoch.part(n, min(n + steps, 11)) for epoch in epochs(work) for n in range(0, 11, steps)
+        ]
+        found.append(bits(*ran(made(need_device(backwards=backwards), case, 31, batch_size=3), parts)))
+    assert found[0] == found[1] == found[2]
+
+
+def test_an_epoch_is_a_launch_for_each_batch_size_and_two_copies(stand_in):
+    case = CASES["everything-adam"]
+    engine, plans = made(stand_in, case, 31, batch_size=3), epochs(made_work(case, 31, batch_size=3))
+    ran(engine, plans[:1])
+
+    def counts():
+        return (
+            stand_in.launches,
+            stand_in.copies,
+            stand_in.waits,
+            len(stand_in.allocated),
+            stand_in.uploads,
+        )
+
+    before = counts()
+    ran(engine, plans[1:])
+    assert [new - old for new, old in zip(counts(), before, strict=True)] == [
+        4,
+        4,
+        4,
+        0,
+        0,
+    ]  # of two epochs
+    assert not stand_in.graphs
+
+
+def test_epochs_of_one_batch_run_in_one_launch_and_long_epochs_in_several(stand_in, monkeypatch):
+    case = Case((), "sigmoid", "mean_squared_error")
+    work, engine = made_work(case, 4), made(stand_in, case, 4, steps=10**6)
+    assert 1000 < engine.at_once <= 4096
+    plan = epochs(work, 1)[0]._replace(bounds=[*work.bounds] * 30, rates=np.full(30, 0.1))
+    assert worst(ran(engine, [plan]), ran(plain(work), [plan])) < 16 * EPSILON
+    assert stand_in.launches == 1
+    engine, asked = made(stand_in, case, 30, batch_size=1), []
+    monkeypatch.setattr(SMALL, 10 * engine.kernels[1].microseconds)
+    engine.run(epochs(engine.work, 1)[0], lambda: asked.append(stand_in.launches))
+    assert (asked, stand_in.most_under_way) == ([1, 2, 3], 2)  # Ctrl-C is heard before each of them
+
+
+def test_small_networks_run_in_one_block_by_their_numbers_alone(stand_in):
+    def fits(hidden, rows, optimizer="adam", shared_bytes=232448, dtype="float32"):
+        work = made_work(Case(hidden, "relu", "cross_entropy", optimizer), rows, dtype)
+        return persistent(work, rows, shared_bytes) is not None
+
+    assert fits((4,), 4)
+    assert fits((64, 64), 64)
+    assert not fits((128, 128), 256)  # more than 3 MFLOP
+    assert not fits((170, 170), 8)  # more than 227 KB
+    assert fits((64, 64), 64, "sgd", 100_000)
+    assert not fits((64, 64), 64, "adam", 100_000)
+    stand_in.shared_bytes = 1000
+    engine = fastest(on_device(stand_in, made_work(Case(), 11)), stand_in)
+    assert isinstance(engine, GraphEngine)
+
+
+def test_networks_side_by_side_have_the_bits_of_each_alone_and_share_launches(stand_in):
+    """Of three with one step and rates, orders and keys of their own, one stops early; a fourth has another step."""
+    cases = [CASES["everything-adam"]] * 3 + [
+        replace(CASES["everything-adam"], weighted=True, additions={"dropout": 0.5})
+    ]
+    works = [made_work(case, 14, batch_size=4) for case in cases]
+    plans = []
+    for number, work in enumerate(works):
+        work.progress.theta[...] *= 1 + number
+        rng = np.random.default_rng(number)
+        own = epochs(work, 3, rate=0.01 * (1 + number))
+        plans.append([plan._replace(order=rng.permutation(14), keys=plan.keys + number) for plan in own])
+    alone = [fastest(on_device(stand_in, work), stand_in) for work in works]
+    wanted = [
+        bits(*ran(engine, mine[: 2 if n == 1 else 3]))
+        for n, (engine, mine) in enumerate(zip(alone, plans, strict=True))
+    ]
+    engines = [fastest(on_device(stand_in, work), stand_in) for work in works]
+    pack, losses = PersistentPack(engines), {engine: [] for engine in engines}
+    for turn in range(3):
+        before = stand_in.launches
+        going = {engine: plans[n][turn] for n, engine in enumerate(engines) if turn < 2 or n != 1}
+        for engine, some in pack.run(going, lambda: None).items():
+            losses[engine].extend(some)
+        assert (
+            stand_in.launches - before == 4
+        )  # for each of two kinds of step the whole batches and the ragged one
+    for engine, bits_alone in zip(engines, wanted, strict=True):
+        theta, state = engine.progress
+        assert bits(np.array(losses[engine]), [host(part) for part in (theta, *state)]) == bits_alone
