@@ -239,16 +239,23 @@ def test_everything_is_computed_on_the_device_of_the_network(monkeypatch):
     assert not Second.entered
 
 
-def test_cublas_is_found_by_its_name_where_no_search_is_installed(monkeypatch):
-    """CuPy 13 comes without NVIDIA's search and loads its own libcublas late."""
+def test_cublas_is_the_one_that_cupy_loads_when_it_is_asked_for(monkeypatch):
+    """CuPy loads libcublas late, CuPy 14 from NVIDIA's wheels, and 13 from where the system has it."""
     from chainrule.backends import cupy_device
 
+    class Cuda:
+        runtime = SimpleNamespace(runtimeGetVersion=lambda: 12_090)
+        cublas = property(lambda _: loaded.append("libcublas.so.12"))
+
+    def by_name(name):
+        if name not in loaded:
+            raise OSError
+        return name
+
     loaded = []
-    monkeypatch.setattr("cupy.cuda.runtime.runtimeGetVersion", lambda: 12_090)
-    monkeypatch.setattr(cupy_device, "import_module", loaded.append)
-    monkeypatch.setitem(sys.modules, "cuda.pathfinder", None)
-    monkeypatch.setattr("ctypes.CDLL", lambda name: (loaded[0], name))
-    assert cupy_device.find_cublas() == ("cupy_backends.cuda.libs.cublas", "libcublas.so.12")
+    monkeypatch.setattr(cupy_device, "cupy", SimpleNamespace(cuda=Cuda()))
+    monkeypatch.setattr("ctypes.CDLL", by_name)
+    assert cupy_device.find_cublas() == "libcublas.so.12"
 
 
 def test_more_data_than_half_the_free_memory_stay_on_the_host(monkeypatch):

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import cupy
@@ -223,7 +222,7 @@ def uncollected() -> Iterator[None]:
 
 
 def find_cublas() -> Any:
-    """Return libcublas, as CuPy has loaded it or as NVIDIA's own search finds it.
+    """Return libcublas, the one that CuPy has loaded.
 
     Raises
     ------
@@ -231,21 +230,11 @@ def find_cublas() -> Any:
         If it is nowhere.
     """
     major = cupy.cuda.runtime.runtimeGetVersion() // 1000
-    names = [f"libcublas.so.{major}", f"cublas64_{major}.dll"]
-    with suppress(Exception):  # CuPy loads its own, which is then found by its name
-        import_module("cupy_backends.cuda.libs.cublas")
-    try:
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-
-        found = load_nvidia_dynamic_lib("cublas").abs_path or ""
-    except Exception:  # noqa: BLE001  an older CuPy comes without it, and it has errors of its own
-        found = ""
-    # Where two versions of CUDA are installed it may find the one that CuPy is not made for.
-    is_ours = any(mark in found for mark in (f".so.{major}", f"64_{major}."))
-    for name in [found, *names] if is_ours else names:
-        try:
+    with suppress(ImportError):
+        # CuPy loads it here at the latest, from NVIDIA's wheels too; it is then found by its name.
+        _ = cupy.cuda.cublas
+    for name in (f"libcublas.so.{major}", f"cublas64_{major}.dll"):
+        with suppress(OSError):
             return ctypes.CDLL(name)
-        except OSError:
-            continue
     msg = f"libcublas of CUDA {major} is not found; install the toolkit, or cupy-cuda{major}x[ctk]"
     raise CannotCaptureError(msg)

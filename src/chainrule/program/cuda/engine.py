@@ -15,7 +15,7 @@ from itertools import cycle, groupby
 import numpy as np
 
 from chainrule.program.cuda.batch import BoundBatch, Scratch
-from chainrule.program.cuda.device import CannotCaptureError, Device
+from chainrule.program.cuda.device import CannotCaptureError, Device, Mark
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Work
@@ -71,21 +71,15 @@ class Chunk:
         turns = ((shape.on(device, device.pinned), device.mark()) for _ in range(UNDER_WAY))
         self._turns = cycle(turns)
 
-    def launch(self, epoch: Epoch, first: int) -> Callable[[], np.ndarray]:
-        """Launch it on the steps of an epoch from ``first`` on; return what waits for their losses."""
+    def launch(self, epoch: Epoch, first: int) -> tuple[Mark, np.ndarray]:
+        """Launch it on the steps of an epoch from ``first`` on; return their losses, and the mark to wait for first."""
         host, mark = next(self._turns)
         host.write(epoch, first)
         self._device.send(self._here.record, host.record)
         self.run()
         self._device.fetch(host.losses, self._here.losses)
         mark.set()
-
-        def losses() -> np.ndarray:
-            mark.wait()
-            found: np.ndarray = host.losses  # (steps,)
-            return found
-
-        return losses
+        return mark, host.losses
 
 
 class GraphEngine:
@@ -138,11 +132,12 @@ class GraphEngine:
     def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
         """Run an epoch: see ``Engine``. Ctrl-C is heard between two graphs, of which two are under way at most."""
         losses = np.empty(len(epoch.bounds), self._dtype)  # (steps,)
-        under_way: deque[tuple[range, Callable[[], np.ndarray]]] = deque()
+        under_way: deque[tuple[range, tuple[Mark, np.ndarray]]] = deque()
 
         def land() -> None:
-            span, wait = under_way.popleft()
-            losses[span.start : span.stop] = wait()  # sync: the graph before the last
+            span, (mark, found) = under_way.popleft()
+            mark.wait()  # sync: the graph before the last
+            losses[span.start : span.stop] = found
 
         try:
             for span in self._whole if epoch.bounds == self._work.bounds else self._cut(epoch.bounds):

@@ -47,5 +47,6 @@ def _steps(work: Work, device: Device, count: int, rate: float) -> tuple[BoundBa
     with device.at_work():
         batch = BoundBatch(work, rows, device)
         chunk = Chunk(device, batch, shape)
-        chunk.launch(Epoch(None, [(0, rows)] * count, [rate] * count, keys), 0)()  # sync: made once
+        made, _ = chunk.launch(Epoch(None, [(0, rows)] * count, [rate] * count, keys), 0)
+        made.wait()  # sync: the steps, once
     return batch, chunk

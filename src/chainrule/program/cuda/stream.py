@@ -61,15 +61,16 @@ def gather(source: np.ndarray, rows: np.ndarray, out: np.ndarray, most: int) -> 
     [[3.0], [1.0]]
     """
     count = max(1, min(most, out.nbytes // SHARE))
-    shares = [slice(len(rows) * n // count, len(rows) * (n + 1) // count) for n in range(count)]
+    share = -(-len(rows) // count)
 
-    def take(share: slice) -> None:
+    def take(start: int) -> None:
+        part = slice(start, start + share)
         # "raise" would go through a copy.
-        np.take(source, rows[share], axis=0, out=out[share], mode="clip")
+        np.take(source, rows[part], axis=0, out=out[part], mode="clip")
 
-    others = [pool(count).submit(take, share) for share in shares[1:]]
+    others = [pool(count).submit(take, start) for start in range(share, len(rows), share)]
     try:
-        take(shares[0])
+        take(0)
     finally:
         wait(others)
 
