@@ -1,4 +1,4 @@
-"""The network: :class:`NeuralNetwork`, whose methods call the rooms above it.
+"""The network: :class:`NeuralNetwork`, whose methods call the other modules.
 
 It holds the parameters and knows which backend they are on. All computation is in pure functions.
 """
@@ -99,7 +99,7 @@ class NeuralNetwork:
     activation
         Of the hidden layers: a name, an ``Activation``, or one for each.
     output_activation
-        Of the last layer; unless given, the loss says: sigmoid for ``squared_error``, else identity.
+        Of the last layer; by default sigmoid for ``squared_error``, and identity for the other losses.
     loss
         "squared_error" (half the sum over the batch), "mean_squared_error", "half_squared_error" (of a
         sample, the mean over samples), "binary_cross_entropy", "multilabel_cross_entropy" (the same, summed
@@ -113,25 +113,25 @@ class NeuralNetwork:
     weight_decay
         The lambda of the penalty ``lambda/2 sum W²``.
     clip_norm
-        The largest norm of the whole gradient; longer ones are scaled down to it.
+        The largest norm of the gradient of all parameters; a larger gradient is scaled down to it.
     backend
         A name ("numpy", "cupy:0", "torch:cuda", "jax"), an Array API namespace, or ``None``:
-        ``CHAINRULE_BACKEND`` decides, else the first arrays given. "auto": what was measured fastest here
-        (``chainrule bench recommend``) for this network and its first batch, unless those arrays are on a
-        device; the choice is logged.
+        ``CHAINRULE_BACKEND`` decides, else the first arrays given. "auto" picks the backend that
+        measured fastest on this machine (``chainrule bench recommend``) for this network and its first batch, unless
+        those arrays are on a device; the choice is logged.
     dtype
-        "float32" or "float64"; unless given, the widest that the backend computes in. "float16" or
+        "float32" or "float64"; by default the widest that the backend supports. "float16" or
         "bfloat16": training multiplies in 16 bits, under float32 weights (:mod:`chainrule.mathematics.precision`).
     seed
-        Equal seeds give equal starts, batches and dropout masks on every backend. ``None`` draws from
-        NumPy's global state, as ``numpy.random.seed`` left it.
+        The same seed gives the same initial weights, batches and dropout masks on every backend. ``None`` uses
+        NumPy's global state (``numpy.random.seed``).
 
     Attributes
     ----------
     architecture
         Sizes, activations, loss, and what the step adds.
     metadata
-        JSON-able facts that travel with the saved model (labels, a scaler, ...).
+        Facts that are saved with the model (labels, a scaler, ...), as JSON can hold them.
 
     Raises
     ------
@@ -202,7 +202,7 @@ class NeuralNetwork:
     # -- the three verbs -------------------------------------------------------------------------
 
     def feedforward(self, X: AnyArray) -> Array:
-        """Return the outputs ``A (n, output_size)`` of the last layer, and keep every layer's to read.
+        """Return the outputs ``A (n, output_size)`` of the last layer, and keep those of all layers.
 
         With a loss on logits these are the logits; :meth:`predict` returns probabilities.
 
@@ -219,8 +219,8 @@ class NeuralNetwork:
     def backward(self, X: AnyArray, y: AnyArray, learning_rate: float = 0.1) -> None:
         """Take one step of gradient descent on all of ``X (n, input_size)`` and ``y``.
 
-        ``W <- W - learning_rate dL_dW``, likewise b. It goes forward itself, with the weights as they
-        are, so it needs no :meth:`feedforward` before it.
+        ``W <- W - learning_rate dL_dW``, likewise b. It includes the forward
+        pass, so no call of :meth:`feedforward` is needed before it.
 
         Raises
         ------
@@ -407,7 +407,7 @@ class NeuralNetwork:
         return demand, batch_rows
 
     def _show(self, theta: Array) -> None:
-        """Set the parameters ``theta (P,)``; what the last feedforward kept belongs to others."""
+        """Set the parameters ``theta (P,)``, and drop the arrays of the last feedforward."""
         self._theta, self._forward = theta, None
 
     @contextmanager
@@ -428,8 +428,8 @@ class NeuralNetwork:
     def predict(self, X: AnyArray, *, logits: bool = False) -> Array:
         """Return predictions ``(n, output_size)``: probabilities if the loss is on logits.
 
-        ``X`` may have any number of rows: they are computed in blocks. A probability has its digits however
-        small it is: where :meth:`feedforward` returns a sigmoid's 0 for -20 in float32, this returns 2e-9.
+        ``X`` may have any number of rows: they are computed in blocks. Small probabilities
+        keep their digits: for a logit of -20 in float32, :meth:`feedforward` returns 0, and this 2e-9.
 
         Parameters
         ----------
@@ -460,7 +460,7 @@ class NeuralNetwork:
             return xp.astype(xp.reshape(P, (-1,)) > 0.5, xp.int64)  # (n,)
 
     def evaluate(self, X: AnyArray, y: AnyArray, sample_weight: AnyArray | None = None) -> Score:
-        """Return the loss, on the scale that training reports, and the accuracy where there are classes.
+        """Return the loss, on the scale that training reports, and for classes the accuracy.
 
         Weights count in the loss; in the accuracy every sample counts the same.
         """
@@ -653,7 +653,7 @@ class NeuralNetwork:
         return self.architecture.layout.split(self._theta)
 
     def set_layer(self, number: int, *, W: AnyArray | None = None, b: AnyArray | None = None) -> None:
-        """Put other parameters into layer ``number`` (from 0; -1 is the last).
+        """Set the parameters of layer ``number`` (from 0; -1 is the last).
 
         Raises
         ------
@@ -680,7 +680,7 @@ class NeuralNetwork:
             self._show(self.architecture.layout.join(layers))
 
     def cache(self, number: int) -> DenseCache:
-        """Return what the last :meth:`feedforward` left of layer ``number``: ``X``, ``Z``, ``A``.
+        """Return ``X``, ``Z`` and ``A`` of layer ``number`` from the last :meth:`feedforward`.
 
         Raises
         ------
@@ -713,7 +713,7 @@ class NeuralNetwork:
 
     @staticmethod
     def sigmoid(x: Any) -> Array:
-        """Return ``1 / (1 + exp(-x))``, computed so that it cannot overflow.
+        """Return ``1 / (1 + exp(-x))``, without overflow.
 
         Examples
         --------
@@ -737,14 +737,14 @@ class NeuralNetwork:
 
     @property
     def backend(self) -> Backend:
-        """The backend: as given, or that of the first arrays; else NumPy."""
+        """The backend that was given, else that of the first arrays, else NumPy."""
         if self._backend is None:
             return self._place(backends.named("numpy"))
         return self._backend
 
     @property
     def dtype(self) -> str:
-        """The dtype of the parameters, and of everything computed but what training does in 16 bits."""
+        """The dtype of the parameters and of all computation, except for training in 16 bits."""
         return self._asked_dtype or self.backend.default_dtype
 
     def _place(self, backend: Backend) -> Backend:
@@ -886,9 +886,9 @@ class NeuralNetwork:
     def load(
         cls, path: str | PathLike[str], backend: BackendLike | None = None, dtype: str | None = None
     ) -> Self:
-        """Return the network that :meth:`save` wrote, in its own dtype unless given.
+        """Return the network that :meth:`save` wrote, by default in the dtype of the file.
 
-        Its backend is chosen as a new network's is.
+        The backend is chosen as for a new network.
 
         Raises
         ------

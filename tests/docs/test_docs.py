@@ -1,6 +1,8 @@
 """The pages of the documentation: their examples run as they stand and print what is shown."""
 
 import re
+import sys
+import tomllib
 from itertools import chain
 from pathlib import Path
 
@@ -26,12 +28,46 @@ def needing(page):
     return pytest.param(page, id=named(page), marks=pytest.mark.needs(*libraries))
 
 
+# What cannot be imported where an extra is not installed; polars, which other libraries look for, is left in.
+EXTRAS = {
+    "onnx": ["onnx"],
+    "plots": ["matplotlib", "chainrule.plots"],
+    "sklearn": ["sklearn", "chainrule.estimators"],
+}
+
+
+def without_extras_that_are_not_named(page, monkeypatch):
+    """Take away what the reader of a page was not told to install."""
+    text = page.read_text(encoding="utf-8")
+    for extra, modules in EXTRAS.items():
+        if not re.search(rf"extras? `{extra}`|\.\[[\w,]*\b{extra}\b[\w,]*\]", text):
+            for module in modules:
+                monkeypatch.setitem(sys.modules, module, None)
+
+
 @pytest.mark.parametrize("page", [*map(needing, WITH_EXAMPLES)])
 def test_the_examples_of_a_page_run_and_print_and_draw_what_it_shows(page, tmp_path, monkeypatch):
     pytest.importorskip("polars", reason="Polars reads CSV: install the extra data")
+    without_extras_that_are_not_named(page, monkeypatch)
     run_page(page, tmp_path, monkeypatch)
     drawn = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("figures/*")}
     assert drawn == set(FIGURE.findall(page.read_text(encoding="utf-8")))
+
+
+def test_the_sessions_and_extras_that_pages_name_exist():
+    sessions = set(
+        re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE)
+    )
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    text = "".join(
+        page.read_text("utf-8") for page in (*PAGES, ROOT / "README.md", ROOT / ".ci" / "run")
+    )
+    assert set(re.findall(r"nox -(?:s|-session) (\w+)", text)) <= sessions
+    named = re.findall(r"""pip install .*['"]\.\[([\w,]+)\]""", text)
+    assert len(named) > 5
+    assert {extra for names in named for extra in names.split(",")} <= set(extras)
 
 
 def test_the_figures_of_a_page_are_kept_and_small():

@@ -27,7 +27,7 @@ class Facts(NamedTuple):
 
     @classmethod
     def fit(cls, samples: Samples, target: str, rows: np.ndarray) -> Self:
-        """Return the facts of ``rows`` of the samples: held-out rows must not decide the scale."""
+        """Return the facts of ``rows`` of the samples, without the held-out rows, which must not affect the scale."""
         scaler = _scaler([samples.X[rows]], samples.features)
         of_target = None if samples.labels else _scaler([samples.y[rows, None]], [target])
         return cls(samples.task, target, samples.features, list(samples.labels), scaler, of_target)
@@ -65,7 +65,7 @@ class Facts(NamedTuple):
         return cls(kind, target, list(stream.features), labels, of_features, of_target)
 
     def applied(self, stream: Stream) -> Stream:
-        """Return a stream scaled, with the target as the network is to give it."""
+        """Return the stream with scaled features, and its target as :meth:`targets`."""
         scaled = stream.standardized(self.scaler)
         scaled.places = lambda y: self.truth({self.target: y})
         return scaled
@@ -76,11 +76,11 @@ class Facts(NamedTuple):
         return self.scaler.apply(X)  # (n, d)
 
     def targets(self, y: np.ndarray) -> np.ndarray:
-        """Return what the network is to give: classes ``(n,)``, or scaled values ``(n, 1)``."""
+        """Return the targets of the network: classes ``(n,)``, or scaled values ``(n, 1)``."""
         return y if self.target_scaler is None else self.target_scaler.apply(y[:, None])
 
     def truth(self, table: Table) -> np.ndarray:
-        """Return what the network is to give for the rows of a table: as :meth:`targets`.
+        """Return the targets for the rows of a table, as :meth:`targets`.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Facts(NamedTuple):
         return self._asdict() | {"scaler": self.scaler.to_dict(), "target_scaler": of_target}
 
     def check(self, inputs: int, outputs: int, loss: str) -> None:
-        """Raise ``ValueError`` where the facts do not fit a network of this size and loss."""
+        """Raise ``ValueError`` if the facts do not fit a network of this size and loss."""
         classes = outputs if self.task == "classification" else 0
         network = f"the network has {inputs} inputs, {outputs} outputs and the loss {quoted(loss)}"
         features, labels = set(self.features), set(map(str, self.labels))
@@ -128,7 +128,7 @@ class Facts(NamedTuple):
 
 
 def _scaler(blocks: Iterable[np.ndarray], names: Sequence[str]) -> Scaler:
-    """Return the scaler of the rows of all blocks ``(n, d)``, whose mean and deviation a float64 must hold."""
+    """Return the scaler of the rows of all blocks ``(n, d)``; mean and deviation must fit float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         scaler = Scaler.over(blocks)
     for name, mean, scale in zip(names, *scaler, strict=False):

@@ -1,4 +1,4 @@
-"""Inputs: arrays that a person hands over, checked at the door and brought to where the network lives.
+"""Inputs: the user's arrays, checked and moved to the backend of the network.
 
 Host data (lists, NumPy arrays, data frames) may be moved to the network's device: that was asked for
 by naming the backend. An array of a device is never moved by itself: that would be a silent copy.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # numpy.typing takes milliseconds to import
     from numpy.typing import ArrayLike
 
     class SupportsDLPack(Protocol):
-        """An array of a library: DLPack is how they are exchanged."""
+        """An array that other libraries can read through DLPack."""
 
         def __dlpack__(self) -> Any:
             """Return the memory of the array."""
@@ -38,14 +38,14 @@ _BLOCK_BYTES = 2**26  # of rows that are converted at once
 
 
 class Door(NamedTuple):
-    """Where what comes in is brought to, and whether NaN and infinity are turned away."""
+    """The backend and dtype that data are converted to, and whether NaN and infinity are refused."""
 
     backend: Backend
     dtype: str
     finite: bool = True
 
     def wide(self, X: Any, sizes: Sequence[int]) -> "Door":
-        """Return the door for data used in batches: large host data may stay on the host, to be streamed.
+        """Return the door for data used in batches; large data may stay on the host, to be streamed.
 
         ``sizes`` are the widths of the network's layers.
         """
@@ -56,17 +56,17 @@ class Door(NamedTuple):
 
 
 def is_device_array(x: Any) -> bool:
-    """Return whether ``x`` is an array that lives in a library other than NumPy."""
+    """Return whether ``x`` is an array of a library other than NumPy."""
     return array_api_compat.is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic)
 
 
 def host(array: Any) -> Any:
-    """Return an array as NumPy's, wherever it is; what is no array is returned as it is."""
+    """Return an array of any library as a NumPy array; other objects are returned unchanged."""
     return backends.of(array).to_numpy(array) if is_device_array(array) else array
 
 
 def count(X: Any) -> int:
-    """Return how many rows X seems to have, before it is checked; 1 where it does not say.
+    """Return the number of rows of X before it is checked; 1 if it has no length.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def features(X: Any, n_in: int, door: Door) -> Array:
 
 
 def matrix(X: Any, n_in: int, door: Door) -> Any:
-    """Return ``X (n, n_in)`` where it was and in its own dtype, with its shape checked.
+    """Return ``X (n, n_in)`` on its own device and in its own dtype, after a check of its shape.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def matrix(X: Any, n_in: int, door: Door) -> Any:
 
 
 def blocks(X: Any, door: Door) -> Iterator[Array]:
-    """Return the rows of a :func:`matrix` as :func:`features` does, some at a time.
+    """Yield the rows of a :func:`matrix` in blocks, each as :func:`features` returns it.
 
     A file mapped into memory, or an array of another dtype, is so never converted as a whole.
     """
@@ -146,7 +146,7 @@ def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Arra
 
 
 def numbers(x: Any, name: str, backend: Backend) -> Any:
-    """Return ``x`` as an array of numbers, where it was: on the host, or on the backend's device.
+    """Return ``x`` as an array of numbers, on the host or on the backend's device, where it is.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def _refuse(x: Any, name: str, kind: str) -> NoReturn:
 
 
 def _first_word(array: np.ndarray, name: str) -> str:
-    """Return which entry of an array is the first that is no number, and the remedy."""
+    """Return the first entry of an array that is not a number, and the remedy."""
     for place, value in np.ndenumerate(array):
         if not is_number(value):
             remedy = "fill or drop what is not one number"
@@ -221,7 +221,7 @@ def _place(place: Sequence[int]) -> str:
 
 
 def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
-    """Return an array of numbers on the backend, in ``dtype``, finite unless the door lets others in.
+    """Return an array of numbers on the backend, in ``dtype``, after a check for NaN and infinity.
 
     Raises
     ------
@@ -243,7 +243,7 @@ def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
 
 
 def in_plain_order(array: Any) -> Any:
-    """Return an array on the host in an order of bytes, strides and a dtype that every library takes."""
+    """Return an array on the host with a byte order, strides and a dtype that every library accepts."""
     if not isinstance(array, np.ndarray):
         return array
     plain = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64
@@ -251,7 +251,7 @@ def in_plain_order(array: Any) -> Any:
 
 
 def precision(dtype: str | None) -> tuple[str | None, str | None]:
-    """Return the dtype that parameters are to have, and what training multiplies in where that is another.
+    """Return the dtype of the parameters, and that of the products in training if it is another.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Samples: a table made into features and a target, and the rows held out of it."""
+"""Samples: the features and the target of a table, and its held-out rows."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _CODE = re.compile(r"0[0-9]+")  # such as 007: no integer is printed so
 
 
 class Use(NamedTuple):
-    """What a column of a table is used for, and why."""
+    """The use of a column of a table, and the reason."""
 
     name: str
     role: Literal["target", "feature", "left out", "refused"]
@@ -30,7 +30,7 @@ class Use(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """Features and targets on the host, one row a sample."""
+    """Features and targets on the host, with one row for each sample."""
 
     X: np.ndarray  # (n, d), float64
     y: np.ndarray  # (n,), int64 places in `labels`, or float64 values
@@ -55,7 +55,7 @@ ALL = ColumnChoice()
 def features_and_target(
     table: Table, target: str, task: str | None = None, choice: ColumnChoice = ALL
 ) -> Samples:
-    """Return the column ``target`` as the one to learn, and the others as features.
+    """Return the column ``target`` as the target, and the other columns as features.
 
     Without a ``task``, the target decides. Text and booleans are classes. So are integers that take
     two values, or more but at most 50 and at most the square root of the number of rows. Other
@@ -109,7 +109,7 @@ def features_and_target(
 
 
 def uses_of(table: Table, target: str, choice: ColumnChoice = ALL) -> list[Use]:
-    """Return what each column is used for, and why, in the order of the table.
+    """Return the use of each column and the reason, in the order of the table.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def _target(
 
 
 def class_labels(distinct: Column, rows: int, name: str, task: str | None) -> list[Label]:
-    """Return the classes that the sorted distinct values of a target stand for; none if they are quantities.
+    """Return the classes of the sorted distinct values of a target; none if they are quantities.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def class_labels(distinct: Column, rows: int, name: str, task: str | None) -> li
 
 
 def _plain(values: Column, shown: str) -> Column:
-    """Return numbers and booleans as such, and text as an array of objects; nothing else can be learnt."""
+    """Return numbers and booleans unchanged, and text as an array of objects; other values are refused."""
     kinds = {type(value) for value in values.tolist()} if values.dtype.kind in "OUT" else set()
     if values.dtype.kind in "biuf":
         return values
@@ -224,7 +224,7 @@ def _plain(values: Column, shown: str) -> Column:
 
 
 def _ask(texts: Column, shown: str, task: str | None, choice: ColumnChoice) -> None:
-    """Raise where a word may mean that there is no value, or where a few words stand among numbers."""
+    """Raise if a word may mean a missing value, or if a few words are among numbers."""
     distinct, rows, counts = np.unique(texts, return_index=True, return_counts=True)
     is_word = np.array([not is_number(text) for text in distinct.tolist()])  # (k,)
     words = int(counts[is_word].sum())

@@ -11,7 +11,7 @@ Floats = NDArray[np.floating]
 
 
 class _Moments(NamedTuple):
-    """What is kept of each column of some rows."""
+    """The count, mean and sum of squares of each column of some rows."""
 
     rows: int
     low: Floats  # (d,)
@@ -25,7 +25,7 @@ class _Moments(NamedTuple):
         return cls(len(X), *(f(X, axis=0) for f in (np.min, np.max, np.mean, np.var)))
 
     def merged(self, other: "_Moments") -> "_Moments":
-        """Return those of the rows of both."""
+        """Return the moments of the rows of both."""
         rows = self.rows + other.rows
         share, apart = other.rows / rows, other.mean - self.mean  # (), (d,)
         more = other.variance - self.variance + (1 - share) * apart**2  # (d,)
@@ -34,7 +34,7 @@ class _Moments(NamedTuple):
 
 
 class Scaler(NamedTuple):
-    """What is subtracted from each column, and what it is then divided by.
+    """The mean and the scale of each column: the mean is subtracted, the result divided by the scale.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Scaler(NamedTuple):
 
     @classmethod
     def fit(cls, X: Floats) -> Self:
-        """Return the scaler of ``X (n, d)``. A column of one value keeps its scale: it becomes 0."""
+        """Return the scaler of ``X (n, d)``. A column with a single value becomes 0."""
         return cls.over([X])
 
     @classmethod
@@ -87,5 +87,5 @@ class Scaler(NamedTuple):
         return X * self.scale + self.mean
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Return the scaler as JSON has it, to the last bit."""
+        """Return the scaler for JSON, without rounding."""
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}

@@ -1,4 +1,4 @@
-"""Streams: rows that are read from files block by block, because memory need not hold all of them.
+"""Streams: rows that are read from files block by block, for data larger than memory.
 
 A *block* is a run of rows of one file that is read at once. What a stream holds in memory does not depend on how many rows
 there are: see ``training/windows.py``, which brings blocks to training.
@@ -38,7 +38,7 @@ class Block(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """The number of rows."""
         return self.stop - self.start
 
 
@@ -121,7 +121,7 @@ class Stream:
 
     @property
     def is_sequential(self) -> bool:
-        """Whether blocks can be read in their own order alone: those of record batches."""
+        """Whether blocks can only be read in their order, as record batches."""
         return isinstance(self._source, _Records)
 
     def read(self, block: Block, out: np.ndarray | None = None) -> RawRows:
@@ -158,7 +158,7 @@ class Stream:
         return raw if self.places is None else raw._replace(y=self.places(raw.y))
 
     def where(self, block: Block, row: int) -> str:
-        """Return which row of the source a row of a block is, counted from 1."""
+        """Return the number in the source, from 1, of a row of a block."""
         return f"row {block.start + row + 1} of {self._source.file(block.file)}"
 
     def read_all(self) -> Iterator[RawRows]:
@@ -260,9 +260,9 @@ def ahead(read: Callable[[Item], Read], items: Iterable[Item]) -> Generator[Read
 
 
 def _runs(groups: list[int], most: int) -> Iterator[tuple[int, int]]:
-    """Return runs of whole row groups of at most this many rows, as bounds; a larger group is cut.
+    """Yield the bounds of runs of whole row groups, of at most ``most`` rows; a larger group is cut.
 
-    What reads a part of a group reads all of it.
+    Reading a part of a row group reads all of it.
 
     Examples
     --------
@@ -283,7 +283,7 @@ def _runs(groups: list[int], most: int) -> Iterator[tuple[int, int]]:
 
 
 def _opened(source: Any, y: Any, weights: Any, *columns: Any) -> Any:
-    """Return what reads the blocks of a source."""
+    """Return the reader of a source."""
     if isinstance(source, str | PathLike) and Path(source).suffix == ".npy":
         source = np.load(source, mmap_mode="r")
     if isinstance(source, np.ndarray):
@@ -397,7 +397,7 @@ class _Parquet(_Frames):
 
 
 class _Records(_Frames):
-    """Record batches, which can be read from the first to the last, again and again."""
+    """Record batches, which can only be read in their order, but more than once."""
 
     name = "the record batches"
 

@@ -1,4 +1,4 @@
-"""Tables: named columns read from a file, as arrays; which of them a network can take, and why not the others.
+"""Tables: named columns read from a file, and the checks that they hold numbers.
 
 CSV and gzipped CSV are decoded, checked, and split by Polars where it is installed (the extra ``data``), else by the
 standard library's csv module. Both leave the same columns: text without blanks around it, and numbers where every value
@@ -31,7 +31,7 @@ _OTHER_KINDS = {"M": "dates", "m": "durations", "S": "bytes", "V": "records", "c
 
 
 def unique_names(path: Path, names: Sequence[str]) -> list[str]:
-    """Return the names of columns without blanks around them.
+    """Return the names of columns, stripped of blanks.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def unique_names(path: Path, names: Sequence[str]) -> list[str]:
 
 
 def check_memory(path: Path, size: str, cells: int) -> None:
-    """Raise ``ValueError`` where a table of this many cells is too large for the memory that is left.
+    """Raise ``ValueError`` if a table of this many cells does not fit into the free memory.
 
     A compressed file of a few kilobytes may hold gigabytes.
 
@@ -102,7 +102,7 @@ def as_array(series: Any) -> Column:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number, or text that is one. Python's ``1_000`` is none in a table.
+    """Return whether a value is a number, or text that can be read as one; ``1_000`` cannot.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def is_number(value: Any) -> bool:
 
 
 def as_numbers(values: Column) -> tuple[Column, str]:
-    """Return a column as float64 ``(n,)``, and the reason why it is not one finite number a row, if it is not.
+    """Return a column as float64 ``(n,)``, and the problem if it does not hold one finite number in each row.
 
     Rows count from 1, the line of names not among them.
 
@@ -148,7 +148,7 @@ def as_numbers(values: Column) -> tuple[Column, str]:
 
 
 def gaps(values: Column, words: Sequence[str] = ()) -> Column:
-    """Return which rows have no value, ``(n,)`` of bool: a gap, NaN, or one of ``words``.
+    """Return ``(n,)`` of bool, true for the rows without a value: a gap, NaN, or one of ``words``.
 
     A word may be a number, such as -999.
 
@@ -184,7 +184,7 @@ def never_repeats(values: Column) -> bool:
 
 
 def is_index(name: str, values: Column) -> bool:
-    """Return whether a column plainly numbers or names the rows, as data frames write it.
+    """Return whether a column is an index: it numbers or names the rows, as data frames write it.
 
     Examples
     --------
@@ -213,7 +213,7 @@ _UTF16_MARKS = {b"\xff\xfe", b"\xfe\xff"}  # at the start of a file
 
 
 class Dialect(NamedTuple):
-    """How a table is written as text."""
+    """The encoding and the separator of a table that is text."""
 
     encoding: str = "utf-8"
     separator: str = ","
@@ -410,7 +410,7 @@ _SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
 
 
 def read_table(path: PathLike, dialect: Dialect = COMMAS) -> Table:
-    """Return the columns of a table, by name and in the order of the file.
+    """Return the columns of a table, in the order of the file, by name.
 
     Parameters
     ----------
@@ -461,7 +461,7 @@ def read_table(path: PathLike, dialect: Dialect = COMMAS) -> Table:
 
 
 def polars(name: str) -> Any:
-    """Return Polars, which reading ``name`` needs.
+    """Import Polars, which is needed to read ``name``, and return it.
 
     Raises
     ------
@@ -524,7 +524,7 @@ def _columns_of(arrays: Table) -> Iterable[tuple[str, Column]]:
 
 
 def column(table: Table, name: str, purpose: str) -> Column:
-    """Return the column called ``name``, or raise with the nearest name there is.
+    """Return the column ``name``, or raise with the nearest name.
 
     Raises
     ------

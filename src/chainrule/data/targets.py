@@ -1,4 +1,4 @@
-"""Samples: the features, targets and weights of a batch, as the loss of a network takes them."""
+"""Targets: the targets and weights of a batch, checked and converted for the loss."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def batch(given: Sequence[Any], net: Architecture, door: Door) -> Batch:
 
 
 def beside(X: Any, y: Any, weights: Any, net: Architecture, door: Door) -> Batch:
-    """Return ``y`` and the weights as a network takes them, next to ``X (n, n_in)``, which is taken as it is."""
+    """Return a batch of ``X (n, n_in)``, which was checked before, with ``y`` and the weights converted."""
     rows = X.shape[0]
     with door.backend.quiet():
         Y = targets(y, rows, net.sizes[-1], net.loss, door)
@@ -107,7 +107,7 @@ def sample_weights(weights: Any, rows: int, door: Door) -> Array:
 
 
 def _probabilities(Y: Array, loss: Loss) -> Array:
-    """Return targets that the loss takes; the probabilities of classes are divided by their sum.
+    """Check targets that are probabilities, and divide those of classes by their sum.
 
     Value and slope of the loss agree only where that sum is 1.
     """

@@ -52,7 +52,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
 
     @stochastic  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Go over ``X (n, n_features)`` and ``y`` once, from the weights that there are.
+        """Train for one epoch on ``X (n, n_features)`` and ``y``, starting from the current weights.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         return S - xp.log(xp.sum(xp.exp(S), axis=1, keepdims=True))  # (n, n_classes)
 
     def _logits(self, X: Any, method: str) -> Array:
-        """Return a logit for each class or label ``(n, n_classes)``: of two classes, ``-Z`` and ``Z``."""
+        """Return a logit for each class or label ``(n, n_classes)``; for two classes, ``-Z`` and ``Z``."""
         Z = self._predicted(X, method, logits=True)  # (n, n_outputs)
         if self.n_outputs_ > 1:
             return Z
@@ -174,7 +174,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         return chosen
 
     def _check_labels(self, labels: np.ndarray, *, is_whole: bool) -> None:
-        """Refuse labels that are no classes of the network; in a warm start, also classes that y lacks."""
+        """Refuse labels that are not classes of the network; in a warm start, also classes that y lacks."""
         unknown = np.setdiff1d(labels, self.classes_)
         if unknown.size or (is_whole and len(labels) < len(self.classes_)):
             msg = f"y holds the labels {labels.tolist()}, but the classes are {self.classes_.tolist()}"

@@ -1,4 +1,4 @@
-"""Hyperparameters: the parameters of both estimators, what they may be, and the attributes after training."""
+"""Hyperparameters: the parameters of both estimators, their allowed values, and the fitted attributes."""
 
 from collections.abc import Callable
 from inspect import Parameter, cleandoc, signature

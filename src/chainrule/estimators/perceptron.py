@@ -1,4 +1,4 @@
-"""The perceptron: what the classifier and the regressor have in common; a ``NeuralNetwork`` does the training."""
+"""The perceptron: the common base of the classifier and the regressor, around a ``NeuralNetwork``."""
 
 import warnings
 from collections.abc import Callable
@@ -87,14 +87,14 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         return self
 
     def _pass(self, *data: Any) -> Self:
-        """Go over the rows once."""
+        """Train for one epoch."""
         problem = "partial_fit does not support early_stopping=True, since it goes over the rows once"
         require(not self.early_stopping, problem)
         self._learn(*data)
         return self
 
     def _learn(self, *data: Any, epochs: int | None = None) -> tuple[bool, str]:
-        """Train for this many epochs, or go on for one.
+        """Train for ``epochs`` epochs, or continue for one.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         return monitor.has_ended, unfinished
 
     def _train(self, data: Batch, held_out: Batch | None, epochs: int | None, monitor: Monitor) -> str:
-        """Train the network, and return what kept it from converging."""
+        """Train the network, and return the reason if it did not converge."""
         mean = settings.mean_weight(data)
         data = settings.weighed(data, mean)
         if self.solver == "lbfgs":
@@ -155,7 +155,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         return "" if stays else f"the loss had not come to rest after max_iter={epochs}"
 
     def _split(self, data: Batch) -> tuple[Batch, Batch]:
-        """Return the rows to learn from, and those to stop by."""
+        """Return the rows to train on, and those held out for early stopping."""
         learnt, held_out = train_test_split(
             np.arange(data.X.shape[0]),
             test_size=self.validation_fraction,
@@ -171,7 +171,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         return rows(learnt), rows(held_out)
 
     def _strata(self, _Y: np.ndarray) -> np.ndarray | None:
-        """Return the classes of which equal shares are held out."""
+        """Return the classes by which the held-out rows are stratified."""
         return None
 
     def _checked(self, X: Any, **options: Any) -> Any:

@@ -42,7 +42,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
 
     @stochastic  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Go over ``X (n, n_features)`` and ``y`` once, from the weights that there are.
+        """Train for one epoch on ``X (n, n_features)`` and ``y``, starting from the current weights.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         return self._pass(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
-        """Return the quantities: ``(n,)``, or ``(n, n_outputs)`` where there are several.
+        """Return the predicted quantities: ``(n,)``, or ``(n, n_outputs)`` if there are several.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Settings: what the parameters of an estimator mean to a ``NeuralNetwork`` and to its ``train``."""
+"""Settings: the parameters of an estimator translated for ``NeuralNetwork`` and its ``train``."""
 
 from functools import lru_cache
 from math import floor
@@ -24,7 +24,7 @@ AUTO = 200  # rows, the most that "auto" makes a batch of, as in scikit-learn
 
 
 def network(model: Any, data: Batch, loss: str) -> NeuralNetwork:
-    """Return the new network that an estimator's parameters describe, to learn from these rows.
+    """Return a new network with the parameters of an estimator, for these rows.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def network(model: Any, data: Batch, loss: str) -> NeuralNetwork:
 
 
 def continued(network: NeuralNetwork, model: Any, data: Batch, loss: str) -> NeuralNetwork:
-    """Return the trained network with the parameters as they are now: another alpha, dropout, clip_norm.
+    """Return the trained network with the current alpha, dropout and clip_norm.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def _activation(given: Any) -> Any:
 
 
 def _additions(model: Any, data: Batch, loss: str) -> dict[str, Any]:
-    """Return dropout, clip_norm, and the lambda of the penalty that ``alpha`` is for these rows.
+    """Return dropout, clip_norm, and the weight decay that ``alpha`` corresponds to for these rows.
 
     ``(sum w error + alpha/2 sum W²) / divisor`` is minimized, where the divisor is that of the loss, in units
     of the mean weight of a row. The loss divides its own sum, so lambda is alpha over the divisor.
@@ -97,17 +97,17 @@ def mean_weight(data: Batch) -> float:
 
 
 def weighed(data: Batch, mean: float) -> Batch:
-    """Return the rows with their weights in units of ``mean``."""
+    """Return the rows with their weights divided by ``mean``."""
     return data if data.weights is None else data._replace(weights=data.weights / mean)
 
 
 def batch_rows(model: Any, rows: int) -> int:
-    """Return how many of this many rows are in a batch."""
+    """Return the batch size for ``rows`` rows."""
     return min(AUTO if model.batch_size == "auto" else model.batch_size, rows)
 
 
 def rates(model: Any, plateau: Plateau, rows: int, *, goes_on: bool) -> Schedule:
-    """Return the learning rate at each epoch, with what ``learning_rate`` makes of it for "sgd".
+    """Return the schedule; for "sgd" it follows the parameter ``learning_rate``.
 
     Parameters
     ----------

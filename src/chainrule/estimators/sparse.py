@@ -1,4 +1,4 @@
-"""Sparse features: training and prediction on a SciPy matrix, of which only some rows are dense at a time."""
+"""Sparse features: training and prediction on a SciPy matrix, made dense a few rows at a time."""
 
 import time
 from typing import Any
@@ -31,7 +31,7 @@ def parts(X: Any, rows: int = 1) -> list[tuple[int, int]]:
 
 
 def dense(X: Any) -> Any:
-    """Return a sparse X as an array; any other as it is."""
+    """Return a sparse X as an array; other X unchanged."""
     return X.toarray() if issparse(X) else X
 
 

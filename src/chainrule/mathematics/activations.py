@@ -1,6 +1,6 @@
 """Activations: each one a pair, its value and its derivative.
 
-The derivative is handed both the input ``Z`` and the output ``A = f(Z)``, and uses ``A`` wherever it
+The derivative takes both the input ``Z`` and the output ``A = f(Z)``, and uses ``A`` wherever it
 can: sigmoid' = A (1 - A) costs no second exponential, and ``Z`` need not be kept.
 """
 
@@ -39,7 +39,7 @@ class Activation:
     derivative: Callable[[Array, Array], Array]
 
     def __post_init__(self) -> None:
-        """Check that it is two functions."""
+        """Check that value and derivative are functions."""
         for part, wanted in (("value", "Z"), ("derivative", "Z, A")):
             if not callable(getattr(self, part)):
                 msg = f"{part} of {self.name!r} is {getattr(self, part)!r}; give a function of {wanted}"
@@ -137,7 +137,7 @@ ACTIVATIONS = {f.name: f for f in (sigmoid, tanh, relu, gelu, softplus, identity
 
 
 def activation(given: str | Activation) -> Activation:
-    """Return the activation of this name; an :class:`Activation` is returned as it is.
+    """Return the activation with this name; an :class:`Activation` is returned unchanged.
 
     Raises
     ------

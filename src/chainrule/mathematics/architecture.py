@@ -103,7 +103,7 @@ class Architecture:
     @property
     @lru_cache(maxsize=64)  # noqa: B019  of the networks in use; kept here, it stays out of what is pickled
     def predicting(self) -> "Architecture":
-        """The same network with outputs whose small values keep their digits: the sigmoid is exact there.
+        """The same network with an exact sigmoid, so that small outputs keep their digits.
 
         Examples
         --------
@@ -115,11 +115,11 @@ class Architecture:
 
     @property
     def matrix_products(self) -> int:
-        """The matrix products of one step, the L one-row products of the biases apart: 3L - 1."""
+        """The number of matrix products in one step, without the L one-row products of the biases: 3L - 1."""
         return 3 * self.depth - 1
 
     def arguments(self) -> dict[str, Any]:
-        """Return what ``NeuralNetwork`` was called with, as names and numbers (JSON-able).
+        """Return the arguments of ``NeuralNetwork`` as names and numbers, for JSON.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Architecture:
         }
 
     def flops(self, batch_size: int) -> int:
-        """Return the floating-point operations of those products for a batch of this many rows.
+        """Return the number of floating-point operations in these products, for a batch of ``rows`` rows.
 
         Two for each weight and row forward, two for its gradient, two to go on down; the first layer
         has nowhere to go on to: ``6 n sum(n_in n_out) - 2 n n_0 n_1``.
@@ -167,7 +167,7 @@ def architecture(
     objective: str | Loss = "squared_error",
     **additions: Any,
 ) -> Architecture:
-    """Return the architecture that these names and numbers describe, as a person would give them.
+    """Return the architecture for these sizes, names and settings.
 
     Parameters
     ----------

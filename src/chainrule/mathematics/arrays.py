@@ -1,4 +1,4 @@
-"""Arrays: the names for what every library calls an array, and the one way to reach its functions.
+"""Arrays: type aliases, and access to the functions of an array's own library.
 
 The mathematics of this package is written against the Python Array API standard
 (https://data-apis.org/array-api/). It asks the arrays it is given for their namespace, once, on its
@@ -17,7 +17,7 @@ Namespace = Any
 
 
 def namespace(*arrays: Array) -> Namespace:
-    """Return the Array API namespace that all ``arrays`` belong to (``None`` is passed over).
+    """Return the Array API namespace of ``arrays``; ``None`` is ignored.
 
     Raises
     ------
@@ -38,9 +38,9 @@ def namespace(*arrays: Array) -> Namespace:
 
 
 def device(array: Array) -> Any:
-    """Return the device that ``array`` lives on, as its own library names it.
+    """Return the device of ``array``, as its library names it.
 
-    It is ``None`` under ``jit``, and in libraries whose arrays do not tell.
+    It is ``None`` under ``jit``, and in libraries whose arrays have no device.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def size(shape: Sequence[int]) -> int:
 
 
 def record_like(record: tuple[Any, ...], parts: Iterable[Any]) -> Any:
-    """Return ``parts`` as a record of the type of ``record``: a ``NamedTuple`` keeps its fields' names.
+    """Return ``parts`` as a tuple of the type of ``record``; a ``NamedTuple`` stays one.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from chainrule.mathematics.naming import quoted
 
 
 class Range(NamedTuple):
-    """The numbers that a setting may be, and how an error names them."""
+    """The allowed range of a setting, and its description for errors."""
 
     wanted: str
     holds: Callable[[float], bool] = lambda _: True
@@ -24,7 +24,7 @@ BELOW_ONE = Range("a number from 0 up to, but not including, 1", lambda x: 0.0 <
 
 
 def check_number(name: str, given: Any, allowed: Range = ANY) -> None:
-    """Raise unless ``given`` is a real number of the range ``allowed``; a bool is not a number.
+    """Raise unless ``given`` is a real number in the range ``allowed``; a bool is not a number.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def check_number(name: str, given: Any, allowed: Range = ANY) -> None:
 
 
 def flag(name: str, given: Any) -> bool:
-    """Return ``given`` as a ``bool`` if it is one, of any library, or 0 or 1.
+    """Return ``given`` as a ``bool`` if it is a bool of any library, or 0 or 1.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def flag(name: str, given: Any) -> bool:
 
 
 def whole_number(name: str, given: Any) -> int:
-    """Return ``given`` as an ``int`` if it is a whole number of any library; a bool is not.
+    """Return ``given`` as an ``int`` if it is a whole number of any library; bools are refused.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Dropout: masks that are the same on every backend, because they are computed and not drawn.
+"""Dropout: masks computed from a key, so that they are the same on every backend.
 
 The standard has no random numbers, and masks drawn on the host would have to travel at every step.
 So an element's fate is a hash of its place (layer, row, column) and of the step's key: integer
@@ -21,7 +21,7 @@ def _shifted(H: Array, bits: int) -> Array:
 
 
 def _hash(H: Array) -> Array:
-    """Mix 32-bit integers: "lowbias32" of Chris Wellons, github.com/skeeto/hash-prospector."""
+    """Return a hash of 32-bit integers: "lowbias32" (C. Wellons, github.com/skeeto/hash-prospector)."""
     H = H ^ _shifted(H, _SHIFTS[0])
     H = H * _MULTIPLIERS[0]  # wraps modulo 2**32 in every library
     H = H ^ _shifted(H, _SHIFTS[1])

@@ -1,4 +1,4 @@
-"""Initializers: weights and biases drawn on the host from NumPy, then moved: equal on every backend.
+"""Initializers: weights and biases drawn by NumPy on the host, so that they are equal on every backend.
 
 The standard has no random numbers, and no two libraries draw alike. One seed gives one start.
 """
@@ -17,13 +17,13 @@ from chainrule.mathematics.naming import lookup, require
 
 
 class RandomSource(Protocol):
-    """What weights are drawn from: a ``Generator``, a ``RandomState``, or ``numpy.random`` itself."""
+    """A source of random numbers: a ``Generator``, a ``RandomState``, or ``numpy.random`` itself."""
 
     def standard_normal(self, size: tuple[int, ...]) -> np.ndarray:
-        """Return draws from the normal distribution of mean 0 and variance 1."""
+        """Return samples of the normal distribution with mean 0 and variance 1."""
 
     def uniform(self, low: float, high: float, size: tuple[int, ...]) -> np.ndarray:
-        """Return draws from the uniform distribution over ``[low, high)``."""
+        """Return samples of the uniform distribution over ``[low, high)``."""
 
 
 Initializer = Callable[[RandomSource, int, int], np.ndarray]
@@ -73,7 +73,7 @@ def he_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 
 
 def zeros(_source: RandomSource, _n_in: int, n_out: int) -> np.ndarray:
-    """Return ``b (1, n_out)``, float64, all 0: nothing is drawn.
+    """Return ``b (1, n_out)``, float64, all 0; no random numbers are used.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def zeros(_source: RandomSource, _n_in: int, n_out: int) -> np.ndarray:
 
 
 def uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
-    """Return ``b (1, n_out)``, float64, uniform over ±1 / sqrt(n_in), as PyTorch's ``Linear`` starts.
+    """Return ``b (1, n_out)``, float64, uniform over ±1 / sqrt(n_in), as in PyTorch's ``Linear``.
 
     Units whose weights are alike then bend at different places: with one input and biases of 0, all bend at 0.
 
@@ -119,7 +119,7 @@ DEFAULTS = {
 
 
 def initializer(given: str | Initializer | None, activation: str) -> Initializer:
-    """Return the initializer of this name, or the default for a layer with this activation.
+    """Return the initializer with this name, or the default for this activation.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def draw(
     seed: int | None = None,
     biases: str | Initializer = "zeros",
 ) -> np.ndarray:
-    """Return the parameters that training starts from, ``(P,)``, float64.
+    """Return the initial parameters ``(P,)``, float64.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def draw(
 def _drawn(
     function: Initializer, source: RandomSource, layer: tuple[int, int], shape: tuple[int, int]
 ) -> np.ndarray:
-    """Return what an initializer draws for a layer ``(n_in, n_out)``, if it has this shape."""
+    """Return the array that an initializer draws for a layer ``(n_in, n_out)``, after a check of its shape."""
     drawn = function(source, *layer)
     problem = f"the initializer drew an array of shape {drawn.shape}, wanted {shape}"
     require(drawn.shape == shape, problem)

@@ -16,14 +16,14 @@ from chainrule.mathematics.arrays import Array, namespace
 
 
 class Dense(NamedTuple):
-    """The parameters of a layer, or anything of their shapes (their gradients, say)."""
+    """The parameters of a layer, or arrays of the same shapes, such as their gradients."""
 
     W: Array  # (..., n_in, n_out)
     b: Array  # (..., 1, n_out)
 
 
 class DenseCache(NamedTuple):
-    """What the backward pass needs of the forward pass."""
+    """The arrays of the forward pass that the backward pass needs."""
 
     X: Array  # (..., n, n_in)
     Z: Array  # (..., n, n_out)
@@ -68,7 +68,7 @@ def dense_backward(dL_dA: Array, cache: DenseCache, activation: Activation) -> t
     dL_dA
         ``(..., n, n_out)``: how the loss depends on this layer's output.
     cache, activation
-        As the forward pass gave and had them.
+        The cache that :func:`dense_forward` returned, and its activation.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Losses: each one a pair, the error of an output and its slope, and the divisor that it owns.
+"""Losses: the error of each output, its slope, and the divisor of the sum.
 
 ``L = sum_ij w_i error(A, Y)_ij / divisor(n, n_out)`` and so ``dL_dA = w * slope(A, Y) / divisor``,
 where ``n`` counts the rows of the whole batch and ``w (n, 1)`` are the optional sample weights. Every
@@ -84,7 +84,7 @@ class Loss:
 
     @property
     def reported_name(self) -> str:
-        """What the figure that is printed and recorded is called.
+        """The name of the loss that is printed and recorded.
 
         Examples
         --------
@@ -95,7 +95,7 @@ class Loss:
         return "mean squared error" if squared else self.name.replace("_", " ")
 
     def value(self, A: Array, Y: Array, weights: Array | None = None, rows: int | None = None) -> Array:
-        """Return ``L (...,)``, the sum of the errors over its divisor.
+        """Return ``L (...,)``, the sum of the errors, divided by the divisor.
 
         ``rows`` is the n of the divisor where ``A`` is only some rows of a batch: a loss is a sum
         over rows, so the parts of a batch add up to the whole.
@@ -116,7 +116,7 @@ class Loss:
         return self._divided(dL_dA, A, rows)  # (..., n, n_out)
 
     def reported(self, value: Array, rows: int, outputs: int) -> Array:
-        """Return the figure to print for the loss ``value`` of a batch of ``rows`` rows, or for several values."""
+        """Return the loss to print for the ``value`` of a batch of ``rows`` rows, or for several values."""
         report_divisor = self.report_divisor or self.divisor
         return value * self.divisor(rows, outputs) / report_divisor(rows, outputs)
 
@@ -251,7 +251,7 @@ LOSSES = {
 
 
 def loss(given: str | Loss) -> Loss:
-    """Return the loss of this name; a :class:`Loss` is returned as it is.
+    """Return the loss with this name; a :class:`Loss` is returned unchanged.
 
     Raises
     ------

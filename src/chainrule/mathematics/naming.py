@@ -1,4 +1,4 @@
-"""Names: how a thing asked for by its name is found, and what is said when it is not."""
+"""Names: objects looked up by name, and the errors for unknown names."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,7 +39,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def quoted(value: object, most: int = 60) -> str:
-    r"""Return ``repr(value)``, cut to ``most`` characters: for values that come from a file.
+    r"""Return ``repr(value)``, cut to ``most`` characters, for values from a file.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def quoted(value: object, most: int = 60) -> str:
 
 
 def require(holds: object, problem: str, error: Callable[[str], Exception] = ValueError) -> None:
-    """Raise an error with the problem, by default a ``ValueError``, unless the condition holds."""
+    """Raise an error, by default a ``ValueError``, unless the condition holds."""
     if not holds:
         raise error(problem)
 
@@ -89,7 +89,7 @@ def check_known(kind: str, name: str, known: Sequence[str]) -> None:
     Raises
     ------
     ValueError
-        It gives the nearest name that is, and lists them all.
+        If it is not; the message has the nearest known name, and lists them all.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def check_known(kind: str, name: str, known: Sequence[str]) -> None:
 
 
 def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Thing]) -> Thing:
-    """Return ``given`` if it is a ``wanted`` already, or what ``known`` holds under that name.
+    """Return ``given`` if it is a ``wanted``, or the object with that name in ``known``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Optimizers: each one a pair of pure functions on flat arrays, ``init`` and ``update``.
+"""Optimizers: pairs of pure functions on flat arrays, ``init`` and ``update``.
 
 ``theta (..., P)`` are all parameters, ``g (..., P)`` their gradient, ``learning_rate`` a 0-d array.
 The state is a tuple of arrays; it goes in and comes out, so that a traced step can carry it. The
@@ -19,7 +19,7 @@ State = tuple[Array, ...]
 
 
 class NoState(NamedTuple):
-    """The state of gradient descent: none."""
+    """The state of gradient descent, which has none."""
 
 
 class VelocityState(NamedTuple):
@@ -38,7 +38,7 @@ class AdamState(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A rule for the update: ``state = init(theta)``; ``theta, state = update(g, state, theta, lr)``.
+    """An update rule: ``state = init(theta)``; ``theta, state = update(g, state, theta, lr)``.
 
     ``settings`` are the numbers that the rule was made with, for tables and messages.
 
@@ -157,7 +157,7 @@ def nesterov(decay: float = 0.9) -> Optimizer:
 
 
 def adam(beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> Optimizer:
-    """Return Adam: steps of the size of the rate, signed by the gradient's first two moments.
+    """Return Adam, which scales the step by running means of the gradient and of its square.
 
     ``m <- beta1 m + (1 - beta1) g``, ``v <- beta2 v + (1 - beta2) g²``,
     ``theta <- theta - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)``
@@ -253,7 +253,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 
 
 def optimizer(given: str | Optimizer) -> Optimizer:
-    """Return the optimizer of this name with its usual settings; an :class:`Optimizer` as it is.
+    """Return the optimizer with this name and its default settings; an :class:`Optimizer` is returned unchanged.
 
     Raises
     ------
@@ -278,5 +278,5 @@ def _made(name: str, settings: dict[str, Any]) -> Optimizer:
 
 @cache
 def _usual() -> dict[str, Optimizer]:
-    """Return every optimizer as it is usually set: one object each, so that what is compiled is found again."""
+    """Return all optimizers with their default settings, one object each, so that compiled steps are reused."""
     return {name: make() for name, make in OPTIMIZERS.items()}

@@ -1,4 +1,4 @@
-"""Parameters: all of a network's weights and biases in ONE flat array, and the layers as parts of it.
+"""Parameters: all weights and biases of a network in one flat array, and the layers as parts of it.
 
 An optimiser is then a constant number of array operations at any depth, a checkpoint is one array,
 and where slices are views (NumPy, CuPy, torch) taking a layer out costs nothing. The weights come
@@ -13,7 +13,7 @@ from chainrule.mathematics.layers import Dense
 
 
 class Layout:
-    """Where each layer's ``W`` and ``b`` lie in the flat parameters of a network.
+    """The places of each layer's ``W`` and ``b`` in the flat parameters of a network.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ class Layout:
 
     @property
     def named_shapes(self) -> list[tuple[str, tuple[int, int]]]:
-        """The name and the shape of each parameter, in the order in which they lie."""
+        """The name and the shape of each parameter, in their order in the flat array."""
         numbers = range(1, self.depth + 1)
         names = [f"W{number}" for number in numbers] + [f"b{number}" for number in numbers]
         return list(zip(names, self.shapes, strict=True))
 
     def split(self, flat: Array) -> tuple[Dense, ...]:
-        """Return the layers in ``flat (..., P)``: views of it where the library has views.
+        """Return the layers in ``flat (..., P)``, as views if the library has views.
 
         Examples
         --------
@@ -67,7 +67,7 @@ class Layout:
         return tuple(map(Dense, parts[: self.depth], parts[self.depth :]))
 
     def join(self, layers: Sequence[Dense]) -> Array:
-        """Return ``flat (..., P)``, the layers laid one after the other."""
+        """Return ``flat (..., P)``, the layers joined in their order."""
         xp = namespace(layers[0].W)
         parts = [layer.W for layer in layers] + [layer.b for layer in layers]
         leading = layers[0].W.shape[:-2]

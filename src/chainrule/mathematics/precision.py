@@ -1,4 +1,4 @@
-"""Precision: a step computed in 16 bits under weights of 32, and what keeps its small numbers.
+"""Precision: steps computed in 16 bits with weights in 32, and the scaling that keeps small gradients.
 
 The weights that are trained, the loss and the update stay in float32; a copy of the weights and the samples are
 rounded to 16 bits, and the forward and backward pass run on those (Micikevicius et al. 2018, arXiv:1710.03740).
@@ -18,7 +18,7 @@ HALVES = ("float16", "bfloat16")
 
 
 def lowered(x: Array, compute: str | None) -> Array:
-    """Return ``x``, of any shape, in the dtype that is computed in; as it is where that is its own (``None``).
+    """Return ``x``, of any shape, in the dtype of the computation; unchanged if that is ``None``.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def raised(x: Array, like: Array) -> Array:
 
 
 def loss_scale(compute: str | None, divisor: float) -> float:
-    """Return what the gradient is multiplied by on its way down: a power of two, so that nothing is rounded.
+    """Return the factor for the gradient in the backward pass: a power of two, so that it causes no rounding.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Schedules: the learning rate as a function of how far training is, in epochs.
+"""Schedules: the learning rate as a function of the epoch.
 
 A schedule is ``rate(epoch, epochs)``: ``epoch`` counts up from 0.0 through fractions (2.5 is halfway
 through the third epoch) and ``epochs`` is how many were asked for. It is evaluated on the host and
@@ -18,7 +18,7 @@ Schedule = Callable[[float, int], float]
 
 @dataclass(frozen=True)
 class Constant:
-    """The schedule that is always ``rate``."""
+    """A schedule that is always ``rate``."""
 
     rate: float
 
@@ -28,7 +28,7 @@ class Constant:
 
 
 def constant(rate: float) -> Schedule:
-    """Return the schedule that is always ``rate``.
+    """Return a schedule that is always ``rate``.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def constant(rate: float) -> Schedule:
 
 
 def cosine(peak: float, floor: float = 0.0) -> Schedule:
-    """Return the half cosine from ``peak`` at the first step down to ``floor`` at the end.
+    """Return a schedule that falls from ``peak`` to ``floor`` along half a cosine.
 
     ``rate = floor + (peak - floor) (1 + cos(pi epoch / epochs)) / 2``
     (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
@@ -60,7 +60,7 @@ def _cosine(peak: float, floor: float, epoch: float, epochs: int) -> float:
 
 
 def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
-    """Return ``initial`` multiplied with ``factor`` after ``every`` this many epochs.
+    """Return a schedule that starts at ``initial`` and is multiplied by ``factor`` after every ``every`` epochs.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def _step(initial: float, factor: float, every: int, epoch: float, _epochs: int)
 
 
 def warm_up(then: float | Schedule, epochs: float = 1.0) -> Schedule:
-    """Return ``then`` (a rate or a schedule), reached by a straight line from 0 over the first ``epochs``.
+    """Return a schedule that rises linearly from 0 over the first ``epochs``, then follows ``then``, a rate or schedule.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def _warm_up(then: Schedule, epochs: float, epoch: float, total: int) -> float:
 
 
 def schedule(given: float | Schedule) -> Schedule:
-    """Return a schedule whose rates are checked: a number becomes the constant one.
+    """Return a schedule whose rates are checked; a number becomes a constant schedule.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def _checked(given: Schedule, epoch: float, epochs: int) -> float:
 
 
 def _rate(given: Any) -> float:
-    """Return a learning rate as a float: a number of any library, also in an array without dimensions."""
+    """Return a learning rate, a number or 0-d array of any library, as a float."""
     try:
         number = given if isinstance(given, bool) else float(+given)  # the sign refuses "0.1"
     except (TypeError, ValueError):

@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
 
 def rows_of(data: Batch, places: Array) -> Batch:
-    """Return the rows at ``places (rows,)``, integers, as a batch of their own.
+    """Return the rows at ``places (rows,)``, integers, as a batch.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def rows_of(data: Batch, places: Array) -> Batch:
 
 
 class Forward(NamedTuple):
-    """What the forward pass leaves behind."""
+    """The outputs and caches of the forward pass."""
 
     A: Array  # (..., n, n_L)   the outputs
     caches: tuple[DenseCache, ...]
@@ -58,7 +58,7 @@ class Forward(NamedTuple):
 def forward(
     theta: Array, X: Array, net: Architecture, key: Array | None = None, first_row: int = 0
 ) -> Forward:
-    """Return the outputs of ``X`` through all layers; with a ``key``, hidden units are dropped.
+    """Return the outputs for ``X`` after all layers; with a ``key``, with dropout.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def chain_rule(
     key: Array | None = None,
     first_row: int = 0,
 ) -> tuple[Array, list[Dense]]:
-    """Return ``L (...,)``, and ``dL_dW`` and ``dL_db`` of each layer: forward, the loss, then backward.
+    """Return ``L (...,)``, and ``dL_dW`` and ``dL_db`` of each layer.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def data_gradient(
 
 
 def penalised(g: Array, theta: Array, net: Architecture) -> Array:
-    """Return ``g + lambda W (..., P)``: the gradient with that of the penalty; biases are left out.
+    """Return ``g + lambda W (..., P)``: the gradient with that of the penalty, which excludes biases.
 
     Examples
     --------
@@ -215,7 +215,7 @@ def penalised(g: Array, theta: Array, net: Architecture) -> Array:
 
 
 def clipped(g: Array, clip_norm: float | None) -> Array:
-    """Return ``g (..., P)`` scaled down to the norm ``clip_norm`` where it is longer.
+    """Return ``g (..., P)``, scaled down to the norm ``clip_norm`` if its norm is larger.
 
     Pascanu et al. 2013, arXiv:1211.5063, algorithm 1, over all parameters together.
 
@@ -256,7 +256,7 @@ def gradient(
 
 
 class Progress(NamedTuple):
-    """What a step changes."""
+    """The parameters and the optimizer's state."""
 
     theta: Array  # (..., P)
     state: State  # the optimizer's arrays
@@ -265,7 +265,7 @@ class Progress(NamedTuple):
 def finish(
     progress: Progress, g: Array, learning_rate: Array, net: Architecture, optimizer: Optimizer
 ) -> Progress:
-    """Return the parameters and the state after the update by the data's gradient ``g (..., P)``.
+    """Return the parameters and the state after an update with the gradient of the data ``g (..., P)``.
 
     Examples
     --------
@@ -290,7 +290,7 @@ def step(
     net: Architecture,
     optimizer: Optimizer,
 ) -> tuple[Progress, Array]:
-    """Return what one step of training makes of ``progress``, and the loss ``L`` it started from.
+    """Return the progress after one training step, and the loss ``L`` before it.
 
     Parameters
     ----------
@@ -325,7 +325,7 @@ def step(
 
 
 class TrainingStep(NamedTuple):
-    """A step of one network with one optimizer: functions of arrays alone, to trace or to compile."""
+    """A step of one network with one optimizer, as functions of arrays, to be traced or compiled."""
 
     net: Architecture
     optimizer: Optimizer

@@ -1,4 +1,4 @@
-"""The decision boundary: what a function says over a plane of two features, with the samples on it."""
+"""The decision boundary: predictions over a plane of two features, with the samples."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def plot_decision_boundary(
     names: Sequence[str] | None = None,
     ax: AxesLike | None = None,
 ) -> Picture | Any:
-    """Draw the regions that a classifier tells apart, or the surface of a quantity, and the samples.
+    """Draw the regions of a classifier, or the predicted quantity, over two features, with the samples.
 
     Where there are more than two features, the plane goes through the median of all others.
 
@@ -93,7 +93,7 @@ def _function(given: Any) -> Callable[[np.ndarray], Any]:
 def _draw_classes(
     ax: Axes, plane: Plane, shares: np.ndarray, points: np.ndarray, y: np.ndarray, labels: list[Any]
 ) -> None:
-    """Tint each region, the stronger the surer, and draw a line where the answer changes."""
+    """Colour each region by its probability, and draw a line where the predicted class changes."""
     colours, k = class_colours(len(labels)), len(labels)
     winner = shares.argmax(axis=-1)  # (p, p)
     sure = (shares.max(axis=-1) - 1 / k) / (1 - 1 / k)  # (p, p)   0 where all are equal

@@ -1,4 +1,4 @@
-"""The canvas: pictures that need no pyplot, colours that everybody can tell apart, files.
+"""The canvas: figures without pyplot, colours for the colour-blind, and files.
 
 A figure made by pyplot stays in its list until it is closed, and asks for a display. These are plain
 ``matplotlib.figure.Figure`` objects: they are gone when the last name for them is.
@@ -36,7 +36,7 @@ _STEADY = {"svg.hashsalt": "chainrule", "svg.fonttype": "none"}
 
 
 class Picture(Figure):  # type: ignore[misc]  # matplotlib is optional, so its classes are Any here
-    """A figure that shows itself at the end of a notebook's cell, with or without pyplot."""
+    """A figure that is shown at the end of a notebook's cell, with or without pyplot."""
 
     def _repr_png_(self) -> bytes:
         buffer = BytesIO()
@@ -47,7 +47,7 @@ class Picture(Figure):  # type: ignore[misc]  # matplotlib is optional, so its c
 def panels(
     ax: Any, size: tuple[float, float], rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[list[Axes], Picture | Any]:
-    """Return the axes to draw in, and what the caller is handed: a new picture, or what was given.
+    """Return the axes to draw in, and the return value of the caller: a new picture, or ``ax``.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def save(picture: Figure | Axes, path: PathLike, *, style: str = "") -> Path:
 
 
 def _written(picture: Figure | Axes, suffix: str) -> bytes:
-    """Return the bytes of a picture as a file of this suffix has them."""
+    """Return the bytes of a picture in the format of this suffix."""
     figure = picture.figure if isinstance(picture, Axes) else picture
     buffer = BytesIO()
     with matplotlib.rc_context(_STEADY):

@@ -1,4 +1,4 @@
-"""How good predictions are: the confusion matrix of classes, predicted against true of a quantity."""
+"""Predictions: the confusion matrix for classes, predicted against true values for a quantity."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def plot_confusion(
     labels: Sequence[Any] | None = None,
     ax: AxesLike | None = None,
 ) -> Picture | Any:
-    """Draw the confusion matrix: a row for each true class, a column for each predicted one.
+    """Draw the confusion matrix, with a row for each true class and a column for each predicted one.
 
     A cell holds the count; its colour is the share of its row.
 
@@ -95,7 +95,7 @@ def _write_counts(ax: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
 def plot_predictions(
     truth: AnyArray, predicted: AnyArray, *, name: str = "", ax: AxesLike | None = None
 ) -> Picture | Any:
-    """Draw predictions of a quantity against what it truly was; on the line they are equal.
+    """Draw predictions of a quantity against its true values, with the line where they are equal.
 
     Parameters
     ----------

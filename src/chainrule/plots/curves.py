@@ -27,7 +27,7 @@ def plot_history(
     best_epoch: int | None = None,
     ax: AxesLike | None = None,
 ) -> Picture | Any:
-    """Draw what training recorded: one panel each for the loss, the accuracy and the learning rate.
+    """Draw the loss, the accuracy and the learning rate against the epoch, in a panel each.
 
     The accuracy is drawn where there is one, the learning rate where it changes; a constant rate stands
     in the label of the axis. A loss that falls to a tenth or less is on a log scale.

@@ -27,7 +27,7 @@ def plot_network(
     most: int = 10,
     ax: AxesLike | None = None,
 ) -> Picture | Any:
-    """Draw a network's weights as a diagram and, given data, their gradients next to it.
+    """Draw the weights of a network as a diagram; with data, also their gradients.
 
     A line is a weight, a disc a unit, filled by its bias. Blue is above 0, vermilion below; the
     width of a line is in proportion to the size, and the widest of each diagram stands under it.
@@ -75,7 +75,7 @@ def plot_network(
 
 
 def headings(shape: Any) -> list[str]:
-    """Return what stands under each column of units."""
+    """Return the text under each column of units."""
     hidden = [f"hidden {i}" for i in range(1, shape.depth)] if shape.depth > 2 else ["hidden"]
     names = ["input", *hidden[: shape.depth - 1], "output"]
     kinds = ["", *(f.name for f in shape.activations)]

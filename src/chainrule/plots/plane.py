@@ -1,4 +1,4 @@
-"""The plane of two features: where a function is asked, and what its answers mean."""
+"""The plane of two features: a grid of points, and the meaning of the predictions there."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ class Plane(NamedTuple):
     features: tuple[int, int]
 
     def predicted(self, predict: Callable[[np.ndarray], Any]) -> np.ndarray:
-        """Return what ``predict`` gives at each point: ``(p, p, k)``."""
+        """Return the predictions at each point ``(p, p, k)``."""
         across, upwards = np.meshgrid(self.first, self.second)  # (p, p)
         pairs = np.stack([across.ravel(), upwards.ravel()], axis=1)  # (p p, 2)
         parts = []
@@ -34,7 +34,7 @@ class Plane(NamedTuple):
 
 
 def one_column(y: np.ndarray, rows: int) -> np.ndarray:
-    """Return targets as one column ``(n,)``: one-hot rows become the place of their 1."""
+    """Return targets as one column ``(n,)``; one-hot rows become labels."""
     count = len(y) if y.ndim else "no"
     require(count == rows, f"y has {count} rows but X has {rows}; give one target for each sample")
     one_hot = y.ndim == 2 and y.shape[1] > 1

@@ -1,4 +1,4 @@
-"""The subject: what is drawn of a network, as float64 arrays on the host.
+"""The subject: the parameters and gradients of a network, as float64 arrays on the host.
 
 Of a network this module reads ``net.architecture`` and ``net.layers`` alone. Its
 gradient, its update and its loss are those of :mod:`chainrule.mathematics.step`, the functions that train it.
@@ -21,7 +21,7 @@ _MOST_AT_ONCE = 100_000  # numbers in the widest layer of a stack of networks: w
 
 
 class Subject(Protocol):
-    """What is read of a network: :class:`~chainrule.NeuralNetwork` has it."""
+    """The attributes of a network that the pictures use, as :class:`~chainrule.NeuralNetwork` has them."""
 
     architecture: Architecture
 
@@ -63,7 +63,7 @@ def gradients(net: Subject, X: AnyArray, y: AnyArray) -> tuple[Dense, ...]:
 def updates(
     net: Subject, X: AnyArray, y: AnyArray, learning_rate: float, rule: str | Optimizer = "sgd"
 ) -> tuple[Dense, ...]:
-    """Return what one step of a fresh optimizer adds to each layer's ``W`` and ``b``."""
+    """Return the change of each layer's ``W`` and ``b`` in the first step of an optimizer."""
     shape, theta, chosen = net.architecture, parameters(net), optimizer(rule)
     start = Progress(theta, chosen.init(theta))
     end, _ = step(start, samples(net, X, y), np.asarray(learning_rate), None, shape, chosen)

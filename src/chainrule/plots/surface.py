@@ -38,7 +38,7 @@ def plot_loss_surface(
     seed: int = 0,
     ax: AxesLike | None = None,
 ) -> Picture | Any:
-    """Draw the loss over a plane through the network's parameters, with levels by powers where it varies.
+    """Draw the loss over a plane through the network's parameters.
 
     Without a ``path`` the plane is spanned by two random directions, normalised unit by unit, and
     reaches one length of each unit's own parameters to either side (Li et al. 2018, arXiv:1712.09913).
@@ -95,7 +95,7 @@ def plot_loss_surface(
 
 
 def _grid(plane: Directions) -> tuple[np.ndarray, np.ndarray]:
-    """Return where to look along either axis: one length to either side, or the path and a margin."""
+    """Return the coordinates along both axes: from -1 to 1, or over the path with a margin."""
     low, high = np.full(2, -1.0), np.full(2, 1.0)  # (2,)
     if plane.path is not None:
         low, high = plane.path.min(axis=0), plane.path.max(axis=0)  # (2,)
@@ -167,7 +167,7 @@ def _unit_norms(layer: Dense) -> np.ndarray:
 
 
 def main_directions(thetas: Sequence[np.ndarray]) -> Directions:
-    """Return the two directions in which a path of training went farthest, seen from its end.
+    """Return the two principal directions of a path of training, relative to its end.
 
     The principal components of ``theta_t - theta_end`` (Li et al. 2018, section 7).
 

@@ -130,7 +130,7 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
 
 
 def _checksum(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """Return the CRC-32 of a file's content, which finds what damages numbers without breaking the format."""
+    """Return the CRC-32 of a file's content, which detects damaged numbers."""
     total = zlib.crc32(json.dumps(record).encode())
     for name in sorted(arrays):
         total = zlib.crc32(_plain(arrays[name], name).data, total)

@@ -19,7 +19,7 @@ _PREFIX, _SUFFIX = ".chainrule-", ".part"  # of temporary files
 
 
 def check_writable(path: PathLike, inputs: tuple[PathLike, ...] = ()) -> Path:
-    """Return the file that ``path`` stands for, or raise where it could not be written.
+    """Return the file that ``path`` refers to, or raise if it cannot be written.
 
     Call it before long work, so that the result is not lost for want of a place.
 
@@ -69,7 +69,7 @@ def _is_stream(path: Path) -> bool:
 
 
 def check_folder(path: PathLike) -> Path:
-    """Return the folder ``path``, or raise where no file could be written into it.
+    """Return the folder ``path``, or raise if no file can be written into it.
 
     It may be one that does not exist yet, in a folder that does.
 
@@ -149,7 +149,7 @@ def lock(descriptor: int, *, wait: bool) -> bool:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of ours whose process has ended: nobody holds their lock."""
+    """Remove temporary files of our own whose process has ended, so that nobody holds their lock."""
     for leftover in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         with contextlib.suppress(OSError):  # not ours, a link, or gone already
             descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

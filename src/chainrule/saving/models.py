@@ -61,7 +61,7 @@ def check_name(
     suffix: str = ".safetensors",
     wanted: str = "a model is a safetensors file",
 ) -> None:
-    """Raise ``ValueError`` if the name of a file has another suffix than what it is to hold."""
+    """Raise ``ValueError`` if the name of a file has the wrong suffix."""
     if Path(path).suffix not in {"", suffix}:
         right = Path(path).with_suffix(suffix).name
         msg = f"{Path(path).name!r} names another kind of file; {wanted}: {right!r}"
@@ -105,7 +105,7 @@ def read(path: str | PathLike[str], dtype: str | None = None) -> Saved:
 def _described(
     facts: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[NetworkRecord, Architecture]:
-    """Return the network that a record describes, where the parts of the record and the shapes fit together."""
+    """Return the network that a record describes, after a check that its parts and the shapes agree."""
     described: NetworkRecord = parsed(facts.get("network"), NetworkRecord, "network")
     _check_table(parsed(facts.get("metadata"), dict, "metadata"), described)
     net = architecture(
@@ -125,7 +125,7 @@ def _described(
 
 
 def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
-    """Return the facts of a table that the metadata of a network hold, if they do."""
+    """Return the facts of a table from the metadata of a network, or ``None``."""
     table = metadata.get(TABLE)
     if not isinstance(table, Mapping) or not {"features", "scaler"} <= table.keys():
         return None
@@ -134,7 +134,7 @@ def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
 
 
 def _check_table(metadata: Mapping[str, Any], network: NetworkRecord) -> None:
-    """Raise where the metadata hold the record of a table, and it does not fit the network."""
+    """Raise if the metadata hold the record of a table that does not fit the network."""
     facts = facts_of(metadata)
     if facts is not None:
         facts.check(network.input_size, network.output_size, network.loss)

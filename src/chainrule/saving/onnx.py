@@ -64,7 +64,7 @@ _COMPOSED: dict[str, Callable[..., Array]] = {
 def write(
     path: str | PathLike[str], theta: np.ndarray, net: Architecture, metadata: Mapping[str, Any]
 ) -> None:
-    """Write what a network with the parameters ``theta (P,)``, on the host, predicts.
+    """Write the prediction of a network with the parameters ``theta (P,)``, on the host.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _described(name: str, dtype: np.dtype[Any], columns: tuple[int, ...] = ()) -
 
 
 def _prediction(X: Array, theta: np.ndarray, net: Architecture, facts: Facts | None) -> Array:
-    """Return what is predicted for ``X (n, n_0)``: with facts, numbers of their table, in and out."""
+    """Return the predictions for ``X (n, n_0)``; with facts, X and the predictions are in the units of the table."""
     xp = namespace(X)
 
     def known(scaler: Scaler) -> Scaler:
@@ -151,7 +151,7 @@ class _Body:
         self._names: dict[Any, str] = {taken: taken}
 
     def name(self, value: Value | str | tuple[Any, ...], wanted: str = "") -> str:
-        """Return the name of a value: the one that the mathematics has for it, unless another has it."""
+        """Return the name of a value: its name in the mathematics, unless that is taken."""
         key = id(value) if isinstance(value, Value) else value
         if key not in self._names:
             wanted = wanted or (value.name if isinstance(value, Value) else str(value)) or "t"
@@ -217,7 +217,7 @@ class _Body:
             raise ValueError(msg)
 
     def _call(self, name: str, program: Program, inputs: list[str], results: list[str]) -> None:
-        """Add a call of a function, and the function where there is none like it."""
+        """Add a call of a function, and the function itself unless there is an equal one."""
         body = _Body(self.functions)
         for value in (*program.inputs, *(operation.result for operation in program.operations)):
             body.name(value, value.name.rstrip("0123456789") or "t")

@@ -11,7 +11,7 @@ from chainrule.mathematics.step import Batch, rows_of
 
 
 class Chance:
-    """The draws of training: permutations and dropout keys, each from a stream of its own.
+    """The random numbers of training: permutations and dropout keys, from separate streams.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Chance:
 
     @property
     def state(self) -> list[Any]:
-        """What decides the next draws: plain values, which can be assigned back."""
+        """The state of the random numbers, as plain values, which can be assigned back."""
         return [draws.bit_generator.state for draws in (self._orders, self._keys)]
 
     @state.setter
@@ -51,7 +51,7 @@ class Chance:
         return int(self._orders.integers(2**63))
 
     def keys(self, steps: int) -> np.ndarray:
-        """Return ``(steps,)`` int32, uniform over all of them."""
+        """Return the dropout keys of ``steps`` steps, ``(steps,)`` int32, uniform over all values."""
         return self._keys.integers(-(2**31), 2**31, size=steps, dtype=np.int32)
 
 

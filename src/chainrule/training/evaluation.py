@@ -1,4 +1,4 @@
-"""Evaluation: predictions in row blocks, and how good they are against targets."""
+"""Evaluation: predictions in blocks of rows, and their loss and accuracy."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from chainrule.mathematics.step import Batch, forward
 
 
 class Score(NamedTuple):
-    """How well a network does on some data."""
+    """The loss and the accuracy of a network on some data."""
 
     loss: float  # on the scale that is reported
     accuracy: float | None  # share of right classes, 0 to 1; None where the targets are values
@@ -39,7 +39,7 @@ def outputs(theta: Array, X: Array, net: Architecture, backend: Backend) -> Arra
 
 
 def right(A: Array, Y: Array, net: Architecture) -> Array:
-    """Return ``(n, 1)`` or ``(n, n_L)`` of 0 and 1: where the outputs say what the targets say.
+    """Return ``(n, 1)`` or ``(n, n_L)`` of 0 and 1: 1 where an output agrees with its target.
 
     One class of many: the largest output. Independent yes or no (logits): the sign of each output.
     """
@@ -51,7 +51,7 @@ def right(A: Array, Y: Array, net: Architecture) -> Array:
 
 
 def confusion_counts(truth: Any, said: Any, classes: int) -> np.ndarray:
-    """Return how often each class was taken for each: ``(classes, classes)``, a row a true class.
+    """Return the confusion matrix ``(classes, classes)``, with a row for each true class.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def confusion_counts(truth: Any, said: Any, classes: int) -> np.ndarray:
 
 
 def score(A: Array, data: Batch, net: Architecture, backend: Backend) -> Score:
-    """Return the loss and the accuracy of the outputs ``A (n, n_L)`` over ``data``, whose X is not looked at."""
+    """Return the loss and the accuracy of the outputs ``A (n, n_L)`` over ``data``, whose X is not used."""
 
     def to_float(array: Array) -> float:
         return float(backend.to_numpy(array))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Record(NamedTuple):
-    """What one epoch came to."""
+    """The results of one epoch."""
 
     epoch: int  # counted from 0
     loss: float  # over the epoch's batches, each before its update
@@ -60,7 +60,7 @@ class History:
         seconds: float,
         held_out: tuple[float | None, float | None] | None = None,
     ) -> None:
-        """Add epochs that ended at ``seconds``; of several, those between are taken to last equally long.
+        """Add epochs that ended at ``seconds``; several are assumed to take the same time each.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class History:
         return pl.DataFrame({name: self[name] for name in dtypes}, schema=dtypes)
 
     def plot(self, ax: "AxesLike | None" = None) -> "Picture | Any":
-        """Draw the losses, and the accuracy and the learning rate where there is something to see.
+        """Draw the losses, and the accuracy and the learning rate if they were recorded and vary.
 
         Returns a picture, or ``ax`` with the losses alone: :func:`chainrule.plots.plot_history`.
 

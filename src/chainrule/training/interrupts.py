@@ -1,4 +1,4 @@
-"""Interrupts: Ctrl-C and SIGTERM take effect between two steps, and not within one.
+"""Interrupts: Ctrl-C and SIGTERM take effect between steps, never within one.
 
 A step that is cut off can leave nothing to keep: JAX has been given the old parameters to write the
 new ones over, and a compiled step may write in place. So while training runs, the first signal waits
@@ -19,7 +19,7 @@ ANSWER = "stopping after this step; a second Ctrl-C does not wait for it"
 
 
 class Interrupts:
-    """Holds signals back until :meth:`check`, for as long as the context lasts.
+    """Delays signals until :meth:`check` is called, while the context lasts.
 
     The first signal is answered by a line on standard error. Only default handlers are replaced, and only
     in the main thread: a program that handles a signal itself goes on doing so. A context inside another
@@ -94,7 +94,7 @@ class Interrupts:
 
     @property
     def flag(self) -> float:
-        """What this rank adds to the sum of all: 0 without a signal, 1 after Ctrl-C, more after another one."""
+        """The term of this rank in the sum over all ranks: 0 without a signal, 1 after Ctrl-C, more after other signals."""
         received = self._receiver.received
         return 0.0 if not received else 1.0 if received[0] == signal.SIGINT else _TERMINATED
 
@@ -113,7 +113,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def settle(self) -> None:
-        """Hold back the second signal too: the steps are over, and their result is being kept."""
+        """Delay the second signal as well, while the result of the steps is being kept."""
         self._receiver._at_once = 3
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

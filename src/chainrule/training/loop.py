@@ -1,4 +1,4 @@
-"""Training: the loop over epochs, what watches it, and what is kept when it ends early."""
+"""Training: the loop over epochs, its callbacks, and the weights that are kept when it ends early."""
 
 import math
 import time
@@ -56,7 +56,7 @@ class Settings:
     schedule: Schedule
     optimizer: Optimizer
     patience: int | None = None  # epochs without a better loss before training stops
-    callbacks: Sequence[Callback] = ()  # each is handed every record; True ends training
+    callbacks: Sequence[Callback] = ()  # called with every record; True ends training
     show: Callable[[Array], None] | None = None  # gets a copy of the weights (P,) before the callbacks
     shuffle: bool = True  # False: batches of rows in their order
     compiled: bool = True  # False: the plain step, as it is written
@@ -238,7 +238,7 @@ def _drive(pack: Pack, runs: Sequence["_TrainingRun"]) -> None:
 
 
 def _described(member: Member) -> dict[str, Any]:
-    """Return what a run must share with the one that it continues, by name, as JSON can hold it."""
+    """Return the settings that a run must share with the one that it continues, by name, for JSON."""
     theta, task, settings, chance, _ = member
     net, rate, epochs = task.net, settings.schedule, settings.epochs
     return {
@@ -265,7 +265,7 @@ def _described(member: Member) -> dict[str, Any]:
 
 
 def _facts(member: Member) -> dict[str, Any]:
-    """Return what the ranks must have in common, by name."""
+    """Return the facts that must be the same on all ranks, by name."""
     theta, task, settings, chance, _ = member
     shared = _described(member)
     for name in ("backend", "threads"):  # each has its own device, and its own share of the processors
@@ -417,7 +417,7 @@ class _TrainingRun:
     # -- checkpoints -------------------------------------------------------------------------------
 
     def _use(self, folder: "RunFolder", chance: Chance) -> None:
-        """Write checkpoints to a folder, and continue from the one that it has."""
+        """Write checkpoints to a folder, and continue from the checkpoint in it."""
         self._drawn = chance.state
         if folder.newest is None:
             folder.write(self._snapshot())
@@ -437,7 +437,7 @@ class _TrainingRun:
         folder.newest = None  # its arrays are not kept while the run goes on
 
     def _snapshot(self, before: Array | None = None, losses: Sequence[float] = ()) -> "Snapshot":
-        """Return the run as it stands: at the start of an epoch, or within one that began with weights ``before``."""
+        """Return the state of the run, at the start of an epoch or within one that began with the weights ``before``."""
         theta, state = self.engine.progress
         best_loss, best = self._best or (None, None)
         parts = {"theta": theta, "before": before, "best": best}
@@ -454,7 +454,7 @@ class _TrainingRun:
         return {**arrays, **self.history.arrays(), "losses": np.array(losses)}, record
 
     def _rest(self, before: Array | None = None, losses: Sequence[float] = ()) -> None:
-        """Write a checkpoint where one is due or training is to end here; no step is half done."""
+        """Write a checkpoint if one is due or training ends here; called between steps."""
         folder, epochs = self._settings.folder, len(self.history)
         if folder is None:
             return
@@ -469,7 +469,7 @@ class _TrainingRun:
     # -- epochs ------------------------------------------------------------------------------------
 
     def _epochs(self) -> Plans[None]:
-        """Run the next epoch; those of one batch that nobody watches, as many as the engine runs at once."""
+        """Run the next epoch; if epochs have one batch and no callback, as many as the engine runs at once."""
         first, folder = len(self.history), self._settings.folder
         count = min(1 if self._is_watched else self.engine.at_once, self._settings.epochs - first)
         if folder is not None and folder.epochs is not None:
@@ -504,7 +504,7 @@ class _TrainingRun:
         self.history.add([loss], plan.rates[:1], self._seconds(), self._held_out())
 
     def _run_together(self, plan: Epoch) -> Plans[None]:
-        """Run epochs of one batch in one go; where one of them fails, again from the start, one by one."""
+        """Run epochs of one batch in one call; if one of them fails, run them again one by one."""
         copy, progress = self._backend.copy, self.engine.progress
         before = copy(progress.theta, out=self._spare)
         state = [copy(part) for part in progress.state]
@@ -523,7 +523,7 @@ class _TrainingRun:
         return time.perf_counter() - self._began
 
     def _steps(self, plan: Epoch, before: Array) -> Plans[np.ndarray]:
-        """Run the steps of an epoch; where an update is cut off, go back to the weights ``before`` them."""
+        """Run the steps of an epoch; if an update is interrupted, go back to the weights ``before`` them."""
         theta = self.engine.progress.theta
         try:
             return np.asarray((yield plan))  # (steps,)
@@ -564,7 +564,7 @@ class _TrainingRun:
                 self._rest(before, losses)
 
     def _in_memory(self, plan: Epoch) -> Generator[Epoch, None, None]:
-        """Return the steps of a plan in parts whose rows are all in memory."""
+        """Split the steps of a plan into parts whose rows are in memory."""
         if self._windows is None:
             yield plan
         else:
@@ -590,11 +590,11 @@ class _TrainingRun:
 
     @property
     def checksum(self) -> str:
-        """What differs where weights differ."""
+        """A checksum of the weights."""
         return _checksum(self.engine.progress.theta, self._backend)
 
     def _check_last_update(self) -> None:
-        """Raise where the last update, after which no loss is computed, broke the weights."""
+        """Raise if the last update, after which no loss is computed, made weights NaN or infinite."""
         if not _finite(self.engine.progress.theta):
             last = self.history.record(-1)
             what = "its update overflowed"
@@ -621,7 +621,7 @@ class _TrainingRun:
             self.history.best_epoch = record.epoch
 
     def _plan(self, first: int, count: int, chance: Chance) -> Epoch:
-        """Return what the engine needs for one epoch, or for this many of one batch each."""
+        """Return the plan of the batches for one epoch, or for several epochs of one batch each."""
         settings, steps = self._settings, len(self._bounds)
         rate, number = settings.schedule, count * steps
         if isinstance(rate, Constant):
@@ -639,7 +639,7 @@ class _TrainingRun:
         return Epoch(order, [*self._bounds] * count, rates, keys)
 
     def _reported(self, losses: np.ndarray) -> float:
-        """Return the loss over an epoch, on the scale that is reported, from that of each step."""
+        """Return the loss over an epoch, on the scale that is reported, from the losses of its steps."""
         loss, outputs = self._net.loss, self._net.sizes[-1]
         if len(losses) == 1:
             return float(loss.reported(losses[0], self._rows, outputs))

@@ -1,4 +1,4 @@
-"""Memory: what a step of training needs, and whether there is that much, said before it starts."""
+"""Memory: the memory that a training step needs, checked before training starts."""
 
 from bisect import bisect_right
 from typing import NamedTuple
@@ -19,7 +19,7 @@ _SMALL = 4e6  # bytes of a step; the same
 
 
 class MemoryEstimate(NamedTuple):
-    """The bytes that training takes at its peak, by what they are for."""
+    """The bytes that training takes at its peak, by purpose."""
 
     parameters: int  # the weights and biases, and the copies that training keeps of them
     state: int  # the optimiser's
@@ -28,7 +28,7 @@ class MemoryEstimate(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all."""
         return sum(self)
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class MemoryEstimate(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What training asks of the memory of a backend; ``streamed`` where its data stay on the host.
+    """The memory that training needs on a backend; ``streamed`` if the data stay on the host.
 
     How a step runs, and so what it takes, depends on whether it is ``compiled``, on how many ``steps`` there will be
     and on the ``threads``.
@@ -64,11 +64,11 @@ class Demand(NamedTuple):
 
     @property
     def places(self) -> int:
-        """How many batches are there at once."""
+        """The number of batches in memory at the same time."""
         return self.backend.places if self.streamed else 1
 
     def of(self, rows: int) -> MemoryEstimate:
-        """Return what a step on batches of this many rows takes.
+        """Return the memory that a step on batches of ``rows`` rows takes.
 
         Where the step is replayed or compiled, its plan says; where it runs as it is written, every
         result is counted as kept, which is the most it can be. Where the data are streamed, the steps on both
@@ -97,7 +97,7 @@ class Demand(NamedTuple):
         )
 
     def advice(self, rows: int) -> str:
-        """Return what would fit where a step on this many rows does not: a smaller batch, or narrower layers."""
+        """Return the remedy if a step on ``rows`` rows does not fit: a smaller batch, or narrower layers."""
         left, fits = self.backend.available_bytes(), rows - 1
         needed = self.of(rows).total
         if left is not None:
@@ -107,7 +107,7 @@ class Demand(NamedTuple):
         return f"give a batch_size of at most {fits}" if helps else "no batch fits: give narrower layers"
 
     def used_up(self, rows: int) -> str:
-        """Return what to say where a step on this many rows ran out of memory that seemed to be there."""
+        """Return the error message for a step on ``rows`` rows that ran out of memory in spite of the estimate."""
         problem = f"{self.backend.describe()} ran out of memory for a step on {rows} rows"
         try:
             return f"{problem}, which takes {readable(self.of(rows).total)}; {self.advice(rows)}"
@@ -115,7 +115,7 @@ class Demand(NamedTuple):
             return f"{problem}; give a smaller batch_size"
 
     def check(self, rows: int) -> None:
-        """Raise ``MemoryError`` where a step on batches of this many rows cannot fit.
+        """Raise ``MemoryError`` if a step on batches of ``rows`` rows does not fit.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Demand(NamedTuple):
 
 
 def check_weights(net: Architecture) -> None:
-    """Raise ``MemoryError`` where there is no room to draw the weights, which is done on the host in float64.
+    """Raise ``MemoryError`` if the weights, drawn in float64, do not fit into the memory of the host.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def check_weights(net: Architecture) -> None:
 
 
 def readable(count: int) -> str:
-    """Return a number of bytes as a person reads it.
+    """Return a number of bytes with its unit.
 
     Examples
     --------

@@ -39,7 +39,7 @@ Snapshot = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
 class RunFolder:
-    """The checkpoints of one run, in a folder that no other run can use meanwhile.
+    """The checkpoints of one run, in a folder that is locked for other runs.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class RunFolder:
         say(line, sys.stderr)
 
     def begin(self, chance: Chance) -> None:
-        """Let the draws of a run that is continued begin as they did in it."""
+        """Set the random numbers to the state of the run that is continued."""
         if self.newest is not None:
             chance.state = self.newest[1]["first_draws"]
         self._first_draws = chance.state
@@ -141,7 +141,7 @@ class RunFolder:
     def check(
         self, settings: Mapping[str, Any], data: Batch | Windows, validation: Batch | Windows | None
     ) -> None:
-        """Raise if the run in the folder has other settings than these, which JSON can hold, or other data.
+        """Raise if the run in the folder has other settings or other data.
 
         Raises
         ------
@@ -165,11 +165,11 @@ class RunFolder:
 
     @property
     def is_due(self) -> bool:
-        """Whether the last checkpoint is old enough for another one."""
+        """Whether it is time for the next checkpoint."""
         return self._leads and time.monotonic() - self._written >= self._seconds
 
     def write(self, snapshot: Snapshot) -> None:
-        """Write the next checkpoint, and remove those that are too many.
+        """Write the next checkpoint, and remove old ones.
 
         Raises
         ------
@@ -193,7 +193,7 @@ class RunFolder:
                 self._file(number).unlink()
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Write the next checkpoint; where that fails, say so, because training can continue."""
+        """Write the next checkpoint; if that fails, print a line and continue training."""
         try:
             self.write(snapshot)
         except OSError as error:
@@ -205,7 +205,7 @@ def _change(before: Any, now: Any) -> str:
 
 
 def fingerprint(data: Batch | Windows) -> str:
-    """Return what differs where data differ: their rows and a checksum.
+    """Return the number of rows and a checksum of data, to compare them.
 
     Examples
     --------

@@ -69,22 +69,22 @@ class Windows:
 
     @property
     def is_shared(self) -> bool:
-        """Whether the engine reads the buffer where it is: on NumPy, and on CUDA, which streams from the host."""
+        """Whether the engine reads the buffer in place: on NumPy, and on CUDA, which streams from the host."""
         return self._backend == self._host.backend or self._backend.streams(self._buffer.X)
 
     @property
     def data(self) -> Batch:
-        """The data that an engine is made for: the buffer, or a row of it where each window is sent to a device."""
+        """The data that an engine is built for: the buffer, or one row of it if each window is copied to a device."""
         if self.is_shared:
             return self._buffer
         return _each(self._buffer, lambda part: self._backend.asarray(part[:1]))
 
     def some(self) -> Batch:
-        """Return some rows, on the host: those of the first block."""
+        """Return the rows of the first block, on the host."""
         return self._batch(self._stream.blocks[0])
 
     def in_batches(self) -> Batch | Self:
-        """Return this; where a batch takes all rows, the rows in their order, on the backend."""
+        """Return these windows; if a batch has all rows, all rows in their order, on the backend."""
         if len(self) > self._carried:
             return self
         parts = zip(*self.parts(), strict=True)
@@ -93,7 +93,7 @@ class Windows:
         )
 
     def order(self, chance: Chance, *, shuffle: bool) -> np.ndarray:
-        """Return the order of an epoch ``(blocks + 1,)``: that of the blocks, then the seed of that of the rows, or -1."""
+        """Return the order of an epoch ``(blocks + 1,)``: the blocks, then the seed for the rows, or -1."""
         count = len(self._stream.blocks)
         if not shuffle:
             return np.append(np.arange(count), -1)
@@ -101,7 +101,7 @@ class Windows:
         return np.append(blocks, chance.row_seed())
 
     def spans(self, plan: Epoch) -> Generator[Epoch, None, None]:
-        """Return the steps of an epoch, or of a part of one, in spans that each lie in the buffer when they are returned.
+        """Yield the steps of an epoch, or of a part of one, in spans whose rows are in the buffer.
 
         ``plan.order`` is that of :meth:`order`.
         """
@@ -162,7 +162,7 @@ class Windows:
         return places if seed < 0 else np.random.default_rng([seed, first]).permutation(places)
 
     def _sent(self, part: Epoch) -> Epoch:
-        """Return steps with their rows on the backend, where it does not read the buffer."""
+        """Return the steps with their rows copied to the backend, unless it reads the buffer."""
         if self.is_shared or part.order is None:
             return part
         # As many rows each time: JAX compiles for every shape.
