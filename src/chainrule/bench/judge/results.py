@@ -1,9 +1,11 @@
 """Results: what follows from the measurements of a run; nothing is measured here."""
 
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -15,16 +17,8 @@ from chainrule.bench.store import Measurement, Records
 
 CLOSE = {"same", "undecided"}  # verdicts that leave open which of two is faster
 
-# Why a figure is doubtful: each flag in words, for every form of the report.
-FLAGS = {
-    "busy": "other programs used more than a tenth of the processors' time",
-    "stolen": "other guests of the machine used more than a twentieth of the processors' time",
-    "throttled": "the clock of a processor or of the GPU was lowered because it was hot",
-    "above limit": "faster than the machine's limit: the machine did less than its best when its rates were "
-    "measured, probably because it was busy",
-    "invalid": "less than half of the machine's limit: an error of the measurement, such as a device that "
-    "nobody waited for",
-}
+_FLAGS = tomllib.loads(Path(__file__).with_name("flags.toml").read_text(encoding="utf-8"))
+FLAGS = {flag: words["means"] for flag, words in _FLAGS.items()}  # why a figure is doubtful
 IMPOSSIBLE = 0.5  # a step that takes less than this share of its limit was not measured correctly
 
 
@@ -236,13 +230,6 @@ def evenly(values: Sequence[Any], most: int) -> list[Any]:
     return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
 
 
-_WORDS = {
-    "busy": "other programs computed during",
-    "stolen": "other guests of the machine took its time during",
-    "throttled": "its clock was lowered during",
-}
-
-
 class Results:
     """What follows from some records, each thing computed once.
 
@@ -337,7 +324,8 @@ class Results:
             for one in self.records.measurements
         }
         counts = Counter(flag for flags in cells.values() for flag in flags)
-        parts = [f"{words} {counts[flag]}" for flag, words in _WORDS.items() if counts[flag]]
+        counted = {flag: words["counted"] for flag, words in _FLAGS.items() if "counted" in words}
+        parts = [f"{text} {counts[flag]}" for flag, text in counted.items() if counts[flag]]
         if not parts:
             return None
         return (

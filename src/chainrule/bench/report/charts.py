@@ -5,8 +5,10 @@ are one picture in a file.
 """
 
 import math
+import tomllib
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,13 +27,23 @@ from chainrule.bench.report.words import share_text
 
 Ends = tuple[float, float]  # of an axis
 
+
+@cache
+def _texts() -> dict[str, dict[str, str]]:
+    return tomllib.loads(files(__package__).joinpath("charts.toml").read_text(encoding="utf-8"))
+
+
+def _chart(kind: str, panels: Sequence[Panel], one: Slice | None = None) -> Chart:
+    """Return a chart with the texts of its kind, for all networks or for one kind of them."""
+    title, alt, caption = (_texts()[kind][name] for name in ("title", "alt", "caption"))
+    if one is None:
+        return Chart(kind, title, caption, alt, panels)
+    name, title, alt = f"{kind}-{one.slug}", f"{title}: {one.title}", f"{one.title}. {alt}"
+    return Chart(name, title, caption, alt, panels, one.title)
+
+
 # -- The crossover map: which side is faster, by hidden size and batch size, and by how much -------------
 
-MAP_CAPTION = (
-    "Left: the fastest backend and its time a step in µs. The others: how many times as fast the side named "
-    "first is; blue where it is faster, orange where it is slower, four times and more at the full colour. "
-    "Hatched: undecided. Grey with a letter: no figure."
-)
 FULL_COLOUR = 2.0  # log2 of the ratio that has it
 
 
@@ -53,9 +65,7 @@ def crossover(one: Slice) -> Chart:
     panels = [
         Panel(title, partial(_draw_map, one=one, look=look), height) for title, look in maps.items()
     ]
-    name, title = f"crossover-{one.slug}", f"Who is faster where: {one.title}"
-    alt = f"{one.title}. A map with the batch size across and the hidden size up; the table has its values."
-    return Chart(name, title, MAP_CAPTION, alt, panels, one.title)
+    return _chart("crossover", panels, one)
 
 
 def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
@@ -125,11 +135,6 @@ def _draw_map(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
 
 # -- The time of a step, the machine's limit and the bare matrix products --------------------------------
 
-TIMES_CAPTION = (
-    "Microseconds a step. Dot: the fastest backend. Diamond: the bare matrix products of the step alone. Tick: "
-    "the machine's limit, the larger of FLOP at its best rate and bytes at the rate of a copy. Right: the limit over "
-    "the time of the step; an exclamation mark where the step seems to beat its limit."
-)
 Rows = dict[str, Figures]  # the fastest backend of each cell, by the label of the cell
 
 
@@ -145,8 +150,7 @@ def step_times(run: Results, most: int = 10) -> Chart:
         for title, known in rows.items()
         if known
     ]
-    alt = "the time of a step and the machine's limit. The table of single cells has the values."
-    return Chart("time", "The time of a step and the machine's limit", TIMES_CAPTION, alt, panels)
+    return _chart("time", panels)
 
 
 def _times(f: Figures) -> tuple[float, ...]:
@@ -181,12 +185,6 @@ def _draw_times(ax: Any, rows: Rows, limits: Ends) -> None:
 
 SHAPES = "osD^vPX*<>"
 EDGE = {"markersize": 6, "markeredgecolor": drawing.MUTED, "markeredgewidth": 0.6}  # for dark pages
-ROOF_CAPTION = (
-    "The rate of the matrix products over the whole step of the fastest backend, against FLOP for each byte that any "
-    "implementation must move. The tick above a point is the roof: the rate at which the machine's limit is reached, by "
-    "its best rate of products or of copies, measured in the same run. The marker is the batch, the colour the hidden "
-    "size, dark for narrow, light for wide."
-)
 
 
 class Point(NamedTuple):
@@ -221,8 +219,7 @@ def roofline(run: Results) -> Chart:
         for title, group in points.items()
         if group
     ]
-    alt = "the rate of a step against its arithmetic intensity, below the machine's roof."
-    return Chart("roofline", "The measured roofline", ROOF_CAPTION, alt, panels)
+    return _chart("roofline", panels)
 
 
 def _draw_roofline(ax: Any, points: Sequence[Point], across: Ends, up: Ends) -> None:
@@ -247,10 +244,6 @@ def _draw_roofline(ax: Any, points: Sequence[Point], across: Ends, up: Ends) -> 
 
 # -- Throughput: samples a second against the hidden size, a panel for each batch size --------------------
 
-SPEED_CAPTION = (
-    "Thousand samples a second, both axes logarithmic, the same in all panels. Band: the 95 % interval. Dashed: the "
-    "bare matrix products of the step with the same library."
-)
 Lines = dict[str, list[Figures]]  # over the hidden sizes, by contestant
 
 
@@ -268,9 +261,7 @@ def throughput(one: Slice, most: int = 6) -> Chart:
         for B, held in lines.items()
         if held
     ]
-    name, title = f"throughput-{one.slug}", f"Throughput against hidden size: {one.title}"
-    alt = f"{one.title}. Samples a second against the hidden size, a line for each backend."
-    return Chart(name, title, SPEED_CAPTION, alt, panels, one.title)
+    return _chart("throughput", panels, one)
 
 
 def _speed(f: Figures) -> float:
@@ -297,10 +288,6 @@ def _draw_throughput(ax: Any, one: Slice, lines: Lines, limits: Ends) -> None:
 
 # -- The forest plot of the other libraries: how many times as long they take as the fastest backend -------
 
-FOREST_CAPTION = (
-    "The time of each library over the time of chainrule's fastest backend in the cell, with its 95 % interval, on a "
-    "logarithmic axis: right of the line at 1, chainrule is faster. The grey band counts as the same; hollow: undecided."
-)
 Ratios = dict[str, dict[str, Interval]]  # by cell and library
 
 
@@ -314,8 +301,7 @@ def forest(run: Results, most: int = 8) -> Chart:
         for title, some in rows.items()
         if some and (height := 1.3 + 0.42 * len(some))
     ]
-    alt = "the time of each other library over that of the fastest backend, with intervals."
-    return Chart("peers", "Compared with other libraries", FOREST_CAPTION, alt, panels)
+    return _chart("peers", panels)
 
 
 def _ratios(run: Results, group: dict[str, tuple[Slice, Cell]]) -> Ratios:
