@@ -16,6 +16,7 @@ from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import Product
 from chainrule.program.cuda.engine import Chunk, GraphEngine
 from chainrule.program.cuda.feed import FeedShape
+from chainrule.program.cuda.persistent_engine import fastest
 from chainrule.program.cuda.source import KernelText
 from chainrule.program.epoch import Epoch
 
@@ -92,23 +93,31 @@ def step(backend, device, name, timed):
 
 
 def passes(backend, device, name, times=20):
-    """Print what a step takes by the host's clock in passes as the benchmark runs them: the waits are in it."""
-    data = cell_data(parse(name), "cuda")
-    began = time.perf_counter()
-    with device.at_work():
-        todo = work(data, backend)
-        engine = GraphEngine(todo, device)
-        bound = time.perf_counter() - began
-        epoch = Epoch(data.order, todo.bounds, [1e-30] * data.steps, None)
-        for _ in range(3):
-            engine.run(epoch, lambda: None)
+    """Print what a step takes by the host's clock in passes as the benchmark runs them: the waits are in it.
+
+    As graphs; and where one block is enough, as one kernel.
+    """
+    data, seen = cell_data(parse(name), "cuda"), set()
+    for engine_of in (GraphEngine, fastest):
         began = time.perf_counter()
-        for _ in range(times):
-            engine.run(epoch, lambda: None)
-        took = (time.perf_counter() - began) / times
-    print(
-        f"  in passes of {data.steps} steps: {took / data.steps * 1e6:.1f} us a step; made in {bound:.3f} s"
-    )
+        with device.at_work():
+            todo = work(data, backend)
+            engine = engine_of(todo, device)
+            bound = time.perf_counter() - began
+            kind = type(engine).__name__
+            if kind in seen:
+                return
+            seen.add(kind)
+            epoch = Epoch(data.order, todo.bounds, [1e-30] * data.steps, None)
+            for _ in range(3):
+                engine.run(epoch, lambda: None)
+            began = time.perf_counter()
+            for _ in range(times):
+                engine.run(epoch, lambda: None)
+            took = (time.perf_counter() - began) / times / data.steps
+        print(
+            f"  {kind}, passes of {data.steps} steps: {took * 1e6:.1f} us a step; made in {bound:.3f} s"
+        )
 
 
 def main(names: list[str]) -> None:
