@@ -253,7 +253,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 
 
 def optimizer(given: str | Optimizer) -> Optimizer:
-    """Return the optimizer with this name and its default settings; an :class:`Optimizer` is returned unchanged.
+    """Return the optimizer with this name, with default settings; an :class:`Optimizer` is returned unchanged.
 
     Raises
     ------

@@ -60,7 +60,7 @@ def _cosine(peak: float, floor: float, epoch: float, epochs: int) -> float:
 
 
 def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
-    """Return a schedule that starts at ``initial`` and is multiplied by ``factor`` after every ``every`` epochs.
+    """Return a schedule that multiplies ``initial`` by ``factor`` after every ``every`` epochs.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def _step(initial: float, factor: float, every: int, epoch: float, _epochs: int)
 
 
 def warm_up(then: float | Schedule, epochs: float = 1.0) -> Schedule:
-    """Return a schedule that rises linearly from 0 over the first ``epochs``, then follows ``then``, a rate or schedule.
+    """Return a schedule that rises linearly from 0 over ``epochs`` epochs to ``then``, a rate or a schedule.
 
     Examples
     --------
