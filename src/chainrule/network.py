@@ -963,8 +963,8 @@ def train_many(
     """Train networks of equal sizes on the same samples, and return the history of each.
 
     Each ends with the bits of ``networks[k].train(..., threads=1)``, on any number of threads and workers. On NumPy with the
-    extra ``jit`` each thread runs whole members in native code; JAX maps over them in one compiled loop. Elsewhere they
-    train one after the other, and ``history.notes`` says so.
+    extra ``jit`` each thread runs whole members in native code; JAX maps over them in one compiled loop; on CuPy each
+    small network is a block of one kernel. Elsewhere they train one after the other, and ``history.notes`` says so.
 
     Parameters
     ----------

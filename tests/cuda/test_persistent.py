@@ -5,10 +5,17 @@ from itertools import cycle
 
 import numpy as np
 
+from chainrule import NeuralNetwork, backends, train_many
+from chainrule.backends.numpy import NumpyBackend
 from chainrule.program.chains import HALVES
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.persistent import persistent
-from chainrule.program.cuda.persistent_engine import PersistentEngine, PersistentPack, fastest
+from chainrule.program.cuda.persistent_engine import (
+    PersistentEngine,
+    PersistentPack,
+    fastest,
+    side_by_side,
+)
 from support.cuda.device import need_device
 from support.cuda.work import on_device
 from support.engines import worst
@@ -155,3 +162,35 @@ def test_networks_side_by_side_have_the_bits_of_each_alone_and_share_launches(st
     for engine, bits_alone in zip(engines, wanted, strict=True):
         theta, state = engine.progress
         assert bits(np.array(losses[engine]), [host(part) for part in (theta, *state)]) == bits_alone
+
+
+class SideBySide(NumpyBackend):
+    """NumPy, but that steps run on the stand-in of ``device``."""
+
+    def engine(self, work):
+        return fastest(on_device(self.device, work), self.device)
+
+    def pack(self, works, _threads):
+        return side_by_side([on_device(self.device, work) for work in works], self.device)
+
+
+def test_many_networks_take_the_launches_of_one_and_have_the_bits_of_each_alone():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((20, 4)), rng.integers(0, 3, 20)
+    launches, weights = [], []
+    for together in (True, False):
+        device = need_device()
+        backend = SideBySide("numpy", backends.named("numpy").xp, device)
+        kind = {"activation": "relu", "loss": "cross_entropy", "backend": backend}
+        networks = [NeuralNetwork(4, 8, 3, seed=seed, **kind) for seed in range(5)]
+        how, rates = {"batch_size": 8, "optimizer": "adam"}, [0.01 * (1 + n) for n in range(5)]
+        if together:
+            histories = train_many(networks, X, y, 3, rates, **how)
+            assert not any("after the other" in note for history in histories for note in history.notes)
+        else:
+            for net, rate in zip(networks, rates, strict=True):
+                net.train(X, y, 3, rate, progress=False, **how)
+        launches.append(device.launches)
+        weights.append([net.predict(X).tobytes() for net in networks])
+    assert launches == [3 * 2, 5 * 3 * 2]  # of three epochs of whole batches and a ragged one
+    assert weights[0] == weights[1]

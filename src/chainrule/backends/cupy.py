@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,10 +18,11 @@ from chainrule.backends.numpy import make as numpy_backend
 from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES
 from chainrule.program.cuda.device import CAPTURING, CannotCaptureError
-from chainrule.program.cuda.persistent_engine import fastest
+from chainrule.program.cuda.persistent_engine import fastest, side_by_side
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Engine, Work
+from chainrule.program.pack import Pack
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 
@@ -144,6 +145,18 @@ class CupyBackend(Backend):
         """Return a context for all that a network computes: CuPy computes on the device that is current."""
         with super().quiet(), self.device:
             yield
+
+    def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
+        """Return what runs networks side by side, each by a block; ``None`` where one of them is too large for that."""
+        del threads
+        if self.streams(works[0].data.X):
+            return None
+        try:
+            device = self.cuda_device()
+            with device.at_work():
+                return side_by_side(works, device)
+        except CannotCaptureError:  # cuBLAS is missing: the engines say so
+            return None
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
         """Return an array of the same values that shares no memory with ``array``; ``out`` if given."""

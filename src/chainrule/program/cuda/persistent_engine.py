@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,9 @@ from chainrule.program.cuda.feed import Feed, FeedShape
 from chainrule.program.cuda.loop import THREADS
 from chainrule.program.cuda.persistent import Persistent, persistent
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Work
+from chainrule.program.engine import Step, Work
 from chainrule.program.epoch import Epoch
+from chainrule.program.pack import Pack
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")
@@ -89,7 +91,7 @@ class PersistentEngine:
         return [self.device.address(array) for array in arrays if array is not None]
 
 
-class PersistentPack:
+class PersistentPack(Pack):
     """Runs the steps of several networks side by side, each by a block of its own.
 
     Parameters
@@ -99,6 +101,7 @@ class PersistentPack:
     """
 
     def __init__(self, engines: Sequence[PersistentEngine]) -> None:
+        super().__init__(engines)
         work, device = engines[0].work, engines[0].device
         self._device, self._places = device, {engine: place for place, engine in enumerate(engines)}
         self._steps = max(len(work.bounds), *(engine.at_once for engine in engines))
@@ -110,10 +113,8 @@ class PersistentPack:
         self._kinds: list[tuple[PersistentEngine, Bounds]] = []
         self._launches: list[Call] = []
 
-    def run(
-        self, epochs: Mapping[PersistentEngine, Epoch], check: Callable[[], None]
-    ) -> dict[PersistentEngine, np.ndarray]:
-        """Run an epoch of each of these engines; return the losses of its steps."""
+    def run(self, epochs: Mapping[Any, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:
+        """Run an epoch of each of these engines: see ``Pack``."""
         kinds = [(engine, epoch.bounds) for engine, epoch in epochs.items()]
         if kinds != self._kinds:
             self._launches, self._kinds = self._bound(kinds), kinds
@@ -169,6 +170,21 @@ class PersistentPack:
         return launches
 
 
+def small(work: Work, device: Device) -> PersistentEngine | None:
+    """Return the engine of a step that one block is enough for; ``None`` for others."""
+    kernels = dict[int, Persistent]()
+    try:
+        for rows in work.batch_sizes:
+            kernel = persistent(work, rows, device.shared_bytes)
+            if kernel is None:
+                return None
+            kernels[rows] = kernel
+        return PersistentEngine(work, device, kernels)
+    except CannotCaptureError as error:
+        LOG.warning("steps run as graphs, not in one kernel: %s", error)
+        return None
+
+
 def fastest(work: Work, device: Device) -> PersistentEngine | GraphEngine:
     """Return what runs a step fastest: persistent kernels where one block is enough, else graphs.
 
@@ -177,11 +193,17 @@ def fastest(work: Work, device: Device) -> PersistentEngine | GraphEngine:
     CannotCaptureError
         If the step does something that the kernels cannot.
     """
-    try:
-        kernels = {rows: persistent(work, rows, device.shared_bytes) for rows in work.batch_sizes}
-        small = {rows: kernel for rows, kernel in kernels.items() if kernel is not None}
-        if len(small) == len(kernels):
-            return PersistentEngine(work, device, small)
-    except CannotCaptureError as error:
-        LOG.warning("steps run as graphs, not in one kernel: %s", error)
-    return GraphEngine(work, device)
+    return small(work, device) or GraphEngine(work, device)
+
+
+def side_by_side(works: Sequence[Work], device: Device) -> PersistentPack | None:
+    """Return what runs works of equal shapes side by side; ``None`` where one block each is not enough."""
+    known, engines = dict[Step, PersistentEngine](), list[PersistentEngine]()
+    for work in works:
+        first = known.get(work.step)
+        engine = PersistentEngine(work, device, first.kernels) if first else small(work, device)
+        if engine is None or work.drops != works[0].drops:
+            return None
+        known[work.step] = engine
+        engines.append(engine)
+    return PersistentPack(engines)
