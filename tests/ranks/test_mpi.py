@@ -113,3 +113,26 @@ def test_ctrl_c_on_one_rank_ends_all_after_the_same_step(table):
     code, out, err = ended(process, LIMIT)
     assert code == 0, err
     assert "interrupted; what " in out
+
+
+MANY = """
+import numpy as np
+from mpi4py.futures import MPIPoolExecutor
+from chainrule import NeuralNetwork, train_many
+
+if __name__ == "__main__":  # which the workers import
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(50, 3)), rng.integers(0, 2, 50)
+    here, there = ([NeuralNetwork(3, 5, 2, loss="cross_entropy", dropout=0.2, seed=k) for k in range(5)] for _ in "ab")
+    train_many(here, X, y, 5, batch_size=16)
+    with MPIPoolExecutor() as executor:
+        train_many(there, X, y, 5, batch_size=16, executor=executor, pack_size=2)
+    print([bool((a.predict(X) == b.predict(X)).all()) for a, b in zip(here, there)])
+"""
+
+
+def test_many_networks_on_the_ranks_of_an_executor_have_the_bits_of_one_process(tmp_path):
+    (tmp_path / "many.py").write_text(MANY, encoding="utf-8")
+    command = [MPIEXEC, "-n", "3", sys.executable, "-m", "mpi4py.futures", "many.py"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False, timeout=60)
+    assert done.stdout == f"{[True] * 5}\n", done.stderr
