@@ -144,7 +144,7 @@ class Engine(Protocol):
 
     @property
     def at_once(self) -> int:
-        """How many epochs of one batch it runs at once, before it looks for Ctrl-C again."""
+        """How many epochs it runs at once, before it looks for Ctrl-C again."""
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run epochs in; what it sets is set back when it ends, however it ends."""
@@ -152,7 +152,7 @@ class Engine(Protocol):
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float] | np.ndarray:
         """Run the steps of ``epoch.bounds``; return the loss of each, before its update.
 
-        They may be a part of an epoch, or several epochs of one batch each. How steps are divided among calls
+        They may be a part of an epoch, or several epochs. How steps are divided among calls
         does not change a bit.
 
         ``check`` is called before each step and may raise: no step is left half done.

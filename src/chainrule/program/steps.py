@@ -90,11 +90,10 @@ class Steps:
 
     @property
     def at_once(self) -> int:
-        """How many epochs of one batch take ``LAUNCH_SECONDS``."""
-        if not self._work.is_one_batch:
-            return 1
-        (rows,) = self._work.batch_sizes
-        return min(self._at_once[rows], self._batches[rows].at_once)
+        """How many epochs take ``LAUNCH_SECONDS``."""
+        rows = max(self._work.batch_sizes)
+        steps = min(self._at_once[rows], self._batches[rows].at_once)
+        return max(1, steps // len(self._work.bounds))
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: where the threads are ours, BLAS keeps to one in each."""

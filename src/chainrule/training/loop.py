@@ -469,9 +469,11 @@ class _TrainingRun:
     # -- epochs ------------------------------------------------------------------------------------
 
     def _epochs(self) -> Plans[None]:
-        """Run the next epoch; if epochs have one batch and no callback, as many as the engine runs at once."""
+        """Run the next epoch; if no callback needs each epoch, as many as the engine runs at once."""
         first, folder = len(self.history), self._settings.folder
-        count = min(1 if self._is_watched else self.engine.at_once, self._settings.epochs - first)
+        is_cut = self._windows is not None or (folder is not None and len(self._bounds) > 1)
+        count = 1 if self._is_watched or is_cut else self.engine.at_once
+        count = min(count, self._settings.epochs - first)
         if folder is not None and folder.epochs is not None:
             count = min(count, folder.epochs - first % folder.epochs)
         plan = self._plan(first, count, self._chance)
@@ -504,20 +506,23 @@ class _TrainingRun:
         self.history.add([loss], plan.rates[:1], self._seconds(), self._held_out())
 
     def _run_together(self, plan: Epoch) -> Plans[None]:
-        """Run epochs of one batch in one call; if one of them fails, run them again one by one."""
-        copy, progress = self._backend.copy, self.engine.progress
+        """Run epochs in one call; if one of them fails, run them again one by one."""
+        copy, progress, steps = self._backend.copy, self.engine.progress, len(self._bounds)
         before = copy(progress.theta, out=self._spare)
         state = [copy(part) for part in progress.state]
-        losses = yield from self._steps(plan, before)  # (epochs,)
+        losses = yield from self._steps(plan, before)  # (epochs * steps,)
         if np.isfinite(losses).all() and _finite(progress.theta):
             self._good, self._spare = before, self._good
-            reported = self._net.loss.reported(losses, self._rows, self._net.sizes[-1])  # (epochs,)
-            self.history.add(reported, plan.rates, self._seconds())
+            if steps == 1:
+                reported = self._net.loss.reported(losses, self._rows, self._net.sizes[-1])  # (epochs,)
+            else:
+                reported = [self._reported(part) for part in losses.reshape(-1, steps)]  # (epochs,)
+            self.history.add(reported, plan.rates[::steps], self._seconds())
             return
         for part, start in zip((progress.theta, *progress.state), (before, *state), strict=True):
             copy(start, out=part)
-        for place in range(len(plan.rates)):
-            yield from self._run(plan.part(place, place + 1))
+        for place in range(0, len(plan.rates), steps):
+            yield from self._run(plan.part(place, place + steps))
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._began
@@ -621,7 +626,7 @@ class _TrainingRun:
             self.history.best_epoch = record.epoch
 
     def _plan(self, first: int, count: int, chance: Chance) -> Epoch:
-        """Return the plan of the batches for one epoch, or for several epochs of one batch each."""
+        """Return the plan of the batches for so many epochs; if the rows come in windows, for one."""
         settings, steps = self._settings, len(self._bounds)
         rate, number = settings.schedule, count * steps
         if isinstance(rate, Constant):
@@ -634,9 +639,12 @@ class _TrainingRun:
         if self._windows is not None:
             order = self._windows.order(chance, shuffle=settings.shuffle)
         elif steps > 1:
-            order = chance.order(self._rows) if settings.shuffle else np.arange(self._rows)  # (n,)
-        keys = chance.keys(number) if self._net.dropout else None  # (steps,)
-        return Epoch(order, [*self._bounds] * count, rates, keys)
+            draw = chance.order if settings.shuffle else np.arange
+            order = np.concatenate([draw(self._rows) for _ in range(count)])  # (count * n,)
+        keys = chance.keys(number) if self._net.dropout else None  # (number,)
+        starts = range(0, count * self._rows, self._rows) if steps > 1 else [0] * count
+        spans = [(start + low, start + high) for start in starts for low, high in self._bounds]
+        return Epoch(order, spans, rates, keys)
 
     def _reported(self, losses: np.ndarray) -> float:
         """Return the loss over an epoch, on the scale that is reported, from the losses of its steps."""
