@@ -98,7 +98,7 @@ def of(array: Array) -> Backend:
 
 
 def get(given: Any = None) -> Backend | None:
-    """Return the backend for a ``backend=`` argument; ``None`` where the arrays are to decide.
+    """Return the backend for a ``backend=`` argument; ``None`` if the arrays decide.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a backend is: where arrays live, how to wait for them, and how a step runs there."""
+"""The base class of backends: creating arrays, waiting for results, and running steps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -68,17 +68,17 @@ class Backend:
 
     @property
     def own_bytes(self) -> int:
-        """What a run takes besides its arrays."""
+        """The memory that a run takes besides its arrays, in bytes."""
         return 0
 
     @property
     def places(self) -> int:
-        """How many batches are here at once where the data stay on the host: see :meth:`holder`."""
+        """The number of batches in memory at the same time if the data stay on the host: see :meth:`holder`."""
         return 1
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be known of the numbers that are computed here."""
+        """Notes on the precision of this backend."""
         return ()
 
     def planned(self, plan: "Plan") -> "Plan":
@@ -91,7 +91,7 @@ class Backend:
         return plan.constant_bytes + plan.scratch_bytes
 
     def available_bytes(self) -> int | None:
-        """Return how much memory the device has left; ``None`` where it does not say."""
+        """Return the free memory of the device in bytes; ``None`` if it is unknown."""
         return None
 
     def check_dtype(self, dtype: str) -> None:
@@ -112,11 +112,11 @@ class Backend:
         return self.xp.asarray(x, dtype=self.dtype(dtype), device=self.device)
 
     def dtype(self, given: Any) -> Any:
-        """Return the library's own dtype of this name; a dtype, or ``None``, as it is."""
+        """Return the library's dtype with this name; a dtype, or ``None``, is returned unchanged."""
         return getattr(self.xp, given) if isinstance(given, str) else given
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """Return a copy of ``array`` on the host (a view where it is there already); of bfloat16, in float32."""
+        """Return a copy of ``array`` on the host, or a view if it is there; bfloat16 becomes float32."""
         host = np.asarray(array)
         return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
 
@@ -124,25 +124,25 @@ class Backend:
         """Wait until ``result`` has been computed."""
 
     def engine(self, work: Work) -> Engine:
-        """Return what runs a step fastest here; the plain step unless a backend knows better."""
+        """Return the fastest engine of this backend; the plain step by default."""
         return self.plain(work)
 
     def plain(self, work: Work) -> Engine:
-        """Return what runs the step as it is written."""
+        """Return the engine that runs the step as it is written."""
         return Plain(work, self.asarray, self.to_numpy)
 
     def pack(self, works: Sequence[Work], threads: int) -> "Pack | None":
-        """Return what runs several runs of equal shapes together; ``None`` where nothing does so here."""
+        """Return an engine for several runs of equal shapes together; ``None`` if there is none."""
         del works, threads
         return None
 
     def kernels(self, work: Work) -> "Kernels | None":
-        """Return what runs a part of a batch in row blocks; ``None`` where steps do not run in blocks here."""
+        """Return the kernels for row blocks; ``None`` if this backend does not use row blocks."""
         del work
         return None
 
     def compiled_parts(self, step: Step) -> Step:
-        """Return a step whose ``part`` and ``finish`` are compiled, where a backend compiles functions."""
+        """Return the step with ``part`` and ``finish`` compiled, if the backend compiles functions."""
         return step
 
     def predict(self, forward: Forward, theta: Array, X: Array) -> Array:
@@ -155,7 +155,7 @@ class Backend:
         return self.xp.concat(parts, axis=0)
 
     def holder(self, nbytes: int) -> "Backend":
-        """Return where this many bytes of host data go to train on: here, or where there is room for them."""
+        """Return the backend that holds ``nbytes`` bytes of training data: this one, or one with room for them."""
         del nbytes
         return self
 
@@ -193,5 +193,5 @@ class Backend:
         return np.errstate(all="ignore")
 
     def describe(self) -> str:
-        """Return what messages call it: the name, and the device where it is not the only one."""
+        """Return the name for messages, with the device if there are several."""
         return self.name if self.device is None else f"{self.name}:{self.device}"

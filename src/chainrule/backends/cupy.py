@@ -66,7 +66,7 @@ class CupyBackend(Backend):
         return free + held
 
     def check_dtype(self, dtype: str) -> None:
-        """Raise ``ValueError`` where the device does not compute in ``dtype``."""
+        """Raise ``ValueError`` if the device does not support ``dtype``."""
         if dtype != "bfloat16":
             super().check_dtype(dtype)
             return
@@ -91,16 +91,16 @@ class CupyBackend(Backend):
 
     @property
     def places(self) -> int:
-        """How many batches are on the device at once where the data stay on the host: one comes in meanwhile."""
+        """The number of batches on the device if the data stay on the host: one is copied while one is used."""
         return PLACES
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be known of the numbers: how float32 matrices are multiplied."""
+        """Notes on the precision: how float32 matrices are multiplied."""
         return (f"{self.describe()}: TF32 {'on (CUPY_TF32=1)' if tf32_is_on() else 'off'}",)
 
     def holder(self, nbytes: int) -> Backend:
-        """Return where this many bytes of host data go to train on: the host, where they would fill the device."""
+        """Return the backend that holds ``nbytes`` bytes of training data: the host if they would fill the device."""
         return self if nbytes <= SHARE_FOR_DATA * self.available_bytes() else numpy_backend()
 
     def near(self, x: Any) -> Array:
@@ -112,7 +112,7 @@ class CupyBackend(Backend):
         return isinstance(x, np.ndarray)
 
     def plain(self, work: Work) -> Engine:
-        """Return what runs the step as it is written; its data must be on the device."""
+        """Return the engine that runs the step as it is written; its data must be on the device."""
         if self.streams(work.data.X):
             msg = f"{self.describe()} has no room for the data; leave compile=False out to have them streamed"
             raise ValueError(msg)
@@ -125,7 +125,7 @@ class CupyBackend(Backend):
         return device_of(self.device.id, tf32=tf32_is_on())
 
     def engine(self, work: Work) -> Engine:
-        """Return what runs a step fastest here: generated kernels, as one persistent kernel or captured as graphs."""
+        """Return the fastest engine: generated kernels, as one persistent kernel or captured as graphs."""
         streams = self.streams(work.data.X)
         with self.device:
             try:
@@ -207,7 +207,7 @@ def of(array: Array) -> CupyBackend:
 
 
 def probe() -> Availability:
-    """Return what there is to say about it here, having computed on each device."""
+    """Return the availability of this backend, after a computation on each device."""
     make()
     devices = []
     for number in range(cupy.cuda.runtime.getDeviceCount()):

@@ -27,7 +27,7 @@ class JaxBackend(Backend):
         return "float64" if jax.config.jax_enable_x64 else "float32"
 
     def check_dtype(self, dtype: str) -> None:
-        """Raise ``ValueError`` where JAX would make float32 of float64."""
+        """Raise ``ValueError`` if JAX would convert float64 to float32."""
         if dtype == "float64" and self.default_dtype != dtype:
             msg = (
                 "JAX computes float64 in float32 by default; set the environment variable "
@@ -57,7 +57,7 @@ class JaxBackend(Backend):
         return int(said["bytes_limit"] - said.get("bytes_in_use", 0))
 
     def engine(self, work: Work) -> Engine:
-        """Return what runs a step fastest here: an epoch of steps, compiled as one loop."""
+        """Return the fastest engine: an epoch of steps, compiled as one loop."""
         return Scan(work, self.asarray)
 
     def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
@@ -142,7 +142,7 @@ def of(array: jax.Array) -> JaxBackend:
 
 
 def probe() -> Availability:
-    """Return what there is to say about it here, having computed on its first device."""
+    """Return the availability of this backend, after a computation on its first device."""
     xp.ones(1).block_until_ready()
     devices = tuple(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices())
     return Availability("jax", usable=True, version=jax.__version__, devices=devices)

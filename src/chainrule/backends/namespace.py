@@ -17,7 +17,7 @@ from chainrule.program.plain import Plain
 
 
 class NamespaceBackend(Backend):
-    """The arrays of a library that this package does not know by name; ``device`` is ``None`` where it has none."""
+    """The arrays of any other library; ``device`` is ``None`` if it has no devices."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.name, str(self.device))
@@ -101,7 +101,7 @@ def make(xp: Namespace, device: Any = None) -> NamespaceBackend:
 
 
 def _default_device(xp: Namespace) -> Any:
-    """Return the device of new arrays; ``None`` where creation functions take none."""
+    """Return the device of new arrays; ``None`` if creation functions have no such argument."""
     try:
         device = xp.__array_namespace_info__().default_device()
         xp.asarray([0.0], device=device)

@@ -29,11 +29,11 @@ class NumpyBackend(Backend):
     plans = True
 
     def available_bytes(self) -> int | None:
-        """Return how much memory the device has left; ``None`` where the system does not say."""
+        """Return the free memory in bytes; ``None`` if the system does not report it."""
         return machine.available_bytes()
 
     def engine(self, work: Work) -> Engine:
-        """Return what runs a step fastest here.
+        """Return the fastest engine.
 
         A long run goes to native code where llvmlite is installed; a short one, and what native code
         cannot run, goes to NumPy's own functions; a few small steps run as they are written.
@@ -48,12 +48,12 @@ class NumpyBackend(Backend):
         return blocked(work, _kernels(native=False), interpreted)
 
     def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
-        """Return what runs several runs together where they run in native code: many steps of all in one call."""
+        """Return an engine for several runs together, if they run in native code: many steps of all in one call."""
         native = all(map(self._runs_native, works))
         return StepsPack(works, threads, self.engine) if native else None
 
     def kernels(self, work: Work) -> Kernels:
-        """Return what runs a part of a batch in row blocks."""
+        """Return the kernels for row blocks."""
         return _kernels(native=self._runs_native(work))
 
     def _runs_native(self, work: Work) -> bool:
@@ -81,7 +81,7 @@ class NumpyBackend(Backend):
         return forward_pass.predict(forward, theta, X, how, _kernels(native=native))
 
     def asarray(self, x: Any, dtype: Any = None) -> np.ndarray:
-        """Return ``x`` as a C-contiguous NumPy array: ``x`` itself where it is one already."""
+        """Return ``x`` as a C-contiguous NumPy array, without a copy if it is one."""
         return np.asarray(x, dtype=dtype, order="C")
 
     def copy(self, array: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -149,7 +149,7 @@ class NumpyLibrary:
 
 
 def _choice(operands: list[np.ndarray], out: np.ndarray) -> Call:
-    """Return the call of ``where`` with ``out``, which NumPy's has not; ``out`` may lie where an operand does."""
+    """Return a call of ``where`` with ``out``, which NumPy's lacks; ``out`` may share memory with an operand."""
     condition, yes, no = operands
     if out.ctypes.data == no.ctypes.data and out.strides == no.strides:
         return np.copyto, (out, yes, "no", condition)
@@ -197,5 +197,5 @@ def of(_array: np.ndarray) -> NumpyBackend:
 
 
 def probe() -> Availability:
-    """Return what there is to say about it here."""
+    """Return the availability of this backend."""
     return Availability("numpy", usable=True, version=np.__version__, devices=("cpu",))

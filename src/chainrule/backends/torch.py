@@ -24,11 +24,11 @@ class TorchBackend(Backend):
 
     @property
     def default_dtype(self) -> str:
-        """Float64, but for Apple's MPS, which has none."""
+        """Float64, except on Apple's MPS, which does not support it."""
         return "float32" if self.device.type == "mps" else "float64"
 
     def check_dtype(self, dtype: str) -> None:
-        """Raise ``ValueError`` where the device does not compute in ``dtype``."""
+        """Raise ``ValueError`` if the device does not support ``dtype``."""
         if dtype == "float64" and self.default_dtype != dtype:
             msg = "torch's mps device has no float64; give dtype='float32', or backend='torch:cpu'"
             raise ValueError(msg)
@@ -41,7 +41,7 @@ class TorchBackend(Backend):
         return _tensor(np.asarray(x), self.device, self.dtype(dtype))
 
     def to_numpy(self, array: torch.Tensor) -> np.ndarray:
-        """Return a copy on the host; of bfloat16, which NumPy has not, in float32."""
+        """Return a copy on the host; bfloat16, which NumPy does not have, becomes float32."""
         half = array.dtype == torch.bfloat16
         host: np.ndarray = (array.float() if half else array).detach().cpu().numpy()
         return host
@@ -61,7 +61,7 @@ class TorchBackend(Backend):
         return None
 
     def engine(self, work: Work) -> Engine:
-        """Return what runs a step fastest here: its plan replayed; on CUDA, captured as one graph."""
+        """Return the fastest engine: its plan replayed; on CUDA, captured as one graph."""
         return Replay(work, TorchLibrary(self.device), self.asarray)
 
     def autodiff(
@@ -184,7 +184,7 @@ def of(array: torch.Tensor) -> TorchBackend:
 
 
 def probe() -> Availability:
-    """Return what there is to say about it here, having computed on each device."""
+    """Return the availability of this backend, after a computation on each device."""
     devices = ["cpu"]
     for number in range(torch.cuda.device_count()):
         make(f"cuda:{number}")

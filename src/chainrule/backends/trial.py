@@ -34,7 +34,7 @@ TOLERANCE = 1e4  # roundings: more is another function, not another order of a s
 
 
 def first_problem(work: Work, backend: Backend) -> str:
-    """Return what is wrong with a step on two rows, in one line; "" if each function of it gives what NumPy's does."""
+    """Return the first problem of a step on two rows, in one line; "" if each function agrees with NumPy's."""
     failed = ""
     try:
         _take_two_steps(work, backend)
@@ -84,7 +84,7 @@ def every_problem(backend: Backend, dtype: str = "float32") -> list[str]:
 
 
 def problems(program: Program, backend: Backend) -> Iterator[str]:
-    """Yield a line for each function of a program that a backend lacks, or whose result is not NumPy's."""
+    """Yield a line for each function of a program that a backend lacks or computes differently from NumPy."""
     rng = np.random.default_rng(0)
     inputs = [_drawn(value, rng) for value in program.inputs]
     with np.errstate(all="ignore"):
@@ -105,7 +105,7 @@ def _drawn(value: Value, rng: np.random.Generator) -> np.ndarray:
 
 
 def _problem(operation: Operation, operands: list[Any], wanted: np.ndarray, backend: Backend) -> str:
-    """Return what is wrong with one function, or ""."""
+    """Return the problem of one function, or ""."""
     shapes = ", ".join(str(np.shape(o)) for o in operands)
     name = f"{operation.function} of {shapes}"
     try:

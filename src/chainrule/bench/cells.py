@@ -34,7 +34,7 @@ class Cell(Workload):
 
     @property
     def name(self) -> str:
-        """What tables and the command line call it."""
+        """The name in tables and on the command line."""
         sizes = "-".join(map(str, self.sizes))
         more = [self.rule] if self.rule != "sgd" else []
         more += [self.dtype] if self.dtype != "float32" else []

@@ -1,4 +1,4 @@
-"""A contestant: what can be called for a pass of steps, and looked at afterwards."""
+"""A contestant: a function that runs a pass of steps, and its results."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext

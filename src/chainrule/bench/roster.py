@@ -1,4 +1,4 @@
-"""The roster: who can take part, what each needs installed, and how tables and figures show it.
+"""The roster: the contestants, the libraries that they need, and their names and colours.
 
 The contestants are the rows of ``roster.csv``.
 """
@@ -133,7 +133,7 @@ def entry(name: str) -> Entry:
 
 
 def is_known(name: str) -> bool:
-    """Return whether there is such a contestant, in the roster or as ``module:function``."""
+    """Return whether a contestant is in the roster, or is a ``module:function``."""
     return name in ROSTER or name.count(":") == 1
 
 

@@ -1,4 +1,4 @@
-"""The store: what was measured, one JSON line each, never rewritten.
+"""The store: measurements as lines of JSON, which are only appended.
 
 A run is a folder with one file, ``measurements.jsonl``. Its first line says what was planned; then come, in
 the order in which they were taken, rates of the machine, environments and measurements. Raw samples are kept: all
@@ -23,7 +23,7 @@ STATUSES = ("ok", "skipped", "interrupted", "wrong", "failed")
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one contestant did in one cell in one process.
+    """The samples of one contestant in one cell in one process.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Measurement:
     environment: str = ""
 
     def __post_init__(self) -> None:
-        """Raise where the samples do not fit together.
+        """Raise if the samples do not fit together.
 
         Raises
         ------
@@ -90,13 +90,13 @@ class Measurement:
         return [seconds / self.steps for seconds in self.seconds]
 
     def line(self) -> dict[str, Any]:
-        """Return it as it is written."""
+        """Return the record as a line of the file."""
         return {"record": "measurement", **asdict(self), "cell": self.cell.name}
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What the machine can do at its best with one library, measured once in a run.
+    """The best rates of the machine with one library, measured once in a run.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Rates:
     copies: tuple[tuple[int, float], ...]
 
     def line(self) -> dict[str, Any]:
-        """Return it as it is written."""
+        """Return the record as a line of the file."""
         return {"record": "rates", **asdict(self)}
 
     def copy_rate(self, working_set: int) -> float | None:
@@ -138,7 +138,7 @@ class Rates:
 
 @dataclass
 class Records:
-    """What a file holds."""
+    """The records of a file."""
 
     plan: dict[str, Any] = field(default_factory=dict)
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -198,7 +198,7 @@ def _lines(file: Path) -> Iterator[str]:
 
 
 def append(folder: Path, lines: Iterable[dict[str, Any]]) -> None:
-    """Write lines behind those that there are, and see them on the disk."""
+    """Append lines, and wait until they are on the disk."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
     if file.exists() and not (held := file.read_bytes()).endswith(b"\n"):

@@ -1,4 +1,4 @@
-"""The commands together: what `chainrule` runs."""
+"""The command line `chainrule` with all its commands."""
 
 from typing import Annotated
 

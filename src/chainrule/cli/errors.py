@@ -26,7 +26,7 @@ AT_THE_DOOR = (ValueError, TypeError, OSError, ImportError, MemoryError, Backend
 
 
 def one_line(error: BaseException) -> str:
-    """Return what an error says, on one line.
+    """Return the message of an error on one line.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`chainrule info`: what is installed here, and which backends can be used."""
+"""`chainrule info`: the installed versions and the available backends."""
 
 import json
 import platform
@@ -111,7 +111,7 @@ def _products() -> str:
 
 
 def _native() -> str:
-    """Return whether long runs on NumPy are compiled, or what would make them so."""
+    """Return whether long runs on NumPy are compiled, or the command that installs what is missing."""
     if native_is_at_hand():
         return f"llvmlite {version('llvmlite')}"
     return f"none; {how_to_install('jit')} makes long runs on NumPy up to several times as fast"

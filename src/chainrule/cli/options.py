@@ -102,7 +102,7 @@ def sizes(words: list[str]) -> tuple[int, ...]:
 
 
 class TrainCommand(TyperCommand):
-    """A command whose ``--hidden`` takes as many numbers as follow it."""
+    """A command whose ``--hidden`` takes all numbers after it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, with ``--hidden`` spread out."""
@@ -147,7 +147,7 @@ def seconds(duration: str) -> float:
 
 
 def loaded(model: Path, backend: str | None) -> tuple[NeuralNetwork, Facts]:
-    """Return a network, and what it knows of the table that it was trained on; without that, an error."""
+    """Return a network and the facts of its table, or raise if it was not trained on a table."""
     network = NeuralNetwork.load(model, backend=backend)
     problem = "the model was not made by chainrule train: it has no column names; load it in Python"
     require(TABLE in network.metadata, problem)

@@ -1,4 +1,4 @@
-"""`--plots FOLDER`: the pictures that fit what was trained, as PNG files."""
+"""`--plots FOLDER`: pictures of the trained network, as PNG files."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ _SMALL = 16  # units of the widest layer; a diagram of more shows lines, not wei
 
 
 def check_plots(folder: Path | None) -> None:
-    """Say at once where pictures could not be drawn or written.
+    """Raise before training if pictures cannot be drawn or written.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def write(folder: Path, pictures: dict[str, Any]) -> list[str]:
 
 
 def summary(files: list[str]) -> str:
-    """Return what was written, by name, in lines of at most 80 columns.
+    """Return the names of the written files, in lines of at most 80 columns.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the commands print: tables in colour on a terminal, plain text elsewhere."""
+"""The output of the commands: coloured tables on a terminal, plain text elsewhere."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ _MOST_SHOWN = 20  # classes; a wider matrix would not fit a terminal
 
 
 def console() -> Console:
-    """Return standard output; rich honours NO_COLOR and leaves colour out where it is no terminal."""
+    """Return standard output as a rich console, which has colour on a terminal unless NO_COLOR is set."""
     return Console(highlight=False)
 
 
@@ -49,7 +49,7 @@ def percent(share: float) -> str:
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[Label]) -> Table | None:
-    """Return the confusion matrix, a row for each true class; ``None`` where it would not fit.
+    """Return the confusion matrix with a row for each true class; ``None`` if it is too wide.
 
     Parameters
     ----------

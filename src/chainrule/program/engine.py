@@ -58,7 +58,7 @@ class Work:
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """The arrays of the data: X, Y and the weights where there are any."""
+        """The arrays of the data: X, Y and, if given, the weights."""
         return arrays_of(self.data)
 
     @property
@@ -69,7 +69,7 @@ class Work:
 
     @property
     def batch_sizes(self) -> set[int]:
-        """The rows that a step takes: one size, or two where the last batch is ragged."""
+        """The sizes of the batches: one, or two if the last batch is smaller."""
         return {stop - start for start, stop in self.bounds}
 
     @property
@@ -106,7 +106,7 @@ def plan_step(
 
 
 def arrays_of(data: Any) -> tuple[Array, ...]:
-    """Return the arrays of a record of data: X, Y and the weights where there are any."""
+    """Return the arrays of a record of data: X, Y and, if given, the weights."""
     return tuple(part for part in data if part is not None)
 
 
@@ -138,7 +138,7 @@ def batch_spec(data: Any, rows: int) -> Any:
 
 
 class Engine(Protocol):
-    """Runs epochs; ``progress`` is where training stands."""
+    """Runs epochs; ``progress`` has the current parameters and state."""
 
     progress: Any
 

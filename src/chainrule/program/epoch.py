@@ -1,4 +1,4 @@
-"""Epochs: what an engine is handed for one pass over the rows, and where each of its batches lies."""
+"""Epochs: the input of an engine for one pass over the rows, and the bounds of its batches."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

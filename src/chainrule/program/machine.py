@@ -1,4 +1,4 @@
-"""The machine: what the rule for row blocks needs to know of it."""
+"""The machine: its cores, caches, memory and threads."""
 
 import functools
 import os
@@ -201,14 +201,14 @@ def l2_bytes() -> int:
 
 
 def cache_folder() -> Path:
-    """Return where compiled and measured things are kept: ``CHAINRULE_CACHE_DIR``, or the user's cache."""
+    """Return the folder for compiled functions and measurements: ``CHAINRULE_CACHE_DIR``, or the user's cache."""
     named = os.environ.get("CHAINRULE_CACHE_DIR")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(named) if named else base / "chainrule"
 
 
 def available_bytes(root: Path = Path("/")) -> int | None:
-    """Return how much memory this process may still take; ``None`` where the system does not say.
+    """Return the memory that this process may still take, in bytes; ``None`` if the system does not report it.
 
     On Linux: the least of what the kernel calls available, what the control groups around this process
     leave (versions 1 and 2; their page cache can be given back) and what ``ulimit`` leaves. ``root`` is

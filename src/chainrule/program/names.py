@@ -1,4 +1,4 @@
-"""Names: the traced values are called what the mathematics calls them, and in which call."""
+"""Names: traced values get the names of the variables in the mathematics."""
 
 import sys
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Mention(NamedTuple):
 
 @contextmanager
 def naming(recorder: Recorder | None = None) -> Iterator[list[Mention]]:
-    """Name the traced values by what the mathematics calls them.
+    """Give traced values the names of the variables in the mathematics.
 
     Whenever a function of the package returns, its local variables name the values they hold: ``Z``
     in ``dense_forward``, with the number of the layer whose ``W`` it was given. The list that it

@@ -1,4 +1,4 @@
-"""Operations: what a program is made of.
+"""Operations: the elements of a program.
 
 A program is a straight line of operations on values of static shape. Which functions there are is said in
 ``primitives.py``.
@@ -48,7 +48,7 @@ Operand = Value | float | int
 
 @dataclass(eq=False)
 class Operation:
-    """One function applied to operands; ``settings`` are what is neither array nor number."""
+    """One function applied to operands; ``settings`` are its other arguments."""
 
     function: str
     operands: tuple[Operand, ...]
@@ -84,7 +84,7 @@ class Operation:
 
     @property
     def is_view(self) -> bool:
-        """Whether nothing is computed: only another way to look at an array."""
+        """Whether the operation returns a view and computes nothing."""
         return self.function in VIEWS
 
     @property

@@ -1,4 +1,4 @@
-"""The plain engine: the step as it is written, called once a batch. The reference of every other."""
+"""The plain engine: calls the step as it is written once for each batch; the reference for all other engines."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext

@@ -1,4 +1,4 @@
-"""The plan: where every value of a program lies in memory, found out before anything runs.
+"""The plan: the places of all values of a program in memory, decided before it runs.
 
 Each result gets a place in a storage. A result takes the storage of an operand that it is the last to
 read, where it can be computed in place; else one that has become free; else a new one. What is carried
@@ -120,7 +120,7 @@ class Roots:
         self._maker = {id(operation.result): operation for operation in program.operations}
 
     def of(self, value: Value) -> Value:
-        """Return the value whose memory ``value`` is."""
+        """Return the value that owns the memory of ``value``."""
         while (maker := self._view(value)) is not None:
             value = maker.inputs[0]
         return value

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # names are given to tracers, which make programs
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """What a traced function does.
+    """A traced function as a list of operations.
 
     Printing it gives a table: the number of each operation, the name of its result, the shape, the
     operation, its floating-point operations.
@@ -68,7 +68,7 @@ class Program:
 
     @cached_property
     def dtypes(self) -> frozenset[str]:
-        """The dtypes of what is computed."""
+        """The dtypes of the computed values."""
         return frozenset(operation.result.dtype.name for operation in self.operations)
 
     @cached_property
@@ -80,7 +80,7 @@ class Program:
         return names
 
     def name(self, operand: Operand) -> str:
-        """Return what an operand is called: a name, or the number itself."""
+        """Return the name of an operand, or the digits of a number."""
         if not isinstance(operand, Value):
             return f"{operand}" if isinstance(operand, int) else f"{operand:.6g}"
         if operand.data is not None:

@@ -27,7 +27,7 @@ _PASSES = 3  # products of a weight: forward, its gradient, and that of what it 
 
 
 class Cut(NamedTuple):
-    """How a batch is cut: this many threads, each with this many blocks one after the other."""
+    """How a batch is cut: the number of threads, and of blocks in each."""
 
     threads: int
     blocks: int
@@ -56,7 +56,7 @@ class Cut(NamedTuple):
 
 
 def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
-    """Return how to cut a batch of this many rows.
+    """Return the cut for a batch of ``rows`` rows.
 
     One thread where the step is too small to share. Else one for each that may be used, and in it
     blocks whose rows (samples, activations, deltas) fill half of the second-level cache; but no

@@ -1,4 +1,4 @@
-"""The trace: run the unchanged step once on tracers, and write down what it does."""
+"""The trace: the step run once on tracers, which record its operations."""
 
 import traceback
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from chainrule.program.unrecordable import UnrecordableError
 
 
 class Spec(NamedTuple):
-    """Shape, dtype and name of an array that does not exist yet; ``role`` is what it is to a training step."""
+    """Shape, dtype and name of an array that does not exist yet; ``role`` is its role in a training step."""
 
     shape: tuple[int, ...]
     dtype: Any

@@ -1,4 +1,4 @@
-"""Tracers: arrays that compute nothing, and the recorder that writes down what is asked of them.
+"""Tracers: arrays that compute nothing, and the recorder of their operations.
 
 A :class:`Tracer` satisfies the Array API as far as there are primitives. Every function called on it is
 recorded as an operation; what is asked for twice is recorded once; what depends on constants alone is
@@ -24,7 +24,7 @@ LARGEST_POWER = 8  # each factor rounds once more
 
 
 class Recorder:
-    """What a trace has written down so far; also the namespace of its tracers.
+    """The operations recorded so far; also the namespace of the tracers.
 
     It has a method for every elementwise primitive, and those below.
     """

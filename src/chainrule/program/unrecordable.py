@@ -2,4 +2,4 @@
 
 
 class UnrecordableError(TypeError):
-    """A step cannot be written down as a program; the message says what stands in the way, and where."""
+    """A step cannot be recorded as a program; the message has the reason and the place."""

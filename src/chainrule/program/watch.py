@@ -1,4 +1,4 @@
-"""Watch: a program run operation by operation, every value kept, to be looked at."""
+"""Watch: a program run operation by operation, with all values kept."""
 
 from collections.abc import Callable, Sequence
 

@@ -84,7 +84,7 @@ def _warn_of_launcher() -> None:
 
 
 def current() -> Group:
-    """Return the group of several ranks that this process has joined; one process alone if there is none.
+    """Return the group of ranks that this process has joined; a group of one process if there is none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The engine of ranks: of each batch every rank takes its rows; one sum of what they found; the same update on all."""
+"""The engine of ranks: each rank takes its rows of a batch, the gradients are summed, and all make the same update."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -28,7 +28,7 @@ class Stop(Protocol):
 
     @property
     def flag(self) -> float:
-        """What this rank adds to the sum: 0 unless it received a signal."""
+        """The term of this rank in the sum: 0 unless it received a signal."""
 
     def agree(self, flags: float) -> None:
         """Take the sum of the flags of all ranks as the answer."""

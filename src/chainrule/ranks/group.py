@@ -1,4 +1,4 @@
-"""Groups: what one of several processes knows of the others, and what it can ask of them."""
+"""Groups: the ranks of a training run, and the communication between them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -54,7 +54,7 @@ class Group:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the history says of the group."""
+        """The notes on the group for the history."""
         if not self.is_divided:
             return ()
         where = f"{self.size} rank{'s' * (self.size > 1)} ({self.name})"
@@ -124,7 +124,7 @@ class Group:
         """Replace an array by its sum over the ranks, added in any order."""
 
     def _swap(self, buffer: np.ndarray, other: int) -> np.ndarray:
-        """Return the array of another rank, which gets this one."""
+        """Exchange arrays with another rank, and return its array."""
         raise NotImplementedError
 
 

@@ -60,7 +60,7 @@ def command(work: Workload) -> str:
 
 
 def _usable(name: str, dtype: str, *, is_asked: bool) -> Backend | None:
-    """Return a backend that can be used here and would compute in the dtype."""
+    """Return a backend that is available here and supports the dtype."""
     try:
         backend = backends.named(name)
         backend.check_dtype(dtype)

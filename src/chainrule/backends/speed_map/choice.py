@@ -100,7 +100,7 @@ def _ends(values: Collection[int], value: int) -> Mapping[int, float]:
 
 
 def _shape(work: Workload) -> tuple[object, ...]:
-    """Return everything but hidden size and batch."""
+    """Return the network without its hidden size and batch size."""
     first, *hidden, last = work.sizes
     return first, tuple(size / hidden[0] for size in hidden), last, work.rule, work.dtype
 
@@ -130,7 +130,7 @@ class Choice(NamedTuple):
 
     @property
     def is_decided(self) -> bool:
-        """Whether the first is faster than the second, or there is no second."""
+        """Whether the first is reliably faster than the second, or is the only one."""
         return self.ratio is None or self.ratio.low > 1.0
 
     @property

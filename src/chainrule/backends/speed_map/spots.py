@@ -146,7 +146,7 @@ class Spot(NamedTuple):
     ratios: Mapping[tuple[str, str], Interval]  # (a, b): the time of a divided by the time of b
 
     def ratio(self, over: str, under: str) -> Interval | None:
-        """Return the time of one divided by the time of the other; ``None`` where no pair was measured."""
+        """Return the time of one divided by the time of the other; ``None`` if they were not measured together."""
         if (over, under) in self.ratios:
             return self.ratios[over, under]
         turned = self.ratios.get((under, over))

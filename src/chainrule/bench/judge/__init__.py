@@ -1,1 +1,1 @@
-"""Judging: what the samples say, with intervals: faster, slower, the same or undecided."""
+"""Judging: the statistics of the samples, and verdicts: faster, slower, the same or undecided."""

@@ -1,4 +1,4 @@
-"""Results: what follows from the measurements of a run; nothing is measured here."""
+"""Results: figures computed from the measurements of a run."""
 
 import tomllib
 from collections import Counter, defaultdict
@@ -23,7 +23,7 @@ IMPOSSIBLE = 0.5  # a step that takes less than this share of its limit was not 
 
 
 class Place(NamedTuple):
-    """A contestant, an operation and a cell: what one measurement is of."""
+    """The subject of one measurement: a contestant, an operation and a cell."""
 
     cell: Cell
     contestant: str
@@ -88,7 +88,7 @@ class Figures:
 
     @property
     def is_valid(self) -> bool:
-        """Whether there is a figure, and one that the machine is able to reach."""
+        """Whether there is a figure, and the machine can reach it."""
         return self.step is not None and "invalid" not in self.flags
 
 
@@ -231,7 +231,7 @@ def evenly(values: Sequence[Any], most: int) -> list[Any]:
 
 
 class Results:
-    """What follows from some records, each thing computed once.
+    """The results of some records, computed on first use.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Statistics: medians and ratios of what was measured, with intervals, and the verdict on a ratio.
+"""Statistics: medians and ratios with their intervals, and verdicts on ratios.
 
 A round gives the seconds of A and of B one after the other. Whatever slows the machine for longer than
 a round slows both, and leaves their ratio. The estimate is the median of all rounds' log-ratios.
@@ -53,7 +53,7 @@ def paired(pairs: Pairs) -> Interval:
 
 
 def typical(samples: Samples) -> Interval:
-    """Return the median seconds of what was measured by itself.
+    """Return the median of the seconds of one contestant.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def unpaired(a: Samples, b: Samples) -> Interval:
 
 
 def verdict(ratio: Interval, band: float = BAND) -> Verdict:
-    """Return what the ratio ``A / B`` says of A, by where its whole interval lies.
+    """Return the verdict on A from the interval of the ratio ``A / B``.
 
     Inside the band ``1/(1 + band) .. 1 + band``: "same". Wholly below or above it: "faster", "slower". Else
     "undecided": the interval reaches across an edge, and more rounds are needed.

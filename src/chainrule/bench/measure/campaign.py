@@ -197,7 +197,7 @@ LONGEST_PASS = 4.0  # seconds; a cell whose pass takes longer is not measured
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is to be measured."""
+    """The plan of a run: cells, contestants and time."""
 
     cells: Sequence[Cell]
     contestants: Sequence[str]

@@ -1,4 +1,4 @@
-"""The environment: what a figure was measured on; no names of persons or machines, no paths."""
+"""The environment: hardware, system and versions, without names of persons or machines and without paths."""
 
 import hashlib
 import json
@@ -37,7 +37,7 @@ Question = Callable[[Any], Any]  # asked of a loaded library
 
 
 def environment() -> dict[str, Any]:
-    """Return what this process runs on; the libraries that it has loaded tell their threads."""
+    """Return the hardware, the versions, and the number of threads of each loaded library."""
     facts: dict[str, Any] = {
         "cpu": processor(),
         "cores": cores(),
@@ -92,7 +92,7 @@ def _processor_seconds(process: int) -> float:
 
 
 def flags(before: Pulse, after: Pulse) -> tuple[str, ...]:
-    """Return what makes the times between two pulses doubtful: "busy", "stolen", "throttled".
+    """Return the reasons to doubt the times between two pulses: "busy", "stolen", "throttled".
 
     Examples
     --------

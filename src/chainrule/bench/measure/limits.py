@@ -28,14 +28,14 @@ LEAST_TICKS = 1000  # a block takes this many times as long as reading the clock
 
 
 class Warm(NamedTuple):
-    """What is known of a contestant that is warm."""
+    """The measurements of a contestant after its warm-up."""
 
     passes: int  # of a block
     seconds: float  # of a pass
 
 
 def block(contestant: Contestant, passes: int, clock: str = WALL) -> float:
-    """Run this many passes and return the seconds until everything was computed.
+    """Run ``passes`` passes, wait for the results, and return the seconds.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _reader(clock: str) -> Callable[[], float]:
 
 
 def warm_up(contestant: Contestant, seconds: float, block_seconds: float = BLOCK_SECONDS) -> Warm:
-    """Call it until it is warm, and return how many passes make a block, and what one takes.
+    """Call a contestant until it is warm, and return the passes in a block and the seconds of one.
 
     Parameters
     ----------

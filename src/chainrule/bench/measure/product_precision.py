@@ -1,4 +1,4 @@
-"""Precision: what the factors of float32 products may be rounded to, which is the same for every contestant.
+"""Precision: the rounding of the factors of float32 products, the same for every contestant.
 
 To nothing, whatever a library would choose by itself; or, where ``CUPY_TF32=1`` asks for it, to the 10 bits of
 TF32 on a CUDA device that has it.

@@ -1,4 +1,4 @@
-"""The charts of the report: what each shows, and how it is drawn by matplotlib.
+"""The charts of the report, drawn by matplotlib.
 
 Each panel is a picture of its own on the page, where panels wrap as the window is narrow, and the panels of a chart
 are one picture in a file.

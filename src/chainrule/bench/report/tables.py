@@ -74,7 +74,7 @@ def sign(match: Match) -> str:
 
 
 def letters_used(texts: Iterable[str]) -> str:
-    """Return what the letters at the end of some texts mean."""
+    """Return the meaning of the letters at the end of texts."""
     used = {text.rpartition("\n")[2] for text in texts}
     return ", ".join(f"{letter} {name}" for name, letter in LETTERS.items() if letter in used)
 

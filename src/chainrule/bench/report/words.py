@@ -178,7 +178,7 @@ def _measured(run: Results) -> list[Measurement]:
 
 
 def doubts(run: Results) -> list[str]:
-    """Return what makes the figures doubtful, to be read first: a busy machine, noise, few processes."""
+    """Return the reasons to doubt the figures, which come first: a busy machine, noise, few processes."""
     measured = _measured(run)
     if not measured:
         return []
