@@ -48,16 +48,18 @@ def scatter(
                 done, _ = wait(sent, LOOK_SECONDS, FIRST_COMPLETED)
                 for future in done:
                     number, times = sent.pop(future)
-                    lost = None if future.cancelled() else future.exception()
-                    if lost is None and not future.cancelled():
+                    if future.cancelled():
+                        continue
+                    lost = future.exception()
+                    if lost is None:
                         result, error = future.result()
                         if error is not None:
                             raise error
                         yield number, result
-                    elif lost is not None and times < MOST_SENT:
+                    elif times < MOST_SENT:
                         sent[_send(executor, function, packs[number])] = number, times + 1
-                    elif lost is not None:
-                        msg = f"a pack was sent {times} times and got no answer ({lost!r}); give a smaller pack_size"
+                    else:
+                        msg = f"a pack was sent {times} times and got no answer: {lost!r}; give a smaller pack_size, or other workers"
                         raise RuntimeError(msg) from lost
                 if interrupts.is_pending:
                     for future in sent:

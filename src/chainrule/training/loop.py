@@ -380,32 +380,26 @@ class _TrainingRun:
 
     def next_plan(self, losses: Sequence[float] | np.ndarray | None = None) -> Epoch | None:
         """Take the losses of the last plan, and return the next one; ``None`` at the end."""
-        try:
-            return self._plans.send(losses)
-        except StopIteration:
-            return None
-        except BaseException as error:  # noqa: BLE001  see `_end`
-            self._end(error)
-            return None
+        return self._resume(self._plans.send, losses)
 
     def stop(self, error: BaseException, *, is_cut: bool) -> None:
         """End by an error that came while the last plan ran; ``is_cut``: within a step."""
         self._is_cut = is_cut
-        try:
-            self._plans.throw(error)
-        except BaseException as ended:  # noqa: BLE001  see `_end`
-            self._end(ended)
+        self._resume(self._plans.throw, error)
 
-    def _end(self, error: BaseException) -> None:
-        """Keep an error, to be raised once the weights are kept."""
-        if isinstance(error, Exception):
-            self.history.error = error
-        elif isinstance(error, KeyboardInterrupt) and (
-            self._settings.group.size == 1 or self._interrupts.is_pending
-        ):
+    def _resume(self, go_on: Callable[[Any], Epoch], given: Any) -> Epoch | None:
+        """Return the next plan; keep an error that ends training, to be raised once the weights are kept."""
+        try:
+            return go_on(given)
+        except StopIteration:
+            pass
+        except KeyboardInterrupt:
+            if self._settings.group.size > 1 and not self._interrupts.is_pending:
+                raise  # a second Ctrl-C, which the other ranks know nothing of
             self.history.interrupted = True
-        else:  # such as a second Ctrl-C, which the other ranks know nothing of
-            raise error
+        except Exception as stopped:  # noqa: BLE001
+            self.history.error = stopped
+        return None
 
     def _train(self) -> Plans[None]:
         """Yield what the engine is to run until training is over."""
