@@ -103,7 +103,7 @@ def test_training_stopped_before_its_first_epoch_leaves_out_the_history(chainrul
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training._TrainingRun, "epochs", interrupted)
+    monkeypatch.setattr(training._TrainingRun, "_epochs", interrupted)
     result = chainrule(FLOWERS + "--plots out")
     assert result.exit_code == 0, result.stderr
     assert written("out") == CLASSES - {"history"}
