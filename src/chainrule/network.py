@@ -185,7 +185,7 @@ class NeuralNetwork:
         self._changing: dict[int, Lock] = {}
         self._backend: Backend | None = None
         self._forward: Forward | None = None
-        self._kept: tuple[Rule, State] | None = None  # what the optimizer goes on from, and whose it is
+        self._kept: tuple[Rule, State] | None = None  # the optimizer and its state, to continue from
         seed = None if seed is None else at_least(0, "seed", seed)
         chosen, self._is_auto = backends.get(backend), backends.is_auto(backend)
         check_weights(self.architecture)
@@ -733,7 +733,7 @@ class NeuralNetwork:
         """
         return a * (1 - a)
 
-    # -- where it lives --------------------------------------------------------------------------
+    # -- its backend -----------------------------------------------------------------------------
 
     @property
     def backend(self) -> Backend:
@@ -819,7 +819,7 @@ class NeuralNetwork:
     # -- saving ----------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        # For pickle and copy: the parameters on the host, without what the last feedforward kept.
+        # For pickle and copy: the parameters on the host, without the arrays of the last feedforward.
         state = self.__dict__ | {"_forward": None}
         del state["_changing"]
         if self._backend is not None:

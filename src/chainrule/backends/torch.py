@@ -111,7 +111,7 @@ class TorchLibrary:
             return out.copy_, (arguments[0],)
         if function == "sign":
             return _sign, (arguments[0], out)
-        if function == "pow":  # by multiplication where it is handed a Python number
+        if function == "pow":  # by multiplication if the exponent is a Python number
             arguments[1] = operation.operands[1]
         named = getattr(torch, PRIMITIVES[function].torch or function)
         over = {}

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 _LONGEST = 1500  # characters of a message; what is left out stands between what was got and the remedy
 
-# What the library raises at its doors, with one line saying what was got, wanted, and the remedy.
+# Errors of the library whose message is one line: got, wanted, remedy.
 # Anything else is a mistake of ours and keeps its traceback.
 AT_THE_DOOR = (ValueError, TypeError, OSError, ImportError, MemoryError, BackendUnavailableError)
 

@@ -73,7 +73,7 @@ class Scaler(NamedTuple):
         # Compared by value: rounding gives a constant column a deviation that is small, not 0.
         constant, deviation = moments.low == moments.high, np.sqrt(moments.variance)  # (d,)
         mean = np.where(constant, moments.low, moments.mean)  # (d,)
-        # A deviation may be 0 as well where it is too small for a float.
+        # A deviation that is too small for a float is 0 as well.
         return cls(mean, np.where(constant | (deviation == 0), 1.0, deviation))
 
     def apply(self, X: Floats, out: Floats | None = None) -> Floats:

@@ -19,7 +19,7 @@ from chainrule.data.tables import column, has_index_name, polars
 from chainrule.mathematics.checks import FRACTION, at_least, check_number
 from chainrule.mathematics.naming import quoted, refusing, require
 
-# Of float32 features, in a window by default. A block is below 32 MiB, from where glibc maps each array anew.
+# Of float32 features, in a window by default. A block is below 32 MiB, above which glibc maps new memory for each array.
 WINDOW_BYTES = 120_000_000
 BLOCKS = 4  # in a window, at least
 FEWEST_BLOCKS = 16  # of all rows, so that some can be held out of a small file

@@ -499,7 +499,7 @@ def _read_npz(path: Path) -> Table:
         size = 0
     check_memory(path, f"{size:,} bytes", size // 8)
     problem = f"{path} cannot be read as npz; write it with numpy.savez, without object arrays"
-    # NumPy raises whatever the layer that failed raises.
+    # NumPy passes on the error of the layer that failed.
     with refusing(Exception, problem), np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     columns = list(_columns_of(arrays))

@@ -131,7 +131,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn is option
     loss_curve_: list[float]
     validation_scores_: list[float] | None
 
-    # Theirs, and what is only here.
+    # The constraints of scikit-learn's parameters, then of ours.
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **neural_network.MLPClassifier._parameter_constraints,
         "activation": [StrOptions({"logistic", *ACTIVATIONS}), Activation, list, tuple],

@@ -42,7 +42,7 @@ stochastic = available_if(_takes_batches)
 class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
     """A dense network as an estimator."""
 
-    _plateau: Plateau  # what stops training, over warm starts and calls of partial_fit
+    _plateau: Plateau  # decides when training stops, over warm starts and calls of partial_fit
     _loss: str  # the name of the network's loss
     _samples: Callable[..., Batch]  # X, y, sample_weight -> the rows as arrays
     _decoded: Callable[[Any], Any]  # (n, n_outputs) -> what ``predict`` returns
@@ -113,7 +113,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
             self.loss_curve_, self.t_ = [], 0
         else:
             self.network_ = settings.continued(self.network_, self, rows, self._loss)
-            if epochs is not None:  # what the optimizer has kept is for partial_fit
+            if epochs is not None:  # the state of the optimizer is for partial_fit
                 self.network_._kept, self._plateau.factor = None, 1.0
         if from_start or (held_out is None) != (self.validation_scores_ is None):  # another criterion
             self._plateau, self.validation_scores_ = Plateau(), None if held_out is None else []

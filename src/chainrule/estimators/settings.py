@@ -150,7 +150,7 @@ def solver(model: Any) -> Optimizer:
     return optimizer
 
 
-# One object for equal numbers, so that what was compiled with it is found again by the next fit.
+# One object for equal numbers, so that the next fit reuses the compiled step.
 _adam = lru_cache(maxsize=32)(adam)
 
 
@@ -159,7 +159,7 @@ def _sgd(decay: float, looks_ahead: bool) -> Optimizer:
     if decay == 0.0:
         return sgd()
 
-    # The rate stands inside the velocity, as in scikit-learn: the two differ once it changes.
+    # The rate is part of the velocity, as in scikit-learn; this matters once the rate changes.
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         step = learning_rate * g  # (..., P)
         v = decay * state[0] - step  # (..., P)

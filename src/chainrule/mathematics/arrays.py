@@ -32,7 +32,7 @@ def namespace(*arrays: Array) -> Namespace:
     """
     kinds = {*map(type, arrays)} - {type(None)}
     if {kind.__module__ for kind in kinds} == {"numpy"}:
-        # It conforms by itself; importing what array_api_compat lays over it takes 0.1 s.
+        # NumPy conforms by itself; importing its wrapper in array_api_compat takes 0.1 s.
         return sys.modules["numpy"]
     return array_api_compat.array_namespace(*arrays)
 

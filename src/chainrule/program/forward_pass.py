@@ -154,7 +154,7 @@ def predict(
             for other in others:
                 # One that has begun is waited for; the others found their threads busy with another call.
                 if not other.cancel():
-                    other.result()  # raises what was raised there
+                    other.result()  # raises the error of that thread
     return np.concatenate([done[start] for start in sorted(done)])  # (n, n_out)
 
 

@@ -63,7 +63,7 @@ class Bar(Display):
 
         counts = Column(no_wrap=True, min_width=2 * len(str(epochs)) + 1)
         time_left = Column(no_wrap=True, min_width=len("0:00:00"))
-        # Where it is narrow, the word goes first, then the bar, then the end of the summary.
+        # On a narrow terminal the word is left out first, then the bar, then the end of the summary.
         word = [progress.TextColumn("epoch")] if console.width > _NARROW else []
         self._bar = progress.Progress(
             *word,

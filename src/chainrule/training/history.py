@@ -40,12 +40,12 @@ class History:
     (2, False)
     """
 
-    reported: str  # what the loss column holds
+    reported: str  # the name of the loss in the loss column
     interrupted: bool = False  # Ctrl-C, or a callback that returned True
     best_epoch: int | None = None  # where early stopping found the weights that it restored
     error: Exception | None = field(
         default=None, repr=False
-    )  # what ended a member of `train_many` early
+    )  # the error that ended a member of `train_many` early
     notes: tuple[str, ...] = ()  # how a GPU multiplied, why the loss did not fall, ...
     # The losses, the learning rates and the seconds: plain numbers, for adding a record must not cost more than a step.
     _numbers: tuple["array[float]", ...] = field(

@@ -63,7 +63,7 @@ class Interrupts:
             self._signals += (signal.SIGALRM,)
         self._at_once, self._answer = at_once, answer
         self._receiver = self  # the context that has the handlers: this one, or one around it
-        self._agreed: bool | None = None  # what several ranks agreed on; None: this process is alone
+        self._agreed: bool | None = None  # whether the ranks agreed to stop; None: this process is alone
         self._replaced: dict[int, Any] = {}
 
     def __enter__(self) -> Self:

@@ -59,7 +59,7 @@ class Settings:
     callbacks: Sequence[Callback] = ()  # called with every record; True ends training
     show: Callable[[Array], None] | None = None  # gets a copy of the weights (P,) before the callbacks
     shuffle: bool = True  # False: batches of rows in their order
-    compiled: bool = True  # False: the plain step, as it is written
+    compiled: bool = True  # False: run the step as it is written
     threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
     group: Group = field(default_factory=Group)  # the ranks that train together
     folder: "RunFolder | None" = None  # for checkpoints
@@ -110,7 +110,7 @@ class Outcome(NamedTuple):
 
     theta: Array  # (P,)
     history: History
-    state: State | None  # the optimizer's arrays at these weights; None where it has gone further
+    state: State | None  # the optimizer's arrays at these weights; None if it is ahead of them
 
 
 class Task(NamedTuple):
@@ -541,7 +541,7 @@ class _TrainingRun:
             with closing(self._in_memory(plan.part(len(losses), len(plan.rates)))) as windows:
                 for window in windows:
                     yield from self._pieces(window, before, losses, len(plan.rates))
-        except (TypeError, ValueError, OSError):  # what the files hold
+        except (TypeError, ValueError, OSError):  # damaged files
             self._go_back_to(before)
             raise
         return np.array(losses)  # (steps,)

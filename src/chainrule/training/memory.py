@@ -122,7 +122,7 @@ class Demand(NamedTuple):
         MemoryError
             It says what is needed, what there is, and the largest batch that fits.
         """
-        # More than any step keeps: saves a trace of the small ones, and for the smallest a look at what is free.
+        # An upper bound: it saves tracing small steps, and for the smallest reading the free memory.
         widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
         if widest + self.backend.own_bytes < _SMALL:
             return

@@ -148,7 +148,7 @@ class RunFolder:
         ValueError
             It names the settings that differ.
         """
-        if not self._leads:  # what the ranks must have in common is compared elsewhere
+        if not self._leads:  # the ranks are compared elsewhere
             return
         of_data = {"data": fingerprint(data), "validation_data": validation and fingerprint(validation)}
         self._settings = json.loads(json.dumps({**settings, **of_data}, default=float))

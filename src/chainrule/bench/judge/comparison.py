@@ -63,7 +63,7 @@ class Comparison(NamedTuple):
         ]
 
 
-# A place, what was measured there before, and after.
+# A place, and its measurements before and after.
 Pair = tuple[Place, Sequence[Measurement], Sequence[Measurement]]
 
 

@@ -109,7 +109,7 @@ def _place(
         if place := cluster.takes(operation, roots):
             return cluster, place
     new = Cluster(over(operation))
-    # Single numbers as early as can be: then what is computed with them can still join what is wide.
+    # Put scalar groups first, so that wide operations that use them can still be fused.
     segment.insert(max(made, default=-1) + 1 if new.where == ONE else len(segment), new)
     return new, "main"
 
