@@ -63,4 +63,8 @@ def test_loads_are_on_their_way_before_the_first_is_used():
 def test_persistent_kernels_of_every_step_compile(share):
     cuda, architecture = GENERATIONS[share]
     library(cuda)
-    _compiled(cuda, architecture, persistent_kernels("float32")[share :: len(GENERATIONS)])
+    texts = persistent_kernels("float32")[share :: len(GENERATIONS)]
+    _compiled(cuda, architecture, texts)
+    code = ptx(prelude() + texts[0].source, cuda, "compute_80")
+    assert ".local" not in code  # the sums of a product stay in registers
+    assert "ld.shared" in code

@@ -33,15 +33,28 @@ template <typename T> __device__ inline void put_back(T *to, const T *from, int 
 __device__ inline Block block_of(unsigned int across, unsigned int number, unsigned int blocks) {
   return {{threadIdx.x % across, threadIdx.x / across}, {number, 0}, {across, blockDim.x / across}, {blocks, 1}};
 }
+// Adds up sums of `parts` neighbouring threads: each of two hands over the half of its sums that the other goes on with,
+// until it has 16 / parts of them, from `kept` on. By templates, so that all indices are known and the sums stay in registers.
+template <int half, int bit, int parts, typename Sum>
+__device__ inline void share(Sum (&sum)[16], int &kept, int part) {
+  if constexpr (bit < parts) {
+    const bool upper = part & bit;
+#pragma unroll
+    for (int v = 0; v < half; v++) {
+      const Sum low = sum[v], high = sum[v + half];
+      sum[v] = (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, bit);
+    }
+    kept += upper ? half : 0;
+    share<half / 2, 2 * bit, parts>(sum, kept, part);
+  }
+}
 // out (m, n) <- A (m, k) @ B (k, n). How far it is to the next row and to the next column says whether a factor is turned.
 // A thread makes 4 x 4 entries, `down` rows and `across` columns apart, so that neighbours read side by side. Where
 // there are few entries, neighbours share their terms: 2, 4, 8 or 16 `parts`, added up in a fixed order.
-template <typename T>
+template <int parts, typename T>
 __device__ inline void multiply(int m, int n, int k, const T *A, int A_down, int A_across, const T *B, int B_down, int B_across, T *out) {
   typedef decltype(value_of(*A)) Sum;
   const int down = (m + 3) / 4, across = (n + 3) / 4, tiles = down * across;
-  int parts = 1;
-  while (parts < 16 && 2 * parts * tiles <= (int)blockDim.x && 16 * parts <= k) parts *= 2;
   const int part = threadIdx.x % parts, step = blockDim.x / parts;
   for (int first = 0; first < tiles; first += step) {
     const int mine = first + threadIdx.x / parts, tile = mine < tiles ? mine : 0, i = tile / across, j = tile % across;
@@ -61,19 +74,8 @@ __device__ inline void multiply(int m, int n, int k, const T *A, int A_down, int
 #pragma unroll
       for (int v = 0; v < 16; v++) sum[v] += a[v / 4] * b[v % 4];
     }
-    // Each of two threads hands over the half of its sums that the other goes on with: 16, 8, 4, 2, 1.
     int kept = 0;
-#pragma unroll
-    for (int half = 8, bit = 1; half > 0; half /= 2, bit *= 2) {
-      if (bit >= parts) break;
-      const bool upper = part & bit;
-#pragma unroll
-      for (int v = 0; v < half; v++) {
-        const Sum given = upper ? sum[v] : sum[v + half], own = upper ? sum[v + half] : sum[v];
-        sum[v] = own + __shfl_xor_sync(0xffffffffu, given, bit);
-      }
-      kept += upper ? half : 0;
-    }
+    share<8, 1, parts>(sum, kept, part);
 #pragma unroll
     for (int v = 0; v < 16; v++) {
       const int row = i + (v + kept) / 4 * down, column = j + (v + kept) % 4 * across;

@@ -141,7 +141,7 @@ class _Printer:
         arguments = "const long long *table, const long long first, const long long last"
         lines = [
             f"namespace of_{key} {{\n{helpers()}{functions}}}",
-            f'extern "C" __global__ void __launch_bounds__({THREADS}) steps_{key}({arguments}) {{',
+            f'extern "C" __global__ void __launch_bounds__({THREADS}, 1) steps_{key}({arguments}) {{',
             f"  using namespace of_{key};",
             *indented(body),
             "}\n",
@@ -230,12 +230,13 @@ class _Printer:
 
     def _product(self, product: Product, values: list[Value]) -> str:
         """Return the call of a product; its factors may be turned."""
-        (m, k), n = product.A.shape, product.out.shape[1]
+        (m, k), n, parts = product.A.shape, product.out.shape[1], 1
+        while parts < 16 and 2 * parts * -(-m // 4) * -(-n // 4) <= THREADS and 16 * parts <= k:
+            parts *= 2
         A, B, out = map(self._at, values)
-        steps = [stride // array.itemsize for array in product[:2] for stride in array.strides]
-        return (
-            f"multiply({m}, {n}, {k}, {A}, {steps[0]}, {steps[1]}, {B}, {steps[2]}, {steps[3]}, {out});"
-        )
+        down, across, *turned = [s // array.itemsize for array in product[:2] for s in array.strides]
+        factors = f"{A}, {down}, {across}, {B}, {turned[0]}, {turned[1]}"
+        return f"multiply<{parts}>({m}, {n}, {k}, {factors}, {out});"
 
     def _at(self, value: Value, turn: str = "now") -> str:
         """Return a pointer to a value in shared memory."""
