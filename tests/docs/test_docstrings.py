@@ -60,6 +60,11 @@ def docstring(node):
     return ast.get_docstring(node) or ""
 
 
+def called(node):
+    calls = [call.func for call in ast.walk(node) if isinstance(call, ast.Call)]
+    return {function.id for function in calls if isinstance(function, ast.Name)}
+
+
 def test_the_reference_shows_the_library():
     assert len(MODULES) > 20
     assert len(EVERY) > 150
@@ -78,6 +83,8 @@ def test_a_function_that_raises_says_what_and_when():
         if isinstance(raising, ast.Raise) and isinstance(raising.exc, ast.Call)
     ]
     assert [(name, error) for name, error, section in raised if error not in section] == []
+    silent = [(name, called(node)) for name, _, node in FUNCTIONS if "Raises" not in docstring(node)]
+    assert [name for name, calls in silent if calls & {"require", "refusing"}] == []
 
 
 def test_a_function_has_an_example():
