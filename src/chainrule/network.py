@@ -984,7 +984,7 @@ def train_many(
     threads
         How many share the networks; by default ``CHAINRULE_THREADS``, else one for each core.
     executor
-        Any :class:`concurrent.futures.Executor`, such as a ``ProcessPoolExecutor``, or those of ``mpi4py.futures`` and
+        Any ``concurrent.futures.Executor``, such as a ``ProcessPoolExecutor``, or those of ``mpi4py.futures`` and
         Dask: its workers train packs of networks, each in one thread unless ``threads`` is given. A pack whose worker
         dies is sent again, twice at most.
     pack_size
