@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from chainrule.training.summary import NetworkSummary
 
 Data = tuple[AnyArray, AnyArray] | tuple[AnyArray, AnyArray, AnyArray]
+Weights = AnyArray | None
 Large = PathLike[str] | Stream | Iterable[Any]  # data that are read while training
 BackendLike = str | Backend | ModuleType
 Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
@@ -246,7 +247,7 @@ class NeuralNetwork:
         batch_size: int | None = None,
         shuffle: bool = True,
         optimizer: str | Optimizer = "sgd",
-        sample_weight: AnyArray | None = None,
+        sample_weight: Weights = None,
         validation_data: Data | None = None,
         validation_fraction: float | None = None,
         early_stopping: int | bool | None = None,
@@ -459,7 +460,7 @@ class NeuralNetwork:
                 return xp.argmax(P, axis=-1)  # (n,)
             return xp.astype(xp.reshape(P, (-1,)) > 0.5, xp.int64)  # (n,)
 
-    def evaluate(self, X: AnyArray, y: AnyArray, sample_weight: AnyArray | None = None) -> Score:
+    def evaluate(self, X: AnyArray, y: AnyArray, sample_weight: Weights = None) -> Score:
         """Return the loss, on the scale that training reports, and for classes the accuracy.
 
         Weights count in the loss; in the accuracy every sample counts the same.
@@ -479,7 +480,7 @@ class NeuralNetwork:
         learning_rate: float | Schedule = 0.1,
         *,
         optimizer: str | Optimizer = "sgd",
-        sample_weight: AnyArray | None = None,
+        sample_weight: Weights = None,
         detail: Literal["named", "all"] = "named",
     ) -> "Explanation":
         """Return one training step on ``X (n, input_size)`` and ``y``, factor by factor.
@@ -533,12 +534,7 @@ class NeuralNetwork:
         return explain(training, start, self.backend, every=detail == "all")
 
     def check_gradients(
-        self,
-        X: AnyArray,
-        y: AnyArray,
-        sample_weight: AnyArray | None = None,
-        *,
-        oracles: Sequence[str] = NAMES,
+        self, X: AnyArray, y: AnyArray, sample_weight: Weights = None, *, oracles: Sequence[str] = NAMES
     ) -> "GradientCheck":
         """Compare the derived gradient with gradients computed in other ways, in float64.
 

@@ -17,7 +17,6 @@ ELSEWHERE = {
     "rmsprop": "adam",
     "cuda": "cupy",
     "gpu": "cupy",
-    "val_loss": "validation_loss",
 }
 
 

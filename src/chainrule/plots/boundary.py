@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, to_rgb
 from matplotlib.ticker import MaxNLocator
 
 from chainrule.data.inputs import AnyArray, host
-from chainrule.plots.canvas import AxesLike, Picture, class_colours, panels
+from chainrule.plots.canvas import Ax, Picture, class_colours, panels
 from chainrule.plots.plane import Plane, are_classes, classes, one_column, plane_of
 from chainrule.plots.subject import Subject
 
@@ -24,7 +23,7 @@ def plot_decision_boundary(
     *,
     features: tuple[int, int] = (0, 1),
     names: Sequence[str] | None = None,
-    ax: AxesLike | None = None,
+    ax: Ax = None,
 ) -> Picture | Any:
     """Draw the regions of a classifier, or the predicted quantity, over two features, with the samples.
 
@@ -91,7 +90,7 @@ def _function(given: Any) -> Callable[[np.ndarray], Any]:
 
 
 def _draw_classes(
-    ax: Axes, plane: Plane, shares: np.ndarray, points: np.ndarray, y: np.ndarray, labels: list[Any]
+    ax: Any, plane: Plane, shares: np.ndarray, points: np.ndarray, y: np.ndarray, labels: list[Any]
 ) -> None:
     """Colour each region by its probability, and draw a line where the predicted class changes."""
     colours, k = class_colours(len(labels)), len(labels)
@@ -115,7 +114,7 @@ def _draw_classes(
     _legend(ax)
 
 
-def _draw_quantity(ax: Axes, plane: Plane, value: np.ndarray, points: np.ndarray, y: np.ndarray) -> None:
+def _draw_quantity(ax: Any, plane: Plane, value: np.ndarray, points: np.ndarray, y: np.ndarray) -> None:
     both = np.concatenate([value[np.isfinite(value)], y.astype(np.float64)])
     levels = MaxNLocator(14).tick_values(both.min(), both.max())
     norm = Normalize(levels[0], levels[-1])
@@ -124,7 +123,7 @@ def _draw_quantity(ax: Axes, plane: Plane, value: np.ndarray, points: np.ndarray
     ax.figure.colorbar(filled, ax=ax, label="predicted (plane), given (points)")
 
 
-def _scatter(ax: Axes, points: np.ndarray, total: int, **options: Any) -> None:
+def _scatter(ax: Any, points: np.ndarray, total: int, **options: Any) -> None:
     size = float(np.clip(8000 / total, 10, 40))
     usual = {
         "edgecolors": "white",
@@ -134,7 +133,7 @@ def _scatter(ax: Axes, points: np.ndarray, total: int, **options: Any) -> None:
     ax.scatter(points[:, 0], points[:, 1], s=size, **usual | options)
 
 
-def _legend(ax: Axes) -> None:
+def _legend(ax: Any) -> None:
     handles, _ = ax.get_legend_handles_labels()
     if handles:
         beside = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
@@ -143,7 +142,7 @@ def _legend(ax: Axes) -> None:
             handle.set_sizes([36.0])
 
 
-def _label(ax: Axes, features: tuple[int, int], names: Sequence[str] | None, count: int) -> None:
+def _label(ax: Any, features: tuple[int, int], names: Sequence[str] | None, count: int) -> None:
     across, upwards = (f"x{i + 1}" if names is None else str(names[i]) for i in features)
     ax.set(xlabel=across, ylabel=upwards)
     if count > 2:

@@ -28,7 +28,8 @@ PETROFF = (
 )
 POSITIVE, NEGATIVE, QUIET = OKABE_ITO[0], OKABE_ITO[3], "0.45"
 
-AxesLike: TypeAlias = Axes | Sequence[Axes]
+Ax: TypeAlias = Axes | Sequence[Axes] | None  # where to draw; ``None`` for a new picture
+
 
 _DATES = {".png": "Creation Time", ".svg": "Date", ".pdf": "CreationDate"}  # what a file calls its date
 # The same picture is the same file: no date, no random names; letters stay letters.

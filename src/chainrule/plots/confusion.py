@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from chainrule.data.inputs import AnyArray, host
 from chainrule.mathematics.naming import require
-from chainrule.plots.canvas import OKABE_ITO, QUIET, AxesLike, Picture, panels
+from chainrule.plots.canvas import OKABE_ITO, QUIET, Ax, Picture, panels
 from chainrule.training.evaluation import confusion_counts
 
 _MOST_FIGURES = 25  # classes; the counts of more would not be legible
@@ -17,11 +16,7 @@ _MANY = 2000  # points; from there on they are one image within an SVG
 
 
 def plot_confusion(
-    truth: AnyArray,
-    predicted: AnyArray,
-    *,
-    labels: Sequence[Any] | None = None,
-    ax: AxesLike | None = None,
+    truth: AnyArray, predicted: AnyArray, *, labels: Sequence[Any] | None = None, ax: Ax = None
 ) -> Picture | Any:
     """Draw the confusion matrix, with a row for each true class and a column for each predicted one.
 
@@ -75,7 +70,7 @@ def plot_confusion(
     return drawn
 
 
-def _name_classes(ax: Axes, names: list[str], *, turned: bool) -> None:
+def _name_classes(ax: Any, names: list[str], *, turned: bool) -> None:
     every = 1 + len(names) // 40  # of a hundred classes, a name for each third
     places = range(0, len(names), every)
     angle = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if turned else {}
@@ -84,7 +79,7 @@ def _name_classes(ax: Axes, names: list[str], *, turned: bool) -> None:
     ax.set(xlabel="predicted class", ylabel="true class")
 
 
-def _write_counts(ax: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+def _write_counts(ax: Any, counts: np.ndarray, shares: np.ndarray) -> None:
     size = "medium" if len(counts) <= 12 else "x-small"
     for (i, j), count in np.ndenumerate(counts):
         if count:  # an empty cell is easier to see than a 0
@@ -93,7 +88,7 @@ def _write_counts(ax: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
 
 
 def plot_predictions(
-    truth: AnyArray, predicted: AnyArray, *, name: str = "", ax: AxesLike | None = None
+    truth: AnyArray, predicted: AnyArray, *, name: str = "", ax: Ax = None
 ) -> Picture | Any:
     """Draw predictions of a quantity against its true values, with the line where they are equal.
 

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from chainrule.mathematics.naming import require
-from chainrule.plots.canvas import OKABE_ITO, QUIET, AxesLike, Picture, panels, spans_decades
+from chainrule.plots.canvas import OKABE_ITO, QUIET, Ax, Picture, panels, spans_decades
 
 _TRAINING, _HELD_OUT = OKABE_ITO[0], OKABE_ITO[3]
 _FIELDS = {
@@ -21,11 +20,7 @@ _FIELDS = {
 
 
 def plot_history(
-    records: Iterable[Any],
-    *,
-    reported: str = "loss",
-    best_epoch: int | None = None,
-    ax: AxesLike | None = None,
+    records: Iterable[Any], *, reported: str = "loss", best_epoch: int | None = None, ax: Ax = None
 ) -> Picture | Any:
     """Draw the loss, the accuracy and the learning rate against the epoch, in a panel each.
 
@@ -94,7 +89,7 @@ def _style(values: np.ndarray) -> dict[str, Any]:
     return {"marker": "o", "markersize": 4} if len(values) <= 12 else {}
 
 
-def _draw_losses(ax: Axes, columns: dict[str, np.ndarray], reported: str) -> None:
+def _draw_losses(ax: Any, columns: dict[str, np.ndarray], reported: str) -> None:
     epoch, loss, held_out = columns["epoch"], columns["loss"], columns["validation"]
     ax.plot(epoch, loss, color=_TRAINING, label="training", **_style(epoch))
     if np.isfinite(held_out).any():
@@ -105,7 +100,7 @@ def _draw_losses(ax: Axes, columns: dict[str, np.ndarray], reported: str) -> Non
     ax.set_ylabel(reported)
 
 
-def _draw_below(ax: Axes, epoch: np.ndarray, values: np.ndarray, name: str) -> None:
+def _draw_below(ax: Any, epoch: np.ndarray, values: np.ndarray, name: str) -> None:
     accuracy = name == "accuracy"
     ax.plot(epoch, values, color=_HELD_OUT if accuracy else _TRAINING, **_style(epoch))
     ax.set_ylabel("validation\naccuracy" if accuracy else name)
@@ -115,7 +110,7 @@ def _draw_below(ax: Axes, epoch: np.ndarray, values: np.ndarray, name: str) -> N
         ax.set_ylim(bottom=0.0)
 
 
-def _mark_best(axes: list[Axes], best_epoch: int | None) -> None:
+def _mark_best(axes: list[Any], best_epoch: int | None) -> None:
     if best_epoch is None:
         return
     for ax in axes:
@@ -127,7 +122,7 @@ def _mark_best(axes: list[Axes], best_epoch: int | None) -> None:
     axes[0].annotate(text, (best_epoch, 1.01), fontsize="small", color=QUIET, **at)
 
 
-def _finish(axes: list[Axes], columns: dict[str, np.ndarray]) -> None:
+def _finish(axes: list[Any], columns: dict[str, np.ndarray]) -> None:
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(alpha=0.25)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
@@ -12,7 +11,7 @@ from matplotlib.lines import Line2D
 from chainrule.data.inputs import AnyArray
 from chainrule.mathematics.naming import require
 from chainrule.plots import subject
-from chainrule.plots.canvas import NEGATIVE, POSITIVE, AxesLike, Picture, panels
+from chainrule.plots.canvas import NEGATIVE, POSITIVE, Ax, Picture, panels
 from chainrule.plots.subject import Subject
 
 _WIDEST = 4.0  # points
@@ -20,12 +19,7 @@ _FEW = 16  # weights; so few are also written as numbers
 
 
 def plot_network(
-    net: Subject,
-    X: AnyArray | None = None,
-    y: AnyArray | None = None,
-    *,
-    most: int = 10,
-    ax: AxesLike | None = None,
+    net: Subject, X: AnyArray | None = None, y: AnyArray | None = None, *, most: int = 10, ax: Ax = None
 ) -> Picture | Any:
     """Draw the weights of a network as a diagram; with data, also their gradients.
 
@@ -82,7 +76,7 @@ def headings(shape: Any) -> list[str]:
     return [f"{n}\n{w} {k}".rstrip() for n, w, k in zip(names, shape.sizes, kinds, strict=True)]
 
 
-def draw_layers(ax: Axes, layers: Sequence[Any], under: Sequence[str], most: int = 10) -> None:
+def draw_layers(ax: Any, layers: Sequence[Any], under: Sequence[str], most: int = 10) -> None:
     """Draw layers ``W (n_in, n_out)``, ``b (1, n_out)`` in an ``Axes``, ``under`` each column a text."""
     columns = [_Column(len(layers[0].W), 0, most)]
     columns += [_Column(layer.W.shape[1], place, most) for place, layer in enumerate(layers, start=1)]
@@ -118,7 +112,7 @@ class _Column:
             self.heights = np.delete(self.heights, half)  # (shown,)
         self.size = float(np.clip((gap * 200) ** 2 / 4, 30, 320))
 
-    def draw(self, ax: Axes, b: np.ndarray | None, largest: float) -> None:
+    def draw(self, ax: Any, b: np.ndarray | None, largest: float) -> None:
         places = np.full(len(self.heights), self.place)
         fills = ["white"] * len(places) if b is None else [_tint(v, largest) for v in b[self.units]]
         ax.scatter(places, self.heights, s=self.size, c=fills, edgecolors="0.3", zorder=3)
@@ -133,7 +127,7 @@ def _tint(value: float, largest: float) -> tuple[float, ...]:
 
 
 def _draw_weights(
-    ax: Axes, W: np.ndarray, columns: tuple[_Column, _Column], widest: float, *, figures: bool
+    ax: Any, W: np.ndarray, columns: tuple[_Column, _Column], widest: float, *, figures: bool
 ) -> None:
     left, right = columns
     shown = W[np.ix_(left.units, right.units)]  # (from, to)
@@ -151,7 +145,7 @@ def _draw_weights(
         _write_weights(ax, shown, columns)
 
 
-def _write_weights(ax: Axes, shown: np.ndarray, columns: tuple[_Column, _Column]) -> None:
+def _write_weights(ax: Any, shown: np.ndarray, columns: tuple[_Column, _Column]) -> None:
     """Write each weight on its line; all weights of one unit are in one column, so that none overlap."""
     left, right = columns
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
@@ -163,7 +157,7 @@ def _write_weights(ax: Axes, shown: np.ndarray, columns: tuple[_Column, _Column]
         ax.text(left.place + share, height, f"{weight:.2g}", **at)
 
 
-def _legend(ax: Axes, widest: float, largest: float) -> None:
+def _legend(ax: Any, widest: float, largest: float) -> None:
     handles = [
         Line2D([], [], color=POSITIVE, linewidth=_WIDEST, label="above 0"),
         Line2D([], [], color=NEGATIVE, linewidth=_WIDEST, label="below 0"),

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from chainrule.data.inputs import AnyArray
 from chainrule.mathematics.optimizers import Optimizer
 from chainrule.plots import subject
-from chainrule.plots.canvas import OKABE_ITO, QUIET, AxesLike, Picture, panels
+from chainrule.plots.canvas import OKABE_ITO, QUIET, Ax, Picture, panels
 from chainrule.plots.subject import Subject
 
 _SPREAD, _NORM = OKABE_ITO[0], OKABE_ITO[3]
@@ -24,7 +23,7 @@ def plot_gradient_flow(
     *,
     learning_rate: float = 0.1,
     optimizer: str | Optimizer = "sgd",
-    ax: AxesLike | None = None,
+    ax: Ax = None,
 ) -> Picture | Any:
     """Draw the sizes of each layer's gradients, and the ratio of the first update to the weights.
 
@@ -73,7 +72,7 @@ def plot_gradient_flow(
     return drawn
 
 
-def draw_sizes(ax: Axes, gradients: Sequence[np.ndarray]) -> None:
+def draw_sizes(ax: Any, gradients: Sequence[np.ndarray]) -> None:
     """Draw the distribution of the sizes of each layer's gradients on a log scale; zeros are counted."""
     sizes = [np.abs(g[g != 0]) for g in gradients]
     notes = {
@@ -92,7 +91,7 @@ def draw_sizes(ax: Axes, gradients: Sequence[np.ndarray]) -> None:
     _finish(ax, notes)
 
 
-def draw_ratios(ax: Axes, moves: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
+def draw_ratios(ax: Any, moves: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
     """Draw ``‖ΔW‖ / ‖W‖`` of each layer, on a log scale."""
     usual = f"usual: {_USUAL[0]:g} to {_USUAL[1]:g}"
     ax.axhspan(*_USUAL, color=QUIET, alpha=0.15, linewidth=0, label=usual)
@@ -104,7 +103,7 @@ def draw_ratios(ax: Axes, moves: Sequence[np.ndarray], weights: Sequence[np.ndar
     _finish(ax, {place: "W\nis 0" if changes[place] else "no\nupdate" for place in still})
 
 
-def _finish(ax: Axes, notes: dict[int, str]) -> None:
+def _finish(ax: Any, notes: dict[int, str]) -> None:
     """Set the log scale and the legend, and write below the data what a log scale cannot show."""
     ax.set_yscale("log")
     if notes and ax.lines:
@@ -120,7 +119,7 @@ def _finish(ax: Axes, notes: dict[int, str]) -> None:
         ax.yaxis.set_minor_locator(NullLocator())
 
 
-def _tick_layers(ax: Axes, layers: int) -> None:
+def _tick_layers(ax: Any, layers: int) -> None:
     ax.set_xticks(range(layers), [f"W{number}" for number in range(1, layers + 1)])
     ax.set_xlim(-0.5, layers - 0.5)
     ax.spines[["top", "right"]].set_visible(False)

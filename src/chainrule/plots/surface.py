@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
@@ -13,7 +12,7 @@ from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.parameters import Layout
 from chainrule.plots import subject
-from chainrule.plots.canvas import OKABE_ITO, AxesLike, Picture, panels, spans_decades
+from chainrule.plots.canvas import OKABE_ITO, Ax, Picture, panels, spans_decades
 from chainrule.plots.subject import Subject
 
 _POINTS = 41  # along each axis
@@ -36,7 +35,7 @@ def plot_loss_surface(
     *,
     path: Sequence[Any] | None = None,
     seed: int = 0,
-    ax: AxesLike | None = None,
+    ax: Ax = None,
 ) -> Picture | Any:
     """Draw the loss over a plane through the network's parameters.
 
@@ -105,7 +104,7 @@ def _grid(plane: Directions) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def draw_surface(ax: Axes, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, name: str) -> None:
+def draw_surface(ax: Any, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, name: str) -> None:
     """Draw ``L (p, p)`` over two axes ``(p,)`` as contours, by powers of ten where it spans them."""
     shown = np.ma.masked_invalid(L)  # (p, p)   where the loss overflowed there is nothing to draw
     problem = "the loss is nowhere finite on this plane; scale X, or start with smaller weights"
@@ -121,7 +120,7 @@ def draw_surface(ax: Axes, axes: tuple[np.ndarray, np.ndarray], L: np.ndarray, n
     ax.figure.colorbar(filled, ax=ax, label=name, format="%.2g" if by_powers else None)
 
 
-def _mark(ax: Axes, plane: Directions) -> None:
+def _mark(ax: Any, plane: Directions) -> None:
     colour = OKABE_ITO[3]
     if plane.path is not None:
         ax.plot(*plane.path.T, "-", color=colour, marker=".", markersize=4, linewidth=1, label="path")

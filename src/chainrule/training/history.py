@@ -13,7 +13,7 @@ from chainrule._version import how_to_install
 if TYPE_CHECKING:
     from polars import DataFrame
 
-    from chainrule.plots.canvas import AxesLike, Picture
+    from chainrule.plots.canvas import Ax, Picture
 
 
 class Record(NamedTuple):
@@ -163,7 +163,7 @@ class History:
         dtypes = {name: pl.Int64 if name == "epoch" else pl.Float64 for name in Record._fields}
         return pl.DataFrame({name: self[name] for name in dtypes}, schema=dtypes)
 
-    def plot(self, ax: "AxesLike | None" = None) -> "Picture | Any":
+    def plot(self, ax: "Ax" = None) -> "Picture | Any":
         """Draw the losses, and the accuracy and the learning rate if they were recorded and vary.
 
         Returns a picture, or ``ax`` with the losses alone: :func:`chainrule.plots.plot_history`.
