@@ -12,6 +12,7 @@ from chainrule.program.chains import HALVES
 from chainrule.program.cuda.batch import BoundBatch, is_product
 from chainrule.program.cuda.engine import MOST_STEPS, GraphEngine, chunks
 from chainrule.program.cuda.feed import FeedShape
+from chainrule.program.cuda.loop import THIN
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
 from chainrule.program.epoch import Epoch
@@ -25,7 +26,11 @@ from support.steps import CASES, Case, epochs, made_work, plain, ran
 EPSILON = np.finfo(np.float64).eps
 
 
-def test_every_step_is_the_plain_one():
+@pytest.mark.parametrize("few", [0, THIN], ids=["cublas", "thin"])
+def test_every_step_is_the_plain_one(monkeypatch, few):
+    monkeypatch.setattr(
+        "chainrule.program.cuda.grouping.THIN", few
+    )  # who makes products with a few columns
     engines = []
     for (name, case), batch_size in zip(CASES.items(), cycle((None, 4)), strict=False):
         device, work = need_device(), made_work(case, 11, batch_size=batch_size)
@@ -158,7 +163,7 @@ def test_an_epoch_of_many_steps_is_a_few_graphs_that_are_shared(stand_in, monkey
     got, wanted = trained(stand_in, Case((), "relu", "squared_error"), rows=9, batch_size=1)
     assert worst(got, wanted) < 64 * EPSILON
     # One graph of three steps, launched three times an epoch.
-    assert [len(nodes) for nodes in stand_in.graphs] == [3 * 5]
+    assert [len(nodes) for nodes in stand_in.graphs] == [3 * 3]
 
 
 def test_parts_of_an_epoch_have_the_bits_of_the_whole_and_share_graphs(stand_in, monkeypatch):
@@ -187,10 +192,11 @@ def test_chunks_cover_the_epoch_in_as_few_graphs_as_do():
 
 def test_a_step_has_as_many_launches_as_its_plan_and_one_that_gathers_rows(stand_in):
     work = on_device(stand_in, made_work(Case(optimizer="adam"), 8, batch_size=4))
-    batch = BoundBatch(work, 4, stand_in)
     told = FeedShape(1, 4, np.dtype(np.float64), False).on(stand_in, stand_in.empty)
-    assert batch.nodes == len(batch.calls(told)) == 16
-    assert len(batch.calls(told, products_only=True)) == 8
+    for thin, nodes, products in ((True, 8, 0), (False, 16, 8)):
+        batch = BoundBatch(work, 4, stand_in, plan=cuda_plan(work.plan(4), thin=thin))
+        assert batch.nodes == len(batch.calls(told)) == nodes
+        assert len(batch.calls(told, products_only=True)) == products
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -208,12 +214,12 @@ def test_float32_stays_float32_and_16_bits_go_its_way_with_the_weights_in_float3
     assert (
         worst((full[0], full[1][:count]), (wanted[0], wanted[1][:count])) < 64 * np.finfo(np.float32).eps
     )
+    nodes = len(stand_in.graphs[-1])
     for engine in engines.values():
         losses, changed = ran(engine, plans)
         assert {part.dtype.name for part in (*full[1], *changed)} == {"float32"}
         assert 0 < worst((losses, changed[:count]), (wanted[0], wanted[1][:count])) < 2.0**-6
-        # To 14 or 15 launches come two that round: the weights, and the samples.
-        assert len(stand_in.graphs[-1]) == 16 + (optimizer == "adam")
+        assert len(stand_in.graphs[-1]) == nodes + 2  # that round: the weights, and the samples
 
 
 class OnStandIn(NumpyBackend):

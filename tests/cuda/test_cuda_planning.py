@@ -32,7 +32,7 @@ def test_products_into_the_weights_are_the_plain_step(stand_in):
 
 def test_no_gradient_of_a_weight_is_stored_and_the_step_is_no_launch_more():
     step = made_plan(PLAIN["three-layers"])
-    straight, through = cuda_plan(step, straight=True), cuda_plan(step, straight=False)
+    straight, through = (cuda_plan(step, straight=how, thin=False) for how in (True, False))
     assert len(straight.groups) == len(through.groups) == 14
     wide = step_plan(architecture((300, (300,), 300)), sgd(), 2, "float64")
     saved = [cuda_plan(wide, straight=how).scratch_bytes for how in (False, True)]

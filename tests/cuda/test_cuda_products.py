@@ -54,7 +54,7 @@ def test_so_many_steps_are_one_graph(stand_in):
     work = on_device(stand_in, made_work(Case(), 9))
     run = steps(work, stand_in, 2, rate=0.05)
     run()
-    assert [len(nodes) for nodes in stand_in.graphs] == [2 * 14]
+    assert [len(nodes) for nodes in stand_in.graphs] == [2 * 6]
     assert relative_error(work.progress.theta, wanted[1][0]) < 16 * np.finfo(np.float64).eps
 
 

@@ -2,8 +2,8 @@
 
 The chain is plain data. Two printers spell it: `native/chain_printer.py` for the CPU, `cuda/source.py` for CUDA devices. A
 chain may also hold *row statements*, `row_max` and `row_sum` over the last axis (a softmax works row by row, in L1), and
-*total sums* into 0-d outputs; on CUDA also sums over the rows, the gradients of biases. Its other functions are the
-elementwise primitives.
+*total sums* into 0-d outputs; on CUDA also sums over the rows, the gradients of biases, and products with a *thin* matrix, of
+a few columns. Its other functions are the elementwise primitives.
 
 >>> x, b = Operand("x", "full", "float32"), Operand("b", "row", "float32")
 >>> bias_tanh = Chain((x, b), (Statement("add", "z", ("x", "b")), Statement("tanh", "a", ("z",))), (Output("a"),))
@@ -23,7 +23,8 @@ from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["full", "row", "column", "scalar"]  # (rows, columns), (1, columns), (rows, 1), ()
+# (rows, columns), (1, columns), (rows, 1), (); for a few numbers, (rows, few), (few, columns), (columns, few).
+Kind = Literal["full", "row", "column", "scalar", "thin", "few rows", "few columns"]
 Number = bool | int | float
 Argument = str | Number  # the name of an operand or of an earlier result, or a Python number
 
@@ -39,10 +40,14 @@ class Operand(NamedTuple):
     name: str
     kind: Kind
     dtype: str
+    few: int = 0  # how many numbers of a row, or of a column, of the last three kinds
 
 
 class Statement(NamedTuple):
-    """`result = function(*arguments)`; `dtype` is that of the result of `astype`, and of a `where` of two numbers."""
+    """`result = function(*arguments)`; `dtype` is that of the result of `astype`, and of a `where` of two numbers.
+
+    On CUDA, `dot` multiplies the row of a thin operand with the column of another that has as few numbers.
+    """
 
     function: str
     result: str
@@ -56,6 +61,10 @@ class Output(NamedTuple):
     value: str
     total: bool = False
     columns: bool = False  # (1, columns)
+    by: str = (
+        ""  # with `columns`: first multiplied with each number of a thin operand's row, (few, columns)
+    )
+    turned: bool = False  # and written as (columns, few)
 
 
 class _Facts(NamedTuple):
@@ -147,6 +156,8 @@ def _check_dtype(dtype: str) -> None:
 def _derive(statement: Statement, facts: Mapping[str, _Facts]) -> _Facts:
     """Return what a statement's result is, from its arguments."""
     function, _, arguments, target = statement
+    if function == "dot":
+        return _Facts("full", facts[str(arguments[0])].dtype, 0)
     problem = f"{function} is no function of a chain; give an elementwise primitive, or one of {', '.join(ROW_FUNCTIONS)}"
     require(function in ELEMENTWISE or function in ROW_FUNCTIONS, problem)
     arity = PRIMITIVES[function].arity if function in ELEMENTWISE else 1

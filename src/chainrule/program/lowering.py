@@ -10,6 +10,7 @@ from chainrule.program.operations import Fusion, Operation, Value
 from chainrule.program.operations import Operand as Given
 from chainrule.program.primitives import REDUCTIONS
 
+_OTHER: dict[bool, Kind] = {False: "few rows", True: "few columns"}
 _ROW_FUNCTIONS = {"max": "row_max", "sum": "row_sum"}
 
 
@@ -40,17 +41,39 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
     r1 tanh r0
     """
     where = where or over(group.operations[0])
-    inputs = tuple(value for value in group.inputs if not _is_number(value))
-    names = {id(value): f"x{number}" for number, value in enumerate(inputs)}
+    entries = {
+        id(v) for op in group.operations for v in op.inputs[: len(op.inputs) - len(op.read_by_rows)]
+    }
+    given = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and not _is_number(v)]
+    names = {id(value): f"x{number}" for number, (value, *_) in enumerate(given)}
+    few: dict[int, str] = {}  # the same, of what rows or columns of a few numbers are read of
+    for operation in group.operations:
+        for value, spread in zip(
+            operation.read_by_rows, ("thin", _OTHER[operation.is_turned]), strict=False
+        ):
+            if id(value) not in few:
+                few[id(value)] = f"x{len(given)}"
+                given.append((value, spread, operation.read_by_rows[0].shape[-1]))
     statements, sums = [], {}
     for number, operation in enumerate(group.operations):
         if is_total(operation) or operation.is_row_product:
             summed = names[id(operation.inputs[-1])]
             sums[id(operation.result)] = Output(summed, is_total(operation), operation.is_row_product)
             continue
+        if operation.function == "outer":
+            summed, by = names[id(operation.inputs[0])], few[id(operation.inputs[1])]
+            sums[id(operation.result)] = Output(summed, columns=True, by=by, turned=operation.is_turned)
+            continue
         names[id(operation.result)] = f"r{number}"
-        statements.append(_statement(operation, names))
-    operands = tuple(Operand(names[id(v)], kind(v, where), v.dtype.name) for v in inputs)
+        if operation.function == "dot":
+            factors = tuple(few[id(value)] for value in operation.inputs)
+            statements.append(Statement("dot", f"r{number}", factors))
+        else:
+            statements.append(_statement(operation, names))
+    operands = tuple(
+        Operand(f"x{n}", spread, v.dtype.name, count) for n, (v, spread, count) in enumerate(given)
+    )
+    inputs = tuple(value for value, *_ in given)
     outputs = tuple(sums.get(id(v)) or Output(names[id(v)]) for v in group.results)
     return Lowered(Chain(operands, tuple(statements), outputs), where, inputs, group.results)
 

@@ -103,6 +103,16 @@ class Operation:
         return self.function == "matmul" and not self.is_row_product
 
     @property
+    def is_turned(self) -> bool:
+        """Whether the other factor of such a product, or its result, has its few numbers along the rows."""
+        return bool(self.settings.get("turned"))
+
+    @property
+    def read_by_rows(self) -> tuple[Value, ...]:
+        """The last inputs, of which rows or columns of a few numbers are read at once: see ``cuda/grouping.py``."""
+        return {"dot": self.inputs, "outer": self.inputs[1:]}.get(self.function, ())
+
+    @property
     def flops(self) -> int:
         """Floating-point operations: 2 m n k for a product, one for each entry otherwise."""
         if self.is_view or self.function == "concat":
@@ -150,6 +160,10 @@ class Fusion:
     def is_elementwise(self) -> bool:
         """Whether a result may take the very place of an input of its shape."""
         return not (self.is_product or self.is_concat)
+
+    def reads_rows_of(self, value: Value) -> bool:
+        """Return whether an entry of a result depends on a whole row of a value."""
+        return any(value is read for op in self.operations for read in op.read_by_rows)
 
 
 def alone(operation: Operation) -> Fusion:

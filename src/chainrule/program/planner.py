@@ -143,7 +143,7 @@ class _Planner:
             return Home(Storage(result.nbytes))
         if group.is_elementwise:
             for operand in group.inputs:
-                if self._is_last_reader(number, operand) and self._fits(operand, result):
+                if self._may_take(number, group, operand) and self._fits(operand, result):
                     home = self._homes(operand)
                     self._last_use[id(self._roots.of(operand))] = -1  # it has been taken over
                     return home
@@ -162,8 +162,9 @@ class _Planner:
         """Return whether a value leaves the program: it has a storage to itself, to be put anywhere."""
         return any(self._roots.of(output) is value for output in self._plan.program.outputs)
 
-    def _is_last_reader(self, number: int, operand: Value) -> bool:
-        if operand.is_constant:
+    def _may_take(self, number: int, group: Fusion, operand: Value) -> bool:
+        """Return whether a group is the last to read an operand, and reads no entry after it wrote there."""
+        if operand.is_constant or group.reads_rows_of(operand):
             return False
         root = self._roots.of(operand)
         home = self._homes(operand)

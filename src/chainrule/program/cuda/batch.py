@@ -72,8 +72,8 @@ class BoundBatch:
         Those of the batch.
     device
         Where it runs.
-    straight
-        Whether products go straight into the weights; by a rule unless given.
+    plan
+        That of the step for a CUDA device; ``cuda_plan`` makes it unless given.
     scratch
         Memory that it shares with other batch sizes; its own unless given.
     batch
@@ -87,11 +87,11 @@ class BoundBatch:
         rows: int,
         device: Device,
         *,
-        straight: bool | None = None,
+        plan: Plan | None = None,
         scratch: Scratch | None = None,
         batch: Sequence[Array] | None = None,
     ) -> None:
-        self.plan = cuda_plan(work.plan(rows), straight=straight)
+        self.plan = plan or cuda_plan(work.plan(rows))
         self._work, self._rows, self._device = work, rows, device
         self._gathers = batch is None and not work.is_one_batch
         self._batch = batch or (work.arrays if work.is_one_batch else self._buffers())

@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.program.cuda.batch import BoundBatch, Scratch
 from chainrule.program.cuda.device import CannotCaptureError, Device, Mark
 from chainrule.program.cuda.feed import FeedShape
+from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
@@ -106,7 +107,9 @@ class GraphEngine:
         self._dtype = numpy_dtype(work.progress[0].dtype)
         scratch = Scratch(device)
         self._batches = {
-            rows: BoundBatch(work, rows, device, straight=straight, scratch=scratch)
+            rows: BoundBatch(
+                work, rows, device, plan=cuda_plan(work.plan(rows), straight=straight), scratch=scratch
+            )
             for rows in sorted(work.batch_sizes, reverse=True)
         }
         self._most = {rows: most_steps(batch) for rows, batch in self._batches.items()}

@@ -13,6 +13,9 @@ REGISTERS: Final = {
     "bool": "bool", "int32": "int", "uint32": "unsigned int", "int64": "long long", "float32": "float", "float64": "double",
     "float16": "float", "bfloat16": "float",
 }  # fmt: skip
+BYTES: Final = {
+    "bool": 1, "int32": 4, "uint32": 4, "int64": 8, "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2,
+}  # fmt: skip
 STORED: Final = {**REGISTERS, "float16": "float16", "bfloat16": "bfloat16"}
 # Signed overflow is undefined in C, so these go unsigned.
 _WRAPPING: Final = {"add", "subtract", "multiply", "negative", "square", "bitwise_left_shift"}
@@ -34,6 +37,8 @@ def assignment(statement: Statement, chain: Chain) -> str:
 
 def _expression(statement: Statement, chain: Chain) -> str:
     function = statement.function
+    if function == "dot":
+        return "dot({}_row, {}_column)".format(*statement.arguments)
     dtype = [chain.dtypes[a] for a in statement.arguments if isinstance(a, str)][-1]
     dtype = chain.dtypes[statement.result] if function == "where" else dtype
     arguments = [_spell(argument, dtype) for argument in statement.arguments]

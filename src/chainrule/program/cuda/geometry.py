@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from chainrule.mathematics.arrays import size
+from chainrule.program.cuda.expressions import BYTES
 from chainrule.program.cuda.loop import STRIP, THREADS, WARP, Loop, form_of
 from chainrule.program.cuda.lowering import Fused
 from chainrule.program.fusion import Extent
@@ -10,6 +11,9 @@ from chainrule.program.fusion import Extent
 PACK_BYTES = 16  # the most that a thread moves at once
 STREAMING_BLOCKS = 16  # a multiprocessor, where nothing is summed: enough to hide the memory's latency
 SUMMING_BLOCKS = 4  # where each block leaves a part to be added up
+THIN_BLOCKS = 2  # where that is part of an outer product: no more of them fit
+THIN_PARTS = 4  # of those parts, that a thread of the last block adds up
+MOST_NUMBERS = 96  # of thin products, in a thread's registers
 
 
 class Launch(NamedTuple):
@@ -24,7 +28,7 @@ class Launch(NamedTuple):
     def parts(self) -> int:
         """How many parts of sums the blocks write."""
         outputs = self.loop.chain.outputs
-        columns = sum(output.columns for output in outputs) * self.loop.part_lanes * self.block[0]
+        columns = sum(map(self.loop.part_lanes, outputs)) * self.block[0]
         return (columns + sum(output.total for output in outputs)) * size(self.grid)
 
     @property
@@ -67,7 +71,8 @@ def launch(made: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
         where = Extent(1, where.rows * where.columns)
     sums_rows = any(output.columns for output in made.chain.outputs)
     sums = sums_rows or any(output.total for output in made.chain.outputs)
-    most = multiprocessors * (SUMMING_BLOCKS if sums else STREAMING_BLOCKS)
+    is_thin = any(output.by for output in made.chain.outputs)
+    most = multiprocessors * (THIN_BLOCKS if is_thin else SUMMING_BLOCKS if sums else STREAMING_BLOCKS)
     # What is left over of one long row goes an entry at a time; rows of a tile all have to begin at whole vectors.
     width = _width(made, 0 if form == "flat" else where.columns) if aligned else 1
     if form == "flat":
@@ -79,7 +84,7 @@ def launch(made: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
     across = min(STRIP // width if sums_rows else WARP, _power_of_two(_ceil(where.columns, width)))
     columns = _ceil(where.columns, across * width)
     down = THREADS // across
-    rows = min(_ceil(where.rows, down), max(1, most // columns), 65535)
+    rows = min(_ceil(where.rows, down), max(1, most // columns), THIN_PARTS * down if is_thin else 65535)
     return Launch(Loop(made.chain, width), where, (columns, rows), (across, down))
 
 
@@ -97,16 +102,13 @@ def _rows(made: Fused, multiprocessors: int) -> Launch:
 def _width(made: Fused, columns: int) -> int:
     """Return how many columns a thread moves at once: 16 bytes of the widest dtype, where that divides the row."""
     kinds = made.chain.kinds.items()
-    bytes_each = [_BYTES[made.chain.dtypes[name]] for name, kind in kinds if kind == "full"]
+    bytes_each = [BYTES[made.chain.dtypes[name]] for name, kind in kinds if kind == "full"]
     width = PACK_BYTES // max(bytes_each, default=PACK_BYTES)
-    while columns % width:
+    few = sum(operand.few for operand in made.chain.inputs if operand.kind.startswith("few"))
+    few += sum(Loop(made.chain).few(output) for output in made.chain.outputs if output.by)
+    while columns % width or width * few > MOST_NUMBERS:
         width //= 2
     return max(1, width)
-
-
-_BYTES = {
-    "bool": 1, "int32": 4, "uint32": 4, "int64": 8, "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2,
-}  # fmt: skip
 
 
 def _ceil(count: int, of: int) -> int:

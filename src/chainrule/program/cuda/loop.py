@@ -4,12 +4,13 @@
 rows. ``row``: a warp, or a part of one, to each row, which it goes over once for each stage of the chain.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from chainrule.program.chains import ROW_FUNCTIONS, Chain, Operand
-from chainrule.program.cuda.expressions import REGISTERS
+from chainrule.program.chains import ROW_FUNCTIONS, Chain, Operand, Output
+from chainrule.program.cuda.expressions import BYTES, REGISTERS
 
 Form = Literal["flat", "tile", "row"]
 THREADS: Final = 256  # of a block
@@ -17,6 +18,7 @@ WARP: Final = 32
 # A row kernel that sums over rows keeps its columns in registers: at most this many. The sums of wider rows are a kernel
 # of their own, whose blocks each have a few columns.
 KEPT_COLUMNS: Final = 128
+THIN: Final = 16  # the most columns of a matrix whose products are parts of a chain
 STRIP: Final = 32  # columns of a block in a tile kernel that sums over rows: 128 bytes of float32
 
 
@@ -47,25 +49,47 @@ class Loop:
         """The type that sums are kept in."""
         return "double" if "float64" in self.chain.dtypes.values() else "float"
 
-    @property
-    def lanes(self) -> int:
-        """How many columns' sums a thread keeps."""
-        return self.kept if self.form == "row" else self.width
+    def few(self, output: Output) -> int:
+        """How many sums over the rows an output has of each column."""
+        return next((operand.few for operand in self.chain.inputs if operand.name == output.by), 1)
 
-    @property
-    def part_lanes(self) -> int:
+    def lanes(self, output: Output) -> int:
+        """How many sums over the rows a thread keeps for an output."""
+        return self.few(output) * (self.kept if self.form == "row" else self.width)
+
+    def part_lanes(self, output: Output) -> int:
         """How many numbers of a thread the parts of a sum have room for: they begin at multiples of 16 bytes."""
-        return -(-self.lanes // 4) * 4
+        return -(-self.lanes(output) // 4) * 4 if output.columns else 0
 
     @property
     def shared(self) -> int:
         """How many numbers of a block's warps are added up at once."""
-        widest = KEPT_COLUMNS if self.form == "row" else STRIP
-        return THREADS // WARP * (widest if any(output.columns for output in self.chain.outputs) else 1)
+        outputs = self.chain.outputs
+        # Of few lengths, since a kernel of several chains has an array for each.
+        widest = KEPT_COLUMNS if STRIP * max(map(self.few, outputs)) <= KEPT_COLUMNS else THIN * STRIP
+        return THREADS // WARP * (widest if any(o.columns for o in outputs) else 1)
 
     def operands(self, kind: str) -> list[Operand]:
         """Return the operands of a kind."""
         return [operand for operand in self.chain.inputs if operand.kind == kind]
+
+    def thin(self) -> list[str]:
+        """Return the loads of the rows of thin operands."""
+        lines = []
+        for o in self.operands("thin"):
+            width = math.gcd(o.few, 16 // BYTES[o.dtype]) if self.width > 1 else 1
+            lines.append(f"{REGISTERS[o.dtype]} {o.name}_row[{o.few}] = {{}};")
+            lines.append(f"if (row < rows) take<{width}>({o.name}_row, {o.name}_ + row * {o.few});")
+        return lines
+
+    def few_of_column(self, column: str, name: str = "{}_column") -> list[str]:
+        """Return the loads of the few numbers of a column."""
+        lines = []
+        for o in self.operands("few rows"):
+            lines.append(f"take({name.format(o.name)}, {o.name}_ + {column}, columns);")
+        for o in self.operands("few columns"):
+            lines.append(f"take({name.format(o.name)}, {o.name}_ + ({column}) * {o.few});")
+        return lines
 
     def scalars(self) -> list[str]:
         """Return the loads of what is one number everywhere."""
@@ -83,7 +107,14 @@ class Loop:
         """Return the additions of one entry to the sums."""
         lines = []
         for number, output in enumerate(self.chain.outputs):
-            if output.columns:
+            if output.by:
+                few = self.few(output)
+                term = f"{output.value} * {output.by}_row[k]"
+                lines += [
+                    "#pragma unroll",
+                    f"for (int k = 0; k < {few}; k++) sum{number}[{lane} * {few} + k] += {term};",
+                ]
+            elif output.columns:
                 lines.append(f"sum{number}[{lane}] += {output.value};")
             elif output.total and self.chain.kinds[output.value] == "full":
                 lines.append(f"total{number} += {output.value};")

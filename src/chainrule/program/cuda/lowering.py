@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from chainrule.program.chains import Chain
-from chainrule.program.cuda.grouping import ONE, as_group, over_rows
+from chainrule.program.cuda.grouping import ONE, as_group, extent
 from chainrule.program.cuda.source import Tail
-from chainrule.program.fusion import Extent, is_total, over
+from chainrule.program.fusion import Extent, is_total
 from chainrule.program.lowering import lower
 from chainrule.program.operations import Fusion, Operation, Value
 
@@ -35,8 +35,7 @@ def fused(group: Fusion) -> Fused:
     >>> [s.function for s in made.chain.statements], [s.function for s in made.tail.chain.statements]
     (['multiply'], ['divide'])
     """
-    first = group.operations[0]
-    where = over_rows(first) if first.is_row_product else over(first)
+    where = extent(group.operations[0])
     late = _late(group)
     main = _part(group, [op for op in group.operations if id(op) not in late], late)
     lowered = lower(main, where)
@@ -54,7 +53,7 @@ def fused(group: Fusion) -> Fused:
         arguments += [v for v in after.inputs if id(v) not in known] + list(after.outputs)
     # A thread moves several columns at once of what is full; the rest is read an entry at a time.
     kinds = [operand.kind for operand in lowered.chain.inputs]
-    full = [value for value, kind in zip(lowered.inputs, kinds, strict=True) if kind == "full"]
+    full = [value for value, kind in zip(lowered.inputs, kinds, strict=True) if kind in ("full", "thin")]
     for value, output in zip(lowered.outputs, lowered.chain.outputs, strict=True):
         if not (output.total or output.columns) and lowered.chain.kinds[output.value] == "full":
             full.append(value)

@@ -18,19 +18,19 @@ from chainrule.program.program import Program
 LARGE = 4_000_000
 
 
-def cuda_plan(step: Plan, *, straight: bool | None = None) -> Plan:
+def cuda_plan(step: Plan, *, straight: bool | None = None, thin: bool = True) -> Plan:
     """Return the plan of the same step, its operations grouped as a CUDA device runs them.
 
-    ``straight`` says whether products go straight into the weights where they can; unless given, where
+    ``thin``: see ``grouped``. ``straight`` says whether products go straight into the weights where they can; unless given, where
     the weights are so many that it pays.
     """
     found = descent(step.program)
     if found is not None and (found.weights >= LARGE if straight is None else straight):
-        return direct(step.program, found)
-    return plan(step.program, step.carried, grouped(step.program))
+        return direct(step.program, found, thin=thin)
+    return plan(step.program, step.carried, grouped(step.program, thin=thin))
 
 
-def direct(program: Program, found: Descent) -> Plan:
+def direct(program: Program, found: Descent, *, thin: bool = True) -> Plan:
     """Return the plan of the same step with each weight's product added onto the weight itself.
 
     Those products come last, when nothing reads the weights any more. What a product is scaled by,
@@ -49,7 +49,7 @@ def direct(program: Program, found: Descent) -> Plan:
         (*made.values(), *program.outputs[1:]),
         (*kept, *others, *onto.values()),
     ).without_dead_code()
-    planned = plan(stepped, (), grouped(stepped))
+    planned = plan(stepped, (), grouped(stepped, thin=thin))
     theta = planned.homes[id(found.theta)].storage
     for start, value in made.items():
         planned.homes[id(value)] = Home(theta, start, found.theta.shape)

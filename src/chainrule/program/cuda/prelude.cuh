@@ -65,6 +65,23 @@ template <typename T, int width> __device__ inline void store(T *at, const Pack<
   *reinterpret_cast<Pack<T, width> *>(at) = x;
 }
 
+// A few numbers, `step` apart, as they are computed with; and what two of them make.
+template <int width = 1, int many, typename S, typename T>
+__device__ inline void take(S (&x)[many], const T *at, long long step = 1) {
+#pragma unroll
+  for (int i = 0; i < many; i += width) {
+    const Pack<T, width> pack = load<width>(at + i * step);
+#pragma unroll
+    for (int j = 0; j < width; j++) x[i + j] = value_of(pack.at[j]);
+  }
+}
+template <int many, typename T> __device__ inline T dot(const T (&x)[many], const T (&y)[many]) {
+  T sum = 0;
+#pragma unroll
+  for (int i = 0; i < many; i++) sum += x[i] * y[i];
+  return sum;
+}
+
 // Numbers of a thread that one load moves.
 template <typename T, int many> constexpr int pack_width() {
   return many * sizeof(T) % 16 == 0 ? 16 / sizeof(T) : many * sizeof(T) % 8 == 0 ? 8 / sizeof(T) : 1;

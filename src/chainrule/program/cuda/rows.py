@@ -21,6 +21,7 @@ def rows(loop: Loop) -> list[str]:
             f"const {REGISTERS[o.dtype]} {o.name} = live ? value_of({o.name}_[row]) : 0;"
             for o in loop.operands("column")
         ),
+        *loop.thin(),
     ]
     for stage in range(last + 1):
         narrow = [s for s in chain.statements if _is_narrow(loop, s) and chain.stages[s.result] == stage]
@@ -83,12 +84,16 @@ def _entry(loop: Loop, wanted: list[str], work: list[str], *, kept: bool) -> lis
         for o in (*loop.operands("full"), *loop.operands("row"))
         if o.name in needed
     ]
+    few = (*loop.operands("few rows"), *loop.operands("few columns"))
+    if any(o.name in needed for o in few):
+        loads += [f"{REGISTERS[o.dtype]} {o.name}_column[{o.few}];" for o in few]
+        loads += loop.few_of_column("column")
     made = [s for s in chain.statements if s.result in needed and not _is_known(loop, s)]
     column = ["const long long column = threadIdx.x + i * blockDim.x;"] if kept else []
     return [
         *column,
         "if (live && column < columns) {",
-        "  const long long at = row * columns + column;",
+        "  [[maybe_unused]] const long long at = row * columns + column;",
         *indented([*loads, *(assignment(s, chain) for s in made), *work]),
         "}",
     ]

@@ -34,10 +34,10 @@ def tile(loop: Loop) -> list[str]:
     return [
         f"const long long first = (blockIdx.x * (long long)blockDim.x + threadIdx.x) * {loop.width};",
         "if (first < columns) {",
-        *indented(_row_operands(loop)),
+        *indented([*_row_operands(loop), *_few(loop)]),
         f"  for ({down}; row < rows; row += gridDim.y * (long long)blockDim.y) {{",
-        "    const long long at = row * columns + first;",
-        *indented([*columns, *_packs(loop), *_strip(loop)], 2),
+        "    [[maybe_unused]] const long long at = row * columns + first;",
+        *indented([*columns, *loop.thin(), *_packs(loop), *_strip(loop)], 2),
         "  }",
         "}",
     ]
@@ -51,6 +51,14 @@ def _row_operands(loop: Loop) -> list[str]:
         lines.append(f"Pack<{STORED[operand.dtype]}, {loop.width}> {name}_pack;")
         lines.append(f"for (int i = 0; i < {loop.width}; i++) {name}_pack.at[i] = {name}_[first + i];")
     return lines
+
+
+def _few(loop: Loop) -> list[str]:
+    """Return the loads of the few numbers of a thread's columns, which it keeps."""
+    operands = [*loop.operands("few rows"), *loop.operands("few columns")]
+    lines = [f"{REGISTERS[o.dtype]} {o.name}_columns[{loop.width}][{o.few}];" for o in operands]
+    loads = loop.few_of_column("first + i", "{}_columns[i]")
+    return [*lines, f"for (int i = 0; i < {loop.width}; i++) {{", *indented(loads), "}"] if loads else []
 
 
 def _packs(loop: Loop) -> list[str]:
@@ -68,6 +76,8 @@ def _strip(loop: Loop) -> list[str]:
         f"const {REGISTERS[o.dtype]} {o.name} = value_of({o.name}_pack.at[i]);"
         for o in (*loop.operands("full"), *loop.operands("row"))
     ]
+    few = (*loop.operands("few rows"), *loop.operands("few columns"))
+    reads += [f"const auto &{o.name}_column = {o.name}_columns[i];" for o in few]
     return [
         *(f"Pack<{STORED[dtypes[name]]}, {loop.width}> {name}_pack;" for name in stored),
         "#pragma unroll",

@@ -5,6 +5,7 @@ parts. So a sum over all rows needs no launch of its own and no atomic addition,
 run. A block that is alone in its column of blocks writes no parts.
 """
 
+from chainrule.program.chains import Output
 from chainrule.program.cuda.loop import Loop, indented
 
 
@@ -13,7 +14,7 @@ def declared(loop: Loop) -> list[str]:
     lines = []
     for number, output in enumerate(loop.chain.outputs):
         if output.columns:
-            lines.append(f"{loop.sums} sum{number}[{loop.lanes}] = {{}};")
+            lines.append(f"{loop.sums} sum{number}[{loop.lanes(output)}] = {{}};")
         elif output.total:
             lines.append(f"{loop.sums} total{number} = 0;")
     return lines
@@ -28,8 +29,9 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
     lines = [f"{loop.sums} *const shared = sums_memory<{loop.sums}, {loop.shared}>();"]
     lines.append("const unsigned int blocks = gridDim.x * gridDim.y;")
     # The parts of the totals lie after those of the columns.
-    places = {n: _parts(place * loop.part_lanes, 0) for place, n in enumerate(sums)}
-    places |= {n: _parts(len(sums) * loop.part_lanes, place) for place, n in enumerate(totals)}
+    outputs = loop.chain.outputs
+    places = {n: _parts(sum(map(loop.part_lanes, outputs[:n])), 0) for n in sums}
+    places |= {n: _parts(sum(map(loop.part_lanes, outputs)), place) for place, n in enumerate(totals)}
     lines += [f"if (gridDim.y > 1) block.put_parts(sum{n}, {places[n]}, shared);" for n in sums]
     for n in totals:
         lines.append(f"total{n} = block.sum_over_block(total{n}, shared);")
@@ -40,8 +42,9 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
         for n in sums:
             lines.append(f"  if (gridDim.y > 1) block.take_parts(sum{n}, {places[n]});")
             lines.append(f"  block.sum_over_y(sum{n}, shared, [&](unsigned int at, {loop.sums} sum) {{")
-            lines.append(f"    const long long column = {_column(loop)};")
-            lines.append(f"    if (column < columns) store(out{n}_ + column, sum);")
+            column, place = _column(loop, outputs[n])
+            lines.append(f"    const long long column = {column};")
+            lines.append(f"    if (column < columns) store(out{n}_ + {place}, sum);")
             lines.append("  });")
         lines.append("}")
     if totals:
@@ -54,11 +57,13 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
     return lines
 
 
-def _column(loop: Loop) -> str:
-    """Return the column of the sum at a place among those of a block."""
+def _column(loop: Loop, output: Output) -> tuple[str, str]:
+    """Return the column of the sum at a place among those of a block, and where it is written."""
     if loop.form == "row":
-        return f"at / {loop.kept} + at % {loop.kept} * blockDim.x"
-    return f"blockIdx.x * (long long)blockDim.x * {loop.width} + at"
+        return f"at / {loop.kept} + at % {loop.kept} * blockDim.x", "column"
+    few = loop.few(output)
+    column = f"blockIdx.x * (long long)blockDim.x * {loop.width} + at / {few}"
+    return column, f"column * {few} + at % {few}" if output.turned else f"at % {few} * columns + column"
 
 
 def _parts(lanes: int, totals: int) -> str:
