@@ -6,6 +6,7 @@ import pytest
 from chainrule.program.chains import HALVES
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.feed import FeedShape
+from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.products_only import products, steps
 from support.compare import relative_error
 from support.cuda.work import on_device
@@ -37,7 +38,7 @@ def test_the_bare_products_multiply_what_the_step_multiplies(stand_in, monkeypat
     for name, case in (CASES | halves).items():
         work = on_device(stand_in, made_work(case, 9, "float32" if name in HALVES else "float64"))
         feed = FeedShape(1, 0, work.progress.theta.dtype, work.drops).on(stand_in, stand_in.empty)
-        batch = BoundBatch(work, 9, stand_in)
+        batch = BoundBatch(work, 9, stand_in, plan=cuda_plan(work.plan(9), thin=False))
         step = batch.calls(feed)
         before = len(stand_in.allocated)
         alone = [known[id(call[0])] for call in batch.calls(feed, products_only=True)]

@@ -37,7 +37,9 @@ def products(work: Work, device: Device, count: int = 1) -> Runner:
         return Runner(device, calls)
 
 
-def _steps(work: Work, device: Device, count: int, rate: float, *, thin: bool) -> tuple[BoundBatch, Chunk]:
+def _steps(
+    work: Work, device: Device, count: int, rate: float, *, thin: bool
+) -> tuple[BoundBatch, Chunk]:
     if not work.is_one_batch:
         msg = (
             f"the bare products are those of one batch, got {len(work.bounds)}; give bounds of all rows"
