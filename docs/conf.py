@@ -61,5 +61,5 @@ html_theme_options = {
 
 # Names of other libraries lead nowhere: looking them up would ask their sites.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|contextlib|typing|numpy|np|types|pathlib|os|sklearn)\..*")
+    ("py:.*", r"(collections|concurrent|contextlib|typing|numpy|np|types|pathlib|os|sklearn)\..*")
 ]
