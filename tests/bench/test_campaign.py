@@ -220,7 +220,7 @@ def test_when_the_time_is_over_nobody_is_waited_for(tmp_path, monkeypatch):
         return made
 
     monkeypatch.setattr(Crew, "_make", make)
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late[0])
+    clock = SimpleNamespace(**vars(time) | {"monotonic": lambda: time.monotonic() + late[0]})
     monkeypatch.setattr(crew_room, "time", clock)
     three = plan("notebook", HANGS, STEADY, care=replace(BRIEF, until=until))
     records = campaign.run(three, tmp_path)

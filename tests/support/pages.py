@@ -86,6 +86,8 @@ def run_page(page, folder, monkeypatch):
     """Run a page in an empty folder; a failure says on which line of the page it was."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "80")
+    # Tests may run where no shell is among the parents of the process.
+    monkeypatch.setattr("shellingham.detect_shell", lambda *_: ("bash", "/bin/bash"))
     (folder / "figures").mkdir(exist_ok=True)  # where a page draws its own
     names = {"__name__": "__main__"}
     found = examples(page)

@@ -19,7 +19,7 @@ from chainrule.bench.judge import comparison, recommendation
 from chainrule.bench.judge.machines import facts
 from chainrule.bench.judge.results import Results
 from chainrule.bench.link import Simulation
-from chainrule.bench.measure import campaign, scaling
+from chainrule.bench.measure import campaign, speedup
 from chainrule.bench.measure.campaign import QUICK, Care
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.report.word_table import NONE, Table, microseconds
@@ -339,7 +339,7 @@ def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
 # -- scale -----
 
 
-@app.command(epilog="Example: mpiexec -n 2 chainrule bench scale --ranks mpi")
+@app.command(epilog="Example: chainrule bench scale --layers 64,16,10 --batch 64")
 def scale(
     layers: Annotated[str, option("bench scale.layers")] = "784,256,10",
     batch: Annotated[int, option("bench scale.batch")] = 4096,
@@ -350,15 +350,18 @@ def scale(
     simulate: Annotated[str | None, option("bench scale.simulate")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what several processes bring for one network, beside what a model makes of it."""
+    """Measure what several processes bring for one network, beside what a model makes of it.
+
+    Start it as: mpiexec -n 2 chainrule bench scale --ranks mpi.
+    """
     asked = None if simulate is None else Simulation.parsed(simulate)
     group = join(ranks or "alone")
-    measured = scaling.measure(_cell(layers, batch, rule, dtype), group, threads)
+    measured = speedup.measure(_cell(layers, batch, rule, dtype), group, threads)
     if group.rank > 0:
         return
     name, count = measured.cell.name, f"{group.size} rank{'s' * (group.size > 1)} ({group.name})"
     rows: list[Sequence[str]] = [*measured.table()]
-    tables = [Table(f"{name}: a step on {count}", scaling.HEAD, rows)]
+    tables = [Table(f"{name}: a step on {count}", speedup.HEAD, rows)]
     if measured.sums:
         rows = [(f"{n}", f"{1e6 * s:.3g}") for n, s in measured.sums.items()]
         fitted = f"a link of {1e6 * measured.link.latency:.2g} µs and {measured.link.bandwidth / 1e9:.2g} GB/s"
@@ -369,8 +372,8 @@ def scale(
         tables.append(Table("a sum over the ranks", head, rows, notes))
     if asked is not None:
         notes = ["by the model: the line of one rank's steps, and the sum over that link"]
-        rows = [*scaling.simulated(measured, asked)]
-        tables.append(Table(f"simulated: {simulate}", scaling.SIMULATED_HEAD, rows, notes))
+        rows = [*speedup.simulated(measured, asked)]
+        tables.append(Table(f"simulated: {simulate}", speedup.SIMULATED_HEAD, rows, notes))
     if as_json:
         typer.echo(json.dumps({table.title: [table.head, *table.rows] for table in tables}))
         return

@@ -6,7 +6,7 @@ import pytest
 
 from chainrule.bench.cells import parse
 from chainrule.bench.link import Link, Simulation
-from chainrule.bench.measure import scaling
+from chainrule.bench.measure import speedup
 from support.commands import refused
 from support.ranks import run
 
@@ -16,11 +16,11 @@ CELL = parse("8-4-2,16")
 @pytest.fixture
 def short(monkeypatch):
     for name, value in {"ROUNDS": 1, "SECONDS": 0.0, "SUM_SECONDS": 0.0, "SIZES": [8, 64]}.items():
-        monkeypatch.setattr(scaling, name, value)
+        monkeypatch.setattr(speedup, name, value)
 
 
 def test_two_ranks_measure_the_same_batches_and_the_model_adds_a_share_and_a_sum(short):
-    measured, other = run(2, lambda group: scaling.measure(CELL, group, 1))
+    measured, other = run(2, lambda group: speedup.measure(CELL, group, 1))
     assert other == measured
     assert [point.rows for point in measured.points] == [2, 4, 16]
     assert measured.nbytes == 4 * (8 * 4 + 4 + 4 * 2 + 2 + 2)
@@ -32,9 +32,9 @@ def test_two_ranks_measure_the_same_batches_and_the_model_adds_a_share_and_a_sum
 
 
 def test_a_simulation_takes_less_rows_on_more_ranks_and_averages_seldom(short):
-    alone = scaling.measure(CELL, run(1, lambda group: group)[0], 1)
+    alone = speedup.measure(CELL, run(1, lambda group: group)[0], 1)
     asked = Simulation(Link(1e-3, 1e6), 8)
-    often, seldom = ([*scaling.simulated(alone, asked._replace(every=n))] for n in (1, 1000))
+    often, seldom = ([*speedup.simulated(alone, asked._replace(every=n))] for n in (1, 1000))
     assert [row[:2] for row in often] == [("1", "16"), ("2", "8"), ("4", "4"), ("8", "2")]
     assert all(float(a[2]) > float(b[2]) for a, b in zip(often[1:], seldom[1:], strict=True))
 

@@ -1,4 +1,4 @@
-"""Scaling: the steps of one rank, the sums between ranks and the steps of all, and what a model makes of the first two."""
+"""Speed-up by ranks: the steps of one rank, the sums between ranks and the steps of all, and what a model makes of the first two."""
 
 import time
 from collections.abc import Iterator, Sequence
