@@ -87,10 +87,10 @@ def mpi(session: nox.Session) -> None:
 @nox.session(default=False)
 def soak(session: nox.Session) -> None:
     """Damaged files, kills, signals, engines on drawn runs: the long form of tests that run a sample."""
-    session.install("-e", ".[data]", *group("test"))
-    training = ["tests/training/test_interrupts.py", "tests/training/test_resuming.py"]
+    session.install("-e", ".[data,jit]", *group("test"))
+    training = [f"tests/training/test_{name}.py" for name in ("interrupts", "resuming", "windows")]
     tests = ["tests/saving", *training, "tests/program/test_drawn_runs.py"]
-    session.run("pytest", *tests, *session.posargs, env={"SOAK": "1"})
+    session.run("pytest", "-n", "auto", *tests, *session.posargs, env={"SOAK": "1"})
 
 
 @nox.session(default=False)
