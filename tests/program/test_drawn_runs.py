@@ -89,5 +89,10 @@ def test_every_engine_trains_as_the_step_is_written(width, batch, rule, native, 
     np.testing.assert_array_equal(weights, again)  # bits repeat
     plain, plain_losses = run.weights(compile=False)
     near = {"rtol": 1e-9, "atol": 1e-11} if run.dtype == "float64" else {"rtol": 2e-4, "atol": 2e-5}
+    # Some runs amplify rounding: the step as it is written is then far from float64, too.
+    if run.dtype == "float32":
+        run.network["dtype"] = "float64"
+        exact, _ = run.weights(compile=False)
+        near["atol"] += 4 * np.abs(plain - exact).max()
     np.testing.assert_allclose(weights, plain, **near)
     np.testing.assert_allclose(losses, plain_losses, **near)
