@@ -31,7 +31,7 @@ from chainrule.mathematics.checks import at_least, flag, whole_number
 from chainrule.mathematics.initializers import Initializer, draw
 from chainrule.mathematics.layers import Dense, DenseCache
 from chainrule.mathematics.losses import Loss
-from chainrule.mathematics.naming import require
+from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.optimizers import Optimizer, State, sgd
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import Schedule, schedule
@@ -1010,6 +1010,10 @@ def train_many(
     networks, is_list = list(networks), isinstance(learning_rate, Sequence | np.ndarray)
     problem = "networks holds none, or one of them twice; give several, or copies (copy.deepcopy)"
     require(len({*map(id, networks)}) == len(networks) > 0, problem)
+    problem = (
+        f"executor is {quoted(executor)}; give one of concurrent.futures, such as ProcessPoolExecutor(4)"
+    )
+    require(executor is None or hasattr(executor, "submit"), problem)
     rates = _of_each("learning_rate", learning_rate, networks, is_list=is_list)
     settings = Settings(
         epochs=at_least(1, "epochs", epochs),
@@ -1084,10 +1088,10 @@ def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[Ba
 
 
 def _of_each(name: str, given: Any, networks: Sequence[NeuralNetwork], *, is_list: bool) -> list[Any]:
-    """Return what each network gets: an entry of what is given, or all of it."""
+    """Return one value for each network: its entry of a list, or the value given for all."""
     if not is_list:
         return [given] * len(networks)
-    problem = f"{name} has {len(given)} entries for {len(networks)} networks; give one for each, or one for all"
+    problem = f"{name} has length {len(given)} but there are {len(networks)} networks; give one for each, or one for all"
     require(len(given) == len(networks), problem)
     return [given[number] for number in range(len(networks))]
 

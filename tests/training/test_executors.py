@@ -159,8 +159,13 @@ def test_a_network_that_diverges_is_left_at_its_last_finite_weights_and_the_othe
         ),
         (lambda nets: [*nets, nets[0]], {}, "one of them twice"),
         (lambda _: [], {}, "networks holds none"),
-        (list, {"learning_rate": [0.1, 0.2]}, "learning_rate has 2 entries for 5 networks"),
-        (list, {"sample_weight": np.ones((4, ROWS))}, "sample_weight has 4 entries for 5 networks"),
+        (list, {"executor": "processes"}, "executor is 'processes'; give one of concurrent.futures"),
+        (list, {"learning_rate": [0.1, 0.2]}, "learning_rate has length 2 but there are 5 networks"),
+        (
+            list,
+            {"sample_weight": np.ones((4, ROWS))},
+            "sample_weight has length 4 but there are 5 networks",
+        ),
         (list, {"sample_weight": np.ones((5, 7))}, r"sample_weight has shape \(7,\)"),
     ],
 )

@@ -72,7 +72,7 @@ class Crew:
     def measure(self, cell: Cell, operation: str, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
         """Yield the lines of a cell: new environments, then a measurement for each contestant.
 
-        When interrupted between two turns it yields what there is, and raises ``KeyboardInterrupt`` after.
+        Ctrl-C between two turns yields what has been measured, and then raises ``KeyboardInterrupt``.
         """
         before, stopped = self._pulse(), False
         made: dict[Seat, dict[str, Any]] = {}

@@ -25,9 +25,8 @@ from chainrule.program.pack import Pack
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")
-LAUNCH_MICROSECONDS = (
-    5_000  # of a launch, by the model of its kernel: Ctrl-C is heard between two of them
-)
+# Of a launch, by the model of its kernel: Ctrl-C is heard between two of them.
+LAUNCH_MICROSECONDS = 5_000
 MOST_EPOCHS = 4096  # of one batch, before anybody looks at their losses
 
 Bounds = Sequence[tuple[int, int]]
