@@ -1,17 +1,16 @@
 """Pictures of networks and of their training, drawn with matplotlib (extra ``plots``).
 
-Every function takes ``ax=``: given an ``Axes`` it draws there and returns it, else it makes a picture of
-its own and returns that. A picture is a matplotlib ``Figure`` that no pyplot knows of: nothing is left
-behind, no display is needed, and at the end of a notebook's cell it shows itself. :func:`save` writes it
-as PNG, SVG or PDF.
+Every function takes ``ax=``. With an ``Axes`` it draws there and returns it; otherwise it returns a new picture. A
+picture is a matplotlib ``Figure`` outside pyplot: nothing needs to be closed, no display is needed, and a notebook
+shows it at the end of a cell. :func:`save` writes it as PNG, SVG or PDF.
 
-Where a network is asked for, anything does that has ``architecture`` and ``layers``.
+A network may be any object that has ``architecture`` and ``layers``.
 """
 
 from chainrule._version import how_to_install
 
 try:
-    import matplotlib  # noqa: F401  asked for first, to say in one line what is missing
+    import matplotlib  # noqa: F401  imported first, for an error of one line
 except ImportError:
     _MISSING = f"pictures need matplotlib; {how_to_install('plots')}"
     raise ImportError(_MISSING) from None

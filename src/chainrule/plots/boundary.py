@@ -1,18 +1,19 @@
-"""The decision boundary: predictions over a plane of two features, with the samples."""
+"""The decision boundary: the predictions over a plane of two features, with the samples."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import Normalize, to_rgb
+from matplotlib.colors import Normalize, to_rgba_array
 from matplotlib.ticker import MaxNLocator
 
 from chainrule.data.inputs import AnyArray, host
+from chainrule.mathematics.naming import require
 from chainrule.plots.canvas import Ax, Picture, class_colours, panels
-from chainrule.plots.plane import Plane, are_classes, classes, one_column, plane_of
+from chainrule.plots.plane import Plane, classes, one_column, plane_of
 from chainrule.plots.subject import Subject
 
-_MANY = 2000  # samples; from there on they are one image within an SVG, not a shape each
+_MANY = 2000  # samples; more are drawn as one image inside an SVG
 _MARKERS = "osD^vP*Xdph<>"
 
 
@@ -27,7 +28,7 @@ def plot_decision_boundary(
 ) -> Picture | Any:
     """Draw the regions of a classifier, or the predicted quantity, over two features, with the samples.
 
-    Where there are more than two features, the plane goes through the median of all others.
+    With more than two features, the plane lies at the median of all others.
 
     Parameters
     ----------
@@ -35,24 +36,27 @@ def plot_decision_boundary(
         A network, an estimator, or a function of ``(n, d)`` that returns ``(n, k)`` probabilities,
         ``(n, 1)`` a probability or a quantity, or ``(n,)`` labels.
     X
-        ``(n, d)``, the samples, d of 2 or more.
+        The samples ``(n, d)``, d of 2 or more.
     y
         ``(n,)`` or ``(n, 1)`` labels or a quantity, or ``(n, k)`` one-hot.
     features
         The two columns of ``X`` to draw, from 0.
     names
-        Of all d features; unless given, x1, x2, ...
+        The names of all d features; by default x1, x2, ...
     ax
         An ``Axes``; ``None`` makes a new picture.
 
     Returns
     -------
-    The new picture, or ``ax``.
+    Picture or Axes
+        The new picture, or ``ax``.
 
     Raises
     ------
     ValueError
-        If ``X`` has fewer than two features or no such one, or ``y`` is not as long as ``X``.
+        If ``X`` has fewer than two features or lacks one of ``features``, or ``y`` is not as long as ``X``.
+    TypeError
+        If ``predict`` is neither a function nor has ``predict``.
 
     Examples
     --------
@@ -69,35 +73,34 @@ def plot_decision_boundary(
     P = plane.predicted(_function(predict))  # (p, p, k)
     (axes,), drawn = panels(ax, (6.4, 4.8))
     points = X[:, list(features)]  # (n, 2)
-    if P.shape[-1] == 1 and not are_classes(y, P):
+    if (labelled := classes(P, y)) is None:
         _draw_quantity(axes, plane, P[..., 0], points, y)
     else:
-        labels, shares = classes(P, y)
-        _draw_classes(axes, plane, shares, points, y, labels)
-    _label(axes, features, names, X.shape[1])
+        _draw_classes(axes, plane, *labelled, points, y)
+    across, upwards = (f"x{i + 1}" if names is None else str(names[i]) for i in features)
+    axes.set(xlabel=across, ylabel=upwards)
+    if (others := X.shape[1] - 2) > 0:
+        rest = "the other feature" if others == 1 else f"the other {others} features"
+        axes.set_title(f"plane at the median of {rest}", fontsize="small", loc="left")
     return drawn
 
 
-def _function(given: Any) -> Callable[[np.ndarray], Any]:
-    for verb in ("predict_proba", "predict"):
-        if hasattr(given, verb):
-            function: Callable[[np.ndarray], Any] = getattr(given, verb)
-            return function
-    if callable(given):
-        return given  # type: ignore[no-any-return]
-    msg = f"predict is {type(given).__name__!r}; give a network, an estimator, or a function of X"
-    raise TypeError(msg)
+def _function(model: Any) -> Callable[[np.ndarray], Any]:
+    function = getattr(model, "predict_proba", None) or getattr(model, "predict", model)
+    problem = f"predict is {type(model).__name__!r}; give a network, an estimator, or a function of X"
+    require(callable(function), problem, TypeError)
+    return function  # type: ignore[no-any-return]
 
 
 def _draw_classes(
-    ax: Any, plane: Plane, shares: np.ndarray, points: np.ndarray, y: np.ndarray, labels: list[Any]
+    ax: Any, plane: Plane, labels: list[Any], shares: np.ndarray, points: np.ndarray, y: np.ndarray
 ) -> None:
     """Colour each region by its probability, and draw a line where the predicted class changes."""
     colours, k = class_colours(len(labels)), len(labels)
     winner = shares.argmax(axis=-1)  # (p, p)
     sure = (shares.max(axis=-1) - 1 / k) / (1 - 1 / k)  # (p, p)   0 where all are equal
     tint = 0.12 + 0.38 * np.clip(sure, 0.0, 1.0)[..., None]  # (p, p, 1)
-    picture = 1 - tint * (1 - np.array([to_rgb(c) for c in colours])[winner])  # (p, p, 3)
+    picture = 1 - tint * (1 - to_rgba_array(colours)[winner, :3])  # (p, p, 3)
     edges = (plane.first[0], plane.first[-1], plane.second[0], plane.second[-1])
     ax.imshow(picture, extent=edges, origin="lower", aspect="auto", interpolation="none")
     for place in np.unique(winner):
@@ -105,46 +108,28 @@ def _draw_classes(
         lead = shares[..., place] - others  # (p, p)   the boundary is where it is 0
         if lead.min() < 0 < lead.max():
             ax.contour(plane.first, plane.second, lead, [0.0], colors="0.25", linewidths=0.8)
+    size = _size(points)
     for place, label in enumerate(labels):
         here = points[y == label]  # (n_label, 2)
         if len(here):
-            _scatter(
-                ax, here, len(points), c=colours[place], marker=_MARKERS[place % 13], label=str(label)
-            )
-    _legend(ax)
+            thin = {"edgecolors": "white", "linewidths": 0.6 if size > 20 else 0.25}
+            marker = {"c": colours[place], "marker": _MARKERS[place % 13], "label": str(label)}
+            ax.scatter(*here.T, s=size, rasterized=len(points) > _MANY, **marker, **thin)
+    columns = 1 + len(labels) // 16
+    beside = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "markerscale": 6 / size**0.5}
+    ax.legend(title="class", frameon=False, ncols=columns, **beside)
 
 
 def _draw_quantity(ax: Any, plane: Plane, value: np.ndarray, points: np.ndarray, y: np.ndarray) -> None:
     both = np.concatenate([value[np.isfinite(value)], y.astype(np.float64)])
     levels = MaxNLocator(14).tick_values(both.min(), both.max())
-    norm = Normalize(levels[0], levels[-1])
-    filled = ax.contourf(plane.first, plane.second, value, levels, cmap="viridis", norm=norm)
-    _scatter(ax, points, len(points), c=y, cmap="viridis", norm=norm, edgecolors="black")
+    colours = {"cmap": "viridis", "norm": Normalize(levels[0], levels[-1])}
+    filled = ax.contourf(plane.first, plane.second, value, levels, **colours)
+    many = {"s": _size(points), "rasterized": len(points) > _MANY}
+    ax.scatter(*points.T, c=y, edgecolors="black", linewidths=0.6, **colours, **many)
     ax.figure.colorbar(filled, ax=ax, label="predicted (plane), given (points)")
 
 
-def _scatter(ax: Any, points: np.ndarray, total: int, **options: Any) -> None:
-    size = float(np.clip(8000 / total, 10, 40))
-    usual = {
-        "edgecolors": "white",
-        "linewidths": 0.6 if size > 20 else 0.25,
-        "rasterized": total > _MANY,
-    }
-    ax.scatter(points[:, 0], points[:, 1], s=size, **usual | options)
-
-
-def _legend(ax: Any) -> None:
-    handles, _ = ax.get_legend_handles_labels()
-    if handles:
-        beside = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
-        ax.legend(title="class", frameon=False, ncols=1 + len(handles) // 16, **beside)
-        for handle in ax.get_legend().legend_handles:
-            handle.set_sizes([36.0])
-
-
-def _label(ax: Any, features: tuple[int, int], names: Sequence[str] | None, count: int) -> None:
-    across, upwards = (f"x{i + 1}" if names is None else str(names[i]) for i in features)
-    ax.set(xlabel=across, ylabel=upwards)
-    if count > 2:
-        rest = "the other feature" if count == 3 else f"the other {count - 2} features"
-        ax.set_title(f"plane at the median of {rest}", fontsize="small", loc="left")
+def _size(points: np.ndarray) -> float:
+    """Return the area of a marker in square points: smaller for more samples."""
+    return float(np.clip(8000 / len(points), 10, 40))

@@ -1,7 +1,7 @@
 """The canvas: figures without pyplot, colours for the colour-blind, and files.
 
-A figure made by pyplot stays in its list until it is closed, and asks for a display. These are plain
-``matplotlib.figure.Figure`` objects: they are gone when the last name for them is.
+pyplot keeps every figure until it is closed, and needs a display. These are plain ``matplotlib.figure.Figure``
+objects, which Python frees like any other object.
 """
 
 import re
@@ -19,30 +19,27 @@ from matplotlib.figure import Figure
 from chainrule.mathematics.naming import require
 from chainrule.saving.files import PathLike, write_whole
 
-# M. Okabe and K. Ito, "Color Universal Design" (2008), the darker of them first.
+# M. Okabe and K. Ito, "Color Universal Design" (2008), the darker ones first.
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
-# M. A. Petroff, "Accessible Color Sequences for Data Visualization" (2021), arXiv:2107.02270, of 10.
-PETROFF = (
-    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
-    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
-)
+PETROFF = "petroff10"  # M. A. Petroff, "Accessible Color Sequences for Data Visualization" (2021), arXiv:2107.02270
 POSITIVE, NEGATIVE, QUIET = OKABE_ITO[0], OKABE_ITO[3], "0.45"
 
 Ax: TypeAlias = Axes | Sequence[Axes] | None  # where to draw; ``None`` for a new picture
 
-
-_DATES = {".png": "Creation Time", ".svg": "Date", ".pdf": "CreationDate"}  # what a file calls its date
-# The same picture is the same file: no date, no random names; letters stay letters.
+_DATES = {
+    ".png": "Creation Time",
+    ".svg": "Date",
+    ".pdf": "CreationDate",
+}  # the metadata field of the date
+# The same picture gives the same bytes: no date, no random names. Text stays text.
 _STEADY = {"svg.hashsalt": "chainrule", "svg.fonttype": "none"}
 
 
 class Picture(Figure):  # type: ignore[misc]  # matplotlib is optional, so its classes are Any here
-    """A figure that is shown at the end of a notebook's cell, with or without pyplot."""
+    """A figure that a notebook shows at the end of a cell, with or without pyplot."""
 
     def _repr_png_(self) -> bytes:
-        buffer = BytesIO()
-        self.savefig(buffer, format="png")
-        return buffer.getvalue()
+        return _written(self, ".png")
 
 
 def panels(
@@ -55,31 +52,37 @@ def panels(
     ax
         ``None``, an ``Axes``, or a sequence of ``rows * columns`` of them.
     size
-        Of the new picture, width and height in inches.
+        Width and height of a new picture, in inches.
     rows, columns, options
-        Of its grid, as ``Figure.subplots`` takes them.
+        Its grid, as ``Figure.subplots`` takes them.
+
+    Returns
+    -------
+    axes : list of Axes
+        One for each panel, row by row.
+    picture : Picture or Axes
+        What the caller returns.
 
     Raises
     ------
     TypeError
-        If something given is no ``Axes``.
+        If ``ax`` holds something else than ``Axes``.
     ValueError
-        If there are not as many as there are panels.
+        If the number of ``Axes`` is not the number of panels.
     """
     if ax is None:
         picture = Picture(figsize=size, dpi=120, layout="constrained")
         return list(np.ravel(picture.subplots(rows, columns, **options))), picture
-    given = list(ax) if isinstance(ax, Sequence | np.ndarray) and not isinstance(ax, str) else [ax]
-    for one in given:
-        if not isinstance(one, Axes):
-            msg = (
-                f"ax is {type(one).__name__!r}, wanted a matplotlib Axes; leave it out for a new picture"
-            )
-            raise TypeError(msg)
+    axes = np.ravel(np.array(ax, dtype=object)).tolist()
+    for one in axes:
+        problem = (
+            f"ax is {type(one).__name__!r}, wanted a matplotlib Axes; leave it out for a new picture"
+        )
+        require(isinstance(one, Axes), problem, TypeError)
     count = rows * columns
-    problem = f"ax has {len(given)} Axes but there are {count} panels; give one for each, or none"
-    require(len(given) == count, problem)
-    return given, ax
+    problem = f"ax has {len(axes)} Axes but there are {count} panels; give one for each, or none"
+    require(len(axes) == count, problem)
+    return axes, ax
 
 
 def class_colours(count: int) -> list[str]:
@@ -90,15 +93,15 @@ def class_colours(count: int) -> list[str]:
     >>> class_colours(2)
     ['#0072B2', '#E69F00']
     """
-    for known in (OKABE_ITO, PETROFF):
-        if count <= len(known):
-            return list(known[:count])
-    steps = np.linspace(0.0, 1.0, count)  # (count,)
-    return [to_hex(colour) for colour in matplotlib.colormaps["viridis"](steps)]
+    if count <= len(OKABE_ITO):
+        return list(OKABE_ITO[:count])
+    ten = matplotlib.color_sequences[PETROFF]
+    steps = matplotlib.colormaps["viridis"](np.linspace(0.0, 1.0, count))  # (count, 4)
+    return [to_hex(colour) for colour in (ten[:count] if count <= len(ten) else steps)]
 
 
 def spans_decades(values: Any) -> bool:
-    """Return whether a log scale suits: all finite values above 0, the largest 10 times the smallest.
+    """Return whether a log scale suits: all finite values are above 0, the largest at least 10 times the smallest.
 
     Examples
     --------
@@ -110,8 +113,8 @@ def spans_decades(values: Any) -> bool:
     return bool(finite.size and finite.min() > 0 and finite.max() >= 10 * finite.min())
 
 
-# What an SVG inside a page does not need: metadata, comments, names that nothing refers to, the list of
-# fonts (text takes the page's font), turns by nothing, digits beyond a hundredth of a point.
+# What an SVG inside a page does not need: metadata, comments, unused names, the list of fonts (text takes
+# the page's font), rotations by 0, digits beyond a hundredth of a point.
 _NEEDLESS = re.compile(
     r"<metadata>.*?</metadata>|<!--.*?-->| id=\"[a-zA-Z]+[a-zA-Z.0-9]*_\d+\"| font-family: [^;]*;"
     r"| transform=\"rotate\(-0 [^)]*\)\"|(?<=\.\d\d)\d+(?=[^<>]*>)",
@@ -120,10 +123,7 @@ _NEEDLESS = re.compile(
 
 
 def inline_svg(picture: Figure) -> str:
-    """Return a figure as a small SVG element for a page.
-
-    Its text takes the font of the page.
-    """
+    """Return a figure as a small SVG element for a page; its text takes the font of the page."""
     text = _NEEDLESS.sub("", _written(picture, ".svg").decode())
     text = re.sub(r"\s+", " ", text[text.index("<svg") :].strip()).replace("> <", "><")
     while (shorter := text.replace("<g></g>", "").replace("<g/>", "")) != text:
@@ -132,24 +132,29 @@ def inline_svg(picture: Figure) -> str:
 
 
 def save(picture: Figure | Axes, path: PathLike, *, style: str = "") -> Path:
-    """Write a picture to ``path``, as PNG, SVG or PDF by its suffix, whole or not at all.
+    """Write a picture to ``path`` as PNG, SVG or PDF, by its suffix.
 
-    The same picture gives the same bytes: a file holds no date and no random names, and the letters of an SVG
-    are text that can be searched.
+    The same picture gives the same bytes: files hold no dates and no random names. The text of an SVG can be
+    searched. If writing fails, an older file of that name stays as it was.
 
     Parameters
     ----------
     picture
-        What a function of this package returned, or any matplotlib ``Figure`` or ``Axes``.
+        A picture of this package, or any matplotlib ``Figure`` or ``Axes``.
     path
-        Where to; a file of that name is replaced.
+        The file; an older one is replaced.
     style
-        Style rules for a small SVG, which may replace its colours on a dark screen.
+        CSS rules for an SVG, for example to replace its colours on a dark screen. The SVG is then a small one.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
     ValueError
-        If the suffix is neither ``.png`` nor ``.svg`` nor ``.pdf``.
+        If the suffix is not ``.png``, ``.svg`` or ``.pdf``.
     OSError
         If the folder does not exist or is not writable.
 
@@ -175,7 +180,7 @@ def save(picture: Figure | Axes, path: PathLike, *, style: str = "") -> Path:
 
 
 def _written(picture: Figure | Axes, suffix: str) -> bytes:
-    """Return the bytes of a picture in the format of this suffix."""
+    """Return a picture in the format of this suffix."""
     figure = picture.figure if isinstance(picture, Axes) else picture
     buffer = BytesIO()
     with matplotlib.rc_context(_STEADY):

@@ -1,4 +1,4 @@
-"""Predictions: the confusion matrix for classes, predicted against true values for a quantity."""
+"""Predictions: the confusion matrix of classes, and predicted against true values of a quantity."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from chainrule.mathematics.naming import require
 from chainrule.plots.canvas import OKABE_ITO, QUIET, Ax, Picture, panels
 from chainrule.training.evaluation import confusion_counts
 
-_MOST_FIGURES = 25  # classes; the counts of more would not be legible
+_MOST_FIGURES = 25  # classes; more counts would not be legible
 _LONGEST = 24  # letters of a name
-_MANY = 2000  # points; from there on they are one image within an SVG
+_MANY = 2000  # points; more are drawn as one image inside an SVG
 
 
 def plot_confusion(
@@ -25,20 +25,21 @@ def plot_confusion(
     Parameters
     ----------
     truth, predicted
-        ``(n,)``: classes from 0, as ``net.predict_classes`` returns them.
+        Classes from 0, ``(n,)``, as ``net.predict_classes`` returns them.
     labels
-        What the classes are called; unless given, their numbers.
+        The names of the classes; by default their numbers.
     ax
         An ``Axes``; ``None`` makes a new picture.
 
     Returns
     -------
-    The new picture, or ``ax``.
+    Picture or Axes
+        The new picture, or ``ax``.
 
     Raises
     ------
     ValueError
-        If the two differ in length, are empty, or hold what is no class.
+        If the two differ in length, are empty, or hold values that are not classes.
 
     Examples
     --------
@@ -46,64 +47,55 @@ def plot_confusion(
     >>> picture.axes[0].get_title(loc="left")
     '2 of 3 right (66.7 %)'
     """
-    truth, predicted = (np.asarray(host(given)).ravel() for given in (truth, predicted))  # (n,)
+    truth, predicted = (np.asarray(host(array)).ravel() for array in (truth, predicted))  # (n,)
     problem = "truth and predicted are classes from 0; give np.unique(y, return_inverse=True)[1], and the words as labels"
     require(truth.dtype.kind in "biuf" and predicted.dtype.kind in "biuf", problem)
     least = int(max(truth.max(initial=0), predicted.max(initial=0))) + 1
     names = [str(name) for name in (range(least) if labels is None else labels)]
-    counts = confusion_counts(truth, predicted, len(names))  # (k, k)
-    shown = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
-    cell = min(max(0.42, 2.4 / len(names)), 7.5 / len(names))  # inches
-    written = 0.08 * max(map(len, shown))  # inches, about
-    turned = written > cell
-    side = cell * len(names)
-    size = (side + written + 2.2, side + (0.7 * written if turned else 0.2) + 0.9)
-    (axes,), drawn = panels(ax, size)
+    names = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+    k = len(names)
+    counts = confusion_counts(truth, predicted, k)  # (k, k)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (k, k)
+    cell = min(max(0.42, 2.4 / k), 7.5 / k)  # inches
+    longest = 0.08 * max(map(len, names))  # inches, about
+    is_turned = longest > cell
+    size = (cell * k + longest + 2.2, cell * k + (0.7 * longest if is_turned else 0.2) + 0.9)
+    (axes,), drawn = panels(ax, size)
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     axes.figure.colorbar(image, ax=axes, label="share of the true class")
-    _name_classes(axes, shown, turned=turned)
-    if len(names) <= _MOST_FIGURES:
-        _write_counts(axes, counts, shares)
+    every = 1 + k // 40  # of a hundred classes, every third has its name
+    angle = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_turned else {}
+    axes.set_xticks(range(0, k, every), names[::every], **angle)
+    axes.set_yticks(range(0, k, every), names[::every])
     right, n = int(np.trace(counts)), int(counts.sum())
+    axes.set(xlabel="predicted class", ylabel="true class")
     axes.set_title(f"{right} of {n} right ({100 * right / n:.1f} %)", loc="left", fontsize="medium")
-    return drawn
-
-
-def _name_classes(ax: Any, names: list[str], *, turned: bool) -> None:
-    every = 1 + len(names) // 40  # of a hundred classes, a name for each third
-    places = range(0, len(names), every)
-    angle = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if turned else {}
-    ax.set_xticks(places, names[::every], **angle)
-    ax.set_yticks(places, names[::every])
-    ax.set(xlabel="predicted class", ylabel="true class")
-
-
-def _write_counts(ax: Any, counts: np.ndarray, shares: np.ndarray) -> None:
-    size = "medium" if len(counts) <= 12 else "x-small"
-    for (i, j), count in np.ndenumerate(counts):
+    for (i, j), count in np.ndenumerate(counts if k <= _MOST_FIGURES else np.empty((0, 0))):
         if count:  # an empty cell is easier to see than a 0
-            colour = "white" if shares[i, j] > 0.5 else "black"
-            ax.text(j, i, str(count), ha="center", va="center", color=colour, fontsize=size)
+            text = {"color": "white" if shares[i, j] > 0.5 else "black"}
+            text |= {"ha": "center", "va": "center", "fontsize": "medium" if k <= 12 else "x-small"}
+            axes.text(j, i, str(count), **text)
+    return drawn
 
 
 def plot_predictions(
     truth: AnyArray, predicted: AnyArray, *, name: str = "", ax: Ax = None
 ) -> Picture | Any:
-    """Draw predictions of a quantity against its true values, with the line where they are equal.
+    """Draw predictions of a quantity against its true values, with the line on which they are equal.
 
     Parameters
     ----------
     truth, predicted
         ``(n,)`` or ``(n, 1)``, in the units of the quantity.
     name
-        Of the quantity, with its unit.
+        The name of the quantity, with its unit.
     ax
         An ``Axes``; ``None`` makes a new picture.
 
     Returns
     -------
-    The new picture, or ``ax``.
+    Picture or Axes
+        The new picture, or ``ax``.
 
     Raises
     ------

@@ -10,37 +10,32 @@ from chainrule.mathematics.naming import require
 from chainrule.plots.canvas import OKABE_ITO, QUIET, Ax, Picture, panels, spans_decades
 
 _TRAINING, _HELD_OUT = OKABE_ITO[0], OKABE_ITO[3]
-_FIELDS = {
-    "epoch": "epoch",
-    "loss": "loss",
-    "validation": "validation_loss",
-    "accuracy": "validation_accuracy",
-    "learning rate": "learning_rate",
-}
+_FIELDS = ("epoch", "loss", "validation_loss", "validation_accuracy", "learning_rate")
 
 
 def plot_history(
     records: Iterable[Any], *, reported: str = "loss", best_epoch: int | None = None, ax: Ax = None
 ) -> Picture | Any:
-    """Draw the loss, the accuracy and the learning rate against the epoch, in a panel each.
+    """Draw the loss, the accuracy and the learning rate against the epoch, each in its own panel.
 
-    The accuracy is drawn where there is one, the learning rate where it changes; a constant rate stands
-    in the label of the axis. A loss that falls to a tenth or less is on a log scale.
+    The accuracy is drawn if it was recorded, and the learning rate if it changes; a constant rate is part of
+    the axis label. A loss that falls to a tenth or less is drawn on a log scale.
 
     Parameters
     ----------
     records
-        A history, or anything whose items have the fields of :class:`chainrule.training.history.Record`.
+        A history, or any sequence of :class:`chainrule.training.history.Record`.
     reported
-        What the loss is.
+        The name of the loss.
     best_epoch
-        The epoch of the best weights; marked by a line.
+        The epoch of the best weights, marked by a line.
     ax
-        An ``Axes`` to draw the losses alone in; ``None`` makes a new picture.
+        An ``Axes`` for the losses alone; ``None`` makes a new picture.
 
     Returns
     -------
-    The new picture, or ``ax``.
+    Picture or Axes
+        The new picture, or ``ax``.
 
     Raises
     ------
@@ -54,81 +49,57 @@ def plot_history(
     >>> plot_history(records, reported="cross entropy").axes[0].get_ylabel()
     'cross entropy'
     """
-    columns = _columns(records)
-    names = ["loss"]
+    rows = list(records)
+    require(bool(rows), "the history has no epochs, so there is nothing to draw; train first")
+    columns = [np.array([getattr(row, field) for row in rows], dtype=float) for field in _FIELDS]
+    epoch, loss, held_out, accuracy, rates = columns  # each (epochs,), NaN where a record has none
+    below = []
     if ax is None:
-        names += [name for name in ("accuracy", "learning rate") if _is_shown(name, columns)]
-    heights = [2.2, *(1.0 for _ in names[1:])]
-    size = (6.4, 2.4 + 1.4 * len(names))
-    axes, drawn = panels(ax, size, rows=len(names), sharex=True, height_ratios=heights)
-    _draw_losses(axes[0], columns, reported)
-    for name, panel in zip(names[1:], axes[1:], strict=True):
-        _draw_below(panel, columns["epoch"], columns[name], name)
-    _mark_best(axes, best_epoch)
-    _finish(axes, columns)
+        below += ["accuracy"] if np.isfinite(accuracy).any() else []
+        below += ["rate"] if np.unique(rates).size > 1 else []
+    count = 1 + len(below)
+    ratios = [2.2, *(1.0 for _ in below)]
+    axes, drawn = panels(ax, (6.4, 2.4 + 1.4 * count), rows=count, sharex=True, height_ratios=ratios)
+    # A line through one point is invisible, and through a few it hides where they are.
+    style: dict[str, Any] = {"marker": "o", "markersize": 4} if len(rows) <= 12 else {}
+    _draw_losses(axes[0], epoch, loss, held_out, style)
+    axes[0].set_ylabel(reported)
+    for name, panel in zip(below, axes[1:], strict=True):
+        if name == "accuracy":
+            panel.plot(epoch, accuracy, color=_HELD_OUT, **style)
+            panel.set_ylabel("validation\naccuracy")
+            panel.yaxis.set_major_formatter(PercentFormatter(1.0))
+        else:
+            panel.plot(epoch, rates, color=_TRAINING, **style)
+            panel.set(ylabel="learning rate", ylim=(0.0, None))
+    if best_epoch is not None:
+        _mark_best(axes, best_epoch)
+    for panel in axes:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(alpha=0.25)
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    constant = f"; learning rate {rates[0]:.4g}" if np.unique(rates).size == 1 else ""
+    axes[-1].set_xlabel(f"epoch, counted from 0{constant}")
+    if len(rows) == 1:
+        axes[-1].set_xlim(epoch[0] - 1, epoch[0] + 1)
     return drawn
 
 
-def _columns(records: Iterable[Any]) -> dict[str, np.ndarray]:
-    """Return the columns ``(epochs,)`` of the records, NaN where a record has none."""
-    rows = list(records)
-    require(bool(rows), "the history has no epochs, so there is nothing to draw; train first")
-    return {
-        name: np.array([getattr(row, field) for row in rows], dtype=float)  # (epochs,)
-        for name, field in _FIELDS.items()
-    }
-
-
-def _is_shown(name: str, columns: dict[str, np.ndarray]) -> bool:
-    values = columns[name][np.isfinite(columns[name])]
-    return bool(values.size) if name == "accuracy" else np.unique(values).size > 1
-
-
-def _style(values: np.ndarray) -> dict[str, Any]:
-    # A line through one point is invisible, and through a few it hides where they are.
-    return {"marker": "o", "markersize": 4} if len(values) <= 12 else {}
-
-
-def _draw_losses(ax: Any, columns: dict[str, np.ndarray], reported: str) -> None:
-    epoch, loss, held_out = columns["epoch"], columns["loss"], columns["validation"]
-    ax.plot(epoch, loss, color=_TRAINING, label="training", **_style(epoch))
+def _draw_losses(
+    ax: Any, epoch: np.ndarray, loss: np.ndarray, held_out: np.ndarray, style: dict[str, Any]
+) -> None:
+    ax.plot(epoch, loss, color=_TRAINING, label="training", **style)
     if np.isfinite(held_out).any():
-        ax.plot(epoch, held_out, "--", color=_HELD_OUT, label="validation", **_style(epoch))
+        ax.plot(epoch, held_out, "--", color=_HELD_OUT, label="validation", **style)
         ax.legend(frameon=False)
     if spans_decades([*loss, *held_out]):
         ax.set_yscale("log")
-    ax.set_ylabel(reported)
 
 
-def _draw_below(ax: Any, epoch: np.ndarray, values: np.ndarray, name: str) -> None:
-    accuracy = name == "accuracy"
-    ax.plot(epoch, values, color=_HELD_OUT if accuracy else _TRAINING, **_style(epoch))
-    ax.set_ylabel("validation\naccuracy" if accuracy else name)
-    if accuracy:
-        ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    else:
-        ax.set_ylim(bottom=0.0)
-
-
-def _mark_best(axes: list[Any], best_epoch: int | None) -> None:
-    if best_epoch is None:
-        return
+def _mark_best(axes: list[Any], best_epoch: int) -> None:
     for ax in axes:
         ax.axvline(best_epoch, color=QUIET, linewidth=1, linestyle=":", zorder=0)
-    low, high = axes[0].get_xlim()
-    side = "left" if best_epoch < (low + high) / 2 else "right"
+    side = "left" if best_epoch < np.mean(axes[0].get_xlim()) else "right"
     at = {"xycoords": ("data", "axes fraction"), "ha": side, "va": "bottom"}
     text = f"best weights: epoch {best_epoch}"
     axes[0].annotate(text, (best_epoch, 1.01), fontsize="small", color=QUIET, **at)
-
-
-def _finish(axes: list[Any], columns: dict[str, np.ndarray]) -> None:
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(alpha=0.25)
-    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    rates = np.unique(columns["learning rate"])
-    constant = f"; learning rate {rates[0]:.4g}" if rates.size == 1 else ""
-    axes[-1].set_xlabel(f"epoch, counted from 0{constant}")
-    if len(columns["epoch"]) == 1:
-        axes[-1].set_xlim(columns["epoch"][0] - 1, columns["epoch"][0] + 1)

@@ -1,7 +1,7 @@
-"""The diagram: a network's units and the weights between them; colour is the sign, width the size."""
+"""The diagram: a network's units and the weights between them; colour shows the sign, width the size."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -9,13 +9,15 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
 from chainrule.data.inputs import AnyArray
+from chainrule.mathematics.architecture import Architecture
+from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.naming import require
 from chainrule.plots import subject
 from chainrule.plots.canvas import NEGATIVE, POSITIVE, Ax, Picture, panels
 from chainrule.plots.subject import Subject
 
 _WIDEST = 4.0  # points
-_FEW = 16  # weights; so few are also written as numbers
+_FEW = 16  # weights; up to so many are also written as numbers
 
 
 def plot_network(
@@ -23,28 +25,29 @@ def plot_network(
 ) -> Picture | Any:
     """Draw the weights of a network as a diagram; with data, also their gradients.
 
-    A line is a weight, a disc a unit, filled by its bias. Blue is above 0, vermilion below; the
-    width of a line is in proportion to the size, and the widest of each diagram stands under it.
+    A line is a weight; a disc is a unit, coloured by its bias. Blue is above 0, vermilion below. The width of a
+    line is proportional to the size of the weight; the legend gives the widest.
 
     Parameters
     ----------
     net
         A network.
     X, y
-        Data as for ``net.train``; given, the gradients on all of it are drawn as well.
+        Data as for ``net.train``; if given, the gradients on all of it are drawn as well.
     most
-        Units of a layer to draw; of a wider one, the first and the last of them.
+        The most units of a layer to draw: of a wider layer, the first and the last ones.
     ax
-        An ``Axes``, with data two of them; ``None`` makes a new picture.
+        An ``Axes``, or two of them with data; ``None`` makes a new picture.
 
     Returns
     -------
-    The new picture, or ``ax``.
+    Picture or Axes
+        The new picture, or ``ax``.
 
     Raises
     ------
     ValueError, TypeError
-        If only one of ``X`` and ``y`` is given, or they are not what ``net.train`` takes.
+        If only one of ``X`` and ``y`` is given, or ``net.train`` would refuse them.
 
     Examples
     --------
@@ -56,19 +59,19 @@ def plot_network(
     problem = "got only one of X and y; give both for the gradients, or none for the weights alone"
     require((X is None) == (y is None), problem)
     shape = net.architecture
-    shown = {"weights (lines) and biases (discs)": shape.layout.split(subject.parameters(net))}
+    shown = {"weights (lines) and biases (discs)": shape.layout.split(subject.flat(net.layers, shape))}
     if X is not None and y is not None:
         shown["gradients dL/dW (lines) and dL/db (discs)"] = subject.gradients(net, X, y)
     count = len(shape.sizes)
     wide = max(5.0, 1.7 * count if count <= 8 else max(13.6, 0.95 * count))
     axes, drawn = panels(ax, (wide * len(shown), 4.6), columns=len(shown))
     for panel, (title, layers) in zip(axes, shown.items(), strict=True):
-        draw_layers(panel, layers, headings(shape), most)
+        _draw_layers(panel, layers, _headings(shape), most)
         panel.set_title(title, fontsize="medium")
     return drawn
 
 
-def headings(shape: Any) -> list[str]:
+def _headings(shape: Architecture) -> list[str]:
     """Return the text under each column of units."""
     hidden = [f"hidden {i}" for i in range(1, shape.depth)] if shape.depth > 2 else ["hidden"]
     names = ["input", *hidden[: shape.depth - 1], "output"]
@@ -76,93 +79,83 @@ def headings(shape: Any) -> list[str]:
     return [f"{n}\n{w} {k}".rstrip() for n, w, k in zip(names, shape.sizes, kinds, strict=True)]
 
 
-def draw_layers(ax: Any, layers: Sequence[Any], under: Sequence[str], most: int = 10) -> None:
-    """Draw layers ``W (n_in, n_out)``, ``b (1, n_out)`` in an ``Axes``, ``under`` each column a text."""
-    columns = [_Column(len(layers[0].W), 0, most)]
-    columns += [_Column(layer.W.shape[1], place, most) for place, layer in enumerate(layers, start=1)]
+def _draw_layers(ax: Any, layers: Sequence[Dense], headings: Sequence[str], most: int) -> None:
+    # The input has no biases: its discs are white, as those of biases of 0.
+    biases = [np.zeros(len(layers[0].W)), *(layer.b[0] for layer in layers)]  # each (n_l,)
+    columns = [_column(place, len(b), most) for place, b in enumerate(biases)]
     widest = max(float(np.abs(layer.W).max()) for layer in layers)
-    largest = max(float(np.abs(layer.b).max()) for layer in layers)
-    figures = sum(layer.W.size for layer in layers) <= _FEW
+    largest = max(float(np.abs(b).max()) for b in biases)
+    is_small = sum(layer.W.size for layer in layers) <= _FEW
     for layer, left, right in zip(layers, columns, columns[1:], strict=False):
-        _draw_weights(ax, layer.W, (left, right), widest, figures=figures)
+        shown = layer.W[np.ix_(left.units, right.units)]  # (from, to)
+        _draw_weights(ax, shown, left, right, widest)
+        if is_small:
+            _write_weights(ax, shown, left, right)
     size = "small" if len(columns) <= 8 else "x-small"
-    for column, text in zip(columns, under, strict=True):
-        b = None if column.place == 0 else layers[column.place - 1].b[0]  # (n_out,)
-        column.draw(ax, b, largest)
-        ax.text(column.place, -0.06, text, ha="center", va="top", fontsize=size)
-    _legend(ax, widest, largest)
+    for column, b, heading in zip(columns, biases, headings, strict=True):
+        fills = [_tint(value, largest) for value in b[column.units]]
+        places = np.full(len(fills), column.place)
+        ax.scatter(places, column.heights, s=column.size, c=fills, edgecolors="0.3", zorder=3)
+        if column.dots is not None:
+            ax.text(column.place, column.dots, "⋮", ha="center", va="center", fontsize=14, zorder=3)
+        ax.text(column.place, -0.06, heading, ha="center", va="top", fontsize=size)
+    signs = {"above 0": POSITIVE, "below 0": NEGATIVE}
+    handles = [Line2D([], [], color=c, linewidth=_WIDEST, label=name) for name, c in signs.items()]
+    lines = f"widest line {widest:.3g}" if widest > 0 else "all lines 0"
+    scale = f"{lines}, darkest disc {largest:.3g}" if largest > 0 else f"{lines}, all discs 0"
+    where = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.02), "ncols": 2, "frameon": False}
+    ax.legend(handles=handles, title=scale, fontsize="small", title_fontsize="small", **where)
     ax.set(xlim=(-0.35, len(columns) - 0.65), ylim=(-0.2, 1.04))
     ax.set_axis_off()
 
 
-class _Column:
-    """The units of a layer that are drawn, and where."""
+class _Column(NamedTuple):
+    # The units of a layer that are drawn, and where.
+    place: int
+    units: np.ndarray  # (shown,)
+    heights: np.ndarray  # (shown,)
+    dots: float | None  # the height of the dots that stand for the other units
+    size: float  # of a disc, in square points
 
-    def __init__(self, width: int, place: int, most: int) -> None:
-        self.place = place
-        half = max(1, most // 2)
-        self.whole = width <= 2 * half
-        ends = [*range(half), *range(width - half, width)]
-        self.units = np.arange(width) if self.whole else np.array(ends)  # (shown,)
-        slots = len(self.units) if self.whole else len(self.units) + 1  # one for the dots
-        gap = min(0.32, 0.96 / max(1, slots - 1))
-        self.heights = 0.5 + gap * ((slots - 1) / 2 - np.arange(slots))  # (slots,)
-        self.dots = None if self.whole else self.heights[half]
-        if not self.whole:
-            self.heights = np.delete(self.heights, half)  # (shown,)
-        self.size = float(np.clip((gap * 200) ** 2 / 4, 30, 320))
 
-    def draw(self, ax: Any, b: np.ndarray | None, largest: float) -> None:
-        places = np.full(len(self.heights), self.place)
-        fills = ["white"] * len(places) if b is None else [_tint(v, largest) for v in b[self.units]]
-        ax.scatter(places, self.heights, s=self.size, c=fills, edgecolors="0.3", zorder=3)
-        if self.dots is not None:
-            ax.text(self.place, self.dots, "⋮", ha="center", va="center", fontsize=14, zorder=3)
+def _column(place: int, width: int, most: int) -> _Column:
+    half = max(1, most // 2)
+    is_whole = width <= 2 * half
+    slots = width if is_whole else 2 * half + 1  # one for the dots
+    gap = min(0.32, 0.96 / max(1, slots - 1))
+    heights = 0.5 + gap * ((slots - 1) / 2 - np.arange(slots))  # (slots,)
+    size = float(np.clip((gap * 200) ** 2 / 4, 30, 320))
+    if is_whole:
+        return _Column(place, np.arange(width), heights, None, size)
+    ends = np.r_[:half, width - half : width]  # (shown,)
+    return _Column(place, ends, np.delete(heights, half), heights[half], size)
 
 
 def _tint(value: float, largest: float) -> tuple[float, ...]:
-    """Return white for 0, the colour of the sign for the largest, and a mixture between."""
-    strength = abs(value) / largest if largest > 0 else 0.0
+    # White for 0, the colour of the sign for the largest, and a mixture in between.
+    strength = abs(value) / (largest or 1.0)
     return tuple(1 - strength * (1 - part) for part in to_rgb(POSITIVE if value > 0 else NEGATIVE))
 
 
-def _draw_weights(
-    ax: Any, W: np.ndarray, columns: tuple[_Column, _Column], widest: float, *, figures: bool
-) -> None:
-    left, right = columns
-    shown = W[np.ix_(left.units, right.units)]  # (from, to)
-    order = np.argsort(np.abs(shown), axis=None)  # the widest last, on top
-    i, j = np.unravel_index(order, shown.shape)
+def _draw_weights(ax: Any, W: np.ndarray, left: _Column, right: _Column, widest: float) -> None:
+    i, j = np.unravel_index(
+        np.argsort(np.abs(W), axis=None), W.shape
+    )  # (lines,) each, the widest last, on top
     ends = [
         ((left.place, left.heights[a]), (right.place, right.heights[b]))
         for a, b in zip(i, j, strict=True)
     ]
-    sizes = np.abs(shown[i, j]) / widest if widest > 0 else np.zeros(len(i))  # (lines,)
-    colours = np.where(shown[i, j] > 0, POSITIVE, NEGATIVE)
-    lines = LineCollection(ends, linewidths=_WIDEST * sizes, colors=list(colours), alpha=0.8, zorder=1)
-    ax.add_collection(lines)
-    if figures:
-        _write_weights(ax, shown, columns)
+    widths = _WIDEST * np.abs(W[i, j]) / (widest or 1.0)  # (lines,)
+    colours = np.where(W[i, j] > 0, POSITIVE, NEGATIVE).tolist()
+    ax.add_collection(LineCollection(ends, linewidths=widths, colors=colours, alpha=0.8, zorder=1))
 
 
-def _write_weights(ax: Any, shown: np.ndarray, columns: tuple[_Column, _Column]) -> None:
-    """Write each weight on its line; all weights of one unit are in one column, so that none overlap."""
-    left, right = columns
+def _write_weights(ax: Any, W: np.ndarray, left: _Column, right: _Column) -> None:
+    # Each weight on its line; all weights of one unit are in one column, so that none overlap.
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-    narrow = int(np.argmin(shown.shape))  # the side with fewer units has fewer columns
-    for place, weight in np.ndenumerate(shown):
-        share = 0.25 + 0.5 * (place[narrow] + 0.5) / shown.shape[narrow]  # of the way along the line
+    narrow = int(np.argmin(W.shape))  # the side with fewer units has fewer columns
+    for place, weight in np.ndenumerate(W):
+        share = 0.25 + 0.5 * (place[narrow] + 0.5) / W.shape[narrow]  # of the way along the line
         height = (1 - share) * left.heights[place[0]] + share * right.heights[place[1]]
         at = {"fontsize": 7, "ha": "center", "va": "center", "bbox": box}
         ax.text(left.place + share, height, f"{weight:.2g}", **at)
-
-
-def _legend(ax: Any, widest: float, largest: float) -> None:
-    handles = [
-        Line2D([], [], color=POSITIVE, linewidth=_WIDEST, label="above 0"),
-        Line2D([], [], color=NEGATIVE, linewidth=_WIDEST, label="below 0"),
-    ]
-    discs = f"darkest disc {largest:.3g}" if largest > 0 else "all discs 0"
-    scale = f"widest line {widest:.3g}, {discs}" if widest > 0 else f"all lines 0, {discs}"
-    where = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.02), "ncols": 2, "frameon": False}
-    ax.legend(handles=handles, title=scale, fontsize="small", title_fontsize="small", **where)

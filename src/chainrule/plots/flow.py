@@ -1,19 +1,18 @@
-"""The flow of the gradient: how large it is in each layer, and how far a step moves the weights."""
+"""The gradient flow: how large the gradient is in each layer, and how far a step moves the weights."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import NullLocator
 
-from chainrule.data.inputs import AnyArray
+from chainrule.data.inputs import AnyArray, host
 from chainrule.mathematics.optimizers import Optimizer
 from chainrule.plots import subject
 from chainrule.plots.canvas import OKABE_ITO, QUIET, Ax, Picture, panels
 from chainrule.plots.subject import Subject
 
 _SPREAD, _NORM = OKABE_ITO[0], OKABE_ITO[3]
-_USUAL = (1e-4, 1e-2)
+_USUAL = (1e-4, 1e-2)  # of ‖ΔW‖ / ‖W‖
 
 
 def plot_gradient_flow(
@@ -27,10 +26,10 @@ def plot_gradient_flow(
 ) -> Picture | Any:
     """Draw the sizes of each layer's gradients, and the ratio of the first update to the weights.
 
-    Above, for each ``dL/dW``: where the sizes of its entries lie, and their root mean square. They
-    vanish or explode where the layers differ by powers of ten. Below: ``‖ΔW‖ / ‖W‖`` of one step;
-    about 1e-3 is usual (A. Karpathy, CS231n notes, "Ratio of weights:updates"), and the shaded band
-    is a power of ten to either side.
+    The upper panel has the distribution of the entries of each ``dL/dW`` and their root mean square. The gradient
+    vanishes or explodes if layers differ by powers of ten. The lower panel has ``‖ΔW‖ / ‖W‖`` of one step;
+    about 1e-3 is usual (A. Karpathy, CS231n notes, "Ratio of weights:updates"), and the shaded band is a power of
+    ten to either side.
 
     Parameters
     ----------
@@ -39,18 +38,19 @@ def plot_gradient_flow(
     X, y
         Data as for ``net.train``: one batch.
     learning_rate, optimizer
-        Of the step; its state is fresh, as in a first step.
+        The rate and the rule of the step, with the optimizer's initial state.
     ax
         Two ``Axes``; ``None`` makes a new picture.
 
     Returns
     -------
-    The new picture, or ``ax``.
+    Picture or Axes
+        The new picture, or ``ax``.
 
     Raises
     ------
     ValueError, TypeError
-        If the data are not what ``net.train`` takes, or the optimizer is not known.
+        If ``net.train`` would refuse the data, or the optimizer is unknown.
 
     Examples
     --------
@@ -62,26 +62,26 @@ def plot_gradient_flow(
     """
     gradients = [layer.W for layer in subject.gradients(net, X, y)]
     moves = [layer.W for layer in subject.updates(net, X, y, learning_rate, optimizer)]
-    weights = [layer.W for layer in net.architecture.layout.split(subject.parameters(net))]
-    wide = max(6.4, 1.6 + 0.55 * len(weights))
-    (sizes, ratios), drawn = panels(ax, (wide, 6.0), rows=2, sharex=True)
-    draw_sizes(sizes, gradients)
-    draw_ratios(ratios, moves, weights)
-    for panel in (sizes, ratios):
-        _tick_layers(panel, len(weights))
+    weights = [np.asarray(host(layer.W), dtype=np.float64) for layer in net.layers]
+    count = len(weights)
+    axes, drawn = panels(ax, (max(6.4, 1.6 + 0.55 * count), 6.0), rows=2, sharex=True)
+    _draw_sizes(axes[0], gradients)
+    _draw_ratios(axes[1], moves, weights)
+    for panel in axes:
+        panel.set_xticks(range(count), [f"W{number}" for number in range(1, count + 1)])
+        panel.set_xlim(-0.5, count - 0.5)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(axis="y", alpha=0.25)
     return drawn
 
 
-def draw_sizes(ax: Any, gradients: Sequence[np.ndarray]) -> None:
+def _draw_sizes(ax: Any, gradients: Sequence[np.ndarray]) -> None:
     """Draw the distribution of the sizes of each layer's gradients on a log scale; zeros are counted."""
-    sizes = [np.abs(g[g != 0]) for g in gradients]
-    notes = {
-        place: f"{1 - size.size / g.size:.0%}\nare 0"
-        for place, (size, g) in enumerate(zip(sizes, gradients, strict=True))
-        if size.size < g.size
-    }
-    if shown := [place for place, size in enumerate(sizes) if size.size]:
-        marks = [np.quantile(sizes[place], [0.05, 0.25, 0.75, 0.95]) for place in shown]
+    zeros = [np.mean(g == 0) for g in gradients]
+    notes = {place: f"{share:.0%}\nare 0" for place, share in enumerate(zeros) if share}
+    if shown := [place for place, share in enumerate(zeros) if share < 1]:
+        sizes = [np.abs(gradients[place][gradients[place] != 0]) for place in shown]
+        marks = [np.quantile(part, [0.05, 0.25, 0.75, 0.95]) for part in sizes]
         lowest, lower, upper, highest = np.transpose(marks)  # (shown,)
         ax.vlines(shown, lowest, highest, colors=_SPREAD, linewidth=2, label="5 to 95 % of |dL/dW|")
         ax.vlines(shown, lower, upper, colors=_SPREAD, linewidth=7, label="25 to 75 %")
@@ -91,8 +91,8 @@ def draw_sizes(ax: Any, gradients: Sequence[np.ndarray]) -> None:
     _finish(ax, notes)
 
 
-def draw_ratios(ax: Any, moves: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
-    """Draw ``‖ΔW‖ / ‖W‖`` of each layer, on a log scale."""
+def _draw_ratios(ax: Any, moves: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> None:
+    """Draw ``‖ΔW‖ / ‖W‖`` of each layer on a log scale."""
     usual = f"usual: {_USUAL[0]:g} to {_USUAL[1]:g}"
     ax.axhspan(*_USUAL, color=QUIET, alpha=0.15, linewidth=0, label=usual)
     changes, norms = (np.array([np.linalg.norm(W) for W in layers]) for layers in (moves, weights))
@@ -115,12 +115,6 @@ def _finish(ax: Any, notes: dict[int, str]) -> None:
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     else:
-        ax.yaxis.set_major_locator(NullLocator())  # nothing is drawn, so no size means anything
-        ax.yaxis.set_minor_locator(NullLocator())
-
-
-def _tick_layers(ax: Any, layers: int) -> None:
-    ax.set_xticks(range(layers), [f"W{number}" for number in range(1, layers + 1)])
-    ax.set_xlim(-0.5, layers - 0.5)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis="y", alpha=0.25)
+        ax.tick_params(
+            "y", which="both", left=False, labelleft=False
+        )  # nothing is drawn, so no size means anything

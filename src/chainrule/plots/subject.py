@@ -1,7 +1,7 @@
-"""The subject: the parameters and gradients of a network, as float64 arrays on the host.
+"""The subject: the parameters, gradients and losses of a network, as float64 arrays on the host.
 
-Of a network this module reads ``net.architecture`` and ``net.layers`` alone. Its
-gradient, its update and its loss are those of :mod:`chainrule.mathematics.step`, the functions that train it.
+This module reads only ``net.architecture`` and ``net.layers`` of a network. It computes gradients, updates and
+losses with :mod:`chainrule.mathematics.step`, the functions that train the network.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,19 @@ from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.optimizers import Optimizer, optimizer
 from chainrule.mathematics.step import Batch, Progress, gradient, objective, step
 
-_MOST_AT_ONCE = 100_000  # numbers in the widest layer of a stack of networks: what a cache holds
+_MOST_AT_ONCE = (
+    100_000  # numbers in the widest layer of a stack of networks, so that it fits into a cache
+)
 
 
 class Subject(Protocol):
-    """The attributes of a network that the pictures use, as :class:`~chainrule.NeuralNetwork` has them."""
+    """A network as the pictures need it, such as :class:`~chainrule.NeuralNetwork`."""
 
     architecture: Architecture
 
     @property
     def layers(self) -> Sequence[Dense]:
         """The parameters of each layer."""
-
-
-def parameters(net: Subject) -> np.ndarray:
-    """Return a network's flat parameters ``(P,)``."""
-    return flat(net.layers, net.architecture)
 
 
 def flat(layers: Any, net: Architecture) -> np.ndarray:
@@ -43,7 +40,7 @@ def flat(layers: Any, net: Architecture) -> np.ndarray:
 
 
 def samples(net: Subject, X: AnyArray, y: AnyArray) -> Batch:
-    """Return the data as a network takes it: ``X (n, n_0)`` and ``Y (n, n_L)``, checked.
+    """Return the checked data ``X (n, n_0)`` and ``Y (n, n_L)`` of a network.
 
     Raises
     ------
@@ -56,29 +53,29 @@ def samples(net: Subject, X: AnyArray, y: AnyArray) -> Batch:
 
 def gradients(net: Subject, X: AnyArray, y: AnyArray) -> tuple[Dense, ...]:
     """Return ``dL_dW (n_in, n_out)`` and ``dL_db (1, n_out)`` of each layer, without dropout."""
-    shape: Architecture = net.architecture
-    return shape.layout.split(gradient(parameters(net), samples(net, X, y), shape)[1])
+    shape = net.architecture
+    return shape.layout.split(gradient(flat(net.layers, shape), samples(net, X, y), shape)[1])
 
 
 def updates(
     net: Subject, X: AnyArray, y: AnyArray, learning_rate: float, rule: str | Optimizer = "sgd"
 ) -> tuple[Dense, ...]:
     """Return the change of each layer's ``W`` and ``b`` in the first step of an optimizer."""
-    shape, theta, chosen = net.architecture, parameters(net), optimizer(rule)
+    shape, chosen = net.architecture, optimizer(rule)
+    theta = flat(net.layers, shape)  # (P,)
     start = Progress(theta, chosen.init(theta))
     end, _ = step(start, samples(net, X, y), np.asarray(learning_rate), None, shape, chosen)
-    layers: tuple[Dense, ...] = shape.layout.split(end.theta - theta)
-    return layers
+    return shape.layout.split(end.theta - theta)
 
 
 def losses(thetas: np.ndarray, data: Batch, net: Architecture) -> np.ndarray:
     """Return the objective at each of ``thetas (k, P)``, on the scale that training reports: ``(k,)``.
 
-    The layers take leading dimensions, so that many networks go through at once.
+    The layers take leading dimensions, so that many networks are computed at once.
     """
     rows = data.X.shape[0]
     together = max(1, _MOST_AT_ONCE // (rows * max(net.sizes)))
-    with np.errstate(over="ignore", invalid="ignore"):  # far out a loss may overflow: it is left blank
+    with np.errstate(over="ignore", invalid="ignore"):  # far away a loss may overflow; it is left blank
         parts = [
             objective(thetas[start : start + together], data, net)  # (<= together,)
             for start in range(0, len(thetas), together)
