@@ -10,12 +10,14 @@ From a clone::
 import os
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 from chainrule.bench import report, roster
 from chainrule.bench.judge.results import Results, spread
+from chainrule.bench.judge.statistics import geometric_mean
 from chainrule.bench.report import words
-from chainrule.bench.report.word_table import Table, microseconds
+from chainrule.bench.report.word_table import SIGNS, Table, microseconds, number
 from chainrule.bench.store import read
 
 COMMAND = "chainrule bench run -o results && chainrule bench report results"
@@ -24,7 +26,7 @@ MOST_COLUMNS = 6  # contestants, at most: a telephone cuts off a wider table
 
 
 def readme(run: Results, picture: str = "") -> str:
-    """Return the README's part: the doubts, the verdict's first sentences, at most eight rows, the machine.
+    """Return the README's part: the doubts, the verdict on all steps, at most eight rows, the machine.
 
     Parameters
     ----------
@@ -39,12 +41,33 @@ def readme(run: Results, picture: str = "") -> str:
     day = words.date(run)
     parts = [
         f"![{alt}]({picture})" if picture else "",
-        " ".join(words.doubts(run)),
-        " ".join(words.verdict(run)[0].sentences[:2]),
+        " ".join(words.doubts(run).notes),
+        _verdict(run),
         table.markdown(level=0) if table.rows else "",
         f"Measured on {words.line(run)}{f'; {day}' if day else ''}; `{COMMAND}` measures yours.",
     ]
     return "\n\n".join(filter(None, parts))
+
+
+def _verdict(run: Results) -> str:
+    """Return in how many cells each backend is the fastest, and how that compares with the other libraries."""
+    steps = [one for one in run.slices if one.operation == "step"]
+    leads = Counter(first for one in steps for first, *_ in one.leads.values())
+    matches = [match for one in steps for cell in one.cells if (match := one.match(cell)).ratio]
+    standings = Counter(match.standing for match in matches)
+    speeds = [match.ratio.estimate for match in matches]
+    cells = sum(leads.values())
+    text = (
+        f"Fastest backend: {', '.join(f'{name} in {n} of {cells} cells' for name, n in leads.items())}."
+    )
+    if matches:
+        counts = ", ".join(f"{word} in {standings[word]}" for word in SIGNS if standings[word])
+        mean = number(geometric_mean([match.ratio for match in matches]).estimate)
+        text += (
+            f" Compared with the fastest other library, it is {counts} of {len(matches)} cells, and {mean} times as "
+            f"fast in the geometric mean ({number(min(speeds))} to {number(max(speeds))})."
+        )
+    return text if cells else ""
 
 
 def update(document: str, run: Results, picture: str = "") -> str:
@@ -73,14 +96,23 @@ def update(document: str, run: Results, picture: str = "") -> str:
 
 def times(run: Results) -> Table:
     """Return the time of a step of the leading contestants in a few cells of all sizes."""
-    cells = [cell for one in run.slices if one.operation == "step" for cell in one.cells]
-    chosen = spread([cell for cell in cells if run.best(cell, run.backends)], ROWS)
-    names = [name for name in [*run.backends, *run.peers] if run.bests(chosen, [name])]
-    names = roster.ordered(run.ranked(chosen, names)[:MOST_COLUMNS])
-    rows = []
-    for cell in chosen:
-        best = [run.best(cell, [name]) for name in names]
-        rows.append([cell.name, *(microseconds(f.step if f else None) for f in best)])
+    steps = {cell: one for one in run.slices if one.operation == "step" for cell in one.cells}
+    chosen = spread([cell for cell, one in steps.items() if one.best(cell)], ROWS)
+    bests = {
+        name: [steps[cell].best(cell, [name]) for cell in chosen] for name in [*run.backends, *run.peers]
+    }
+    texts = {
+        name: [microseconds(f and f.step) for f in best] for name, best in bests.items() if any(best)
+    }
+    fastest = [min(f.step for f in row if f) for row in zip(*bests.values(), strict=True)]
+
+    def slowness(name: str) -> float:
+        """Return the sum over cells of the time over the fastest; a missing one counts as 10."""
+        pairs = zip(bests[name], fastest, strict=True)
+        return sum(f.step / least if f else 10.0 for f, least in pairs)
+
+    names = roster.ordered(sorted(texts, key=slowness)[:MOST_COLUMNS])
+    rows = [(cell.name, *(texts[name][place] for name in names)) for place, cell in enumerate(chosen)]
     return Table("", ["network, batch: µs a step", *names], rows)
 
 

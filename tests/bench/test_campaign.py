@@ -104,7 +104,7 @@ def test_a_device_that_nobody_waits_for_comes_out_invalid(whole):
     by_name = {place.contestant: results.figures(place) for place in results.places}
     assert by_name[FAKE].status == "ok"  # its numbers are right: only its clock is not
     assert "invalid" in by_name[FAKE].flags
-    assert results.best(MIDDLE, ["notebook", FAKE]).place.contestant == "notebook"
+    assert results.slices[0].best(MIDDLE, ["notebook", FAKE]).place.contestant == "notebook"
 
 
 def test_a_contestant_that_cannot_be_measured_says_why_and_disturbs_nobody(whole):

@@ -75,16 +75,6 @@ def test_what_other_programs_took_is_flagged(after, found):
     assert flags(Pulse(0.0, 0.0, 0.0, 0.0, 0), after) == found
 
 
-def test_a_busy_machine_is_said_in_a_sentence():
-    assert results().busy() is None
-    run = a_run({CELL: {"numpy": 1e-3, "torch": 1e-3}}, shape=(1, 9))
-    run.measurements += [measurement(parse("2-4-1,4"), "numpy", 0, [1e-3], flags=("busy", "stolen"))]
-    assert Results(run).busy() == (
-        "The machine was busy: other programs computed during 1, other guests of the machine took its time "
-        "during 1 of 2 measured cells; ratios are still valid, times and shares of the limit may be off."
-    )
-
-
 def written(folder, *lines):
     (folder / FILE).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return folder

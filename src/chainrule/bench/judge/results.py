@@ -1,7 +1,7 @@
 """Results: figures computed from the measurements of a run."""
 
 import tomllib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import PRESETS, Cell, template_of
-from chainrule.bench.judge.statistics import Pairs, Samples, paired, typical, verdict
+from chainrule.bench.judge.statistics import Pairs, Samples, paired, verdict
 from chainrule.bench.store import Measurement, Records
 
 CLOSE = {"same", "undecided"}  # verdicts that leave open which of two is faster
 
-_FLAGS = tomllib.loads(Path(__file__).with_name("flags.toml").read_text(encoding="utf-8"))
-FLAGS = {flag: words["means"] for flag, words in _FLAGS.items()}  # why a figure is doubtful
+FLAGS: dict[str, str] = tomllib.loads(Path(__file__).with_name("flags.toml").read_text(encoding="utf-8"))
 IMPOSSIBLE = 0.5  # a step that takes less than this share of its limit was not measured correctly
 
 
@@ -120,14 +119,16 @@ Group = dict[str, tuple["Slice", Cell]]  # cells that a figure lists together, b
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """Cells of a run that differ in hidden size and batch size alone.
+    """Cells of a run that differ only in hidden size and batch size.
+
+    Where a method takes names of contestants, ``None`` means our backends.
 
     Examples
     --------
     >>> from chainrule.bench.cells import parse
     >>> cells = map(parse, ["64-16-10,1", "64-16-10,8", "64-32-10,8"])
-    >>> made = Records(measurements=[Measurement("run", 0, cell, "step", "numpy") for cell in cells])
-    >>> (one,) = Results(made).slices
+    >>> records = Records(measurements=[Measurement("run", 0, cell, "step", "numpy") for cell in cells])
+    >>> (one,) = Results(records).slices
     >>> one.title, one.hidden, one.batches, one.is_grid
     ('digits, 64-H-10', [16, 32], [1, 8], True)
     """
@@ -138,13 +139,20 @@ class Slice:
     operation: str
     by_size: dict[tuple[int, int], Cell]  # by hidden size and batch
 
-    def best(self, cell: Cell) -> Figures | None:
-        """Return the fastest valid figures of our backends in a cell."""
-        return self.run.best(cell, self.run.backends, self.operation)
+    def figures(self, cell: Cell, names: Sequence[str] | None = None) -> list[Figures]:
+        """Return the figures of contestants in a cell, for all their numbers of threads."""
+        names = self.run.backends if names is None else names
+        places = self.run.in_cell[cell, self.operation]
+        return [self.run.figures(place) for place in places if place.contestant in names]
+
+    def best(self, cell: Cell, names: Sequence[str] | None = None) -> Figures | None:
+        """Return the fastest valid figures of contestants in a cell."""
+        valid = [f for f in self.figures(cell, names) if f.is_valid]
+        return min(valid, key=lambda f: f.step or 0.0, default=None)
 
     def bests(self, names: Sequence[str] | None = None) -> list[Figures]:
-        """Return the fastest figures of these contestants, or of our backends, in each cell that has any."""
-        return self.run.bests(self.cells, self.run.backends if names is None else names, self.operation)
+        """Return the fastest figures of contestants in each cell that has any."""
+        return [best for cell in self.cells if (best := self.best(cell, names))]
 
     def measured(self, names: Iterable[str]) -> list[str]:
         """Return those of these contestants that have a figure in one of the cells."""
@@ -153,25 +161,31 @@ class Slice:
     def match(
         self, cell: Cell, left: Sequence[str] | None = None, right: Sequence[str] | None = None
     ) -> Match:
-        """Return how the fastest on the left, by default our backends, compares with the fastest on the right, the peers."""
-        ours, peers = self.run.backends, self.run.peers
-        sides = ours if left is None else left, peers if right is None else right
-        return self.run.match(cell, *sides, self.operation)
+        """Return how the fastest on the left compares with the fastest on the right, by default the other libraries."""
+        right = self.run.peers if right is None else right
+        ours, theirs = self.best(cell, left), self.best(cell, right)
+        if ours is None or theirs is None:
+            missing = self.figures(cell, left if ours is None else right)
+            if any("invalid" in f.flags for f in missing):
+                return Match(ours, theirs, "invalid", reason=FLAGS["invalid"])
+            reasons = ((f.status, f.reason) for f in missing if f.reason)
+            status, reason = next(reasons, ("not measured", "not measured"))
+            return Match(ours, theirs, status, reason=reason)
+        ratio = self.run.ratio(theirs.place, ours.place)
+        if ratio is None:
+            return Match(ours, theirs, "not measured", reason="not measured in the same rounds")
+        return Match(ours, theirs, verdict(ratio.inverse()), ratio)
 
     @cached_property
     def leads(self) -> dict[Cell, list[str]]:
         """By cell the fastest backend and, after it, those that may be as fast."""
         leads = {}
         for best in self.bests():
-            cell, first = best.place.cell, best.place.contestant
-            others = [
-                f.place for f in self.run.of(cell, self.run.backends, self.operation) if f.is_valid
-            ]
-            ratios = {
-                p.contestant: self.run.ratio(p, best.place) for p in others if p.contestant != first
-            }
+            others = [f.place for f in self.figures(best.place.cell) if f.is_valid]
+            ratios = {p.contestant: self.run.ratio(p, best.place) for p in others}
+            first = best.place.contestant
             close = [name for name, ratio in ratios.items() if ratio and verdict(ratio) in CLOSE]
-            leads[cell] = [first, *close]
+            leads[best.place.cell] = list(dict.fromkeys([first, *close]))
         return leads
 
     @property
@@ -256,12 +270,12 @@ class Results:
         self.figures = cache(self._figures)
         self.ratio = cache(self._ratio)
         self._held: dict[Place, dict[tuple[str, int], Measurement]] = defaultdict(dict)
-        self._in_cell: dict[tuple[Cell, str], list[Place]] = defaultdict(list)
+        self.in_cell: dict[tuple[Cell, str], list[Place]] = defaultdict(list)
         for one in filter(lambda one: roster.is_known(one.contestant), records.measurements):
             place = Place(one.cell, one.contestant, one.operation, one.threads)
             self._held[place][one.run, one.process] = one
         for place in self._held:
-            self._in_cell[place.cell, place.operation].append(place)
+            self.in_cell[place.cell, place.operation].append(place)
         self.cells = sorted(
             {p.cell for p in self._held}, key=lambda c: (c.sizes[0], c.sizes, c.batch, c)
         )
@@ -283,7 +297,7 @@ class Results:
     def slices(self) -> list[Slice]:
         """The grids of cells, training steps and the largest first."""
         grids: dict[tuple[str, str, str], dict[tuple[int, int], Cell]] = defaultdict(dict)
-        for cell, operation in self._in_cell:
+        for cell, operation in self.in_cell:
             grids[template_of(cell), cell.dtype, operation][cell.hidden, cell.batch] = cell
         every = [Slice(self, *key, cells) for key, cells in grids.items()]
         order = list(roster.OPERATIONS)
@@ -308,30 +322,6 @@ class Results:
     def samples(self, place: Place) -> Samples:
         """Return the seconds a step of each round, for each process that was timed."""
         return [one.per_step for one in self.measurements(place) if one.is_timed]
-
-    def busy(self) -> str | None:
-        """Return a sentence that says how the machine was disturbed; ``None`` if it was not.
-
-        Examples
-        --------
-        >>> from chainrule.bench.cells import parse
-        >>> one = Measurement("run", 0, parse("2-4-1,4"), "step", "numpy", flags=("busy",))
-        >>> Results(Records(measurements=[one])).busy()
-        'The machine was busy: other programs computed during 1 of 1 measured cells; ratios are still valid, ...
-        """
-        cells = {
-            (one.run, one.process, one.cell, one.operation): one.flags
-            for one in self.records.measurements
-        }
-        counts = Counter(flag for flags in cells.values() for flag in flags)
-        counted = {flag: words["counted"] for flag, words in _FLAGS.items() if "counted" in words}
-        parts = [f"{text} {counts[flag]}" for flag, text in counted.items() if counts[flag]]
-        if not parts:
-            return None
-        return (
-            f"The machine was busy: {', '.join(parts)} of {len(cells)} measured cells; ratios are still "
-            "valid, times and shares of the limit may be off."
-        )
 
     # -- The machine's limit ----------------------------------------------------------------------------
 
@@ -358,13 +348,6 @@ class Results:
         """All figures, by cell."""
         order = self.cells.index
         return [self.figures(p) for p in sorted(self._held, key=lambda p: (order(p.cell), p.operation))]
-
-    def interval(self, place: Place) -> tuple[float, float]:
-        """Return the 95 % interval of the median seconds a step, within the measured range."""
-        samples = self.samples(place)
-        times = [time for rounds in samples for time in rounds]
-        middle = typical(samples)
-        return max(middle.low, min(times)), min(middle.high, max(times))
 
     def _figures(self, place: Place) -> Figures:
         """Return the figures of a contestant in a cell."""
@@ -403,49 +386,6 @@ class Results:
         """Return how many times as long ``over`` takes as ``under``; ``None`` without common rounds."""
         pairs = side_by_side(self.measurements(over), self.measurements(under))
         return paired(pairs) if pairs else None
-
-    def of(self, cell: Cell, names: Sequence[str], operation: str = "step") -> list[Figures]:
-        """Return the figures of these contestants in a cell, for all their numbers of threads."""
-        places = self._in_cell.get((cell, operation), [])
-        return [self.figures(place) for place in places if place.contestant in names]
-
-    def best(self, cell: Cell, names: Sequence[str], operation: str = "step") -> Figures | None:
-        """Return the fastest valid figures of these contestants in a cell."""
-        valid = [f for f in self.of(cell, names, operation) if f.is_valid]
-        return min(valid, key=lambda f: f.step or 0.0, default=None)
-
-    def bests(
-        self, cells: Iterable[Cell], names: Sequence[str], operation: str = "step"
-    ) -> list[Figures]:
-        """Return the fastest figures of these contestants in each cell that has any."""
-        return [best for cell in cells if (best := self.best(cell, names, operation))]
-
-    def ranked(self, cells: Sequence[Cell], names: Sequence[str], operation: str = "step") -> list[str]:
-        """Return contestants by their time over the fastest, in the mean of cells; a missing one counts as 10."""
-        fastest = {f.place.cell: f.step or 1.0 for f in self.bests(cells, names, operation)}
-
-        def slowness(name: str) -> float:
-            times = {f.place.cell: f.step or 0.0 for f in self.bests(cells, [name], operation)}
-            return sum(times[cell] / fastest[cell] if cell in times else 10.0 for cell in fastest)
-
-        return sorted(names, key=slowness)
-
-    def match(
-        self, cell: Cell, left: Sequence[str], right: Sequence[str], operation: str = "step"
-    ) -> Match:
-        """Return how the fastest on the left compares with the fastest on the right."""
-        ours, theirs = self.best(cell, left, operation), self.best(cell, right, operation)
-        if ours is None or theirs is None:
-            known = self.of(cell, left if ours is None else right, operation)
-            if any("invalid" in f.flags for f in known):
-                return Match(ours, theirs, "invalid", reason=FLAGS["invalid"])
-            reasons = ((f.status, f.reason) for f in known if f.reason)
-            status, reason = next(reasons, ("not measured", "not measured"))
-            return Match(ours, theirs, status, reason=reason)
-        ratio = self.ratio(theirs.place, ours.place)
-        if ratio is None:
-            return Match(ours, theirs, "not measured", reason="not measured in the same rounds")
-        return Match(ours, theirs, verdict(ratio.inverse()), ratio)
 
 
 def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:

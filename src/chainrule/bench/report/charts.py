@@ -1,12 +1,12 @@
 """The charts of the report, drawn by matplotlib.
 
-Each panel is a picture of its own on the page, where panels wrap as the window is narrow, and the panels of a chart
-are one picture in a file.
+On the page each panel is a picture of its own, so that panels wrap where the window is narrow; in a file the panels of a
+chart are one picture.
 """
 
 import math
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +18,7 @@ from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import Figures, Results, Slice, evenly
-from chainrule.bench.judge.statistics import BAND, verdict
+from chainrule.bench.judge.statistics import BAND, typical, verdict
 from chainrule.bench.report import drawing
 from chainrule.bench.report.drawing import Chart, Panel
 from chainrule.bench.report.tables import letters_used, sign
@@ -33,8 +33,23 @@ def _texts() -> dict[str, dict[str, str]]:
     return tomllib.loads(files(__package__).joinpath("charts.toml").read_text(encoding="utf-8"))
 
 
-def _chart(kind: str, panels: Sequence[Panel], one: Slice | None = None) -> Chart:
-    """Return a chart with the texts of its kind, for all networks or for one kind of them."""
+def _chart(
+    kind: str,
+    parts: Mapping[str, Any],
+    draw: Callable[[Any, Any], None],
+    height: tuple[float, float] = (2.9, 0.0),
+    one: Slice | None = None,
+) -> Chart:
+    """Return a chart with the texts of its kind, for all networks or for one kind of them.
+
+    ``parts`` has by title what ``draw`` draws on the axes of a panel; empty ones are left out. The height in inches is
+    given as that of an empty panel and of each item.
+    """
+    panels = [
+        Panel(title, partial(draw, part), height[0] + height[1] * len(part))
+        for title, part in parts.items()
+        if part
+    ]
     title, alt, caption = (_texts()[kind][name] for name in ("title", "alt", "caption"))
     if one is None:
         return Chart(kind, title, caption, alt, panels)
@@ -55,17 +70,20 @@ class Look(NamedTuple):
     is_hatched: bool = False
 
 
+Looks = dict[tuple[int, int], Look]  # by hidden size and batch size
+
+
 def crossover(one: Slice) -> Chart:
     """Return the maps of a grid; none for a slice that is no grid or has no backend of ours."""
-    maps: dict[str, Callable[[Cell], Look]] = {}
+    maps: dict[str, Looks] = {}
     if one.is_grid and one.leads:
-        maps["the fastest backend, µs a step"] = partial(_fastest, one)
-        maps |= {title: partial(_faster, one, left, right) for title, left, right in sides(one)}
-    height = 1.15 + 0.4 * len(one.hidden)
-    panels = [
-        Panel(title, partial(_draw_map, one=one, look=look), height) for title, look in maps.items()
-    ]
-    return _chart("crossover", panels, one)
+        maps["fastest backend, µs a step"] = {
+            size: _fastest(one, cell) for size, cell in one.by_size.items()
+        }
+        for title, left, right in sides(one):
+            maps[title] = {size: _faster(one, left, right, cell) for size, cell in one.by_size.items()}
+    height = 1.15 + 0.4 * len(one.hidden), 0.0
+    return _chart("crossover", maps, partial(_draw_map, one), height, one)
 
 
 def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
@@ -77,9 +95,13 @@ def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
     if devices and processors:
         pairs.append(("the device against the processor", devices, processors))
     elif len(ours) > 1:
-        firsts = [first for first, *_ in one.leads.values()]
-        ranked = one.run.ranked(one.cells, ours, one.operation)
-        first, second = sorted(ranked, key=firsts.count, reverse=True)[:2]
+        valid = [[f for f in one.figures(cell) if f.is_valid] for cell in one.leads]
+        ranking = [
+            [f.place.contestant for f in sorted(some, key=lambda f: f.step or 0.0)] for some in valid
+        ]
+        places = {name: [row.index(name) for row in ranking if name in row] for name in ours}
+        # Most often the fastest; among equals, most often the second.
+        first, second = sorted(ours, key=lambda name: [-places[name].count(n) for n in (0, 1)])[:2]
         pairs.append((f"{first} against {second}", [first], [second]))
     return [*pairs, *([("chainrule against the fastest other", ours, peers)] if peers else [])]
 
@@ -87,7 +109,7 @@ def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
 def _fastest(one: Slice, cell: Cell) -> Look:
     best = one.best(cell)
     if best is None:
-        return Look(sign(one.match(cell, right=one.run.backends)))
+        return Look(sign(one.match(cell)))
     name = best.place.contestant
     is_undecided = len(one.leads[cell]) > 1
     return Look(f"{name}\n{microseconds(best.step)}", drawing.look_of(name)[0], is_undecided)
@@ -106,29 +128,28 @@ def _faster(one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -
     return Look(number(match.ratio.estimate), colour, match.standing == "undecided")
 
 
-def _draw_map(ax: Any, one: Slice, look: Callable[[Cell], Look]) -> None:
+def _draw_map(one: Slice, looks: Looks, ax: Any) -> None:
     """Draw the cells of a map, each with its value."""
     from matplotlib.patches import Patch, Rectangle
 
-    looks = []
-    for (H, B), cell in one.by_size.items():
-        column, row, shown = one.batches.index(B), one.hidden.index(H), look(cell)
-        looks.append(shown)
-        ink = drawing.readable_on(shown.colour)
+    for (H, B), look in looks.items():
+        column, row = one.batches.index(B), one.hidden.index(H)
+        ink = drawing.readable_on(look.colour)
         box = partial(Rectangle, (column - 0.48, row - 0.46), 0.96, 0.92, linewidth=0)
-        ax.add_patch(box(facecolor=shown.colour))
-        if shown.is_hatched:
+        ax.add_patch(box(facecolor=look.colour))
+        if look.is_hatched:
             ax.add_patch(box(fill=False, hatch="///", edgecolor=ink, alpha=0.4))
-        size = 9.0 if "\n" not in shown.text else drawing.SMALL if len(one.batches) < 6 else 5.5
-        ax.text(column, row, shown.text, color=ink, ha="center", va="center", fontsize=size)
+        size = 9.0 if "\n" not in look.text else drawing.SMALL if len(one.batches) < 6 else 5.5
+        ax.text(column, row, look.text, color=ink, ha="center", va="center", fontsize=size)
     for axis, values, label in (("x", one.batches, "batch size B"), ("y", one.hidden, "hidden size H")):
         ax.set(**{f"{axis}lim": (-0.5, len(values) - 0.5), f"{axis}label": label})
         ax.set(**{f"{axis}ticks": range(len(values)), f"{axis}ticklabels": map(str, values)})
     handles = []
-    if any(shown.is_hatched for shown in looks):
+    if any(look.is_hatched for look in looks.values()):
         hatched = {"facecolor": "none", "edgecolor": drawing.MUTED, "hatch": "////", "linewidth": 0}
         handles.append(Patch(label="undecided", **hatched))
-    if letters := letters_used(shown.text for shown in looks if shown.colour == drawing.ABSENT):
+    absent = [look.text for look in looks.values() if look.colour == drawing.ABSENT]
+    if letters := letters_used(absent):
         handles.append(Patch(facecolor=drawing.ABSENT, label=letters))
     drawing.legend(ax, handles, 2)
 
@@ -144,13 +165,8 @@ def step_times(run: Results, most: int = 10) -> Chart:
         title: {label: f for label, (one, cell) in group.items() if (f := one.best(cell)) and f.limit}
         for title, group in run.groups(most).items()
     }
-    limits = drawing.ends(time for known in rows.values() for f in known.values() for time in _times(f))
-    panels = [
-        Panel(title, partial(_draw_times, rows=known, limits=limits), 1.1 + 0.2 * len(known))
-        for title, known in rows.items()
-        if known
-    ]
-    return _chart("time", panels)
+    limits = drawing.ends(time for some in rows.values() for f in some.values() for time in _times(f))
+    return _chart("time", rows, partial(_draw_times, limits), (1.1, 0.2))
 
 
 def _times(f: Figures) -> tuple[float, ...]:
@@ -158,7 +174,7 @@ def _times(f: Figures) -> tuple[float, ...]:
     return tuple(math.nan if time is None else 1e6 * time for time in (f.step, f.limit, f.bare))
 
 
-def _draw_times(ax: Any, rows: Rows, limits: Ends) -> None:
+def _draw_times(limits: Ends, rows: Rows, ax: Any) -> None:
     steps, least, products = zip(*map(_times, rows.values()), strict=True)
     places = range(len(rows))
     ax.hlines(places, least, steps, color=drawing.GRID, linewidth=3)
@@ -170,9 +186,7 @@ def _draw_times(ax: Any, rows: Rows, limits: Ends) -> None:
         ax.plot([steps[place]], [place], shape, color=colour, markersize=6)
         text = {"fontsize": drawing.SMALL, "color": drawing.INK, "transform": across}
         ax.text(1.01, place, share_text(f), va="center", **text)
-    ax.set_yticks(places, list(rows))
-    ax.set_ylim(len(rows) - 0.4, -0.6)
-    drawing.log_axis(ax, "x", *limits, "µs a step")
+    drawing.rows_axis(ax, list(rows), "µs a step", limits)
     handles = drawing.marks(dict.fromkeys(f.place.contestant for f in rows.values()))
     handles.append(drawing.mark(drawing.MUTED, "D", "bare products", fillstyle="none", markersize=4))
     drawing.legend(ax, [*handles, drawing.mark(drawing.INK, "|", "limit", markersize=9)], 4)
@@ -214,15 +228,10 @@ def roofline(run: Results) -> Chart:
     every = [point for group in points.values() for point in group]
     across = drawing.ends(point.intensity for point in every)
     up = drawing.ends(rate for point in every for rate in (point.rate, point.roof))
-    panels = [
-        Panel(title, partial(_draw_roofline, points=group, across=across, up=up), 3.3)
-        for title, group in points.items()
-        if group
-    ]
-    return _chart("roofline", panels)
+    return _chart("roofline", points, partial(_draw_roofline, across, up), (3.3, 0.0))
 
 
-def _draw_roofline(ax: Any, points: Sequence[Point], across: Ends, up: Ends) -> None:
+def _draw_roofline(across: Ends, up: Ends, points: Sequence[Point], ax: Any) -> None:
     import matplotlib
 
     drawing.log_axis(ax, "x", *across, "FLOP for each byte")
@@ -250,25 +259,21 @@ Lines = dict[str, list[Figures]]  # over the hidden sizes, by contestant
 def throughput(one: Slice, most: int = 6) -> Chart:
     """Return a panel for each of at most six batch sizes; none with fewer than two hidden sizes."""
     columns = {B: [one.by_size[H, B] for H in one.hidden if (H, B) in one.by_size] for B in one.batches}
-    lines: dict[int, Lines] = {}
+    names = [*one.run.products, *one.run.backends] if one.leads else []
+    lines: dict[str, Lines] = {}
     for B in evenly([B for B, cells in columns.items() if len(cells) > 1], most):
-        names = [*one.run.products, *one.run.backends] if one.leads else []
-        held = {name: one.run.bests(columns[B], [name], one.operation) for name in names}
-        lines[B] = {name: line for name, line in held.items() if line}
-    limits = drawing.ends(_speed(f) for held in lines.values() for line in held.values() for f in line)
-    panels = [
-        Panel(f"batch {B}", partial(_draw_throughput, one=one, lines=held, limits=limits))
-        for B, held in lines.items()
-        if held
-    ]
-    return _chart("throughput", panels, one)
+        bests = {name: [one.best(cell, [name]) for cell in columns[B]] for name in names}
+        figures = {name: [f for f in line if f is not None] for name, line in bests.items()}
+        lines[f"batch {B}"] = {name: line for name, line in figures.items() if line}
+    limits = drawing.ends(_speed(f) for some in lines.values() for line in some.values() for f in line)
+    return _chart("throughput", lines, partial(_draw_throughput, one, limits), one=one)
 
 
 def _speed(f: Figures) -> float:
     return (f.samples_per_second or 0) / 1e3
 
 
-def _draw_throughput(ax: Any, one: Slice, lines: Lines, limits: Ends) -> None:
+def _draw_throughput(one: Slice, limits: Ends, lines: Lines, ax: Any) -> None:
     """Draw the lines of one batch size: the backends, and dashed the bare products."""
     drawing.log_axis(ax, "x", one.hidden[0], one.hidden[-1], "hidden size H")
     drawing.log_axis(ax, "y", *limits, "thousand samples/s")
@@ -279,11 +284,21 @@ def _draw_throughput(ax: Any, one: Slice, lines: Lines, limits: Ends) -> None:
         if name in one.run.products:
             ax.plot(widths, speeds, color=colour, linestyle="--", linewidth=1, alpha=0.8)
             continue
-        # Samples a second of both ends of the interval: batch / seconds.
-        bands = [[f.place.cell.batch / end / 1e3 for end in one.run.interval(f.place)] for f in line]
-        ax.fill_between(widths, *zip(*bands, strict=True), color=colour, alpha=0.2, linewidth=0)
+        ax.fill_between(widths, *_bands(one.run, line), color=colour, alpha=0.2, linewidth=0)
         ax.plot(widths, speeds, shape, linestyle="-", color=colour, linewidth=1.6, markersize=5)
     drawing.legend(ax, drawing.marks(name for name in lines if name in one.run.backends))
+
+
+def _bands(run: Results, line: Sequence[Figures]) -> tuple[list[float], list[float]]:
+    """Return thousand samples a second at both ends of the 95 % intervals, within the measured range."""
+    slow, fast = [], []
+    for f in line:
+        samples = run.samples(f.place)
+        times = [time for rounds in samples for time in rounds]
+        _, low, high = typical(samples)
+        slow.append(f.place.cell.batch / min(high, max(times)) / 1e3)
+        fast.append(f.place.cell.batch / max(low, min(times)) / 1e3)
+    return slow, fast
 
 
 # -- The forest plot of the other libraries: how many times as long they take as the fastest backend -------
@@ -296,12 +311,7 @@ def forest(run: Results, most: int = 8) -> Chart:
     rows = {title: _ratios(run, group) for title, group in run.groups(most).items()}
     every = [ratio for ratios in rows.values() for row in ratios.values() for ratio in row.values()]
     limits = drawing.ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
-    panels = [
-        Panel(title, partial(_draw_forest, names=run.peers, ratios=some, limits=limits), height)
-        for title, some in rows.items()
-        if some and (height := 1.3 + 0.42 * len(some))
-    ]
-    return _chart("peers", panels)
+    return _chart("peers", rows, partial(_draw_forest, run.peers, limits), (1.3, 0.42))
 
 
 def _ratios(run: Results, group: dict[str, tuple[Slice, Cell]]) -> Ratios:
@@ -313,8 +323,7 @@ def _ratios(run: Results, group: dict[str, tuple[Slice, Cell]]) -> Ratios:
     return ratios
 
 
-def _draw_forest(ax: Any, names: list[str], ratios: Ratios, limits: Ends) -> None:
-    drawing.log_axis(ax, "x", *limits, "its time over ours")
+def _draw_forest(names: list[str], limits: Ends, ratios: Ratios, ax: Any) -> None:
     ax.axvspan(1 / (1 + BAND), 1 + BAND, color=drawing.GRID, linewidth=0)
     ax.axvline(1, color=drawing.INK, linewidth=1.2)
     names = [name for name in names if any(name in row for row in ratios.values())]
@@ -328,8 +337,7 @@ def _draw_forest(ax: Any, names: list[str], ratios: Ratios, limits: Ends) -> Non
             low, high = max(ratio.low, limits[0] / 2), min(ratio.high, limits[1] * 2)
             ax.hlines([height], low, high, color=colour, linewidth=1.2)
             ax.plot([ratio.estimate], [height], shape, color=colour, markersize=4.5, fillstyle=fill)
-    ax.set_yticks(range(len(ratios)), list(ratios))
-    ax.set_ylim(len(ratios) - 0.5, -0.5)
+    drawing.rows_axis(ax, list(ratios), "its time over ours", limits)
     drawing.legend(ax, drawing.marks(names))
 
 

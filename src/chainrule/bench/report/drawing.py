@@ -97,6 +97,13 @@ def log_axis(ax: Any, axis: str, low: float, high: float, label: str) -> None:
     ax.grid(axis=axis)
 
 
+def rows_axis(ax: Any, labels: Sequence[str], label: str, limits: tuple[float, float]) -> None:
+    """Name rows from the top down, with a logarithmic axis across them."""
+    log_axis(ax, "x", *limits, label)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+
+
 def legend(ax: Any, handles: Sequence[Any], columns: int = 3) -> None:
     """Put a legend below the axes."""
     if handles:

@@ -1,15 +1,26 @@
-"""The tables of the report: hidden size against batch, single cells with their limit, all rows."""
+"""The tables of the report: the verdict, hidden size against batch, single cells with their limit, all rows."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any
 
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import FLAGS, Figures, Match, Results, Slice, spread
-from chainrule.bench.report.word_table import LETTERS, NONE, SIGNS, Table, microseconds, number
+from chainrule.bench.judge.statistics import geometric_mean
+from chainrule.bench.report import words
+from chainrule.bench.report.word_table import LETTERS, NONE, SIGNS, Table, microseconds, number, percent
 from chainrule.bench.report.words import ABOVE, share_text
 
 LEGEND = "▲ faster, ▼ slower, = the same, ? undecided"
+VERDICT = ("network", "fastest backend,\ncells", "other\nlibraries", "times\nas fast", "of the\nlimit")
+MEANINGS = (
+    "Cells in which each backend is the fastest (?: another may be as fast), and in which it is ▲ faster, ▼ slower, "
+    "= the same or ? undecided compared with the fastest other library. Times as fast as that: the geometric mean and "
+    "the range over cells. Of the limit of the machine: the median and the range."
+)
+NOTHING = "Nothing was measured; the table of all rows says why."
 MOST = 9  # cells of a grid in the table of single cells
 
 # The heads of all rows, each with its unit, and how its text is made.
@@ -32,9 +43,50 @@ _OFTEN_CONSTANT = ("operation", "threads")
 
 
 def summary(run: Results) -> list[Table]:
-    """Return all tables but the one of all rows."""
+    """Return the tables that every form of the report has, with the doubts and the verdict first."""
     grids = [grid(one) for one in run.slices if one.is_grid]
-    return [table for table in [*grids, single_cells(run), missing(run)] if table.rows]
+    every = [words.doubts(run), verdict(run), *grids, single_cells(run), missing(run)]
+    return [table for table in every if table.rows or table.notes]
+
+
+def verdict(run: Results) -> Table:
+    """Return what holds of all training steps together, then of each kind of network."""
+    steps = [one for one in run.slices if one.operation == "step"]
+    groups = {one.title: [one] for one in run.slices}
+    groups = ({"all steps": steps} if len(steps) > 1 else {}) | groups
+    table = Table("Verdict", VERDICT, notes=[MEANINGS], texts=3)
+    for name, slices in groups.items():
+        leads = [names for one in slices for names in one.leads.values()]
+        if not leads:
+            continue
+        unsure = sum(len(names) > 1 for names in leads)
+        matches = [match for one in slices for cell in one.cells if (match := one.match(cell)).ratio]
+        standings = Counter(match.standing for match in matches)
+        ratios = [match.ratio for match in matches if match.ratio]
+        shares = [f.share for one in slices for f in one.bests() if f.share is not None]
+        speeds = [ratio.estimate for ratio in ratios]
+        table.rows.append(
+            [
+                name,
+                _counted(Counter(first for first, *_ in leads)) + (f" (? {unsure})" if unsure else ""),
+                _counted({sign: standings[word] for word, sign in SIGNS.items() if standings[word]}),
+                _ranged(speeds and geometric_mean(ratios).estimate, speeds, number),
+                _ranged(shares and median(shares), shares, percent),
+            ]
+        )
+    table.notes = [MEANINGS if table.rows else NOTHING]
+    return table
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or NONE
+
+
+def _ranged(middle: Any, values: Sequence[float], text: Callable[[float], str]) -> str:
+    """Return a middle and, on a line of its own, the range of the values."""
+    if len(values) < 2:
+        return text(middle) if values else NONE
+    return f"{text(middle)}\n({text(min(values))} to {text(max(values))})"
 
 
 def grid(one: Slice) -> Table:
@@ -44,7 +96,7 @@ def grid(one: Slice) -> Table:
     def text(cell: Cell) -> str:
         best = one.best(cell)
         if best is None:
-            return sign(one.match(cell, right=one.run.backends))
+            return sign(one.match(cell))
         lines = [best.place.contestant, microseconds(best.step)]
         return "\n".join([*lines, sign(one.match(cell))] if has_peers else lines)
 
@@ -93,9 +145,11 @@ def single_cells(run: Results) -> Table:
             else:
                 row += [sign(one.match(cell, right=run.backends)), *[NONE] * 4]
             table.rows.append([*row, sign(one.match(cell))] if run.peers else row)
-    table.notes = [LEGEND] if run.peers else []
-    if any("!" in row[5] for row in table.rows):
-        table.notes.append(f"!: {FLAGS[ABOVE]}")
+    notes = [
+        LEGEND if run.peers else "",
+        f"!: {FLAGS[ABOVE]}" if any("!" in row[5] for row in table.rows) else "",
+    ]
+    table.notes = [*filter(None, notes)]
     return table
 
 

@@ -25,22 +25,32 @@ _BUTTON = "<button type=button>{}</button>"
 
 @dataclass
 class Table:
-    """Rows of text under a head, followed by notes. Only a terminal breaks a line within a cell."""
+    """Rows of text under a head, followed by notes; without a head, the notes alone.
+
+    Only a terminal and a page break a line within a cell.
+    """
 
     title: str
-    head: Sequence[str]
+    head: Sequence[str] = ()
     rows: list[Sequence[str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
     texts: int = 1  # the first columns, which are words; the others are aligned to the right
+
+    @property
+    def records(self) -> list[dict[str, str]]:
+        """The rows by the names of the columns."""
+        return [dict(zip(self.head, row, strict=True)) for row in self.rows]
 
     def markdown(self, level: int = 3) -> str:
         """Return it as Markdown, its title a heading of this level; 0 for no title."""
         rule = ["---" if place < self.texts else "---:" for place in range(len(self.head))]
         head, *rows = ([escaped(text) for text in line] for line in (self.head, *self.rows))
-        lines = [f"| {' | '.join(line)} |" for line in (head, rule, *rows)]
-        heading = [f"{'#' * level} {self.title}", ""] if level else []
-        notes = ["", *(f"* {note}" for note in self.notes)] if self.notes else []
-        return "\n".join([*heading, *lines, *notes])
+        parts = [
+            f"{'#' * level} {self.title}" if level else "",
+            "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows) if self.head),
+            "\n".join(f"- {escaped(note)}" for note in self.notes),
+        ]
+        return "\n\n".join(filter(None, parts))
 
     def rich(self) -> RenderableType:
         """Return it for rich, in colour; title and notes may be wider than the table."""
@@ -56,11 +66,14 @@ class Table:
             )
         for row in self.rows:
             table.add_row(*(Text(text, STYLES.get(text[-1:], "")) for text in row))
-        notes = [Text(note, style="dim") for note in self.notes]
-        return Group(Text(self.title, style="bold"), table, *notes)
+        body = [table] if self.head else []
+        notes = [Text(note, style="dim" if self.head else "") for note in self.notes]
+        return Group(Text(self.title, style="bold"), *body, *notes)
 
     def html(self, *, is_sortable: bool = False) -> str:
         """Return it as HTML in a box that scrolls by itself; a sortable one has a button in each heading."""
+        if not self.head:
+            return f"<ul>{''.join(f'<li>{escape(note)}' for note in self.notes)}</ul>"
         # Without end tags, which HTML does not need: of thousands of cells they are a tenth of the page.
         head = "".join(
             f"<th scope=col{self._side(place)}>{_BUTTON.format(text) if is_sortable else text}"
