@@ -29,29 +29,16 @@ EMPTY = KernelText("empty", 'extern "C" __global__ void empty(const long long n)
 Timer = Callable[..., float]  # device, calls -> microseconds of one of them
 
 
-def microseconds(device, calls, times=10):
-    """Return what one of these calls takes in a graph of them: the least of a few launches, by the device's clock."""
-    import cupy
-
+def microseconds(device, calls):
+    """Return what one of these calls takes in a graph of them, by the device's clock."""
     with device.at_work():
-        for function, arguments in calls:
-            function(*arguments)
-        graph, took = device.graph(calls), []
-        graph()
-        for _ in range(times):
-            start, end = cupy.cuda.Event(), cupy.cuda.Event()
-            start.record(device.stream)
-            graph()
-            end.record(device.stream)
-            end.synchronize()
-            took.append(cupy.cuda.get_elapsed_time(start, end) * 1e3)
-    return min(took) / len(calls)
+        return device.timed(calls) / len(calls)
 
 
 def ceilings(backend, device, timed, squares=SQUARES, copied=COPIED):
     """Print the cost of a node that does nothing, and the best rates of products and of a copy."""
     empty = device.kernel(EMPTY), ((1, 1), (32, 1), (np.int64(0),))
-    print(f"a node that does nothing: {timed(device, [empty] * 1000):.2f} us")
+    print(f"a node that does nothing: {timed(device, [empty] * 50):.2f} us")
     rng = np.random.default_rng(0)
     one = backend.asarray(np.ones((), dtype=np.float32))
     for n in squares:
@@ -62,11 +49,11 @@ def ceilings(backend, device, timed, squares=SQUARES, copied=COPIED):
             if dtype == "float32":  # its scale on the device, as where it goes straight into the weights
                 kinds[" onto what is there"] = Product(A, B, out, one, onto=True)
             for kind, product in kinds.items():
-                took = timed(device, [device.product(product)] * 4)
+                took = timed(device, [device.product(product)])
                 print(f"{n}^3 {dtype}{kind}: {2 * n**3 / took / 1e6:.1f} TFLOP/s")
     x, y = (backend.asarray(np.ones(copied // 8, dtype=np.float32)) for _ in range(2))
     print(
-        f"copy of {copied >> 20} MiB: {copied / timed(device, [(device.copy, (y, x))] * 4) / 1e6:.3f} TB/s"
+        f"copy of {copied >> 20} MiB: {copied / timed(device, [(device.copy, (y, x))]) / 1e6:.3f} TB/s"
     )
 
 
@@ -81,10 +68,10 @@ def step(backend, device, name, timed):
             0
         ].wait()  # the weights stay as they are
     calls = chunk.run.calls
-    alone = [timed(device, [call] * 50) for call in calls]
-    together = timed(device, calls * 20) * len(calls)
+    alone = [timed(device, [call]) for call in calls]
+    together = timed(device, calls) * len(calls)
     print(f"{name}: {len(calls)} nodes, together {together:.1f} us, one by one {sum(alone):.1f} us")
-    for group, took in zip(batch.plan.groups, alone, strict=True):
+    for group, took in zip(batch.groups, alone, strict=True):
         shapes = [result.shape for result in group.results]
         first = group.operations[0].function
         print(

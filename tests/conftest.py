@@ -42,6 +42,7 @@ settings.load_profile("repeatable")
 @pytest.fixture(autouse=True)
 def _no_backend_from_outside(monkeypatch):
     monkeypatch.delenv("CHAINRULE_BACKEND", raising=False)
+    monkeypatch.setenv("CHAINRULE_EPILOGUE", "plain")  # else layers are timed, and the times stored
 
 
 # A shell has what it runs in the background ignore Ctrl-C, which tests of Ctrl-C would wait for in vain.

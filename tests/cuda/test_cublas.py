@@ -67,7 +67,7 @@ def test_tf32_is_for_float32_and_off_unless_asked(rng, tf32, dtype, compute):
 
 def test_parts_of_a_16_bit_product_are_added_up_in_float32(stand_in):
     # CUBLAS_DEFAULT_MATH allows 16 bits there; with CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION it does not.
-    assert stand_in.blas.math_mode(stand_in.cublas._handle) == 16
+    assert stand_in.blas.math_mode(stand_in.cublas.handle) == 16
 
 
 def test_what_cublas_refuses_is_an_error_with_its_name(stand_in):

@@ -138,7 +138,7 @@ def mocked(monkeypatch):
     cupy.cuda.compiler.CompileException = RuntimeError
     monkeypatch.setattr(cupy_device, "cupy", cupy)
     monkeypatch.setattr(cupy_device, "Cublas", cublas)
-    monkeypatch.setattr(cupy_device, "find_cublas", MagicMock())
+    monkeypatch.setattr(cupy_device, "find_library", MagicMock())
     monkeypatch.setattr(cupy_device, "_devices", cupy_device._Devices())
     return SimpleNamespace(cupy=cupy, cublas=cublas, device_of=cupy_device.device_of)
 
@@ -255,7 +255,7 @@ def test_cublas_is_the_one_that_cupy_loads_when_it_is_asked_for(monkeypatch):
     loaded = []
     monkeypatch.setattr(cupy_device, "cupy", SimpleNamespace(cuda=Cuda()))
     monkeypatch.setattr("ctypes.CDLL", by_name)
-    assert cupy_device.find_cublas() == "libcublas.so.12"
+    assert cupy_device.find_library("cublas") == "libcublas.so.12"
 
 
 def test_more_data_than_half_the_free_memory_stay_on_the_host(monkeypatch):

@@ -73,7 +73,7 @@ def test_the_probe_names_every_node_of_a_step_and_its_passes(stand_in, capsys):
     timed = []
 
     def run(device, calls):
-        for function, arguments in calls[:20]:
+        for function, arguments in calls:
             function(*arguments)
         timed.append(len(calls))
         return 2.0
@@ -91,7 +91,7 @@ def test_the_probe_names_every_node_of_a_step_and_its_passes(stand_in, capsys):
         lines[5]
         == f"8-16-16-4,8,adam: {nodes} nodes, together {2 * nodes:.1f} us, one by one {2 * nodes:.1f} us"
     )
-    assert timed[5:] == [50] * nodes + [20 * nodes]
+    assert timed[5:] == [1] * nodes + [nodes]
     for line, kind in zip(lines[-2:], ("GraphEngine", "PersistentEngine"), strict=True):
         pattern = rf"  {kind}, passes of 50 steps: \d+\.\d us a step; made in \d+\.\d{{3}} s$"
         assert re.match(pattern, line)

@@ -43,6 +43,21 @@ def test_the_captured_step_is_the_plain_one(gpu, batch_size):
         assert worst(got, wanted) < LIMIT * (2**6 if "adam" in name else 1), name
 
 
+@pytest.mark.parametrize("asked", ["", "lt"], ids=["timed", "asked"])
+def test_the_captured_step_by_cublaslt_is_the_plain_one(gpu, monkeypatch, tmp_path, asked):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("CHAINRULE_EPILOGUE", asked)
+    for activation in ("relu", "identity"):
+        case = Case((128, 256, 64), activation, "cross_entropy")
+        work = made_work(case, 512, "float32", 200)  # and 112
+        engine = GraphEngine(on_device(gpu, made_work(case, 512, "float32", 200)), gpu)
+        assert len(engine.notes) == 4
+        assert all("cuBLASLt, as" in note or ("timed" in note and not asked) for note in engine.notes)
+        plans = epochs(work, 3)
+        assert worst(ran(engine, plans), ran(plain(work), plans)) < 2**14 * np.finfo(np.float32).eps
+        assert engine.is_captured
+
+
 def test_the_persistent_step_is_the_plain_one(gpu):
     for name, case in CASES.items():
         work = made_work(case, 11, batch_size=4)

@@ -14,11 +14,13 @@ import numpy as np
 from chainrule.backends.cupy_library import CupyLibrary
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
+from chainrule.program.cuda.cublas_lt import LtProduct
 from chainrule.program.cuda.device import CAPTURING, CannotCaptureError, Launchable, Product
 from chainrule.program.cuda.source import KernelText, prelude
 from chainrule.program.replay import Call
 
 OPTIONS = ("--std=c++17",)
+TIMED_CALLS, TIMES = 20, 5  # of what is timed in one graph; of its launches
 REFUSALS = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, RuntimeError)
 
 
@@ -93,12 +95,16 @@ class CupyDevice(CupyLibrary):
         self._copying: cupy.cuda.Stream | None = None
         with device:
             facts = cupy.cuda.runtime.getDeviceProperties(device.id)
+            version = cupy.cuda.runtime.runtimeGetVersion()
+            self.name = f"{facts['name'].decode()}, CUDA {version}, TF32 {'on' if tf32 else 'off'}"
             self.multiprocessors: int = facts["multiProcessorCount"]
             self.shared_bytes: int = facts["sharedMemPerBlockOptin"]
             self.stream = cupy.cuda.Stream(non_blocking=True)
             memory = cupy.empty((WORKSPACE_BYTES,), dtype=cupy.uint8)
             workspace, owners = (memory.data.ptr, WORKSPACE_BYTES), (self.stream, memory)
-            self._cublas = Cublas(find_cublas(), self.stream.ptr, workspace, tf32=tf32, owners=owners)
+            self._cublas = Cublas(
+                find_library("cublas"), self.stream.ptr, workspace, tf32=tf32, owners=owners
+            )
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -135,6 +141,10 @@ class CupyDevice(CupyLibrary):
     def product(self, product: Product) -> Call:
         """Return the call that multiplies two matrices; it keeps them, of which cuBLAS knows the addresses alone."""
         given: list[Any] = [matrix(a, self.address(a), a.dtype.name) for a in product[:3]]
+        if product.bias is not None:
+            library, bias = find_library("cublasLt"), self.address(product.bias)
+            lt = LtProduct(library, self._cublas, given, bias, relu=product.relu)
+            return _launch, (lt, product)
         if product.scale is not None:
             given.append(self.address(product.scale))
         if product.scale is not None and product.onto:
@@ -156,6 +166,20 @@ class CupyDevice(CupyLibrary):
         except REFUSALS as error:
             raise CannotCaptureError(str(error)) from None
         return partial(graph.launch, self.stream)
+
+    def timed(self, calls: Sequence[Call]) -> float:
+        """Return how many microseconds these calls take, by the device's clock: the least of a few launches of a graph."""
+        for function, arguments in calls:
+            function(*arguments)
+        launch, milliseconds = self.graph([*calls] * TIMED_CALLS), list[float]()
+        for _ in range(TIMES):
+            start, end = cupy.cuda.Event(), cupy.cuda.Event()
+            start.record(self.stream)
+            launch()
+            end.record(self.stream)
+            end.synchronize()
+            milliseconds.append(cupy.cuda.get_elapsed_time(start, end))
+        return min(milliseconds) * 1e3 / TIMED_CALLS
 
     def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         """Return host memory that the device reads by itself while it computes."""
@@ -209,6 +233,10 @@ def _multiply(cublas: Cublas, _kept: Product, given: tuple[Any, ...]) -> None:
     cublas.multiply(*given)
 
 
+def _launch(product: LtProduct, _kept: Product) -> None:
+    product()
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Keep Python's collector waiting: a handle of cuBLAS that it frees waits for the device, which ends a capture."""
@@ -221,20 +249,20 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def find_cublas() -> Any:
-    """Return libcublas, the one that CuPy has loaded.
+def find_library(name: str) -> Any:
+    """Return libcublas or libcublasLt: the one that CuPy has loaded.
 
     Raises
     ------
     CannotCaptureError
-        If it is nowhere.
+        If it is not installed.
     """
     major = cupy.cuda.runtime.runtimeGetVersion() // 1000
     with suppress(ImportError):
-        # CuPy loads it here at the latest, from NVIDIA's wheels too; it is then found by its name.
+        # CuPy loads both here at the latest, also those of NVIDIA's wheels; they are then found by name.
         _ = cupy.cuda.cublas
-    for name in (f"libcublas.so.{major}", f"cublas64_{major}.dll"):
+    for file in (f"lib{name}.so.{major}", f"{name}64_{major}.dll"):
         with suppress(OSError):
-            return ctypes.CDLL(name)
-    msg = f"libcublas of CUDA {major} is not found; install the toolkit, or cupy-cuda{major}x[ctk]"
+            return ctypes.CDLL(file)
+    msg = f"lib{name} of CUDA {major} is not found; install the toolkit, or cupy-cuda{major}x[ctk]"
     raise CannotCaptureError(msg)

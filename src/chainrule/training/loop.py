@@ -363,6 +363,7 @@ class _TrainingRun:
     def start(self, engine: Engine) -> None:
         """Take the engine; write the first checkpoint, or continue from the newest one."""
         self.engine = engine
+        self.history.notes += getattr(engine, "notes", ())  # how a CUDA device multiplies
         if self._settings.folder is not None:
             self._use(self._settings.folder, self._chance)
 

@@ -71,4 +71,70 @@ int cublasGemmEx(Handle *h, int ta, int tb, int m, int n, int k, const void *alp
     }
   return 0;
 }
+
+// The functions of cuBLASLt that a layer's forward product calls. A cuBLAS handle is one of cuBLASLt, too.
+struct Desc { int compute, scale, ta, tb, epilogue; const void *bias; };
+struct Layout { int type; unsigned long long rows, columns; long long ld; };
+struct Preference { unsigned int aligned[4]; unsigned int reduction; unsigned long long workspace; };
+struct Algorithm { unsigned long long data[8]; };
+struct Heuristic { Algorithm algorithm; size_t workspace; int state; float waves; int reserved[4]; };
+static long long lt_calls, lt_alive;
+long long lt_call_count() { return lt_calls; }
+long long lt_descriptors() { return lt_alive; }
+int cublasLtMatmulDescCreate(Desc **d, int compute, int scale) { lt_alive++; *d = new Desc{compute, scale, 0, 0, 1, 0}; return 0; }
+int cublasLtMatmulDescDestroy(Desc *d) { lt_alive--; delete d; return 0; }
+int cublasLtMatmulDescSetAttribute(Desc *d, int attribute, const void *value, size_t size) {
+  if (size != (attribute == 8 ? sizeof(void *) : sizeof(int))) return 7;
+  if (attribute == 3) memcpy(&d->ta, value, size);
+  else if (attribute == 4) memcpy(&d->tb, value, size);
+  else if (attribute == 7) memcpy(&d->epilogue, value, size);
+  else if (attribute == 8) memcpy(&d->bias, value, size);
+  else return 7;
+  return 0;
+}
+int cublasLtMatrixLayoutCreate(Layout **l, int type, unsigned long long rows, unsigned long long columns, long long ld) {
+  lt_alive++;
+  *l = new Layout{type, rows, columns, ld};
+  return ld < (long long)rows ? 7 : 0;
+}
+int cublasLtMatrixLayoutDestroy(Layout *l) { lt_alive--; delete l; return 0; }
+int cublasLtMatmulPreferenceCreate(Preference **p) { lt_alive++; *p = new Preference{{256, 256, 256, 256}, 7, 0}; return 0; }
+int cublasLtMatmulPreferenceDestroy(Preference *p) { lt_alive--; delete p; return 0; }
+int cublasLtMatmulPreferenceSetAttribute(Preference *p, int attribute, const void *value, size_t size) {
+  if (attribute == 1 && size == 8) memcpy(&p->workspace, value, 8);
+  else if (attribute == 3 && size == 4) memcpy(&p->reduction, value, 4);
+  else if (attribute >= 5 && attribute <= 8 && size == 4) memcpy(&p->aligned[attribute - 5], value, 4);
+  else return 7;
+  return 0;
+}
+// It has no algorithm for float64, as a device may have none.
+int cublasLtMatmulAlgoGetHeuristic(Handle *, Desc *d, Layout *A, Layout *B, Layout *C, Layout *D, Preference *p, int asked,
+                                   Heuristic *found, int *count) {
+  *count = d->compute != C_64F;
+  if (C != D || A->type != B->type || d->scale != (d->compute == C_64F ? R_64F : R_32F) || p->reduction != 2 || asked != 1) return 7;
+  *found = {};
+  found->algorithm.data[0] = p->aligned[0], found->algorithm.data[1] = p->aligned[1], found->algorithm.data[2] = p->aligned[3];
+  found->workspace = p->workspace;
+  return 0;
+}
+// Column-major D (m, n) <- f(op(A) op(B) + bias), with a number of the bias for each row, as cublasLtMatmul.
+int cublasLtMatmul(Handle *h, Desc *d, const void *alpha, const void *A, Layout *a, const void *B, Layout *b, const void *beta,
+                   const void *C, Layout *c, void *D, Layout *e, const Algorithm *algorithm, void *workspace, size_t bytes, void *stream) {
+  const long long m = d->ta ? a->columns : a->rows, k = d->ta ? a->rows : a->columns, n = d->tb ? b->rows : b->columns;
+  const size_t places[] = {(size_t)A, (size_t)B, (size_t)D};
+  for (int i = 0; i < 3; i++)
+    if (!algorithm->data[i] || places[i] % algorithm->data[i]) return 7;
+  if (workspace != h->workspace || bytes != h->bytes || stream != h->stream || C != D || c != e) return 7;
+  if ((long long)(d->tb ? b->columns : b->rows) != k || (long long)e->rows != m || (long long)e->columns != n) return 7;
+  if ((d->epilogue != 4 && d->epilogue != 6) || !d->bias || *(const float *)alpha != 1 || *(const float *)beta != 0) return 7;
+  lt_calls++, compute = d->compute;
+  for (long long j = 0; j < n; j++)
+    for (long long i = 0; i < m; i++) {
+      double sum = get(d->bias, e->type, i);
+      for (long long l = 0; l < k; l++)
+        sum += get(A, a->type, d->ta ? l + i * a->ld : i + l * a->ld) * get(B, b->type, d->tb ? j + l * b->ld : l + j * b->ld);
+      put(D, e->type, i + j * e->ld, d->epilogue == 6 && sum < 0 ? 0 : sum);
+    }
+  return 0;
+}
 }

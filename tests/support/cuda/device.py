@@ -21,6 +21,7 @@ import pytest
 from chainrule.backends.numpy import NumpyLibrary
 from chainrule.mathematics.arrays import size
 from chainrule.program.cuda.cublas import Cublas, matrix
+from chainrule.program.cuda.cublas_lt import LtProduct
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.source import prelude
 from support.needs import absent
@@ -133,7 +134,9 @@ class LateLane:
 class StandIn(NumpyLibrary):
     """A CUDA device on the CPU."""
 
+    name = "stand-in"
     shared_bytes = 232448  # an H100's
+    fast = "plain"  # what is timed as faster than the other: a layer by cuBLASLt ("lt"), or a product and a kernel
 
     def __init__(self, multiprocessors=3, *, backwards=False, captures=True, tf32=False):
         self.multiprocessors, self.backwards, self._captures = multiprocessors, backwards, captures
@@ -144,7 +147,7 @@ class StandIn(NumpyLibrary):
         self.blas = compiled((HERE / "cublas.cpp").read_text(encoding="utf-8"))
         self._workspace = self.empty((4096,), np.dtype(np.uint8))
         self.cublas = Cublas(self.blas, 0, (self._workspace.ctypes.data, 4096), tf32=tf32)
-        self._one = {}
+        self._one, self.timings = {}, 0
 
     # -- memory -----------------------------------------------------------------------------------
 
@@ -233,6 +236,10 @@ class StandIn(NumpyLibrary):
         def multiply():
             self.cublas.multiply(A, B, out, 0 if scale is None else scale.ctypes.data, plus)
 
+        if product.bias is not None:
+            bias = product.bias.ctypes.data
+            multiply = LtProduct(self.cublas_lt(), self.cublas, (A, B, out), bias, relu=product.relu)
+
         def launch():
             self.launches += 1
             if self.capturing is None:
@@ -241,6 +248,15 @@ class StandIn(NumpyLibrary):
                 self.capturing.append((multiply, product))
 
         return launch, ()
+
+    def cublas_lt(self):
+        return self.blas
+
+    def timed(self, calls):
+        self.timings += 1
+        for function, arguments in calls:
+            function(*arguments)
+        return 1.0 if (len(calls) == 1) == (self.fast == "lt") else 2.0
 
     def graph(self, calls):
         if not self._captures:

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.blocks import Arena
 from chainrule.program.cuda.device import CannotCaptureError, Device, Launchable, Product
+from chainrule.program.cuda.epilogues import finished_by_lt, layers
 from chainrule.program.cuda.feed import Feed
 from chainrule.program.cuda.gather import BLOCK, gather, gather_grid
 from chainrule.program.cuda.geometry import PACK_BYTES, Launch, launch
@@ -102,6 +103,8 @@ class BoundBatch:
         self._scratch.make_room([launch(m, count, aligned=a) for m in known for a in (True, False)])
         self._launches: dict[int, tuple[Launch, Launchable]] = {}
         self._shared: dict[int, Call] = {}  # of groups that neither read nor write a feed
+        self._finished: dict[int, list[Call]] | None = None  # of products that cuBLASLt finishes
+        self.notes: tuple[str, ...] = ()  # on each of them, for the history
         self._roots, program = Roots(self.plan.program), self.plan.program
         told = program.inputs[1 + len(work.progress[1]) + len(self._batch) :]
         self._told = {id(value) for value in (*told, self._roots.of(program.outputs[-1]))}
@@ -114,7 +117,13 @@ class BoundBatch:
     @property
     def nodes(self) -> int:
         """How many launches a step is."""
-        return len(self.plan.groups) + self._gathers
+        return len(self.groups) + self._gathers
+
+    @property
+    def groups(self) -> list[Fusion]:
+        """The groups that are a launch each: all but chains that the product before them includes."""
+        finished = self._finished or {}
+        return [group for group in self.plan.groups if finished.get(id(group)) != []]
 
     def calls(self, feed: Feed, *, products_only: bool = False) -> list[Call]:
         """Return the calls of a step whose rate, key and loss are the only ones of ``feed``."""
@@ -126,13 +135,31 @@ class BoundBatch:
         loss = len(self.plan.program.outputs) - 1
         outputs = {loss: feed.losses.view(np.uint8)}
         arrays = Arrays(self.plan, given, self._scratch, outputs, raw=self._raw)
-        calls = [self._gather(feed)] if self._gathers and not products_only else []
-        groups = self.plan.groups
-        return calls + [self._call(g, arrays) for g in groups if is_product(g) or not products_only]
+        if products_only:
+            return [self._call(group, arrays) for group in self.plan.groups if is_product(group)]
+        if self._finished is None:
+            self._finished = self._finish(arrays)
+        calls = [self._gather(feed)] if self._gathers else []
+        for group in self.groups:
+            calls += self._finished.get(id(group)) or [self._call(group, arrays)]
+        return calls
 
     def _buffers(self) -> tuple[Array, ...]:
         shapes = [((self._rows, part.shape[-1]), numpy_dtype(part.dtype)) for part in self._work.arrays]
         return tuple(self._device.empty(*shape) for shape in shapes)
+
+    def _finish(self, arrays: Arrays) -> dict[int, list[Call]]:
+        """Return the calls of the products that cuBLASLt finishes, and none for the chains after them, by ``id``."""
+        calls: dict[int, list[Call]] = {}
+        for layer in layers(self.plan):
+            out, bias = arrays.of(layer.chain.results[0]), arrays.of(layer.bias)
+            whole = product(layer.product, arrays)._replace(out=out, bias=bias, relu=layer.relu)
+            apart = [self._call(group, arrays) for group in layer[:2]]
+            call, note = finished_by_lt(layer, self._device, whole, apart)
+            self.notes += (note,)
+            if call is not None:
+                calls |= {id(layer.product): [call], id(layer.chain): []}
+        return calls
 
     def _gather(self, feed: Feed) -> Call:
         given: list[Any] = [np.int64(self._rows), feed.order]

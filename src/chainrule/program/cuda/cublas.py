@@ -105,47 +105,49 @@ class Cublas:
             msg = f"libcublas lacks {', '.join(missing)}; install another one"
             raise CannotCaptureError(msg)
         self._library = library
-        self._handle = ctypes.c_void_p()
+        self.handle, self.stream = ctypes.c_void_p(), ctypes.c_void_p(stream)
+        self.workspace = ctypes.c_void_p(workspace[0]), ctypes.c_size_t(workspace[1])
         self._tf32 = tf32
         self._mode = HOST
         try:
-            self._check(library.cublasCreate_v2(ctypes.byref(self._handle)), "cublasCreate")
+            self._check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
             # Not at the interpreter's end: the device may be gone by then.
-            weakref.finalize(self, _destroy, library, self._handle, owners).atexit = False
-            # In this order: setting the stream sets the workspace back.
+            weakref.finalize(self, _destroy, library, self.handle, owners).atexit = False
+            # In this order: setting the stream resets the workspace.
+            self._check(library.cublasSetStream_v2(self.handle, self.stream), "cublasSetStream")
             self._check(
-                library.cublasSetStream_v2(self._handle, ctypes.c_void_p(stream)), "cublasSetStream"
+                library.cublasSetWorkspace_v2(self.handle, *self.workspace), "cublasSetWorkspace"
             )
-            place = ctypes.c_void_p(workspace[0]), ctypes.c_size_t(workspace[1])
-            self._check(library.cublasSetWorkspace_v2(self._handle, *place), "cublasSetWorkspace")
-            self._check(library.cublasSetMathMode(self._handle, FULL_SUMS), "cublasSetMathMode")
+            self._check(library.cublasSetMathMode(self.handle, FULL_SUMS), "cublasSetMathMode")
         except RuntimeError as error:
             raise CannotCaptureError(str(error)) from None
 
     def multiply(self, A: Matrix, B: Matrix, out: Matrix, scale: int = 0, plus: int = 0) -> None:
         """Launch ``out <- A @ B``; or with the addresses of two numbers ``out <- scale A @ B + plus out``."""
         self._point(ON_DEVICE if scale else HOST)
-        compute = "float64" if out.dtype == "float64" else "float32"
-        number = ctypes.c_double if compute == "float64" else ctypes.c_float
+        compute, number = self.compute(A, out)
         alpha = ctypes.c_void_p(scale) if scale else ctypes.byref(number(1.0))
         beta = ctypes.c_void_p(plus) if scale else ctypes.byref(number(0.0))
-        kind = COMPUTE[
-            "tf32" if self._tf32 and out.dtype == "float32" and A.dtype == "float32" else compute
-        ]
         # cuBLAS has columns where we have rows: there, out' = B' A', each the same memory.
         status = self._library.cublasGemmEx(
-            self._handle, int(B.turned), int(A.turned), B.columns, A.rows, A.columns,
+            self.handle, int(B.turned), int(A.turned), B.columns, A.rows, A.columns,
             alpha, ctypes.c_void_p(B.address), TYPES[B.dtype], B.stride,
             ctypes.c_void_p(A.address), TYPES[A.dtype], A.stride,
-            beta, ctypes.c_void_p(out.address), TYPES[out.dtype], out.stride, kind, DEFAULT_ALGORITHM,
+            beta, ctypes.c_void_p(out.address), TYPES[out.dtype], out.stride, compute, DEFAULT_ALGORITHM,
         )  # fmt: skip
         self._check(status, "cublasGemmEx")
 
+    def compute(self, A: Matrix, out: Matrix) -> tuple[int, type[ctypes.c_float | ctypes.c_double]]:
+        """Return how the product is computed, a ``cublasComputeType_t``, and the type of alpha and beta."""
+        if out.dtype == "float64":
+            return COMPUTE["float64"], ctypes.c_double
+        is_tf32 = self._tf32 and out.dtype == "float32" and A.dtype == "float32"
+        return COMPUTE["tf32" if is_tf32 else "float32"], ctypes.c_float
+
     def _point(self, mode: int) -> None:
         if mode != self._mode:
-            self._check(
-                self._library.cublasSetPointerMode_v2(self._handle, mode), "cublasSetPointerMode"
-            )
+            status = self._library.cublasSetPointerMode_v2(self.handle, mode)
+            self._check(status, "cublasSetPointerMode")
             self._mode = mode
 
     @staticmethod

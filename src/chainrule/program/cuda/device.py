@@ -26,10 +26,10 @@ class CannotCaptureError(RuntimeError):
 
 
 class Product(NamedTuple):
-    """``out <- scale A @ B``, with ``onto`` ``out <- out + scale A @ B``.
+    """``out <- scale A @ B``, with ``onto`` ``out <- out + scale A @ B``; or ``out <- A @ B + bias``, or the relu of it.
 
-    ``A (m, k)``, ``B (k, n)`` may be transposed views; ``out (m, n)`` is C-contiguous. ``scale`` is a 0-d
-    array of the device, 1 unless given.
+    ``A (m, k)``, ``B (k, n)`` may be transposed views; ``out (m, n)`` is C-contiguous, and so is ``bias (1, n)``. ``scale`` is
+    a 0-d array of the device, 1 by default.
     """
 
     A: Array
@@ -37,6 +37,8 @@ class Product(NamedTuple):
     out: Array
     scale: Array | None = None
     onto: bool = False
+    bias: Array | None = None
+    relu: bool = False
 
 
 class Lane(Protocol):
@@ -65,6 +67,7 @@ class Mark(Protocol):
 class Device(Library, Protocol):
     """What running a step asks of a CUDA device, besides what replay asks of an array library."""
 
+    name: str  # with the versions that times depend on
     multiprocessors: int
     shared_bytes: int  # the most shared memory that a block may have
 
@@ -78,7 +81,16 @@ class Device(Library, Protocol):
         """Return a kernel, compiled."""
 
     def product(self, product: Product) -> Call:
-        """Return the call that multiplies two matrices."""
+        """Return the call that multiplies two matrices.
+
+        Raises
+        ------
+        CannotCaptureError
+            If it has a bias, and there is no cuBLASLt, or none of its algorithms fits.
+        """
+
+    def timed(self, calls: Sequence[Call]) -> float:
+        """Return how many microseconds these calls take in a graph."""
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         """Return what runs these calls, each made once before, as one graph.

@@ -117,6 +117,7 @@ class GraphEngine:
         self._whole = chunks(work.bounds, self._most)
         for span in self._whole:
             self._chunk(work.bounds, span)
+        self.notes = tuple(note for batch in self._batches.values() for note in batch.notes)
 
     @property
     def at_once(self) -> int:

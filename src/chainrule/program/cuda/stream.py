@@ -37,6 +37,7 @@ class BatchPlace:
         self.lane = device.lane()
         bound = BoundBatch(work, rows, device, scratch=scratch, batch=batch)
         self.run = Runner(device, bound.calls(self._feed))
+        self.notes = bound.notes
         self._threads = threads(work.threads)
 
     def fill(self, work: Work, epoch: Epoch, step: int) -> None:
@@ -101,6 +102,7 @@ class StreamEngine:
             rows: [BatchPlace(work, rows, device, scratch) for _ in range(PLACES)]
             for rows in sorted(work.batch_sizes, reverse=True)
         }
+        self.notes = tuple(note for first, *_ in self._places.values() for note in first.notes)
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: everything goes to the device's own stream."""

@@ -1,0 +1,136 @@
+"""cuBLASLt, by its C interface: a matrix product that adds a bias, and takes the relu, before it writes its result.
+
+Everything is chosen when the product is made: the algorithm, by cuBLASLt's own heuristic, for these addresses and this
+workspace. A call is then one launch, which a capturing stream allows.
+"""
+
+import ctypes
+import weakref
+from collections.abc import Sequence
+from typing import Any, Final
+
+from chainrule.program.cuda.cublas import STATUSES, TYPES, Cublas, Matrix
+from chainrule.program.cuda.device import CannotCaptureError
+
+# cublasLtMatmulDescAttributes_t, cublasLtEpilogue_t.
+TRANSPOSE_A, TRANSPOSE_B, EPILOGUE, BIAS_POINTER = 3, 4, 7, 8
+BIAS: Final = 4
+RELU_BIAS: Final = 6
+# cublasLtMatmulPreferenceAttributes_t; the alignments are those of A, B, C and D.
+WORKSPACE, REDUCTION, ALIGNMENTS = 1, 3, (5, 6, 7, 8)
+IN_COMPUTE_TYPE: Final = (
+    2  # cublasLtReductionScheme_t: parts of a sum are kept in float32, in the workspace
+)
+MOST_ALIGNED: Final = 256  # bytes; cuBLASLt asks for no more
+
+
+class Heuristic(ctypes.Structure):
+    """``cublasLtMatmulHeuristicResult_t``: an algorithm, and what it needs."""
+
+    _fields_ = (
+        ("algorithm", ctypes.c_uint64 * 8),
+        ("workspace", ctypes.c_size_t),
+        ("state", ctypes.c_int),
+        ("waves", ctypes.c_float),
+        ("reserved", ctypes.c_int * 4),
+    )
+
+
+class LtProduct:
+    """``out <- A @ B + bias``, or the relu of it, as one call.
+
+    Parameters
+    ----------
+    library
+        libcublasLt, or a library with the same functions.
+    cublas
+        Its handle, stream and workspace are used: a cuBLAS handle is also one of cuBLASLt.
+    matrices
+        ``A``, ``B`` and ``out``, of one dtype.
+    bias
+        The address of a number for each column of ``out``, of the same dtype.
+    relu
+        Whether negative results become 0.
+
+    Raises
+    ------
+    CannotCaptureError
+        If cuBLASLt has no algorithm for it.
+    """
+
+    def __init__(
+        self, library: Any, cublas: Cublas, matrices: Sequence[Matrix], bias: int, *, relu: bool
+    ) -> None:
+        self._library, self._cublas = library, cublas
+        A, B, out = matrices
+        compute, number = cublas.compute(A, out)
+        self._one, self._zero = number(1.0), number(0.0)
+        self._product = self._new(
+            "MatmulDesc", compute, TYPES["float64" if number is ctypes.c_double else "float32"]
+        )
+        # cuBLASLt has columns where we have rows: there, out' = B' A', and the bias has a number for each row.
+        self._set("MatmulDesc", self._product, TRANSPOSE_A, ctypes.c_int(B.turned))
+        self._set("MatmulDesc", self._product, TRANSPOSE_B, ctypes.c_int(A.turned))
+        self._set("MatmulDesc", self._product, EPILOGUE, ctypes.c_int(RELU_BIAS if relu else BIAS))
+        self._set("MatmulDesc", self._product, BIAS_POINTER, ctypes.c_void_p(bias))
+        self._matrices = (
+            B,
+            A,
+            out,
+            out,
+        )  # the last two: what is read, which is multiplied by 0, and what is written
+        of_B, of_A, of_out = map(self._layout, (B, A, out))
+        self._layouts = of_B, of_A, of_out, of_out
+        self._algorithm = self._chosen()
+
+    def __call__(self) -> None:
+        """Launch it."""
+        addresses = [ctypes.c_void_p(matrix.address) for matrix in self._matrices]
+        B, A, old, out = zip(addresses, self._layouts, strict=True)
+        self._call(
+            "Matmul", self._cublas.handle, self._product, ctypes.byref(self._one), *B, *A,
+            ctypes.byref(self._zero), *old, *out, ctypes.byref(self._algorithm),
+            *self._cublas.workspace, self._cublas.stream,
+        )  # fmt: skip
+
+    def _layout(self, matrix: Matrix) -> ctypes.c_void_p:
+        down, along = matrix.columns, matrix.rows
+        if matrix.turned:
+            down, along = along, down
+        shape = ctypes.c_uint64(down), ctypes.c_uint64(along), ctypes.c_int64(matrix.stride)
+        return self._new("MatrixLayout", TYPES[matrix.dtype], *shape)
+
+    def _chosen(self) -> Any:
+        """Return the algorithm that cuBLASLt's heuristic puts first."""
+        preference, found, count = self._new("MatmulPreference"), Heuristic(), ctypes.c_int()
+        for attribute, matrix in zip(ALIGNMENTS, self._matrices, strict=True):
+            aligned = min(matrix.address & -matrix.address, MOST_ALIGNED)
+            self._set("MatmulPreference", preference, attribute, ctypes.c_uint32(aligned))
+        self._set("MatmulPreference", preference, REDUCTION, ctypes.c_uint32(IN_COMPUTE_TYPE))
+        _, nbytes = self._cublas.workspace
+        self._set("MatmulPreference", preference, WORKSPACE, ctypes.c_uint64(nbytes.value))
+        self._call(
+            "MatmulAlgoGetHeuristic", self._cublas.handle, self._product, *self._layouts, preference,
+            1, ctypes.byref(found), ctypes.byref(count),
+        )  # fmt: skip
+        if not count.value:
+            msg = "cuBLASLt has no algorithm for it"
+            raise CannotCaptureError(msg)
+        return found.algorithm
+
+    def _new(self, kind: str, *settings: Any) -> ctypes.c_void_p:
+        """Return a new descriptor, which is destroyed with this product."""
+        descriptor = ctypes.c_void_p()
+        self._call(f"{kind}Create", ctypes.byref(descriptor), *settings)
+        destroy = getattr(self._library, f"cublasLt{kind}Destroy")
+        weakref.finalize(self, destroy, descriptor).atexit = False
+        return descriptor
+
+    def _set(self, kind: str, descriptor: ctypes.c_void_p, attribute: int, value: Any) -> None:
+        size = ctypes.c_size_t(ctypes.sizeof(value))
+        self._call(f"{kind}SetAttribute", descriptor, attribute, ctypes.byref(value), size)
+
+    def _call(self, function: str, *arguments: Any) -> None:
+        if status := getattr(self._library, f"cublasLt{function}")(*arguments):
+            msg = f"cublasLt{function} failed with status {status}, {STATUSES.get(status, 'unknown')}"
+            raise CannotCaptureError(msg)
