@@ -18,18 +18,30 @@ LOG = logging.getLogger("chainrule")
 def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None) -> Backend:
     """Return the backend that the stored map favours, and log the choice at the level INFO.
 
-    NumPy where nothing is stored, where the stored map is of other versions or has nothing near, where it is
-    undecided between NumPy and another, and for a step that cannot be recorded. Backends that cannot be used
+    It is NumPy if nothing is stored, if the map is of other versions or has no neighbours of the workload, if it
+    is undecided between NumPy and another, and for a step that cannot be recorded. Backends that cannot be used
     here, or that do not compute in the dtype by default, are left out.
+
+    Parameters
+    ----------
+    net, optimizer
+        What is trained.
+    batch
+        Rows of a batch.
+    dtype
+        The dtype that the user asked for; ``None`` is float64.
+
+    Returns
+    -------
+    Backend
+        The one to train on.
     """
     work = workload_of(net, optimizer, batch, dtype or "float64")
-    try:
-        step_plan(net, optimizer, batch, work.dtype)
-    except UnrecordableError as error:  # it may call NumPy itself, and run nowhere else
-        LOG.info("backend auto: numpy, since %s", error)
-        return backends.named("numpy")
     refused: set[str] = set()
     try:
+        step_plan(
+            net, optimizer, batch, work.dtype
+        )  # a step that cannot be recorded may call NumPy itself
         known = read()
         while known.spots:
             choice = choose(known, work, lambda name: name not in refused)
@@ -38,10 +50,12 @@ def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None)
                 LOG.info("backend auto: %s; %s", choice.backend, choice.sentence)
                 return backend
             refused.add(choice.backend)
-        why = "nothing is measured on this machine yet"
-    except (StaleMapError, OutsideMapError) as error:
+        why = f"nothing is measured on this machine yet; measure with: {command(work)}"
+    except UnrecordableError as error:
         why = str(error)
-    LOG.info("backend auto: numpy, since %s; measure with: %s", why, command(work))
+    except (StaleMapError, OutsideMapError) as error:
+        why = f"{error}; measure with: {command(work)}"
+    LOG.info("backend auto: numpy, since %s", why)
     return backends.named("numpy")
 
 
@@ -60,7 +74,7 @@ def command(work: Workload) -> str:
 
 
 def _usable(name: str, dtype: str, *, is_asked: bool) -> Backend | None:
-    """Return a backend that is available here and supports the dtype."""
+    """Return a backend that is available here and computes in the dtype, or ``None``."""
     try:
         backend = backends.named(name)
         backend.check_dtype(dtype)

@@ -1,28 +1,21 @@
 """The choice: the fastest backend for a workload, and whether the map decides it.
 
-The time on each backend is known where the workload was measured, or lies between measured ones.
+The time on each backend is known where the workload was measured, or lies between two that were.
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from chainrule.backends.speed_map.spots import Interval, SpeedMap, Spot, Workload, three_digits
 
 
 class OutsideMapError(LookupError):
-    """A workload that was not measured and does not lie between measured ones."""
-
-
-class Corner(NamedTuple):
-    """A measured spot next to a workload, and its weight; the weights of all corners add up to 1."""
-
-    spot: Spot
-    weight: float
+    """A workload that was not measured and does not lie between two measured ones."""
 
 
 class Estimate(NamedTuple):
-    """The time of a step on a backend: "measured", or "interpolated" between measured spots."""
+    """The time of a step on a backend: "measured", or "interpolated" between two measured spots."""
 
     backend: str
     contestant: str
@@ -35,81 +28,6 @@ class Estimate(NamedTuple):
         return f"{self.backend} ({self.contestant})" if self.contestant != self.backend else self.backend
 
 
-def estimates(corners: Sequence[Corner]) -> list[Estimate]:
-    """Return the time on each backend that was measured at every corner, the fastest first."""
-    rows = []
-    for name, time in corners[0].spot.times.items():
-        if all(name in corner.spot.times for corner in corners):
-            seconds = between(corners, [corner.spot.times[name].seconds for corner in corners])
-            how = "measured" if len(corners) == 1 else "interpolated"
-            rows.append(Estimate(name, time.contestant, seconds, how))
-    return sorted(rows, key=lambda row: row.seconds.estimate)
-
-
-def between(corners: Sequence[Corner], intervals: Sequence[Interval]) -> Interval:
-    """Return the value between the corners' intervals.
-
-    The estimate is log-linear in hidden size and batch. The interval reaches over those of all corners, so
-    that it holds wherever the value rises or falls from corner to corner, however it bends on the way.
-    """
-    logs = [
-        corner.weight * interval.logs[0] for corner, interval in zip(corners, intervals, strict=True)
-    ]
-    low, high = min(i.low for i in intervals), max(i.high for i in intervals)
-    return Interval(math.exp(sum(logs)), low, high) if len(corners) > 1 else intervals[0]
-
-
-def corners(known: SpeedMap, work: Workload) -> list[Corner]:
-    """Return the measured spots between which a workload lies: of its shape, by hidden size and batch.
-
-    One spot where it was measured itself; else two with the same hidden size or the same batch, or four.
-
-    Raises
-    ------
-    OutsideMapError
-        If there are none.
-    """
-    alike = {
-        _place(spot.workload): spot for spot in known.spots if _shape(spot.workload) == _shape(work)
-    }
-    H, B = _place(work)
-    column, row = [b for h, b in alike if h == H], [h for h, b in alike if b == B]
-    ways = (
-        ({H: 1.0}, _ends(column, B)),
-        (_ends(row, H), {B: 1.0}),
-        (_ends({h for h, _ in alike}, H), _ends({b for _, b in alike}, B)),
-    )
-    for across, along in ways:
-        weights = {(h, b): u * v for h, u in across.items() for b, v in along.items()}
-        if weights and all(place in alike for place in weights):
-            return [Corner(alike[place], weight) for place, weight in weights.items()]
-    msg = f"{work.name} in {work.dtype} lies outside of what was measured"
-    raise OutsideMapError(msg)
-
-
-def _ends(values: Collection[int], value: int) -> Mapping[int, float]:
-    """Return the values on both sides of one with their weights on a log scale; nothing outside of them."""
-    if value in values:
-        return {value: 1.0}
-    below, above = [v for v in values if v < value], [v for v in values if v > value]
-    if not below or not above:
-        return {}
-    low, high = max(below), min(above)
-    share = math.log(value / low) / math.log(high / low)
-    return {low: 1.0 - share, high: share}
-
-
-def _shape(work: Workload) -> tuple[object, ...]:
-    """Return the network without its hidden size and batch size."""
-    first, *hidden, last = work.sizes
-    return first, tuple(size / hidden[0] for size in hidden), last, work.rule, work.dtype
-
-
-def _place(work: Workload) -> tuple[int, int]:
-    """Return the hidden size and the batch."""
-    return work.sizes[1], work.batch
-
-
 class Choice(NamedTuple):
     """The backends that were measured for a workload.
 
@@ -120,8 +38,8 @@ class Choice(NamedTuple):
     estimates
         The fastest first.
     ratio
-        The time of the second divided by the time of the first, where there is a second. Where its
-        interval reaches down to 1, it is undecided which of the two is faster.
+        The time of the second divided by the time of the first, if there is a second. If its interval
+        contains 1, it is undecided which of the two is faster.
     """
 
     work: Workload
@@ -135,7 +53,7 @@ class Choice(NamedTuple):
 
     @property
     def backend(self) -> str:
-        """The backend to use: the first; where it is undecided NumPy, if that is one of the two."""
+        """The backend to use: the first. If it is undecided and NumPy is one of the two, NumPy."""
         names = [row.backend for row in self.estimates[:2]]
         return "numpy" if "numpy" in names and not self.is_decided else names[0]
 
@@ -168,29 +86,78 @@ def choose(known: SpeedMap, work: Workload, usable: Callable[[str], bool] = lamb
     work
         The workload.
     usable
-        Whether a backend may be chosen.
+        Whether the backend of this name may be chosen.
+
+    Returns
+    -------
+    Choice
+        All usable backends that were measured there, the fastest first.
 
     Raises
     ------
     OutsideMapError
-        If the map has no such backend there.
+        If the map has no usable backend for the workload.
     """
-    near = corners(known, work)
-    rows = [row for row in estimates(near) if usable(row.backend)]
-    if not rows:
+    near = _neighbours(known, work)
+    names = [name for name in near[0][0].times if usable(name) and all(name in s.times for s, _ in near)]
+    if not names:
         msg = f"no backend that was measured can be used for {work.name} here"
         raise OutsideMapError(msg)
+    how = "measured" if len(near) == 1 else "interpolated"
+    rows = []
+    for name in names:
+        seconds = _between(near, [spot.times[name].seconds for spot, _ in near])
+        rows.append(Estimate(name, near[0][0].times[name].contestant, seconds, how))
+    rows.sort(key=lambda row: row.seconds.estimate)
     if len(rows) == 1:
         return Choice(work, rows)
     first, second, *others = rows
-    pairs = [corner.spot.ratio(second.backend, first.backend) for corner in near]
-    measured = [pair for pair in pairs if pair is not None]
-    if len(measured) < len(near):
-        return Choice(work, rows, second.seconds.over(first.seconds))
-    ratio = between(near, measured)
-    if ratio.estimate < 1.0:  # rounds taken side by side know better than the medians of each alone
+    ratio = _between(near, [spot.ratio(second.backend, first.backend) for spot, _ in near])
+    if ratio.estimate < 1.0:  # rounds taken side by side are more exact than the medians of each alone
         return Choice(work, [second, first, *others], ratio.inverse())
     return Choice(work, rows, ratio)
+
+
+def _neighbours(known: SpeedMap, work: Workload) -> list[tuple[Spot, float]]:
+    """Return the spot of a workload, or the two between which it lies, each with its weight on a log scale.
+
+    The two have its hidden size, or its batch size, and its shape otherwise.
+    """
+    H, B = _place(work)
+    places = {_place(s.workload): s for s in known.spots if _shape(s.workload) == _shape(work)}
+    line = {b: spot for (h, b), spot in places.items() if h == H}
+    column = {h: spot for (h, b), spot in places.items() if b == B}
+    for spots, value in ((line, B), (column, H)):
+        if value in spots:
+            return [(spots[value], 1.0)]
+        below, above = [v for v in spots if v < value], [v for v in spots if v > value]
+        if below and above:
+            low, high = max(below), min(above)
+            share = math.log(value / low) / math.log(high / low)
+            return [(spots[low], 1.0 - share), (spots[high], share)]
+    msg = f"{work.name} in {work.dtype} lies outside of what was measured"
+    raise OutsideMapError(msg)
+
+
+def _between(near: Sequence[tuple[Spot, float]], intervals: Sequence[Interval]) -> Interval:
+    """Return the interval between those of two spots, its estimate log-linear in the hidden or batch size.
+
+    It covers both, so it holds wherever the value rises or falls from one to the other, however it bends.
+    """
+    logs = [weight * interval.logs[0] for (_, weight), interval in zip(near, intervals, strict=True)]
+    low, high = min(i.low for i in intervals), max(i.high for i in intervals)
+    return Interval(math.exp(sum(logs)), low, high) if len(near) > 1 else intervals[0]
+
+
+def _shape(work: Workload) -> tuple[object, ...]:
+    """Return the network without its hidden size and batch size."""
+    first, *hidden, last = work.sizes
+    return first, tuple(size / hidden[0] for size in hidden), last, work.rule, work.dtype
+
+
+def _place(work: Workload) -> tuple[int, int]:
+    """Return the hidden size and the batch size."""
+    return work.sizes[1], work.batch
 
 
 def _takes(row: Estimate) -> str:

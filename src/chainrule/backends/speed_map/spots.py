@@ -1,4 +1,4 @@
-"""Spots: the measured times of one workload on each backend, with their 95 % intervals; a map is many spots."""
+"""Spots: the times of one workload on each backend, with 95 % intervals; a speed map consists of spots."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,10 +25,9 @@ class Interval(NamedTuple):
     high: float
 
     @property
-    def logs(self) -> tuple[float, float, float]:
+    def logs(self) -> list[float]:
         """The logarithms of estimate, low and high."""
-        estimate, low, high = (math.log(x) if x > 0.0 else -math.inf for x in self)
-        return estimate, low, high
+        return [math.log(x) if x > 0.0 else -math.inf for x in self]
 
     @classmethod
     def of_logs(cls, estimate: float, low: float, high: float) -> "Interval":
@@ -145,12 +144,12 @@ class Spot(NamedTuple):
     times: Mapping[str, Time]  # by backend
     ratios: Mapping[tuple[str, str], Interval]  # (a, b): the time of a divided by the time of b
 
-    def ratio(self, over: str, under: str) -> Interval | None:
-        """Return the time of one divided by the time of the other; ``None`` if they were not measured together."""
+    def ratio(self, over: str, under: str) -> Interval:
+        """Return the time of one divided by the time of the other; from their times if they were measured apart."""
         if (over, under) in self.ratios:
             return self.ratios[over, under]
         turned = self.ratios.get((under, over))
-        return turned.inverse() if turned else None
+        return turned.inverse() if turned else self.times[over].seconds.over(self.times[under].seconds)
 
 
 class SpeedMap(NamedTuple):
@@ -159,7 +158,7 @@ class SpeedMap(NamedTuple):
     spots: Sequence[Spot] = ()
 
     def with_spots(self, spots: Sequence[Spot]) -> "SpeedMap":
-        """Return the map with these spots added, in place of older ones of the same workload.
+        """Return the map with new spots, which replace the older ones of the same workload.
 
         A backend that was not measured again keeps its time.
         """
