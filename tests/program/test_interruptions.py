@@ -14,7 +14,7 @@ from chainrule.backends.numpy import NumpyLibrary
 from chainrule.mathematics.activations import ACTIVATIONS
 from chainrule.mathematics.losses import LOSSES
 from chainrule.program import blocks
-from chainrule.program.kernels import InterpretedKernels
+from chainrule.program.kernels import Kernels
 from chainrule.program.steps import blocked
 from support import engines
 from support.compare import relative_error
@@ -24,7 +24,7 @@ from support.steps import CASES, Case, epochs, forced, made_work, plain, ran
 ROWS = 23
 
 
-class Injected(InterpretedKernels):
+class Injected(Kernels):
     """Interpreted kernels with one more call, in a phase of the step and a thread."""
 
     def __init__(self, fault, phase=0, thread=1):

@@ -5,7 +5,7 @@ import pytest
 import chainrule.backends.numpy as room
 from chainrule import backends
 from chainrule.backends.numpy import NumpyLibrary
-from chainrule.program.kernels import InterpretedKernels
+from chainrule.program.kernels import Kernels
 from chainrule.program.replay import Replay
 from chainrule.program.steps import blocked
 from support.compare import relative_error
@@ -27,7 +27,7 @@ def made(name, work):
     """Return the engine of this name; blocks are forced on the few rows of a test."""
     if name == "replay":
         return Replay(work, NumpyLibrary(), backends.named("numpy").asarray)
-    kernels = native_kernels() if name == "native" else InterpretedKernels(NumpyLibrary())
+    kernels = native_kernels() if name == "native" else Kernels(NumpyLibrary())
     return blocked(work, kernels, forced(work))
 
 

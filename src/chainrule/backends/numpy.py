@@ -11,7 +11,7 @@ from chainrule.backends.base import Availability, Backend, Forward, PlanOf
 from chainrule.mathematics.arrays import size
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
-from chainrule.program.kernels import InterpretedKernels, Kernels
+from chainrule.program.kernels import Kernels
 from chainrule.program.operations import Operation
 from chainrule.program.pack import Pack
 from chainrule.program.primitives import REDUCTIONS
@@ -170,7 +170,7 @@ def _kernels(*, native: bool) -> Kernels:
         from chainrule.program.native.kernels import NativeKernels
 
         return NativeKernels(NumpyLibrary())
-    return InterpretedKernels(NumpyLibrary())
+    return Kernels(NumpyLibrary())
 
 
 @cache

@@ -64,10 +64,15 @@ class BlockedBatch:
         How it is cut.
     kernels
         What makes the groups run.
+    direct
+        The plan of a whole step, loss and update in one, for a batch of one block: see ``descending.py``.
     """
 
-    def __init__(self, work: Work, rows: int, cut: Cut, kernels: Kernels) -> None:
+    def __init__(
+        self, work: Work, rows: int, cut: Cut, kernels: Kernels, direct: Plan | None = None
+    ) -> None:
         self._work, self._cut, self._kernels, self._rows = work, cut, kernels, rows
+        self._direct = direct
         theta, count = work.progress[0], cut.threads
         # What each step reads and writes: a row a step.
         self.at_once = max(1, min(kernels.at_once, work.steps, ORDERED_ROWS // rows))
@@ -176,45 +181,35 @@ class BlockedBatch:
                 taken.append(arena.empty((where.stop - where.start, source.shape[-1]), source.dtype))
                 index = self._orders[:, where]
                 items.append(self._kernels.gather(source, index, self._steps[thread], taken[-1]))
-        made = self._part(where)
         key = (self._key[thread],) if work.drops else ()
-        given = (work.progress[0], *taken, *key)
-        places = [self._loss[number : number + 1], *self._gradient_of(made, gradient)]
-        outputs = {place: array.view(np.uint8) for place, array in enumerate(places)}
+        loss = self._loss[number : number + 1].view(np.uint8)
+        if self._direct is None:
+            made, given = self._part(where), (work.progress[0], *taken, *key)
+            outputs = {0: loss, 1: self._gradients[gradient].view(np.uint8)}
+        else:
+            made, given = self._direct, (*work.carried, *taken, self._rate, *key)
+            outputs = {len(made.program.outputs) - 1: loss}
         arrays = Arrays(made, given, self._kernels.library, outputs, arena.empty)
-        self._are_made(made, arrays)
         for group in made.groups:
             items += self._kernels.item(group, arrays, slice(None), add=turn > 0)
         return items
 
-    def _gradient_of(self, _made: Plan, number: int) -> list[np.ndarray]:
-        """Return where a block's gradient goes, part by part of what its program puts out after the loss."""
-        return [self._gradients[number]]
-
-    def _are_made(self, made: Plan, arrays: Arrays) -> None:
-        """Hear of the arrays of a block."""
-
     def _part(self, where: slice) -> Plan:
-        """Return the plan of a block: blocks of one size share it, unless their dropout differs."""
-        program = self._program(where.stop - where.start, where.start if self._work.drops else 0)
-        return plan_block(program, self._kernels)
-
-    def _program(self, size: int, first: int) -> Program:
-        """Return the program of a block of this many rows: its loss, and its gradient."""
+        """Return the plan of a block's loss and gradient: blocks of one size share it, unless their dropout differs."""
         theta = spec(self._work.progress[0], "theta", "parameter")
         key = Spec((), np.int32, "key", "key") if self._work.drops else None
-        return trace_block(
-            self._work.step, theta, batch_spec(self._work.data, size), key, self._rows, first
-        )
+        data, first = batch_spec(self._work.data, where.stop - where.start), where.start if key else 0
+        program = trace_block(self._work.step, theta, data, key, self._rows, first)
+        return plan_block(program, self._kernels)
 
     def _finish(self) -> list[list[list[Item]]]:
         """Return the update as phases: in each, what each thread does."""
-        return self._update(self._work.progress, self._gradients)
+        return [[[]]] if self._direct else self._update(self._gradients)
 
-    def _update(self, progress: Any, gradients: Sequence[np.ndarray]) -> list[list[list[Item]]]:
-        """Return the update of where training stands, by the gradients of the threads, as phases."""
-        theta, state = progress
-        inputs = (theta, *state, *gradients, self._rate)
+    def _update(self, gradients: Sequence[np.ndarray]) -> list[list[list[Item]]]:
+        """Return the update by the sum of these gradients, as phases."""
+        progress = self._work.progress
+        inputs = (*self._work.carried, *gradients, self._rate)
         parts = tuple(spec(g, f"g{n}") for n, g in enumerate(gradients, 1))
         made = plan_update(self._work.step, progress_spec(progress), parts, self._kernels)
         return self._shared(made, Arrays(made, inputs, self._kernels.library))

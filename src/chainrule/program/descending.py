@@ -1,32 +1,26 @@
-"""Descending: gradient descent on parts of a batch, whose products subtract from the weights themselves.
+"""Descending: gradient descent whose products subtract from the weights themselves.
 
-``W <- W - lr X' dL_dZ`` is one product with its result added on: the gradient is never written and never read
-again. It is a peephole rule over the program of plain gradient descent, ``theta - lr g``, where nothing else
-reads ``g``; any other update is left as it is.
-
-On parts of a batch, ``W <- W - lr Σ_b X_b' dL_dZ_b``: each thread goes forward and backward over its rows as in
-``blocks``, up to what the products multiply. When all are done nothing reads the weights any more, and each thread
-multiplies for its share of their rows, the blocks in order. No gradient of a weight is ever stored.
+``W <- W - lr X' dL_dZ`` is one product that is added to its result: the gradient is never written and never read
+again. It is a peephole rule for the program of plain gradient descent, ``theta - lr g``, where nothing else
+reads ``g``; any other update stays as it is. The products come last, when nothing reads the weights any more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, groupby
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.blocks import BlockedBatch, shares
-from chainrule.program.engine import KEPT, Work
-from chainrule.program.kernels import Item, Kernels
-from chainrule.program.operations import Operation, Value
-from chainrule.program.plan import Plan, Roots
+from chainrule.program.kernels import Kernels
+from chainrule.program.operations import Fusion, Operation, Value
+from chainrule.program.plan import Home, Plan, Roots
+from chainrule.program.planner import plan
 from chainrule.program.program import Program
-from chainrule.program.replay import Arrays
-from chainrule.program.row_blocks import Cut
 
-Products = Mapping[int, Operation]  # matrix products, by the place of their results in the parameters
+# In native code: products of matrices with fewer weights gain nothing, since their gradient is read from the
+# nearest cache; and a BLAS adds slowly to rows that are shorter than a vector.
+MANY, WIDE = 10_000, 16
 
 
 class Run(NamedTuple):
@@ -44,7 +38,7 @@ class Descent(NamedTuple):
     gradient: Operation  # the concatenation
     scaled: Operation
     updated: Operation
-    products: Products
+    products: dict[int, Operation]  # by where their weights start in the parameters
 
     @property
     def weights(self) -> int:
@@ -66,13 +60,13 @@ def descent(program: Program) -> Descent | None:
     is_plain = theta is program.inputs[0] and rate in program.inputs and rate.shape == ()
     if gradient is None or gradient.function != "concat" or not is_plain:
         return None
-    products = weight_products(program, gradient)
+    products = _weight_products(program, gradient)
     alone = sum(value is gradient.result for value in _read(program)) == 1
     return Descent(theta, rate, gradient, scaled, updated, products) if alone and products else None
 
 
-def weight_products(program: Program, gradient: Operation) -> dict[int, Operation]:
-    """Return the products that make whole parts of a gradient, and that nothing else reads."""
+def _weight_products(program: Program, gradient: Operation) -> dict[int, Operation]:
+    """Return the products whose results are whole parts of a gradient, and are read by nothing else."""
     roots, makers = Roots(program), {id(op.result): op for op in program.operations}
     read = [id(value) for value in _read(program)]
     products = {}
@@ -109,114 +103,71 @@ def _read(program: Program) -> list[Value]:
     return [roots.of(value) for op in program.operations if not op.is_view for value in op.inputs]
 
 
-# Weights of a matrix from which on it pays: fewer are still in the nearest cache when their gradient is read.
-MANY = 10_000
-# Columns of a matrix from which on: a BLAS adds slowly onto rows that are shorter than a vector.
-WIDE = 16
-# Weights of a matrix from which on it pays with several threads, whose products are then of fewer rows each.
-MANY_FOR_THREADS = 500_000
+@lru_cache(maxsize=64)
+def native_descent(program: Program, kernels: Kernels) -> Plan | None:
+    """Return the plan of a step whose products subtract from large weights; ``None`` if it has none of them."""
+    found = descent(program) if kernels.can_subtract else None
+    products = {} if found is None else {s: op for s, op in found.products.items() if _pays(op.result)}
+    if found is None or not products:
+        return None
+    return direct(program, found._replace(products=products), found.rate, kernels.groups)
 
 
-class Split(NamedTuple):
-    """The program of a block without the products that make its weights' gradients.
+def _pays(weight: Value) -> bool:
+    return size(weight.shape) >= MANY and weight.shape[-1] >= WIDE
 
-    It puts out the loss, the rest of the gradient run by run, and what the products multiply.
+
+def direct(
+    program: Program, found: Descent, scale: Value, groups: Callable[[Program], Sequence[Fusion]]
+) -> Plan:
+    """Return the plan of the same step with each weight's product added to the weight itself.
+
+    Parameters
+    ----------
+    program, found
+        The step, and its update.
+    scale
+        The number that the products are scaled by: the setting ``rate`` of their operations. If the program has
+        no such input, it becomes the last one.
+    groups
+        Groups the operations of a program.
+
+    Returns
+    -------
+    Plan
+        Its outputs are the parts of the parameters, written in their places, and those of ``program`` after them.
     """
-
-    program: Program
-    products: Products
-    runs: list[Run]
-
-
-@lru_cache(maxsize=KEPT)
-def split(program: Program, places: tuple[int, ...]) -> Split:
-    """Return the program of a loss and a gradient without the products that make these places of it."""
-    L, g = program.outputs
-    gradient = next(op for op in program.operations if op.result is g)
-    found = weight_products(program, gradient)
-    products = {start: found[start] for start in places}
-    runs = rest(gradient, products)
-    joined = [_join(run, g) for run in runs]
-    factors = {id(value): value for product in products.values() for value in product.inputs}
-    gone = {id(gradient), *map(id, products.values())}
-    operations = (*(op for op in program.operations if id(op) not in gone), *joined)
-    outputs = (L, *(op.result for op in joined), *factors.values())
-    made = Program(program.inputs, outputs, operations).without_dead_code()
-    return Split(made, products, runs)
+    onto = {start: _onto(product, scale) for start, product in found.products.items()}
+    updates = {run.where.start: _update(found, run) for run in rest(found.gradient, found.products)}
+    others = [op for operations in updates.values() for op in operations]
+    gone = {id(op) for op in (found.gradient, found.scaled, found.updated, *found.products.values())}
+    kept = [op for op in program.operations if id(op) not in gone]
+    made = {start: product.result for start, product in onto.items()}
+    made |= {start: operations[-1].result for start, operations in updates.items()}
+    stepped = Program(
+        (*program.inputs, *(() if scale in program.inputs else (scale,))),
+        (*made.values(), *program.outputs[1:]),
+        (*kept, *others, *onto.values()),
+    ).without_dead_code()
+    planned = plan(stepped, (), groups(stepped))
+    theta = planned.homes[id(found.theta)].storage
+    for start, value in made.items():
+        planned.homes[id(value)] = Home(theta, start, found.theta.shape)
+    return planned
 
 
-def _join(run: Run, g: Value) -> Operation:
-    return Operation("concat", run.parts, Value((run.where.stop - run.where.start,), g.dtype))
+def _onto(product: Operation, scale: Value) -> Operation:
+    result = Value(product.result.shape, product.result.dtype, product.result.name)
+    return replace(product, result=result, settings={**product.settings, "rate": scale})
 
 
-def places(work: Work, rows: int, cut: Cut, kernels: Kernels) -> tuple[int, ...]:
-    """Return which weights products go straight into, by where they start in the parameters.
-
-    Only in plain gradient descent, and only where each thread has one block, so that what its products
-    multiply is still there when all are done.
-    """
-    if kernels.subtract is None or cut.blocks > 1 or work.progress[1]:
-        return ()
-    found = descent(work.plan(rows).program)
-    least = MANY if cut.threads == 1 else MANY_FOR_THREADS
-    made = {} if found is None else {start: op.result for start, op in found.products.items()}
-    return tuple(s for s, W in made.items() if size(W.shape) >= least and W.shape[-1] >= WIDE)
-
-
-class DescendingBatch(BlockedBatch):
-    """A step of plain gradient descent on one batch size, one block a thread.
-
-    Takes what ``BlockedBatch`` takes, and the ``places`` of the weights that products go straight into.
-    """
-
-    def __init__(self, *given: Any, places: tuple[int, ...]) -> None:
-        self._places = places
-        self._splits: dict[int, Split] = {}  # by the id of their program
-        self._blocks: list[tuple[Split, Arrays]] = []  # of each thread
-        super().__init__(*given)
-
-    def _program(self, size: int, first: int) -> Program:
-        found = split(super()._program(size, first), self._places)
-        self._splits[id(found.program)] = found
-        return found.program
-
-    def _gradient_of(self, made: Plan, thread: int) -> list[np.ndarray]:
-        g = self._gradients[thread]  # (P,), of which no more than the runs is ever touched
-        return [g[run.where] for run in self._splits[id(made.program)].runs]
-
-    def _are_made(self, made: Plan, arrays: Arrays) -> None:
-        self._blocks.append((self._splits[id(made.program)], arrays))
-
-    def _finish(self) -> list[list[list[Item]]]:
-        """Return the update as phases: the products, shared by the weights' rows; then the rest."""
-        theta = self._work.progress[0]
-        threads: list[list[Item]] = [[] for _ in range(self._cut.threads)]
-        for start in self._blocks[0][0].products:
-            for items, more in zip(threads, self._onto(start), strict=True):
-                items.extend(more)
-        phases = [threads]
-        for run in self._blocks[0][0].runs:
-            progress = self._work.progress._replace(theta=theta[run.where])
-            phases += self._update(progress, [g[run.where] for g in self._gradients])
-        return phases
-
-    def _onto(self, start: int) -> list[list[Item]]:
-        """Return what each thread does for the weights that lie there: the blocks in order, on its rows."""
-        theta, found = self._work.progress[0], self._blocks[0][0].products[start]
-        n_in, n_out = found.result.shape
-        W = theta[start : start + n_in * n_out].reshape(n_in, n_out)  # (n_in, n_out)
-        return [
-            [
-                self._subtract(block, start, W, where)
-                for block in self._blocks
-                if where.stop > where.start
-            ]
-            for where in shares(n_in, self._cut.threads)
-        ]
-
-    def _subtract(self, block: tuple[Split, Arrays], start: int, W: np.ndarray, where: slice) -> Item:
-        found, arrays = block
-        A, B = (arrays.of(value) for value in found.products[start].inputs)  # (n_in, n), (n, n_out)
-        subtract = self._kernels.subtract
-        assert subtract is not None  # noqa: S101  else there are no such places
-        return subtract(self._rate, A[where], B, W[where])
+def _update(found: Descent, run: Run) -> list[Operation]:
+    """Return ``theta[where] - rate g[where]`` for a run."""
+    shape, dtype = (run.where.stop - run.where.start,), found.theta.dtype
+    old, g, scaled, new = (Value(shape, dtype) for _ in range(4))
+    return [
+        Operation("slice", (found.theta,), old, {"places": (run.where,)}),
+        Operation("concat", run.parts, g),
+        replace(found.scaled, operands=(found.rate, g), result=scaled),
+        replace(found.updated, operands=(old, scaled), result=new),
+    ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.program.blocks import BlockedBatch
 from chainrule.program.chains import HALVES
-from chainrule.program.descending import DescendingBatch, places
+from chainrule.program.descending import native_descent
 from chainrule.program.engine import Work
 from chainrule.program.epoch import Epoch
 from chainrule.program.kernels import Kernels
@@ -59,9 +59,9 @@ def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
     """Return the engine that runs ``work`` cut like that, with these kernels."""
     batches = {}
     for rows, how in cuts.items():
-        straight = places(work, rows, how, kernels)
-        given = (work, rows, how, kernels)
-        batches[rows] = DescendingBatch(*given, places=straight) if straight else BlockedBatch(*given)
+        one = how == Cut(1, 1)
+        direct = native_descent(work.plan(rows).program, kernels) if one else None
+        batches[rows] = BlockedBatch(work, rows, how, kernels, direct)
     return Steps(work, batches)
 
 

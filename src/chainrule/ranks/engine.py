@@ -166,7 +166,7 @@ class PlannedBatch(BlockedBatch):
         return self._shared(made, Arrays(made, self._gradients, self._kernels.library, outputs))
 
     def _finish(self) -> list[list[list[Item]]]:
-        return self._update(self._work.progress, [self._buffer[:-2]])
+        return self._update([self._buffer[:-2]])
 
 
 @lru_cache(maxsize=KEPT)

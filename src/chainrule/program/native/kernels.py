@@ -5,34 +5,34 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.program.fusion import fuse
+from chainrule.program.kernels import Kernels, Phase
 from chainrule.program.lowering import kind, laid_out, lower
 from chainrule.program.native import instructions
 from chainrule.program.native.instructions import Instruction
 from chainrule.program.native.runner import StepRunner
 from chainrule.program.operations import Fusion
 from chainrule.program.program import Program
-from chainrule.program.replay import Arrays, Library
+from chainrule.program.replay import Arrays
 
 
-class NativeKernels:
-    """Chains fused, products printed or by the BLAS that NumPy is linked with, called by its address."""
+class NativeKernels(Kernels):
+    """Chains fused; products printed, or computed by the BLAS that NumPy is linked with."""
 
     at_once = 4096
-
-    def __init__(self, library: Library) -> None:
-        self.library = library
+    can_subtract = True
 
     def groups(self, program: Program) -> list[Fusion]:
-        """Return the operations as they are to run: fused."""
+        """Return the operations as groups that run one after the other: fused."""
         return fuse(program)
 
     def item(self, group: Fusion, arrays: Arrays, columns: slice, *, add: bool) -> list[Instruction]:
-        """Return what runs a group on some columns; with ``add``, a product adds to its result."""
+        """Return the instruction that runs a group on some columns; with ``add``, a product adds to its result."""
         if group.is_product:
-            A, B = (arrays.of(value) for value in group.inputs)
-            result = group.only.result
-            adds = add and arrays.is_part(result)
-            return [instructions.product(A, B, arrays.of(result), adds=adds)]
+            operation = group.only
+            A, B, out = (arrays.of(value) for value in (*group.inputs, operation.result))
+            rate = operation.settings.get("rate")
+            adds = add and arrays.is_part(operation.result)
+            return [instructions.product(A, B, out, adds=adds, rate=rate and arrays.of(rate))]
         lowered = lower(group)
         inputs, outputs = (
             [
@@ -43,18 +43,22 @@ class NativeKernels:
         )
         return [instructions.chain(lowered.chain, inputs, outputs)]
 
-    def subtract(self, rate: np.ndarray, A: np.ndarray, B: np.ndarray, out: np.ndarray) -> Instruction:
-        """Return what computes ``out -= rate A @ B``."""
-        return instructions.product(A, B, out, rate=rate)
+    def gather(
+        self, source: np.ndarray, index: np.ndarray, step: np.ndarray, out: np.ndarray
+    ) -> Instruction:
+        """Return the instruction that copies the rows ``index[step]`` of ``source`` to ``out``."""
+        return instructions.gather(source, index, step, out)
 
-    gather = staticmethod(instructions.gather)
-    take = staticmethod(instructions.take)
-    put = staticmethod(instructions.put)
+    def take(self, source: np.ndarray, step: np.ndarray, out: np.ndarray) -> Instruction:
+        """Return the instruction that copies ``source[step]`` to ``out``."""
+        return instructions.take(source, step, out)
 
-    def ready(
-        self, phases: Sequence[Sequence[Sequence[Instruction]]], steps: Sequence[np.ndarray]
-    ) -> StepRunner:
-        """Return what runs this many steps of these phases, each thread its own instructions."""
+    def put(self, source: np.ndarray, out: np.ndarray, step: np.ndarray) -> Instruction:
+        """Return the instruction that copies ``source`` to ``out[step]``."""
+        return instructions.put(source, out, step)
+
+    def ready(self, phases: Sequence[Phase], steps: Sequence[np.ndarray]) -> StepRunner:
+        """Return the runner of these phases, each thread with instructions of its own."""
         return StepRunner(phases, steps)
 
 
