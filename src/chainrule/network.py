@@ -494,7 +494,8 @@ class NeuralNetwork:
         X, y, sample_weight
             As in :meth:`train`, but NaN and infinity are allowed, and reported in ``flags``.
         learning_rate, optimizer
-            Of the step; the optimizer's state starts from zero.
+            Of the step. The optimizer continues from the state that ``train(resume=True)`` left, if that had the
+            same optimizer; otherwise it starts from its initial state.
         detail
             "named" shows the values that have a name in the formulas; "all" shows every operation.
 
@@ -528,7 +529,9 @@ class NeuralNetwork:
         training = TrainingStep(self.architecture, named_optimizer(optimizer))
         door = self._place_for(X)._replace(finite=False)
         batch = targets.batch((X, y, sample_weight), self.architecture, door)
-        progress = Progress(self._theta, training.optimizer.init(self._theta))
+        rule = training.optimizer.name, dict(training.optimizer.settings)
+        state = self._kept[1] if self._kept and self._kept[0] == rule else None
+        progress = Progress(self._theta, state or training.optimizer.init(self._theta))
         key = self._key(deepcopy(self._chance))  # the next one, which stays the next one
         start = Start(progress, batch, self._rate(learning_rate), key)
         return explain(training, start, self.backend, every=detail == "all")

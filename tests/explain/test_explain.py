@@ -65,6 +65,15 @@ def test_explaining_changes_nothing():
     assert (parameters(net) == parameters(other)).all()
 
 
+def test_it_continues_the_optimizer_that_resumed_training_left():
+    net, X, Y = network()
+    options = {"learning_rate": 0.05, "optimizer": "adam"}
+    net.train(X, Y, 3, **options, resume=True, progress=False)
+    step = net.explain(X, Y, **options)
+    net.train(X, Y, 1, **options, resume=True, progress=False)
+    assert (step["theta"].array == net._theta).all()
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_every_factor_is_what_the_mathematics_computes(name):
     loss = LOSSES["mean_squared_error"]

@@ -1,7 +1,6 @@
-"""The chain rule, shown: one training step, factor by factor, and what is wrong with it.
+"""The chain rule, shown: one training step factor by factor, and the faults of a network.
 
-``lines`` traces the step and runs it operation by operation; ``expressions`` and ``notation`` read
-the formulas off its operations; ``diagnosis`` looks at the arrays; ``text`` and ``html`` show the
-whole, from the contents that ``document`` puts together. Nothing here knows a formula of its own.
-``gradcheck`` compares the derived gradient with ``oracles``.
+``lines`` traces the step and runs it operation by operation; ``notation`` reads the formulas off its operations;
+``diagnosis`` judges the arrays; ``records`` holds the results, which ``text`` and ``html`` show. This folder contains
+no formulas of the mathematics. ``gradcheck`` compares the derived gradient with ``oracles``.
 """

@@ -1,4 +1,4 @@
-"""Closing: the line with which training ends if the network did not learn."""
+"""Closing: the last line of training if the network did not learn."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -15,26 +15,31 @@ from chainrule.mathematics.step import Batch, Progress, TrainingStep, forward
 from chainrule.training.loop import Outcome, Settings, Task
 from chainrule.training.windows import Windows
 
-_MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # of a forward pass: a large network sees fewer rows
-_LEARNT = 0.95  # of the loss of one answer for all rows: a smaller loss has learnt something
+_MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # of a forward pass: a large network is given fewer rows
+_LEARNT = 0.95  # of the loss of one answer for all rows: below it, the network has learnt
 _RISEN = 3.0  # times the loss at the start, or that of one answer for all rows
-_FEWEST_STEPS = 10  # fewer need not lower the loss
+_FEWEST_STEPS = 10  # fewer steps need not lower the loss
 
 
 def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str:
     """Return why the network did not learn and the remedy, on one line; "" if it learnt.
 
-    It looks at 1,000 rows at most. An error or Ctrl-C that ended training speaks for itself, and
-    no error is raised here: the weights are worth more than the line.
+    It uses at most 1,000 rows. It says nothing if an error or Ctrl-C ended training. It raises no errors, since
+    the trained weights are worth more than the line.
 
     Parameters
     ----------
     start
         ``(P,)``: the parameters before training.
     task, settings
-        What was trained, and how.
+        The network with its data, and the settings of training.
     outcome
-        What training returned.
+        The result of training.
+
+    Returns
+    -------
+    str
+        One line, or "".
     """
     if outcome.history.error is not None or outcome.history.interrupted or not len(outcome.history):
         return ""
@@ -44,8 +49,8 @@ def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome)
 
 
 def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str:
-    # On the host, whose first use of a function compiles nothing. Dropout and 16 bits belong to training
-    # alone; a fault shows without them.
+    # On the host, where nothing has to be compiled. Dropout and 16 bits belong to training alone; a fault
+    # shows without them.
     net, _, data, _ = task
     if isinstance(data, Windows):
         data = data.some()
@@ -59,7 +64,7 @@ def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str
         return ""
     thetas = [host(theta) for theta in (start, outcome.theta)]  # each (P,)
     began, ended = (_loss(theta, rows, net) for theta in thetas)
-    rose = not ended <= _RISEN * max(began, guess or 1e-6)  # NaN and infinity have risen too
+    rose = not ended <= _RISEN * max(began, guess or 1e-6)  # also for NaN and infinity
     size = min(settings.batch_size or data.X.shape[0], data.X.shape[0])
     steps = len(history) * -(-data.X.shape[0] // size)
     if not rose and (steps < _FEWEST_STEPS or not 0 < guess * _LEARNT < ended):
@@ -76,7 +81,7 @@ def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str
 
 
 def _flags(theta: np.ndarray, step: TrainingStep, batch: Batch, rate: float) -> tuple[Flag, ...]:
-    """Return what ``explain`` finds in a step from ``theta (P,)``; nothing if it cannot be recorded."""
+    """Return the flags of a step from ``theta (P,)``; none if the step cannot be recorded."""
     from chainrule.explain.explanation import explain
     from chainrule.explain.lines import Start
 

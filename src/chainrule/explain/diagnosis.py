@@ -1,7 +1,7 @@
-"""Checks: the diagnosis of a step, the root causes first; the measurements that it judges, and the limits.
+"""Diagnosis: the checks of a step, with their limits; root causes come first.
 
-The faults in words, with the remedy of each, are in ``faults.toml``. NaN and infinity come before all of them: see
-``nonfinite.py``. What the given rows cannot decide is a line of text instead of a flag.
+``faults.toml`` has the text and the remedy of each fault. NaN and infinity come before all others: see
+``nonfinite.py``. A check that the rows cannot decide yields a line of text instead of a flag.
 """
 
 import math
@@ -20,36 +20,22 @@ from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.step import Batch
 
-_FAR = 20.0  # an input at which every common activation has reached its limit slope
+_FAR = 20.0  # an input at which every common activation has its limiting slope
 _VERY_FAR = (1e3, 1e6)  # inputs between which a bounded activation does not change
 _FLAT = 0.04  # of the steepest slope: a sigmoid beyond ±4.6
-FEWEST = 20  # rows; what fewer have in common may be a coincidence
+FEWEST = 20  # rows; fewer may agree by coincidence
 
 
 class Curve(NamedTuple):
-    """The shape of an activation: its slopes at its steepest and far from 0, and the range of its values."""
+    """The shape of an activation: its slopes, and the range of its values."""
 
     name: str
-    steepest: float
-    left: float
-    right: float
+    steepest: float  # its largest slope
+    flat: float  # slopes below it count as flat
+    saturates: bool  # whether it is flat on both sides, as a sigmoid is
+    dies: bool  # whether it is flat on one side only, as a relu is
     low: float  # -inf where it has no lower bound
     high: float
-
-    @property
-    def flat(self) -> float:
-        """The slope below which an activation counts as flat."""
-        return _FLAT * self.steepest
-
-    @property
-    def saturates(self) -> bool:
-        """Whether it is flat on both sides, as a sigmoid is."""
-        return self.left < self.flat and self.right < self.flat
-
-    @property
-    def dies(self) -> bool:
-        """Whether it is flat on one side only, as a relu is."""
-        return (self.left < self.flat) != (self.right < self.flat)
 
 
 @dataclass(frozen=True)
@@ -63,16 +49,6 @@ class Evidence:
     loss_before: float
     loss_after: float
     loss_of_guess: float  # of the same answer for every row
-
-    @property
-    def depth(self) -> int:
-        """The number of layers."""
-        return len(self.curves)
-
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return len(self.arrays["X"])
 
     @property
     def has_learnt(self) -> bool:
@@ -93,15 +69,17 @@ def curve(activation: Activation, backend: Backend) -> Curve:
         for far, farther in (values[161:163], values[163:]):
             if not abs(farther - far) <= 1e-2 * np.ptp(values[:161]):  # not bounded on this side
                 low, high = (-np.inf, high) if farther < far else (low, np.inf)
-    ends = float(dA_dZ.max()), float(dA_dZ[0]), float(dA_dZ[-1])
-    return Curve(activation.name, *ends, float(low), float(high))
+    steepest = float(dA_dZ.max())
+    left, right = (dA_dZ[[0, -1]] < _FLAT * steepest).tolist()
+    slopes = steepest, _FLAT * steepest, left and right, left != right
+    return Curve(activation.name, *slopes, float(low), float(high))
 
 
 def loss_of_guess(batch: Batch, net: Architecture, backend: Backend) -> float:
-    """Return the loss of giving the same answer to every row: the mean target.
+    """Return the loss of the same answer for every row: the mean target.
 
-    The mean of a few rows says little, of one row nothing. If the targets of a few rows are classes, the
-    answer is equal probabilities.
+    The mean of a few rows says little. If the targets of a few rows are classes, the answer is equal
+    probabilities.
     """
     Y = backend.to_numpy(batch.Y)  # (n, n_L)
     guess = np.broadcast_to(Y.mean(axis=0, keepdims=True), Y.shape)  # (n, n_L)
@@ -118,7 +96,7 @@ def loss_of_guess(batch: Batch, net: Architecture, backend: Backend) -> float:
 
 
 def flag(kind: str, where: str, **figures: Any) -> Flag:
-    """Return the flag of a fault, with the figures in its text.
+    """Return the flag of a fault, with these figures in its text.
 
     Examples
     --------
@@ -148,7 +126,7 @@ def features(X: np.ndarray) -> Iterator[Flag]:
 
 
 def mixed(Y: np.ndarray) -> Iterator[Flag]:
-    """Yield a flag if a reshape, used instead of a transpose, mixed the one-hot rows of ``Y (n, k)``."""
+    """Yield a flag if a reshape instead of a transpose mixed the one-hot rows of ``Y (n, k)``."""
     n, k = Y.shape
     sums = Y.sum(axis=1)  # (n,)
     if k < 2 or not np.isin(Y, (0, 1)).all() or (sums == 1).all():
@@ -159,7 +137,7 @@ def mixed(Y: np.ndarray) -> Iterator[Flag]:
 
 
 def contradicted(X: np.ndarray, Y: np.ndarray) -> Iterator[Flag]:
-    """Yield a flag if half of the rows or more have a twin in ``X (n, d)`` with another target."""
+    """Yield a flag if at least half of the rows equal another row of ``X (n, d)`` with another target."""
     _, first, groups = np.unique(
         [hash(row.tobytes()) for row in X], return_index=True, return_inverse=True
     )  # (groups,), (n,)
@@ -195,7 +173,7 @@ _MOST_DEAD = 0.5  # of a layer's units
 
 
 def _slopes(evidence: Evidence, but: Collection[str]) -> Iterator[tuple[int, Curve, np.ndarray]]:
-    """Yield the number, the activation and ``|dA_dZ| (n, n_l)`` of each layer, ``but`` for some."""
+    """Yield the number, the activation and ``|dA_dZ| (n, n_l)`` of each layer, except those in ``but``."""
     for number, curve in enumerate(evidence.curves, start=1):
         if f"layer {number}" not in but:
             yield number, curve, np.abs(evidence.arrays[f"dA_dZ{number}"])
@@ -204,13 +182,15 @@ def _slopes(evidence: Evidence, but: Collection[str]) -> Iterator[tuple[int, Cur
 def saturated(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | str]:
     """Yield layers whose activation is flat, in a network that has not learnt.
 
-    In one that has learnt, a flat sigmoid is a decided one.
+    In a network that has learnt, a flat sigmoid is certain of its answer.
     """
     for number, curve, dA_dZ in _slopes(evidence, but):
         share = float(np.mean(dA_dZ < curve.flat))
         if evidence.has_learnt or not curve.saturates or share < _MOST:
             continue
-        if evidence.loss_of_guess == 0.0:  # one answer for all rows is right, so nobody has learnt more
+        if (
+            evidence.loss_of_guess == 0.0
+        ):  # one answer for all rows is right, so there is no more to learn
             yield f"whether layer {number} is flat too soon (y is the same in every row)"
         else:
             median = np.median(np.abs(evidence.arrays[f"Z{number}"]))
@@ -219,11 +199,11 @@ def saturated(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | 
 
 
 def dead(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | str]:
-    """Yield layers where half of the units or more are on the flat side for every row.
+    """Yield layers where at least half of the units are on the flat side for every row.
 
-    A healthy relu is flat on every second row, so a few rows tell only if all units are dead.
+    A healthy relu is flat on every second row, so a few rows are enough only if all units are dead.
     """
-    rows = evidence.rows
+    rows = len(evidence.arrays["X"])
     for number, curve, dA_dZ in _slopes(evidence, but):
         units = np.all(dA_dZ <= 1e-6 * curve.steepest, axis=0)  # (n_l,)
         if not curve.dies or units.mean() < _MOST_DEAD:
@@ -237,10 +217,10 @@ def dead(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | str]:
 
 
 def symmetric(evidence: Evidence) -> Iterator[Flag]:
-    """Yield hidden layers where half of the units or more are, and stay, copies of another."""
-    arrays, hidden = evidence.arrays, range(1, evidence.depth)
-    no_weights = not any(arrays[f"W{number}"].any() for number in (*hidden, evidence.depth))
-    for number in hidden:
+    """Yield hidden layers where at least half of the units are, and stay, copies of another."""
+    arrays, depth = evidence.arrays, len(evidence.curves)
+    no_weights = not any(arrays[f"W{number}"].any() for number in range(1, depth + 1))
+    for number in range(1, depth):
         W, b = arrays[f"W{number}"], arrays[f"b{number}"]
         slopes = np.vstack([arrays[f"dL_dW{number}"], arrays[f"dL_db{number}"]])  # (n_in + 1, n_l)
         copies, units = _copies(np.vstack([W, b]), slopes), W.shape[1]
@@ -251,9 +231,9 @@ def symmetric(evidence: Evidence) -> Iterator[Flag]:
 
 
 def _copies(parameters: np.ndarray, slopes: np.ndarray) -> int:
-    """Return how many columns have a twin, in the parameters and in their gradient."""
+    """Return how many columns equal another one, in the parameters and in their gradient."""
     _, groups = np.unique(parameters, axis=1, return_inverse=True)
-    tolerance = 1e-6 * np.abs(slopes).max(initial=0.0)  # products of equal columns may round apart
+    tolerance = 1e-6 * np.abs(slopes).max(initial=0.0)  # products of equal columns may round differently
     count = 0
     for group in np.unique(groups):
         inside = slopes[:, groups.reshape(-1) == group]
@@ -271,9 +251,9 @@ _USUAL = 0.01  # a change against the weights
 
 def through_layers(evidence: Evidence) -> Iterator[Flag]:
     """Yield the layer whose gradient has vanished or exploded most, compared with the last layer's."""
-    dL_dZ = [evidence.arrays[f"dL_dZ{number}"] for number in range(1, evidence.depth + 1)]
+    dL_dZ = [evidence.arrays[f"dL_dZ{number}"] for number in range(1, len(evidence.curves) + 1)]
     sizes = np.array([np.sqrt(np.mean(np.square(part, dtype=np.float64))) for part in dL_dZ])  # (depth,)
-    if evidence.depth == 1 or sizes[-1] == 0.0 or evidence.has_learnt:
+    if sizes[-1] == 0.0 or evidence.has_learnt:
         return
     shares = sizes / sizes[-1]  # (depth,)
     faults = {"vanishing gradient": shares.argmin(), "exploding gradient": shares.argmax()}
@@ -284,7 +264,7 @@ def through_layers(evidence: Evidence) -> Iterator[Flag]:
 
 
 def step_length(evidence: Evidence) -> Iterator[Flag]:
-    """Yield a flag for a learning rate that overshoots, or that changes nothing."""
+    """Yield a flag if the learning rate overshoots, or changes nothing."""
     weights = [u for u in evidence.updates if u.name.startswith("W") and u.norm > 0]
     if not weights:
         return
@@ -294,7 +274,7 @@ def step_length(evidence: Evidence) -> Iterator[Flag]:
     if _rises(evidence, ratio) or any(map(_is_far, weights)):
         figures = {"before": evidence.loss_before, "after": evidence.loss_after, "name": most.name}
         advised = _rounded(rate * min(0.1, _USUAL / ratio))
-        figures |= {"rows": evidence.rows, "ratio": ratio, "rate": advised}
+        figures |= {"rows": len(evidence.arrays["X"]), "ratio": ratio, "rate": advised}
         yield flag("learning rate too large", where, **figures)
         return
     usual = max(update.gradient / update.norm for update in weights)  # of plain descent at rate 1
@@ -306,8 +286,8 @@ def step_length(evidence: Evidence) -> Iterator[Flag]:
 def _rises(evidence: Evidence, ratio: float) -> bool:
     """Return whether the step makes the loss much worse, or changes all weights without effect.
 
-    Near its goal a good rate overshoots, too, the more so with an optimizer that starts from zero: there
-    the loss rises many times over and is still small, compared with that of a guess.
+    Near a minimum a good rate overshoots, too, especially in the first step of an optimizer: there the loss
+    rises many times over and is still small, compared with that of a guess.
     """
     before, after, guess = evidence.loss_before, evidence.loss_after, evidence.loss_of_guess
     if not math.isfinite(after) or (ratio > 1.0 and after >= 0.9 * before):
@@ -317,7 +297,7 @@ def _rises(evidence: Evidence, ratio: float) -> bool:
 
 
 def _is_far(update: Update) -> bool:
-    """Return whether the step leaves nothing of a weight matrix, even if it lowers the loss by luck."""
+    """Return whether the step replaces a weight matrix, even if the loss happens to fall."""
     n_in, n_out = update.shape
     usual = math.sqrt(2.0 * n_in * n_out / (n_in + n_out))  # the norm of Glorot's start
     return update.change > _TOO_FAR * max(update.norm, usual)
@@ -334,7 +314,7 @@ def diagnosed(evidence: Evidence) -> tuple[tuple[Flag, ...], tuple[str, ...]]:
     alike = list(symmetric(evidence))
     unreachable = list(out_of_reach(Y, evidence.curves[-1]))
     # Targets out of reach drive the output to where it is flat or dead.
-    driven = {f"layer {evidence.depth}"} if unreachable else set()
+    driven = {f"layer {len(evidence.curves)}"} if unreachable else set()
     results = [
         *features(X),
         *mixed(Y),

@@ -1,15 +1,14 @@
-"""Explanation: one training step line by line, with its diagnosis, in every form."""
+"""Explanation: one training step line by line, with its diagnosis, as text, HTML, LaTeX and JSON."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from chainrule.backends import Backend
 from chainrule.explain import html, nonfinite, notation, text
 from chainrule.explain.diagnosis import Evidence, curve, diagnosed, loss_of_guess
-from chainrule.explain.document import Document
 from chainrule.explain.lines import Builder, Start
-from chainrule.explain.records import Line, Setting, jsonable
+from chainrule.explain.records import Document, Line, Setting, jsonable
 from chainrule.mathematics.naming import nearest
 from chainrule.mathematics.step import TrainingStep, objective
 
@@ -25,26 +24,26 @@ class Explanation(Document):
         return iter(self.lines)
 
     def __getitem__(self, name: str) -> Line:
-        """Return the line of that name, such as ``"dL_dW1"``."""
-        lines = {line.name: line for line in reversed(self.lines)}  # the first of a name counts
+        """Return the first line of that name, such as ``"dL_dW1"``."""
+        lines = {line.name: line for line in reversed(self.lines)}
         if name not in lines:
             msg = f"the step has no {name!r}{nearest(name, list(lines))}"
             raise KeyError(msg)
         return lines[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the explanation as JSON can hold it; NaN and infinity are strings ("nan", "inf")."""
+        """Return the explanation as a ``dict`` for JSON; NaN and infinity are strings ("nan", "inf")."""
         return {
-            **asdict(self.setting),
+            **self.setting._asdict(),
             "loss": {"before": jsonable(self.loss_before), "after": jsonable(self.loss_after)},
             "lines": [line.to_dict() for line in self.lines],
             "updates": [update.to_dict() for update in self.updates],
-            "flags": [asdict(flag) for flag in self.flags],
+            "flags": [flag._asdict() for flag in self.flags],
             "undecided": list(self.undecided),
         }
 
     def latex(self) -> str:
-        """Return the formulas as one ``align*`` of LaTeX (amsmath), a line each."""
+        """Return the formulas as one ``align*`` environment of LaTeX (amsmath), one on each line."""
         return notation.align(self.lines)
 
     def __str__(self) -> str:
@@ -52,7 +51,7 @@ class Explanation(Document):
         return text.plain(self)
 
     def __repr__(self) -> str:
-        """Return a summary; printing shows all."""
+        """Return a summary on one line."""
         kinds = ", ".join(flag.kind for flag in self.flags) or "nothing wrong found"
         return f"Explanation({self.setting.network}, {len(self.lines)} lines, {kinds})"
 

@@ -1,6 +1,6 @@
-"""The gradient check: the derived gradient against oracles, parameter by parameter."""
+"""The gradient check: the derived gradient compared with oracles, parameter by parameter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from textwrap import fill
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class ParameterCheck(NamedTuple):
 
 
 class GradientCheck(NamedTuple):
-    """The check of all parameters; prints as a table, a column for each oracle."""
+    """The check of all parameters; prints as a table with a column for each oracle."""
 
     parameters: tuple[ParameterCheck, ...]
     tolerances: Mapping[str, float]  # by oracle
@@ -47,8 +47,7 @@ class GradientCheck(NamedTuple):
     def unchecked(self) -> tuple[int, ...]:
         """The layers of which no entry was compared, neither of W nor of b."""
         compared = {_layer(parameter.name) for parameter in self.parameters if parameter.checked}
-        layers = {_layer(parameter.name) for parameter in self.parameters}
-        return tuple(sorted(layers - compared))
+        return tuple(sorted({_layer(parameter.name) for parameter in self.parameters} - compared))
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -58,37 +57,37 @@ class GradientCheck(NamedTuple):
     @property
     def advice(self) -> str:
         """Where to look: an error shows in its own layer and in all layers below it."""
-        if self.passed:
-            return ""
+        if self.unchecked and not self.wrong:
+            layers = ", ".join(map(str, self.unchecked))
+            reason = "no oracle has a finite slope there"
+            remedy = "scale X, use other weights, or allow more oracles"
+            return f"nothing was compared in layer {layers}: {reason}; {remedy}"
         if not self.wrong:
-            layers = "layer " + ", ".join(map(str, self.unchecked))
-            return (
-                f"nothing was compared in {layers}: no oracle has a finite slope there; scale X, "
-                "use other weights, or allow more oracles"
-            )
+            return ""
         layer = max(map(_layer, self.wrong))
-        last = layer == max(_layer(parameter.name) for parameter in self.parameters)
-        where = f"the derivative of layer {layer}'s activation"
-        first = next(p for p in self.parameters if p.name in self.wrong and _layer(p.name) == layer)
-        size = "" if first.factor is None else f"; it is {first.factor:.6g} times what it should be"
-        return f"look at {where}{', or at the slope of the loss' if last else ''}{size}"
+        is_last = layer == _layer(self.parameters[-1].name)
+        factor = next(
+            p.factor for p in self.parameters if p.name in self.wrong and _layer(p.name) == layer
+        )
+        size = "" if factor is None else f"; it is {factor:.6g} times what it should be"
+        loss = ", or at the slope of the loss" if is_last else ""
+        return f"look at the derivative of layer {layer}'s activation{loss}{size}"
 
     def __str__(self) -> str:
         """Return the table, a line for each parameter."""
-        widths = {name: max(len(name), 7) for name in self.tolerances}
-        heads = " ".join(f"{name:>{width}}" for name, width in widths.items())
-        lines = [f"{'parameter':<9} {'shape':<12} {'entries':>7} {heads}"]
-        for parameter in self.parameters:
-            start = f"{parameter.name:<9} {parameter.shape!s:<12} {parameter.checked:>7}"
-            errors = " ".join(
-                f"{parameter.errors[name]:>{width}.1e}" if parameter.checked else f"{'':>{width}}"
-                for name, width in widths.items()
-            )
-            lines.append(f"{start} {errors}  {parameter.verdict}")
-        allowed = " ".join(f"{self.tolerances[name]:>{widths[name]}.0e}" for name in widths)
-        lines.append(f"{'allowed':<30} {allowed}")
-        below = [*self.notes, self.advice] if self.advice else self.notes
-        return "\n".join([*lines, *(fill(text, 80) for text in below)])
+
+        def row(name: str, shape: str, count: str, cells: Iterable[str], verdict: str = "") -> str:
+            columns = zip(cells, self.tolerances, strict=True)
+            numbers = " ".join(f"{cell:>{max(len(oracle), 7)}}" for cell, oracle in columns)
+            return f"{name:<9} {shape:<12} {count:>7} {numbers}  {verdict}".rstrip()
+
+        lines = [row("parameter", "shape", "entries", self.tolerances)]
+        for name, shape, checked, errors, verdict, _ in self.parameters:
+            cells = [f"{errors[oracle]:.1e}" if checked else "" for oracle in self.tolerances]
+            lines.append(row(name, str(shape), str(checked), cells, verdict))
+        lines.append(row("allowed", "", "", [f"{most:.0e}" for most in self.tolerances.values()]))
+        below = [fill(text, 80) for text in (*self.notes, self.advice) if text]
+        return "\n".join([*lines, *below])
 
 
 def _layer(name: str) -> int:
@@ -108,8 +107,8 @@ def check(
 
     ``error = max |derived - oracle| / max(|derived|, |oracle|, floor)`` over the entries of a parameter,
     where ``floor`` is 1e-4 of the loss or of the largest entry of the whole gradient: smaller entries
-    are lost in the rounding of the loss. A parameter is wrong where an error exceeds its oracle's
-    tolerance; if exact oracles were compared, only they decide.
+    are lost in the rounding of the loss. A parameter is wrong if an error exceeds its oracle's
+    tolerance; if there are exact oracles, only they decide.
 
     Parameters
     ----------
@@ -118,10 +117,10 @@ def check(
     theta
         Flat parameters, float64.
     named_shapes
-        The names and shapes that lie one after the other in ``theta``.
+        The names and shapes of the parameters, in their order in ``theta``.
     oracles
-        From :mod:`chainrule.explain.oracles`. An entry for which one gives NaN, as at a kink, is not
-        compared; one that is NaN in ``gradient`` alone is infinitely wrong.
+        From :mod:`chainrule.explain.oracles`. An entry is not compared if an oracle gives NaN for it, as at
+        a kink; an entry that is NaN in ``gradient`` alone is infinitely wrong.
     loss
         The value of the function at ``theta``.
     most
@@ -130,7 +129,7 @@ def check(
     Returns
     -------
     GradientCheck
-        Passed where entries of every layer were compared and no parameter is wrong.
+        ``passed`` if entries of every layer were compared and no parameter is wrong.
 
     Examples
     --------
@@ -173,7 +172,12 @@ def check_step(
     net
         Sizes, activations, loss and weight decay.
     oracles
-        Their names.
+        Some of "differences", "complex step", "torch" and "jax".
+
+    Returns
+    -------
+    GradientCheck
+        The errors of each parameter; ``passed`` if none is wrong.
 
     Raises
     ------
@@ -182,7 +186,7 @@ def check_step(
 
     Examples
     --------
-    >>> from chainrule import NeuralNetwork  # whose check_gradients calls this function
+    >>> from chainrule import NeuralNetwork  # its method check_gradients calls this function
     >>> net = NeuralNetwork(2, 4, 1, seed=1)
     >>> print(net.check_gradients([[0, 1], [1, 1]], [[1], [0]], oracles=["complex step"]).advice or "right")
     right
@@ -209,19 +213,18 @@ def _compared(
     oracles: Sequence[Oracle],
     floor: float,
 ) -> ParameterCheck:
-    """Return the check of one parameter from some entries ``derived (k,)`` and each oracle's ``(k,)``."""
-    known = np.isfinite(np.reshape(slopes, (len(oracles), len(derived))))  # (oracles, k)
-    broken = ~np.isfinite(derived) & known.any(axis=0)  # (k,)
-    smooth = np.isfinite(derived) & known.all(axis=0) & bool(oracles)  # (k,)
+    """Return the check of one parameter from some entries ``derived (k,)`` and the ``(k,)`` of each oracle."""
+    finite = np.isfinite(np.reshape(slopes, (len(oracles), len(derived))))  # (oracles, k)
+    broken = ~np.isfinite(derived) & finite.any(axis=0)  # (k,)
+    smooth = np.isfinite(derived) & finite.all(axis=0) & bool(oracles)  # (k,)
     errors = {
         oracle.name: np.inf if broken.any() else _error(derived[smooth], slope[smooth], floor)
         for oracle, slope in zip(oracles, slopes, strict=True)
     }
     checked = int(np.sum(smooth | broken))
     judges = [oracle for oracle in oracles if oracle.is_exact] or oracles
-    verdict = "ok" if checked else "skipped"
-    if any(errors[oracle.name] > oracle.tolerance for oracle in judges):
-        verdict = "wrong"
+    is_wrong = any(errors[oracle.name] > oracle.tolerance for oracle in judges)
+    verdict = "wrong" if is_wrong else "ok" if checked else "skipped"
     factor = _factor(derived[smooth], slopes[-1][smooth], floor) if slopes else None
     return ParameterCheck(name, shape, checked, errors, verdict, factor)
 

@@ -1,12 +1,13 @@
 """Lines: the step traced, run operation by operation, and shown line by line.
 
-The lines show the program of the same step that trains. Its names are the variables of the
-mathematics, its formulas are read off its operations, and its arrays are the results of those operations.
+The lines show the program of the step that trains. Names are the variables of the mathematics, formulas are
+read off the operations, and arrays are the results of those operations.
 """
 
 import ast
 import linecache
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +18,10 @@ import numpy as np
 
 from chainrule.backends import Backend
 from chainrule.explain.notation import Html, Latex, Scope, Text, products
-from chainrule.explain.records import Formula, Line, Update
+from chainrule.explain.records import Formula, Line, Update, norm
 from chainrule.mathematics.arrays import Array, record_like
 from chainrule.mathematics.losses import Loss
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.parameters import Layout
 from chainrule.mathematics.step import Batch, Progress, TrainingStep, data_gradient, finish, forward
 from chainrule.program.engine import batch_spec, progress_spec, spec
@@ -30,30 +32,21 @@ from chainrule.program.trace import trace
 from chainrule.program.watch import Evaluated
 
 
-class Source(NamedTuple):
-    """A line of the source, and the statement there."""
-
-    place: str  # "layers.py:90"
-    text: str  # "dL_dW = xp.matmul(...)"; empty if there is no source to read
-
-
-def of_line(origin: str) -> Source:
-    """Return the statement at ``path:line``, without its comment, on one line.
+def of_line(origin: str) -> tuple[str, str]:
+    """Return the place of ``path:line`` as "layers.py:90", and the statement there, without its comment.
 
     Examples
     --------
-    >>> here = of_line.__code__
-    >>> of_line(f"{here.co_filename}:{here.co_firstlineno}").place.partition(":")[0]
-    'lines.py'
+    >>> code = of_line.__code__
+    >>> of_line(f"{code.co_filename}:{code.co_firstlineno}")[1]
+    'def of_line(origin: str) -> tuple[str, str]:'
     """
     path, _, line = origin.rpartition(":")
-    if not path:
-        return Source("", "")
-    return Source(f"{Path(path).name}:{line}", _statement(path, int(line)))
+    return (f"{Path(path).name}:{line}", _statement(path, int(line))) if path else ("", "")
 
 
-def of_variable(code: CodeType, variable: str) -> Source:
-    """Return the last statement of a function that assigns to one of its variables."""
+def of_variable(code: CodeType, variable: str) -> tuple[str, str]:
+    """Return the last statement of a function that assigns to one of its variables, as :func:`of_line` does."""
     inside = {line for *_, line in code.co_lines()}
     lines = [
         node.lineno
@@ -74,7 +67,6 @@ def _tree(path: str) -> ast.Module:
 
 @lru_cache(maxsize=1024)
 def _statement(path: str, line: int) -> str:
-    lines = linecache.getlines(path)
     inside = [
         node
         for node in ast.walk(_tree(path))
@@ -83,11 +75,12 @@ def _statement(path: str, line: int) -> str:
     # The innermost statement begins last.
     innermost = max(inside, key=lambda node: node.lineno, default=None)
     if innermost is None or isinstance(innermost, ast.FunctionDef | ast.ClassDef):
-        return lines[line - 1].partition("#")[0].strip() if line <= len(lines) else ""
-    return " ".join((ast.get_source_segment("".join(lines), innermost) or "").split())
+        return linecache.getline(path, line).partition("#")[0].strip()
+    source = "".join(linecache.getlines(path))
+    return " ".join((ast.get_source_segment(source, innermost) or "").split())
 
 
-# Which part of the step an operation belongs to, by an active function; the first match counts.
+# The part of the step that an operation belongs to, by the functions that are running; the first match counts.
 _SECTIONS = (
     (finish, "update"),
     (Layout.join, "update"),
@@ -108,9 +101,8 @@ class Start(NamedTuple):
 
     @property
     def arrays(self) -> list[Array]:
-        """All arrays, in the order in which a program takes them."""
-        theta, state = self.progress
-        parts = (theta, *state, *self.batch, self.learning_rate, self.key)
+        """All arrays, in the order of a program's inputs."""
+        parts = (self.progress.theta, *self.progress.state, *self.batch, self.learning_rate, self.key)
         return [part for part in parts if part is not None]
 
 
@@ -122,29 +114,25 @@ def traced(step: TrainingStep, start: Start) -> Program:
     RuntimeError
         If a profiler is active: the names are read through the same hook.
     """
-    if sys.getprofile() is not None:
-        msg = "a profiler is active, and the names are read through the same hook; explain without it"
-        raise RuntimeError(msg)
-    rows = start.batch.X.shape[-2]
+    problem = "a profiler is active, and the names are read through the same hook; explain without it"
+    require(sys.getprofile() is None, problem, RuntimeError)
+    progress, rows = progress_spec(start.progress), start.batch.X.shape[-2]
     rate = spec(start.learning_rate, "learning_rate", "rate")
     key = None if start.key is None else spec(start.key, "key", "key")
-    return trace(
-        step.whole, progress_spec(start.progress), batch_spec(start.batch, rows), rate, key, named=True
-    )
+    return trace(step.whole, progress, batch_spec(start.batch, rows), rate, key, named=True)
 
 
 def names(program: Program) -> dict[int, str]:
-    """Return the name of each value; a prime marks the second value of a name.
+    """Return the name of each value, by its ``id``; a prime marks the second value of a name.
 
     A value carried from step to step has the same name before and after: ``m <- 0.9 m + 0.1 g``.
     """
     called: dict[int, str] = {}
-    taken: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for value in (*program.inputs, *(operation.result for operation in program.operations)):
         if value.name:
-            count = taken.setdefault(value.name, -1) + 1
-            taken[value.name] = count
-            called[id(value)] = value.name + "'" * count
+            called[id(value)] = value.name + "'" * counts[value.name]
+            counts[value.name] += 1
     states = len(program.outputs) - 2
     for old, new in zip(program.inputs[1 : 1 + states], program.outputs[1:-1], strict=True):
         if id(new) in called and not _is_read_late(old, new, program):
@@ -160,13 +148,12 @@ def _is_read_late(old: Value, new: Value, program: Program) -> bool:
 
 
 def section(within: tuple[CodeType, ...]) -> str:
-    """Return the part of the step that an operation belongs to, by the functions active there."""
-    sections = (part for function, part in _SECTIONS if function.__code__ in within)
-    return next(sections, "update")
+    """Return the part of the step that an operation belongs to, by the functions that were running."""
+    return next((part for function, part in _SECTIONS if function.__code__ in within), "update")
 
 
 def parameters(program: Program) -> dict[str, Value]:
-    """Return the weights and biases by name, as they are split from the flat parameters."""
+    """Return the weights and biases by name: the parts of the flat parameters."""
     split = Layout.split.__code__
     return {o.result.name: o.result for o in program.operations if split in o.within and o.result.name}
 
@@ -184,7 +171,7 @@ class Builder:
     backend
         The backend of its arrays.
     every
-        Whether each operation has a line, or only the values that have a name in the mathematics.
+        Whether each operation has a line, or only the values with a name in the mathematics.
     """
 
     def __init__(
@@ -200,7 +187,7 @@ class Builder:
         if every:
             parts = (o for o in self.program.operations if not o.is_view)
             self._names = {id(o.result): self.program.name(o.result) for o in parts} | self._names
-        # A value may have other names inside other functions: by the functions active there.
+        # A value may have other names inside other functions.
         self._local = {(m.within, id(m.value)): m.name for m in self.program.mentions}
 
     # -- lines -----------------------------------------------------------------------------------
@@ -214,26 +201,24 @@ class Builder:
             is_shown = self._every or "int" not in mention.value.dtype.name
             if not is_shown or not self.run.knows(mention.value):
                 continue
-            made = self._makers.get(id(mention.value))
-            if made is None or made.result.name != mention.name:
+            maker = self._makers.get(id(mention.value))
+            if maker is None or maker.result.name != mention.name:
                 yield self._alias(mention)
                 continue
-            while self._every and made in waiting:
+            while self._every and maker in waiting:
                 yield self._operation(waiting.pop(0), mention.layer)
             if not self._every:
-                yield self._operation(made, mention.layer)
+                yield self._operation(maker, mention.layer)
         yield from (self._operation(operation) for operation in waiting if self._every)
         yield self._operation(self._makers[id(theta)], None, "theta")
 
     def _inputs(self) -> Iterator[Line]:
-        parts = parameters(self.program)
-        given = {value.name: value for value in self.program.inputs}
-        layers: dict[str, int | None] = dict.fromkeys(
-            name for name, v in given.items() if v.role in {"sample", "target", "weight", "rate"}
-        )
-        layers |= {name: int(name[1:]) for name, _ in self._layout.named_shapes if name in parts}
-        for name, layer in layers.items():
-            yield self._line(name, "inputs", layer, (given | parts)[name])
+        values = {value.name: value for value in self.program.inputs} | parameters(self.program)
+        roles = {"sample", "target", "weight", "rate"}
+        names = [value.name for value in self.program.inputs if value.role in roles]
+        for name in [*names, *(name for name, _ in self._layout.named_shapes)]:
+            layer = None if name in names else int(name[1:])
+            yield self._line(name, "inputs", layer, values[name])
 
     def _operation(self, operation: Operation, layer: int | None = None, name: str = "") -> Line:
         """Return the line of the result of an operation."""
@@ -255,14 +240,12 @@ class Builder:
         value, code = mention.value, mention.code
         scope = Scope({}, lambda other: "" if other.is_constant else self._names.get(id(other), ""))
         if mention.variable in code.co_varnames[: code.co_argcount]:
-            # An argument: show where its value was made.
-            source = of_line(self._makers[id(value)].origin)
+            source = of_line(self._makers[id(value)].origin)  # an argument: where its value was computed
         else:
             source = of_variable(code, mention.variable)
         formula = Formula(*(notation(scope).write(value) for notation in _NOTATIONS))
-        return self._line(
-            mention.name, section(mention.within), mention.layer, value, formula, (), *source
-        )
+        part = section(mention.within)
+        return self._line(mention.name, part, mention.layer, value, formula, (), *source)
 
     def _line(
         self, name: str, part: str, layer: int | None, value: Value, *more: Any, **renews: bool
@@ -290,11 +273,6 @@ class Builder:
         for name, shape in self._layout.named_shapes:
             kind, number = name[0], int(name[1:]) - 1
             old, new = getattr(before[number], kind), getattr(after[number], kind)
-            slope = arrays[f"dL_d{name}"]
             with np.errstate(all="ignore"):
-                before_norm, slope_norm, change = map(_norm, (old, slope, new - old))
-            yield Update(name, shape, before_norm, slope_norm, change, new)
-
-
-def _norm(array: np.ndarray) -> float:
-    return float(np.linalg.norm(array.astype(np.float64)))
+                before_norm, slope, change = map(norm, (old, arrays[f"dL_d{name}"], new - old))
+                yield Update(name, shape, before_norm, slope, change, new)

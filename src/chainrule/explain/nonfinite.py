@@ -12,17 +12,14 @@ from chainrule.program.watch import Evaluated
 
 Host = Callable[[Value], np.ndarray]
 _KIND = "NaN or infinity"
-_REMEDIES = {
-    "X": "fill or drop such rows first",
-    "y": "fill or drop such rows first",
-    "weights": "give every sample a finite weight",
-}
+_FILL = "fill or drop such rows first"
+_REMEDIES = {"X": _FILL, "y": _FILL, "weights": "give every sample a finite weight"}
 _BROKEN = "the weights are broken: load or draw them again, train at a lower rate"
 _OVERFLOW = "scale X, start from smaller weights or take a lower learning rate, or change that line"
 
 
 def flags(program: Program, run: Evaluated, to_numpy: Callable[..., np.ndarray]) -> Iterator[Flag]:
-    """Yield a flag for each input that is not finite; if all are, for the operation that made the first."""
+    """Yield a flag for each input that is not finite; if all are, for the operation that made the first NaN."""
 
     def host(value: Value) -> np.ndarray:
         return to_numpy(run.of(value))
@@ -31,12 +28,10 @@ def flags(program: Program, run: Evaluated, to_numpy: Callable[..., np.ndarray])
     for value in broken:
         parts = parameters(program) if value.name == "theta" else {value.name: value}
         for name, part in parts.items():
-            if part.shape == host(part).shape and not _is_finite(host(part)):
+            if not _is_finite(host(part)):
                 yield _of_input("y" if name == "Y" else name, host(part))
-    if broken:
-        return
     makers = {id(operation.result): operation for operation in program.operations}
-    for value in reversed(program.outputs):
+    for value in () if broken else reversed(program.outputs):
         if not _is_finite(host(value)):
             yield _of_operation(_origin(value, makers, host), program, host)
             return
@@ -45,7 +40,7 @@ def flags(program: Program, run: Evaluated, to_numpy: Callable[..., np.ndarray])
 def _of_input(name: str, array: np.ndarray) -> Flag:
     array = array.reshape(len(array) if array.ndim else 1, -1)
     bad = ~np.isfinite(array)
-    row, column = (int(place) for place in np.argwhere(bad)[0])
+    row, column = map(int, np.argwhere(bad)[0])
     what = f"{_word(array[row, column])} in row {row}, column {column} (from 0)"
     if bad.sum() > 1:
         rows = int(bad.any(axis=1).sum())
@@ -54,20 +49,20 @@ def _of_input(name: str, array: np.ndarray) -> Flag:
 
 
 def _of_operation(operation: Operation, program: Program, host: Host) -> Flag:
-    result = host(operation.result)
     operands = [
         f"{program.name(value)} is {host(value).min():.4g} to {host(value).max():.4g}"
         for value in operation.inputs
         if not value.is_constant
     ]
     call = f"{operation.function}({', '.join(map(program.name, operation.operands))})"
+    result = host(operation.result)
     first = _word(result[~np.isfinite(result)][0])
-    what = f"{first} is first made by {call}, where {', '.join(operands)}"
+    what = f"{first} first appears in {call}, where {', '.join(operands)}"
     return Flag(_KIND, operation.source, what, _OVERFLOW)
 
 
 def _origin(value: Value, makers: dict[int, Operation], host: Host) -> Operation:
-    """Return the operation that made the first entry that is not finite, on the way to this value."""
+    """Return the operation that made the first entry that is not finite, among those this value depends on."""
     operation = makers[id(value)]
     for operand in operation.inputs:
         if id(operand) in makers and not _is_finite(host(operand)):

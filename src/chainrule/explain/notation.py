@@ -1,7 +1,7 @@
 """Notation: a formula read off the operations of a program, as text, as HTML and as LaTeX.
 
-Nothing here knows a formula. A formula is the tree of operations above a value, cut off at the values
-that have names.
+This module contains no formulas. A formula is the tree of operations above a value, cut off at values that have
+names.
 """
 
 import re
@@ -13,11 +13,11 @@ from chainrule.explain.records import Line
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.primitives import ATOM, PRIMITIVES, Primitive
 
-SILENT = {"astype", "reshape"}  # not shown: they change how an array is stored, not its entries
+_SILENT = {"astype", "reshape"}  # not shown: they change how an array is stored, not its entries
 
 
 class Scope(NamedTuple):
-    """What a formula is read in: which operation makes a value, and what the value is called there."""
+    """The names of values in a formula, and the operations that compute values without a name."""
 
     makers: Mapping[int, Operation]  # by the ``id`` of a value
     name: Callable[[Value], str]  # "" for a value without a name
@@ -30,7 +30,7 @@ class Scope(NamedTuple):
         return self.name(operand) or constant
 
     def number(self, operand: Operand) -> str:
-        """Return the digits of a constant that is the same everywhere; "" for all else."""
+        """Return the digits of a constant whose entries are all equal; "" for anything else."""
         if isinstance(operand, Value):
             if operand.data is None or operand.data.ndim or self.name(operand):
                 return ""
@@ -44,7 +44,7 @@ def is_scalar(operand: Operand) -> bool:
 
 
 def products(operation: Operation, scope: Scope) -> list[str]:
-    """Return the shapes of the matrix products in a formula, and of its elementwise product if it is one."""
+    """Return the shapes of the matrix products in a formula, and of the elementwise product if it is one."""
     arrays = [operand.shape for operand in operation.inputs if len(operand.shape) > 1]
     texts: list[str] = []
     for value in operation.inputs:
@@ -57,7 +57,7 @@ def products(operation: Operation, scope: Scope) -> list[str]:
 
 
 def setting(operation: Operation) -> str:
-    """Return the axes of a reduction or the places of a slice; "" for the whole array."""
+    """Return the axes of a reduction or the bounds of a slice; "" for the whole array."""
     if operation.function == "slice":
         return ", ".join(map(_place, operation.settings["places"]))
     axes: tuple[int, ...] = operation.settings.get("axis", ())
@@ -93,7 +93,7 @@ class Text:
         self.scope = scope
 
     def write(self, operand: Operand, outer: int = -1) -> str:
-        """Return an operand, in brackets if it binds no more than the operator around it."""
+        """Return an operand, in brackets unless it binds more tightly than the operator around it."""
         if symbol := self.scope.symbol(operand):
             return self.symbol(symbol)
         if not isinstance(operand, Value) or id(operand) not in self.scope.makers:
@@ -101,14 +101,14 @@ class Text:
         return self.formula(self.scope.makers[id(operand)], outer)
 
     def formula(self, operation: Operation, outer: int = -1) -> str:
-        """Return the formula of an operation's result, likewise in brackets."""
-        if operation.function in SILENT:
+        """Return the formula of an operation's result, in brackets as in :meth:`write`."""
+        if operation.function in _SILENT:
             return self.write(operation.operands[0], outer)
         text, binds = self._written(operation)
         return self.brackets.format(text) if binds <= outer else text
 
     def symbol(self, name: str) -> str:
-        """Return a name; a derivative as Leibniz wrote it."""
+        """Return a name; a derivative in Leibniz' notation."""
         parts = _NAME.fullmatch(name)
         if parts is None:
             return self.letters(name)
@@ -129,7 +129,7 @@ class Text:
         return f"{'ones' if digits == '1' else digits}{shape}"
 
     def infix(self, operation: Operation, row: Primitive) -> tuple[str, int]:
-        """Return ``a + b``, and how strongly it binds."""
+        """Return ``a + b``, and how tightly it binds."""
         sides = []
         for operand, outer in zip(operation.operands, (row.binds - 1, row.binds), strict=True):
             digits = self.scope.number(operand) if row.name == "matmul" else ""
@@ -166,7 +166,7 @@ class Text:
 
 
 class Html(Text):
-    """The same with subscripts; products of entries are ⊙, products with a number a dot."""
+    """The same with subscripts; ⊙ is the product of entries, a dot the product with a number."""
 
     derivative = "<i>∂{}/∂{}</i>"
     below = "<sub>{}</sub>"
@@ -184,7 +184,7 @@ class Html(Text):
 
 
 class Latex(Text):
-    """The same as in papers: matrix products without a sign, products of entries as ⊙."""
+    """The same as in papers: matrix products without a sign, ⊙ for products of entries."""
 
     brackets = r"\left({}\right)"
     derivative = r"\frac{{\partial {}}}{{\partial {}}}"
@@ -208,14 +208,14 @@ class Latex(Text):
         return rf"\mathbf{{{digits}}}_{{{m} \times {n}}}"
 
     def infix(self, operation: Operation, row: Primitive) -> tuple[str, int]:
-        """Return ``a + b``, a fraction, or what the table of primitives has."""
+        """Return ``a + b``, a fraction, or the LaTeX of the table of primitives."""
         if row.name == "divide":
             above, below = map(self.write, operation.operands)
             return rf"\frac{{{above}}}{{{below}}}", ATOM
         return (self.called(operation, row), ATOM) if row.latex else super().infix(operation, row)
 
     def sign(self, operation: Operation, row: Primitive) -> str:
-        """Return an operator: for a product, one that shows its kind."""
+        """Return an operator; products of matrices, entries and numbers have different ones."""
         if row.name == "multiply" and self.scope.number(operation.operands[1]):
             return r"\cdot"
         if row.name == "multiply" and not any(map(is_scalar, operation.operands)):
@@ -223,7 +223,7 @@ class Latex(Text):
         return r"\," if row.name in {"multiply", "matmul"} else row.sign
 
     def called(self, operation: Operation, row: Primitive) -> str:
-        """Return a function as the table of primitives has it, else with its name upright."""
+        """Return a function with the LaTeX of the table of primitives, or with its name upright."""
         outer = row.binds if row.binds < ATOM and not row.gives else -1
         arguments = [self.write(operand, outer) for operand in operation.operands]
         if row.latex:

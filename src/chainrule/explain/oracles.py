@@ -1,6 +1,6 @@
-"""Oracles: other ways to compute the derivative of a function, independent of the derived one.
+"""Oracles: other ways to compute the derivative of a function, independent of the chain rule in this package.
 
-Each gets the function itself: the forward pass and the loss, from the same source.
+Each differentiates the function itself: the forward pass and the loss, from the same source.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,16 +11,17 @@ import numpy as np
 from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.mathematics.arrays import Array
-from chainrule.mathematics.naming import refusing
+from chainrule.mathematics.naming import refusing, require
+from chainrule.program.primitives import PRIMITIVES
+from chainrule.program.trace import Spec, trace
 from chainrule.program.unrecordable import UnrecordableError
 
 Objective = Callable[[Array], Array]
 NAMES = ("differences", "complex step", "torch", "jax")
 
-LONGEST_STEP = 1e-4
+_LONGEST_STEP = 1e-4
 _ROUNDING = 4 * np.finfo(np.float64).eps  # of a value of the function
-# So small that its square vanishes in rounding; nothing is subtracted, so no digits cancel.
-COMPLEX_STEP = 1e-30
+_COMPLEX_STEP = 1e-30  # its square vanishes in rounding; nothing is subtracted, so no digits cancel
 
 
 class Question(NamedTuple):
@@ -28,17 +29,17 @@ class Question(NamedTuple):
 
     function: Callable[[Array, Any], Array]  # theta (P,), data -> ()
     theta: np.ndarray  # (P,), float64
-    data: Any  # a record of arrays on the host, or ``None`` among them
+    data: Any  # a NamedTuple of arrays on the host, or ``None``
 
     def on(self, backend: Backend) -> Objective:
-        """Return the function of ``theta`` alone, with the data on a backend, in float64."""
+        """Return the function of ``theta (P,)`` alone, with the data on a backend, in float64."""
         parts = (None if part is None else backend.asarray(part, "float64") for part in self.data)
         data = type(self.data)(*parts)
         return lambda theta: self.function(theta, data)
 
 
 class Oracle(NamedTuple):
-    """A way to compute the derivative, and how close to it the derived one must be."""
+    """A way to compute the derivative, and how close the derived one must be."""
 
     name: str
     tolerance: float  # relative to the largest entry of a parameter's gradient
@@ -46,22 +47,22 @@ class Oracle(NamedTuple):
 
     @property
     def is_exact(self) -> bool:
-        """Whether it subtracts nothing, so that it is right to the last digits."""
+        """Whether it subtracts nothing, so that it is accurate to the last digits."""
         return self.name != "differences"
 
 
 def smooth_differences(
     objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: np.ndarray
 ) -> np.ndarray:
-    """Return central differences, and NaN where no step makes the left and the right slope agree.
+    """Return central differences ``(k,)``; NaN where no step makes the left and the right slope agree.
 
-    ``(f(x + h) - f(x - h)) / 2h`` differs from the derivative by a term in h², and by rounding over h. Only
-    float64 makes that sharp: about ten digits agree there, and two or three in float32.
+    ``(f(x + h) - f(x - h)) / 2h`` differs from the derivative by a term in h², and by rounding over h. In
+    float64 about ten digits agree; in float32 only two or three would.
 
-    The step is shortened until the slopes to the left and to the right agree, and their mean is that of a
-    step ten times as long: features far from unit size bend the function over a shorter distance, and near
-    a jump of the second derivative (that of ``relu(x)**2`` at 0) a long step is wrong by a term in h. At a
-    kink they never agree. The step stays so long that the rounding of the function does not count.
+    The step is shortened until the left and right slopes agree and their mean equals that of a step ten times
+    as long: features far from unit size bend the function over a shorter distance, and near a jump of the
+    second derivative (as of ``relu(x)**2`` at 0) a long step is wrong by a term in h. At a kink they never
+    agree. The step stays long enough for the rounding of the function not to matter.
 
     Examples
     --------
@@ -69,9 +70,9 @@ def smooth_differences(
     array([nan,  1.])
     """
     slopes, longer = np.full((2, len(places)), np.nan)  # each (k,)
-    rough = np.arange(len(places))  # (rough,)   which places still need a shorter step
+    rough = np.arange(len(places))  # (rough,)   the places that still need a shorter step
     value, scale = abs(float(objective(theta))), 0.0
-    for step in LONGEST_STEP * 0.1 ** np.arange(7):
+    for step in _LONGEST_STEP * 0.1 ** np.arange(7):
         rounding = _ROUNDING * value / step
         if not len(rough) or rounding > max(1e-7 * scale, 1e-10 * value):
             break
@@ -92,7 +93,7 @@ def _one_sided(
     places: Sequence[int] | np.ndarray,
     step: float,
 ) -> np.ndarray:
-    """Return the slopes to the right and to the left ``(2, k)``, weighed so that their mean is central."""
+    """Return the slopes to the right and to the left ``(2, k)``; their mean is the central difference."""
     here = float(objective(theta))
     slopes = np.empty((2, len(places)))
     for number, place in enumerate(places):
@@ -100,7 +101,7 @@ def _one_sided(
         up, down = theta.copy(), theta.copy()
         up[place] += h
         down[place] -= h
-        # The difference of the arguments as they were rounded, not h.
+        # Half the difference of the arguments after rounding, which is not h.
         half = 0.5 * (up[place] - down[place])
         slopes[:, number] = (objective(up) - here) / half, (here - objective(down)) / half
     return slopes
@@ -109,10 +110,10 @@ def _one_sided(
 def complex_step(
     objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: Sequence[int] | np.ndarray
 ) -> np.ndarray:
-    """Return ``Im f(x + ih) / h`` at those places: the derivative to the last digits.
+    """Return ``Im f(x + ih) / h`` at those places ``(k,)``: the derivative to the last digits.
 
-    Nothing cancels, so h may be as small as it likes; f must be analytic, and written so that it runs
-    on complex numbers (Squire & Trapp 1998, SIAM Review 40(1), 110-112).
+    Nothing cancels, so h may be as small as 1e-30. f must be analytic and run on complex numbers
+    (Squire & Trapp 1998, SIAM Review 40(1), 110-112).
 
     Examples
     --------
@@ -122,13 +123,13 @@ def complex_step(
     slopes = np.empty(len(places))
     for number, place in enumerate(places):
         moved = theta.astype(np.complex128)
-        moved[place] += 1j * COMPLEX_STEP
-        slopes[number] = np.imag(objective(moved)) / COMPLEX_STEP
+        moved[place] += 1j * _COMPLEX_STEP
+        slopes[number] = np.imag(objective(moved)) / _COMPLEX_STEP
     return slopes
 
 
 def all_of(question: Question, wanted: Sequence[str] = NAMES) -> tuple[list[Oracle], tuple[str, ...]]:
-    """Return the oracles that can answer here, of those ``wanted``, and why the others cannot.
+    """Return the oracles among ``wanted`` that can differentiate this function, and why the others cannot.
 
     Examples
     --------
@@ -152,7 +153,7 @@ def all_of(question: Question, wanted: Sequence[str] = NAMES) -> tuple[list[Orac
 
 
 class _UnableError(Exception):
-    """An oracle cannot differentiate this function here."""
+    """An oracle cannot differentiate this function."""
 
 
 def _oracle(name: str, question: Question) -> Oracle:
@@ -167,26 +168,21 @@ def _oracle(name: str, question: Question) -> Oracle:
 
 
 def _check_analytic(question: Question) -> None:
-    """Raise unless the function is recordable and consists of analytic ones."""
-    from chainrule.program.primitives import PRIMITIVES
-    from chainrule.program.trace import Spec, trace
-
+    """Raise unless the function can be traced and consists of analytic functions."""
     theta, data = question.theta, question.data
     specs = (None if part is None else Spec(part.shape, theta.dtype) for part in data)
     program = trace(question.function, Spec(theta.shape, theta.dtype), type(data)(*specs))
     functions = {operation.function for operation in program.operations}
     others = sorted(name for name in functions if not PRIMITIVES[name].is_analytic)
-    if others:
-        msg = f"{', '.join(others)} {'is' if len(others) == 1 else 'are'} not analytic"
-        raise _UnableError(msg)
+    verb = "is" if len(others) == 1 else "are"
+    require(not others, f"{', '.join(others)} {verb} not analytic", _UnableError)
 
 
 def _autodiff(name: str, question: Question) -> np.ndarray:
     """Return the gradient ``(P,)`` by a library's automatic differentiation of the same source."""
     backend = backends.named(f"{name}:cpu")
-    if backend.default_dtype != "float64":
-        msg = "it computes in float32 here (JAX_ENABLE_X64=1 changes that)"
-        raise _UnableError(msg)
-    # A user's function may call what the library does not have.
+    problem = "it computes in float32 here (JAX_ENABLE_X64=1 changes that)"
+    require(backend.default_dtype == "float64", problem, _UnableError)
+    # A user's function may call functions that the library does not have.
     with refusing(Exception, "the forward pass does not run there ({})", _UnableError):
         return backend.to_numpy(backend.autodiff(question.on(backend), backend.asarray(question.theta)))

@@ -1,11 +1,15 @@
 """Records: the parts of an explanation as plain values, independent of how they are shown."""
 
+import math
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
 SECTIONS = ("inputs", "forward", "loss", "backward", "update")
+COLUMNS = ("", "before", "gradient", "change", "change / before")
+CAPTION = "what the step changes, in norms"
 _FIRST = 4  # entries shown of an array
 
 
@@ -40,7 +44,7 @@ class Line:
     @property
     def norm(self) -> float:
         """The Euclidean norm of all entries."""
-        return float(np.linalg.norm(self.array.astype(np.float64)))
+        return norm(self.array)
 
     @property
     def smallest(self) -> float:
@@ -55,18 +59,14 @@ class Line:
     @property
     def first(self) -> tuple[float, ...]:
         """The first entries, row by row."""
-        return tuple(float(entry) for entry in self.array.reshape(-1)[:_FIRST])
+        return tuple(map(float, self.array.reshape(-1)[:_FIRST]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the line as JSON can hold it, with figures instead of the array."""
-        texts = ("name", "section", "layer", "products", "source", "code", "shape")
-        names = (*texts, "norm", "smallest", "largest", "first")
-        formula = {"formula": self.formula.text, "latex": self.formula.latex}
-        return (
-            {name: jsonable(getattr(self, name)) for name in names}
-            | formula
-            | {"dtype": self.array.dtype.name}
-        )
+        """Return the line as a ``dict`` for JSON, with its norm, range and first entries instead of the array."""
+        names = ("name", "section", "layer", "products", "source", "code", "shape")
+        record = _for_json(self, *names, "norm", "smallest", "largest", "first")
+        record |= {"formula": self.formula.text, "latex": self.formula.latex}
+        return record | {"dtype": self.array.dtype.name}
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,12 @@ class Update:
         return self.change / self.norm if self.norm else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the update as JSON can hold it."""
-        names = ("shape", "name", "norm", "gradient", "change", "ratio")
-        return {name: jsonable(getattr(self, name)) for name in names}
+        """Return the update as a ``dict`` for JSON."""
+        return _for_json(self, "shape", "name", "norm", "gradient", "change", "ratio")
 
 
-@dataclass(frozen=True)
-class Flag:
-    """A fault that keeps the network from learning, and what to do about it."""
+class Flag(NamedTuple):
+    """A fault that keeps the network from learning, and its remedy."""
 
     kind: str  # "saturated units"
     where: str  # "layer 1", "X", "the step"
@@ -105,8 +103,7 @@ class Flag:
         return f"{self.kind}, {self.where}: {self.what}; {self.remedy}"
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """Which network, step and data were explained."""
 
     network: str  # "2-4-1 (sigmoid, sigmoid)"
@@ -117,7 +114,90 @@ class Setting:
     where: str  # "numpy, float64"
 
 
-def jsonable(figure: Any) -> Any:
+@dataclass(frozen=True)
+class Document:
+    """The contents of an explanation under headings, as the terminal and HTML show them."""
+
+    setting: Setting
+    lines: tuple[Line, ...]
+    updates: tuple[Update, ...]
+    loss_before: float  # with the penalty of the weight decay
+    loss_after: float
+    flags: tuple[Flag, ...] = ()  # empty if no fault was detected
+    undecided: tuple[str, ...] = ()  # questions that the rows cannot answer, and why
+
+    @property
+    def title(self) -> str:
+        """The network."""
+        return f"one training step of {self.setting.network}"
+
+    @property
+    def subtitle(self) -> str:
+        """The rows, the loss, the optimizer and the backend."""
+        _, loss, rows, optimizer, rate, where = self.setting
+        return f"{rows} rows, {loss}, {optimizer} at learning rate {figure(rate)}, {where}"
+
+    @property
+    def sections(self) -> list[tuple[str, list[Line]]]:
+        """The lines under their headings: the part of the step, and the layer if it has one."""
+
+        def heading(line: Line) -> str:
+            has_layer = line.section in {"forward", "backward"} and line.layer is not None
+            return f"{line.section}, layer {line.layer}" if has_layer else line.section
+
+        return [(title, list(lines)) for title, lines in groupby(self.lines, key=heading)]
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The table of updates: a row for each parameter, below ``COLUMNS``."""
+        return [
+            (u.name, *map(figure, (u.norm, u.gradient, u.change)), figure(u.ratio) if u.norm else "")
+            for u in self.updates
+        ]
+
+    @property
+    def losses(self) -> str:
+        """The loss before and after the step, as a sentence."""
+        before, after = figure(self.loss_before), figure(self.loss_after)
+        return f"the loss goes from {before} to {after} on these rows"
+
+
+def norm(array: np.ndarray) -> float:
+    """Return the Euclidean norm of all entries, computed in float64.
+
+    Examples
+    --------
+    >>> norm(np.asarray([[3.0], [4.0]], dtype=np.float32))
+    5.0
+    """
+    return float(np.linalg.norm(array.astype(np.float64)))
+
+
+def figure(number: float) -> str:
+    """Return a number in four digits.
+
+    Examples
+    --------
+    >>> figure(0.00012345), figure(2.0), figure(float("nan"))
+    ('0.0001234', '2', 'NaN')
+    """
+    return "NaN" if math.isnan(number) else f"{number:.4g}"
+
+
+def figures(line: Line, width: float = math.inf) -> str:
+    """Return the shape, norm, range and first entries of an array, with as many entries as fit into ``width``."""
+    if line.array.size == 1:
+        return f"{line.shape}  {figure(line.first[0])}"
+    head = f"{line.shape}  norm {figure(line.norm)}  {figure(line.smallest)} to {figure(line.largest)}"
+    for count in range(len(line.first), 0, -1):
+        more = "" if count == line.array.size else " ..."
+        text = f"{head}  [{' '.join(f'{entry:.3g}' for entry in line.first[:count])}{more}]"
+        if len(text) <= width:
+            return text
+    return head
+
+
+def jsonable(number: Any) -> Any:
     """Return a number, or a tuple of numbers, as JSON can hold it: NaN and infinity as strings.
 
     Examples
@@ -125,6 +205,10 @@ def jsonable(figure: Any) -> Any:
     >>> jsonable((1.5, float("nan")))
     [1.5, 'nan']
     """
-    if isinstance(figure, tuple):
-        return [jsonable(part) for part in figure]
-    return figure if not isinstance(figure, float) or np.isfinite(figure) else str(figure)
+    if isinstance(number, tuple):
+        return [jsonable(part) for part in number]
+    return number if not isinstance(number, float) or np.isfinite(number) else str(number)
+
+
+def _for_json(record: object, *names: str) -> dict[str, Any]:
+    return {name: jsonable(getattr(record, name)) for name in names}

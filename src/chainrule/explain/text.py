@@ -1,4 +1,4 @@
-"""Text: an explanation for the terminal, printed by rich, in colour if the terminal has it."""
+"""Text: an explanation for the terminal, printed by rich, in colour if the terminal has colours."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -10,23 +10,20 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from chainrule.explain.document import CAPTION, COLUMNS, Document, figures
-from chainrule.explain.records import Flag, Line
+from chainrule.explain.records import CAPTION, COLUMNS, Document, Line, figures
 
 _INDENT = 6
 _WIDTH = 80
 
 
 def renderable(document: Document) -> Group:
-    """Return the explanation as rich prints it."""
+    """Return the explanation for rich to print."""
     return Group(*_parts(document))
 
 
 def plain(document: Document) -> str:
     """Return the explanation without colour, 80 columns wide."""
-    console = Console(
-        file=StringIO(), width=_WIDTH, color_system=None, highlight=False, legacy_windows=False
-    )
+    console = Console(file=StringIO(), width=_WIDTH, color_system=None, legacy_windows=False)
     with console.capture() as captured:
         console.print(renderable(document))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
@@ -39,11 +36,17 @@ def _parts(document: Document) -> Iterator[Any]:
         yield _rule(heading)
         for line in lines:
             yield from _line(line)
-    yield _updates(document.rows)
-    yield Text(document.losses)
+    table = Table(title=CAPTION, title_justify="left", title_style="")
+    table.add_column(COLUMNS[0], style="bold cyan", no_wrap=True)
+    for name in COLUMNS[1:]:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in document.rows:
+        table.add_row(*row)
+    yield from (table, Text(document.losses))
     yield _rule("what is wrong" if document.flags else "nothing wrong was found")
     for flag in document.flags:
-        yield from _flag(flag)
+        yield Text.assemble((f"! {flag.kind}, {flag.where}: ", "bold red"), flag.what)
+        yield _indented(Text.assemble(("what to do: ", "bold"), flag.remedy), 2)
     for question in document.undecided:
         yield Text(f"undecided: {question}")
 
@@ -60,21 +63,6 @@ def _line(line: Line) -> Iterator[Any]:
     if line.source:
         yield _indented(Text.assemble((f"{line.source}  ", "dim"), (line.code, "green")))
     yield _indented(Text(figures(line, _WIDTH - _INDENT)))
-
-
-def _updates(rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=CAPTION, title_justify="left", title_style="")
-    table.add_column(COLUMNS[0], style="bold cyan", no_wrap=True)
-    for name in COLUMNS[1:]:
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _flag(flag: Flag) -> Iterator[Any]:
-    yield Text.assemble((f"! {flag.kind}, {flag.where}: ", "bold red"), flag.what)
-    yield _indented(Text.assemble(("what to do: ", "bold"), flag.remedy), 2)
 
 
 def _indented(text: Text, columns: int = _INDENT) -> Padding:
