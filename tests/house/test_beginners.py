@@ -92,7 +92,8 @@ ON_THE_COMMAND_LINE = [
     ("train table.csv --target kind <<>>", "no file to write to; give -o FILE for the model, or (--dry-run)"),
     ("train table.csv --target kind -o m --hidden <<big>>", "--hidden big: wanted whole numbers, as in --hidden (128 64)"),
     ("train table.csv --target kind -o m --epochs <<ten>>", "'--epochs': Input should be a valid integer"),
-    ("train table.csv --target kind -o m <<--epoch>> 5", "No such option: --epoch .Possible options: (--epochs)"),
+    ("train table.csv --target kind -o m <<--epoch>> 5", "No such option: --epoch; did you mean (--epochs)"),
+    ("train table.csv --target kind -o m <<--lr>> 0.1", "No such option: --lr; did you mean (--learning-rate)"),
     ("train table.csv --target kind -o m --activation <<rleu>>", "unknown activation 'rleu'; did you mean '(relu)'"),
     ("train table.csv --target kind -o m --optimizer <<Adam>>", "unknown optimizer 'Adam'; did you mean '(adam)'"),
     ("train table.csv --target kind -o m --dtype <<float>>", "'float' is not one of '(float32)'"),
@@ -105,6 +106,7 @@ ON_THE_COMMAND_LINE = [
     ("predict <<table.csv learned>>", "table.csv is no model file, .* give one that chainrule saved"),
     ("predict learned <<other.csv>>", "no column 'height' for a feature that the model takes"),
     ("predict learned table.csv -o <<p.xlsx>>", "names another kind of file; predictions are CSV: '(p.csv)'"),
+    ("info --namespace nonsense", "cannot import 'nonsense' .*; give an installed module, such as array_api_strict"),
     ("bench report nowhere", "there is no run at nowhere; measure with: chainrule bench run -o nowhere"),
 ]  # fmt: skip
 

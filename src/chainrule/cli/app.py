@@ -49,4 +49,4 @@ app.add_typer(bench, name="bench")
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="chainrule")
+    app()

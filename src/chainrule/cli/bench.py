@@ -1,15 +1,13 @@
 """The commands of `chainrule bench`, and the options that they share."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import report as reports
@@ -32,7 +30,7 @@ from chainrule.program.machine import cores
 from chainrule.ranks import join
 
 app = typer.Typer(
-    help="Measure where a network runs fastest here, and how near the limit it is.",
+    help="Measure which backend is fastest on this machine, and how near the machine's limit it is.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: chainrule bench env",
@@ -42,22 +40,24 @@ FOLDER = Path("bench-results")
 BEST = "best"
 
 Backends = Annotated[str | None, option("bench run.backend")]
+Rule = Annotated[str, option("bench recommend.rule")]
+Dtype = Annotated[str, option("bench recommend.dtype")]
 
 
 def cells(
-    names: str, grid: str | None, dtype: str, given: Sequence[str] | None, *, quick: bool
+    names: str, grid: str | None, dtype: str, named: Sequence[str] | None, *, quick: bool
 ) -> list[Cell]:
     """Return the cells that the options name."""
-    if given:
-        return [parse(name) for name in given]
+    if named:
+        return [parse(name) for name in named]
     chosen = list(PRESETS) if names == "all" else listed("preset", names, list(PRESETS))
-    wanted = grid or (QUICK_GRID if quick else GRID)
+    axes = grid or (QUICK_GRID if quick else GRID)
     dtypes = listed("dtype", dtype, list(DTYPES))
-    return [cell for name in chosen for kind in dtypes for cell in preset(name, wanted, kind)]
+    return [cell for name in chosen for kind in dtypes for cell in preset(name, axes, kind)]
 
 
 def contestants(named: str | None, *, peers: bool) -> list[str]:
-    """Return who takes part, with the bare products of their libraries: those named, else every backend that is installed."""
+    """Return the contestants, with the bare products of their libraries: those named, or every installed backend."""
     if named is not None:
         names = [roster.entry(name).name for name in words(named)]
     else:
@@ -68,7 +68,7 @@ def contestants(named: str | None, *, peers: bool) -> list[str]:
     return roster.with_products(names)
 
 
-def thread_counts(given: str | None) -> tuple[int, ...]:
+def thread_counts(text: str | None) -> tuple[int, ...]:
     """Return the numbers of threads to measure with; 0 is each library's own choice.
 
     Examples
@@ -76,24 +76,24 @@ def thread_counts(given: str | None) -> tuple[int, ...]:
     >>> thread_counts(None), thread_counts("1,2")
     ((0,), (1, 2))
     """
-    if given is None:
+    if text is None:
         return (0,)
-    if given == BEST:
+    if text == BEST:
         return tuple(2**power for power in range(cores().bit_length()) if 2**power <= cores())
-    are_counts = all(word.isdecimal() and int(word) for word in words(given))
-    problem = f"--threads {given}: wanted whole numbers of 1 or more with commas, or {BEST}"
+    are_counts = all(word.isdecimal() and int(word) for word in words(text))
+    problem = f"--threads {text}: wanted whole numbers of 1 or more with commas, or {BEST}"
     require(are_counts, problem)
-    return tuple(int(word) for word in words(given))
+    return tuple(int(word) for word in words(text))
 
 
-def listed(kind: str, given: str, known: list[str]) -> list[str]:
-    """Return the names in ``given``, each of which must be known."""
-    for name in words(given):
+def listed(kind: str, text: str, known: list[str]) -> list[str]:
+    """Return the names in a text, each of which must be known."""
+    for name in words(text):
         check_known(kind, name, known)
-    return words(given)
+    return words(text)
 
 
-def words(given: str) -> list[str]:
+def words(text: str) -> list[str]:
     """Return the words between the commas.
 
     Examples
@@ -101,45 +101,40 @@ def words(given: str) -> list[str]:
     >>> words("numpy, jax")
     ['numpy', 'jax']
     """
-    return [word.strip() for word in given.split(",") if word.strip()]
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _show(tables: Sequence[Table], record: dict[str, Any], *, as_json: bool) -> None:
+    """Print tables, or a record as JSON."""
+    if as_json:
+        typer.echo(json.dumps(record))
+    else:
+        for table in tables:
+            console().print(table.rich())
 
 
 # -- The progress of a run -----
 
-HOUR = 3600.0  # seconds over which the speed is averaged: a cell may take minutes
 
-
-@contextmanager
-def progress() -> Iterator[campaign.Listener]:
-    """Yield what shows on standard error how a run goes on."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    columns = MofNCompleteColumn(), BarColumn(bar_width=16), TimeRemainingColumn()
-    bar = Progress(
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        speed_estimate_period=HOUR,
-    )
-    task = bar.add_task("")
+def progress() -> campaign.Listener:
+    """Return a function that prints a line for each measured cell on standard error."""
+    starts: list[tuple[float, int]] = []
 
     def shown(done: int, total: int, lines: Sequence[dict[str, Any]]) -> None:
-        bar.update(task, completed=done, total=total)
-        left = bar.tasks[0].time_remaining
-        text = summary(lines) if lines else f"{done} of {total} were measured before" if done else ""
-        if text and not console.is_terminal:
-            text = f"[{done}/{total}] {text}" + (
-                f"  about {timedelta(seconds=round(left))} left" if left else ""
-            )
-        if text:
-            console.print(text, markup=False)
+        starts.append((time.monotonic(), done))
+        start, before = starts[0]
+        if lines:
+            left = (starts[-1][0] - start) / (done - before) * (total - done)
+            time_left = f"  about {timedelta(seconds=round(left))} left" if done < total else ""
+            typer.echo(f"[{done}/{total}] {summary(lines)}{time_left}", err=True)
+        elif done:
+            typer.echo(f"{done} of {total} were measured before", err=True)
 
-    with bar:
-        yield shown
+    return shown
 
 
 def summary(lines: Sequence[dict[str, Any]]) -> str:
-    """Return a line about a cell: its fastest contestant that is not just products, and what went wrong.
+    """Return a line about a cell: its fastest contestant, bare products aside, and the failures.
 
     Examples
     --------
@@ -154,13 +149,12 @@ def summary(lines: Sequence[dict[str, Any]]) -> str:
         if line["status"] == "ok" and roster.entry(line["contestant"]).group != roster.PRODUCTS
     ]
     parts = [f"{measured[0]['cell']} {measured[0]['operation']}"]
-    if times:
-        seconds, who = min(times)
-        parts.append(f"{who} {1e6 * seconds:.3g} us")
-    failed = [line for line in measured if line["status"] in {"wrong", "failed"}]
-    parts += [f"{line['contestant']}: {line['reason']}" for line in failed]
-    if all(line["status"] == "skipped" for line in measured):
-        parts.append(f"skipped: {measured[0]['reason']}")
+    parts += [f"{name} {1e6 * seconds:.3g} us" for seconds, name in sorted(times)[:1]]
+    skipped = set() if times else {"skipped"}
+    reasons = [
+        (m["contestant"], m["reason"]) for m in measured if m["status"] in {"wrong", "failed"} | skipped
+    ]
+    parts += [f"{name}: {reason}" for name, reason in reasons]
     return "  ".join(parts)
 
 
@@ -172,7 +166,7 @@ def run(
     output: Annotated[Path, option("bench run.output")] = FOLDER,
     quick: Annotated[bool, option("bench run.quick")] = False,
     presets: Annotated[str, option("bench run.presets")] = "digits",
-    grid: Annotated[str | None, option("bench run.grid", help=f'As in "{GRID}".')] = None,
+    grid: Annotated[str | None, option("bench run.grid", show_default=GRID)] = None,
     cell: Annotated[list[str] | None, option("bench run.cell")] = None,
     backend: Backends = None,
     peers: Annotated[bool, option("bench run.peers")] = False,
@@ -181,9 +175,9 @@ def run(
     threads: Annotated[str | None, option("bench run.threads")] = None,
     processes: Annotated[int | None, option("bench run.processes")] = None,
 ) -> None:
-    """Measure which backend is fastest where. What DIR holds is kept: a run goes on.
+    """Measure the time of a training step on each backend, for networks and batches of many sizes.
 
-    What was measured is also what backend="auto" goes by.
+    The same command continues an interrupted run. backend="auto" uses the results.
     """
     plan = campaign.Campaign(
         cells(presets, grid, dtype, cell, quick=quick),
@@ -194,11 +188,11 @@ def run(
         QUICK if quick else Care(),
     )
     try:
-        with progress() as listener:
-            records = campaign.run(plan, output, listener)
+        records = campaign.run(plan, output, progress())
     except KeyboardInterrupt:
         typer.echo(
-            f"interrupted; what was measured is kept. The same command goes on: {output}", err=True
+            f"interrupted; the measurements in {output} are kept, and the same command continues",
+            err=True,
         )
         raise typer.Exit(130) from None
     taken = [m for m in records.measurements if roster.entry(m.contestant).group != roster.PRODUCTS]
@@ -225,26 +219,19 @@ def report(
     form: Annotated[Form, option("bench report.form")] = "term",
     output: Annotated[Path | None, option("bench report.output")] = None,
 ) -> None:
-    """Show what a run says: who is fastest where, and how near the limit that is."""
+    """Show the results of a run: the fastest backend of each size, and how near the machine's limit it is."""
     results = Results(read(folder))
     if form in {"png", "svg"}:
-        _say(*reports.figures(results, output or _beside(folder) / "figures", [form]))
+        inside = folder if folder.is_dir() else folder.parent
+        for file in reports.figures(results, output or inside / "figures", [form]):
+            typer.echo(f"wrote {file}", err=True)
     elif form == "term":
         console().print(reports.terminal(results))
     elif output is None:
         typer.echo(_TEXTS[form](results), nl=False)
     else:
         output.write_text(_TEXTS[form](results), encoding="utf-8")
-        _say(output)
-
-
-def _beside(folder: Path) -> Path:
-    return folder if folder.is_dir() else folder.parent
-
-
-def _say(*files: Path) -> None:
-    for file in files:
-        typer.echo(f"wrote {file}", err=True)
+        typer.echo(f"wrote {output}", err=True)
 
 
 # -- compare -----
@@ -262,28 +249,22 @@ def compare(
     fail: Annotated[bool, option("bench compare.fail")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say, cell by cell, what is faster or slower after than before, or undecided."""
+    """Compare two runs, or two contestants of one run: faster, slower, the same or undecided in each cell."""
     if inside is not None:
         result = comparison.compare_contestants(read(inside), before, after)
     else:
         result = comparison.compare(read(Path(before)), read(Path(after)), force=force)
-    rows = [
-        (
-            *(row.place.cell.name, row.place.contestant),
-            *(microseconds(row.before), microseconds(row.after)),
-            *(*_texts(row.ratio), row.verdict),
+    table = Table(f"{after} compared with {before}, a step; means are geometric", HEAD, texts=2)
+    for row in result.rows:
+        times = microseconds(row.before), microseconds(row.after)
+        table.rows.append(
+            (row.place.cell.name, row.place.contestant, *times, *_texts(row.ratio), row.verdict)
         )
-        for row in result.rows
-    ]
-    means = [
-        (f"mean of {mean.cells}", mean.contestant, NONE, NONE, *_texts(mean.ratio), mean.verdict)
-        for mean in result.means
-    ]
-    if as_json:
-        typer.echo(json.dumps({"rows": rows, "means": means, "notes": list(result.notes)}))
-    else:
-        title = f"{after} compared with {before}, a step; means are geometric"
-        console().print(Table(title, HEAD, [*rows, *means], list(result.notes), texts=2).rich())
+    for mean in result.means:
+        texts = NONE, NONE, *_texts(mean.ratio)
+        table.rows.append((f"mean of {mean.cells}", mean.contestant, *texts, mean.verdict))
+    table.notes = result.notes
+    _show([table], {"rows": table.records, "notes": [*result.notes]}, as_json=as_json)
     if fail and result.slower:
         raise typer.Exit(SLOWER)
 
@@ -300,15 +281,15 @@ def _texts(ratio: Interval) -> tuple[str, str]:
 def recommend(
     layers: Annotated[str, option("bench recommend.layers")],
     batch: Annotated[int, option("bench recommend.batch")],
-    rule: Annotated[str, option("bench recommend.rule")] = "",
-    dtype: Annotated[str, option("bench recommend.dtype")] = "float32",
+    rule: Rule = "",
+    dtype: Dtype = "float32",
     backend: Backends = None,
     again: Annotated[bool, option("bench recommend.again")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say which backend is fastest for a network on this machine, and how sure that is.
+    """Name the fastest backend for a network on this machine, and how certain that is.
 
-    The stored measurements answer if they can; else it is measured, in about 20 s.
+    Uses the stored measurements if they decide it; otherwise measures for about 20 s.
     """
     chosen = None if backend is None else listed("backend", backend, roster.of(roster.BACKEND))
     cell = _cell(layers, batch, rule, dtype)
@@ -316,14 +297,10 @@ def recommend(
         answer = recommendation.recommend(cell, campaign.measure, contestants=chosen, again=again)
     except RuntimeError as error:
         fail(str(error))
-    if as_json:
-        rows = [dict(zip(recommendation.HEAD, row, strict=True)) for row in answer.rows]
-        facts = {"sentence": answer.choice.sentence, "backend": answer.choice.backend, "rows": rows}
-        typer.echo(json.dumps(facts | {"measured": answer.was_measured, "notes": list(answer.notes)}))
-        return
-    screen = console()
-    screen.print(answer.choice.sentence, style="bold", markup=False)
-    screen.print(Table("", recommendation.HEAD, answer.rows, list(answer.notes)).rich())
+    choice, notes = answer.choice, [*answer.notes]
+    table = Table(choice.sentence, recommendation.HEAD, answer.rows, notes)
+    record = {"sentence": choice.sentence, "backend": choice.backend, "rows": table.records}
+    _show([table], record | {"measured": answer.was_measured, "notes": notes}, as_json=as_json)
 
 
 def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
@@ -341,16 +318,16 @@ def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
 
 @app.command(epilog="Example: chainrule bench scale --layers 64,16,10 --batch 64")
 def scale(
-    layers: Annotated[str, option("bench scale.layers")] = "784,256,10",
+    layers: Annotated[str, option("bench recommend.layers")] = "784,256,10",
     batch: Annotated[int, option("bench scale.batch")] = 4096,
-    rule: Annotated[str, option("bench recommend.rule")] = "",
-    dtype: Annotated[str, option("bench recommend.dtype")] = "float32",
+    rule: Rule = "",
+    dtype: Dtype = "float32",
     ranks: Annotated[str | None, option("bench scale.ranks")] = None,
     threads: Annotated[int | None, option("bench scale.threads")] = None,
     simulate: Annotated[str | None, option("bench scale.simulate")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what several processes bring for one network, beside what a model makes of it.
+    """Measure how much faster several processes train one network, and compare it with a model.
 
     Start it as: mpiexec -n 2 chainrule bench scale --ranks mpi.
     """
@@ -359,26 +336,18 @@ def scale(
     measured = speedup.measure(_cell(layers, batch, rule, dtype), group, threads)
     if group.rank > 0:
         return
-    name, count = measured.cell.name, f"{group.size} rank{'s' * (group.size > 1)} ({group.name})"
-    rows: list[Sequence[str]] = [*measured.table()]
-    tables = [Table(f"{name}: a step on {count}", speedup.HEAD, rows)]
+    count = f"{group.size} rank{'s' * (group.size > 1)} ({group.name})"
+    title = f"{measured.cell.name}: a step on {count}"
+    tables = [Table(title, speedup.HEAD, [*measured.table()])]
     if measured.sums:
-        rows = [(f"{n}", f"{1e6 * s:.3g}") for n, s in measured.sums.items()]
-        fitted = f"a link of {1e6 * measured.link.latency:.2g} µs and {measured.link.bandwidth / 1e9:.2g} GB/s"
-        head, notes = (
-            ("bytes", "µs"),
-            [f"{fitted}; a step of this network adds up {measured.nbytes} bytes"],
-        )
-        tables.append(Table("a sum over the ranks", head, rows, notes))
+        rows: list[Sequence[str]] = [(f"{n}", f"{1e6 * s:.3g}") for n, s in measured.sums.items()]
+        notes = [f"a step of this network adds up {measured.nbytes} bytes"]
+        tables.append(Table("a sum over the ranks", ("bytes", "µs"), rows, notes))
     if asked is not None:
-        notes = ["by the model: the line of one rank's steps, and the sum over that link"]
-        rows = [*speedup.simulated(measured, asked)]
+        notes = ["by the model: the line through one rank's steps, and the sum over that link"]
+        rows = [*measured.simulated(asked)]
         tables.append(Table(f"simulated: {simulate}", speedup.SIMULATED_HEAD, rows, notes))
-    if as_json:
-        typer.echo(json.dumps({table.title: [table.head, *table.rows] for table in tables}))
-        return
-    for table in tables:
-        console().print(table.rich())
+    _show(tables, {table.title: table.records for table in tables}, as_json=as_json)
 
 
 # -- env -----
@@ -386,27 +355,18 @@ def scale(
 
 @app.command(epilog="Example: chainrule bench env --json")
 def env(as_json: AsJson = False) -> None:
-    """Say what this machine is, and who can take part here."""
+    """Describe this machine, and list the contestants that can run on it."""
     here = environment()
-    missing = {
-        entry: _missing(entry, has_gpu=here["gpu"] is not None) for entry in roster.ROSTER.values()
-    }
-    if as_json:
-        who = [
-            {"name": one.name, "group": one.group, "missing": lacks, "says": one.description}
-            for one, lacks in missing.items()
-        ]
-        typer.echo(json.dumps({**here, "contestants": who}))
-        return
-    rows = [
-        (one.name, one.group, f"needs {', '.join(lacks)}" if lacks else one.description)
-        for one, lacks in missing.items()
-    ]
-    screen = console()
-    screen.print(facts_table(dict(facts(here))))
-    head = ["name", "is", "description, or what it needs installed"]
-    screen.print(Table("contestants", head, [*rows], texts=3).rich())
-
-
-def _missing(entry: roster.Entry, *, has_gpu: bool) -> list[str]:
-    return entry.missing() + (["a CUDA device"] if entry.device == "cuda" and not has_gpu else [])
+    table = Table("contestants", ("name", "group", "description, or what it needs"), texts=3)
+    contestants = []
+    for one in roster.ROSTER.values():
+        needs_device = one.device == "cuda" and here["gpu"] is None
+        missing = one.missing() + (["a CUDA device"] if needs_device else [])
+        text = f"needs {', '.join(missing)}" if missing else one.description
+        table.rows.append((one.name, one.group, text))
+        contestants.append(
+            {"name": one.name, "group": one.group, "missing": missing, "description": one.description}
+        )
+    if not as_json:
+        console().print(facts_table(dict(facts(here))))
+    _show([table], {**here, "contestants": contestants}, as_json=as_json)

@@ -1,7 +1,7 @@
 """Errors on the command line: one line on stderr, exit code 2, no traceback."""
 
 import sys
-from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import typer
@@ -35,12 +35,27 @@ def one_line(error: BaseException) -> str:
     """
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
-    text = error.format_message() if isinstance(error, TyperException) else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    if isinstance(error, TyperException):
+        return _misuse(error)
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _misuse(error: Any) -> str:
+    """Return the message for a wrong command line, with the option that may have been meant."""
+    context = getattr(error, "ctx", None)
+    text = " ".join(error.format_message().split())
+    if context and hasattr(error, "possibilities"):  # there is no such option
+        option, options = error.option_name, [param.opts for param in context.command.params]
+        known = [name for names in options for name in names if name.startswith("--")]
+        # --lr is --learning-rate: the first letters of its words.
+        short = {"--" + "".join(word[:1] for word in name.split("-")): name for name in known}
+        close = [short[option]] if option in short else get_close_matches(option, known, n=1)
+        text = error.message + "".join(f"; did you mean {name}?" for name in close)
+    return f"{text} (see {context.command_path if context else 'chainrule'} --help)"
 
 
 def fail(message: str) -> NoReturn:
-    """Say it on stderr and leave with the exit code for misuse."""
+    """Print an error on stderr and leave with the exit code for misuse."""
     if len(message) > _LONGEST:
         message = f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
     text = Text.assemble(("error:", "bold red"), " ", printable(message))
@@ -55,14 +70,13 @@ class OneLineGroup(TyperGroup):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line; in standalone mode, leave with its exit code."""
         standalone = options.pop("standalone_mode", True)
-        words = options.get("args") or (args[0] if args else None) or sys.argv[1:]
-        options["standalone_mode"] = False  # the errors come here
+        options |= {"standalone_mode": False, "prog_name": "chainrule"}  # the errors come here
         if not standalone:
             return super().main(*args, **options)
         try:
             code = super().main(*args, **options)
         except TyperException as error:
-            fail(f"{one_line(error)} (see {_named(self, words)} --help)")
+            fail(one_line(error))
         except DivergedError as error:
             fail(f"{error.args[0]}; no model was written; lower --learning-rate")
         except SystemExit as stop:
@@ -74,14 +88,3 @@ class OneLineGroup(TyperGroup):
             current().fail(INTERRUPTED, lambda: None)
             sys.exit(INTERRUPTED)
         return sys.exit(code if isinstance(code, int) else 0)
-
-
-def _named(group: Any, words: Sequence[str]) -> str:
-    """Return the command that the words of a command line begin with: ``chainrule bench run``."""
-    named = "chainrule"
-    for word in words:
-        group = getattr(group, "commands", {}).get(word)
-        if group is None:
-            break
-        named = f"{named} {word}"
-    return named

@@ -20,6 +20,7 @@ from chainrule.backends import trial
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.cli.options import AsJson, option
 from chainrule.cli.show import console, facts_table
+from chainrule.mathematics.naming import refusing
 from chainrule.program.machine import cores
 
 
@@ -52,7 +53,11 @@ def info(
 
 def _check(name: str) -> None:
     """Print a line for each function of a namespace that is missing or wrong; end with 1 if there is one."""
-    backend = backends.get(import_module(name)) or backends.named("numpy")
+    problem = (
+        f"cannot import {name!r} ({{}}); give an installed module, such as array_api_strict or jax.numpy"
+    )
+    with refusing(ImportError, problem):
+        backend = backends.get(import_module(name)) or backends.named("numpy")
     lines = trial.every_problem(backend)
     try:
         lines = lines or _difference(backend)

@@ -120,38 +120,35 @@ def _transfer(data: CellData, backend: Backend) -> Contestant:
 
 def _epochs(data: CellData, backend: Backend) -> Contestant:
     """Return epochs of ``train``: batches drawn, history kept; this many of them a call."""
-    net = _trained(data, backend)
+    net = trained(data, backend)
     X, Y = backend.asarray(data.X), backend.asarray(data.Y)
-    optimizer = "adam" if data.cell.rule == "adam" else "sgd"
 
     def epochs(count: int) -> History:
-        # The beginning of a long run: one that is over in a moment is not worth compiling for.
+        # The start of a long run: a short one is not worth compiling for.
         return net.train(
             *(X, Y, MANY, data.rate),
             batch_size=data.cell.batch,
-            optimizer=optimizer,
+            optimizer=data.cell.rule,
             callbacks=[lambda record: record.epoch + 1 >= count],
             progress=False,
         )
 
     def clocked(count: int) -> float:
-        # By the history's clock: what comes before the first epoch, compiling above all, is no epoch.
+        # Use the history's timestamps, so that compilation before the first epoch is not counted.
         clock = epochs(count + 1)["seconds"]
         return float(clock[-1] - clock[0])
 
-    state = partial(_trained_state, net)
+    def state(history: History) -> State:
+        return State(history["loss"][-1], [net.backend.to_numpy(layer.W) for layer in net.layers])
+
     exempt = "it draws its own order of the rows"
     return Contestant(partial(epochs, 1), data.steps, state, exempt=exempt, clocked=clocked)
 
 
-def _trained(data: CellData, backend: Backend) -> NeuralNetwork:
-    """Return the network at the data's start."""
-    net, _ = network(data.cell.sizes, data.cell.rule)
-    trained = NeuralNetwork(**net.arguments(), backend=backend, dtype=data.cell.dtype, seed=0)
+def trained(data: CellData, backend: Backend) -> NeuralNetwork:
+    """Return the network with the data's initial weights, to call ``train`` on."""
+    architecture, _ = network(data.cell.sizes, data.cell.rule)
+    net = NeuralNetwork(**architecture.arguments(), backend=backend, dtype=data.cell.dtype, seed=0)
     for number, (W, b) in enumerate(zip(data.weights, data.biases, strict=True)):
-        trained.set_layer(number, W=W, b=b)
-    return trained
-
-
-def _trained_state(net: NeuralNetwork, history: History) -> State:
-    return State(history["loss"][-1], [net.backend.to_numpy(layer.W) for layer in net.layers])
+        net.set_layer(number, W=W, b=b)
+    return net

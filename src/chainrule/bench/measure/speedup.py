@@ -1,67 +1,61 @@
-"""Speed-up by ranks: the steps of one rank, the sums between ranks and the steps of all, and what a model makes of the first two."""
+"""Speed-up by ranks: measured steps of one rank and of all, measured sums between ranks, and a model of both."""
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.backends.speed_map.spots import Interval, network
+from chainrule.backends import named
+from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import Cell
+from chainrule.bench.contestants.ours import trained
 from chainrule.bench.judge.statistics import typical
-from chainrule.bench.link import Link, Simulation, line
-from chainrule.network import NeuralNetwork
+from chainrule.bench.link import Simulation, line
 from chainrule.ranks.group import Group
 
 ROUNDS = 3
 SECONDS, SUM_SECONDS = 0.4, 0.1  # of a series of steps, and of sums
-FLOPS_A_SECOND = 3e10  # of a rank, roughly: for the length of a series, no more
+FLOPS_A_SECOND = 3e10  # of a rank, roughly: it decides only the length of a series
 SIZES = [4**power for power in range(2, 11)]  # numbers in a sum
-HEAD = ("rows", "a rank", "alone, µs", "ranks, µs", "model, µs", "efficiency", "95 % interval", "model")
+HEAD = (
+    *("rows", "a rank", "alone, µs", "ranks, µs", "model, µs", "efficiency", "95 % interval"),
+    "by the model",
+)
 SIMULATED_HEAD = ("ranks", "rows a rank", "step, µs", "speed-up", "efficiency")
 
 
 class OneRank(Group):
-    """A rank by itself, on the engine of several: gradient and update apart, and no sum."""
+    """One rank with the engine of several: gradient and update apart, and no sum."""
 
     is_divided = True
 
 
 class ScalePoint(NamedTuple):
-    """A batch on all ranks."""
+    """The seconds of a step on a batch."""
 
     rows: int
-    alone: Interval  # seconds of a step on one rank, the others waiting
-    share: Interval  # of a step of a rank's share of the rows, on each rank for itself
-    together: Interval  # of a step on all ranks
+    alone: Interval  # on one rank, while the others wait
+    share: Interval  # on each rank by itself, of its share of the rows
+    together: Interval  # on all ranks
 
 
 class Scaling(NamedTuple):
-    """What was measured of a cell on some ranks."""
+    """The measurements of a cell on some ranks."""
 
     cell: Cell
     ranks: int
     points: list[ScalePoint]
-    sums: dict[int, float]  # median seconds, of so many bytes
+    sums: dict[int, float]  # median seconds by bytes
 
     @property
     def nbytes(self) -> int:
-        """Of what is added up in a step: the gradient, the loss and a flag."""
+        """The bytes that a step adds up: the gradient, the loss and a flag."""
         return (self.cell.parameters + 2) * self.cell.itemsize
 
-    @property
-    def link(self) -> Link:
-        """The link that the sums describe."""
-        return Link.fitted(self.ranks, self.sums)
-
-    @property
-    def share_line(self) -> tuple[float, float]:
-        """The seconds of one rank's step: fixed, and for each row."""
-        return line({point.rows // self.ranks: point.share.estimate for point in self.points})
-
     def model(self, point: ScalePoint) -> float:
-        """Return the seconds of a step on all ranks by a rank's own step, and the sum of so many bytes."""
+        """Return the seconds of a step on all ranks: a rank's own step and the sum of so many bytes."""
         if not self.sums:
             return point.share.estimate
         sizes, seconds = np.log(list(self.sums)), np.log(list(self.sums.values()))  # (sizes,)
@@ -70,34 +64,29 @@ class Scaling(NamedTuple):
     def table(self) -> Iterator[Sequence[str]]:
         """Yield a row for each batch under :data:`HEAD`."""
         for point in self.points:
-            gain = point.alone.over(point.together)
-            efficiency = [100 * x / self.ranks for x in gain]
             model = self.model(point)
             times = (point.alone.estimate, point.together.estimate, model)
+            gain = point.alone.over(point.together)
+            measured, low, high = (f"{100 * x / self.ranks:.0f}" for x in gain)
             yield (
                 *(f"{point.rows}", f"{point.rows // self.ranks}"),
                 *(f"{1e6 * seconds:.3g}" for seconds in times),
-                f"{efficiency[0]:.0f} %",
-                f"{efficiency[1]:.0f} to {efficiency[2]:.0f} %" if gain.is_bounded else "too few rounds",
+                f"{measured} %",
+                f"{low} to {high} %" if gain.is_bounded else "too few rounds",
                 f"{100 * point.alone.estimate / model / self.ranks:.0f} %",
             )
 
-
-def simulated(measured: Scaling, asked: Simulation) -> Iterator[Sequence[str]]:
-    """Yield a row for 1, 2, 4, ... ranks over a link that is not here, under :data:`SIMULATED_HEAD`."""
-    fixed, each = measured.share_line
-    batch, ranks = measured.cell.batch, 1
-    while ranks <= min(asked.ranks, batch):
-        seconds = asked._replace(ranks=ranks).step(fixed + each * batch / ranks, measured.nbytes)
-        gain = (fixed + each * batch) / seconds
-        yield (
-            f"{ranks}",
-            f"{batch // ranks}",
-            f"{1e6 * seconds:.3g}",
-            f"{gain:.2f}x",
-            f"{100 * gain / ranks:.0f} %",
-        )
-        ranks *= 2
+    def simulated(self, asked: Simulation) -> Iterator[Sequence[str]]:
+        """Yield a row for 1, 2, 4, ... ranks over a link by the model, under :data:`SIMULATED_HEAD`."""
+        fixed, each = line({p.rows // self.ranks: p.share.estimate for p in self.points})
+        batch, ranks = self.cell.batch, 1
+        while ranks <= min(asked.ranks, batch):
+            sums = asked.link.seconds(ranks, self.nbytes) / asked.every
+            seconds = fixed + each * batch / ranks + sums
+            gain = (fixed + each * batch) / seconds
+            times = f"{1e6 * seconds:.3g}", f"{gain:.2f}x", f"{100 * gain / ranks:.0f} %"
+            yield (f"{ranks}", f"{batch // ranks}", *times)
+            ranks *= 2
 
 
 def measure(cell: Cell, group: Group, threads: int | None) -> Scaling:
@@ -109,7 +98,7 @@ def measure(cell: Cell, group: Group, threads: int | None) -> Scaling:
     for rows in (max(group.size, cell.batch // part) for part in (16, 4, 1)):
         wide, own = cell._replace(batch=rows), cell._replace(batch=max(1, rows // group.size))
         alone, share, together = list[list[float]](), list[list[float]](), list[list[float]]()
-        for _ in range(ROUNDS):  # in turn, since a machine is faster at one time than at another
+        for _ in range(ROUNDS):  # in turn, since the speed of a machine changes
             share.append(_steps(own, OneRank(tree=group.tree), threads))
             if group.size == 1:
                 continue
@@ -123,49 +112,34 @@ def measure(cell: Cell, group: Group, threads: int | None) -> Scaling:
 
 
 def _steps(cell: Cell, group: Group, threads: int | None) -> list[float]:
-    """Return the seconds of a step, of some epochs of a few batches each."""
+    """Return the seconds of a step in each of some epochs of a few batches."""
     data = cell_data(cell)
-    model, optimizer = network(cell.sizes, cell.rule)
-    net = NeuralNetwork(
-        cell.sizes[0],
-        cell.sizes[1:-1],
-        cell.sizes[-1],
-        activation=model.activations[0],
-        output_activation=model.activations[-1],
-        loss=model.loss,
-        backend="numpy",
-        dtype=cell.dtype,
-        seed=0,
-    )
     guess = data.steps * (cell.flops / FLOPS_A_SECOND + 2e-5)
     epochs = int(np.clip(SECONDS / guess, 3, 2000))
-    y = data.labels if cell.rule == "adam" else data.Y
-    history = net.train(
-        data.X,
-        y,
-        epochs,
-        data.rate,
-        batch_size=cell.batch,
-        optimizer=optimizer,
-        threads=threads,
-        ranks=group,
-        progress=False,
-    )
+    how: dict[str, Any] = {
+        "batch_size": cell.batch,
+        "optimizer": cell.rule,
+        "threads": threads,
+        "ranks": group,
+    }
+    net = trained(data, named("numpy"))
+    history = net.train(data.X, data.Y, epochs, data.rate, progress=False, **how)
     seconds: list[float] = (np.diff(history["seconds"])[1:] / data.steps).tolist()
     return seconds
 
 
 def _sums(cell: Cell, group: Group) -> dict[int, float]:
-    taken = {}
+    """Return the median seconds of a sum over the ranks, by its bytes."""
+    medians = {}
     for size in SIZES if group.size > 1 else ():
         buffer = np.ones(size, dtype=cell.dtype)  # (size,)
         group.sum(buffer)
         seconds, end = list[float](), time.perf_counter() + SUM_SECONDS
         while group.broadcast(time.perf_counter() < end or len(seconds) < 9):
             for _ in range(10):
-                began = time.perf_counter()
+                start = time.perf_counter()
                 group.sum(buffer)
-                seconds.append(time.perf_counter() - began)
+                seconds.append(time.perf_counter() - start)
                 buffer[...] = 1
-        taken[buffer.nbytes] = float(np.median(seconds))
-    return taken
+        medians[buffer.nbytes] = float(np.median(seconds))
+    return medians
