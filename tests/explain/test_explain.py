@@ -169,7 +169,7 @@ def test_a_line_has_its_source_its_product_and_its_figures():
 def test_every_matrix_product_is_spelled_out():
     net, X, Y = network(**EVERYTHING)
     spelled = [shapes for line in net.explain(X, Y) for shapes in line.products if "@" in shapes]
-    assert len(spelled) == net.architecture.matrix_products + net.architecture.depth
+    assert len(spelled) == 4 * net.architecture.depth - 1
     for shapes in spelled:
         left, right, made = map(ast.literal_eval, shapes.replace("@", ";").replace("->", ";").split(";"))
         assert left[1] == right[0]

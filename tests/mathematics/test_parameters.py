@@ -124,9 +124,8 @@ def test_an_unseeded_run_repeats_after_numpys_seed(rng):
     assert losses[0] == losses[1]
 
 
-def test_flops_and_products_are_counted_from_the_sizes():
+def test_flops_are_counted_from_the_sizes():
     net = architecture((784, (512, 256), 10), "relu", None, "cross_entropy")
-    assert net.matrix_products == 8
     assert net.flops(128) == 2 * 128 * (3 * (784 * 512 + 512 * 256 + 256 * 10) - 784 * 512)
 
 

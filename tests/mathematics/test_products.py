@@ -35,7 +35,7 @@ def test_a_step_does_exactly_3l_minus_1_products_and_l_one_row_ones(monkeypatch,
     assert passes == depth
     one_row = [shape for shape in seen if shape[0] == 1]
     full = [shape for shape in seen[passes:] if shape[0] != 1]
-    assert len(full) == 3 * depth - 1 == net.matrix_products
+    assert len(full) == 3 * depth - 1
     assert one_row == [(1, ROWS, n_out) for n_out in net.sizes[:0:-1]]
     assert sum(2 * rows * inner * columns for rows, inner, columns in full) == net.flops(ROWS)
 

@@ -185,7 +185,14 @@ def figure(number: float) -> str:
 
 
 def figures(line: Line, width: float = math.inf) -> str:
-    """Return the shape, norm, range and first entries of an array, with as many entries as fit into ``width``."""
+    """Return the shape, norm, range and first entries of an array, with as many entries as fit into ``width``.
+
+    Examples
+    --------
+    >>> from chainrule import NeuralNetwork
+    >>> figures(NeuralNetwork(2, 4, 1, seed=1).explain([[0, 2], [1, 1]], [[1], [0]])["X"])
+    '(2, 2)  norm 2.449  0 to 2  [0 2 1 1]'
+    """
     if line.array.size == 1:
         return f"{line.shape}  {figure(line.first[0])}"
     head = f"{line.shape}  norm {figure(line.norm)}  {figure(line.smallest)} to {figure(line.largest)}"

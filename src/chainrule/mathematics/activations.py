@@ -1,7 +1,7 @@
-"""Activations: each one a pair, its value and its derivative.
+"""Activations: pairs of a function and its derivative.
 
-The derivative takes both the input ``Z`` and the output ``A = f(Z)``, and uses ``A`` wherever it
-can: sigmoid' = A (1 - A) costs no second exponential, and ``Z`` need not be kept.
+The derivative takes both the input ``Z`` and the output ``A = f(Z)``, and uses ``A`` if possible:
+sigmoid' = A (1 - A) needs no second exponential, and ``Z`` need not be kept.
 """
 
 import math
@@ -19,7 +19,7 @@ class Activation:
     Parameters
     ----------
     name
-        What messages, tables and saved models call it.
+        Its name in messages, tables and saved models.
     value
         ``Z (..., n, n_out) -> A (..., n, n_out)``, in the dtype of ``Z``.
     derivative
@@ -47,15 +47,15 @@ class Activation:
 
 
 def _sigmoid(Z: Array) -> Array:
-    # sigmoid(z) = (1 + tanh(z/2)) / 2: it cannot overflow, and it saturates to exact 0 and 1 rather
-    # than to denormal numbers, which slow a processor down tenfold. It rounds to 0 below z of about
-    # -20 in float32, so the cross-entropies take logits, never log(A), and predictions `exact_sigmoid`.
+    # sigmoid(z) = (1 + tanh(z/2)) / 2 cannot overflow, and it saturates to exact 0 and 1 instead of denormal
+    # numbers, which slow a processor down tenfold. In float32 it rounds to 0 below z = -20 or so. Therefore the
+    # cross-entropies take logits instead of log(A), and predictions use `exact_sigmoid`.
     xp = namespace(Z)
     return 0.5 * xp.tanh(0.5 * Z) + 0.5  # (..., n, n_out)
 
 
 def _exact_sigmoid(Z: Array) -> Array:
-    # sigmoid(z) = exp(min(z, 0)) / (1 + exp(-|z|)): no exponential can overflow, and small values keep their digits.
+    # sigmoid(z) = exp(min(z, 0)) / (1 + exp(-|z|)): no exponential overflows, and small values keep their digits.
     xp = namespace(Z)
     return xp.exp(xp.minimum(Z, xp.zeros_like(Z))) / (1.0 + xp.exp(-xp.abs(Z)))  # (..., n, n_out)
 
@@ -73,19 +73,19 @@ def _tanh_derivative(_: Array, A: Array) -> Array:
 
 
 def _relu(Z: Array) -> Array:
-    # maximum, not clip: clip is a write through a boolean mask in array-api-compat's CuPy.
+    # maximum, not clip: in array-api-compat, CuPy's clip writes through a boolean mask.
     xp = namespace(Z)
     return xp.maximum(Z, xp.zeros_like(Z))  # (..., n, n_out)
 
 
 def _relu_derivative(_: Array, A: Array) -> Array:
-    # The subgradient 0 is taken at Z = 0, as everyone does.
+    # The subgradient at Z = 0 is 0, as is usual.
     return namespace(A).astype(A > 0, A.dtype)  # (..., n, n_out)
 
 
 # gelu(z) = z/2 (1 + tanh(u)), u = sqrt(2/pi) (z + 0.044715 z^3)  (Hendrycks & Gimpel 2016,
 # arXiv:1606.08415, section 2). The standard has no erf, so this form, within 5e-4 of the exact one,
-# is the definition here; its derivative is exact for it.
+# is the definition here, and the derivative is that of this form.
 _GELU_SCALE = math.sqrt(2.0 / math.pi)
 _GELU_CUBIC = 0.044715
 
@@ -106,7 +106,7 @@ def _gelu_derivative(Z: Array, _: Array) -> Array:
 
 
 def _softplus(Z: Array) -> Array:
-    # log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|)): no exponential can overflow.
+    # log(1 + exp(z)) = max(z, 0) + log1p(exp(-|z|)): no exponential overflows.
     xp = namespace(Z)
     return xp.maximum(Z, xp.zeros_like(Z)) + xp.log1p(xp.exp(-xp.abs(Z)))  # (..., n, n_out)
 
@@ -125,7 +125,7 @@ def _identity_derivative(Z: Array, _: Array) -> Array:
 
 
 sigmoid = Activation("sigmoid", _sigmoid, _sigmoid_derivative)
-# The sigmoid with a relative error of a few roundings: for predictions, where near 0 every digit counts.
+# The sigmoid with a relative error of a few roundings, for predictions: small probabilities keep their digits.
 exact_sigmoid = Activation("sigmoid", _exact_sigmoid, _sigmoid_derivative)
 tanh = Activation("tanh", _tanh, _tanh_derivative)
 relu = Activation("relu", _relu, _relu_derivative)
@@ -139,10 +139,15 @@ ACTIVATIONS = {f.name: f for f in (sigmoid, tanh, relu, gelu, softplus, identity
 def activation(given: str | Activation) -> Activation:
     """Return the activation with this name; an :class:`Activation` is returned unchanged.
 
+    Returns
+    -------
+    Activation
+        The function and its derivative.
+
     Raises
     ------
     ValueError
-        If no activation has the name; the message gives the nearest one.
+        If no activation has the name; the message suggests the nearest one.
 
     Examples
     --------

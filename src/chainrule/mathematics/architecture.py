@@ -1,4 +1,4 @@
-"""The architecture: everything a step needs to know of a network that is not an array."""
+"""The architecture: everything about a network that is not an array."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _CLIP = Range("a number above 0, or None", lambda norm: 0.0 < norm < math.inf)
 
 @dataclass(frozen=True)
 class Architecture:
-    """Sizes, activations, loss and what the step adds to them; checked when it is made.
+    """Sizes, activations, loss, dropout, weight decay and clipping of a network; checked on construction.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Architecture:
     activations
         One for each of the L layers.
     loss
-        What training makes small.
+        The loss that training minimizes.
     dropout
         The probability of dropping each hidden unit in training, from 0 to 1 - 2^-32.
     weight_decay
@@ -38,13 +38,20 @@ class Architecture:
     clip_norm
         The largest Euclidean norm of the whole gradient; ``None`` leaves it alone.
     compute
-        "float16" or "bfloat16": what a training step multiplies in; ``None``: the dtype of the parameters.
+        The dtype of the products in a training step, "float16" or "bfloat16"; ``None`` is that of the parameters.
+
+    Attributes
+    ----------
+    depth
+        The number of layers L.
+    layout
+        The :class:`~chainrule.mathematics.parameters.Layout` of the flat parameters.
 
     Raises
     ------
     ValueError
-        If a number is outside its range, the loss is on logits and the output is not the identity, or
-        it chooses among classes and there is one output.
+        If a number is outside its range, if the loss takes logits and the output activation is not the
+        identity, or if the loss chooses among classes and there is only one output.
 
     Examples
     --------
@@ -67,15 +74,10 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", len(self.sizes) - 1)
         object.__setattr__(self, "layout", Layout(self.sizes))
-        for size in self.sizes:
-            if size < 1:
-                shown = ", ".join(map(str, self.sizes))
-                msg = f"layer sizes are {shown}; every size must be 1 or more"
-                raise ValueError(msg)
-        problem = (
-            f"got {len(self.activations) - 1} activations for {self.depth - 1} hidden layer"
-            f"{'s' * (self.depth != 2)}; give one name for all of them, or one for each"
-        )
+        shown = ", ".join(map(str, self.sizes))
+        require(min(self.sizes) >= 1, f"layer sizes are {shown}; every size must be 1 or more")
+        hidden = f"{self.depth - 1} hidden layer{'s' * (self.depth != 2)}"
+        problem = f"got {len(self.activations) - 1} activations for {hidden}; give one name for all of them, or one for each"
         require(len(self.activations) == self.depth, problem)
         check_number("dropout", self.dropout, DROPOUT)
         check_number("weight_decay", self.weight_decay, FINITE)
@@ -83,25 +85,21 @@ class Architecture:
             check_number("clip_norm", self.clip_norm, _CLIP)
         problem = f"compute is {self.compute!r}; give 'float16', 'bfloat16' or None"
         require(self.compute in {None, *HALVES}, problem)
-        problem = (
-            f"loss {self.loss.name!r} takes logits, got output activation "
-            f"{self.activations[-1].name!r}; leave output_activation out (predict still returns "
-            "probabilities)"
-        )
-        require(not self.loss.logits or self.activations[-1].name == "identity", problem)
-        problem = (
-            f"loss {self.loss.name!r} chooses among 2 classes or more, got 1 output; give "
-            "output_size=2, or loss='binary_cross_entropy'"
-        )
+        name, output = self.loss.name, self.activations[-1].name
+        remedy = "leave output_activation out (predict still returns probabilities)"
+        problem = f"loss {name!r} takes logits, got output activation {output!r}; {remedy}"
+        require(not self.loss.logits or output == "identity", problem)
+        remedy = "give output_size=2, or loss='binary_cross_entropy'"
+        problem = f"loss {name!r} chooses among 2 classes or more, got 1 output; {remedy}"
         require(self.loss.targets != "classes" or self.sizes[-1] >= 2, problem)
 
     def __str__(self) -> str:
-        """Return the sizes and the activations: "2-4-1 (sigmoid, sigmoid)"."""
+        """Return the sizes and the activations, such as "2-4-1 (sigmoid, sigmoid)"."""
         functions = ", ".join(activation.name for activation in self.activations)
         return f"{'-'.join(map(str, self.sizes))} ({functions})"
 
     @property
-    @lru_cache(maxsize=64)  # noqa: B019  of the networks in use; kept here, it stays out of what is pickled
+    @lru_cache(maxsize=64)  # noqa: B019  a field would be pickled, too
     def predicting(self) -> "Architecture":
         """The same network with an exact sigmoid, so that small outputs keep their digits.
 
@@ -113,18 +111,18 @@ class Architecture:
         *hidden, last = self.activations
         return replace(self, activations=(*hidden, exact_sigmoid)) if last == sigmoid else self
 
-    @property
-    def matrix_products(self) -> int:
-        """The number of matrix products in one step, without the L one-row products of the biases: 3L - 1."""
-        return 3 * self.depth - 1
-
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of ``NeuralNetwork`` as names and numbers, for JSON.
+
+        Returns
+        -------
+        dict
+            The values by name: "input_size", "hidden_size", ...
 
         Raises
         ------
         ValueError
-            If an activation or the loss is not one of this package's: a name would not find it again.
+            If an activation or the loss is not one of this package, since a file cannot hold its code.
         """
         pairs: list[tuple[Any, Mapping[str, Any]]] = [(f, ACTIVATIONS) for f in self.activations]
         for function, known in [*pairs, (self.loss, LOSSES)]:
@@ -143,10 +141,15 @@ class Architecture:
         }
 
     def flops(self, batch_size: int) -> int:
-        """Return the number of floating-point operations in these products, for a batch of ``rows`` rows.
+        """Return the number of floating-point operations in the matrix products of a step.
 
-        Two for each weight and row forward, two for its gradient, two to go on down; the first layer
-        has nowhere to go on to: ``6 n sum(n_in n_out) - 2 n n_0 n_1``.
+        Each weight takes two per row in the forward pass, two for its gradient, and two for the gradient of the
+        layer below, which the first layer does not need: ``6 n sum(n_in n_out) - 2 n n_0 n_1``.
+
+        Returns
+        -------
+        int
+            The number for a batch of ``batch_size`` rows.
 
         Examples
         --------
@@ -176,16 +179,21 @@ def architecture(
     activations
         One name for all hidden layers, or one for each.
     output_activation
-        Unless given, the loss says.
+        By default that of the loss.
     objective
         The loss.
     additions
-        dropout, weight_decay, clip_norm, compute.
+        ``dropout``, ``weight_decay``, ``clip_norm``, ``compute``.
+
+    Returns
+    -------
+    Architecture
+        The checked architecture.
 
     Raises
     ------
     ValueError, TypeError
-        If a name is unknown, a size is no whole number, or the parts do not go together.
+        If a name is unknown, a size is not a whole number, or the parts do not go together.
 
     Examples
     --------

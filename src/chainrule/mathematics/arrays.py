@@ -1,8 +1,8 @@
 """Arrays: type aliases, and access to the functions of an array's own library.
 
-The mathematics of this package is written against the Python Array API standard
-(https://data-apis.org/array-api/). It asks the arrays it is given for their namespace, once, on its
-first line, and never imports an array library by name.
+The mathematics of this package is written for the Python Array API standard
+(https://data-apis.org/array-api/). A function asks its arrays for their namespace on its first line; no module
+imports an array library by name.
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 
 import array_api_compat
 
-# Honest aliases: the standard has no importable type for "an array of some library".
+# The standard has no importable type for an array of any library.
 Array = Any
 Namespace = Any
 
@@ -22,7 +22,7 @@ def namespace(*arrays: Array) -> Namespace:
     Raises
     ------
     TypeError
-        If the arrays come from more than one library, or one is no array at all.
+        If the arrays come from more than one library, or one is not an array.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def namespace(*arrays: Array) -> Namespace:
 
 
 def device(array: Array) -> Any:
-    """Return the device of ``array``, as its library names it.
+    """Return the device of ``array``, in its library's own type.
 
     It is ``None`` under ``jit``, and in libraries whose arrays have no device.
 
@@ -52,7 +52,7 @@ def device(array: Array) -> Any:
 
 
 def arange(count: int, like: Array) -> Array:
-    """Return ``0, ..., count - 1``, ``(count,)`` of int32, on the device of ``like``.
+    """Return ``0, ..., count - 1`` as int32 ``(count,)``, on the device of ``like``.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def arange(count: int, like: Array) -> Array:
     [0, 1, 2]
     """
     xp, place = namespace(like), device(like)
-    on = {} if place is None else {"device": place}  # not every library takes one
+    on = {} if place is None else {"device": place}  # not every library takes a device
     return xp.arange(count, dtype=xp.int32, **on)  # (count,)
 
 

@@ -1,4 +1,4 @@
-"""Checks of single numbers that a user gives; each error names the argument."""
+"""Checks of single numbers; each error names the argument."""
 
 import math
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from numbers import Real
 from operator import index
 from typing import Any, NamedTuple
 
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.naming import quoted, refusing, require
 
 
 class Range(NamedTuple):
@@ -29,9 +29,9 @@ def check_number(name: str, given: Any, allowed: Range = ANY) -> None:
     Raises
     ------
     TypeError
-        If it is a string, an array, ``None``, ...
+        If it is not a number.
     ValueError
-        If it is a number out of the range.
+        If it is outside the range.
 
     Examples
     --------
@@ -44,19 +44,18 @@ def check_number(name: str, given: Any, allowed: Range = ANY) -> None:
     ...
     ValueError: validation_fraction is 1.5; give a number above 0 and below 1
     """
-    error = TypeError if isinstance(given, bool) or not isinstance(given, Real) else ValueError
-    if error is TypeError or not allowed.holds(float(given)):
-        msg = f"{name} is {given if error is ValueError else quoted(given)}; give {allowed.wanted}"
-        raise error(msg)
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    require(is_number, f"{name} is {quoted(given)}; give {allowed.wanted}", TypeError)
+    require(allowed.holds(float(given)), f"{name} is {given}; give {allowed.wanted}")
 
 
 def flag(name: str, given: Any) -> bool:
-    """Return ``given`` as a ``bool`` if it is a bool of any library, or 0 or 1.
+    """Return a bool of any library, or 0 or 1, as a ``bool``.
 
     Raises
     ------
     TypeError
-        If it is anything else, such as text, which Python takes for true.
+        If ``given`` is anything else, such as text, which is true for Python.
 
     Examples
     --------
@@ -65,43 +64,39 @@ def flag(name: str, given: Any) -> bool:
     ...
     TypeError: compile is 'no'; give True or False
     """
-    if isinstance(given, str) or given not in (True, False):
-        msg = f"{name} is {quoted(given)}; give True or False"
-        raise TypeError(msg)
+    is_flag = not isinstance(given, str) and given in (True, False)
+    require(is_flag, f"{name} is {quoted(given)}; give True or False", TypeError)
     return bool(given)
 
 
 def whole_number(name: str, given: Any) -> int:
-    """Return ``given`` as an ``int`` if it is a whole number of any library; bools are refused.
+    """Return a whole number of any library as an ``int``; bools are refused.
 
     Raises
     ------
     TypeError
-        If it is not a whole number.
+        If ``given`` is not a whole number.
 
     Examples
     --------
     >>> whole_number("epochs", 3)
     3
     """
-    try:
-        if not isinstance(given, bool):
-            return index(given)
-    except TypeError:
-        pass
-    msg = f"{name} is {quoted(given)}; give a whole number"
-    raise TypeError(msg)
+    problem = f"{name} is {quoted(given)}; give a whole number"
+    require(not isinstance(given, bool), problem, TypeError)
+    with refusing(TypeError, problem, TypeError):
+        return index(given)
 
 
 def at_least(least: int, name: str, given: Any) -> int:
-    """Return ``given`` as an ``int`` if it is a whole number of ``least`` or more.
+    """Return a whole number of ``least`` or more as an ``int``.
 
     Raises
     ------
     TypeError
-        If it is not a whole number.
+        If ``given`` is not a whole number.
     ValueError
-        If it is less.
+        If it is smaller than ``least``.
 
     Examples
     --------
@@ -111,7 +106,5 @@ def at_least(least: int, name: str, given: Any) -> int:
     ValueError: epochs is 0; give 1 or more
     """
     number = whole_number(name, given)
-    if number < least:
-        msg = f"{name} is {number}; give {least} or more"
-        raise ValueError(msg)
+    require(number >= least, f"{name} is {number}; give {least} or more")
     return number

@@ -1,18 +1,17 @@
 """Dropout: masks computed from a key, so that they are the same on every backend.
 
-The standard has no random numbers, and masks drawn on the host would have to travel at every step.
-So an element's fate is a hash of its place (layer, row, column) and of the step's key: integer
-operations that every library does alike, to the bit. The keys are drawn on the host, one a step.
+The standard has no random numbers, and masks drawn on the host would have to be copied at every step. So a mask
+is a hash of each element's place (layer, row, column) and of the step's key: integer operations with the same
+result in every library, to the bit. The keys are drawn on the host, one for each step.
 
-Only the hash of the place is costly in memory, and it is the same at every step, so a traced step
-keeps it as a constant.
+The hash of the places is the same at every step, so a traced step keeps it as a constant.
 """
 
 from chainrule.mathematics.arrays import Array, arange, namespace
 
 _MULTIPLIERS = (0x7FEB352D, 0x846CA68B - 2**32)  # as signed 32-bit integers
 _SHIFTS = (16, 15, 16)
-_LAYER_STRIDE = 0x9E3779B9  # 2**32 over the golden ratio: layers start far from each other
+_LAYER_STRIDE = 0x9E3779B9  # 2**32 over the golden ratio, so that layers start far apart
 
 
 def _shifted(H: Array, bits: int) -> Array:
@@ -32,22 +31,27 @@ def _hash(H: Array) -> Array:
 def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int = 0) -> Array:
     """Return ``M (n, n_out)``: 0 with probability ``rate``, else ``1 / (1 - rate)``.
 
-    Multiplying by ``M`` drops units and keeps the expected value (inverted dropout: Srivastava et
-    al. 2014, JMLR 15, section 10).
+    Multiplying by ``M`` drops units and keeps the expected value (inverted dropout: Srivastava et al. 2014,
+    JMLR 15, section 10).
 
     Parameters
     ----------
     A
-        ``(..., n, n_out)``: the activations to mask; gives the shape, the dtype and the device. All
-        leading dimensions share one mask.
+        ``(..., n, n_out)``: the activations to mask. The mask has their dtype and device; all leading
+        dimensions share one mask.
     key
-        int32, 0-d: another one at every step.
+        int32, 0-d: a different one at every step.
     rate
         The probability of dropping a unit, in [0, 1).
     layer
-        Which layer's mask this is.
+        The number of the layer, from 0.
     first_row
-        The row of the batch that ``A`` starts at, where ``A`` is only some rows of it.
+        The first row of ``A`` in the batch, if ``A`` is only some rows of it.
+
+    Returns
+    -------
+    Array
+        ``M (n, n_out)``, in the dtype of ``A``.
 
     Examples
     --------
@@ -59,7 +63,7 @@ def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int =
     """
     xp = namespace(A, key)
     n, n_out = A.shape[-2:]
-    # Places count up from the layer's own start; below 2**31 elements none of them overflows.
+    # Places are counted from a start for each layer; below 2**31 elements none of them overflows.
     start = (layer * _LAYER_STRIDE) % 2**31 - 2**31 + first_row * n_out
     place = start + arange(n * n_out, like=A)  # (n * n_out,)
     place = xp.reshape(place, (n, n_out))  # (n, n_out)
@@ -69,7 +73,12 @@ def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int =
 
 
 def dropped(A: Array, mask: Array) -> Array:
-    """Return ``A * M (..., n, n_out)``: the activations that are kept, scaled up.
+    """Return ``A * M``: the activations that are kept, scaled up.
+
+    Returns
+    -------
+    Array
+        ``A_kept (..., n, n_out)``.
 
     Examples
     --------

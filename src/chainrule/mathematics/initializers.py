@@ -1,6 +1,6 @@
 """Initializers: weights and biases drawn by NumPy on the host, so that they are equal on every backend.
 
-The standard has no random numbers, and no two libraries draw alike. One seed gives one start.
+The standard has no random numbers, and libraries draw different ones. The same seed gives the same start.
 """
 
 import math
@@ -44,8 +44,8 @@ def standard_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 def glorot_uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     """Return ``W (n_in, n_out)``, float64, uniform over ±sqrt(6 / (n_in + n_out)).
 
-    Keeps the variance of activations and of gradients alike through layers that are nearly linear
-    (Glorot & Bengio 2010, AISTATS, equation 16).
+    This keeps the variance of activations and gradients constant through nearly linear layers (Glorot & Bengio
+    2010, AISTATS, equation 16).
 
     Examples
     --------
@@ -60,7 +60,7 @@ def glorot_uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 def he_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     """Return ``W (n_in, n_out)``, float64, normal with variance 2 / n_in.
 
-    Makes up for the half of its input that a relu drops (He et al. 2015, arXiv:1502.01852,
+    The factor 2 compensates for the half of its input that a relu drops (He et al. 2015, arXiv:1502.01852,
     equation 10; not truncated).
 
     Examples
@@ -86,7 +86,7 @@ def zeros(_source: RandomSource, _n_in: int, n_out: int) -> np.ndarray:
 def uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     """Return ``b (1, n_out)``, float64, uniform over ±1 / sqrt(n_in), as in PyTorch's ``Linear``.
 
-    Units whose weights are alike then bend at different places: with one input and biases of 0, all bend at 0.
+    Units with similar weights then bend at different places: with one input and biases of 0, all bend at 0.
 
     Examples
     --------
@@ -106,8 +106,8 @@ INITIALIZERS: dict[str, Initializer] = {
     "he_normal": he_normal,
 }
 
-# What a layer starts from by default, by its activation: the sigmoid network of the
-# textbooks starts standard normal; the others by the paper that was written for them.
+# The default initializer for each activation: the sigmoid networks of textbooks start standard normal; the
+# others follow the papers above.
 DEFAULTS = {
     "sigmoid": "standard_normal",
     "tanh": "glorot_uniform",
@@ -121,10 +121,15 @@ DEFAULTS = {
 def initializer(given: str | Initializer | None, activation: str) -> Initializer:
     """Return the initializer with this name, or the default for this activation.
 
+    Returns
+    -------
+    callable
+        ``source, n_in, n_out -> W (n_in, n_out)``.
+
     Raises
     ------
     ValueError
-        If no initializer has the name; the message gives the nearest one.
+        If no initializer has the name; the message suggests the nearest one.
 
     Examples
     --------
@@ -136,11 +141,8 @@ def initializer(given: str | Initializer | None, activation: str) -> Initializer
 
 
 def _named(what: str, given: str | Initializer, known: dict[str, Initializer]) -> Initializer:
-    if callable(given):
-        return given
-    found: Any = lookup(what, given, FunctionType, known)
-    chosen: Initializer = found
-    return chosen
+    named: Any = given if callable(given) else lookup(what, given, FunctionType, known)
+    return named  # type: ignore[no-any-return]
 
 
 def draw(
@@ -154,21 +156,25 @@ def draw(
     Parameters
     ----------
     net
-        Gives the shapes and, for the defaults, the activations.
+        The shapes and, for the defaults, the activations.
     given
-        The initializer of every layer; unless given, the default of each.
+        The initializer of every layer; by default the one for its activation.
     seed
-        Equal seeds give equal starts. ``None`` draws from NumPy's global state, one layer after the
-        other, as a script of a few lines does: ``numpy.random.seed`` then makes it repeatable.
-
+        Equal seeds give equal starts. ``None`` draws from NumPy's global state, layer by layer, as short scripts
+        do: ``numpy.random.seed`` then makes it repeatable.
     biases
         "zeros", "uniform", or a function that draws ``(1, n_out)``. Biases are drawn after all weights, so that
-        the weights do not depend on how.
+        the weights do not depend on them.
+
+    Returns
+    -------
+    ndarray
+        ``(P,)``, float64.
 
     Raises
     ------
     ValueError
-        If a name is unknown, or an initializer of one's own draws another shape.
+        If a name is unknown, or your own initializer draws another shape.
 
     Examples
     --------
@@ -189,7 +195,7 @@ def draw(
 def _drawn(
     function: Initializer, source: RandomSource, layer: tuple[int, int], shape: tuple[int, int]
 ) -> np.ndarray:
-    """Return the array that an initializer draws for a layer ``(n_in, n_out)``, after a check of its shape."""
+    """Return the array that an initializer draws for a layer ``(n_in, n_out)``, and check its shape."""
     drawn = function(source, *layer)
     problem = f"the initializer drew an array of shape {drawn.shape}, wanted {shape}"
     require(drawn.shape == shape, problem)

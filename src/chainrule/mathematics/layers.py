@@ -1,8 +1,8 @@
-"""The dense layer: forward and backward side by side, and the three-term chain rule. Read first.
+"""The dense layer: its forward and backward pass, and the three-term chain rule. Read this file first.
 
-The notation, here and everywhere: rows are samples. ``X (n, n_in)`` goes in, ``W (n_in, n_out)`` are
-the weights, ``b (1, n_out)`` the biases, ``Z = X @ W + b``, ``A = f(Z)`` comes out; ``Y`` are targets
-and ``L`` is the scalar loss. Gradients are written as Leibniz did: ``dL_dW`` is dL/dW.
+The notation, here and everywhere: rows are samples. ``X (n, n_in)`` is the input, ``W (n_in, n_out)`` are
+the weights, ``b (1, n_out)`` the biases, ``Z = X @ W + b``, and ``A = f(Z)`` is the output; ``Y`` are targets
+and ``L`` is the scalar loss. Gradients are in Leibniz' notation: ``dL_dW`` is dL/dW.
 
     dL/dW = dL/dA * dA/dZ * dZ/dW
 
@@ -42,6 +42,13 @@ def dense_forward(X: Array, layer: Dense, activation: Activation) -> tuple[Array
     activation
         The pair ``f``, ``f'``.
 
+    Returns
+    -------
+    A : Array
+        ``(..., n, n_out)``.
+    cache : DenseCache
+        ``X``, ``Z`` and ``A``.
+
     Examples
     --------
     >>> import array_api_strict as xp
@@ -58,17 +65,24 @@ def dense_forward(X: Array, layer: Dense, activation: Activation) -> tuple[Array
 
 
 def dense_backward(dL_dA: Array, cache: DenseCache, activation: Activation) -> tuple[Dense, Array]:
-    """Return ``Dense(dL_dW, dL_db)``, and the ``dL_dZ`` on the way to it, by the chain rule.
+    """Return the gradients of a layer's parameters, and the intermediate ``dL_dZ``, by the chain rule.
 
-    ``dL/dW = dL/dA * dA/dZ * dZ/dW``, where dA/dZ is diagonal, so that the first product is
-    elementwise, and dZ/dW = X, so that the second is a matrix product, which sums over the samples.
+    ``dL/dW = dL/dA * dA/dZ * dZ/dW``. Since dA/dZ is diagonal, the first product is elementwise. Since
+    dZ/dW = X, the second one is a matrix product, which sums over the samples.
 
     Parameters
     ----------
     dL_dA
-        ``(..., n, n_out)``: how the loss depends on this layer's output.
+        ``(..., n, n_out)``: the gradient with respect to this layer's output.
     cache, activation
         The cache that :func:`dense_forward` returned, and its activation.
+
+    Returns
+    -------
+    gradient : Dense
+        ``dL_dW (..., n_in, n_out)`` and ``dL_db (..., 1, n_out)``.
+    dL_dZ : Array
+        ``(..., n, n_out)``, for :func:`dense_backward_input`.
 
     Examples
     --------
@@ -88,14 +102,14 @@ def dense_backward(dL_dA: Array, cache: DenseCache, activation: Activation) -> t
 
     dL_dZ = dL_dA * dA_dZ  # (..., n, n_out)
     dL_dW = xp.matmul(xp.matrix_transpose(dZ_dW), dL_dZ)  # (..., n_in, n_out)   sums over samples
-    # One small matrix product, not sum(axis=0): the axis-0 sum of a tall array runs in very few
-    # blocks on a GPU, while a product is fast on every backend.
+    # One small matrix product, not sum(axis=0): the sum of a tall array over its rows runs in very few blocks
+    # on a GPU, while a product is fast on every backend.
     dL_db = xp.matmul(xp.matrix_transpose(dZ_db), dL_dZ)  # (..., 1, n_out)
     return Dense(dL_dW, dL_db), dL_dZ
 
 
 def dense_backward_input(dL_dZ: Array, layer: Dense) -> Array:
-    """Return ``dL_dX (..., n, n_in)``, the ``dL_dA`` of the layer below; the first layer has none.
+    """Return the gradient of a layer's input, which is the ``dL_dA`` of the layer below.
 
     ``dL/dX = dL/dZ * dZ/dX``, where dZ/dX = W.
 
@@ -104,7 +118,12 @@ def dense_backward_input(dL_dZ: Array, layer: Dense) -> Array:
     dL_dZ
         ``(..., n, n_out)``, from :func:`dense_backward`.
     layer
-        As the forward pass had it.
+        The parameters of the forward pass.
+
+    Returns
+    -------
+    Array
+        ``dL_dX (..., n, n_in)``.
 
     Examples
     --------

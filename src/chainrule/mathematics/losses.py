@@ -1,11 +1,11 @@
 """Losses: the error of each output, its slope, and the divisor of the sum.
 
 ``L = sum_ij w_i error(A, Y)_ij / divisor(n, n_out)`` and so ``dL_dA = w * slope(A, Y) / divisor``,
-where ``n`` counts the rows of the whole batch and ``w (n, 1)`` are the optional sample weights. Every
-1/n and every 1/2 of the package stands in this file: layers and optimisers never see n.
+where ``n`` is the number of rows of the whole batch and ``w (n, 1)`` are the optional sample weights. Every
+1/n and every 1/2 of the package is in this file: layers and optimizers do not use n.
 
-A weight multiplies its sample's error and changes nothing else: the divisor stays n. A weight of 2
-is the same as the row given twice, in a batch still divided by n.
+A weight multiplies the error of its sample; the divisor stays n. A weight of 2 equals the row given twice, in a
+batch that is still divided by n.
 """
 
 from collections.abc import Callable
@@ -43,19 +43,19 @@ class Loss:
     Parameters
     ----------
     name
-        What messages, tables and saved models call it.
+        Its name in messages, tables and saved models.
     error
         ``A, Y (..., n, n_out) -> (..., n, n_out)`` or ``(..., n, 1)``.
     slope
         ``A, Y -> (..., n, n_out)``: d error / dA, summed over the outputs that share the error.
     divisor
-        ``n, n_out -> float``: what the sum over the batch is divided by in training.
+        ``n, n_out -> float``: the divisor of the sum over the batch in training.
     report_divisor
-        The same for the figure that is printed and recorded; ``divisor`` unless given.
+        The divisor of the loss that is printed and recorded; by default ``divisor``.
     link
-        From the network's outputs to what ``predict`` returns: identity, sigmoid or softmax.
+        The function from the network's outputs to what ``predict`` returns: identity, sigmoid or softmax.
     logits
-        Whether the outputs are logits: the output layer must then be the identity.
+        Whether the outputs are logits. The output activation must then be the identity.
     targets
         "values" (any number), "probabilities" (0 to 1), or "classes" (one-hot or labels).
     output_activation
@@ -95,10 +95,22 @@ class Loss:
         return "mean squared error" if squared else self.name.replace("_", " ")
 
     def value(self, A: Array, Y: Array, weights: Array | None = None, rows: int | None = None) -> Array:
-        """Return ``L (...,)``, the sum of the errors, divided by the divisor.
+        """Return the sum of the errors, divided by the divisor.
 
-        ``rows`` is the n of the divisor where ``A`` is only some rows of a batch: a loss is a sum
-        over rows, so the parts of a batch add up to the whole.
+        Parameters
+        ----------
+        A, Y
+            Outputs and targets ``(..., n, n_out)``.
+        weights
+            Sample weights ``(..., n, 1)``.
+        rows
+            The n of the divisor if ``A`` is only some rows of a batch. A loss is a sum over rows, so the parts of a
+            batch add up to the whole.
+
+        Returns
+        -------
+        Array
+            ``L (...,)``.
         """
         xp = namespace(A, Y)
         E = self.error(A, Y)  # (..., n, n_out) or (..., n, 1)
@@ -109,14 +121,26 @@ class Loss:
     def gradient(
         self, A: Array, Y: Array, weights: Array | None = None, rows: int | None = None
     ) -> Array:
-        """Return ``dL_dA (..., n, n_out)``; ``rows`` as in :meth:`value`."""
+        """Return the derivative of :meth:`value` with respect to ``A``, for the same arguments.
+
+        Returns
+        -------
+        Array
+            ``dL_dA (..., n, n_out)``.
+        """
         dL_dA = self.slope(A, Y)  # (..., n, n_out)
         if weights is not None:
             dL_dA = weights * dL_dA  # (..., n, n_out)
         return self._divided(dL_dA, A, rows)  # (..., n, n_out)
 
     def reported(self, value: Array, rows: int, outputs: int) -> Array:
-        """Return the loss to print for the ``value`` of a batch of ``rows`` rows, or for several values."""
+        """Return the loss to print for the ``value (...,)`` of a batch of ``rows`` rows.
+
+        Returns
+        -------
+        Array
+            ``(...,)``: the same sum with the divisor ``report_divisor``.
+        """
         report_divisor = self.report_divisor or self.divisor
         return value * self.divisor(rows, outputs) / report_divisor(rows, outputs)
 
@@ -135,7 +159,7 @@ def _difference(A: Array, Y: Array) -> Array:
 
 
 def _sigmoid_cross_entropy(Z: Array, Y: Array) -> Array:
-    # -y log s(z) - (1 - y) log(1 - s(z)) = max(z, 0) - z y + log1p(exp(-|z|)): finite for every z.
+    # -y log s(z) - (1 - y) log(1 - s(z)) = max(z, 0) - z y + log1p(exp(-|z|)) is finite for every z.
     xp = namespace(Z, Y)
     return xp.maximum(Z, xp.zeros_like(Z)) - Z * Y + xp.log1p(xp.exp(-xp.abs(Z)))  # (..., n, n_out)
 
@@ -180,11 +204,11 @@ def _half_poisson_deviance(Z: Array, Y: Array) -> Array:
 
 
 def _exponential_minus_target(Z: Array, Y: Array) -> Array:
-    return namespace(Z).exp(Z) - Y  # (..., n, n_out)
+    return _exponential(Z) - Y  # (..., n, n_out)
 
 
 # Half the sum of squared errors over the batch, not divided by n: its gradient through a sigmoid,
-# (A - Y) A (1 - A), is the one every first course on backpropagation derives. Reported as the mean.
+# (A - Y) A (1 - A), is the one of every first course on backpropagation. Reported as the mean.
 squared_error = Loss(
     "squared_error",
     _half_square,
@@ -195,15 +219,8 @@ squared_error = Loss(
 )
 # The mean over samples and outputs of the squared error.
 mean_squared_error = Loss("mean_squared_error", _half_square, _difference, divisor=_half_elements)
-# Half the squared error of a sample, its outputs added up, and the mean over samples. Reported as the mean
-# over outputs as well.
-half_squared_error = Loss(
-    "half_squared_error",
-    _half_square,
-    _difference,
-    divisor=_rows,
-    report_divisor=_elements,
-)
+# Half the squared error summed over outputs, the mean over samples. Reported as the mean over outputs as well.
+half_squared_error = Loss("half_squared_error", _half_square, _difference, report_divisor=_elements)
 # The mean over samples and outputs, on logits; targets are probabilities.
 binary_cross_entropy = Loss(
     "binary_cross_entropy",
@@ -214,23 +231,18 @@ binary_cross_entropy = Loss(
     logits=True,
     targets="probabilities",
 )
-# The same, summed over outputs: each output is a label of its own, as in scikit-learn's estimators.
+# The same, summed over outputs: each output is a separate label, as in scikit-learn's estimators.
 multilabel_cross_entropy = replace(binary_cross_entropy, name="multilabel_cross_entropy", divisor=_rows)
 # Half the deviance of Poisson's distribution, summed over outputs, the mean over samples. The outputs are
 # logarithms of the predicted means; targets are counts or other numbers of 0 and more.
 poisson = Loss(
-    "poisson",
-    _half_poisson_deviance,
-    _exponential_minus_target,
-    link=_exponential,
-    logits=True,
+    "poisson", _half_poisson_deviance, _exponential_minus_target, link=_exponential, logits=True
 )
 # The mean over samples, on logits; the rows of the targets sum to 1 (one-hot, or soft labels).
 cross_entropy = Loss(
     "cross_entropy",
     _softmax_cross_entropy,
     _softmax_minus_target,
-    divisor=_rows,
     link=_softmax,
     logits=True,
     targets="classes",

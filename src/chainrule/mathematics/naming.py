@@ -6,7 +6,7 @@ from typing import TypeVar
 
 Thing = TypeVar("Thing")
 
-# What other libraries call these things.
+# The names of these things in other libraries.
 ELSEWHERE = {
     "mse": "mean_squared_error",
     "bce": "binary_cross_entropy",
@@ -38,7 +38,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def quoted(value: object, most: int = 60) -> str:
-    r"""Return ``repr(value)``, cut to ``most`` characters, for values from a file.
+    r"""Return ``repr(value)``, cut to ``most`` characters, for error messages.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def refusing(
     problem: str,
     error: Callable[[str], Exception] = ValueError,
 ) -> Iterator[None]:
-    """Raise an error with the problem where one of these kinds is raised; ``{}`` in it becomes the reason.
+    """Replace an exception of these kinds by an error with this problem; ``{}`` in it stands for the reason.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def check_known(kind: str, name: str, known: Sequence[str]) -> None:
     Raises
     ------
     ValueError
-        If it is not; the message has the nearest known name, and lists them all.
+        If it is not; the message suggests the nearest known name, and lists them all.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Th
     Raises
     ------
     ValueError
-        If the name is not known; the message gives the nearest one and lists them all.
+        If the name is not known; the message suggests the nearest one and lists them all.
     TypeError
         If ``given`` is neither a name nor a ``wanted``.
     """
@@ -116,7 +116,7 @@ def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Th
         return given
     if not isinstance(given, str):
         msg = f"{kind} must be a name or {wanted.__name__}, got {type(given).__name__}"
-        if (name := getattr(given, "__name__", None)) in known:  # the function in place of its result
+        if (name := getattr(given, "__name__", None)) in known:  # the function instead of its result
             msg += f"; give {name!r}"
         raise TypeError(msg)
     check_known(kind, given, sorted(known))

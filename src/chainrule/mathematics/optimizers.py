@@ -1,8 +1,8 @@
 """Optimizers: pairs of pure functions on flat arrays, ``init`` and ``update``.
 
-``theta (..., P)`` are all parameters, ``g (..., P)`` their gradient, ``learning_rate`` a 0-d array.
-The state is a tuple of arrays; it goes in and comes out, so that a traced step can carry it. The
-optimizers of this module name its fields; an optimizer of your own may use a plain tuple.
+``theta (..., P)`` are all parameters, ``g (..., P)`` is their gradient, and ``learning_rate`` is a 0-d array. The
+state is a tuple of arrays, passed in and returned. The optimizers of this module name its fields; your own
+optimizer may use a plain tuple.
 """
 
 import math
@@ -33,25 +33,23 @@ class AdamState(NamedTuple):
 
     m: Array  # (..., P)   the running mean of the gradient
     v: Array  # (..., P)   the running mean of its square
-    t: Array  # (..., 1)   how many steps have been taken
+    t: Array  # (..., 1)   the number of steps so far
 
 
 @dataclass(frozen=True)
 class Optimizer:
     """An update rule: ``state = init(theta)``; ``theta, state = update(g, state, theta, lr)``.
 
-    ``settings`` are the numbers that the rule was made with, for tables and messages.
-
     Parameters
     ----------
     name
-        What messages and tables call it.
+        Its name in messages and tables.
     init
         ``theta (..., P) -> state``, a tuple of arrays.
     update
         ``g (..., P), state, theta (..., P), learning_rate () -> theta, state``.
     settings
-        The numbers that the rule was made with.
+        The numbers of the rule, for messages and tables.
 
     Examples
     --------
@@ -65,7 +63,7 @@ class Optimizer:
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __reduce__(self) -> Any:
-        # Those of this module are pickled as their name and settings: their functions have no names to find them by.
+        # Optimizers of this module are pickled as name and settings, since local functions cannot be pickled.
         if self.update.__module__ == __name__:
             return _made, (self.name, dict(self.settings))
         return super().__reduce__()
@@ -73,6 +71,11 @@ class Optimizer:
 
 def sgd() -> Optimizer:
     """Return gradient descent: ``theta <- theta - lr g``.
+
+    Returns
+    -------
+    Optimizer
+        The rule, without state.
 
     Examples
     --------
@@ -95,7 +98,12 @@ def sgd() -> Optimizer:
 def momentum(decay: float = 0.9) -> Optimizer:
     """Return the heavy ball: ``v <- decay v + g``, ``theta <- theta - lr v``.
 
-    Polyak 1964, USSR Comput. Math. 4(5); written as PyTorch does, the rate outside the velocity.
+    Polyak 1964, USSR Comput. Math. 4(5); as in PyTorch, the rate is not part of the velocity.
+
+    Returns
+    -------
+    Optimizer
+        The rule, with a :class:`VelocityState`.
 
     Raises
     ------
@@ -125,10 +133,14 @@ def momentum(decay: float = 0.9) -> Optimizer:
 
 
 def nesterov(decay: float = 0.9) -> Optimizer:
-    """Return Nesterov's: ``v <- decay v + g``, ``theta <- theta - lr (g + decay v)``.
+    """Return Nesterov's method: ``v <- decay v + g``, ``theta <- theta - lr (g + decay v)``.
 
-    Sutskever et al. 2013, ICML, equations 3 and 4, with the parameters taken after the look-ahead,
-    as PyTorch does.
+    Sutskever et al. 2013, ICML, equations 3 and 4; as in PyTorch, ``theta`` are the parameters after the look-ahead.
+
+    Returns
+    -------
+    Optimizer
+        The rule, with a :class:`VelocityState`.
 
     Raises
     ------
@@ -161,8 +173,13 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> Opt
 
     ``m <- beta1 m + (1 - beta1) g``, ``v <- beta2 v + (1 - beta2) g²``,
     ``theta <- theta - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)``
-    (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; the two corrections are moved onto the rate and
-    onto epsilon, as the end of its section 2 does, but without changing what epsilon means).
+    (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; the two corrections are applied to the rate and to epsilon,
+    as at the end of section 2 there, but without changing the meaning of epsilon).
+
+    Returns
+    -------
+    Optimizer
+        The rule, with an :class:`AdamState`.
 
     Raises
     ------
@@ -185,8 +202,13 @@ def adamw(
 ) -> Optimizer:
     """Return Adam with decoupled weight decay: also ``theta <- theta - lr weight_decay theta``.
 
-    Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, with the schedule in the rate; biases
-    decay as well, as in PyTorch.
+    Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, with the schedule in the rate; as in PyTorch, biases
+    decay as well.
+
+    Returns
+    -------
+    Optimizer
+        The rule, with an :class:`AdamState`.
 
     Raises
     ------
@@ -212,7 +234,7 @@ def _adam(name: str, beta1: float, beta2: float, epsilon: float, weight_decay: f
     def init(theta: Array) -> State:
         zeros = namespace(theta).zeros_like
         return AdamState(
-            m=zeros(theta), v=zeros(theta), t=zeros(theta[..., :1])
+            zeros(theta), zeros(theta), zeros(theta[..., :1])
         )  # (..., P), (..., P), (..., 1)
 
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
@@ -255,28 +277,31 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 def optimizer(given: str | Optimizer) -> Optimizer:
     """Return the optimizer with this name, with default settings; an :class:`Optimizer` is returned unchanged.
 
+    Returns
+    -------
+    Optimizer
+        The same object for the same name.
+
     Raises
     ------
     ValueError
-        If no optimizer has the name; the message gives the nearest one.
+        If no optimizer has the name; the message suggests the nearest one.
 
     Examples
     --------
     >>> optimizer("adam").settings["beta2"]
     0.999
     """
-    if isinstance(given, Optimizer):
-        return given
     return lookup("optimizer", given, Optimizer, _usual())
 
 
 def _made(name: str, settings: dict[str, Any]) -> Optimizer:
-    """Return the optimizer with these settings: if they are the usual ones, the one object that has them."""
+    """Return the optimizer with these settings; with default settings always the same object."""
     usual = _usual()[name]
     return usual if settings == usual.settings else OPTIMIZERS[name](**settings)
 
 
 @cache
 def _usual() -> dict[str, Optimizer]:
-    """Return all optimizers with their default settings, one object each, so that compiled steps are reused."""
+    """Return all optimizers with their default settings. They are made once, so that compiled steps are reused."""
     return {name: make() for name, make in OPTIMIZERS.items()}

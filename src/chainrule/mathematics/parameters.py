@@ -1,8 +1,8 @@
 """Parameters: all weights and biases of a network in one flat array, and the layers as parts of it.
 
-An optimiser is then a constant number of array operations at any depth, a checkpoint is one array,
-and where slices are views (NumPy, CuPy, torch) taking a layer out costs nothing. The weights come
-first, layer by layer, then the biases, so that weight decay is an operation on one leading part.
+An optimizer then needs the same number of array operations at any depth, and a checkpoint is one array. Where
+slices are views (NumPy, CuPy, torch), a layer costs nothing. All weights come first, layer by layer, then the
+biases, so that weight decay is an operation on one leading part.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,16 @@ class Layout:
     Parameters
     ----------
     sizes
-        The widths from the input to the output, ``(n_0, ..., n_L)``.
+        The widths ``(n_0, ..., n_L)`` from the input to the output.
+
+    Attributes
+    ----------
+    shapes
+        The shapes of W1, W2, ..., b1, b2, ...
+    depth
+        The number of layers L.
+    weights, total
+        The number of weights, and of all parameters P.
 
     Examples
     --------
@@ -40,13 +49,18 @@ class Layout:
 
     @property
     def named_shapes(self) -> list[tuple[str, tuple[int, int]]]:
-        """The name and the shape of each parameter, in their order in the flat array."""
+        """The name and shape of each parameter, in the order of the flat array."""
         numbers = range(1, self.depth + 1)
         names = [f"W{number}" for number in numbers] + [f"b{number}" for number in numbers]
         return list(zip(names, self.shapes, strict=True))
 
     def split(self, flat: Array) -> tuple[Dense, ...]:
         """Return the layers in ``flat (..., P)``, as views if the library has views.
+
+        Returns
+        -------
+        tuple of Dense
+            ``W (..., n_in, n_out)`` and ``b (..., 1, n_out)`` of each layer.
 
         Examples
         --------
@@ -67,7 +81,13 @@ class Layout:
         return tuple(map(Dense, parts[: self.depth], parts[self.depth :]))
 
     def join(self, layers: Sequence[Dense]) -> Array:
-        """Return ``flat (..., P)``, the layers joined in their order."""
+        """Return layers as one flat array, the inverse of :meth:`split`.
+
+        Returns
+        -------
+        Array
+            ``flat (..., P)``.
+        """
         xp = namespace(layers[0].W)
         parts = [layer.W for layer in layers] + [layer.b for layer in layers]
         leading = layers[0].W.shape[:-2]

@@ -1,13 +1,13 @@
 """Precision: steps computed in 16 bits with weights in 32, and the scaling that keeps small gradients.
 
-The weights that are trained, the loss and the update stay in float32; a copy of the weights and the samples are
-rounded to 16 bits, and the forward and backward pass run on those (Micikevicius et al. 2018, arXiv:1710.03740).
-Products of 16-bit matrices are added up in float32 by the libraries themselves.
+The trained weights, the loss and the update stay in float32; a copy of the weights and the samples are rounded to
+16 bits for the forward and backward pass (Micikevicius et al. 2018, arXiv:1710.03740). The libraries accumulate
+products of 16-bit matrices in float32.
 
-Below 6e-5 a float16 loses digits, and below 6e-8 it is 0, where the gradients of a loss that is divided by n are. So the
-gradient is multiplied by a power of two on its way down and divided by it at the end. It must not be so
-large either that the sum over n samples overflows (65504): it is the power next to the square root of the loss's
-divisor, which leaves the same room to both sides. A bfloat16 has float32's range and needs none.
+A float16 loses digits below 6e-5 and is 0 below 6e-8, which is the size of gradients of a loss that is divided by n.
+So the gradient is multiplied by a power of two before the backward pass and divided by it afterwards. The power must
+not make the sum over n samples overflow (65504), either: it is the one nearest to the square root of the loss's
+divisor, which leaves the same margin on both sides. A bfloat16 has the range of float32 and needs no scaling.
 """
 
 import math
@@ -19,6 +19,11 @@ HALVES = ("float16", "bfloat16")
 
 def lowered(x: Array, compute: str | None) -> Array:
     """Return ``x``, of any shape, in the dtype of the computation; unchanged if that is ``None``.
+
+    Returns
+    -------
+    Array
+        ``x`` in float16 or bfloat16.
 
     Examples
     --------
@@ -35,6 +40,11 @@ def lowered(x: Array, compute: str | None) -> Array:
 def raised(x: Array, like: Array) -> Array:
     """Return ``x``, of any shape, in the dtype of ``like``.
 
+    Returns
+    -------
+    Array
+        ``x`` in the dtype of ``like``.
+
     Examples
     --------
     >>> import numpy as np
@@ -45,7 +55,12 @@ def raised(x: Array, like: Array) -> Array:
 
 
 def loss_scale(compute: str | None, divisor: float) -> float:
-    """Return the factor for the gradient in the backward pass: a power of two, so that it causes no rounding.
+    """Return the factor of the gradient in the backward pass: a power of two, which causes no rounding.
+
+    Returns
+    -------
+    float
+        1.0 unless ``compute`` is "float16".
 
     Examples
     --------
@@ -59,6 +74,11 @@ def loss_scale(compute: str | None, divisor: float) -> float:
 
 def scaled(x: Array, scale: float) -> Array:
     """Return ``scale * x``, of any shape; ``x`` itself if ``scale`` is 1.
+
+    Returns
+    -------
+    Array
+        ``scale * x``, of the same shape.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Schedules: the learning rate as a function of the epoch.
 
-A schedule is ``rate(epoch, epochs)``: ``epoch`` counts up from 0.0 through fractions (2.5 is halfway
-through the third epoch) and ``epochs`` is how many were asked for. It is evaluated on the host and
-enters the step as an array, so that a compiled step takes any rate. The schedules of this module can be pickled.
+A schedule is ``rate(epoch, epochs)``: ``epoch`` counts from 0.0 in fractions (2.5 is halfway through the third
+epoch), and ``epochs`` is the number of epochs of the training. It is evaluated on the host and passed to the step
+as an array, so that a compiled step takes any rate. The schedules of this module can be pickled.
 """
 
 import math
@@ -30,6 +30,16 @@ class Constant:
 def constant(rate: float) -> Schedule:
     """Return a schedule that is always ``rate``.
 
+    Returns
+    -------
+    callable
+        ``epoch, epochs -> rate``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``rate`` is not a finite number of 0 or more.
+
     Examples
     --------
     >>> constant(0.1)(7.5, 20)
@@ -44,6 +54,16 @@ def cosine(peak: float, floor: float = 0.0) -> Schedule:
 
     ``rate = floor + (peak - floor) (1 + cos(pi epoch / epochs)) / 2``
     (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
+
+    Returns
+    -------
+    callable
+        ``epoch, epochs -> rate``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``peak`` or ``floor`` is not a finite number of 0 or more.
 
     Examples
     --------
@@ -62,21 +82,24 @@ def _cosine(peak: float, floor: float, epoch: float, epochs: int) -> float:
 def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
     """Return a schedule that multiplies ``initial`` by ``factor`` after every ``every`` epochs.
 
-    Examples
-    --------
-    >>> [round(step(0.1, factor=0.5, every=2)(epoch, 9), 4) for epoch in (0, 1.9, 2, 4)]
-    [0.1, 0.1, 0.05, 0.025]
+    Returns
+    -------
+    callable
+        ``epoch, epochs -> rate``.
 
     Raises
     ------
     ValueError, TypeError
         If ``initial`` or ``factor`` is not a finite number of 0 or more, or ``every`` not one of 1 or more.
+
+    Examples
+    --------
+    >>> [round(step(0.1, factor=0.5, every=2)(epoch, 9), 4) for epoch in (0, 1.9, 2, 4)]
+    [0.1, 0.1, 0.05, 0.025]
     """
     check_number("step: initial", initial, FINITE)
     check_number("step: factor", factor, FINITE)
-    check_number(
-        "step: every", every, Range("a finite number of 1 or more", lambda x: 1 <= x < math.inf)
-    )
+    check_number("step: every", every, _FROM_ONE)
     return partial(_step, initial, factor, every)
 
 
@@ -86,7 +109,17 @@ def _step(initial: float, factor: float, every: int, epoch: float, _epochs: int)
 
 
 def warm_up(then: float | Schedule, epochs: float = 1.0) -> Schedule:
-    """Return a schedule that rises linearly from 0 over ``epochs`` epochs to ``then``, a rate or a schedule.
+    """Return a schedule that rises linearly from 0 to ``then``, a rate or a schedule, over ``epochs`` epochs.
+
+    Returns
+    -------
+    callable
+        ``epoch, epochs -> rate``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If ``then`` is not a rate or a schedule, or ``epochs`` is not a finite number of 0 or more.
 
     Examples
     --------
@@ -102,14 +135,19 @@ def _warm_up(then: Schedule, epochs: float, epoch: float, total: int) -> float:
 
 
 def schedule(given: float | Schedule) -> Schedule:
-    """Return a schedule whose rates are checked; a number becomes a constant schedule.
+    """Return a schedule that checks its rates; a number becomes a constant schedule.
+
+    Returns
+    -------
+    callable
+        ``epoch, epochs -> rate``. It raises the errors below for each of its rates.
 
     Raises
     ------
     ValueError
-        If the number is negative, infinite or NaN; the schedule raises it of each rate.
+        If a rate is negative, infinite or NaN.
     TypeError
-        If it is neither a number nor a schedule; likewise.
+        If ``given`` is neither a number nor a schedule.
 
     Examples
     --------
@@ -138,3 +176,4 @@ def _rate(given: Any) -> float:
 
 
 _RATE = FINITE._replace(wanted=f"{FINITE.wanted}, such as 0.1, or a schedule")
+_FROM_ONE = Range("a finite number of 1 or more", lambda x: 1 <= x < math.inf)

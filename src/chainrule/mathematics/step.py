@@ -1,10 +1,10 @@
 """One training step as one pure function: forward, loss, backward, update.
 
-Everything that a step depends on is an argument and everything it changes is returned. It reads no
-value on the host, so it can be run as it stands, traced, compiled, or captured.
+Everything that a step depends on is an argument, and everything it changes is returned. It reads no value on the
+host, so it can be run as written, traced, compiled, or captured.
 
-The step is cut in two where its nature changes. ``data_gradient`` is a sum over the rows of the
-batch, so it may be run on parts of it; ``finish`` comes once, after the sum.
+The step has two parts. ``data_gradient`` is a sum over the rows of the batch, so it can be run on parts of the
+batch; ``finish`` runs once, after the sum.
 """
 
 from collections.abc import Callable
@@ -35,6 +35,11 @@ class Batch(NamedTuple):
 def rows_of(data: Batch, places: Array) -> Batch:
     """Return the rows at ``places (rows,)``, integers, as a batch.
 
+    Returns
+    -------
+    Batch
+        ``X (rows, n_0)``, ``Y (rows, n_L)``, and the weights ``(rows, 1)``.
+
     Examples
     --------
     >>> import array_api_strict as xp
@@ -58,7 +63,7 @@ class Forward(NamedTuple):
 def forward(
     theta: Array, X: Array, net: Architecture, key: Array | None = None, first_row: int = 0
 ) -> Forward:
-    """Return the outputs for ``X`` after all layers; with a ``key``, with dropout.
+    """Return the outputs of all layers for ``X``; with a ``key``, with dropout.
 
     Parameters
     ----------
@@ -71,7 +76,12 @@ def forward(
     key
         int32, 0-d: the step's dropout key; ``None`` drops nothing (prediction).
     first_row
-        The row of the batch that ``X`` starts at, where it is only some rows of it.
+        The first row of ``X`` in the batch, if ``X`` is only some rows of it.
+
+    Returns
+    -------
+    Forward
+        The outputs ``A (..., n, n_L)``, the caches, and the dropout masks.
 
     Examples
     --------
@@ -95,7 +105,12 @@ def forward(
 
 
 def objective(theta: Array, batch: Batch, net: Architecture, key: Array | None = None) -> Array:
-    """Return ``L + lambda/2 sum W² (...,)``: the number whose derivative :func:`gradient` returns.
+    """Return ``L + lambda/2 sum W²``, the function that :func:`gradient` differentiates.
+
+    Returns
+    -------
+    Array
+        ``(...,)``.
 
     Examples
     --------
@@ -123,7 +138,7 @@ def chain_rule(
     key: Array | None = None,
     first_row: int = 0,
 ) -> tuple[Array, list[Dense]]:
-    """Return ``L (...,)``, and ``dL_dW`` and ``dL_db`` of each layer.
+    """Return the loss and the gradients of all layers, by the chain rule from the last layer to the first.
 
     Parameters
     ----------
@@ -131,6 +146,13 @@ def chain_rule(
         As in :func:`forward`.
     loss
         ``A (..., n, n_L) -> L (...,), dL_dA (..., n, n_L)``.
+
+    Returns
+    -------
+    L : Array
+        ``(...,)``.
+    gradients : list of Dense
+        ``dL_dW (..., n_in, n_out)`` and ``dL_db (..., 1, n_out)`` of each layer.
 
     Examples
     --------
@@ -151,7 +173,7 @@ def chain_rule(
         dL_dA = dL_dA if mask is None else dL_dA * mask  # (..., n, n_l)
         gradient, dL_dZ = dense_backward(dL_dA, caches[number], net.activations[number])
         gradients.append(gradient)
-        if number > 0:  # the first layer's input is the data, which no parameter changes
+        if number > 0:  # the input of the first layer is the data, which has no gradient
             dL_dA = dense_backward_input(dL_dZ, layers[number])  # (..., n, n_l)
     return L, gradients[::-1]
 
@@ -165,11 +187,26 @@ def data_gradient(
     rows: int | None = None,
     first_row: int = 0,
 ) -> tuple[Array, Array]:
-    """Return ``L (...,)`` and ``dL/dtheta (..., P)`` of the data, without the penalty.
+    """Return the loss of the data and its gradient, without the penalty.
 
-    Both are sums over rows. ``rows`` is the number of rows of the whole batch and ``first_row`` where this
-    part of it starts: the results of the parts add up to that of the whole. If the network computes in 16
-    bits, :func:`chain_rule` runs in 16 bits; the loss and the results are in the dtype of ``theta``.
+    Both are sums over rows, so the results for parts of a batch add up to the result for the whole. If the
+    network computes in 16 bits, :func:`chain_rule` runs in 16 bits; the results have the dtype of ``theta``.
+
+    Parameters
+    ----------
+    theta, batch, net, key
+        As in :func:`step`.
+    rows
+        The number of rows of the whole batch, if ``batch`` is only some rows of it.
+    first_row
+        The first of these rows in the whole batch.
+
+    Returns
+    -------
+    L : Array
+        ``(...,)``.
+    g : Array
+        dL/dtheta, ``(..., P)``.
 
     Examples
     --------
@@ -196,14 +233,19 @@ def data_gradient(
 
 
 def penalised(g: Array, theta: Array, net: Architecture) -> Array:
-    """Return ``g + lambda W (..., P)``: the gradient with that of the penalty, which excludes biases.
+    """Return ``g + lambda W``: the gradient with that of the penalty, which excludes biases.
+
+    Returns
+    -------
+    Array
+        ``(..., P)``.
 
     Examples
     --------
     >>> import array_api_strict as xp
     >>> from chainrule.mathematics.architecture import architecture
     >>> net = architecture((1, (), 1), [], "identity", weight_decay=0.5)
-    >>> penalised(xp.asarray([6.0, 2.0]), xp.asarray([2.0, 1.0]), net)  # 6 + 0.5 * 2; the bias as it was
+    >>> penalised(xp.asarray([6.0, 2.0]), xp.asarray([2.0, 1.0]), net)  # 6 + 0.5 * 2; the bias is unchanged
     Array([7., 2.], dtype=array_api_strict.float64)
     """
     if not net.weight_decay:
@@ -219,6 +261,11 @@ def clipped(g: Array, clip_norm: float | None) -> Array:
 
     Pascanu et al. 2013, arXiv:1211.5063, algorithm 1, over all parameters together.
 
+    Returns
+    -------
+    Array
+        ``(..., P)``.
+
     Examples
     --------
     >>> import array_api_strict as xp
@@ -231,14 +278,21 @@ def clipped(g: Array, clip_norm: float | None) -> Array:
         return g
     xp = namespace(g)
     norm = xp.sqrt(xp.sum(g * g, axis=-1, keepdims=True))  # (..., 1)
-    # clip / max(norm, clip) is 1 for a short gradient and divides by zero for none.
+    # clip / max(norm, clip) is 1 for a small gradient and never divides by 0.
     return g * (clip_norm / xp.maximum(norm, clip_norm * xp.ones_like(norm)))  # (..., P)
 
 
 def gradient(
     theta: Array, batch: Batch, net: Architecture, key: Array | None = None
 ) -> tuple[Array, Array]:
-    """Return ``L (...,)`` of the data and the gradient of :func:`objective` ``(..., P)``.
+    """Return the loss of the data and the gradient of :func:`objective`.
+
+    Returns
+    -------
+    L : Array
+        ``(...,)``.
+    g : Array
+        ``(..., P)``.
 
     Examples
     --------
@@ -267,6 +321,11 @@ def finish(
 ) -> Progress:
     """Return the parameters and the state after an update with the gradient of the data ``g (..., P)``.
 
+    Returns
+    -------
+    Progress
+        ``theta (..., P)`` and the optimizer's state.
+
     Examples
     --------
     >>> import array_api_strict as xp
@@ -290,7 +349,7 @@ def step(
     net: Architecture,
     optimizer: Optimizer,
 ) -> tuple[Progress, Array]:
-    """Return the progress after one training step, and the loss ``L`` before it.
+    """Return the progress after one training step, and the loss before it.
 
     Parameters
     ----------
@@ -301,9 +360,16 @@ def step(
     learning_rate
         0-d, in the dtype of ``theta``: an array, so that a compiled step takes any value.
     key
-        int32, 0-d: the dropout key of this step, or ``None`` where nothing is dropped.
+        int32, 0-d: the dropout key of this step, or ``None`` without dropout.
     net, optimizer
-        What to compute.
+        The network and the update rule.
+
+    Returns
+    -------
+    progress : Progress
+        ``theta (..., P)`` and the optimizer's state.
+    L : Array
+        ``(...,)``.
 
     Examples
     --------
@@ -325,7 +391,7 @@ def step(
 
 
 class TrainingStep(NamedTuple):
-    """A step of one network with one optimizer, as functions of arrays, to be traced or compiled."""
+    """The step of one network with one optimizer, as functions of arrays, for tracing and compiling."""
 
     net: Architecture
     optimizer: Optimizer
