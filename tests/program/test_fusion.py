@@ -126,14 +126,3 @@ def test_a_value_that_is_read_later_as_well_leaves_its_chain():
     first, _, _ = fuse(trace(twice, X32, Spec((3, 3), "float32", "w")))
     assert [op.function for op in first.operations] == ["tanh", "exp"]
     assert len(first.results) == 2
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"axis": 0, "keepdims": True}, {"axis": -1}, {"axis": (-2, -1), "keepdims": True}],
-    ids=str,
-)
-def test_a_reduction_that_no_chain_holds_is_refused(settings):
-    (group,) = fuse(trace(lambda x: namespace(x).max(x, **settings), X32))
-    with pytest.raises(ValueError, match=r"max with .* is no statement of a chain"):
-        lower(group)

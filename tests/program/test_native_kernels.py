@@ -132,28 +132,3 @@ def test_row_maximum_of_a_row_with_nan_is_nan():
     chain = Chain((operand("x", x),), (S("row_max", "m", ("x",)),), (Output("m"),))
     (got,) = run(chain, (x,), (np.empty((2, 1), np.float32),))
     np.testing.assert_array_equal(got, [[np.nan], [-5.0]])
-
-
-X = Operand("x", "full", "float32")
-
-
-REFUSED = [
-    ((S("sinh", "y", ("x",)),), "y", "sinh is no function of a chain"),
-    ((S("exp", "y", ("q",)),), "y", "reads"),
-    ((S("exp", "x", ("x",)),), "x", "is taken"),
-    ((S("exp", "y", ("x",)),), "z", "writes"),
-    ((S("astype", "i", ("x",), "int32"), S("add", "y", ("x", "i"))), "y", "converts nothing by itself"),
-    ((S("astype", "y", ("x",), "complex64"),), "y", "is not one of"),
-    ((S("row_sum", "s", ("x",)), S("row_sum", "t", ("s",))), "t", "not .rows, columns."),
-]
-
-
-def test_a_chain_that_cannot_be_and_a_call_with_a_wrong_array_are_refused_with_a_remedy():
-    for statements, output, message in REFUSED:
-        with pytest.raises(ValueError, match=message):
-            Chain((X,), statements, (Output(output),))
-    chain = Chain((X,), (S("exp", "y", ("x",)),), (Output("y"),))
-    good = np.zeros((4, 4), np.float32)
-    for bad in (good.astype(np.float64), good.T[1:], np.zeros(4, np.float32)):
-        with pytest.raises(ValueError, match="convert or copy it"):
-            instructions.chain(chain, (bad,), (good,))

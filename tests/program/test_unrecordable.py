@@ -54,6 +54,26 @@ def test_a_step_that_cannot_be_recorded_trains_as_it_is_written_and_says_so(valu
             ask(nets[0])
 
 
+def largest_in_the_batch(Z):
+    return Z - namespace(Z).max(Z, axis=-2, keepdims=True)
+
+
+def number_of_positives(Z):
+    xp = namespace(Z)
+    return Z * xp.astype(xp.sum(xp.astype(Z > 0, xp.int32)), Z.dtype)
+
+
+@pytest.mark.needs("jit")
+@pytest.mark.parametrize("value", [largest_in_the_batch, number_of_positives])
+def test_a_reduction_that_no_kernel_holds_trains_as_it_is_written_and_says_so(value):
+    own = Activation("own", value, lambda Z, _: namespace(Z).ones_like(Z))
+    nets = [NeuralNetwork(3, 4, 1, activation=own, loss="mean_squared_error", seed=0) for _ in "ab"]
+    noted = nets[0].train(X, Y, 4000, 1e-4, progress=False)
+    plain = nets[1].train(X, Y, 4000, 1e-4, progress=False, compile=False)
+    assert noted.notes[0].startswith("the step cannot be compiled: it takes xp.")
+    assert noted["loss"] == plain["loss"]
+
+
 X32 = Spec((4, 3), "float32")
 ONE = np.ones((4, 3), np.float32)
 REFUSED = {

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from chainrule.mathematics.naming import require
-from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES
+from chainrule.program.primitives import PRIMITIVES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,11 +71,6 @@ class _Facts(NamedTuple):
     dtype: str
     stage: int
 
-    @property
-    def is_summable(self) -> bool:
-        """Whether it is floats that differ from row to row."""
-        return self.kind in ("full", "column") and "float" in self.dtype
-
 
 @dataclass(frozen=True)
 class Chain:
@@ -89,27 +83,6 @@ class Chain:
     inputs: tuple[Operand, ...]
     statements: tuple[Statement, ...]
     outputs: tuple[Output, ...]
-
-    def __post_init__(self) -> None:
-        """Check every name, function and dtype."""
-        missing = [output.value for output in self.outputs if output.value not in self._facts]
-        problem = f"the chain writes {missing or 'nothing'}; name results of its statements as outputs"
-        require(self.outputs and not missing, problem)
-        rows = [
-            output.value
-            for output in self.outputs
-            if self.kinds[output.value] == "row" and not (output.total or output.columns)
-        ]
-        problem = f"the chain writes {rows} of shape (1, columns) once a row; make a chain of its own with rows = 1 and kind 'full'"
-        require(not rows, problem)
-        sums = [
-            output.value
-            for output in self.outputs
-            if (output.total and not self._facts[output.value].is_summable)
-            or (output.columns and self.kinds[output.value] != "full")
-        ]
-        problem = f"the chain sums {sums}, which is not (rows, columns) or (rows, 1) of floats; cast it, or spread it"
-        require(not sums, problem)
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
@@ -133,64 +106,22 @@ class Chain:
 
     @cached_property
     def _facts(self) -> dict[str, _Facts]:
-        facts: dict[str, _Facts] = {}
-        for operand in self.inputs:
-            _check_dtype(operand.dtype)
-            facts[operand.name] = _Facts(operand.kind, operand.dtype, 0)
+        facts = {operand.name: _Facts(operand.kind, operand.dtype, 0) for operand in self.inputs}
         for statement in self.statements:
             facts[statement.result] = _derive(statement, facts)
-        names = [*(x.name for x in self.inputs), *(s.result for s in self.statements)]
-        problem = (
-            f"of {names} one is taken or no identifier; give each operand and result a name of its own"
-        )
-        require(len(facts) == len(names) and all(map(str.isidentifier, names)), problem)
         return facts
 
 
-def _check_dtype(dtype: str) -> None:
-    require(
-        dtype in DTYPES, f"dtype {dtype!r} is not one of {', '.join(DTYPES)}; cast it before the chain"
-    )
-
-
 def _derive(statement: Statement, facts: Mapping[str, _Facts]) -> _Facts:
-    """Return what a statement's result is, from its arguments."""
+    """Return the facts of a statement's result, from those of its arguments."""
     function, _, arguments, target = statement
+    known = [facts[name] for name in arguments if isinstance(name, str)]
     if function == "dot":
-        return _Facts("full", facts[str(arguments[0])].dtype, 0)
-    problem = f"{function} is no function of a chain; give an elementwise primitive, or one of {', '.join(ROW_FUNCTIONS)}"
-    require(function in ELEMENTWISE or function in ROW_FUNCTIONS, problem)
-    arity = PRIMITIVES[function].arity if function in ELEMENTWISE else 1
-    require(arity == len(arguments), f"{function} has {len(arguments)} arguments; it takes {arity}")
-    unknown = [name for name in arguments if isinstance(name, str) and name not in facts]
-    known = [facts[name] for name in arguments if isinstance(name, str) and name in facts]
-    problem = f"{function} reads {unknown or 'numbers only'}; give it operands or earlier results"
-    require(known and not unknown, problem)
+        return _Facts("full", known[0].dtype, 0)
     stage = max(fact.stage for fact in known)
     if function in ROW_FUNCTIONS:
-        problem = f"{function} of {arguments[0]!r}, which is not (rows, columns) of floats; cast it, or reduce it before the chain"
-        require(known[0].kind == "full" and known[0].is_summable, problem)
         return _Facts("column", known[0].dtype, stage + 1)
-    return _Facts(_broadcast(known), _result_dtype(function, known, target), stage)
-
-
-def _broadcast(known: list[_Facts]) -> Kind:
+    chosen = known[1:] if function == "where" else known  # the first one is the condition
+    dtype = target or PRIMITIVES[function].gives or chosen[0].dtype
     kinds = {fact.kind for fact in known} - {"scalar"}
-    if not kinds:
-        return "scalar"
-    return kinds.pop() if len(kinds) == 1 else "full"
-
-
-def _result_dtype(function: str, known: list[_Facts], target: str) -> str:
-    if function == "astype":
-        _check_dtype(target)
-        return target
-    row, dtypes = PRIMITIVES[function], {fact.dtype for fact in known}
-    if function == "where":
-        dtypes = {fact.dtype for fact in known[1:]} or {target}
-    dtype = dtypes.pop()
-    chooses = function != "where" or known[0].dtype == "bool"
-    given = [fact.dtype for fact in known]
-    problem = f"{function} of {given}; a chain converts nothing by itself: add astype"
-    require(not dtypes and row.accepts(dtype) and chooses, problem)
-    return row.gives or dtype
+    return _Facts(kinds.pop() if len(kinds) == 1 else "full" if kinds else "scalar", dtype, stage)

@@ -9,6 +9,7 @@ from chainrule.program.fusion import Extent, grid, is_total, over
 from chainrule.program.operations import Fusion, Operation, Value
 from chainrule.program.operations import Operand as Given
 from chainrule.program.primitives import REDUCTIONS
+from chainrule.program.unrecordable import UnrecordableError
 
 _OTHER: dict[bool, Kind] = {False: "few rows", True: "few columns"}
 _ROW_FUNCTIONS = {"max": "row_max", "sum": "row_sum"}
@@ -29,6 +30,11 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
 
     Names are given by position, so that equal chains of different networks are one kernel.
 
+    Raises
+    ------
+    UnrecordableError
+        If it has a reduction that no chain can hold.
+
     Examples
     --------
     >>> from chainrule.mathematics.arrays import namespace
@@ -40,6 +46,8 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
     r0 add x0 1.0
     r1 tanh r0
     """
+    for operation in group.operations:
+        _check_reduction(operation)
     where = where or over(group.operations[0])
     entries = {
         id(v) for op in group.operations for v in op.inputs[: len(op.inputs) - len(op.read_by_rows)]
@@ -108,12 +116,21 @@ def _statement(operation: Operation, names: dict[int, str]) -> Statement:
     function, result = operation.function, names[id(operation.result)]
     arguments = tuple(_argument(operand, names) for operand in operation.operands)
     if function in REDUCTIONS:
-        if operation.settings != {"axis": (-1,), "keepdims": True}:
-            msg = f"{function} with {operation.settings} is no statement of a chain: axis=-1, keepdims=True is"
-            raise ValueError(msg)
         return Statement(_ROW_FUNCTIONS[function], result, arguments)
     dtype = operation.result.dtype.name if function in {"astype", "where"} else ""
     return Statement(function, result, arguments, dtype)
+
+
+def _check_reduction(operation: Operation) -> None:
+    """Refuse a reduction that no chain can hold; training then runs the step as it is written."""
+    fits = is_total(operation) or operation.settings == {"axis": (-1,), "keepdims": True}
+    dtype = operation.result.dtype.name
+    if operation.function in REDUCTIONS and not (fits and "float" in dtype):
+        msg = (
+            f"the step cannot be compiled: it takes xp.{operation.function} of {dtype} over the axes "
+            f"{operation.settings['axis']} ({operation.source}); take it of floats, with axis=-1 and keepdims=True"
+        )
+        raise UnrecordableError(msg)
 
 
 def _argument(operand: Given, names: dict[int, str]) -> Argument:

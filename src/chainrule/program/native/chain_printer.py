@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from llvmlite import ir
 
-from chainrule.program.chains import HALVES, ROW_FUNCTIONS, Argument, Chain, Statement
+from chainrule.program.chains import ROW_FUNCTIONS, Argument, Chain, Statement
 from chainrule.program.native.lanes import ITEM_BITS, Lanes, Value, lanes_type
 from chainrule.program.native.statements import apply
 
@@ -99,14 +99,6 @@ class _Kernel:
 
 def write_chain(writer: Writer, chain: Chain, grid: Grid, scratch: Value, places: list[Value]) -> None:
     """Write a chain; `places` are the integer addresses of its inputs, then of its outputs."""
-    sums = [
-        o.value for o in chain.outputs if o.columns or (o.total and chain.kinds[o.value] == "column")
-    ]
-    if sums or set(chain.dtypes.values()) & set(HALVES):
-        msg = (
-            f"the chain sums {sums} over rows, or computes in 16 bits, which is for CUDA; print it there"
-        )
-        raise ValueError(msg)
     kernel = _Kernel(writer, chain, grid, scratch, places)
     _load_scalars(kernel, "scalar", writer.word(0))
     with writer.loop(0, grid.rows) as row:

@@ -61,7 +61,6 @@ def addresses(instructions: Sequence[Instruction]) -> list[int]:
 
 def chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> Instruction:
     """Return the instruction that runs a chain over these arrays (0-d or 2-D, contiguous along the last axis)."""
-    _check_arrays(chain, inputs, outputs)
     chain, numbers = _without_settings(chain)
     inputs = (*inputs, *numbers)
     arrays = (*inputs, *outputs)
@@ -99,23 +98,6 @@ def _without_settings(chain: Chain) -> tuple[Chain, list[Array]]:
     operands = [Operand(name, "scalar", array.dtype.name) for name, array in settings.items()]
     made = Chain((*chain.inputs, *operands), tuple(statements), chain.outputs)
     return made, list(settings.values())
-
-
-def _check_arrays(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
-    names = [operand.name for operand in chain.inputs] + [output.value for output in chain.outputs]
-    if len(names) != len(inputs) + len(outputs):
-        msg = f"got {len(inputs)} inputs and {len(outputs)} outputs; the chain names {names}"
-        raise ValueError(msg)
-    for name, array in zip(names, (*inputs, *outputs), strict=True):
-        lies_well = array.ndim in (0, 2) and (
-            array.ndim == 0 or array.shape[1] <= 1 or array.strides[1] == array.itemsize
-        )
-        if array.dtype.name != chain.dtypes[name] or not lies_well:
-            msg = (
-                f"{name} is {array.dtype.name} of shape {array.shape}, strides {array.strides}; the chain takes "
-                f"{chain.dtypes[name]}, 0-d or 2-D with contiguous rows: convert or copy it"
-            )
-            raise ValueError(msg)
 
 
 def product(
