@@ -18,7 +18,7 @@ from chainrule.program.cuda.engine import Chunk, GraphEngine
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.cuda.persistent_engine import fastest
 from chainrule.program.cuda.source import KernelText
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch
 
 CELLS = (
     "784-64-10,64", "784-128-10,4096", "784-1024-10,4096", "784-4096-10,4096", "64-64-64-8,64,adam",

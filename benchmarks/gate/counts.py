@@ -14,10 +14,8 @@ from chainrule.backends.speed_map.spots import network
 from chainrule.bench.cell_data import cell_data
 from chainrule.bench.cells import Cell
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
-from chainrule.program.engine import Work
-from chainrule.program.epoch import Epoch, bounds
+from chainrule.program.engine import Epoch, Plain, Work, bounds
 from chainrule.program.fusion import fuse
-from chainrule.program.plain import Plain
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 

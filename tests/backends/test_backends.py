@@ -14,8 +14,7 @@ from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.initializers import draw
 from chainrule.mathematics.optimizers import adam
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
-from chainrule.program.engine import Work
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch, Work
 
 X = np.arange(6.0).reshape(2, 3)
 ACCELERATORS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("torch", "jax")]

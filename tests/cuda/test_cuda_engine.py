@@ -15,7 +15,7 @@ from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.cuda.loop import THIN
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch
 from chainrule.training.memory import Demand
 from support.compare import relative_error
 from support.cuda.device import need_device

@@ -8,8 +8,7 @@ from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.persistent_engine import PersistentEngine, fastest
 from chainrule.program.cuda.products_only import products, steps
 from chainrule.program.cuda.stream import StreamEngine
-from chainrule.program.engine import Work
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch, Work
 from chainrule.program.fusion import Extent
 from support.compare import relative_error
 from support.cuda.checks import BIAS_TANH, GRIDS, SOFTMAX, UPDATE, check

@@ -10,7 +10,7 @@ import pytest
 import chainrule.backends.numpy as room
 from chainrule import NeuralNetwork, backends
 from chainrule.program import blocks, machine, row_blocks, steps, trace
-from chainrule.program.plain import Plain
+from chainrule.program.engine import Plain
 from chainrule.program.replay import Replay
 from chainrule.program.row_blocks import Cut
 from support import engines

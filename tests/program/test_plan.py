@@ -10,8 +10,7 @@ from chainrule.backends.numpy import NumpyLibrary
 from chainrule.mathematics.arrays import namespace
 from chainrule.program.engine import batch_spec, progress_spec
 from chainrule.program.fusion import fuse
-from chainrule.program.plan import Home
-from chainrule.program.planner import plan
+from chainrule.program.plan import Home, plan
 from chainrule.program.replay import Arrays, Replay
 from chainrule.program.trace import Spec, trace
 from support.memory import SignedMemory

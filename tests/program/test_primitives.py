@@ -7,7 +7,7 @@ import pytest
 
 from chainrule import NeuralNetwork
 from chainrule.mathematics.arrays import namespace
-from chainrule.program.planner import plan
+from chainrule.program.plan import plan
 from chainrule.program.primitives import ELEMENTWISE, PRIMITIVES
 from chainrule.program.trace import Spec, trace
 from support.activations import OWN

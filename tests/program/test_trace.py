@@ -10,7 +10,7 @@ import pytest
 from chainrule.mathematics.arrays import namespace
 from chainrule.mathematics.step import Batch
 from chainrule.program.names import naming
-from chainrule.program.planner import plan
+from chainrule.program.plan import plan
 from chainrule.program.primitives import VIEWS
 from chainrule.program.trace import Spec, trace
 from support.pairs import in_turn

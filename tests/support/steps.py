@@ -14,8 +14,7 @@ from chainrule.mathematics.initializers import draw
 from chainrule.mathematics.losses import LOSSES
 from chainrule.mathematics.optimizers import OPTIMIZERS, Optimizer, optimizer
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
-from chainrule.program.engine import Work, batch_spec, plan_step, progress_spec
-from chainrule.program.epoch import Epoch, bounds
+from chainrule.program.engine import Epoch, Work, batch_spec, bounds, plan_step, progress_spec
 from chainrule.program.replay import Arrays, call
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec

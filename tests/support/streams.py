@@ -6,7 +6,7 @@ import polars as pl
 from chainrule import backends
 from chainrule.data.inputs import Door
 from chainrule.data.streams import Stream
-from chainrule.program.epoch import Epoch, bounds
+from chainrule.program.engine import Epoch, bounds
 from chainrule.training.windows import Windows
 
 

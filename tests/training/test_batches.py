@@ -9,7 +9,7 @@ from chainrule.data import targets as samples
 from chainrule.data.inputs import Door
 from chainrule.mathematics.losses import cross_entropy
 from chainrule.mathematics.step import Batch, rows_of
-from chainrule.program.epoch import bounds
+from chainrule.program.engine import bounds
 from chainrule.training.batches import Chance
 
 HOST = Door(named("numpy"), "float64")

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, Namespace
-from chainrule.program.engine import Engine, Step, Work
-from chainrule.program.epoch import bounds
-from chainrule.program.plain import Plain
+from chainrule.program.engine import Engine, Plain, Step, Work, bounds
 
 if TYPE_CHECKING:
+    from chainrule.program.engine import Pack
     from chainrule.program.kernels import Kernels
-    from chainrule.program.pack import Pack
     from chainrule.program.plan import Plan
 
 PlanOf = Callable[[int], "Plan"]  # of a step, by the rows of its batch

@@ -21,8 +21,7 @@ from chainrule.program.cuda.device import CAPTURING, CannotCaptureError
 from chainrule.program.cuda.persistent_engine import fastest, side_by_side
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.stream import PLACES, StreamEngine
-from chainrule.program.engine import Engine, Work
-from chainrule.program.pack import Pack
+from chainrule.program.engine import Engine, Pack, Work
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError, Forward
 from chainrule.program import machine
-from chainrule.program.engine import Engine, Step, Work
-from chainrule.program.pack import Pack
+from chainrule.program.engine import Engine, Pack, Step, Work
 from chainrule.program.scan import Scan, ScanPack
 
 

@@ -12,8 +12,7 @@ from chainrule.backends.trial import first_problem
 from chainrule.mathematics.arrays import Array, Namespace, record_like
 from chainrule.mathematics.arrays import device as device_of
 from chainrule.mathematics.arrays import namespace as namespace_of
-from chainrule.program.engine import Engine, Work
-from chainrule.program.plain import Plain
+from chainrule.program.engine import Engine, Plain, Work
 
 
 class NamespaceBackend(Backend):

@@ -10,10 +10,9 @@ import numpy as np
 from chainrule.backends.base import Availability, Backend, Forward, PlanOf
 from chainrule.mathematics.arrays import size
 from chainrule.program import machine
-from chainrule.program.engine import Engine, Work
+from chainrule.program.engine import Engine, Pack, Work
 from chainrule.program.kernels import Kernels
 from chainrule.program.operations import Operation
-from chainrule.program.pack import Pack
 from chainrule.program.primitives import REDUCTIONS
 from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut, cut

@@ -17,12 +17,9 @@ from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.losses import LOSSES
 from chainrule.mathematics.optimizers import OPTIMIZERS, optimizer
-from chainrule.program.engine import Work
-from chainrule.program.epoch import Epoch
-from chainrule.program.operations import Operation, Value
-from chainrule.program.plain import Plain
+from chainrule.program.engine import Epoch, Plain, Work
+from chainrule.program.operations import Operation, Program, Value
 from chainrule.program.primitives import PRIMITIVES
-from chainrule.program.program import Program
 from chainrule.program.trace import Spec, trace
 from chainrule.program.unrecordable import UnrecordableError
 from chainrule.program.watch import Evaluated

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule.bench.cells import Cell
-from chainrule.program.epoch import bounds
+from chainrule.program.engine import bounds
 
 ADAM_RATE = 1e-6
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8

@@ -19,7 +19,7 @@ from chainrule.data.tables import is_number
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.precision import HALVES
-from chainrule.program.epoch import bounds
+from chainrule.program.engine import bounds
 
 if TYPE_CHECKING:  # numpy.typing takes milliseconds to import
     from numpy.typing import ArrayLike

@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from chainrule import NeuralNetwork
 from chainrule.mathematics.schedules import Schedule
 from chainrule.mathematics.step import Batch
-from chainrule.program.epoch import bounds
+from chainrule.program.engine import bounds
 from chainrule.training.evaluation import Score
 from chainrule.training.history import History
 from chainrule.training.loop import Callback

@@ -25,9 +25,7 @@ from chainrule.mathematics.naming import require
 from chainrule.mathematics.parameters import Layout
 from chainrule.mathematics.step import Batch, Progress, TrainingStep, data_gradient, finish, forward
 from chainrule.program.engine import batch_spec, progress_spec, spec
-from chainrule.program.names import Mention
-from chainrule.program.operations import Operation, Value
-from chainrule.program.program import Program
+from chainrule.program.operations import Mention, Operation, Program, Value
 from chainrule.program.trace import trace
 from chainrule.program.watch import Evaluated
 

@@ -6,8 +6,7 @@ import numpy as np
 
 from chainrule.explain.lines import parameters
 from chainrule.explain.records import Flag
-from chainrule.program.operations import Operation, Value
-from chainrule.program.program import Program
+from chainrule.program.operations import Operation, Program, Value
 from chainrule.program.watch import Evaluated
 
 Host = Callable[[Value], np.ndarray]

@@ -15,10 +15,8 @@ import numpy as np
 from chainrule.program.engine import KEPT, Step, Work, batch_spec, progress_spec, spec
 from chainrule.program.fusion import over
 from chainrule.program.kernels import Item, Kernels
-from chainrule.program.operations import Fusion
-from chainrule.program.plan import Plan
-from chainrule.program.planner import plan
-from chainrule.program.program import Program
+from chainrule.program.operations import Fusion, Program
+from chainrule.program.plan import Plan, plan
 from chainrule.program.replay import Allocator, Arrays
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec, trace

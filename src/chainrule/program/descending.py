@@ -13,10 +13,8 @@ from typing import NamedTuple
 
 from chainrule.mathematics.arrays import size
 from chainrule.program.kernels import Kernels
-from chainrule.program.operations import Fusion, Operation, Value
-from chainrule.program.plan import Home, Plan, Roots
-from chainrule.program.planner import plan
-from chainrule.program.program import Program
+from chainrule.program.operations import Fusion, Operation, Program, Value
+from chainrule.program.plan import Home, Plan, Roots, plan
 
 # In native code: products of matrices with fewer weights gain nothing, since their gradient is read from the
 # nearest cache; and a BLAS adds slowly to rows that are shorter than a vector.

@@ -1,19 +1,18 @@
-"""Engines: how the steps of an epoch are run. Each is held to the plain one by a test.
+"""Engines: how the steps of an epoch are run. Tests compare each engine with the plain one.
 
-An engine is handed the step as functions of arrays, and arrays to start from; it knows no mathematics.
+An engine gets the step as functions of arrays, and arrays to start from; it contains no mathematics.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from chainrule.mathematics.arrays import Array, record_like
+from chainrule.mathematics.arrays import Array, namespace, record_like
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.epoch import Epoch
 
 if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule` stays light
     from chainrule.program.operations import Role
@@ -21,6 +20,39 @@ if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule`
     from chainrule.program.trace import Spec
 
 KEPT = 64  # programs and plans of each kind, which hold no arrays
+
+
+class Epoch(NamedTuple):
+    """The steps that an engine runs in one call, on the host: those of an epoch, or of a part of one.
+
+    Each step takes the rows ``order[start:stop]`` of its bounds. The batch sizes are those of the engine's work.
+    """
+
+    order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, in their order
+    # Of each step, its first row of the order and the one after its last.
+    bounds: Sequence[tuple[int, int]]
+    rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
+    keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
+    data: Any = None  # what the order counts rows of, instead of the work's data; never where engines read a host buffer
+
+    def part(self, first: int, stop: int) -> "Epoch":
+        """Return the steps from ``first`` up to, but not including, ``stop``."""
+        keys = None if self.keys is None else self.keys[first:stop]  # (stop - first,)
+        return self._replace(bounds=self.bounds[first:stop], rates=self.rates[first:stop], keys=keys)
+
+
+def bounds(n: int, batch_size: int | None) -> list[tuple[int, int]]:
+    """Return the ``(start, stop)`` of each batch of an epoch; a ragged last one is kept.
+
+    Examples
+    --------
+    >>> bounds(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    >>> bounds(5, None)
+    [(0, 5)]
+    """
+    size = n if batch_size is None else min(batch_size, n)
+    return [(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 class Step(Protocol):
@@ -95,7 +127,7 @@ def plan_step(
     step: Step, progress: Any, batch: Any, key: "Spec | None", *, named: bool = False
 ) -> "Plan":
     """Return the plan of a whole step on arrays of these shapes; ``named``: with the names of its values."""
-    from chainrule.program.planner import plan
+    from chainrule.program.plan import plan
     from chainrule.program.trace import Spec, trace
 
     theta, state = progress
@@ -157,3 +189,113 @@ class Engine(Protocol):
 
         ``check`` is called before each step and may raise: no step is left half done.
         """
+
+
+class Plain:
+    """Calls ``step.whole``, or what a backend has compiled of it.
+
+    Parameters
+    ----------
+    work
+        What to run.
+    asarray, to_numpy
+        The backend's: to its device and back.
+    compiled
+        The compiled ``step.whole``, if there is one.
+    """
+
+    at_once = 1  # epoch
+
+    def __init__(
+        self,
+        work: Work,
+        asarray: Callable[..., Array],
+        to_numpy: Callable[[Array], np.ndarray],
+        compiled: Callable[..., Any] | None = None,
+    ) -> None:
+        self.progress = work.progress
+        self._work = work
+        self._asarray = asarray
+        self._to_numpy = to_numpy
+        self._step = compiled or work.step.whole
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run in: nothing needs one."""
+        return nullcontext()
+
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
+        """Run an epoch: see ``Engine``."""
+        dtype = self.progress[0].dtype
+        order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
+        losses = []
+        for number, bounds in enumerate(epoch.bounds):
+            check()
+            rate = self._asarray(epoch.rates[number], dtype)  # ()
+            key = None if epoch.keys is None else self._asarray(epoch.keys[number], "int32")  # ()
+            self.progress, L = self._step(
+                self.progress, self._batch(epoch.data or self._work.data, order, *bounds), rate, key
+            )
+            losses.append(L)
+        # sync: the losses, once an epoch
+        stacked: list[float] = self._to_numpy(namespace(*losses).stack(losses)).tolist()
+        return stacked
+
+    def _batch(self, data: Any, order: Array | None, start: int, stop: int) -> Any:
+        if order is None and self._work.is_one_batch:
+            return data
+        return taken(data, order, start, stop)
+
+
+def taken(data: Any, order: Array | None, start: int, stop: int) -> Any:
+    """Return some rows of the data, in their order or as they lie."""
+    parts = [None if part is None else _rows(part, order, start, stop) for part in data]
+    return type(data)(*parts)
+
+
+def _rows(part: Array, order: Array | None, start: int, stop: int) -> Array:
+    if order is None:
+        return part[start:stop, :]
+    return namespace(part).take(part, order[start:stop], axis=-2)
+
+
+Losses = Sequence[float] | np.ndarray
+
+
+class Pack:
+    """Engines that run one after the other; the subclasses run them together.
+
+    Parameters
+    ----------
+    engines
+        One for each run.
+    threads
+        How many share them, each a part: :meth:`run` may be called for all parts at once.
+    """
+
+    def __init__(self, engines: Sequence[Engine], threads: int = 1) -> None:
+        self.engines, self.parts = engines, parts(len(engines), threads)
+
+    def at_work(self) -> AbstractContextManager[object]:
+        """Return a context to run epochs in, that of the first engine: all set the same."""
+        return self.engines[0].at_work()
+
+    def run(self, epochs: Mapping[Engine, Epoch], check: Callable[[], None]) -> Mapping[Any, Losses]:
+        """Run an epoch of each of these engines; return the losses of its steps: see ``Engine.run``."""
+        losses = dict[Engine, Losses]()
+        for engine, epoch in epochs.items():
+            with (
+                engine.at_work() if len(self.engines) > 1 else nullcontext()
+            ):  # such as a stream of its own
+                losses[engine] = engine.run(epoch, check)
+        return losses
+
+
+def parts(count: int, threads: int) -> list[range]:
+    """Return the places of so many engines, shared among at most so many threads.
+
+    Examples
+    --------
+    >>> parts(5, 2)
+    [range(0, 5, 2), range(1, 5, 2)]
+    """
+    return [range(first, count, threads) for first in range(min(count, threads))]

@@ -18,8 +18,7 @@ import numpy as np
 
 from chainrule.program.kernels import Kernels, pool
 from chainrule.program.machine import blas_threads, threads
-from chainrule.program.plan import Plan
-from chainrule.program.planner import plan
+from chainrule.program.plan import Plan, plan
 from chainrule.program.replay import Arrays
 from chainrule.program.trace import Spec, trace
 from chainrule.program.unrecordable import UnrecordableError

@@ -9,10 +9,9 @@ activation's derivative, say) is not computed early and kept.
 from typing import NamedTuple
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.operations import Fusion, Operation, alone
+from chainrule.program.operations import Fusion, Operation, Program, alone
 from chainrule.program.plan import Roots
 from chainrule.program.primitives import REDUCTIONS
-from chainrule.program.program import Program
 
 
 class Extent(NamedTuple):

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.program.operations import Fusion, alone
-from chainrule.program.program import Program
+from chainrule.program.operations import Fusion, Program, alone
 from chainrule.program.replay import Arrays, Call, Library, call
 
 

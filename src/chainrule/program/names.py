@@ -4,32 +4,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from types import FrameType
+from typing import Any
 
-from chainrule.program.operations import Value
+from chainrule.program.operations import Mention, Value
 from chainrule.program.tracer import Recorder, Tracer, calls
 
 _MATHEMATICS = str(Path(__file__).parents[1] / "mathematics")
-
-
-class Mention(NamedTuple):
-    """A name that a function of the mathematics has for a value: one of its local variables.
-
-    A value may have several: the ``A`` of a layer is the ``dZ_dW`` of the next one.
-    """
-
-    value: Value
-    variable: str  # "dL_dW"
-    layer: int | None  # the layer that the call works on, from 1
-    call: int  # which call it is local to
-    code: CodeType  # of the function
-    within: tuple[CodeType, ...]  # the functions at work, from the step down to this one
-
-    @property
-    def name(self) -> str:
-        """The name of the variable with the number of the layer: "dL_dW2"."""
-        return f"{self.variable}{self.layer or ''}"
 
 
 @contextmanager

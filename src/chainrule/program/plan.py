@@ -7,14 +7,14 @@ costs nothing: its parts are computed in their places of the whole. So no step a
 the bytes are known exactly.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.operations import Fusion, Operation, Value
-from chainrule.program.program import Program
+from chainrule.program.operations import Fusion, Operation, Program, Value, alone
 
 Carried = Sequence[tuple[Value, Value]]
 
@@ -147,3 +147,246 @@ class Roots:
     def _view(self, value: Value) -> Operation | None:
         maker = self._maker.get(id(value))
         return maker if maker is not None and maker.is_view else None
+
+
+class _Planner:
+    """Plans one program."""
+
+    def __init__(self, program: Program, carried: Carried, groups: Sequence[Fusion]) -> None:
+        self._plan = Plan(program, tuple(carried))
+        self._groups = groups
+        self._roots = Roots(program)
+        self._last_use = self._uses()
+        self._parts = self._adopted()
+        self._into = {id(output): value for value, output in carried}
+        self._free: list[Storage] = []
+        for value in program.inputs:
+            self._plan.homes[id(value)] = Home(Storage(value.nbytes, value))
+
+    def plan(self) -> Plan:
+        for number, group in enumerate(self._groups):
+            self._keep_constants(group)
+            if group.is_concat:
+                self._join(group.only)
+            else:
+                for result in group.results:
+                    self._plan.homes[id(result)] = self._home(number, group, result)
+                self._plan.groups.append(group)
+            self._release(number, group)
+        self._carry()
+        return self._plan
+
+    def _carry(self) -> None:
+        """Copy what is carried and could not be computed in its place; inputs may change places."""
+        moves = [(output, value) for value, output in self._plan.carried]
+        moves = [(o, v) for o, v in moves if self._homes(o).storage is not self._homes(v).storage]
+        while moves:
+            read = [self._homes(output).storage for output, _ in moves]
+            free = [m for m in moves if not any(self._homes(m[1]).storage is s for s in read)]
+            if free:
+                self._copy(*free[0])
+                moves.remove(free[0])
+                continue
+            output, _ = moves[0]  # they go round: one is put aside, to be copied from there
+            aside = Value(output.shape, output.dtype)
+            self._plan.homes[id(aside)] = Home(self._scratch(output.nbytes))
+            self._copy(output, aside)
+            moves = [(aside if o is output else o, v) for o, v in moves]
+
+    def _homes(self, value: Value) -> Home:
+        return self._plan.homes[id(self._roots.of(value))]
+
+    def _uses(self) -> dict[int, float]:
+        """Return the number of the last group that reads each root; infinity for the outputs."""
+        last: dict[int, float] = {}
+        for number, group in enumerate(self._groups):
+            for value in group.inputs:
+                last[id(self._roots.of(value))] = number
+        for value in self._plan.program.outputs:
+            last[id(self._roots.of(value))] = math.inf
+        return last
+
+    def _adopted(self) -> dict[int, tuple[Value, int]]:
+        """Return, for each result that can be computed in its place of a concatenation, that place.
+
+        A later concatenation that takes over a part of an earlier one, at the same place, is the same
+        memory, if nothing reads the earlier one any more once the parts between are computed.
+        """
+        parts: dict[int, tuple[Value, int]] = {}
+        maker = {id(result): n for n, group in enumerate(self._groups) for result in group.results}
+        for number, group in enumerate(self._groups):
+            if group.is_concat:
+                self._adopt(number, group.only, maker, parts)
+        return parts
+
+    def _adopt(
+        self, number: int, concat: Operation, maker: dict[int, int], parts: dict[int, tuple[Value, int]]
+    ) -> None:
+        start, whole = 0, concat.result
+        fresh: list[tuple[Value, int]] = []  # roots that can be computed in their places
+        kept: list[tuple[Value, Value]] = []  # roots that lie in their places, and of which whole
+        others: list[int] = []  # roots of what is to be copied
+        for part in concat.inputs:
+            root = self._roots.of(part)
+            fits = self._is_joined(root) and root.shape == concat.result.shape
+            if fits and self._roots.start(part) == start:
+                whole = parts.get(id(root), (root, 0))[0]
+                kept.append((root, whole))
+            elif id(root) in maker and id(root) not in parts and self._roots.is_whole(part):
+                fresh.append((root, start))
+            else:
+                others.append(id(root))
+            start += part.shape[-1]
+        if whole is not concat.result:
+            others += [id(root) for root, there in kept if there is not whole]
+            writers = [maker[id(root)] for root, _ in fresh] + [number] * bool(others)
+            here = {id(whole)} | {key for key, (other, _) in parts.items() if other is whole}
+            if here.intersection(others) or (
+                writers and self._is_still_read(here, fresh, min(writers), number)
+            ):
+                whole = concat.result
+            else:
+                parts[id(concat.result)] = whole, 0
+                last = self._last_use.get(id(concat.result), number)
+                self._last_use[id(whole)] = max(self._last_use[id(whole)], last)
+        for root, place in fresh:
+            parts[id(root)] = whole, place
+
+    def _is_joined(self, root: Value) -> bool:
+        return any(group.is_concat and group.only.result is root for group in self._groups)
+
+    def _is_still_read(
+        self, here: set[int], fresh: list[tuple[Value, int]], first: int, number: int
+    ) -> bool:
+        """Return whether any root in ``here`` is read once group ``first`` has put something else there.
+
+        That group itself may read what it writes over, entry by entry; group ``number`` is the
+        concatenation.
+        """
+        places = {(place, size(root.shape)) for root, place in fresh}
+        for n, group in enumerate(self._groups[first:], start=first):
+            for value in group.inputs if n != number else ():
+                if id(self._roots.of(value)) in here:
+                    run = self._roots.start(value), size(value.shape)
+                    if n > first or not group.is_elementwise or run not in places:
+                        return True
+        return any(self._last_use.get(root) == math.inf for root in here)
+
+    def _home(self, number: int, group: Fusion, result: Value) -> Home:
+        if id(result) in self._parts:
+            whole, start = self._parts[id(result)]
+            return Home(self._whole(whole).storage, start, whole.shape)
+        carried = self._into.get(id(result))
+        if carried is not None and self._last_use.get(id(carried), -1) <= number:
+            return self._plan.homes[id(carried)]
+        if self._is_output(result):
+            return Home(Storage(result.nbytes))
+        if group.is_elementwise:
+            for operand in group.inputs:
+                if self._may_take(number, group, operand) and self._fits(operand, result):
+                    home = self._homes(operand)
+                    self._last_use[id(self._roots.of(operand))] = -1  # it has been taken over
+                    return home
+        return Home(self._scratch(result.nbytes))
+
+    def _whole(self, whole: Value) -> Home:
+        if id(whole) not in self._plan.homes:
+            nbytes = whole.nbytes
+            # What takes it over may leave the program: then it has the storage to itself.
+            leaves = self._last_use.get(id(whole)) == math.inf
+            storage = Storage(nbytes) if leaves else self._scratch(nbytes)
+            self._plan.homes[id(whole)] = Home(storage)
+        return self._plan.homes[id(whole)]
+
+    def _is_output(self, value: Value) -> bool:
+        """Return whether a value leaves the program: it has a storage to itself, to be put anywhere."""
+        return any(self._roots.of(output) is value for output in self._plan.program.outputs)
+
+    def _may_take(self, number: int, group: Fusion, operand: Value) -> bool:
+        """Return whether a group is the last to read an operand, and reads no entry after it wrote there."""
+        if operand.is_constant or group.reads_rows_of(operand):
+            return False
+        root = self._roots.of(operand)
+        home = self._homes(operand)
+        return (
+            self._last_use.get(id(root)) == number
+            and home.storage.is_scratch
+            and home.whole is None
+            and not self._is_joined(root)
+        )
+
+    def _fits(self, operand: Value, result: Value) -> bool:
+        same = operand.shape == result.shape and operand.dtype == result.dtype
+        return same and self._roots.is_whole(operand)
+
+    def _join(self, operation: Operation) -> None:
+        """Give a concatenation its place, and copy what could not be computed there."""
+        whole, _ = self._parts.get(id(operation.result), (operation.result, 0))
+        home = self._whole(whole)
+        self._plan.homes[id(operation.result)] = home
+        start = 0
+        for part in operation.inputs:
+            there = self._homes(part)
+            begin = self._roots.start(part)  # None: turned, and so nowhere in its place
+            if there.storage is not home.storage or begin is None or there.start + begin != start:
+                place = Value(part.shape, part.dtype)
+                self._plan.homes[id(place)] = Home(home.storage, start, whole.shape)
+                self._copy(part, place)
+            start += part.shape[-1]
+
+    def _copy(self, source: Value, target: Value) -> None:
+        self._plan.groups.append(alone(Operation("copy", (source,), target)))
+
+    def _scratch(self, nbytes: int) -> Storage:
+        """Return the smallest free storage that is large enough, the largest grown, or a new one."""
+        large = [storage for storage in self._free if storage.nbytes >= nbytes]
+        if large:
+            storage = min(large, key=lambda s: s.nbytes)
+        elif self._free:
+            storage = max(self._free, key=lambda s: s.nbytes)
+            storage.nbytes = nbytes
+        else:
+            return Storage(nbytes)
+        self._free.remove(storage)
+        return storage
+
+    def _release(self, number: int, group: Fusion) -> None:
+        for operand in group.inputs:
+            root = self._roots.of(operand)
+            home = self._plan.homes.get(id(root))
+            alone = home is not None and home.whole is None and home.storage.is_scratch
+            if home is not None and alone and self._last_use.get(id(root)) == number:
+                self._last_use[id(root)] = -1
+                self._free.append(home.storage)
+
+    def _keep_constants(self, group: Fusion) -> None:
+        for value in group.inputs:
+            if value.data is None or id(value) in self._plan.homes:
+                continue
+            if value.data.ndim > 0 or not group.is_elementwise:
+                self._plan.homes[id(value)] = Home(Storage(value.nbytes, value))
+
+
+def plan(program: Program, carried: Carried = (), groups: Sequence[Fusion] | None = None) -> Plan:
+    """Return where each value of ``program`` lies.
+
+    Parameters
+    ----------
+    program
+        A traced function, without dead code.
+    carried
+        Pairs of an input and the output that is to lie where it lay: what goes from step to step.
+    groups
+        The operations as they run; each alone, in the program's order, unless given.
+
+    Examples
+    --------
+    >>> from chainrule.mathematics.arrays import namespace
+    >>> from chainrule.program.trace import Spec, trace
+    >>> made = plan(trace(lambda x: namespace(x).tanh(-(x + 1.0)), Spec((3, 2), "float32", "x")))
+    >>> made.scratch_bytes  # the sum, whose place its negative takes; and the output, that of nobody
+    48
+    """
+    if groups is None:
+        groups = [alone(operation) for operation in program.operations if not operation.is_view]
+    return _Planner(program, carried, groups).plan()

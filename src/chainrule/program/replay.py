@@ -14,8 +14,7 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Work, arrays_of
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch, Work, arrays_of
 from chainrule.program.machine import asked_threads, blas_threads
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule.program import machine
-from chainrule.program.program import Program
+from chainrule.program.operations import Program
 
 # A step below this takes some 20 us, and two hand-offs between threads some 5.
 _SHARED_FLOPS = 2_500_000

@@ -15,9 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chainrule.program.engine import Step, Work
-from chainrule.program.epoch import Epoch
-from chainrule.program.pack import Pack
+from chainrule.program.engine import Epoch, Pack, Step, Work
 from chainrule.program.unrecordable import UnrecordableError
 
 

@@ -10,12 +10,10 @@ import numpy as np
 from chainrule.program.blocks import BlockedBatch
 from chainrule.program.chains import HALVES
 from chainrule.program.descending import native_descent
-from chainrule.program.engine import Work
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch, Pack, Work
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import asked_threads, blas_threads, threads
-from chainrule.program.pack import Pack
-from chainrule.program.program import Program
+from chainrule.program.operations import Program
 from chainrule.program.row_blocks import Cut, cut, one_core
 
 # What a replayed step costs, roughly: a call, a FLOP of a product, a byte of memory. For telling a run

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import record_like
-from chainrule.program.names import Mention, naming
-from chainrule.program.operations import Role
-from chainrule.program.program import Program
+from chainrule.program.names import naming
+from chainrule.program.operations import Mention, Program, Role
 from chainrule.program.tracer import Recorder, Tracer, is_tracing
 from chainrule.program.unrecordable import UnrecordableError
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, namespace
-from chainrule.program.operations import Value
-from chainrule.program.program import Program
+from chainrule.program.operations import Program, Value
 
 
 class Evaluated:

@@ -11,11 +11,9 @@ import numpy as np
 from chainrule.backends import Backend
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.program.blocks import BlockedBatch, plan_block
-from chainrule.program.engine import KEPT, Step, Work, spec
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import KEPT, Epoch, Step, Work, spec, taken
 from chainrule.program.kernels import Item, Kernels
 from chainrule.program.machine import asked_threads, blas_threads, cores
-from chainrule.program.plain import taken
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Arrays
 from chainrule.program.row_blocks import Cut, cut

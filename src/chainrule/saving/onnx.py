@@ -20,9 +20,8 @@ from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import forward
-from chainrule.program.operations import Operand, Operation, Value
+from chainrule.program.operations import Operand, Operation, Program, Value
 from chainrule.program.primitives import PRIMITIVES
-from chainrule.program.program import Program
 from chainrule.program.trace import Spec, trace
 from chainrule.saving.files import write_whole
 from chainrule.saving.models import check_name, facts_of

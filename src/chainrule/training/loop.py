@@ -23,9 +23,7 @@ from chainrule.mathematics.schedules import Constant, Schedule
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Engine, Work
-from chainrule.program.epoch import Epoch, bounds
-from chainrule.program.pack import Pack
+from chainrule.program.engine import Engine, Epoch, Pack, Work, bounds
 from chainrule.program.unrecordable import UnrecordableError
 from chainrule.ranks.group import Group
 from chainrule.training.batches import Chance

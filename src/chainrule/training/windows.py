@@ -20,7 +20,7 @@ from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch
 from chainrule.training.batches import Chance
 
 

@@ -17,8 +17,7 @@ from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.step import Batch, Progress, TrainingStep
 from chainrule.network import NeuralNetwork
-from chainrule.program.engine import Engine, Work
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Engine, Epoch, Work
 from chainrule.training.evaluation import outputs
 from chainrule.training.history import History
 

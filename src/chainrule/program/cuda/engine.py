@@ -19,8 +19,7 @@ from chainrule.program.cuda.device import CannotCaptureError, Device, Mark
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Work
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch, Work
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")

@@ -44,7 +44,7 @@ def layers(plan: Plan) -> list[Layer]:
     --------
     >>> from chainrule.mathematics.arrays import namespace
     >>> from chainrule.program.cuda.planning import cuda_plan
-    >>> from chainrule.program.planner import plan
+    >>> from chainrule.program.plan import plan
     >>> from chainrule.program.trace import Spec, trace
     >>> def two_layers(X, W, b, V):
     ...     xp = namespace(X)

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.device import Device
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch
 
 ALIGNED = 16  # bytes
 

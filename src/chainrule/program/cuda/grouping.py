@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 
 from chainrule.program.cuda.loop import KEPT_COLUMNS, THIN, WARP
 from chainrule.program.fusion import Extent, is_total, over
-from chainrule.program.operations import Fusion, Operation, Value
+from chainrule.program.operations import Fusion, Operation, Program, Value
 from chainrule.program.plan import Roots
 from chainrule.program.primitives import REDUCTIONS
-from chainrule.program.program import Program
 
 ONE = Extent(1, 1)
 

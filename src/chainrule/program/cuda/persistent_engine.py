@@ -19,9 +19,7 @@ from chainrule.program.cuda.feed import Feed, FeedShape
 from chainrule.program.cuda.loop import THREADS
 from chainrule.program.cuda.persistent import Persistent, persistent
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Step, Work
-from chainrule.program.epoch import Epoch
-from chainrule.program.pack import Pack
+from chainrule.program.engine import Epoch, Pack, Step, Work
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")

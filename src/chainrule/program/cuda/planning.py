@@ -9,8 +9,7 @@ from functools import partial
 from chainrule.program.cuda.grouping import grouped
 from chainrule.program.descending import descent, direct
 from chainrule.program.operations import Value
-from chainrule.program.plan import Plan
-from chainrule.program.planner import plan
+from chainrule.program.plan import Plan, plan
 
 # Weights from which on it pays, since they no longer stay in a device's second-level cache between two passes:
 # 16 MB of float32. A bound from the size of that cache (50 MB on an H100), not from a measurement.

@@ -12,8 +12,7 @@ from chainrule.program.cuda.engine import Chunk, Runner
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Work
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch, Work
 
 TINY = 1e-30  # the learning rate: what goes straight into the weights is added, and changes nothing
 

@@ -14,8 +14,7 @@ from chainrule.program.cuda.device import Device
 from chainrule.program.cuda.engine import Runner
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Work
-from chainrule.program.epoch import Epoch
+from chainrule.program.engine import Epoch, Work
 from chainrule.program.kernels import pool, wait
 from chainrule.program.machine import threads
 

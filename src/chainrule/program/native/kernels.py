@@ -10,8 +10,7 @@ from chainrule.program.lowering import kind, laid_out, lower
 from chainrule.program.native import instructions
 from chainrule.program.native.instructions import Instruction
 from chainrule.program.native.runner import StepRunner
-from chainrule.program.operations import Fusion
-from chainrule.program.program import Program
+from chainrule.program.operations import Fusion, Program
 from chainrule.program.replay import Arrays
 
 
