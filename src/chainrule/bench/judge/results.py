@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
@@ -234,14 +234,10 @@ def spread(cells: Sequence[Cell], most: int) -> list[Cell]:
     >>> [cell.hidden for cell in spread([parse(f"64-{H}-10,8") for H in range(1, 40)], 3)]
     [1, 20, 39]
     """
-    return evenly(sorted(cells, key=lambda cell: (cell.flops, cell)), most)
-
-
-def evenly(values: Sequence[Any], most: int) -> list[Any]:
-    """Return at most ``most`` values, evenly spaced, with the first and the last."""
-    if len(values) <= most:
-        return list(values)
-    return [values[round(place * (len(values) - 1) / (most - 1))] for place in range(most)]
+    ordered = sorted(cells, key=lambda cell: (cell.flops, cell))
+    if len(ordered) <= most:
+        return ordered
+    return [ordered[round(place * (len(ordered) - 1) / (most - 1))] for place in range(most)]
 
 
 class Results:

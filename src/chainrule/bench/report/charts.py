@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.results import Figures, Results, Slice, evenly
+from chainrule.bench.judge.results import Figures, Results, Slice
 from chainrule.bench.judge.statistics import BAND, typical, verdict
 from chainrule.bench.report import drawing
 from chainrule.bench.report.drawing import Chart, Panel
@@ -256,13 +256,13 @@ def _draw_roofline(across: Ends, up: Ends, points: Sequence[Point], ax: Any) -> 
 Lines = dict[str, list[Figures]]  # over the hidden sizes, by contestant
 
 
-def throughput(one: Slice, most: int = 6) -> Chart:
-    """Return a panel for each of at most six batch sizes; none with fewer than two hidden sizes."""
+def throughput(one: Slice) -> Chart:
+    """Return a panel for each batch size that has two hidden sizes or more."""
     columns = {B: [one.by_size[H, B] for H in one.hidden if (H, B) in one.by_size] for B in one.batches}
     names = [*one.run.products, *one.run.backends] if one.leads else []
     lines: dict[str, Lines] = {}
-    for B in evenly([B for B, cells in columns.items() if len(cells) > 1], most):
-        bests = {name: [one.best(cell, [name]) for cell in columns[B]] for name in names}
+    for B, cells in columns.items():
+        bests = {name: [one.best(cell, [name]) for cell in cells if len(cells) > 1] for name in names}
         figures = {name: [f for f in line if f is not None] for name, line in bests.items()}
         lines[f"batch {B}"] = {name: line for name, line in figures.items() if line}
     limits = drawing.ends(_speed(f) for some in lines.values() for line in some.values() for f in line)

@@ -5,8 +5,6 @@ The page is one HTML file made from the template ``page.html``; it contains its 
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from importlib.util import find_spec
@@ -21,28 +19,14 @@ from chainrule.bench.judge.results import Results
 from chainrule.bench.judge.statistics import BAND
 from chainrule.bench.report import drawing, tables, words
 from chainrule.bench.report.charts import sections
-from chainrule.bench.report.word_table import Table
 
 # -- On a terminal -----
-
-SIDE_BY_SIDE = 6  # columns of a table in 80 columns of a terminal, after the first
 
 
 def terminal(run: Results) -> RenderableType:
     """Return the report for a terminal of 80 columns or more, to be printed by rich."""
-    parts: list[RenderableType] = []
-    for table in tables.summary(run):
-        for part in _narrow(table):
-            parts += [part.rich(), Text()]
+    parts = [part for table in tables.summary(run) for part in (table.rich(), Text())]
     return Group(*parts, Text(f"measured on {words.line(run)}", style="dim"))
-
-
-def _narrow(table: Table) -> Iterator[Table]:
-    """Yield a table in parts of at most this many columns, each after the first column."""
-    for start in range(1, max(2, len(table.head)), SIDE_BY_SIDE):
-        stop = start + SIDE_BY_SIDE
-        head, *rows = ([*line[:1], *line[start:stop]] for line in (table.head, *table.rows))
-        yield replace(table, head=head, rows=list(rows))
 
 
 # -- As Markdown -----
@@ -122,7 +106,6 @@ CHARTS = {
     "throughput": "Throughput",
     "peers": "Compared with other libraries",
 }
-WIDE = 6  # columns from which a table takes the full width
 OPEN = 2  # figures of a section that are open at first
 _NO_FIGURES = f"<p>The figures need matplotlib: {how_to_install('plots')}, and make the report again."
 _OFFER = '<p class="tools">Click a heading to sort. <button type=button id=download hidden>Download the JSON</button>'
@@ -131,18 +114,14 @@ _OFFER = '<p class="tools">Click a heading to sort. <button type=button id=downl
 def html(run: Results) -> str:
     """Return the report as one HTML file that contains its figures and loads nothing from elsewhere."""
     machine, doubts = words.short(run), words.doubts(run)
-    grids = "".join(
-        f"<div{' class=wide' * (len(table.head) > WIDE)}>{table.html()}</div>"
-        for table in tables.summary(run)
-        if table.title not in {doubts.title, "Verdict"}
-    )
+    skip = 1 + bool(doubts.notes)  # the doubts and the verdict have sections of their own
     parts = {
         "verdict": ("Verdict", tables.verdict(run).html()),
         **_charts(run),
-        "tables": ("Tables", f'<div class="grids">{grids}</div>'),
+        "tables": ("Tables", "".join(table.html() for table in tables.summary(run)[skip:])),
         "method": ("Method", words.method(run).html() + tables.contestants(run).html()),
         "environment": ("Environment", words.environment(run).html()),
-        "rows": ("All rows", _OFFER + tables.every_row(run.rows).html(is_sortable=True)),
+        "rows": ("All rows", _OFFER + tables.every_row(run).html(is_sortable=True)),
     }
     # Without "<", no measured text can end the script.
     data = json.dumps(record(run), separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")

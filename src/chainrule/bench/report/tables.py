@@ -1,4 +1,4 @@
-"""The tables of the report: the verdict, hidden size against batch, single cells with their limit, all rows."""
+"""The tables of the report: the verdict, the fastest backend of each cell, all rows."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -6,8 +6,7 @@ from statistics import median
 from typing import Any
 
 from chainrule.bench import roster
-from chainrule.bench.cells import Cell
-from chainrule.bench.judge.results import FLAGS, Figures, Match, Results, Slice, spread
+from chainrule.bench.judge.results import FLAGS, Figures, Match, Results
 from chainrule.bench.judge.statistics import geometric_mean
 from chainrule.bench.report import words
 from chainrule.bench.report.word_table import LETTERS, NONE, SIGNS, Table, microseconds, number, percent
@@ -21,7 +20,6 @@ MEANINGS = (
     "the range over cells. Of the limit of the machine: the median and the range."
 )
 NOTHING = "Nothing was measured; the table of all rows says why."
-MOST = 9  # cells of a grid in the table of single cells
 
 # The heads of all rows, each with its unit, and how its text is made.
 COLUMNS: dict[str, Callable[[Figures], str]] = {
@@ -38,14 +36,11 @@ COLUMNS: dict[str, Callable[[Figures], str]] = {
     "first call, ms": lambda f: number(f.first_call and 1e3 * f.first_call),
     "flags": lambda f: ", ".join(f.flags),
 }
-_TEXTS = 5  # the first columns, which are words
-_OFTEN_CONSTANT = ("operation", "threads")
 
 
 def summary(run: Results) -> list[Table]:
     """Return the tables that every form of the report has, with the doubts and the verdict first."""
-    grids = [grid(one) for one in run.slices if one.is_grid]
-    every = [words.doubts(run), verdict(run), *grids, single_cells(run), missing(run)]
+    every = [words.doubts(run), verdict(run), fastest(run), missing(run)]
     return [table for table in every if table.rows or table.notes]
 
 
@@ -89,28 +84,6 @@ def _ranged(middle: Any, values: Sequence[float], text: Callable[[float], str]) 
     return f"{text(middle)}\n({text(min(values))} to {text(max(values))})"
 
 
-def grid(one: Slice) -> Table:
-    """Return the fastest backend of each cell, its time, and how it compares with the other libraries."""
-    has_peers = bool(one.bests(one.run.peers))
-
-    def text(cell: Cell) -> str:
-        best = one.best(cell)
-        if best is None:
-            return sign(one.match(cell))
-        lines = [best.place.contestant, microseconds(best.step)]
-        return "\n".join([*lines, sign(one.match(cell))] if has_peers else lines)
-
-    rows: list[Sequence[str]] = [
-        [str(H), *(text(one.by_size[H, B]) if (H, B) in one.by_size else "" for B in one.batches)]
-        for H in one.hidden
-    ]
-    title = f"{one.title}: the fastest backend, its time in µs"
-    title += ", how many times as fast as the fastest other library" if has_peers else ""
-    letters = letters_used(cell for row in rows for cell in row[1:])
-    notes = [note for note in (LEGEND if has_peers else "", letters) if note]
-    return Table(title, ["H \\ B", *map(str, one.batches)], rows, notes)
-
-
 def sign(match: Match) -> str:
     """Return a ratio with the sign of its verdict, or the letter of a cell that has none.
 
@@ -126,42 +99,35 @@ def sign(match: Match) -> str:
 
 
 def letters_used(texts: Iterable[str]) -> str:
-    """Return the meaning of the letters at the end of texts."""
-    used = {text.rpartition("\n")[2] for text in texts}
+    """Return the meaning of the letters among texts."""
+    used = set(texts)
     return ", ".join(f"{letter} {name}" for name, letter in LETTERS.items() if letter in used)
 
 
-def single_cells(run: Results) -> Table:
-    """Return how near the fastest backend comes to the machine's limit, in some cells of each grid and all others."""
+def fastest(run: Results) -> Table:
+    """Return the fastest backend of each cell, its time, its limit, and how it compares with the other libraries."""
     head = ["cell", "backend", "time,\nµs", "limit,\nµs", "products,\nµs", "of the\nlimit"]
     head += ["times\nothers"] if run.peers else []
     table = Table("The fastest backend, the machine's limit and the other libraries", head, texts=2)
     for one in run.slices:
-        for cell in spread(one.cells, MOST) if one.is_grid else one.cells:
+        for cell in one.cells:
             row = [cell.name if one.operation == "step" else f"{cell.name} ({one.operation})"]
             if best := one.best(cell):
                 times = map(microseconds, (best.step, best.limit, best.bare))
                 row += [best.place.contestant, *times, share_text(best)]
             else:
-                row += [sign(one.match(cell, right=run.backends)), *[NONE] * 4]
+                row += [sign(one.match(cell)), *[NONE] * 4]
             table.rows.append([*row, sign(one.match(cell))] if run.peers else row)
-    notes = [
-        LEGEND if run.peers else "",
-        f"!: {FLAGS[ABOVE]}" if any("!" in row[5] for row in table.rows) else "",
-    ]
+    notes = [LEGEND if run.peers else "", letters_used(text for row in table.rows for text in row)]
+    notes += [f"!: {FLAGS[ABOVE]}"] if any("% !" in row[5] for row in table.rows) else []
     table.notes = [*filter(None, notes)]
     return table
 
 
-def every_row(rows: Sequence[Figures]) -> Table:
-    """Return all figures, with the reason where there is none; without columns that never differ."""
-    columns = {
-        name: texts
-        for name, text in COLUMNS.items()
-        if len(set(texts := [text(f) for f in rows])) > 1 or name not in _OFTEN_CONSTANT
-    }
-    body = list(zip(*columns.values(), strict=True))
-    return Table("All rows", [*columns], [*body], texts=_TEXTS - len(COLUMNS) + len(columns))
+def every_row(run: Results) -> Table:
+    """Return all figures, with the reason where there is none."""
+    rows = [[text(f) for text in COLUMNS.values()] for f in run.rows]
+    return Table("All rows", [*COLUMNS], [*rows], texts=5)
 
 
 def missing(run: Results) -> Table:
