@@ -1,5 +1,6 @@
 """CuPy installed on a machine without an NVIDIA driver: everything but CUDA works, and it is said why that does not."""
 
+import ctypes
 import gc
 import json
 import subprocess
@@ -116,9 +117,11 @@ def test_what_the_backend_asks_of_cupy_is_there():
         cupy.cuda.Stream: ("begin_capture", "end_capture", "record", "wait_event", "synchronize"),
         cupy.cuda.Graph: ("launch", "upload"),
         cupy.cuda.Event: ("record", "synchronize"),
-        cupy.RawKernel: ("compile", "max_dynamic_shared_size_bytes"),
+        cupy.RawKernel: ("compile", "kernel", "max_dynamic_shared_size_bytes"),
+        cupy.cuda.Function: ("ptr",),
+        cupy.cuda.driver: ("funcSetAttribute",),
         cupy.cuda.Device: ("synchronize", "use"),
-        cupy.cuda: ("alloc_pinned_memory", "get_current_stream", "compiler"),
+        cupy.cuda: ("alloc_pinned_memory", "get_current_stream", "get_elapsed_time", "compiler"),
         cupy.cuda.runtime: ("memGetInfo", "runtimeGetVersion", "getDeviceProperties"),
         cupy.ndarray: ("set", "get", "data", "flags", "view", "swapaxes"),
         cupy: ("copyto", "take", "asnumpy", "get_default_memory_pool"),
@@ -136,6 +139,8 @@ def mocked(monkeypatch):
 
     cupy, cublas = MagicMock(), MagicMock()
     cupy.cuda.compiler.CompileException = RuntimeError
+    facts = {"name": b"H100", "multiProcessorCount": 132, "sharedMemPerBlockOptin": 232448, "major": 9}
+    cupy.cuda.runtime.getDeviceProperties.return_value = facts
     monkeypatch.setattr(cupy_device, "cupy", cupy)
     monkeypatch.setattr(cupy_device, "Cublas", cublas)
     monkeypatch.setattr(cupy_device, "find_library", MagicMock())
@@ -171,8 +176,33 @@ def test_a_kernel_that_the_compiler_refuses_is_replayed_and_not_an_error_in_the_
     device = mocked.device_of(0, tf32=False)
     assert device.kernel(KernelText("chain_0", "")) is device.kernel(KernelText("chain_0", ""))
     mocked.cupy.RawKernel().compile.side_effect = RuntimeError("it requires .target sm_80\nand more")
-    with pytest.raises(CannotCaptureError, match=r"refuses a kernel: it requires .target sm_80$"):
+    with pytest.raises(CannotCaptureError, match=r"a kernel cannot be used: it requires .target sm_80$"):
         device.kernel(KernelText("chain_1", ""))
+
+
+@pytest.mark.parametrize(("status", "clusters"), [(0, 1), (0, 0), (1, 0)])
+def test_the_driver_says_whether_there_is_room_for_a_cluster(monkeypatch, mocked, status, clusters):
+    from chainrule.backends import cupy_device
+
+    def occupancy(count, _kernel, config):
+        made = config._obj
+        assert (list(made.sizes), made.stream, made.attributes, made.count) == ([16, 1, 1, 256, 1, 1, 90000], None, None, 0)  # fmt: skip
+        count._obj.value = clusters
+        return status
+
+    driver = SimpleNamespace(cuOccupancyMaxActiveClusters=occupancy)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: driver)
+    device, text = mocked.device_of(0, tf32=False), KernelText("steps_0", "", 90_000, 16)
+    mocked.cupy.RawKernel().kernel.ptr = 4096
+    if clusters:
+        assert device.kernel(text).keywords == {"shared_mem": 90_000}
+        mocked.cupy.cuda.driver.funcSetAttribute.assert_called_once_with(4096, 14, 1)
+        assert ctypes.sizeof(cupy_device.LaunchConfig) == 56
+    else:
+        with pytest.raises(
+            CannotCaptureError, match=f"no room for a cluster of 16 blocks .status {status}"
+        ):
+            device.kernel(text)
 
 
 class Second(AbstractContextManager):

@@ -11,7 +11,13 @@ from chainrule.program.cuda.source import prelude
 from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH
 from support.cuda.nvrtc import cubin, library, ptx
-from support.cuda.texts import every_function, kernel_of, kernels_of_every_step, persistent_kernels
+from support.cuda.texts import (
+    cluster_kernels,
+    every_function,
+    kernel_of,
+    kernels_of_every_step,
+    persistent_kernels,
+)
 
 GENERATIONS = [(12, "sm_80"), (12, "sm_90"), (13, "sm_90"), (13, "sm_100")]
 
@@ -64,7 +70,11 @@ def test_persistent_kernels_of_every_step_compile(share):
     cuda, architecture = GENERATIONS[share]
     library(cuda)
     texts = persistent_kernels("float32")[share :: len(GENERATIONS)]
+    texts += cluster_kernels() if architecture != "sm_80" else []
     _compiled(cuda, architecture, texts)
-    code = ptx(prelude() + texts[0].source, cuda, "compute_80")
-    assert ".local" not in code  # the sums of a product stay in registers
-    assert "ld.shared" in code
+    for text, generation in ((texts[0], "compute_80"), (texts[-1], "compute_90")):
+        code = ptx(prelude() + text.source, cuda, generation)
+        assert ".local" not in code  # the sums of a product stay in registers
+        assert ("mapa" in code) == (
+            text.blocks > 1
+        )  # a cluster's blocks read each other's shared memory

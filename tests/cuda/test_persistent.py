@@ -8,6 +8,7 @@ import numpy as np
 from chainrule import NeuralNetwork, backends, train_many
 from chainrule.backends.numpy import NumpyBackend
 from chainrule.program.chains import HALVES
+from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.persistent import persistent
 from chainrule.program.cuda.persistent_engine import (
@@ -130,6 +131,57 @@ def test_small_networks_run_in_one_block_by_their_numbers_alone(stand_in):
     stand_in.shared_bytes = 1000
     engine = fastest(on_device(stand_in, made_work(Case(), 11)), stand_in)
     assert isinstance(engine, GraphEngine)
+
+
+CLUSTERS = {
+    64: Case((16, 12), "tanh", "cross_entropy", "adam", True, {"clip_norm": 0.5, "weight_decay": 1e-3}),
+    128: Case((16,), "relu", "squared_error"),
+    24: Case((70,), "relu", "cross_entropy", additions={"compute": "bfloat16"}),
+}
+
+
+def test_larger_batches_are_divided_among_the_blocks_of_a_cluster(monkeypatch):
+    monkeypatch.setattr("chainrule.program.cuda.persistent.MOST_FLOPS", 50_000)
+    for (batch_size, case), dtype in zip(
+        CLUSTERS.items(), ("float64", "float64", "float32"), strict=True
+    ):
+        rows = 80 if batch_size == 64 else batch_size  # one has a ragged batch, for one block
+        work, got = made_work(case, rows, dtype, batch_size), []
+        for backwards in (False, True):
+            device = need_device(backwards=backwards)
+            engine = made(device, case, rows, dtype, batch_size)
+            assert engine.kernels[batch_size].text.blocks == (8 if batch_size == 24 else 16)
+            got.append(ran(engine, epochs(work)))
+            device.check_guards()
+        assert bits(*got[0]) == bits(*got[1])
+        limit = 2.0**-6 if dtype == "float32" else 64 * EPSILON
+        assert worst(got[0], ran(plain(work), epochs(work))) < limit
+        assert device.launches == 3 * len(work.batch_sizes)
+
+
+def test_a_device_without_room_for_a_cluster_takes_a_smaller_one_or_runs_graphs(monkeypatch, caplog):
+    monkeypatch.setattr("chainrule.program.cuda.persistent.MOST_FLOPS", 50_000)
+    work = made_work(CLUSTERS[128], 128)
+
+    def engine(refused, most_blocks=16, work=work):
+        device = need_device()
+        device.most_blocks, compile_kernel = most_blocks, device.kernel
+
+        def kernel(text):
+            if text.blocks in refused:
+                msg = "the device has no room for it"
+                raise CannotCaptureError(msg)
+            return compile_kernel(text)
+
+        monkeypatch.setattr(device, "kernel", kernel)
+        return fastest(on_device(device, work), device)
+
+    assert engine([16]).kernels[128].text.blocks == 8
+    assert "no kernel of 16 blocks for a batch of 128 rows: the device has no room" in caplog.text
+    assert isinstance(engine([16, 8, 4, 2]), GraphEngine)
+    assert isinstance(engine([], most_blocks=1), GraphEngine)  # older than sm_90
+    dropped = replace(CLUSTERS[128], additions={"dropout": 0.5})
+    assert isinstance(engine([], work=made_work(dropped, 128)), GraphEngine)
 
 
 def test_networks_side_by_side_have_the_bits_of_each_alone_and_share_launches(stand_in):

@@ -66,6 +66,19 @@ def test_the_persistent_step_is_the_plain_one(gpu):
         assert worst(ran(engine, plans), ran(plain(work), plans)) < limit, name
 
 
+def test_the_persistent_step_of_a_cluster_is_the_plain_one(gpu):
+    if gpu.most_blocks == 1:
+        pytest.skip("this device has no clusters")
+    case = Case((64, 64), "relu", "cross_entropy", "momentum", additions={"clip_norm": 0.5})
+    work = made_work(case, 1100, "float32", 512)  # and 76
+    engine = fastest(on_device(gpu, made_work(case, 1100, "float32", 512)), gpu)
+    assert engine.kernels[512].text.blocks in {8, 16}
+    assert (
+        worst(ran(engine, epochs(work)), ran(plain(work), epochs(work)))
+        < 2**12 * np.finfo(np.float32).eps
+    )
+
+
 @pytest.mark.parametrize("straight", [False, True])
 @pytest.mark.parametrize("sizes", [(256, 128), (1000, 30)], ids=str)
 def test_wide_layers_and_many_rows(gpu, sizes, straight):

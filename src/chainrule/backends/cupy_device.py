@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,12 +17,40 @@ from chainrule.mathematics.arrays import Array, size
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
 from chainrule.program.cuda.cublas_lt import LtProduct
 from chainrule.program.cuda.device import CAPTURING, CannotCaptureError, Launchable, Product
+from chainrule.program.cuda.loop import THREADS
 from chainrule.program.cuda.source import KernelText, prelude
 from chainrule.program.replay import Call
 
 OPTIONS = ("--std=c++17",)
 TIMED_CALLS, TIMES = 20, 5  # of what is timed in one graph; of its launches
+MOST_BLOCKS, FIRST_WITH_CLUSTERS = 16, 9  # of a cluster, as many as an H100 allows; compute capability
+NON_PORTABLE_CLUSTER = 14  # CUfunction_attribute: more than 8 blocks
 REFUSALS = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, RuntimeError)
+
+
+class LaunchConfig(ctypes.Structure):
+    """``CUlaunchConfig``: grid and block in three dimensions, bytes of shared memory; then stream and attributes."""
+
+    _fields_ = (
+        ("sizes", ctypes.c_uint * 7),
+        ("stream", ctypes.c_void_p),
+        ("attributes", ctypes.c_void_p),
+        ("count", ctypes.c_uint),
+    )
+
+
+def check_cluster(kernel: int, text: KernelText) -> None:
+    """Allow a kernel its cluster of blocks; raise ``CannotCaptureError`` if the device has no room for one."""
+    cupy.cuda.driver.funcSetAttribute(kernel, NON_PORTABLE_CLUSTER, 1)
+    sizes = (ctypes.c_uint * 7)(text.blocks, 1, 1, THREADS, 1, 1, text.shared_bytes)
+    config, count = LaunchConfig(sizes), ctypes.c_int()
+    driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    status = driver.cuOccupancyMaxActiveClusters(
+        ctypes.byref(count), ctypes.c_void_p(kernel), ctypes.byref(config)
+    )
+    if status or not count.value:
+        msg = f"the device has no room for a cluster of {text.blocks} blocks (status {status})"
+        raise CannotCaptureError(msg)
 
 
 class CupyLane:
@@ -99,6 +128,7 @@ class CupyDevice(CupyLibrary):
             self.name = f"{facts['name'].decode()}, CUDA {version}, TF32 {'on' if tf32 else 'off'}"
             self.multiprocessors: int = facts["multiProcessorCount"]
             self.shared_bytes: int = facts["sharedMemPerBlockOptin"]
+            self.most_blocks = MOST_BLOCKS if facts["major"] >= FIRST_WITH_CLUSTERS else 1
             self.stream = cupy.cuda.Stream(non_blocking=True)
             memory = cupy.empty((WORKSPACE_BYTES,), dtype=cupy.uint8)
             workspace, owners = (memory.data.ptr, WORKSPACE_BYTES), (self.stream, memory)
@@ -131,9 +161,11 @@ class CupyDevice(CupyLibrary):
                 kernel.compile()
                 if text.shared_bytes:  # a kernel has to ask for more than 48 KB
                     kernel.max_dynamic_shared_size_bytes = text.shared_bytes
+                    if text.blocks > 1:
+                        check_cluster(kernel.kernel.ptr, text)
                     kernel = partial(kernel, shared_mem=text.shared_bytes)
             except (cupy.cuda.compiler.CompileException, *REFUSALS) as error:
-                msg = f"the compiler refuses a kernel: {str(error).strip().partition(chr(10))[0]}"
+                msg = f"a kernel cannot be used: {str(error).strip().partition(chr(10))[0]}"
                 raise CannotCaptureError(msg) from None
             self._kernels[text.name] = kernel
         return self._kernels[text.name]

@@ -135,7 +135,7 @@ class StandIn(NumpyLibrary):
     """A CUDA device on the CPU."""
 
     name = "stand-in"
-    shared_bytes = 232448  # an H100's
+    shared_bytes, most_blocks = 232448, 16  # an H100's
     fast = "plain"  # what is timed as faster than the other: a layer by cuBLASLt ("lt"), or a product and a kernel
 
     def __init__(self, multiprocessors=3, *, backwards=False, captures=True, tf32=False):
@@ -210,7 +210,9 @@ class StandIn(NumpyLibrary):
 
         def launch(grid, block, arguments):
             assert text.shared_bytes <= self.shared_bytes
-            self._call(function_of(text.name), (*grid, *block, text.shared_bytes), arguments)
+            self._call(
+                function_of(text.name), (*grid, *block, text.shared_bytes, text.blocks), arguments
+            )
 
         return launch
 
@@ -221,7 +223,7 @@ class StandIn(NumpyLibrary):
             assert isinstance(argument, np.ndarray | np.int64), f"{argument!r} is baked into the launch"
         numbers = [ctypes.c_longlong(int(a)) if isinstance(a, np.int64) else ctypes.c_void_p(a.ctypes.data) for a in arguments]  # fmt: skip
         places = (ctypes.c_void_p * len(numbers))(*(ctypes.addressof(n) for n in numbers))
-        shape = (ctypes.c_uint * 5)(*shape)
+        shape = (ctypes.c_uint * 6)(*shape)
         if self.capturing is None:
             self.fences = function(places, shape, self.backwards)
         else:

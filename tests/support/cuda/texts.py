@@ -43,6 +43,17 @@ def persistent_kernels(dtype):
     return [persistent(work, 4, 1 << 20).text for work in works]
 
 
+def cluster_kernels():
+    """Return the persistent kernels of clusters: of the smallest and of the largest, with sums in each precision."""
+    wide = Case((64, 64), "relu", "cross_entropy", "adam", additions={"clip_norm": 0.5})
+    half = Case((16, 16), "relu", "cross_entropy", additions={"compute": "bfloat16"})
+    runs = [(wide, "float32", 16), (CASES["weights"], "float64", 2), (half, "float32", 8)]
+    return [
+        persistent(made_work(case, 512, dtype, 64), 64, 1 << 20, blocks).text
+        for case, dtype, blocks in runs
+    ]
+
+
 def every_function(dtype):
     """Return a chain with every elementwise statement that the dtype allows."""
     x, y = (Operand(name, "full", dtype) for name in ("x0", "x1"))

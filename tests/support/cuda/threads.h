@@ -12,18 +12,19 @@
 #define __global__
 #define __device__
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 #define __shared__ static
 #define __int_as_float(x) INFINITY
 
 struct uint2_ { unsigned int x, y; };
 static uint2_ threadIdx, blockIdx, blockDim, gridDim;
 
-enum { MOST = 256, STACK = 1 << 16 };
+enum { BLOCKS = 16, THREADS = 256, MOST = BLOCKS * THREADS, STACK = 1 << 16 };  // of a cluster, of a block
 struct Meeting { int arrived, times, members; };
 static jmp_buf scheduler, fibers[MOST];
 static bool begun[MOST], done[MOST];
 static char *stacks = (char *)malloc((size_t)MOST * STACK);
-static Meeting of_block, of_warp[MOST / 32];
+static Meeting of_cluster, of_block[BLOCKS], of_warp[MOST / 32];
 static char slots[MOST][8];
 static int current;
 static void (*kernel_body)(void **);
@@ -42,7 +43,7 @@ static void wait_at(Meeting &meeting) {
   }
   while (meeting.times == mine) pause_fiber();
 }
-static void __syncthreads() { wait_at(of_block); }
+static void __syncthreads() { wait_at(of_block[current / THREADS]); }
 static int fences;
 static void __threadfence() { fences++; }
 static void __syncwarp();
@@ -64,7 +65,19 @@ template <typename T> static T __shfl_xor_sync(unsigned int, T x, int half) {
 static void __syncwarp() { wait_at(of_warp[current / 32]); }
 
 // The shared memory of a block, filled with NaN, and copies to it that come as late as they may.
+// That of the block in turn is in place, those of the others of its cluster are kept apart.
 alignas(16) static unsigned char memory[232448 + 256];
+static unsigned char (*const kept)[sizeof(memory)] = (unsigned char (*)[sizeof(memory)])malloc(BLOCKS * sizeof(memory));
+// A block goes on until all of its threads wait for the other blocks of its cluster.
+static bool waits[MOST];
+static void cluster_barrier() {
+  waits[current] = true;
+  wait_at(of_cluster);
+  waits[current] = false;
+}
+template <typename T> static T *remote(T *at, unsigned int block) {
+  return (int)block == current / THREADS ? at : (T *)(kept[block] + ((unsigned char *)at - memory));
+}
 struct Copy { void *to; const void *from; size_t size; };
 static std::vector<Copy> under_way[MOST];
 template <typename T> static void copy_async(T *to, const T *from) { under_way[current].push_back({to, from, sizeof(T)}); }
@@ -97,19 +110,40 @@ static void go_on_with(int t) {
   makecontext(&start, fiber, 0);
   setcontext(&start);
 }
-static void run_block(bool backwards) {
+// Runs the threads of block `b` of a cluster until all are done, or wait for other blocks; returns how many are not done.
+static int run_block(int b, bool backwards) {
   const int count = blockDim.x * blockDim.y;
-  of_block = {0, 0, count};
-  for (int warp = 0; warp * 32 < count; warp++) of_warp[warp] = {0, 0, count - warp * 32 < 32 ? count - warp * 32 : 32};
-  for (int t = 0; t < count; t++) done[t] = false;
-  for (int left = count; left > 0;) {
-    left = 0;
+  for (;;) {
+    int left = 0, waiting = 0;
     for (int i = 0; i < count; i++) {
-      const int t = backwards ? count - 1 - i : i;
+      const int in_block = backwards ? count - 1 - i : i, t = b * THREADS + in_block;
       if (done[t]) continue;
-      threadIdx = {t % blockDim.x, t / blockDim.x};
+      threadIdx = {in_block % blockDim.x, in_block / blockDim.x};
       go_on_with(t);
       left += !done[t];
+      waiting += !done[t] && waits[t];
+    }
+    if (left == waiting) return left;
+  }
+}
+static void run_cluster(unsigned int first, int blocks, unsigned int used, bool backwards) {
+  const int count = blockDim.x * blockDim.y;
+  of_cluster = {0, 0, blocks * count};
+  for (int b = 0; b < blocks; b++) {
+    of_block[b] = {0, 0, count};
+    for (int warp = 0; warp * 32 < count; warp++)
+      of_warp[(b * THREADS) / 32 + warp] = {0, 0, count - warp * 32 < 32 ? count - warp * 32 : 32};
+    for (int t = 0; t < count; t++) done[b * THREADS + t] = waits[b * THREADS + t] = false;
+    if (used) memset(kept[b], 0xFF, sizeof(memory));
+  }
+  for (int left = 1; left > 0;) {
+    left = 0;
+    for (int i = 0; i < blocks; i++) {
+      const int b = backwards ? blocks - 1 - i : i;
+      blockIdx = {(first + b) % gridDim.x, (first + b) / gridDim.x};
+      if (used) memcpy(memory, kept[b], sizeof(memory));
+      left += run_block(b, backwards);
+      if (used) check_memory(used), memcpy(kept[b], memory, sizeof(memory));
     }
   }
 }
@@ -121,14 +155,9 @@ static int run_grid(void (*body)(void **), void **arguments, const unsigned int 
   kernel_arguments = arguments;
   gridDim = {shape[0], shape[1]};
   blockDim = {shape[2], shape[3]};
-  const unsigned int blocks = gridDim.x * gridDim.y;
-  for (unsigned int i = 0; i < blocks; i++) {
-    const unsigned int b = backwards ? blocks - 1 - i : i;
-    blockIdx = {b % gridDim.x, b / gridDim.x};
-    if (shape[4]) memset(memory, 0xFF, sizeof(memory));
-    run_block(backwards);
-    if (shape[4]) check_memory(shape[4]);
-  }
+  const unsigned int clusters = gridDim.x * gridDim.y / shape[5];
+  for (unsigned int i = 0; i < clusters; i++)
+    run_cluster((backwards ? clusters - 1 - i : i) * shape[5], shape[5], shape[4], backwards);
   return fences;
 }
 

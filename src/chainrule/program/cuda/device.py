@@ -70,6 +70,7 @@ class Device(Library, Protocol):
     name: str  # with the versions that times depend on
     multiprocessors: int
     shared_bytes: int  # the most shared memory that a block may have
+    most_blocks: int  # of a cluster; 1 where a device has no clusters
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context in which everything is launched in order."""
@@ -78,7 +79,13 @@ class Device(Library, Protocol):
         """Return where an array begins."""
 
     def kernel(self, text: KernelText) -> Launchable:
-        """Return a kernel, compiled."""
+        """Return a kernel, compiled.
+
+        Raises
+        ------
+        CannotCaptureError
+            If the compiler refuses it, or the device has no room for a cluster of its blocks.
+        """
 
     def product(self, product: Product) -> Call:
         """Return the call that multiplies two matrices.

@@ -18,6 +18,18 @@ __device__ inline void arrived() {
   asm volatile("cp.async.wait_all;" ::: "memory");
 #endif
 }
+
+#if __CUDA_ARCH__ >= 900
+// The same place in the shared memory of another block of the cluster; and a barrier of all its blocks.
+template <typename T> __device__ inline T *remote(T *at, unsigned int block) {
+  T *there;
+  asm("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(at), "r"(block));
+  return there;
+}
+__device__ inline void cluster_barrier() {
+  asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+#endif
 #endif
 template <typename T> __device__ inline void fetch(T *to, const T *from, int count) {
   for (int at = threadIdx.x; at < count; at += blockDim.x) copy_async(to + at, from + at);
@@ -83,3 +95,30 @@ __device__ inline void multiply(int m, int n, int k, const T *A, int A_down, int
     }
   }
 }
+
+#if !defined(__CUDACC__) || __CUDA_ARCH__ >= 900
+// Over the blocks of a cluster, in their order: each block adds up its share of x, then all copy the shares of the others.
+// One of them also adds up the losses.
+template <int blocks, typename T>
+__device__ inline void sum_over_cluster(T *x, int count, const T *loss, T *total) {
+  const int rank = blockIdx.x % blocks, share = (count + blocks - 1) / blocks;
+  cluster_barrier();
+  for (int at = rank * share + threadIdx.x; at < count && at < (rank + 1) * share; at += blockDim.x) {
+    T part[blocks];
+#pragma unroll
+    for (int block = 0; block < blocks; block++) part[block] = *remote(x + at, block);
+#pragma unroll
+    for (int block = 1; block < blocks; block++) part[0] += part[block];
+    x[at] = part[0];
+  }
+  if (rank == 0 && threadIdx.x == 0) {
+    T sum = *loss;
+    for (int block = 1; block < blocks; block++) sum += *remote(loss, block);
+    *total = sum;
+  }
+  cluster_barrier();
+  for (int at = threadIdx.x; at < count; at += blockDim.x)
+    if (at / share != rank) x[at] = *remote(x + at, at / share);
+  cluster_barrier();
+}
+#endif

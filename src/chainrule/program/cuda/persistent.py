@@ -1,8 +1,11 @@
-"""The persistent kernel: many steps of a small network in one launch, by one block, in its shared memory.
+"""The persistent kernel: many steps of a small network in one launch, in the shared memory of one block or of a cluster.
 
-Parameters, state and activations stay in shared memory from step to step, and the rows of the next batch arrive
-while a step computes: no step waits for a launch or for the device's memory. It is printed from the same plan and
-the same chains as the kernels of a graph. Each block trains a network of its own, so one launch can train many.
+Parameters, state and activations stay in shared memory from step to step, and the rows of the next batch arrive while a step
+computes, so no step waits for a launch or for the device's memory. The kernel is printed from the same plan and the same
+chains as the kernels of a graph. One launch can train many networks, each by its own block or cluster.
+
+The blocks of a cluster divide the rows of a batch, as ranks do: each has its own copy of the parameters, they add up their
+gradients through each other's shared memory, always in the same order, and all make the same update.
 """
 
 from functools import cache
@@ -13,32 +16,39 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.mathematics.arrays import size
+from chainrule.program.blocks import trace_block
 from chainrule.program.cuda.batch import contiguous, is_product, product
 from chainrule.program.cuda.device import Product
 from chainrule.program.cuda.expressions import STORED
 from chainrule.program.cuda.geometry import PACK_BYTES, launch
+from chainrule.program.cuda.grouping import grouped
 from chainrule.program.cuda.loop import THREADS, indented
 from chainrule.program.cuda.lowering import fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import KernelText, function
-from chainrule.program.engine import Work
+from chainrule.program.engine import Work, batch_spec, progress_spec
 from chainrule.program.operations import Fusion, Value
-from chainrule.program.plan import Plan
+from chainrule.program.plan import Plan, plan
 from chainrule.program.replay import Arrays
+from chainrule.program.trace import Spec, trace
 
-# Of a step's products: beyond that the many blocks of ordinary kernels are faster than one.
+# Of a block's products in a step: beyond that the many blocks of ordinary kernels are faster.
 MOST_FLOPS = 3_000_000
 # A model of a step on one multiprocessor of an H100, not a measurement: a barrier and the latency of the first loads for
 # each group, half of its 450 GFLOP/s in float32 for the products, and nearly all of what its shared memory moves.
 GROUP_MICROSECONDS, FLOPS_A_MICROSECOND, BYTES_A_MICROSECOND = 0.2, 220_000, 200_000
+# Three barriers of a cluster, and each number of the gradient read twice from another block.
+BARRIERS_MICROSECONDS, REMOTE_BYTES_A_MICROSECOND = 1.5, 100_000
+PER_BATCH, PER_STEP = ("sample", "target", "weight"), ("rate", "key")  # roles of inputs
+ROLES = ("parameter", "state", *PER_BATCH, *PER_STEP)
 
 
 class Persistent(NamedTuple):
     """A persistent kernel, and how long one of its steps takes by a model.
 
-    Its arguments are a table with a row of addresses for each block, the first step and the one after the last. A row has
-    the inputs of the step's plan in their order, the constants, the order of the rows where batches are gathered, and the
-    losses; of rates, keys, order and losses the addresses are those of step 0.
+    Its arguments are a table with a row of addresses for each network, the first step and the one after the last. A row has the
+    parameters, the state, the data, the rates and the keys, the constants, the order of the rows where batches are gathered, and
+    the losses; of rates, keys, order and losses the addresses are those of step 0.
     """
 
     text: KernelText
@@ -46,23 +56,51 @@ class Persistent(NamedTuple):
     constants: tuple[np.ndarray, ...]
 
 
-def persistent(work: Work, rows: int, shared_bytes: int) -> Persistent | None:
-    """Return the kernel of steps on this many rows; ``None`` where one block has no room, or would take too long.
+def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Persistent | None:
+    """Return the kernel of steps on this many rows; ``None`` where a block has no room, or would take too long.
+
+    Parameters
+    ----------
+    work
+        What to run.
+    rows
+        Of a batch.
+    shared_bytes
+        Of a block.
+    blocks
+        Of a cluster, which divide the rows.
 
     Raises
     ------
     CannotCaptureError
         If the step does something that the kernels cannot.
     """
-    plan = cuda_plan(work.plan(rows), straight=False)
-    if plan.flops > MOST_FLOPS or plan.peak_bytes > shared_bytes:
+    plans = _plans(work, rows, blocks)
+    flops = sum(stage.flops for stage in plans)
+    if flops > MOST_FLOPS or max(stage.peak_bytes for stage in plans) > shared_bytes:
         return None
-    printer = _Printer(plan, rows, gathers=not work.is_one_batch)
+    printer = _Printer(plans, rows, blocks, gathers=not work.is_one_batch)
     text = printer.text()
     if text.shared_bytes + printer.static_bytes > shared_bytes:
         return None
-    time = len(plan.groups) * GROUP_MICROSECONDS + plan.flops / FLOPS_A_MICROSECOND
-    return Persistent(text, time + plan.bytes / BYTES_A_MICROSECOND, printer.constants)
+    time = sum(len(stage.groups) * GROUP_MICROSECONDS for stage in plans) + flops / FLOPS_A_MICROSECOND
+    time += sum(stage.bytes for stage in plans) / BYTES_A_MICROSECOND
+    if blocks > 1:
+        time += BARRIERS_MICROSECONDS + 2 * work.progress[0].nbytes / REMOTE_BYTES_A_MICROSECOND
+    return Persistent(text, time, printer.constants)
+
+
+def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
+    """Return the plan of a step; for a cluster that of a block's rows, and that of the update by the sum of the gradients."""
+    if blocks == 1:
+        return [cuda_plan(work.plan(rows), straight=False)]
+    progress, batch = progress_spec(work.progress), batch_spec(work.data, rows // blocks)
+    theta, state = progress
+    rate = Spec((), theta.dtype, "learning_rate", "rate")
+    part = trace_block(work.step, theta, batch, None, rows, 0)
+    update = trace(work.step.finish, progress, theta._replace(name="g", role=""), rate)
+    carried = list(zip(update.inputs, update.outputs, strict=False))[: 1 + len(state)]
+    return [plan(part, (), grouped(part)), plan(update, carried, grouped(update))]
 
 
 class SharedMemory:
@@ -102,29 +140,39 @@ class SharedMemory:
 
 
 class _Printer:
-    """Prints the kernel of a plan: places in shared memory, functions, and the loop over the steps."""
+    """Prints the kernel of plans: places in shared memory, functions, and the loop over the steps."""
 
-    def __init__(self, plan: Plan, rows: int, *, gathers: bool) -> None:
-        self._plan, self._rows, self._gathers = plan, rows, gathers
-        inputs = plan.program.inputs
-        known = [storage.value for storage in plan.storages if storage.value is not None]
-        constants = [(value, value.data) for value in known if value.data is not None]
-        self.constants = tuple(
-            np.ascontiguousarray(np.broadcast_to(data, value.shape)) for value, data in constants
-        )
-        self._read = (*inputs, *(value for value, _ in constants))
-        room = plan.peak_bytes + 8 * rows + PACK_BYTES * (len(plan.homes) + 1)
-        self._memory = SharedMemory(2 * room)
+    def __init__(self, plans: list[Plan], rows: int, blocks: int, *, gathers: bool) -> None:
+        self._plans, self._rows, self._blocks, self._gathers = plans, rows, blocks, gathers
+        inputs = {v.name: v for stage in plans for v in stage.program.inputs if v.role in ROLES}
+        self._inputs = sorted(inputs.values(), key=lambda value: ROLES.index(value.role))
+        room = sum(stage.peak_bytes + PACK_BYTES * len(stage.homes) for stage in plans)
+        self._memory = SharedMemory(2 * (room + 8 * rows + PACK_BYTES))
         # What changes from step to step comes first and has two places: one is filled while the other is read.
-        self._order = self._memory.empty((rows if gathers else 0,), np.dtype(np.int64))
-        places = {id(v): self._memory.empty(v.shape, v.dtype) for v in inputs if self._changes(v)}
+        self._order = self._memory.empty((rows // blocks * gathers,), np.dtype(np.int64))
+        changing = [value for value in self._inputs if self._changes(value)]
+        self._places = {v.name: self._memory.empty(v.shape, v.dtype) for v in changing}
         self._turn = self._memory.skip(self._memory.used)
-        places |= {id(v): self._memory.empty(v.shape, v.dtype) for v in inputs if not self._changes(v)}
-        self._arrays = Arrays(plan, [places[id(value)] for value in inputs], self._memory)
+        staying = [value for value in self._inputs if not self._changes(value)]
+        self._places |= {v.name: self._memory.empty(v.shape, v.dtype) for v in staying}
+        self._arrays, constants = list[Arrays](), list[tuple[np.ndarray, np.ndarray]]()
+        for stage in plans:
+            arrays = Arrays(stage, [self._places[v.name] for v in stage.program.inputs], self._memory)
+            known = [storage.value for storage in stage.storages if storage.value is not None]
+            for value in known:
+                if value.data is not None:
+                    data = np.ascontiguousarray(np.broadcast_to(value.data, value.shape))
+                    constants.append((data, arrays.of(value)))
+            self._arrays.append(arrays)
+            self._places["g"] = arrays.of(
+                stage.program.outputs[-1]
+            )  # of a block's rows: what the update reads
+        self.constants = tuple(data for data, _ in constants)
+        # What a kernel reads by the addresses in its table, and where it keeps that.
+        self._read = [(value.role, self._places[value.name]) for value in self._inputs]
+        self._read += [("", array) for _, array in constants]
         self._functions: dict[str, str] = {}
-        self._sums: set[tuple[str, int]] = (
-            set()
-        )  # of the arrays that sums are added up in: type and length
+        self._sums = set[tuple[str, int]]()  # of the arrays that sums are added up in: type and length
         self._part_bytes = self._counters = 0
 
     @property
@@ -134,34 +182,47 @@ class _Printer:
 
     def text(self) -> KernelText:
         """Return the kernel."""
-        step = [line for group in self._plan.groups for line in (self._group(group), "__syncthreads();")]
-        body = self._body(step)
+        stages = zip(self._plans, self._arrays, strict=True)
+        steps = [[self._group(g, arrays) for g in stage.groups] for stage, arrays in stages]
+        body = self._body(
+            [[line for call in calls for line in (call, "__syncthreads();")] for calls in steps]
+        )
         functions = "".join(self._functions.values())
         key = sha256("\n".join([functions, *body]).encode()).hexdigest()[:16]
         arguments = "const long long *table, const long long first, const long long last"
+        cluster = f"__cluster_dims__({self._blocks}, 1, 1) " if self._blocks > 1 else ""
         lines = [
             f"namespace of_{key} {{\n{helpers()}{functions}}}",
-            f'extern "C" __global__ void __launch_bounds__({THREADS}, 1) steps_{key}({arguments}) {{',
+            f'extern "C" __global__ void {cluster}__launch_bounds__({THREADS}, 1) steps_{key}({arguments}) {{',
             f"  using namespace of_{key};",
             *indented(body),
             "}\n",
         ]
-        return KernelText(f"steps_{key}", "\n".join(lines), self._memory.used)
+        return KernelText(f"steps_{key}", "\n".join(lines), self._memory.used, self._blocks)
 
     # -- the loop over the steps ------------------------------------------------------------------
 
     def _changes(self, value: Value) -> bool:
-        return value.role in ("rate", "key", *(("sample", "target", "weight") * self._gathers))
+        return value.role in PER_STEP or (self._gathers and value.role in PER_BATCH)
 
-    def _body(self, step: list[str]) -> list[str]:
+    def _body(self, stages: list[list[str]]) -> list[str]:
         """Return the loop: while a step computes, the rows of the next arrive, and the order of those after them."""
         loads, fetches, stores = self._moves()
-        loss, counters = self._plan.program.outputs[-1], self._counters
-        kinds = [(f"p{n}", STORED[value.dtype.name]) for n, value in enumerate(self._read)]
+        loss, counters = self._arrays[0].of(self._plans[0].program.outputs[-1]), self._counters
+        if self._blocks == 1:
+            (step,) = stages
+            step += [f"if (threadIdx.x == 0) losses[step] = *{self._at(loss)};"]
+        else:
+            loss, g = map(self._arrays[0].of, self._plans[0].program.outputs)
+            added = f"{self._at(g)}, {g.size}, {self._at(loss)}, losses + step"
+            step = [*stages[0], f"sum_over_cluster<{self._blocks}>({added});", *stages[1]]
+        kinds = [(f"p{n}", STORED[array.dtype.name]) for n, (_, array) in enumerate(self._read)]
         kinds += [("order", "const long long")] * self._gathers + [("losses", STORED[loss.dtype.name])]
-        order = f"fetch((long long *)now, order + (step + 2) * {self._rows}, {self._rows})"
+        rows = self._rows // self._blocks
+        order = f"fetch((long long *)now, order + (step + 2) * {self._rows} + rank * {rows}, {rows})"
         return [
-            f"const long long *const row = table + blockIdx.x * (long long){len(kinds)};",
+            f"[[maybe_unused]] const int rank = blockIdx.x % {self._blocks};",
+            f"const long long *const row = table + blockIdx.x / {self._blocks} * (long long){len(kinds)};",
             *(f"{kind} *const {name} = ({kind} *)row[{n}];" for n, (name, kind) in enumerate(kinds)),
             f"[[maybe_unused]] unsigned char *const parts = memory + {self._memory.skip(self._part_bytes)};",
             f"unsigned int *const counters = (unsigned int *)(memory + {self._memory.skip(4 * counters)});",
@@ -176,49 +237,49 @@ class _Printer:
             "  }",
             "  if (step >= first) {",
             *indented(step, 2),
-            f"    if (threadIdx.x == 0) losses[step] = *{self._at(loss)};",
             "  }",
             "  arrived();",
             "  __syncthreads();",
             "}",
-            *stores,
+            "if (rank == 0) {",
+            *indented(stores),
+            "}",
         ]
 
     def _moves(self) -> tuple[list[str], list[str], list[str]]:
         """Return the loads before the loop, the copies of what the next step reads, and the stores after the loop."""
         loads, fetches, stores = list[str](), list[str](), list[str]()
-        for n, value in enumerate(self._read):
-            here, count = self._at(value, "next"), size(value.shape)
-            if not self._changes(value):
-                loads.append(f"fetch({here}, p{n}, {count});")
-            elif value.role in ("rate", "key"):
+        for n, (role, array) in enumerate(self._read):
+            here = self._at(array, "next")
+            if role in PER_STEP:
                 fetches.append(f"fetch({here}, p{n} + step + 1, 1);")
-            else:
-                shape = f"{self._rows}, {value.shape[-1]}"
+            elif role in PER_BATCH and self._gathers:
+                shape = f"{len(array)}, {array.shape[-1]}"
                 fetches.append(f"fetch_rows({here}, p{n}, (const long long *)next, {shape});")
-            if value.role in ("parameter", "state"):
-                stores.append(f"put_back(p{n}, {here}, {count});")
+            else:
+                start = f" + rank * {array.size}" * (role in PER_BATCH)
+                loads.append(f"fetch({here}, p{n}{start}, {array.size});")
+            if role in ("parameter", "state"):
+                stores.append(f"put_back(p{n}, {here}, {array.size});")
         return loads, fetches, stores
 
     # -- what a step does ---------------------------------------------------------------------------
 
-    def _group(self, group: Fusion) -> str:
+    def _group(self, group: Fusion, arrays: Arrays) -> str:
         """Return the call of a group. What a grid of many blocks does side by side, this one does block by block."""
         if is_product(group):
-            return self._product(product(group, self._arrays), [*group.only.inputs, group.only.result])
+            return self._product(product(group, arrays))
         made = fused(group)
-        aligned = all(self._memory.place(self._arrays.of(v)) % PACK_BYTES == 0 for v in made.full)
+        aligned = all(self._memory.place(arrays.of(v)) % PACK_BYTES == 0 for v in made.full)
         how = launch(made, 1, aligned=aligned)
         blocks, across = how.grid[0] if how.loop.form == "tile" else 1, how.block[0]
         how = how._replace(grid=(blocks, 1))
         text = function(how.loop, made.tail)
         self._functions[text.name] = text.source
-        for value in made.arguments:
-            contiguous(self._arrays.of(value))
         given = [
             f"block_of({across}, block, {blocks})",
             *map(str, how.where),
-            *map(self._at, made.arguments),
+            *(self._at(contiguous(arrays.of(value))) for value in made.arguments),
         ]
         if how.parts:
             given += [f"({how.loop.sums} *)parts", "counters"]
@@ -228,21 +289,21 @@ class _Printer:
         each = f"for (unsigned int block = 0; block < {blocks}; block++)"
         return f"{each} {text.name}({', '.join(given)});"
 
-    def _product(self, product: Product, values: list[Value]) -> str:
+    def _product(self, product: Product) -> str:
         """Return the call of a product; its factors may be turned."""
         (m, k), n, parts = product.A.shape, product.out.shape[1], 1
         while parts < 16 and 2 * parts * -(-m // 4) * -(-n // 4) <= THREADS and 16 * parts <= k:
             parts *= 2
-        A, B, out = map(self._at, values)
+        A, B, out = map(self._at, product[:3])
         down, across, *turned = [s // array.itemsize for array in product[:2] for s in array.strides]
         factors = f"{A}, {down}, {across}, {B}, {turned[0]}, {turned[1]}"
         return f"multiply<{parts}>({m}, {n}, {k}, {factors}, {out});"
 
-    def _at(self, value: Value, turn: str = "now") -> str:
-        """Return a pointer to a value in shared memory."""
-        place = self._memory.place(self._arrays.of(value))
+    def _at(self, array: np.ndarray, turn: str = "now") -> str:
+        """Return a pointer to an array in shared memory."""
+        place = self._memory.place(array)
         base = turn if place < self._turn else "memory"
-        return f"({STORED[value.dtype.name]} *)({base} + {place})"
+        return f"({STORED[array.dtype.name]} *)({base} + {place})"
 
 
 @cache

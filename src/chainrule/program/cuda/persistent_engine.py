@@ -1,4 +1,4 @@
-"""The engine of persistent kernels: a small network, or several side by side, each trained by one block.
+"""The engine of persistent kernels: a small network, or several side by side, each trained by one block or one cluster.
 
 An epoch is a launch or a few. What its steps read is copied to the device once, and their losses are copied back once.
 """
@@ -25,13 +25,14 @@ from chainrule.program.replay import Call
 LOG = logging.getLogger("chainrule")
 # Of a launch, by the model of its kernel: Ctrl-C is heard between two of them.
 LAUNCH_MICROSECONDS = 5_000
+CLUSTERS = 16, 8, 4, 2  # blocks; masks of dropout would need the number of a block's first row
 MOST_EPOCHS = 4096  # of one batch, before anybody looks at their losses
 
 Bounds = Sequence[tuple[int, int]]
 
 
 class PersistentEngine:
-    """Runs the steps of a small network by one block of a CUDA device.
+    """Runs the steps of a small network by one block, or one cluster of blocks, of a CUDA device.
 
     Parameters
     ----------
@@ -157,29 +158,37 @@ class PersistentPack(Pack):
             sent[:] = table
             here = self._device.empty(sent.shape, sent.dtype)
             self._device.send(here, sent)
-            most = engine.most_steps(rows, -(-len(table) // self._device.multiprocessors))
+            blocks = len(table) * engine.kernels[rows].text.blocks
+            most = engine.most_steps(rows, -(-blocks // self._device.multiprocessors))
             for first in range(0, steps, most):
                 last = min(first + most, steps)
                 arguments = here, np.int64(first), np.int64(last)
-                call = (len(table), 1), (THREADS, 1), arguments
+                call = (blocks, 1), (THREADS, 1), arguments
                 launches.append((engine.functions[rows], call))
             self._sent.append(sent)
         return launches
 
 
 def small(work: Work, device: Device) -> PersistentEngine | None:
-    """Return the engine of a step that one block is enough for; ``None`` for others."""
-    kernels = dict[int, Persistent]()
-    try:
-        for rows in work.batch_sizes:
-            kernel = persistent(work, rows, device.shared_bytes)
-            if kernel is None:
-                return None
-            kernels[rows] = kernel
-        return PersistentEngine(work, device, kernels)
-    except CannotCaptureError as error:
-        LOG.warning("steps run as graphs, not in one kernel: %s", error)
+    """Return the engine of a step that one block or one cluster is enough for; ``None`` for others."""
+    kernels = {rows: _kernel(work, rows, device) for rows in work.batch_sizes}
+    if None in kernels.values():
         return None
+    return PersistentEngine(work, device, {rows: kernel for rows, kernel in kernels.items() if kernel})
+
+
+def _kernel(work: Work, rows: int, device: Device) -> Persistent | None:
+    """Return the kernel of one block; else that of the largest cluster that divides the rows and has room."""
+    clusters = [n for n in CLUSTERS if n <= device.most_blocks and rows % n == 0 and not work.drops]
+    for blocks in (1, *clusters):
+        try:
+            kernel = persistent(work, rows, device.shared_bytes, blocks)
+            if kernel is not None:
+                device.kernel(kernel.text)
+                return kernel
+        except CannotCaptureError as error:
+            LOG.warning("no kernel of %d blocks for a batch of %d rows: %s", blocks, rows, error)
+    return None
 
 
 def fastest(work: Work, device: Device) -> PersistentEngine | GraphEngine:

@@ -35,6 +35,7 @@ class KernelText:
     name: str
     source: str
     shared_bytes: int = 0  # of the array ``memory``, in shared memory
+    blocks: int = 1  # of a cluster
 
 
 @cache
