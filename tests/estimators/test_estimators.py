@@ -103,8 +103,8 @@ def test_steps_and_losses_with_alpha_are_those_of_scikit_learn(kind, weighted, s
 def test_partial_fit_goes_on_as_scikit_learns_does(settings, rng):
     X, y, name = problem(rng, "four classes")
     mine, other = from_one_start(name, X, y, alpha=0.1, **settings)
-    del other._optimizer  # which both start afresh with
-    mine.network_.train(X, mine._labels.transform(y), 1, 0.0, progress=False)
+    del other._optimizer  # so that both start without a state
+    mine.network_.train(X, np.eye(4)[y], 1, 0.0, progress=False)
     for rows in (slice(0, 25), slice(25, 40), slice(0, 40)):
         for model in (mine, other):
             model.partial_fit(X[rows], y[rows])

@@ -1,4 +1,4 @@
-"""The classifier: two classes, many, or several labels for each row."""
+"""The classifier: two or more classes, or several labels for each row."""
 
 from typing import Any, ClassVar, Self
 
@@ -6,7 +6,6 @@ import array_api_compat
 import numpy as np
 from sklearn import neural_network
 from sklearn.base import ClassifierMixin
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
@@ -21,16 +20,16 @@ from chainrule.mathematics.step import Batch
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # scikit-learn's classes are Any here
-    """A dense network for classes, as an estimator of scikit-learn.
+    """A dense network for classification, as a scikit-learn estimator.
 
-    Labels may be numbers or strings. Many classes have an output each, and the loss is the cross entropy; two
-    classes share one output, and the binary cross entropy. Where y is ``(n, k)`` of 0 and 1, each column is a
-    label of its own, and the losses of the labels are summed.
+    Labels may be numbers or strings. Three or more classes have one output each, and the loss is the cross entropy;
+    two classes share one output, and the loss is the binary cross entropy. If y is ``(n, k)`` of 0 and 1, each column
+    is a separate label, and the losses of the labels are summed.
 
     {parameters}
     class_weight
-        Weights of the classes, multiplied with ``sample_weight``: a dict of labels, "balanced" (inversely to how
-        often each class occurs; not for ``partial_fit``), or ``None``. Of several labels, a list of dicts.
+        Weights of the classes, multiplied with ``sample_weight``: a dict by label, "balanced" (inversely proportional
+        to the frequency of each class; not for ``partial_fit``), or ``None``. For several labels, a list of dicts.
     classes_
         The labels, in the order of the columns of :meth:`predict_proba`.
 
@@ -57,9 +56,14 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         Parameters
         ----------
         X, y, sample_weight
-            As of :meth:`fit`.
+            As in :meth:`fit`.
         classes
-            All labels that will ever come; needed by the first call.
+            All labels of all calls; required in the first call.
+
+        Returns
+        -------
+        MLPClassifier
+            The estimator itself.
 
         Raises
         ------
@@ -71,28 +75,38 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         """
         problem = "partial_fit does not support class_weight='balanced', since it sees some rows only; give a dict"
         require(self.class_weight != "balanced", problem)
-        first = not hasattr(self, "network_")
-        problem = "the first call of partial_fit needs classes=, all labels that will ever come"
-        require(not first or classes is not None, problem)
-        if not first and classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
-            msg = f"classes are {np.unique(classes).tolist()}, and were {self.classes_.tolist()}; leave them out"
-            raise ValueError(msg)
+        is_first = not hasattr(self, "network_")
+        problem = "the first call of partial_fit needs classes=, all labels of all calls"
+        require(not is_first or classes is not None, problem)
+        if not is_first and classes is not None:
+            labels, own = np.unique(classes).tolist(), self.classes_.tolist()
+            require(labels == own, f"classes are {labels}, and were {own}; leave them out")
         return self._pass(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> Array:
-        """Return the most likely label of each row ``(n,)``, or ``(n, k)`` of 0 and 1.
+        """Return the most likely label of each row.
+
+        Returns
+        -------
+        Array
+            ``(n,)``; for several labels ``(n, k)`` of 0 and 1.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ValueError, TypeError
-            If X is not as it was in training.
+            If X does not have the features of training.
         """
         return self._decoded(self._predicted(X, "predict"))
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, or of each label, ``(n, n_classes)``.
+        """Return the probability of each class, or of each label.
+
+        Returns
+        -------
+        Array
+            ``(n, n_classes)``.
 
         Raises
         ------
@@ -103,7 +117,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         return self.network_.architecture.loss.link(Z)  # (n, n_classes)
 
     def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithms of :meth:`predict_proba`, finite also where a probability rounds to 0.
+        """Return the logarithms of :meth:`predict_proba`, finite even if a probability rounds to 0.
+
+        Returns
+        -------
+        Array
+            ``(n, n_classes)``.
 
         Raises
         ------
@@ -126,17 +145,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
 
     def _decoded(self, P: Array) -> Any:
         """Return the labels of probabilities ``(n, n_outputs)``; on a device, labels that are numbers stay there."""
-        if not is_device_array(P):
-            return self._labels.inverse_transform(P)
-        xp, device = namespace(P), array_api_compat.device(P)
+        xp = namespace(P)
         if self._loss == "multilabel_cross_entropy":
             return xp.astype(P > 0.5, xp.int64)  # (n, k)
-        if self.n_outputs_ > 1:
+        if P.shape[1] > 1:
             places = xp.argmax(P, axis=1)  # (n,)
         else:
             places = xp.astype((P[:, 0] > 0.5) & (len(self.classes_) > 1), xp.int64)  # (n,)
-        if self.classes_.dtype.kind in "biuf":
-            return xp.take(xp.asarray(self.classes_, device=device), places, axis=0)  # (n,)
+        if is_device_array(P) and self.classes_.dtype.kind in "biuf":
+            classes = xp.asarray(self.classes_, device=array_api_compat.device(P))  # (n_classes,)
+            return xp.take(classes, places, axis=0)  # (n,)
         return self.classes_[host(places)]  # (n,)
 
     def _samples(self, X: Any, y: Any, sample_weight: Any, *classes: Any, from_start: bool) -> Batch:
@@ -144,13 +162,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         check_classification_targets(y)
         several = y.ndim == 2 and y.shape[1] > 1
         y = y if several else column_or_1d(y, warn=True)
-        if from_start:
-            self._labels = LabelBinarizer().fit(y if several or not classes else classes[0])
-            self.classes_ = self._labels.classes_
-            of_one_output = "multilabel_cross_entropy" if several else "binary_cross_entropy"
-            self._loss = "cross_entropy" if self._labels.y_type_ == "multiclass" else of_one_output
         labels = unique_labels(y) if several or from_start else np.unique(y)
-        self._check_labels(labels, is_whole=not classes)  # partial_fit alone has classes
+        if from_start:
+            self.classes_ = unique_labels(classes[0]) if classes and not several else labels
+            of_one_output = "multilabel_cross_entropy" if several else "binary_cross_entropy"
+            self._loss = of_one_output if several or len(self.classes_) <= 2 else "cross_entropy"
+        self._check_labels(labels, is_whole=not classes)  # only partial_fit has classes
         weights = self._weights(sample_weight, X)
         if self.class_weight is not None:
             of_classes = self._class_weights(y)  # (n,)
@@ -158,31 +175,29 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         return Batch(X, y if several else self._encoded(y), weights)
 
     def _encoded(self, y: np.ndarray) -> np.ndarray:
-        """Return known labels ``(n,)`` as 0 and 1 ``(n, n_outputs)``, in a tenth of the time of LabelBinarizer."""
+        """Return labels ``(n,)`` as 0 and 1 ``(n, n_outputs)``."""
         places, count = np.searchsorted(self.classes_, y), len(self.classes_)  # (n,)
         if count <= 2:
             return places[:, None].astype(np.float64)  # (n, 1)
         return np.eye(count)[places]  # (n, n_outputs)
 
     def _class_weights(self, y: Any) -> np.ndarray:
-        """Return for each row the weight of its class, or the product of those of its labels ``(n,)``."""
+        """Return for each row the weight of its class, or the product of the weights of its labels ``(n,)``."""
         if self._loss == "multilabel_cross_entropy":
-            weights: np.ndarray = compute_sample_weight(self.class_weight, y)
-            return weights
-        of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)  # (n_classes,)
-        chosen: np.ndarray = of_class[np.searchsorted(self.classes_, y)]
-        return chosen
+            weights: np.ndarray = compute_sample_weight(self.class_weight, y)  # (n,)
+        else:
+            of_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=y
+            )  # (n_classes,)
+            weights = of_class[np.searchsorted(self.classes_, y)]  # (n,)
+        return weights
 
     def _check_labels(self, labels: np.ndarray, *, is_whole: bool) -> None:
-        """Refuse labels that are not classes of the network; in a warm start, also classes that y lacks."""
-        unknown = np.setdiff1d(labels, self.classes_)
-        if unknown.size or (is_whole and len(labels) < len(self.classes_)):
-            msg = f"y holds the labels {labels.tolist()}, but the classes are {self.classes_.tolist()}"
-            msg += "; warm_start needs the same classes in each fit" if is_whole else ""
-            raise ValueError(msg)
-
-    def _strata(self, Y: np.ndarray) -> np.ndarray | None:
-        return None if self._loss == "multilabel_cross_entropy" else self._decoded(Y)  # (n,)
+        """Raise unless the labels are classes of the network; in a warm start, all classes must be in y."""
+        holds = np.isin(labels, self.classes_).all()
+        problem = f"y holds the labels {labels.tolist()}, but the classes are {self.classes_.tolist()}"
+        remedy = "; warm_start needs the same classes in each fit" if is_whole else ""
+        require(holds and not (is_whole and len(labels) < len(self.classes_)), problem + remedy)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,4 +1,4 @@
-"""L-BFGS: SciPy's minimizer on the gradient of the whole data, as scikit-learn's ``solver="lbfgs"``."""
+"""L-BFGS: SciPy's minimizer with the gradient of all rows, for ``solver="lbfgs"``."""
 
 import time
 from typing import Any
@@ -10,22 +10,23 @@ from scipy.sparse import issparse
 from chainrule import NeuralNetwork
 from chainrule.data import targets
 from chainrule.estimators import sparse
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch, data_gradient, penalised
 from chainrule.training.history import History
 from chainrule.training.loop import Callback
 
 
 def train(network: NeuralNetwork, data: Batch, ended: Callback, **options: Any) -> tuple[History, str]:
-    """Minimize ``L + lambda/2 sum W²`` over all rows; the network has the weights of each iteration.
+    """Minimize ``L + lambda/2 sum W²`` over all rows; the network is updated after each iteration.
 
     Parameters
     ----------
     network, data
-        What to train, and on what; X may be sparse.
+        The network and its data; X may be sparse.
     ended
-        Called with the record of each iteration; ``True`` ends training.
+        Called with the record of each iteration; ends training with ``True``.
     options
-        "maxiter", "maxfun" and "gtol", as of SciPy's "L-BFGS-B".
+        "maxiter", "maxfun" and "gtol" of SciPy's "L-BFGS-B".
 
     Returns
     -------
@@ -57,9 +58,8 @@ def train(network: NeuralNetwork, data: Batch, ended: Callback, **options: Any) 
             with backend.quiet():
                 loss, slope = data_gradient(theta, part, net, rows=n)
             L, g = L + float(backend.to_numpy(loss)), g + backend.to_numpy(slope)  # (P,)
-        if not np.isfinite(L):
-            msg = f"training diverged: the loss became {L}; scale X, or use solver='adam'"
-            raise FloatingPointError(msg)
+        problem = f"training diverged: the loss became {L}; scale X, or use solver='adam'"
+        require(np.isfinite(L), problem, FloatingPointError)
         return L + penalty(flat), penalised(g, flat, net)
 
     def iterated(intermediate_result: OptimizeResult) -> None:

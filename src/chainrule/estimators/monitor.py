@@ -25,9 +25,9 @@ class Monitor:
     model
         The estimator; its ``network_`` is what trains.
     data, held_out
-        The rows to learn from, and those to score, if any.
+        The rows to train on, and the rows to score, if any.
     epochs
-        The most epochs; ``None`` for one of ``partial_fit``, of which scikit-learn's callbacks hear nothing.
+        The most epochs; ``None`` for ``partial_fit``, which does not call scikit-learn's callbacks.
     """
 
     def __init__(self, model: Any, data: Batch, held_out: Batch | None, epochs: int | None) -> None:
@@ -48,16 +48,15 @@ class Monitor:
         model, rows = self._model, self._data.X.shape[0]
         model.n_iter_ += 1
         before, self._penalty = self._penalty, self._penalty_now()
-        if model.solver == "lbfgs":
-            penalty = self._penalty
-        else:
+        penalty, is_stochastic = self._penalty, model.solver != "lbfgs"
+        if is_stochastic:
             model.t_ += rows
-            # Over minibatches it is a mean along the way: that of the first and the last weights.
+            # Over minibatches the penalty is the mean of those of the first and the last weights.
             in_one_batch = settings.batch_rows(model, rows) == rows
-            penalty = before if in_one_batch else 0.5 * (before + self._penalty)
+            penalty = before if in_one_batch else 0.5 * (before + penalty)
         model.loss_curve_.append(record.loss + penalty)
         self._say(f"Iteration {model.n_iter_}, loss = {model.loss_curve_[-1]:.8f}")
-        self.has_ended = model.solver != "lbfgs" and self._ends(record)
+        self.has_ended = is_stochastic and self._ends(record)
         if self._task is not None:
             self.has_ended |= self._hook("end", self._task, reconstruction_attributes=self._fitted)
             self._task = None
@@ -66,7 +65,7 @@ class Monitor:
         return self.has_ended
 
     def close(self) -> None:
-        """Give the estimator the best weights, if there was a score, and its attributes."""
+        """Set the attributes of the estimator, and with a score the best weights."""
         model, net = self._model, self._model.network_.architecture
         for number, layer in enumerate(self._best_layers or ()):
             model.network_.set_layer(number, W=layer.W, b=layer.b)
@@ -91,17 +90,16 @@ class Monitor:
             model.validation_scores_.append(value)
             if self._best_layers is None or value > plateau.best:
                 self._best_layers, self._best_epoch = model.network_.layers, record.epoch
-        lowers = (
-            model.solver == "sgd" and model.learning_rate == "adaptive" and record.learning_rate > 1e-6
-        )
-        ends: bool = plateau.ends(value, model.tol, model.n_iter_no_change, lowers_rate=lowers)
+        is_adaptive = model.solver == "sgd" and model.learning_rate == "adaptive"
+        lowers_rate = is_adaptive and record.learning_rate > 1e-6
+        ends: bool = plateau.ends(value, model.tol, model.n_iter_no_change, lowers_rate=lowers_rate)
         if ends:
             patience = f"tol={model.tol:f} for {model.n_iter_no_change} consecutive epochs"
             self._say(f"{what} did not improve more than {patience}. Stopping.")
         return ends
 
     def _score(self, held_out: Batch) -> float:
-        """Return accuracy or R² on the held-out rows; NaN where a prediction is not finite."""
+        """Return accuracy or R² on the held-out rows; NaN if a prediction is not finite."""
         model, (X, Y, weights) = self._model, held_out
         P = model.network_.backend.to_numpy(model._outputs(X))  # (n, n_outputs)
         if not np.isfinite(P).all():
@@ -110,19 +108,19 @@ class Monitor:
         return float(metric(model._decoded(Y), model._decoded(P), sample_weight=weights))
 
     def _penalty_now(self) -> float:
-        """Return the penalty on scikit-learn's scale: that of a step, times the steps for each full batch."""
+        """Return the penalty on scikit-learn's scale: the penalty of a step, times the steps for each full batch."""
         network, n = self._model.network_, self._data.X.shape[0]
         net = network.architecture
         if not net.weight_decay:
             return 0.0
         W = network._theta[: net.layout.weights]  # (all weights,)
         squares = float(namespace(W).sum(W * W))  # asks for no backend, which the data may still choose
-        rows = n if self._model.solver == "lbfgs" else settings.batch_rows(self._model, n)
+        rows = settings.batch_rows(self._model, n)
         return float(0.5 * net.weight_decay * squares * ceil(n / rows) * rows / n)
 
     def _say(self, line: str) -> None:
         if self._model.verbose:
-            with suppress(OSError, ValueError):  # nobody reads it any more
+            with suppress(OSError, ValueError):  # the reader has closed the stream
                 print(line)  # noqa: T201  asked for by the user
 
     # -- scikit-learn's callbacks ------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The perceptron: the common base of the classifier and the regressor, around a ``NeuralNetwork``."""
+"""The perceptron: the common base class of the classifier and the regressor, around a ``NeuralNetwork``."""
 
 import warnings
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import get_config
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
@@ -30,9 +31,8 @@ except ImportError:  # scikit-learn before 1.9 has no callbacks
 
 
 def _takes_batches(model: "Perceptron") -> bool:
-    if model.solver == "lbfgs":
-        msg = "partial_fit is only available for stochastic optimizers; lbfgs is not stochastic"
-        raise AttributeError(msg)
+    problem = "partial_fit is only available for stochastic optimizers; lbfgs is not stochastic"
+    require(model.solver != "lbfgs", problem, AttributeError)
     return True
 
 
@@ -69,14 +69,19 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
 
     @with_callbacks  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from ``X (n, n_features)`` and ``y``, each row weighted by ``sample_weight (n,)``.
+        """Train on ``X (n, n_features)`` and ``y``, each row weighted by ``sample_weight (n,)``.
 
-        X may be sparse: a batch at a time is made dense. A row of weight 2 counts as two rows.
+        X may be sparse: some batches at a time are made dense. A row of weight 2 counts as two rows.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The estimator itself.
 
         Raises
         ------
         ValueError, TypeError
-            If the data or a parameter are not as documented, or the loss stops being finite.
+            If the data or a parameter are invalid, or the loss stops being finite.
         """
         was_ended, unfinished = self._learn(X, y, sample_weight, epochs=self.max_iter)
         if unfinished:
@@ -88,7 +93,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
 
     def _pass(self, *data: Any) -> Self:
         """Train for one epoch."""
-        problem = "partial_fit does not support early_stopping=True, since it goes over the rows once"
+        problem = "partial_fit does not support early_stopping=True, since it is one epoch"
         require(not self.early_stopping, problem)
         self._learn(*data)
         return self
@@ -99,7 +104,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         Returns
         -------
         tuple
-            Whether the monitor ended training, and what kept it from converging ("" if nothing did).
+            Whether the monitor ended training, and why it did not converge ("" if it did).
         """
         self._validate_params()
         problem = "solver='lbfgs' takes neither dropout nor clip_norm; use 'adam' or 'sgd'"
@@ -151,16 +156,17 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         else:
             X, Y, options["sample_weight"] = data
             self.history_ = self.network_.train(X, Y, epochs or 1, rate, callbacks=[monitor], **options)
-        stays = epochs is None or self.history_.interrupted
-        return "" if stays else f"the loss had not come to rest after max_iter={epochs}"
+        is_done = epochs is None or self.history_.interrupted
+        return "" if is_done else f"the loss had not converged after max_iter={epochs}"
 
     def _split(self, data: Batch) -> tuple[Batch, Batch]:
-        """Return the rows to train on, and those held out for early stopping."""
+        """Return the rows to train on, and those held out for early stopping: the same share of each class."""
+        by_class = is_classifier(self) and self._loss != "multilabel_cross_entropy"
         learnt, held_out = train_test_split(
             np.arange(data.X.shape[0]),
             test_size=self.validation_fraction,
             random_state=self.random_state,
-            stratify=self._strata(data.Y),
+            stratify=self._decoded(data.Y) if by_class else None,
         )
         problem = "The validation set is too small: one row; increase validation_fraction or give more"
         require(len(held_out) > 1, problem)
@@ -170,24 +176,14 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
 
         return rows(learnt), rows(held_out)
 
-    def _strata(self, _Y: np.ndarray) -> np.ndarray | None:
-        """Return the classes by which the held-out rows are stratified."""
-        return None
-
     def _checked(self, X: Any, **options: Any) -> Any:
-        """Return X, or X and y, as scikit-learn checks them: X of floats, dense, sparse or on a device."""
+        """Return X, or X and y, after scikit-learn's checks: X of floats, dense, sparse or on a device."""
         xp, on_device = get_namespace(X)
         floats = (xp.float64, xp.float32) if on_device else (np.float64, np.float32)
         return validate_data(self, X, accept_sparse="csr", dtype=floats, **options)
 
     def _weights(self, sample_weight: Any, X: Any) -> np.ndarray | None:
-        """Return the sample weights on the host.
-
-        Raises
-        ------
-        ValueError
-            If there is not one finite number of 0 or more for each row, or all are 0.
-        """
+        """Return the sample weights ``(n,)`` on the host; at least one must be above 0, and none below."""
         if sample_weight is None:
             return None
         rows = np.empty((X.shape[0], 0))
@@ -198,20 +194,18 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         return weights
 
     def _predicted(self, X: Any, method: str, *, logits: bool = False) -> Array:
-        """Return the outputs ``(n, n_outputs)`` for ``X (n, n_features)``, or their logits, where X is."""
+        """Return the outputs ``(n, n_outputs)`` for ``X (n, n_features)``, or their logits, on the device of X."""
         check_is_fitted(self)
         X = self._checked(X, reset=False)  # (n, n_features)
-        if get_config()["array_api_dispatch"] and self._on_device and not is_device_array(X):
-            msg = (
-                f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same "
-                f"device as those passed to fit(), {self.network_.backend.describe()}; move X there"
-            )
-            raise ValueError(msg)
+        is_apart = get_config()["array_api_dispatch"] and self._on_device and not is_device_array(X)
+        inputs = f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and the same device"
+        problem = f"{inputs} as those passed to fit(), {self.network_.backend.describe()}; move X there"
+        require(not is_apart, problem)
         A = self._outputs(X, logits=logits)  # (n, n_outputs)
         return A if is_device_array(X) else self.network_.backend.to_numpy(A)
 
     def _outputs(self, X: Any, *, logits: bool = False) -> Array:
-        """Return the outputs ``(n, n_outputs)`` for a checked X, where the network is."""
+        """Return the outputs ``(n, n_outputs)`` for a checked X, on the device of the network."""
         if not issparse(X):
             return self.network_.predict(X, logits=logits)
         parts = (X[start:stop].toarray() for start, stop in sparse.parts(X))

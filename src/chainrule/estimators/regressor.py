@@ -1,4 +1,4 @@
-"""The regressor: one quantity or several for each row."""
+"""The regressor: one or several quantities for each row."""
 
 from typing import Any, ClassVar, Self
 
@@ -11,14 +11,15 @@ from chainrule.data.inputs import host
 from chainrule.estimators.hyperparameters import constructor
 from chainrule.estimators.perceptron import Perceptron, stochastic
 from chainrule.mathematics.arrays import Array
+from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
 
 
 class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-learn's classes are Any here
-    """A dense network for quantities, as an estimator of scikit-learn.
+    """A dense network for regression, as a scikit-learn estimator.
 
-    ``loss`` is "squared_error", half of it, summed over outputs (``loss_curve_`` has the mean over outputs, as in
-    scikit-learn); or "poisson", half the deviance of counts, and predictions are exponentials of the outputs.
+    ``loss`` is "squared_error", half the squared error summed over outputs (``loss_curve_`` has the mean over outputs,
+    as in scikit-learn); or "poisson", half the deviance of counts, with predictions that are exponentials of the outputs.
 
     {parameters}
 
@@ -44,6 +45,11 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one epoch on ``X (n, n_features)`` and ``y``, starting from the current weights.
 
+        Returns
+        -------
+        MLPRegressor
+            The estimator itself.
+
         Raises
         ------
         ValueError, TypeError
@@ -54,14 +60,19 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         return self._pass(X, y, sample_weight)
 
     def predict(self, X: Any) -> Array:
-        """Return the predicted quantities: ``(n,)``, or ``(n, n_outputs)`` if there are several.
+        """Return the predicted quantities.
+
+        Returns
+        -------
+        Array
+            ``(n,)``, or ``(n, n_outputs)`` for several quantities.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ValueError, TypeError
-            If X is not as it was in training.
+            If X does not have the features of training.
         """
         return self._decoded(self._predicted(X, "predict"))
 
@@ -74,9 +85,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)  # (n,)
         self._loss = "poisson" if self.loss == "poisson" else "half_squared_error"
-        if self.loss == "poisson" and (y < 0).any():
-            msg = f"y holds {y.min()}; loss='poisson' takes counts and other numbers of 0 or more"
-            raise ValueError(msg)
+        problem = f"y holds {y.min()}; loss='poisson' takes counts and other numbers of 0 or more"
+        require(self.loss != "poisson" or y.min() >= 0, problem)
         return Batch(X, y.reshape(X.shape[0], -1), self._weights(sample_weight, X))
 
     def __sklearn_tags__(self) -> Any:

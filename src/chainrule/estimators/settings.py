@@ -1,4 +1,4 @@
-"""Settings: the parameters of an estimator translated for ``NeuralNetwork`` and its ``train``."""
+"""Settings: the parameters of an estimator as arguments of ``NeuralNetwork`` and its ``train``."""
 
 from functools import lru_cache
 from math import floor
@@ -19,8 +19,7 @@ from chainrule.mathematics.optimizers import Optimizer, State, VelocityState, ad
 from chainrule.mathematics.schedules import Schedule, schedule
 from chainrule.mathematics.step import Batch
 
-LOGISTIC = "logistic"  # scikit-learn's name of sigmoid
-AUTO = 200  # rows, the most that "auto" makes a batch of, as in scikit-learn
+_AUTO = 200  # rows: the largest batch of "auto", as in scikit-learn
 
 
 def network(model: Any, data: Batch, loss: str) -> NeuralNetwork:
@@ -32,15 +31,14 @@ def network(model: Any, data: Batch, loss: str) -> NeuralNetwork:
         If a parameter is unknown or outside its range.
     """
     seed = model.random_state
+    is_single = model.dtype is None and str(data.X.dtype).endswith("float32")
     return NeuralNetwork(
         *_sizes(model, data),
         activation=_activation(model.activation),
         loss=loss,
         initializer=model.initializer,
         backend=model.backend,
-        dtype="float32"
-        if model.dtype is None and str(data.X.dtype).endswith("float32")
-        else model.dtype,
+        dtype="float32" if is_single else model.dtype,
         seed=int(seed) if isinstance(seed, Integral) else check_random_state(seed).randint(2**31),
         **_additions(model, data, loss),
     )
@@ -52,12 +50,12 @@ def continued(network: NeuralNetwork, model: Any, data: Batch, loss: str) -> Neu
     Raises
     ------
     ValueError, TypeError
-        As :func:`network`; and if its layers are others than the parameters describe.
+        As :func:`network`; and if its layers are not those of the parameters.
     """
     was, function = network.architecture, _activation(model.activation)
     additions = _additions(model, data, loss)
     now = architecture(_sizes(model, data), function, None, loss, compute=was.compute, **additions)
-    problem = f"the network has {_layers(was)}, and now {_layers(now)} are asked for; fit with warm_start=False"
+    problem = f"the network has {_layers(was)}, and now {_layers(now)}; fit with warm_start=False"
     require((was.sizes, was.activations) == (now.sizes, now.activations), problem)
     network.architecture = now
     return network
@@ -74,25 +72,23 @@ def _sizes(model: Any, data: Batch) -> tuple[int, Any, int]:
 
 def _activation(given: Any) -> Any:
     if isinstance(given, str):
-        return "sigmoid" if given == LOGISTIC else given
+        return "sigmoid" if given == "logistic" else given
     return given if isinstance(given, Activation) else [_activation(f) for f in given]
 
 
 def _additions(model: Any, data: Batch, loss: str) -> dict[str, Any]:
-    """Return dropout, clip_norm, and the weight decay that ``alpha`` corresponds to for these rows.
+    """Return dropout, clip_norm, and the weight decay that corresponds to ``alpha`` for these rows.
 
-    ``(sum w error + alpha/2 sum W²) / divisor`` is minimized, where the divisor is that of the loss, in units
-    of the mean weight of a row. The loss divides its own sum, so lambda is alpha over the divisor.
+    Training minimizes ``(sum w error + alpha/2 sum W²) / divisor``, where the divisor is that of the loss, times
+    the mean weight of a row. The loss divides its own sum, so lambda is alpha over the divisor.
     """
-    rows = data.X.shape[0]
-    in_batch = rows if model.solver == "lbfgs" else batch_rows(model, rows)
-    divisor = named_loss(loss).divisor(in_batch, data.Y.shape[1])
+    divisor = named_loss(loss).divisor(batch_rows(model, data.X.shape[0]), data.Y.shape[1])
     decay = float(model.alpha / (divisor * mean_weight(data)))
     return {"dropout": model.dropout, "weight_decay": decay, "clip_norm": model.clip_norm}
 
 
 def mean_weight(data: Batch) -> float:
-    """Return the mean sample weight; 1 where there are none."""
+    """Return the mean sample weight; 1 without sample weights."""
     return 1.0 if data.weights is None else float(np.mean(data.weights))
 
 
@@ -102,8 +98,10 @@ def weighed(data: Batch, mean: float) -> Batch:
 
 
 def batch_rows(model: Any, rows: int) -> int:
-    """Return the batch size for ``rows`` rows."""
-    return min(AUTO if model.batch_size == "auto" else model.batch_size, rows)
+    """Return the batch size for ``rows`` rows; "lbfgs" takes all of them."""
+    if model.solver == "lbfgs":
+        return rows
+    return min(_AUTO if model.batch_size == "auto" else model.batch_size, rows)
 
 
 def rates(model: Any, plateau: Plateau, rows: int, *, goes_on: bool) -> Schedule:
@@ -112,13 +110,13 @@ def rates(model: Any, plateau: Plateau, rows: int, *, goes_on: bool) -> Schedule
     Parameters
     ----------
     model
-        The estimator; ``t_`` counts the rows that it has been trained on.
+        The estimator; ``t_`` is the number of rows that it has been trained on.
     plateau
         Its ``factor`` lowers the rate if ``learning_rate`` is "adaptive".
     rows
         Rows in an epoch.
     goes_on
-        Whether the optimizer goes on from where it was, so that "invscaling" does so too.
+        Whether the optimizer continues from its state, so that "invscaling" continues, too.
     """
     base, seen = schedule(model.learning_rate_init), model.t_
     kind = model.learning_rate if model.solver == "sgd" else "constant"
@@ -135,13 +133,7 @@ def rates(model: Any, plateau: Plateau, rows: int, *, goes_on: bool) -> Schedule
 
 
 def solver(model: Any) -> Optimizer:
-    """Return the optimizer of a solver other than "lbfgs".
-
-    Raises
-    ------
-    ValueError
-        If one of its numbers is outside its range.
-    """
+    """Return the optimizer of a solver other than "lbfgs"; numbers out of range raise ``ValueError``."""
     if model.solver == "adam":
         return _adam(model.beta_1, model.beta_2, model.epsilon)
     if model.solver == "sgd":
@@ -150,7 +142,7 @@ def solver(model: Any) -> Optimizer:
     return optimizer
 
 
-# One object for equal numbers, so that the next fit reuses the compiled step.
+# The same object for equal numbers, so that the next fit reuses the compiled step.
 _adam = lru_cache(maxsize=32)(adam)
 
 
@@ -159,7 +151,7 @@ def _sgd(decay: float, looks_ahead: bool) -> Optimizer:
     if decay == 0.0:
         return sgd()
 
-    # The rate is part of the velocity, as in scikit-learn; this matters once the rate changes.
+    # The rate is part of the velocity, as in scikit-learn, which matters when the rate changes.
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         step = learning_rate * g  # (..., P)
         v = decay * state[0] - step  # (..., P)

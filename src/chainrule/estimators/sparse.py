@@ -1,4 +1,4 @@
-"""Sparse features: training and prediction on a SciPy matrix, made dense a few rows at a time."""
+"""Sparse features: training and prediction on a SciPy matrix, a few dense rows at a time."""
 
 import time
 from typing import Any
@@ -18,7 +18,7 @@ BYTES = 2**25  # of dense rows at a time, unless a batch is larger
 
 
 def parts(X: Any, rows: int = 1) -> list[tuple[int, int]]:
-    """Return the ``(start, stop)`` of the parts of X to compute with at a time: a multiple of ``rows`` each.
+    """Return ``(start, stop)`` of the parts of X to make dense at a time, each a multiple of ``rows``.
 
     Examples
     --------
@@ -40,8 +40,8 @@ def train(
 ) -> History:
     """Train as ``network.train`` does on the dense X: the same batches in the same order.
 
-    ``ended`` is called with the record of each epoch; ``True`` ends training. ``options`` are those of
-    ``network.train``; its early stopping is not among them.
+    ``ended`` is called with the record of each epoch, and ends training with ``True``. ``options`` are those of
+    ``network.train``, except early stopping.
     """
     held_out = options.pop("validation_data")
     X, Y, weights = data
@@ -73,7 +73,7 @@ def train(
 
 
 def _score(network: NeuralNetwork, held_out: Batch) -> Score:
-    """Return the loss and the accuracy on held-out rows, the mean over parts of them."""
+    """Return the loss and the accuracy on held-out rows, a weighted mean over parts."""
     (X, Y, weights), loss, accuracy = held_out, 0.0, 0.0
     for start, stop in parts(X):
         part, share = slice(start, stop), (stop - start) / X.shape[0]
@@ -85,5 +85,5 @@ def _score(network: NeuralNetwork, held_out: Batch) -> Score:
 
 
 def _part_of(rate: Schedule, span: tuple[float, float], epochs: int) -> Schedule:
-    """Return the schedule of the part of training that begins at ``span[0]`` epochs and lasts ``span[1]``."""
+    """Return the schedule of the part of training that begins at ``span[0]`` and lasts ``span[1]`` epochs."""
     return lambda share, _: rate(span[0] + share * span[1], epochs)

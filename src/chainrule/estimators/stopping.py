@@ -1,4 +1,4 @@
-"""Stopping: when an estimator stops learning, or lowers its learning rate."""
+"""Stopping: when an estimator stops training, or lowers its learning rate."""
 
 from dataclasses import dataclass
 from math import inf
@@ -6,10 +6,10 @@ from math import inf
 
 @dataclass
 class Plateau:
-    """Counts the epochs in a row that brought no progress, as scikit-learn does.
+    """Counts the epochs in a row without progress, as scikit-learn does.
 
-    Progress is a value (a score, or the negative loss) that is not below the best so far plus ``tol``. More than
-    ``patience`` epochs without it end training, or divide the learning rate by 5.
+    An epoch makes progress if its value (a score, or the negative loss) is not below the best so far plus ``tol``.
+    More than ``patience`` epochs without progress end training, or divide the learning rate by 5.
 
     Parameters
     ----------
@@ -18,9 +18,7 @@ class Plateau:
     epochs
         Epochs in a row without progress.
     factor
-        What the learning rate has been multiplied by.
-    reached
-        Whether training has ended here.
+        The factor of the learning rate.
 
     Examples
     --------
@@ -34,16 +32,28 @@ class Plateau:
     best: float = -inf
     epochs: int = 0
     factor: float = 1.0
-    reached: bool = False
 
     def ends(self, value: float, tol: float, patience: float, *, lowers_rate: bool = False) -> bool:
-        """Return whether training ends after an epoch with this value; with ``lowers_rate`` it never does."""
+        """Return whether training ends after an epoch with this value.
+
+        Parameters
+        ----------
+        value
+            The score of the epoch, or its negative loss.
+        tol, patience
+            ``tol`` and ``n_iter_no_change`` of the estimator.
+        lowers_rate
+            Whether to lower the learning rate instead of ending.
+
+        Returns
+        -------
+        bool
+            Always ``False`` with ``lowers_rate``.
+        """
         self.epochs = self.epochs + 1 if value < self.best + tol else 0
         self.best = max(self.best, value)
         if self.epochs <= patience:
             return False
         if lowers_rate:
             self.factor, self.epochs = self.factor / 5.0, 0
-            return False
-        self.reached = True
-        return True
+        return not lowers_rate

@@ -17,10 +17,6 @@ from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.optimizers import Optimizer, optimizer
 from chainrule.mathematics.step import Batch, Progress, gradient, objective, step
 
-_MOST_AT_ONCE = (
-    100_000  # numbers in the widest layer of a stack of networks, so that it fits into a cache
-)
-
 
 class Subject(Protocol):
     """A network as the pictures need it, such as :class:`~chainrule.NeuralNetwork`."""
@@ -69,16 +65,8 @@ def updates(
 
 
 def losses(thetas: np.ndarray, data: Batch, net: Architecture) -> np.ndarray:
-    """Return the objective at each of ``thetas (k, P)``, on the scale that training reports: ``(k,)``.
-
-    The layers take leading dimensions, so that many networks are computed at once.
-    """
-    rows = data.X.shape[0]
-    together = max(1, _MOST_AT_ONCE // (rows * max(net.sizes)))
+    """Return the objective at each of ``thetas (k, P)``, on the scale that training reports: ``(k,)``."""
     with np.errstate(over="ignore", invalid="ignore"):  # far away a loss may overflow; it is left blank
-        parts = [
-            objective(thetas[start : start + together], data, net)  # (<= together,)
-            for start in range(0, len(thetas), together)
-        ]
-    losses: np.ndarray = net.loss.reported(np.concatenate(parts), rows, net.sizes[-1])  # (k,)
+        L = np.array([objective(theta, data, net) for theta in thetas])  # (k,)
+    losses: np.ndarray = net.loss.reported(L, data.X.shape[0], net.sizes[-1])  # (k,)
     return losses

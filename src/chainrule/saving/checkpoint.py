@@ -1,7 +1,7 @@
 """Checkpoints: named arrays and a record of plain values, in one safetensors file.
 
-The format is that of safetensors, so any tool reads the arrays; the record is JSON in its header,
-under the key ``chainrule``. Nothing is ever pickled.
+Any tool for safetensors reads the arrays; the record is JSON in the header, under the key ``chainrule``. Nothing is
+pickled.
 """
 
 import json
@@ -17,7 +17,7 @@ from chainrule.mathematics.naming import quoted, refusing, require
 from chainrule.saving.files import PathLike, write_whole
 
 FORMAT = 1
-"""The version of the record. A file of a later one is refused."""
+"""The version of the record. Files of later versions are refused."""
 
 Shapes = dict[str, tuple[int, ...]]  # of the arrays, by name
 Check = Callable[[dict[str, Any], Shapes], object]
@@ -27,12 +27,12 @@ _DTYPES = "float16, float32, float64, integers and bool"
 
 
 def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
-    """Write ``arrays`` and ``metadata`` to a file next to ``path``, then rename it to ``path``.
+    """Write arrays and metadata to a file, completely or not at all.
 
     Parameters
     ----------
     path
-        The file to make or to replace, customarily ending in ``.safetensors``.
+        The file to make or to replace, usually ending in ``.safetensors``.
     arrays
         NumPy arrays of numbers or booleans, by name.
     metadata
@@ -41,7 +41,7 @@ def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[st
     Raises
     ------
     TypeError
-        If an array or a value of ``metadata`` is of a kind that cannot be written.
+        If an array or a value of ``metadata`` has a type that cannot be written.
 
     Examples
     --------
@@ -64,7 +64,7 @@ def write(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[st
 
 
 def _plain(array: np.ndarray, name: str) -> np.ndarray:
-    """Return the array as safetensors stores it: row-major and little-endian."""
+    """Return the array row-major and little-endian, as safetensors stores it."""
     array = np.asarray(array)
     problem = f"array {name!r} is {array.dtype}, wanted {_DTYPES}; convert it first"
     require(array.dtype.kind in "biuf" and array.dtype.itemsize <= 8, problem, TypeError)
@@ -79,20 +79,22 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
     path
         The file.
     check
-        Called with the metadata and the shape of every array before any array is read; it raises
-        ``ValueError`` where they do not go together.
+        Called with the metadata and the shapes of all arrays before any array is read; it raises
+        ``ValueError`` if they do not fit together.
 
     Returns
     -------
-    arrays, metadata
-        NumPy arrays by name, and plain values.
+    arrays : dict of str to ndarray
+        The arrays by name.
+    metadata : dict
+        Plain values.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, or none that :func:`write` wrote, or of a later format.
+        If the file is damaged, was not written by :func:`write`, or has a later format.
 
     Examples
     --------
@@ -122,15 +124,15 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
             if check is not None:
                 check(metadata, shapes)
         arrays = {name: file.get_tensor(name) for name in slices}
-    problem = (
+    damaged = (
         f"{path} is damaged: its checksum does not match; use a copy of it, or save the model again"
     )
-    require(checksum is None or checksum == _checksum(record, arrays), problem)
+    require(checksum in {None, _checksum(record, arrays)}, damaged)
     return arrays, metadata
 
 
 def _checksum(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
-    """Return the CRC-32 of a file's content, which detects damaged numbers."""
+    """Return the CRC-32 of the record and the arrays, which detects damaged numbers."""
     total = zlib.crc32(json.dumps(record).encode())
     for name in sorted(arrays):
         total = zlib.crc32(_plain(arrays[name], name).data, total)
@@ -140,9 +142,8 @@ def _checksum(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> st
 def _record(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
     problem = f"{path} holds arrays but no chainrule model; give a file that chainrule saved"
     with refusing((KeyError, TypeError, AttributeError, ValueError, RecursionError), problem):
-        record = json.loads(header[_KEY])
+        record: dict[str, Any] = json.loads(header[_KEY])
         version = record["format"]
     problem = f"{path} has format {quoted(version)}, this chainrule reads {FORMAT}; upgrade chainrule"
     require(version == FORMAT, problem)
-    checked: dict[str, Any] = record
-    return checked
+    return record

@@ -1,8 +1,8 @@
-"""Files: written whole or not at all.
+"""Files: written completely or not at all.
 
-A file is written under a temporary name in the same folder and then renamed into place, so that a reader sees the
-old file or the new one. The temporary file is locked while it is written: an unlocked one was left by a process that
-was killed, and the next save into that folder removes it.
+A file is written under a temporary name in the same folder and then renamed, so that a reader sees the old file or
+the new one. The temporary file is locked while it is written. An unlocked one was left by a killed process, and the
+next save into that folder removes it.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ _PREFIX, _SUFFIX = ".chainrule-", ".part"  # of temporary files
 def check_writable(path: PathLike, inputs: tuple[PathLike, ...] = ()) -> Path:
     """Return the file that ``path`` refers to, or raise if it cannot be written.
 
-    Call it before long work, so that the result is not lost for want of a place.
+    Call it before long work, so that the result can be saved afterwards.
 
     Parameters
     ----------
     path
         The file to write. A symbolic link stands for the file it points to.
     inputs
-        Files that are read for this result, and must not be overwritten by it.
+        Files that are read for this result and must not be overwritten.
 
     Returns
     -------
@@ -38,24 +38,30 @@ def check_writable(path: PathLike, inputs: tuple[PathLike, ...] = ()) -> Path:
     Raises
     ------
     OSError
-        If ``path`` is a folder, a device, a pipe or a stream such as ``/dev/stdout``, is one of ``inputs``, or
-        is not writable; or if its folder does not exist or is not writable.
+        If ``path`` is a folder, a device, a pipe, a stream such as ``/dev/stdout`` or one of ``inputs``; or if
+        it or its folder is not writable, or the folder does not exist.
     """
     given, path = Path(path), Path(os.path.realpath(path))
     require(not path.is_dir(), f"{path} is a folder; give the name of a file in it", IsADirectoryError)
     is_plain = not path.exists() or (path.is_file() and not _is_stream(given))
     problem = f"{given} is a device, a pipe or a stream; give the name of a file"
     require(is_plain, problem, OSError)
-    problem = f"there is no folder {path.parent} to write {path.name} into; make it first"
-    require(path.parent.is_dir(), problem, FileNotFoundError)
-    for place in (path.parent, path):
-        what = "folder" if place.is_dir() else "file"
-        problem = f"the {what} {place} is not writable; choose another place for {path.name}"
-        require(not place.exists() or os.access(place, os.W_OK), problem, PermissionError)
+    _check_above(path)
+    is_writable = not path.exists() or os.access(path, os.W_OK)
+    problem = f"the file {path} is not writable; choose another place for {path.name}"
+    require(is_writable, problem, PermissionError)
     is_read = path.exists() and any(Path(other).exists() and path.samefile(other) for other in inputs)
     problem = f"{given} is read for this result and would be overwritten; give the output another name"
     require(not is_read, problem, FileExistsError)
     return path
+
+
+def _check_above(path: Path) -> None:
+    """Raise unless the folder of ``path`` exists and is writable."""
+    problem = f"there is no folder {path.parent} to write {path.name} into; make it first"
+    require(path.parent.is_dir(), problem, FileNotFoundError)
+    problem = f"the folder {path.parent} is not writable; choose another place for {path.name}"
+    require(os.access(path.parent, os.W_OK), problem, PermissionError)
 
 
 def _is_stream(path: Path) -> bool:
@@ -71,29 +77,30 @@ def _is_stream(path: Path) -> bool:
 def check_folder(path: PathLike) -> Path:
     """Return the folder ``path``, or raise if no file can be written into it.
 
-    It may be one that does not exist yet, in a folder that does.
+    The folder need not exist yet, but the folder above it must.
+
+    Returns
+    -------
+    Path
+        ``path``.
 
     Raises
     ------
     OSError
-        If ``path`` is a file, the folder above it does not exist, or there is no right to write.
+        If ``path`` is a file, the folder above it does not exist, or the folder is not writable.
     """
     path = Path(path)
     is_file = path.exists() and not path.is_dir()
     require(not is_file, f"{path} is a file; give the name of a folder", NotADirectoryError)
-    above = path if path.exists() else path.absolute().parent
-    problem = f"there is no folder {above} to make {path.name} in; make it first"
-    require(above.is_dir(), problem, FileNotFoundError)
-    problem = f"the folder {above} is not writable; choose another place"
-    require(os.access(above, os.W_OK), problem, PermissionError)
+    _check_above(path / "files" if path.exists() else path.absolute())
     return path
 
 
 def write_whole(path: PathLike, content: bytes) -> None:
-    """Write ``content`` to a temporary file in the same folder and rename it into place.
+    """Write ``content`` to a temporary file in the same folder and rename it to ``path``.
 
-    A reader sees the old file or the new one, and a failure leaves the old one as it was. The new file has the old
-    one's owner and rights.
+    A reader sees the old file or the new one, and a failure leaves the old one unchanged. The new file has the
+    owner and the permissions of the old one.
 
     Raises
     ------
@@ -111,7 +118,7 @@ def write_whole(path: PathLike, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
-    """Open a new locked file next to ``path``, with its permissions; remove such files that killed saves left."""
+    """Open a new locked file next to ``path``, with its permissions, and remove it at the end."""
     old = path.stat() if path.exists() else None
     mode = 0o666 if old is None else stat.S_IMODE(old.st_mode)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -135,9 +142,12 @@ def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def lock(descriptor: int, *, wait: bool) -> bool:
-    """Return whether the file is now locked by this process; ``False`` where files cannot be locked.
+    """Lock a file for this process, until it closes the file or ends.
 
-    The lock ends when the file is closed, or with the process.
+    Returns
+    -------
+    bool
+        ``False`` if another process holds the lock, or the file system has none.
     """
     import fcntl  # here, because Windows has none
 
@@ -149,7 +159,7 @@ def lock(descriptor: int, *, wait: bool) -> bool:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of our own whose process has ended, so that nobody holds their lock."""
+    """Remove our temporary files that no process has locked: those of killed processes."""
     for leftover in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
         with contextlib.suppress(OSError):  # not ours, a link, or gone already
             descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -1,7 +1,6 @@
-"""Saving: a network as the arrays and the record of a checkpoint, and back."""
+"""Models: a network as the arrays and the record of a checkpoint, and back."""
 
 from collections.abc import Mapping
-from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +14,14 @@ from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.precision import HALVES
 from chainrule.saving import checkpoint
+from chainrule.saving.files import PathLike
 from chainrule.saving.schema import NetworkRecord, parsed
+
+_WANTED = "a model is a safetensors file"
 
 
 class Saved(NamedTuple):
-    """A network as a file holds it."""
+    """The network of a file."""
 
     arguments: dict[str, Any]  # of ``NeuralNetwork``
     dtype: str
@@ -28,19 +30,15 @@ class Saved(NamedTuple):
 
 
 def write(
-    path: str | PathLike[str],
-    theta: np.ndarray,
-    net: Architecture,
-    dtype: str,
-    metadata: Mapping[str, Any],
+    path: PathLike, theta: np.ndarray, net: Architecture, dtype: str, metadata: Mapping[str, Any]
 ) -> None:
-    """Write the parameters ``theta (P,)``, on the host, and the description of the network, to a file.
+    """Write the parameters ``theta (P,)``, on the host, and the description of the network to a file.
 
     Raises
     ------
     ValueError
-        If the file's name has another suffix than ``.safetensors``, an activation or the loss is not one of this
-        package's, or the facts of a table in ``metadata`` do not fit the network.
+        If the file's suffix is not ``.safetensors``, an activation or the loss is not one of this package, or the
+        facts of a table in ``metadata`` do not fit the network.
     """
     check_name(path)
     described: NetworkRecord = parsed({**net.arguments(), "dtype": dtype}, NetworkRecord, "network")
@@ -56,19 +54,14 @@ def write(
     checkpoint.write(path, arrays, facts)
 
 
-def check_name(
-    path: str | PathLike[str],
-    suffix: str = ".safetensors",
-    wanted: str = "a model is a safetensors file",
-) -> None:
+def check_name(path: PathLike, suffix: str = ".safetensors", wanted: str = _WANTED) -> None:
     """Raise ``ValueError`` if the name of a file has the wrong suffix."""
-    if Path(path).suffix not in {"", suffix}:
-        right = Path(path).with_suffix(suffix).name
-        msg = f"{Path(path).name!r} names another kind of file; {wanted}: {right!r}"
-        raise ValueError(msg)
+    path = Path(path)
+    problem = f"{path.name!r} names another kind of file; {wanted}: {path.with_suffix(suffix).name!r}"
+    require(path.suffix in {"", suffix}, problem)
 
 
-def read(path: str | PathLike[str], dtype: str | None = None) -> Saved:
+def read(path: PathLike, dtype: str | None = None) -> Saved:
     """Return the network in a file that :func:`write` wrote.
 
     Parameters
@@ -76,12 +69,12 @@ def read(path: str | PathLike[str], dtype: str | None = None) -> Saved:
     path
         The file.
     dtype
-        The precision in which the parameters must be finite, unless it is the file's.
+        The precision in which the parameters must be finite; by default that of the file.
 
     Returns
     -------
     Saved
-        The arguments of the network, its parameters and its metadata, checked against each other.
+        The arguments of the network, its parameters ``theta (P,)`` and its metadata.
 
     Raises
     ------
@@ -105,18 +98,12 @@ def read(path: str | PathLike[str], dtype: str | None = None) -> Saved:
 def _described(
     facts: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[NetworkRecord, Architecture]:
-    """Return the network that a record describes, after a check that its parts and the shapes agree."""
-    described: NetworkRecord = parsed(facts.get("network"), NetworkRecord, "network")
+    """Return the network of a record, and check that its parts and the shapes agree."""
+    described: Any = parsed(facts.get("network"), NetworkRecord, "network")
     _check_table(parsed(facts.get("metadata"), dict, "metadata"), described)
-    net = architecture(
-        (described.input_size, described.hidden_size, described.output_size),
-        described.activation,
-        described.output_activation,
-        described.loss,
-        dropout=described.dropout,
-        weight_decay=described.weight_decay,
-        clip_norm=described.clip_norm,
-    )
+    *sizes, activations, output, loss, dropout, weight_decay, clip_norm, _ = described
+    additions = {"dropout": dropout, "weight_decay": weight_decay, "clip_norm": clip_norm}
+    net = architecture(tuple(sizes), activations, output, loss, **additions)
     wanted = dict(net.layout.named_shapes)
     for name in sorted(wanted.keys() | shapes.keys()):
         problem = f"{quoted(name)} has shape {shapes.get(name)}, wanted {wanted.get(name)}"
@@ -125,7 +112,7 @@ def _described(
 
 
 def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
-    """Return the facts of a table from the metadata of a network, or ``None``."""
+    """Return the facts of a table in the metadata of a network, or ``None``."""
     table = metadata.get(TABLE)
     if not isinstance(table, Mapping) or not {"features", "scaler"} <= table.keys():
         return None
@@ -134,7 +121,7 @@ def facts_of(metadata: Mapping[str, Any]) -> Facts | None:
 
 
 def _check_table(metadata: Mapping[str, Any], network: NetworkRecord) -> None:
-    """Raise if the metadata hold the record of a table that does not fit the network."""
+    """Raise if the metadata describe a table that does not fit the network."""
     facts = facts_of(metadata)
     if facts is not None:
         facts.check(network.input_size, network.output_size, network.loss)

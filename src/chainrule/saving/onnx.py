@@ -1,14 +1,13 @@
-"""ONNX: what ``predict`` computes, as a file that other runtimes execute (extra ``onnx``).
+"""ONNX: the prediction as a file that other runtimes execute (extra ``onnx``).
 
-The prediction is traced as a training step is, with its weights as constants. Each operation is written as the node
-that its row in ``program/primitives.py`` names. The operations of one Python function, such as an activation, become
-a function of the file with that name: a layer is three nodes, MatMul, Add and its activation, also one of your own.
+The prediction is traced like a training step, with the weights as constants. Each operation becomes the node that
+its row in ``program/primitives.py`` names. The operations of one Python function, such as an activation, become a
+function of the file: a layer is three nodes, MatMul, Add and its activation, even for your own activation.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from itertools import groupby
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from chainrule.mathematics.step import forward
 from chainrule.program.operations import Operand, Operation, Program, Value
 from chainrule.program.primitives import PRIMITIVES
 from chainrule.program.trace import Spec, trace
-from chainrule.saving.files import write_whole
+from chainrule.saving.files import PathLike, write_whole
 from chainrule.saving.models import check_name, facts_of
 
 try:
@@ -32,11 +31,11 @@ except ImportError:
     _MISSING = f"to_onnx needs onnx; {how_to_install('onnx')}"
     raise ImportError(_MISSING) from None
 
-_IR_VERSION = 8  # of the file: the first one with functions
+_IR_VERSION = 8  # the first version of the file format with functions
 _DOMAIN = "chainrule"  # of those functions
-# Version 18 of ONNX's operators: the first one whose reductions all take their axes as an input.
+# Version 18 of ONNX's operators is the first one in which all reductions take their axes as an input.
 _OPSETS = [helper.make_opsetid("", 18), helper.make_opsetid(_DOMAIN, 1)]
-_LARGEST = 2**31 - 2**20  # bytes of weights: protobuf, in which ONNX is written, ends at 2 GiB
+_LARGEST = 2**31 - 2**20  # bytes of weights: a protobuf message, such as an ONNX file, holds 2 GiB
 
 
 def _expm1(x: Array) -> Array:
@@ -45,13 +44,13 @@ def _expm1(x: Array) -> Array:
 
 
 def _log1p(x: Array) -> Array:
-    # Kahan's: the error of log(y) and that of y - 1, where y is 1 + x rounded, are the same.
+    # Kahan's method: log(y) and y - 1 have the same error, where y is 1 + x rounded.
     xp = namespace(x)
     y = 1.0 + x  # (...)
     return xp.where(y == 1.0, x, xp.where(y == x, xp.log(y), xp.log(y) * x / (y - 1.0)))  # (...)
 
 
-# The primitives that are no operator of ONNX, made of others.
+# The primitives without an operator in ONNX, composed of others.
 _COMPOSED: dict[str, Callable[..., Array]] = {
     "square": lambda x: x * x,
     "expm1": _expm1,
@@ -60,21 +59,19 @@ _COMPOSED: dict[str, Callable[..., Array]] = {
 }
 
 
-def write(
-    path: str | PathLike[str], theta: np.ndarray, net: Architecture, metadata: Mapping[str, Any]
-) -> None:
+def write(path: PathLike, theta: np.ndarray, net: Architecture, metadata: Mapping[str, Any]) -> None:
     """Write the prediction of a network with the parameters ``theta (P,)``, on the host.
 
     Raises
     ------
     ValueError
-        If the file's name has another suffix than ``.onnx``, the weights take more than 2 GiB, or an activation uses a
-        function for which ONNX has no operator, depends on the number of rows or is constant.
+        If the file's suffix is not ``.onnx``, the weights take more than 2 GiB, or an activation is constant, depends
+        on the number of rows, or uses a function for which ONNX has no operator.
     """
     check_name(path, ".onnx", "this one is an ONNX file")
     problem = f"the weights take {theta.nbytes} bytes, and an ONNX file holds 2 GiB; use float32 or a smaller network"
     require(theta.nbytes <= _LARGEST, problem)
-    # Traced for some number of rows, and held for any: for another number it must be the same.
+    # The number of rows is free in the file: traces for two numbers must give the same model.
     facts = facts_of(metadata)
     content, other = (_model(theta, net, facts, rows).SerializeToString() for rows in (2, 3))
     problem = "an activation depends on the number of rows, which is free in an ONNX file; give a function of Z alone"
@@ -111,8 +108,8 @@ def _model(theta: np.ndarray, net: Architecture, facts: Facts | None, rows: int)
         producer_version=__version__,
     )
     if facts is not None:
-        columns = {"features": json.dumps(facts.features), "target": facts.target}
-        helper.set_model_props(model, columns)
+        properties = {"features": json.dumps(facts.features), "target": facts.target}
+        helper.set_model_props(model, properties)
     return model
 
 
@@ -138,9 +135,10 @@ def _prediction(X: Array, theta: np.ndarray, net: Architecture, facts: Facts | N
 
 
 class _Body:
-    """The nodes of the graph, or of a function; ``taken`` is a name that no value may have.
+    """The nodes of the graph, or of a function.
 
-    ``functions`` are those of the file, by their names and the nodes inside.
+    ``functions`` are the functions of the file, by their names and the nodes inside; ``taken`` is a name that no
+    value may have.
     """
 
     def __init__(self, functions: dict[tuple[str, bytes], FunctionProto], taken: str = "") -> None:
@@ -150,7 +148,7 @@ class _Body:
         self._names: dict[Any, str] = {taken: taken}
 
     def name(self, value: Value | str | tuple[Any, ...], wanted: str = "") -> str:
-        """Return the name of a value: its name in the mathematics, unless that is taken."""
+        """Return the name of a value: its name in the mathematics, with a number if that is taken."""
         key = id(value) if isinstance(value, Value) else value
         if key not in self._names:
             wanted = wanted or (value.name if isinstance(value, Value) else str(value)) or "t"
@@ -159,7 +157,7 @@ class _Body:
         return self._names[key]
 
     def constant(self, data: np.ndarray, wanted: str = "c") -> str:
-        """Return the name of a constant, which is kept once."""
+        """Return the name of a constant; equal constants are stored once."""
         name = self.name((wanted, data.dtype.str, data.shape, data.tobytes()), wanted)
         self.constants[name] = numpy_helper.from_array(data, name)
         return name
@@ -169,7 +167,7 @@ class _Body:
         self.nodes.append(helper.make_node(operator, inputs, results, **attributes))
 
     def write(self, program: Program) -> None:
-        """Add a node for each operation; those of a Python function without a product share one."""
+        """Add a node for each operation; the operations of a Python function without a product share one."""
         layers = {c for part in program.operations if part.function == "matmul" for c in part.within}
 
         def function(operation: Operation) -> Any:
@@ -186,7 +184,7 @@ class _Body:
                 self._call(name, part, [self._operand(value) for value in part.inputs], results)
 
     def _operand(self, operand: Operand, dtype: Any = None) -> str:
-        """Return the name of an operand; a number is a constant of this dtype."""
+        """Return the name of an operand; a number becomes a constant of this dtype."""
         if not isinstance(operand, Value):
             return self.constant(np.asarray(operand, dtype))
         if operand.data is None or id(operand) in self._names:
@@ -216,7 +214,7 @@ class _Body:
             raise ValueError(msg)
 
     def _call(self, name: str, program: Program, inputs: list[str], results: list[str]) -> None:
-        """Add a call of a function, and the function itself unless there is an equal one."""
+        """Add a call of a function, and the function itself unless an equal one exists."""
         body = _Body(self.functions)
         for value in (*program.inputs, *(operation.result for operation in program.operations)):
             body.name(value, value.name.rstrip("0123456789") or "t")
@@ -234,7 +232,7 @@ class _Body:
 
 
 def _part(program: Program, operations: tuple[Operation, ...]) -> Program:
-    """Return some operations of a program as a program; single numbers are no inputs."""
+    """Return some operations of a program as a program; single numbers are not inputs."""
     results = {id(operation.result) for operation in operations}
     inputs = {id(value): value for operation in operations for value in operation.inputs}
     others = (part for part in program.operations if part not in operations)

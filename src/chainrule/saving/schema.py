@@ -1,4 +1,4 @@
-"""The schema of a model file: a record is JSON from anywhere, and the types of named tuples say what it must be.
+"""The schema of a model file: the types of named tuples, against which its JSON is checked.
 
 They are :class:`NetworkRecord` and, for a network trained on a table, :class:`chainrule.data.facts.Facts`.
 """
@@ -31,21 +31,26 @@ class NetworkRecord(NamedTuple):
 
 
 def parsed(value: Any, kind: Any, place: str) -> Any:
-    """Return the ``kind`` of named tuple, list or plain value that ``value``, read from JSON, stands for.
+    """Return a value from JSON as a named tuple, list or plain value of a type.
 
     Parameters
     ----------
     value
-        What ``json.loads`` returned.
+        The result of ``json.loads``.
     kind
-        The type to hold it to. Numbers must be finite; a ``float`` may be written as a whole number.
+        The required type. Numbers must be finite; a ``float`` may be written as a whole number.
     place
-        What to call it in the error.
+        The name of the value in errors.
+
+    Returns
+    -------
+    object
+        An instance of ``kind``.
 
     Raises
     ------
     ValueError
-        If it is something else, or a field is missing.
+        If the value has another type, or a field is missing.
 
     Examples
     --------
@@ -59,7 +64,7 @@ def parsed(value: Any, kind: Any, place: str) -> Any:
     """
     origin, parts = get_origin(kind), get_args(kind)
     if origin is UnionType:
-        # Of several plain types, the one that it is; else the one that may be None.
+        # One of several plain types that fits exactly, or the one that is not None.
         same = [part for part in parts if type(value) is part]
         kind = same[0] if same else next(part for part in parts if part is not NoneType)
         return parsed(value, kind, place)
@@ -68,9 +73,8 @@ def parsed(value: Any, kind: Any, place: str) -> Any:
     if origin is list and isinstance(value, list):
         return [parsed(item, parts[0], f"{place}[{i}]") for i, item in enumerate(value)]
     if hasattr(kind, "_fields") and isinstance(value, Mapping):
-        return kind(
-            **{name: _field(value, name, of, place) for name, of in get_type_hints(kind).items()}
-        )
+        fields = get_type_hints(kind).items()
+        return kind(**{name: _field(value, name, part, place) for name, part in fields})
     if origin is Literal:
         fits = value in parts
     elif type(value) is int:
