@@ -16,7 +16,7 @@ from support.terminal import COMMAND, shown
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38)[0-9;]*m")
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
-ELSEWHERE = {("bench", "recommend"), ("demo",), ("export",)}  # tests/bench, test_cli.py, test_onnx.py
+ELSEWHERE = {("bench", "recommend"), ("bench", "scale"), ("demo",), ("export",)}  # in tests of their own
 
 
 def paths(command, above=()):

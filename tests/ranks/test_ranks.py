@@ -13,7 +13,7 @@ RNG = np.random.default_rng(0)
 X, Y, WEIGHTS = RNG.normal(size=(57, 6)), RNG.integers(0, 3, 57), RNG.random(57) + 0.5
 
 
-def trained(ranks="alone", backend="numpy", dtype="float64", network=None, **given):
+def trained(ranks="alone", backend="numpy", dtype="float64", network=None, epochs=4, **given):
     """Return weights and history: a ragged batch, Adam, dropout, decay, clipping, weights, held-out rows."""
     settings = {"dropout": 0.2, "weight_decay": 0.01, "clip_norm": 1.0, "dtype": dtype, "seed": 1}
     net = network or NeuralNetwork(
@@ -21,7 +21,7 @@ def trained(ranks="alone", backend="numpy", dtype="float64", network=None, **giv
     )
     usual = {"batch_size": 20, "optimizer": "adam", "validation_fraction": 0.2, "early_stopping": 3}
     given = {"sample_weight": WEIGHTS, "progress": False, "ranks": ranks, **usual, **given}
-    history = net.train(X, Y, 4, cosine(0.05), **given)
+    history = net.train(X, Y, epochs, cosine(0.05), **given)
     return parameters(net), history
 
 
@@ -34,6 +34,7 @@ def assert_alike(runs):
 
 @pytest.mark.parametrize("given", [{}, {"batch_size": None}, {"compile": False}], ids=str)
 def test_ranks_hold_the_same_bits_and_train_what_one_process_does(backend, given):
+    given = {"epochs": 2} | given
     weights, history = trained(backend=backend, **given)
     for size in (2, 3, 8):  # of 8, some have no rows of the last batch
         runs = run(size, lambda group: trained(group, backend, **given))
@@ -45,9 +46,9 @@ def test_ranks_hold_the_same_bits_and_train_what_one_process_does(backend, given
 
 
 def test_the_sum_by_a_tree_has_the_same_bits_on_any_number_of_ranks(backend):
-    alone = trained("alone:tree", backend)
+    alone = trained("alone:tree", backend, epochs=2)
     for size in (2, 4, 8):
-        assert_alike([alone, *run(size, lambda group: trained(group, backend), tree=True)])
+        assert_alike([alone, *run(size, lambda group: trained(group, backend, epochs=2), tree=True)])
 
 
 @pytest.mark.needs("jit")
@@ -68,9 +69,10 @@ def test_native_code_takes_part_in_threads_too(monkeypatch, dtype):
 
 
 def test_a_batch_of_fewer_rows_than_ranks(backend):
-    weights, _ = trained(backend=backend, batch_size=2)
+    given = {"backend": backend, "batch_size": 2, "epochs": 1}
+    weights, _ = trained(**given)
     for tree in (False, True):
-        runs = run(4, lambda group: trained(group, backend, batch_size=2), tree=tree)
+        runs = run(4, lambda group: trained(group, **given), tree=tree)
         assert_alike(runs)
         np.testing.assert_allclose(runs[0][0], weights, rtol=1e-6, atol=1e-9)
 

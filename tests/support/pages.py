@@ -26,7 +26,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```[ ]*$", re.DOTALL | re.MULTILINE)
 BACKEND = re.compile(r'backend="(\w+)[^"]*"')
 # What a page may tell a reader to type that is not run here: it installs, or it takes long.
 # These time the machine for a minute or more, or read what they have timed: they are parsed only.
-PARSED = tuple(f"chainrule bench {name}" for name in ("run", "report", "compare", "recommend"))
+PARSED = tuple(f"chainrule bench {name}" for name in ("run", "report", "compare", "recommend", "scale"))
 NOT_RUN = (
     *("pip ", "python ", "python3 ", "nox", "pre-commit ", "source ", "benchmarks/"),
     *(".ci/", "LIMIT=", "PYTHONPATH=", "mpiexec "),
