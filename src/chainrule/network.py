@@ -39,7 +39,7 @@ from chainrule.mathematics.step import Batch, Forward, Progress, TrainingStep, f
 from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.ranks import join
-from chainrule.training.batches import Chance, held_out
+from chainrule.training.batches import Chance, TrainingRows
 from chainrule.training.display import Display, display
 from chainrule.training.evaluation import Score, outputs, score
 from chainrule.training.history import History
@@ -258,6 +258,7 @@ class NeuralNetwork:
         threads: int | None = None,
         tune: bool | None = None,
         ranks: Any = None,
+        sharded: bool = False,
         resume: bool = False,
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_seconds: float = 60.0,
@@ -306,7 +307,10 @@ class NeuralNetwork:
         ranks
             "mpi": the processes that ``mpiexec`` started train this network together, each on its rows of every
             batch (:mod:`chainrule.ranks`). "mpi:tree": with the same bits on 1, 2, 4 and 8 of them. By default
-            ``CHAINRULE_RANKS``, else "alone". Rank 0 alone prints, writes and calls the callbacks.
+            ``CHAINRULE_RANKS``, else "alone". Rank 0 alone prints, writes and calls the callbacks. All ranks are given
+            the same data; of a stream, each reads only its own blocks ("mpi:tree": all of them).
+        sharded
+            ``True``: the data given on each rank are rows of its own, which no other rank has; so are the held-out data.
         resume
             ``True`` keeps the optimizer's state (Adam's moments) after training, and starts from the state
             that the previous run kept, if its optimizer was the same. With ``checkpoint``, it continues the run
@@ -350,6 +354,9 @@ class NeuralNetwork:
             msg = "train(tune=...) does nothing any more; remove it"
             warnings.warn(msg, FutureWarning, stacklevel=2)
         group = join(ranks)
+        own = flag("sharded", sharded) and group.size > 1
+        problem = "sums by a tree need the same rows on all ranks; leave out ':tree', or sharded=True"
+        require(not (own and group.tree), problem)
         resume, folder = flag("resume", resume), None
         if checkpoint is not None:
             from chainrule.training.resuming import RunFolder
@@ -380,9 +387,13 @@ class NeuralNetwork:
             if is_stream(X, y) or (settings.batch_size is not None and isinstance(X, np.memmap)):
                 X, y, sample_weight = as_stream(X, y, sample_weight), None, None
             door = self._place_for(X, settings.batch_size, settings.optimizer)
-            data = self._wide_batch((X, y, sample_weight), door, settings.batch_size)
-            data, validation = self._held_out(data, validation_data, validation_fraction, door)
-            task = Task(self.architecture, self.backend, data, validation)
+            data = self._rows((X, y, sample_weight), door, settings.batch_size)
+            rank = group.rank if own else None
+            data, validation = self._held_out(data, validation_data, validation_fraction, door, rank)
+            if group.size > 1:
+                data = data.shared(group, own=own)
+                validation = None if validation is None else validation.shared(group, own=own)
+            task = Task(self.architecture, self.backend, data.loaded(), validation)
             (history,) = _fit([(self, task, settings)], shown, resume=resume and folder is None)
         if history.error is not None:
             raise history.error
@@ -390,17 +401,14 @@ class NeuralNetwork:
 
     def _demand(self, task: Task, settings: Settings) -> tuple[Demand, int]:
         """Return what training asks of the memory, and the rows of a batch."""
-        if isinstance(task.data, Windows):
-            rows, streamed = len(task.data), self.backend.streams(task.data.data.X)
-        else:
-            rows, streamed = task.data.X.shape[0], self.backend.streams(task.data.X)
+        rows = max(1, len(task.data))
         batch_rows = min(settings.batch_size or rows, rows)
         demand = Demand(
             self.architecture,
             settings.optimizer,
             self.dtype,
             self.backend,
-            streamed,
+            self.backend.streams(task.data.data.X),
             settings.compiled,
             steps=settings.epochs * -(-rows // batch_rows),
             threads=settings.threads,
@@ -775,33 +783,31 @@ class NeuralNetwork:
 
     # -- arguments -------------------------------------------------------------------------------
 
-    def _wide_batch(
-        self, given: Sequence[Any], door: inputs.Door, batch_size: int | None
-    ) -> Batch | Windows:
+    def _rows(self, given: Sequence[Any], door: inputs.Door, batch_size: int | None) -> TrainingRows:
         """Return ``(X, y, sample_weight)``, checked, to be used in batches; a stream as windows of its rows."""
         if is_stream(*given[:2]):
-            return Windows(as_stream(*given), self.architecture, door, batch_size).in_batches()
-        return targets.batch(given, self.architecture, door.wide(given[0], self.architecture.sizes))
+            return Windows(as_stream(*given), self.architecture, door, batch_size)
+        door = door.wide(given[0], self.architecture.sizes)
+        return TrainingRows(targets.batch(given, self.architecture, door))
 
     def _held_out(
         self,
-        data: Batch | Windows,
+        data: TrainingRows,
         validation_data: Data | None,
         fraction: float | None,
         door: inputs.Door,
-    ) -> tuple[Batch | Windows, Batch | Windows | None]:
-        """Return the rows to train on, and those to validate on."""
+        rank: int | None,
+    ) -> tuple[TrainingRows, TrainingRows | None]:
+        """Return the rows to train on, and those to validate on; ``rank`` is that of rows of its own."""
         if validation_data is None:
             if fraction is None:
                 return data, None
-            if isinstance(data, Windows):
-                return data.split(fraction, self._chance)
-            return held_out(data, fraction, self._chance, backends.of(data.X))
+            return data.split(fraction, self._chance if rank is None else self._chance.of_rank(rank))
         if fraction is not None:
             msg = "got validation_data and validation_fraction; give one of them"
             raise ValueError(msg)
         try:
-            return data, self._wide_batch(targets.validation(validation_data), door, 1)
+            return data, self._rows(targets.validation(validation_data), door, 1)
         except (TypeError, ValueError) as error:
             msg = f"validation_data: {error}"
             raise type(error)(msg) from None
@@ -1073,7 +1079,7 @@ def _check_alike(networks: Sequence[NeuralNetwork]) -> None:
         require(kinds[0] == kinds[1], problem)
 
 
-def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[Batch]:
+def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[TrainingRows]:
     """Return ``(X, y, sample_weight)``, checked, as the batch of each network, which share X and y."""
     (X, y, weights), net = given, networks[0]
     problem = "train_many reads no streams; give arrays"
@@ -1081,11 +1087,11 @@ def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[Ba
     door = net._door.wide(X, net.architecture.sizes)
     data = targets.batch((X, y, None), net.architecture, door)
     if weights is None:
-        return [data] * len(networks)
+        return [TrainingRows(data)] * len(networks)
     weights = inputs.numbers(weights, "sample_weight", door.backend)  # (n,), (n, 1) or (K, n)
     is_list = len(weights.shape) == 2 and weights.shape[1] != 1
     return [
-        data._replace(weights=targets.sample_weights(own, data.X.shape[0], door))
+        TrainingRows(data._replace(weights=targets.sample_weights(own, data.X.shape[0], door)))
         for own in _of_each("sample_weight", weights, networks, is_list=is_list)
     ]
 

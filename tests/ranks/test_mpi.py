@@ -1,5 +1,6 @@
 """Ranks as processes: each test is a job of ``mpiexec``, with two or three ranks and no more, for they spin."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from support.needs import absent, need
+from support.streams import folder, rows
 
 pytestmark = need("mpi", module=True)
 BIN = Path(sys.executable).parent
@@ -58,6 +60,47 @@ def test_the_model_file_of_two_ranks_is_that_of_one(table):
         assert out.count('"model": ') == err.count("epoch 9/9") == 1  # rank 0 alone prints
         assert "sums by a tree: the same bits on 1, 2, 4 and 8 ranks" in out
     assert (table / "1.safetensors").read_bytes() == (table / "2.safetensors").read_bytes()
+
+
+SHARDS = """
+import json, zlib
+from mpi4py import MPI
+from chainrule import NeuralNetwork
+from chainrule.data.streams import Stream
+read, once = set(), Stream.read
+def counted(self, block, out=None):
+    read.add(block)
+    return once(self, block, out)
+Stream.read = counted
+stream = Stream("rows", "y", window=200).standardized(ranks="mpi")
+read.clear()
+net = NeuralNetwork(6, 8, 3, loss="cross_entropy", dropout=0.1, seed=1)
+net.train(stream, None, 2, batch_size=64, optimizer="adam", validation_fraction=0.2, progress=False, ranks="mpi")
+everyone = MPI.COMM_WORLD.gather((sorted(read), zlib.crc32(net.layers[0].W.tobytes())))
+if everyone:
+    print(json.dumps([everyone, stream.blocks]))
+"""
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_read_the_blocks_of_a_folder_once_and_have_the_same_bits(tmp_path, ranks):
+    folder(tmp_path / "rows", *rows()[:2])
+    code, out, err = ended(job(tmp_path, ranks, SHARDS))
+    assert code == 0, err
+    everyone, blocks = json.loads(out)
+    assert sorted(block for read, _ in everyone for block in read) == blocks
+    assert len({bits for _, bits in everyone}) == 1
+    words = WORDS.replace("t.npz", "rows").replace("kind", "y").split()
+    outcomes = []
+    for size, kind in ((1, "alone"), (ranks, "mpi")):
+        code, out, err = ended(job(tmp_path, size, COMMAND, *words, "--json", "--ranks", kind))
+        assert code == 0, err
+        outcomes.append(json.loads(out.splitlines()[-1]))
+    assert any(f"{ranks} ranks (mpi)" in note for note in outcomes[1]["notes"])
+    assert outcomes[0]["rows"] == outcomes[1]["rows"]
+    scores = [outcome["held_out"] for outcome in outcomes]
+    assert scores[0]["commonest_class"] == scores[1]["commonest_class"]
+    assert abs(scores[0]["accuracy"] - scores[1]["accuracy"]) < 0.2
 
 
 def test_an_exception_on_one_rank_ends_all_with_its_traceback(tmp_path):

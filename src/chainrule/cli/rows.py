@@ -9,6 +9,7 @@ from chainrule import NeuralNetwork
 from chainrule.data.facts import Facts
 from chainrule.data.samples import Samples, Use, split
 from chainrule.data.streams import Stream
+from chainrule.ranks.group import ALONE, Group
 
 
 class Rows(NamedTuple):
@@ -17,7 +18,7 @@ class Rows(NamedTuple):
     facts: Facts
     training: tuple[Any, Any]  # X and y, as ``train`` takes them
     watched: tuple[Any, Any]  # those held out
-    # Features and target held out, as the table has them.
+    # Features and target held out, as the table has them; of a stream, those that this rank reads.
     checked: Iterable[tuple[np.ndarray, np.ndarray]]
     commonest: int | None  # class of the others; None: taken to be that of the rows held out
     trained: int  # rows
@@ -25,6 +26,7 @@ class Rows(NamedTuple):
     left_out: int = 0
     uses: Sequence[Use] = ()
     places: tuple[np.ndarray, ...] = ()  # of the rows to train on, and of those held out
+    group: Group = ALONE  # the ranks that share the rows held out
 
 
 def in_memory(samples: Samples, target: str, held_out: float, seed: int) -> Rows:
@@ -48,20 +50,20 @@ def in_memory(samples: Samples, target: str, held_out: float, seed: int) -> Rows
     )
 
 
-def read_in_windows(stream: Stream, task: str | None, held_out: float, seed: int) -> Rows:
+def read_in_windows(stream: Stream, task: str | None, held_out: float, seed: int, group: Group) -> Rows:
     """Return the rows of a stream, of which blocks are held out."""
     if not held_out:
-        facts = Facts.over(stream, stream, task)
+        facts = Facts.over(stream, stream, task, group)
         return Rows(facts, (facts.applied(stream), None), (None, None), (), None, len(stream), 0)
     learnt, kept = stream.split(held_out, np.random.default_rng(seed).permutation)
-    facts = Facts.over(stream, learnt, task)
+    facts = Facts.over(stream, learnt, task, group)
     training, watched = ((facts.applied(part), None) for part in (learnt, kept))
 
     def truth(y: np.ndarray) -> np.ndarray:
         return facts.truth({facts.target: y}) if facts.labels else y
 
-    checked = ((raw.X, truth(raw.y)) for raw in kept.read_all())
-    return Rows(facts, training, watched, checked, None, len(learnt), len(kept))
+    checked = ((raw.X, truth(raw.y)) for raw in kept.shard(group.rank, group.size).read_all())
+    return Rows(facts, training, watched, checked, None, len(learnt), len(kept), group=group)
 
 
 def score(rows: Rows, network: NeuralNetwork) -> dict[str, float | None]:
@@ -75,7 +77,8 @@ def score(rows: Rows, network: NeuralNetwork) -> dict[str, float | None]:
     for X, y in rows.checked:
         P = network.backend.to_numpy(network.predict(facts.scaler.apply(X)))  # (n, k) or (n, 1)
         answers.append((np.argmax(P, axis=1) if facts.labels else facts.values(P), y))
-    predicted, truth = (np.concatenate(parts) for parts in zip(*answers, strict=True))  # (n,)
+    every = [answer for theirs in rows.group.gather(answers) for answer in theirs]
+    predicted, truth = (np.concatenate(parts) for parts in zip(*every, strict=True))  # (n,)
     if facts.labels:
         commonest = np.bincount(truth).argmax() if rows.commonest is None else rows.commonest
         return {

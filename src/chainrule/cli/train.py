@@ -90,7 +90,7 @@ def train(
             raise ValueError(_WHOLE)
         taken, left_out = options.names(features, ()), options.names(drop, ()) or ()
         stream = Stream(path, target, features=taken, drop=left_out)
-        rows = read_in_windows(stream, task, held_out, seed)
+        rows = read_in_windows(stream, task, held_out, seed, group)
     else:
         table = read_table(path, written_as)
         words = None if missing is None else missing.split(",")
@@ -137,9 +137,10 @@ def train(
         )
         if checkpoint is not None and history.interrupted and set(interrupts.received) - {SIGINT}:
             raise _to_be_resumed(history, epochs, group)
+        scores = score(rows, network)
         if group.rank > 0:  # rank 0 writes and prints
             return
-        network.metadata |= {TABLE: facts.to_dict(), "held_out": score(rows, network)}
+        network.metadata |= {TABLE: facts.to_dict(), "held_out": scores}
         network.save(output)
     outcome = {
         "task": facts.task,

@@ -10,6 +10,7 @@ from chainrule.data.scaling import Scaler
 from chainrule.data.streams import Stream
 from chainrule.data.tables import Table, column, gaps, numbers
 from chainrule.mathematics.naming import quoted, require
+from chainrule.ranks.group import ALONE, Group
 
 TABLE = "table"
 """The key of a network's metadata under which its facts are kept."""
@@ -33,8 +34,10 @@ class Facts(NamedTuple):
         return cls(samples.task, target, samples.features, list(samples.labels), scaler, of_target)
 
     @classmethod
-    def over(cls, stream: Stream, learnt: Stream, task: str | None) -> Self:
+    def over(cls, stream: Stream, learnt: Stream, task: str | None, group: Group) -> Self:
         """Return the facts of a stream in one pass: the scales of the rows in ``learnt``, the labels of all rows.
+
+        Each rank reads its own blocks of the stream, and all return the same facts.
 
         Raises
         ------
@@ -42,21 +45,23 @@ class Facts(NamedTuple):
             If a row has no target, or the targets are neither classes nor numbers.
         """
         target, distinct, training = str(stream.target), np.array([]), set(learnt.blocks)
+        own = stream.shard(group.rank, group.size)
 
         def columns() -> Iterator[np.ndarray]:
             nonlocal distinct
-            for block, raw in zip(stream.blocks, stream.read_all(), strict=True):
+            for block, raw in zip(own.blocks, own.read_all(), strict=True):
                 gap = gaps(raw.y)  # (n,)
                 first = stream.where(block, int(gap.argmax()))
                 require(not gap.any(), f"{first} has no value in {quoted(target)}; drop the row")
                 is_number = raw.y.dtype.kind in "iuf"
                 # Whole numbers of this many values are quantities.
                 if not is_number or task == "classification" or distinct.size <= MOST_CLASSES:
-                    distinct = np.union1d(distinct, raw.y) if distinct.size else np.unique(raw.y)
+                    distinct = _joined([distinct, np.unique(raw.y)])
                 if block in training:
                     yield np.column_stack([raw.X, raw.y]) if is_number else raw.X  # (n, d + 1) or (n, d)
 
-        scaler = _scaler(columns(), [*stream.features, target])
+        scaler = _scaler(columns(), [*stream.features, target], group)
+        distinct = _joined(group.gather(distinct))  # (labels,)
         labels = class_labels(distinct, len(stream), target, task)
         d = len(stream.features)
         of_target = None if labels else Scaler(scaler.mean[d:], scaler.scale[d:])  # (1,)
@@ -127,10 +132,16 @@ class Facts(NamedTuple):
         require(agree and (classes > 0 or outputs == 1), f"{self.task}, but {network}")
 
 
-def _scaler(blocks: Iterable[np.ndarray], names: Sequence[str]) -> Scaler:
+def _joined(values: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the sorted distinct values; arrays without any have no dtype to keep."""
+    some = [part for part in values if part.size]
+    return np.unique(np.concatenate(some)) if some else np.array([])
+
+
+def _scaler(blocks: Iterable[np.ndarray], names: Sequence[str], group: Group = ALONE) -> Scaler:
     """Return the scaler of the rows of all blocks ``(n, d)``; mean and deviation must fit float64."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scaler = Scaler.over(blocks)
+        scaler = Scaler.over(blocks, group)
     for name, mean, scale in zip(names, *scaler, strict=False):
         problem = f"the values of {quoted(name)} are too large to average; divide them by their largest"
         require(bool(np.isfinite([mean, scale]).all()), problem)

@@ -7,6 +7,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.ranks.group import ALONE, Group
+
 Floats = NDArray[np.floating]
 
 
@@ -25,12 +27,17 @@ class _Moments(NamedTuple):
         return cls(len(X), *(f(X, axis=0) for f in (np.min, np.max, np.mean, np.var)))
 
     def merged(self, other: "_Moments") -> "_Moments":
-        """Return the moments of the rows of both."""
+        """Return the moments of the rows of both, which are not none."""
         rows = self.rows + other.rows
+        if not rows:
+            return self
         share, apart = other.rows / rows, other.mean - self.mean  # (), (d,)
         more = other.variance - self.variance + (1 - share) * apart**2  # (d,)
         low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)  # (d,)
         return _Moments(rows, low, high, self.mean + share * apart, self.variance + share * more)
+
+
+_NO_ROWS = _Moments(0, *map(np.asarray, (np.inf, -np.inf, 0.0, 0.0)))
 
 
 class Scaler(NamedTuple):
@@ -58,8 +65,10 @@ class Scaler(NamedTuple):
         return cls.over([X])
 
     @classmethod
-    def over(cls, blocks: Iterable[Floats]) -> Self:
+    def over(cls, blocks: Iterable[Floats], group: Group = ALONE) -> Self:
         """Return the scaler of the rows of all ``blocks``, each ``(n, d)``, in one pass and in float64.
+
+        It is that of the blocks of all ranks of the ``group``.
 
         The mean and variance of each block are merged with those of the blocks before it: T. F. Chan, G. H. Golub and
         R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
@@ -69,7 +78,8 @@ class Scaler(NamedTuple):
         >>> Scaler.over([np.array([[1.0, 5.0]]), np.array([[3.0, 5.0]])])
         Scaler(mean=array([2., 5.]), scale=array([1., 1.]))
         """
-        moments = reduce(_Moments.merged, map(_Moments.of, blocks))
+        own = reduce(_Moments.merged, map(_Moments.of, blocks), _NO_ROWS)
+        moments = reduce(_Moments.merged, group.gather(own))
         # Compared by value: rounding gives a constant column a deviation that is small, not 0.
         constant, deviation = moments.low == moments.high, np.sqrt(moments.variance)  # (d,)
         mean = np.where(constant, moments.low, moments.mean)  # (d,)

@@ -18,6 +18,7 @@ from chainrule.data.scaling import Scaler
 from chainrule.data.tables import column, has_index_name, polars
 from chainrule.mathematics.checks import FRACTION, at_least, check_number
 from chainrule.mathematics.naming import quoted, refusing, require
+from chainrule.ranks import join
 
 # Of float32 features, in a window by default. A block is below 32 MiB, above which glibc maps new memory for each array.
 WINDOW_BYTES = 120_000_000
@@ -120,6 +121,11 @@ class Stream:
         return sum(block.rows for block in self.blocks)
 
     @property
+    def is_weighted(self) -> bool:
+        """Whether the rows have weights."""
+        return bool(self._source.is_weighted)
+
+    @property
     def is_sequential(self) -> bool:
         """Whether blocks can only be read in their order, as record batches."""
         return isinstance(self._source, _Records)
@@ -165,18 +171,31 @@ class Stream:
         """Return the rows of each block in turn, read one ahead."""
         return ahead(self.read, self.blocks)
 
-    def standardized(self, scaler: Scaler | None = None) -> Self:
-        """Return the same rows with every feature scaled by ``scaler``.
+    def standardized(
+        self, scaler: Scaler | None = None, *, ranks: Any = None, sharded: bool = False
+    ) -> Self:
+        """Return the same rows with every feature scaled.
 
-        By default to mean 0 and standard deviation 1, which one pass over the rows computes: the result's ``scaler``.
+        Parameters
+        ----------
+        scaler
+            What to scale by; by default to mean 0 and standard deviation 1, which one pass over the rows computes.
+        ranks, sharded
+            As in :meth:`chainrule.NeuralNetwork.train`: each rank passes over its own blocks, and all get the same scaler.
+
+        Returns
+        -------
+        Stream
+            With the ``scaler`` that it uses.
 
         Examples
         --------
         >>> Stream([{"a": [0.0, 2.0], "y": [1, 0]}], "y").standardized().scaler
         Scaler(mean=array([1.]), scale=array([1.]))
         """
-        other = copy(self)
-        other.scaler = scaler or Scaler.over(raw.X for raw in self.read_all())
+        other, group = copy(self), join(ranks)
+        own = self if sharded or group.size == 1 else self.shard(group.rank, group.size)
+        other.scaler = scaler or Scaler.over((raw.X for raw in own.read_all()), group)
         return other
 
     def split(self, fraction: float, draw: Callable[[int], np.ndarray]) -> tuple[Self, Self]:
@@ -197,9 +216,24 @@ class Stream:
         require(held < len(self.blocks), problem)
         return self._only(order[held:]), self._only(order[:held])
 
+    def shard(self, rank: int, size: int) -> Self:
+        """Return the blocks of one of ``size`` ranks, which have about the same number of rows each.
+
+        Together the ranks have each block once. A rank has none if there are fewer blocks than ranks.
+
+        Examples
+        --------
+        >>> stream = Stream([{"a": [0.0, 1.0, 2.0], "y": [1.0, 3.0, 5.0]}], "y")
+        >>> [len(stream.shard(rank, 2)) for rank in range(2)]
+        [1, 2]
+        """
+        rows = np.array([block.rows for block in self.blocks])  # (blocks,)
+        middles = np.cumsum(rows) - rows / 2  # (blocks,)
+        return self._only(np.flatnonzero(middles * size // rows.sum() == rank))
+
     def _only(self, numbers: np.ndarray) -> Self:
         other = copy(self)
-        other.blocks = [self.blocks[number] for number in sorted(numbers)]
+        other.blocks = [self.blocks[number] for number in sorted(numbers.tolist())]
         return other
 
 
@@ -296,6 +330,7 @@ class _Arrays:
 
     def __init__(self, X: np.ndarray, y: Any, weights: Any) -> None:
         self._X, self._y, self._weights = X, _mapped(y), None if weights is None else _mapped(weights)
+        self.is_weighted = weights is not None
         self.name = fspath(getattr(X, "filename", None) or "X")
         problem = f"{self.name} has shape {X.shape} and dtype {X.dtype}, wanted numbers (n, d); give a row a sample"
         require(X.ndim == 2 and X.dtype.kind in "biuf", problem)
@@ -341,7 +376,7 @@ class _Frames:
         names = dict.fromkeys(schema)
         others = (name for name in schema if name not in {*taken, *drop} and not has_index_name(name))
         self.features = list(features or others)
-        self._y, self._weights = y, weights
+        self._y, self._weights, self.is_weighted = y, weights, weights is not None
         self.columns = [*self.features, *taken]
         for name in (*self.columns, *drop):
             column(names, name, f"training, in {self.name}")  # type: ignore[arg-type]

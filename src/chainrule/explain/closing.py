@@ -13,7 +13,6 @@ from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.step import Batch, Progress, TrainingStep, forward
 from chainrule.training.loop import Outcome, Settings, Task
-from chainrule.training.windows import Windows
 
 _MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # of a forward pass: a large network is given fewer rows
 _LEARNT = 0.95  # of the loss of one answer for all rows: below it, the network has learnt
@@ -51,9 +50,7 @@ def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome)
 def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str:
     # On the host, where nothing has to be compiled. Dropout and 16 bits belong to training alone; a fault
     # shows without them.
-    net, _, data, _ = task
-    if isinstance(data, Windows):
-        data = data.some()
+    net, data = task.net, task.data.some()
     net, numpy = replace(net, dropout=0.0, compute=None), backends.named("numpy")
     rows = _some(data, min(_MOST_ROWS, max(FEWEST, _MOST_PRODUCTS // net.layout.total)))
     for flag in out_of_reach(rows.Y, curve(net.activations[-1], numpy)):

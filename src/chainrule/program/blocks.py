@@ -111,6 +111,9 @@ class BlockedBatch:
         return [empty(theta.shape, theta.dtype) for _ in range(self._cut.threads)]  # (P,) each
 
     _run: Any  # what runs steps: see `_runner`
+    _first = (
+        0  # the place in the batch of the first row of the data, where a process has only a part of it
+    )
 
     def _ready(self, parts: list[list[Item]], finish: list[list[list[Item]]]) -> None:
         """Take what each thread does of the forward and backward pass, and the phases of the update."""
@@ -174,7 +177,7 @@ class BlockedBatch:
         taken, items = [], []
         for source in work.arrays:
             if work.is_one_batch:
-                taken.append(source[where])
+                taken.append(source[where.start - self._first : where.stop - self._first])
             else:
                 taken.append(arena.empty((where.stop - where.start, source.shape[-1]), source.dtype))
                 index = self._orders[:, where]

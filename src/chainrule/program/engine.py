@@ -34,11 +34,15 @@ class Epoch(NamedTuple):
     rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
     data: Any = None  # what the order counts rows of, instead of the work's data; never where engines read a host buffer
+    # Of each step, where ranks have rows of their own: the rows of the whole batch, and the first of these in it.
+    places: Sequence[tuple[int, int]] | None = None
 
     def part(self, first: int, stop: int) -> "Epoch":
         """Return the steps from ``first`` up to, but not including, ``stop``."""
         keys = None if self.keys is None else self.keys[first:stop]  # (stop - first,)
-        return self._replace(bounds=self.bounds[first:stop], rates=self.rates[first:stop], keys=keys)
+        places = None if self.places is None else self.places[first:stop]
+        bounds, rates = self.bounds[first:stop], self.rates[first:stop]
+        return self._replace(bounds=bounds, rates=rates, keys=keys, places=places)
 
 
 def bounds(n: int, batch_size: int | None) -> list[tuple[int, int]]:

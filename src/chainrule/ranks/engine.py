@@ -1,10 +1,10 @@
 """The engine of ranks: each rank takes its rows of a batch, the gradients are summed, and all make the same update."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,7 +18,20 @@ from chainrule.program.plan import Plan
 from chainrule.program.replay import Arrays
 from chainrule.program.row_blocks import Cut, cut
 from chainrule.program.trace import Spec, trace
-from chainrule.ranks.group import Group, total
+from chainrule.ranks.group import Group, Share, total
+
+
+class Part(NamedTuple):
+    """The part of a batch that a rank has: all rows, of which it computes some, or rows of its own."""
+
+    rows: int  # of the whole batch
+    size: int  # of the rows that this rank has
+    first: int  # the place of the first of them in the batch
+    is_own: bool  # whether no other rank has them
+
+    def spans(self, group: Group) -> list[slice]:
+        """Return the rows of the batch that the rank computes: see ``Group.spans``."""
+        return [slice(self.first, self.first + self.size)] if self.is_own else group.spans(self.rows)
 
 
 class Stop(Protocol):
@@ -38,11 +51,13 @@ class RankEngine:
     Parameters
     ----------
     work
-        What to run: all the rows of each batch.
+        The step and the data. Without a ``share``, the bounds are those of whole batches.
     backend, group
-        Where, and with whom.
+        Where the steps run, and the ranks.
     stop
-        What tells this rank to end training: all do so after the same step.
+        The signals that end training, which all ranks do after the same step.
+    share
+        This rank's part of each batch, where every rank has rows of its own.
     compiled
         Whether the backend may compile the step.
 
@@ -55,20 +70,27 @@ class RankEngine:
     at_once = 1  # epoch
 
     def __init__(
-        self, work: Work, backend: Backend, group: Group, stop: Stop, *, compiled: bool
+        self,
+        work: Work,
+        backend: Backend,
+        group: Group,
+        stop: Stop,
+        share: Share | None = None,
+        *,
+        compiled: bool,
     ) -> None:
-        self.progress = work.progress
+        self.progress, self._drops = work.progress, work.drops
         self._group, self._stop = group, stop
         most, threads = asked_threads(work.threads) or max(1, cores() // group.neighbours), 1
         kernels = backend.kernels(work) if compiled else None
         step = backend.compiled_parts(work.step) if compiled else work.step
-        self._batches: dict[int, PlannedBatch | WrittenBatch] = {}
-        for rows in work.batch_sizes:
+        self._batches: dict[Part, PlannedBatch | WrittenBatch] = {}
+        for part in set(self._parts(work.bounds, share and share.places)):
             if kernels is None:
-                self._batches[rows] = WrittenBatch(work, rows, step, backend, group)
+                self._batches[part] = WrittenBatch(work, part, step, backend, group)
             else:
-                how = _cut(work, group, rows, kernels, most)
-                self._batches[rows] = PlannedBatch(work, rows, how, kernels, group)
+                how = _cut(work, group, part, kernels, most)
+                self._batches[part] = PlannedBatch(work, part, how, kernels, group)
                 threads = max(threads, how.threads)
         # A leaf must not depend on the number of threads; and where threads are ours, BLAS keeps to one in each.
         self._blas_threads = 1 if threads > 1 or group.tree else most
@@ -81,9 +103,9 @@ class RankEngine:
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
         losses = []
-        for number, (start, stop) in enumerate(epoch.bounds):
+        for number, part in enumerate(self._parts(epoch.bounds, epoch.places)):
             check()
-            batch = self._batches[stop - start]
+            batch = self._batches[part]
             one = epoch.part(number, number + 1)
             buffer = batch.part(self.progress, one)  # (P + 2,): gradient, loss, flag
             buffer[-1] = self._stop.flag
@@ -93,10 +115,23 @@ class RankEngine:
             losses.append(float(buffer[-2]))
         return losses
 
+    def _parts(
+        self, bounds: Sequence[tuple[int, int]], places: Sequence[tuple[int, int]] | None
+    ) -> list[Part]:
+        """Return the part of each batch that this rank has."""
+        sizes = [stop - start for start, stop in bounds]
+        if places is None:
+            return [Part(size, size, 0, is_own=False) for size in sizes]
+        # Only dropout depends on the place: without it, fewer parts differ.
+        return [
+            Part(rows, size, first * self._drops, is_own=True)
+            for size, (rows, first) in zip(sizes, places, strict=True)
+        ]
 
-def _cut(work: Work, group: Group, rows: int, kernels: Kernels, most: int) -> Cut:
+
+def _cut(work: Work, group: Group, part: Part, kernels: Kernels, most: int) -> Cut:
     """Return how this rank's rows of a batch are cut, into at most so many threads: leaves, or by the rule."""
-    spans = group.spans(rows)
+    spans = part.spans(group)
     if group.tree:
         threads = max(n for n in range(1, most + 1) if len(spans) % n == 0)
         return Cut(threads, len(spans) // threads)
@@ -111,11 +146,12 @@ class PlannedBatch(BlockedBatch):
     Each leaf of a tree has a gradient; otherwise the blocks of a thread add to one.
     """
 
-    def __init__(self, work: Work, rows: int, cut: Cut, kernels: Kernels, group: Group) -> None:
+    def __init__(self, work: Work, part: Part, cut: Cut, kernels: Kernels, group: Group) -> None:
         theta, self._group = work.progress[0], group
-        self._is_idle = not any(span.stop > span.start for span in group.spans(rows))
+        self._first, self._own = part.first, part.spans(group)
+        self._is_idle = not any(span.stop > span.start for span in self._own)
         self._buffer: np.ndarray = kernels.library.empty((theta.shape[0] + 2,), theta.dtype)  # (P + 2,)
-        super().__init__(replace(work, steps=1), rows, cut, kernels)
+        super().__init__(replace(work, steps=1), part.rows, cut, kernels)
 
     def part(self, _progress: Any, one: Epoch) -> np.ndarray:
         """Return the gradient and the loss of this rank's rows, in the batch of one step, and room for a flag."""
@@ -123,7 +159,8 @@ class PlannedBatch(BlockedBatch):
         if one.keys is not None:
             self._keys[:] = one.keys
         if one.order is not None:
-            self._orders[0] = one.order[slice(*one.bounds[0])]
+            rows = one.order[slice(*one.bounds[0])]  # (rows,)
+            self._orders[0, self._first : self._first + len(rows)] = rows
         if self._is_idle:
             self._buffer[...] = 0
         self._run(1)
@@ -136,8 +173,7 @@ class PlannedBatch(BlockedBatch):
         return progress
 
     def _spans(self) -> list[slice]:
-        spans = self._group.spans(self._rows)
-        return spans if self._group.tree else self._cut.spans(spans[0])
+        return self._own if self._group.tree else self._cut.spans(self._own[0])
 
     def _new_gradients(self) -> list[np.ndarray]:
         whole, count = self._buffer[:-2], self._cut.threads  # (P,)
@@ -175,24 +211,24 @@ def _plan_total(gradients: tuple[Spec, ...], kernels: Kernels) -> Plan:
 class WrittenBatch:
     """A rank's rows of a batch by the step as it is written, or as its backend compiles the two parts of it."""
 
-    def __init__(self, work: Work, rows: int, step: Step, backend: Backend, group: Group) -> None:
-        self._work, self._rows, self._step = work, rows, step
+    def __init__(self, work: Work, part: Part, step: Step, backend: Backend, group: Group) -> None:
+        self._work, self._part, self._step = work, part, step
         self._backend, self._group = backend, group
 
     def part(self, progress: Any, one: Epoch) -> Array:
         """Return the gradient and the loss of this rank's rows, in the batch of one step, and room for a flag."""
         theta, backend, data = progress.theta, self._backend, one.data or self._work.data
-        xp, start = namespace(theta), one.bounds[0][0]
+        xp, start = namespace(theta), one.bounds[0][0] - self._part.first
         key = None if one.keys is None else backend.asarray(one.keys[0], "int32")  # ()
         order = one.order  # (n,)
         if order is not None and not backend.streams(data.X):
             order = backend.asarray(order)
         parts = [xp.zeros_like(xp.concat([theta, theta[:2]]))]  # (P + 2,)
-        for span in self._group.spans(self._rows):
+        for span in self._part.spans(self._group):
             if span.start < span.stop:
                 rows = taken(data, order, start + span.start, start + span.stop)
                 rows = type(rows)(*(None if part is None else backend.near(part) for part in rows))
-                L, g = self._step.part(theta, rows, key, self._rows, span.start)  # (), (P,)
+                L, g = self._step.part(theta, rows, key, self._part.rows, span.start)  # (), (P,)
                 parts.append(xp.concat([g, xp.reshape(L, (1,)), parts[0][:1]]))  # (P + 2,)
             else:
                 parts.append(parts[0])

@@ -1,7 +1,8 @@
 """Groups: the ranks of a training run, and the communication between them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -108,9 +109,9 @@ class Group:
         texts = self.gather({name: str(value) for name, value in facts.items()})
         for name, text in texts[0].items():
             for rank, others in enumerate(texts):
-                if others[name] != text:
+                if others.get(name) != text:
                     msg = (
-                        f"the ranks differ in {name}: {quoted(text)} on rank 0, {quoted(others[name])} on rank {rank}; "
+                        f"the ranks differ in {name}: {quoted(text)} on rank 0, {quoted(others.get(name))} on rank {rank}; "
                         "start all of them in the same way, with a seed"
                     )
                     raise ValueError(msg)
@@ -126,6 +127,58 @@ class Group:
     def _swap(self, buffer: np.ndarray, other: int) -> np.ndarray:
         """Exchange arrays with another rank, and return its array."""
         raise NotImplementedError
+
+
+ALONE = Group()
+
+
+class Share(NamedTuple):
+    """One rank's rows of each batch of an epoch, where every rank has rows of its own."""
+
+    bounds: list[tuple[int, int]]  # in the order of its own rows; some may be empty
+    places: list[
+        tuple[int, int]
+    ]  # the rows of the whole batch, and the place of the first of its own in it
+
+
+def share(bounds: Sequence[tuple[int, int]], counts: Sequence[int], rank: int) -> Share:
+    """Return what a rank adds to each batch of the rows of all ranks.
+
+    A batch holds the rows of rank 0, then those of rank 1, and so on, each in proportion to what the rank has.
+
+    Parameters
+    ----------
+    bounds
+        Of the batches of all rows, as :func:`chainrule.program.engine.bounds` returns them.
+    counts
+        The number of rows of each rank.
+    rank
+        The rank.
+
+    Returns
+    -------
+    Share
+        An entry for each batch. The parts of all ranks cover each row once.
+
+    Examples
+    --------
+    >>> share([(0, 4), (4, 8), (8, 9)], [6, 3], rank=0)
+    Share(bounds=[(0, 2), (2, 5), (5, 6)], places=[(4, 0), (4, 0), (1, 0)])
+    >>> share([(0, 4), (4, 8), (8, 9)], [6, 3], rank=1)
+    Share(bounds=[(0, 2), (2, 3), (3, 3)], places=[(4, 2), (4, 3), (1, 1)])
+    """
+    ends = np.array(
+        [0, *(stop for _, stop in bounds)]
+    )  # (steps + 1,)  rows of all ranks before each step
+    own, rest, left = ends, ends, sum(counts)
+    for count in counts[: rank + 1]:
+        # Rounded down one rank after the other, no rank ever has fewer rows after a step than before it.
+        own = rest * count // max(left, 1)  # (steps + 1,)
+        rest, left = rest - own, left - count  # (steps + 1,)  of the ranks after this one
+    before = ends - rest - own  # (steps + 1,)  of the ranks before it
+    rows, first = np.diff(ends).tolist(), np.diff(before).tolist()
+    starts = own.tolist()
+    return Share(list(pairwise(starts)), list(zip(rows, first, strict=True)))
 
 
 def total(parts: Sequence[Any]) -> Any:

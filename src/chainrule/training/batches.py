@@ -1,13 +1,17 @@
-"""Batches: the order of the rows, the dropout keys and the held-out rows, drawn on the host from the seed."""
+"""Batches: the rows of training, their order and the dropout keys, which are drawn on the host from the seed."""
 
-from typing import Any
+from collections.abc import Generator
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 
-from chainrule.backends import Backend
+from chainrule import backends
 from chainrule.mathematics.checks import FRACTION, check_number
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch, rows_of
+from chainrule.program.engine import Epoch
+from chainrule.ranks.group import Group
 
 
 class Chance:
@@ -42,6 +46,15 @@ class Chance:
         for draws, state in zip((self._orders, self._keys), states, strict=True):
             draws.bit_generator.state = state
 
+    def of_rank(self, rank: int) -> "Chance":
+        """Return the draws of one rank that has rows of its own; every call returns other ones.
+
+        All ranks must call it at the same time: this object then stays the same on all of them.
+        """
+        own = copy(self)
+        own._orders = np.random.default_rng([self.row_seed(), rank])
+        return own
+
     def order(self, n: int) -> np.ndarray:
         """Return a permutation of the rows ``(n,)``, int64."""
         return self._orders.permutation(n)
@@ -55,28 +68,96 @@ class Chance:
         return self._keys.integers(-(2**31), 2**31, size=steps, dtype=np.int32)
 
 
-def held_out(data: Batch, fraction: float, chance: Chance, backend: Backend) -> tuple[Batch, Batch]:
-    """Return the rows to train on and the rows held out: about ``fraction`` of them, chosen at random.
+class TrainingRows:
+    """The rows to train on, in memory.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If ``fraction`` is not a number between 0 and 1, or leaves one of the two parts empty.
+    Parameters
+    ----------
+    data
+        The rows, on the backend or on the host.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from chainrule import backends
-    >>> data = Batch(X=np.arange(8.0)[:, None], Y=np.zeros((8, 1)))
-    >>> learnt, kept = held_out(data, 0.25, Chance(0), backends.named("numpy"))
-    >>> len(learnt.X), sorted({*range(8)} - {int(row) for row in learnt.X[:, 0]}) == sorted(kept.X[:, 0])
-    (6, True)
+    Attributes
+    ----------
+    counts : tuple of int or None
+        The number of rows on each rank, where every rank has rows of its own.
     """
-    check_number("validation_fraction", fraction, FRACTION)
-    n = data.X.shape[0]
-    held = round(n * fraction)
-    problem = f"validation_fraction={fraction} would hold out {held} of {n} rows; use another fraction or more rows"
-    require(0 < held < n, problem)
-    order = backend.asarray(chance.order(n))  # (n,)
-    with backend.quiet():
-        return rows_of(data, order[held:]), rows_of(data, order[:held])
+
+    in_memory = True
+    counts: tuple[int, ...] | None = None
+
+    def __init__(self, data: Batch) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return int(self.data.X.shape[-2])
+
+    def __str__(self) -> str:
+        return f"{len(self)} rows"
+
+    @property
+    def total(self) -> int:
+        """The number of rows on all ranks together."""
+        return len(self) if self.counts is None else sum(self.counts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts about the data that must be the same on all ranks, by name."""
+        shapes = [part if part is None else tuple(part.shape) for part in self.data]
+        if self.counts is None:
+            return {"data": shapes}
+        return {"columns of X, y and weights": [shape and shape[1:] for shape in shapes]}
+
+    def some(self) -> Batch:
+        """Return some of the rows."""
+        return self.data
+
+    def order(self, chance: Chance, *, shuffle: bool) -> np.ndarray:
+        """Return the order of the rows in an epoch ``(n,)``."""
+        return chance.order(len(self)) if shuffle else np.arange(len(self))
+
+    def spans(self, plan: Epoch) -> Generator[Epoch, None, None]:
+        """Yield the steps of an epoch, or of a part of one, in spans whose rows are in memory."""
+        yield plan
+
+    def parts(self) -> Generator[Batch, None, None]:
+        """Yield all rows in parts that fit into memory."""
+        yield self.data
+
+    def loaded(self) -> "TrainingRows":
+        """Return these rows; those of a file are read into memory if a batch has all of them."""
+        return self
+
+    def shared(self, group: Group, *, own: bool) -> Self:
+        """Return the rows as the ranks of a group share them; ``own``: every rank was given rows of its own."""
+        return self._counted(group) if own else self
+
+    def _counted(self, group: Group) -> Self:
+        other = copy(self)
+        other.counts = tuple(group.gather(len(self)))
+        return other
+
+    def split(self, fraction: float, chance: Chance) -> tuple["TrainingRows", "TrainingRows"]:
+        """Return the rows to train on and the rows held out: about ``fraction`` of them, chosen at random.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``fraction`` is not a number between 0 and 1, or leaves one of the two parts empty.
+
+        Examples
+        --------
+        >>> rows = TrainingRows(Batch(X=np.arange(8.0)[:, None], Y=np.zeros((8, 1))))
+        >>> learnt, kept = rows.split(0.25, Chance(0))
+        >>> len(learnt), sorted({*range(8)} - {int(row) for row in learnt.data.X[:, 0]}) == sorted(kept.data.X[:, 0])
+        (6, True)
+        """
+        check_number("validation_fraction", fraction, FRACTION)
+        n, backend = len(self), backends.of(self.data.X)
+        held = round(n * fraction)
+        problem = f"validation_fraction={fraction} would hold out {held} of {n} rows; use another fraction or more rows"
+        require(0 < held < n, problem)
+        order = backend.asarray(chance.order(n))  # (n,)
+        with backend.quiet():
+            return TrainingRows(rows_of(self.data, order[held:])), TrainingRows(
+                rows_of(self.data, order[:held])
+            )

@@ -25,13 +25,12 @@ from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Engine, Epoch, Pack, Work, bounds
 from chainrule.program.unrecordable import UnrecordableError
-from chainrule.ranks.group import Group
-from chainrule.training.batches import Chance
+from chainrule.ranks.group import Group, share
+from chainrule.training.batches import Chance, TrainingRows
 from chainrule.training.display import Display
 from chainrule.training.evaluation import outputs, score
 from chainrule.training.history import History, Record
 from chainrule.training.interrupts import Interrupts
-from chainrule.training.windows import Windows
 
 if TYPE_CHECKING:  # imported where a run has checkpoints, so that `import chainrule` stays light
     from chainrule.training.resuming import RunFolder, Snapshot
@@ -116,8 +115,8 @@ class Task(NamedTuple):
 
     net: Architecture
     backend: Backend
-    data: Batch | Windows
-    validation: Batch | Windows | None = None
+    data: TrainingRows
+    validation: TrainingRows | None = None
 
 
 class Member(NamedTuple):
@@ -239,6 +238,7 @@ def _described(member: Member) -> dict[str, Any]:
     """Return the settings that a run must share with the one that it continues, by name, for JSON."""
     theta, task, settings, chance, _ = member
     net, rate, epochs = task.net, settings.schedule, settings.epochs
+    counts = task.data.counts
     return {
         "sizes": net.sizes,
         "activation": [f.name for f in net.activations],
@@ -259,6 +259,7 @@ def _described(member: Member) -> dict[str, Any]:
         "optimizer": settings.optimizer.name,
         "optimizer_settings": dict(settings.optimizer.settings),
         "early_stopping": settings.patience,
+        "ranks_that_share_the_rows": 1 if counts is None else len(counts),
     }
 
 
@@ -268,13 +269,13 @@ def _facts(member: Member) -> dict[str, Any]:
     shared = _described(member)
     for name in ("backend", "threads"):  # each has its own device, and its own share of the processors
         del shared[name]
-    data = task.data.data if isinstance(task.data, Windows) else task.data
-    shapes = [part if part is None else part.shape for part in data]
+    validation = {} if task.validation is None else task.validation.facts
     return {
         "version": __version__,
         "NumPy's version": np.__version__,
         **shared,
-        "data": shapes,
+        **task.data.facts,
+        **{f"{name} held out": fact for name, fact in validation.items()},
         "weights": _checksum(theta, task.backend),
         "draws": chance.state,
         "sum": settings.group.tree,
@@ -302,9 +303,8 @@ class _TrainingRun:
 
     def __init__(self, member: Member, interrupts: Interrupts, display: Display) -> None:
         theta, task, settings, chance, state = member
-        net, backend, data, self._validation = task
-        self._windows = data if isinstance(data, Windows) else None
-        self._rows = len(data) if isinstance(data, Windows) else data.X.shape[-2]
+        net, backend, self._data, self._validation = task
+        self._rows = self._data.total
         self._net = net
         self._backend = backend
         self._settings = settings
@@ -313,12 +313,14 @@ class _TrainingRun:
         kept = settings.optimizer.init(start)
         if state is not None:
             kept = record_like(state, map(backend.copy, state))
-        self._bounds = bounds(self._rows, settings.batch_size)
+        self._bounds, self._share = bounds(self._rows, settings.batch_size), None
+        if self._data.counts is not None:
+            self._share = share(self._bounds, self._data.counts, settings.group.rank)
         self.work = Work(
             TrainingStep(net, settings.optimizer),
             Progress(start, kept),
-            data.data if isinstance(data, Windows) else data,
-            self._bounds,
+            self._data.data,
+            self._bounds if self._share is None else self._share.bounds,
             drops=bool(net.dropout),
             steps=settings.epochs * len(self._bounds),
             threads=settings.threads,
@@ -339,7 +341,8 @@ class _TrainingRun:
         self._drawn: list[Any] = []  # the state of the draws before the epoch in hand
         # An epoch that a checkpoint cut in two.
         self._unfinished: tuple[Array, list[float]] | None = None
-        self._span = 16  # steps between two looks at the clock
+        self._span = self._left = 16  # steps between two looks at the clock, and to the next one
+        self._looked = 0.0  # when that was
         self._plans = self._train()
 
     def own_engine(self) -> Engine:
@@ -350,7 +353,13 @@ class _TrainingRun:
         if settings.group.is_divided:
             from chainrule.ranks.engine import RankEngine
 
-            together = partial(RankEngine, backend=backend, group=settings.group, stop=self._interrupts)
+            together = partial(
+                RankEngine,
+                backend=backend,
+                group=settings.group,
+                stop=self._interrupts,
+                share=self._share,
+            )
             plain, engine = partial(together, compiled=False), partial(together, compiled=True)
         try:
             return engine(self.work) if settings.compiled else plain(self.work)
@@ -464,7 +473,7 @@ class _TrainingRun:
     def _epochs(self) -> Plans[None]:
         """Run the next epoch; if no callback needs each epoch, as many as the engine runs at once."""
         first, folder = len(self.history), self._settings.folder
-        is_cut = self._windows is not None or (folder is not None and len(self._bounds) > 1)
+        is_cut = not self._data.in_memory or (folder is not None and len(self._bounds) > 1)
         count = 1 if self._is_watched or is_cut else self.engine.at_once
         count = min(count, self._settings.epochs - first)
         if folder is not None and folder.epochs is not None:
@@ -534,10 +543,11 @@ class _TrainingRun:
 
     def _spans(self, plan: Epoch, before: Array, losses: list[float]) -> Plans[np.ndarray]:
         """Run the steps of an epoch that have no losses yet; with checkpoints, SPAN_SECONDS of them at a time."""
-        if self._settings.folder is None and self._windows is None:
+        if self._settings.folder is None and self._data.in_memory:
             return (yield from self._steps(plan, before))
+        self._left, self._looked = self._span, time.perf_counter()
         try:
-            with closing(self._in_memory(plan.part(len(losses), len(plan.rates)))) as windows:
+            with closing(self._data.spans(plan.part(len(losses), len(plan.rates)))) as windows:
                 for window in windows:
                     yield from self._pieces(window, before, losses, len(plan.rates))
         except (TypeError, ValueError, OSError):  # damaged files
@@ -549,24 +559,25 @@ class _TrainingRun:
         """Run steps whose rows are in memory, of an epoch of this many, and add their losses to ``losses``."""
         done = 0
         while done < len(window.rates):
-            stop = len(window.rates) if self._settings.folder is None else done + self._span
-            part, began = window.part(done, stop), time.perf_counter()
-            losses.extend((yield from self._steps(part, before)))
-            seconds = self._settings.group.broadcast(time.perf_counter() - began)
-            if seconds > 2 * SPAN_SECONDS:
-                self._span = max(1, self._span // 2)
-            elif seconds < SPAN_SECONDS / 2 and len(part.rates) == self._span:
-                self._span *= 2
-            done += len(part.rates)
-            if len(losses) < steps:
-                self._rest(before, losses)
+            stop = len(window.rates)
+            if self._settings.folder is not None:
+                stop = min(stop, done + self._left)
+            losses.extend((yield from self._steps(window.part(done, stop), before)))
+            self._left, done = self._left - (stop - done), stop
+            # Windows end at other steps on each rank, but all ranks count the same steps to the next look.
+            if self._settings.folder is not None and (self._left == 0 or len(losses) == steps):
+                self._look(before, losses, steps)
 
-    def _in_memory(self, plan: Epoch) -> Generator[Epoch, None, None]:
-        """Split the steps of a plan into parts whose rows are in memory."""
-        if self._windows is None:
-            yield plan
-        else:
-            yield from self._windows.spans(plan)
+    def _look(self, before: Array, losses: list[float], steps: int) -> None:
+        """Look at the clock: fit the number of steps to the next look, and write a checkpoint if one is due."""
+        seconds = self._settings.group.broadcast(time.perf_counter() - self._looked)
+        if seconds > 2 * SPAN_SECONDS:
+            self._span = max(1, self._span // 2)
+        elif seconds < SPAN_SECONDS / 2 and self._left == 0:
+            self._span *= 2
+        if len(losses) < steps:
+            self._rest(before, losses)
+        self._left, self._looked = self._span, time.perf_counter()
 
     def _go_back_to(self, before: Array) -> None:
         self._newest_is_good = False
@@ -628,16 +639,15 @@ class _TrainingRun:
             epochs = [first + i / steps for i in range(number)]
             rates = np.array([rate(epoch, settings.epochs) for epoch in epochs])  # (number,)
         # One batch is all rows: an engine takes them where they lie, in the caller's own array.
-        order = None
-        if self._windows is not None:
-            order = self._windows.order(chance, shuffle=settings.shuffle)
-        elif steps > 1:
-            draw = chance.order if settings.shuffle else np.arange
-            order = np.concatenate([draw(self._rows) for _ in range(count)])  # (count * n,)
+        order, rows, share = None, len(self._data), self._share
+        if steps > 1 or not self._data.in_memory:
+            draws = chance if share is None else chance.of_rank(settings.group.rank)
+            orders = [self._data.order(draws, shuffle=settings.shuffle) for _ in range(count)]
+            order = np.concatenate(orders)  # (count * n,)
         keys = chance.keys(number) if self._net.dropout else None  # (number,)
-        starts = range(0, count * self._rows, self._rows) if steps > 1 else [0] * count
-        spans = [(start + low, start + high) for start in starts for low, high in self._bounds]
-        return Epoch(order, spans, rates, keys)
+        starts = range(0, count * rows, rows) if steps > 1 and count > 1 else [0] * count
+        spans = [(start + low, start + high) for start in starts for low, high in self.work.bounds]
+        return Epoch(order, spans, rates, keys, places=share and share.places)
 
     def _reported(self, losses: np.ndarray) -> float:
         """Return the loss over an epoch, on the scale that is reported, from the losses of its steps."""
@@ -654,10 +664,11 @@ class _TrainingRun:
             return None
         net, backend, theta = self._net, self._backend, self.engine.progress.theta
         group, validation, scores = self._settings.group, self._validation, list[tuple[Any, ...]]()
-        for part in validation.parts() if isinstance(validation, Windows) else [validation]:
-            for span in group.spans(part.X.shape[-2]):
+        is_divided = group.is_divided and validation.counts is None
+        for part in validation.parts():
+            for span in group.spans(part.X.shape[-2]) if is_divided else [slice(None)]:
                 own = part
-                if group.is_divided:
+                if is_divided:
                     own = Batch(*(array if array is None else array[span, :] for array in part))
                 if own.X.shape[-2]:
                     A = outputs(theta, own.X, net, backend)  # (n, n_L)

@@ -21,13 +21,11 @@ import numpy as np
 from chainrule.data.inputs import host
 from chainrule.mathematics.checks import FINITE, at_least, check_number
 from chainrule.mathematics.naming import quoted, require
-from chainrule.mathematics.step import Batch
 from chainrule.ranks.group import Group
 from chainrule.saving import checkpoint
 from chainrule.saving.files import PathLike, check_folder, lock
-from chainrule.training.batches import Chance
+from chainrule.training.batches import Chance, TrainingRows
 from chainrule.training.display import say
-from chainrule.training.windows import Windows
 
 KEPT = 3  # checkpoints
 _NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
@@ -139,7 +137,7 @@ class RunFolder:
         self._first_draws = chance.state
 
     def check(
-        self, settings: Mapping[str, Any], data: Batch | Windows, validation: Batch | Windows | None
+        self, settings: Mapping[str, Any], data: TrainingRows, validation: TrainingRows | None
     ) -> None:
         """Raise if the run in the folder has other settings or other data.
 
@@ -148,20 +146,27 @@ class RunFolder:
         ValueError
             It names the settings that differ.
         """
+        of_data = {"data": self._print_of(data), "validation_data": self._print_of(validation)}
         if not self._leads:  # the ranks are compared elsewhere
             return
-        of_data = {"data": fingerprint(data), "validation_data": validation and fingerprint(validation)}
         self._settings = json.loads(json.dumps({**settings, **of_data}, default=float))
         saved = self._settings if self.newest is None else self.newest[1]["settings"]
         differences = [
-            f"{name.replace('_', ' ')}{_change(saved.get(name), value)}"
-            for name, value in self._settings.items()
-            if saved.get(name) != value
+            f"{name.replace('_', ' ')}{_change(saved.get(name), self._settings.get(name))}"
+            for name in {**self._settings, **saved}
+            if saved.get(name) != self._settings.get(name)
         ]
         problem = f"the run in {self.path} differs in {', '.join(differences)}; give its settings, or another folder"
         require(not differences, problem)
         if self._start:
             self.say(self._start)
+
+    def _print_of(self, data: TrainingRows | None) -> str | None:
+        """Return the fingerprint of data; of all ranks, if each has rows of its own."""
+        if data is None:
+            return None
+        own = fingerprint(data)
+        return own if data.counts is None else "; ".join(self._group.gather(own))
 
     @property
     def is_due(self) -> bool:
@@ -204,18 +209,17 @@ def _change(before: Any, now: Any) -> str:
     return "" if isinstance(now, list | dict) else f" (it has {quoted(before)}, now {quoted(now)})"
 
 
-def fingerprint(data: Batch | Windows) -> str:
+def fingerprint(data: TrainingRows) -> str:
     """Return the number of rows and a checksum of data, to compare them.
 
     Examples
     --------
-    >>> fingerprint(Batch(X=np.ones((2, 3)), Y=np.ones((2, 1))))
+    >>> from chainrule.mathematics.step import Batch
+    >>> fingerprint(TrainingRows(Batch(X=np.ones((2, 3)), Y=np.ones((2, 1)))))
     '2 rows, d56e6bdd'
     """
-    if isinstance(data, Windows):
-        return f"{data}, {fingerprint(data.some())}"
-    parts, total = [part for part in data if part is not None], 0
+    parts, total = [part for part in data.some() if part is not None], 0
     for part in parts:
         every = 1 + part.shape[0] * part.shape[1] * 8 // _MOST_BYTES
         total = zlib.crc32(np.ascontiguousarray(host(part[::every, :])).data, total)
-    return f"{parts[0].shape[0]} rows, {total:08x}"
+    return f"{data}, {total:08x}"

@@ -5,10 +5,11 @@ is one; then the rows of each window are shuffled among each other. Both follow 
 training may begin in the middle of an epoch, and windows that lie before its first row are not read.
 """
 
+import zlib
 from collections.abc import Callable, Generator
 from contextlib import closing
 from copy import copy
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,10 +22,11 @@ from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
 from chainrule.program.engine import Epoch
-from chainrule.training.batches import Chance
+from chainrule.ranks.group import Group
+from chainrule.training.batches import Chance, TrainingRows
 
 
-class Windows:
+class Windows(TrainingRows):
     """The rows of a stream, window by window.
 
     The buffer is one array for each of X, Y and the weights: first room for rows that are left of the window before, fewer
@@ -47,6 +49,8 @@ class Windows:
         If there is no batch size, or the stream has another number of features than the network.
     """
 
+    in_memory = False
+
     def __init__(self, stream: Stream, net: Architecture, door: Door, batch_size: int | None) -> None:
         if batch_size is None:
             msg = "batch_size is None, which takes all rows in every step; give one, such as 512, to read them in windows"
@@ -57,9 +61,9 @@ class Windows:
         self._stream, self._net, self._backend = stream, net, door.backend
         self._host = door._replace(backend=backends.named("numpy"))
         self._carried, self._size = batch_size, min(stream.window, len(stream))
-        first = self._batch(stream.blocks[0])
         rows = self._carried + 2 * self._size
-        self._buffer = _each(first, lambda part: np.zeros((rows, part.shape[1]), part.dtype))
+        X, Y, weights = (np.zeros((rows, width), door.dtype) for width in (columns, net.sizes[-1], 1))
+        self._buffer = Batch(X, Y, weights if stream.is_weighted else None)
 
     def __len__(self) -> int:
         return len(self._stream)
@@ -73,24 +77,49 @@ class Windows:
         return self._backend == self._host.backend or self._backend.streams(self._buffer.X)
 
     @property
-    def data(self) -> Batch:
+    def data(self) -> Batch:  # type: ignore[override]
         """The data that an engine is built for: the buffer, or one row of it if each window is copied to a device."""
         if self.is_shared:
             return self._buffer
         return _each(self._buffer, lambda part: self._backend.asarray(part[:1]))
 
-    def some(self) -> Batch:
-        """Return the rows of the first block, on the host."""
-        return self._batch(self._stream.blocks[0])
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts about the data that must be the same on all ranks, by name."""
+        scaler = b"".join(part.tobytes() for part in self._stream.scaler or ())
+        return {
+            **super().facts,
+            "features": self._stream.features,
+            "scaler": f"checksum {zlib.crc32(scaler):08x}",
+        }
 
-    def in_batches(self) -> Batch | Self:
+    def some(self) -> Batch:
+        """Return the rows of the first block, on the host; none if there are no blocks."""
+        blocks = self._stream.blocks
+        return self._batch(blocks[0]) if blocks else _each(self._buffer, lambda part: part[:0])
+
+    def loaded(self) -> TrainingRows:
         """Return these windows; if a batch has all rows, all rows in their order, on the backend."""
-        if len(self) > self._carried:
+        if self.total > self._carried:
             return self
-        parts = zip(*self.parts(), strict=True)
-        return Batch(
-            *(None if part[0] is None else self._backend.xp.concat(part, axis=0) for part in parts)
+        asarray, xp = self._backend.asarray, self._backend.xp
+        none = _each(self._buffer, lambda part: asarray(part[:0]))
+        parts = zip(none, *self.parts(), strict=True)
+        rows = TrainingRows(
+            Batch(*(None if part[0] is None else xp.concat(part, axis=0) for part in parts))
         )
+        rows.counts = self.counts
+        return rows
+
+    def shared(self, group: Group, *, own: bool) -> Self:
+        """Return the blocks that this rank reads."""
+        if own:
+            return self._counted(group)
+        if group.tree:  # whose sum is over leaves of the same batch on any number of ranks
+            return self
+        other = copy(self)
+        other._stream = self._stream.shard(group.rank, group.size)
+        return other._counted(group)
 
     def order(self, chance: Chance, *, shuffle: bool) -> np.ndarray:
         """Return the order of an epoch ``(blocks + 1,)``: the blocks, then the seed for the rows, or -1."""
@@ -108,6 +137,9 @@ class Windows:
         assert plan.order is not None  # noqa: S101  of :meth:`order`
         *numbers, seed = plan.order.tolist()
         start, stop = plan.bounds[0][0], plan.bounds[-1][1]
+        if start == stop:  # a rank without rows
+            yield self._sent(plan._replace(order=np.arange(0)))
+            return
         windows = [w for w in self._windows(numbers) if w[0] < stop and w[0] + _rows(w[1]) > start]
         tasks = [(place % 2, seed, first, blocks) for place, (first, blocks) in enumerate(windows)]
         left, step = np.arange(0), 0  # places of rows that are still to be used; steps that are done
@@ -119,7 +151,7 @@ class Windows:
                 while last < len(plan.bounds) and plan.bounds[last][1] - begin <= len(places):
                     last += 1
                 used = plan.bounds[last - 1][1] - begin if last > step else 0
-                if used:
+                if last > step:
                     part = plan.part(step, last)
                     bounds = [(start - begin, stop - begin) for start, stop in part.bounds]
                     yield self._sent(part._replace(order=places[:used], bounds=bounds))
@@ -133,11 +165,11 @@ class Windows:
         for batch in ahead(self._batch, self._stream.blocks):
             yield _each(batch, self._backend.asarray)
 
-    def split(self, fraction: float, chance: Chance) -> tuple[Batch | Self, Self]:
+    def split(self, fraction: float, chance: Chance) -> tuple[TrainingRows, TrainingRows]:
         """Return the blocks to train on and those held out: see :meth:`~chainrule.data.streams.Stream.split`."""
         learnt, kept = copy(self), copy(self)
         learnt._stream, kept._stream = self._stream.split(fraction, chance.order)
-        return learnt.in_batches(), kept
+        return learnt, kept
 
     def _windows(self, numbers: list[int]) -> list[tuple[int, list[Block]]]:
         """Return the first row of each window in the order of the epoch, and its blocks."""
