@@ -12,8 +12,6 @@ from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import refusing, require
-from chainrule.program.primitives import PRIMITIVES
-from chainrule.program.trace import Spec, trace
 from chainrule.program.unrecordable import UnrecordableError
 
 Objective = Callable[[Array], Array]
@@ -169,6 +167,9 @@ def _oracle(name: str, question: Question) -> Oracle:
 
 def _check_analytic(question: Question) -> None:
     """Raise unless the function can be traced and consists of analytic functions."""
+    from chainrule.program.primitives import PRIMITIVES
+    from chainrule.program.trace import Spec, trace
+
     theta, data = question.theta, question.data
     specs = (None if part is None else Spec(part.shape, theta.dtype) for part in data)
     program = trace(question.function, Spec(theta.shape, theta.dtype), type(data)(*specs))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from itertools import pairwise
 from types import FunctionType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,7 +15,17 @@ from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.naming import lookup, require
 
-RandomSource = np.random.Generator | np.random.RandomState  # or ``numpy.random`` itself
+
+class RandomSource(Protocol):
+    """A source of random numbers: a ``Generator``, a ``RandomState``, or ``numpy.random`` itself."""
+
+    def standard_normal(self, size: tuple[int, ...]) -> np.ndarray:
+        """Return samples of the normal distribution with mean 0 and variance 1."""
+
+    def uniform(self, low: float, high: float, size: tuple[int, ...]) -> np.ndarray:
+        """Return samples of the uniform distribution over ``[low, high)``."""
+
+
 Initializer = Callable[[RandomSource, int, int], np.ndarray]
 
 
@@ -172,7 +182,7 @@ def draw(
     >>> draw(architecture((2, 1, 1)), seed=0).round(4)
     array([ 0.1257, -0.1321,  0.6404,  0.    ,  0.    ])
     """
-    source: Any = np.random if seed is None else np.random.default_rng(seed)
+    source: RandomSource = np.random if seed is None else np.random.default_rng(seed)
     shapes = list(pairwise(net.sizes))
     of_weights = [initializer(given, function.name) for function in net.activations]
     of_bias = _named("bias_initializer", biases, BIAS_INITIALIZERS)
