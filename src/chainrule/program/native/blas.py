@@ -5,8 +5,6 @@ conda or a distribution uses other names, often with 32-bit integers. Where none
 the answer is None and the caller multiplies with NumPy.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 from typing import Final, NamedTuple

@@ -1,34 +1,30 @@
-"""Spell a `Chain` over arrays of known shapes as native code of the CPU.
+"""Write a `Chain` over arrays of known shapes as native code for the CPU.
 
-The code walks over the rows, and in a row over strips of one vector register (64 bytes of the widest float, or fewer
-lanes where the row is shorter). The last, partial strip is masked, so a row of 10 columns costs one vector, not ten
-scalars. Values that a later stage needs (after a row statement) wait in scratch rows, in L1. Everything that is stored
-is stored in the last stage.
+The code loops over the rows, and in a row over strips of one vector register (64 bytes of the widest float, or fewer
+lanes if the row is shorter). The last, partial strip is masked, so a row of 10 columns costs one vector, not ten
+scalars. Values that a later stage needs (after a row statement) are kept in scratch rows, in L1. All outputs are
+stored in the last stage.
 
 Sums are added in float64, lane by lane, then the lanes in a fixed tree: the same shape gives the same bits.
 """
 
-from __future__ import annotations
-
 import functools
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from llvmlite import ir
 
 from chainrule.program.chains import ROW_FUNCTIONS, Argument, Chain, Statement
-from chainrule.program.native.lanes import ITEM_BITS, Lanes, Value, lanes_type
-from chainrule.program.native.statements import apply
-
-if TYPE_CHECKING:
-    from chainrule.program.native.writer import Writer
+from chainrule.program.native import elementary
+from chainrule.program.native.writer import INT, ITEM_BITS, Lanes, Value, Writer, lanes_type
+from chainrule.program.primitives import PRIMITIVES
 
 VECTOR_BYTES: Final = 64
 _SCRATCH_ITEM: Final = 8  # bytes; the widest dtype, so that every waiting value fits
 
 
 class Grid(NamedTuple):
-    """What a chain runs over, and the bytes from row to row of each input and output; broadcast ones have 0."""
+    """The shape that a chain runs over, and the bytes from row to row of each input and output: 0 if it is broadcast."""
 
     rows: int
     columns: int
@@ -36,7 +32,7 @@ class Grid(NamedTuple):
 
 
 def lanes_of(chain: Chain, columns: int) -> int:
-    """Return how many columns a strip holds: a register's, or the next power of two of a short row."""
+    """Return the number of columns of a strip: those of a register, or the next power of two for a short row."""
     most = VECTOR_BYTES // (8 if "float64" in chain.dtypes.values() else 4)
     return min(most, max(2, 1 << (columns - 1).bit_length()))
 
@@ -69,7 +65,7 @@ def _waiting(chain: Chain) -> tuple[str, ...]:
 
 
 class _Kernel:
-    """The code being written: where the operands are, and the values known at this point."""
+    """The code being written: the places of the operands, and the values known at this point."""
 
     def __init__(
         self, writer: Writer, chain: Chain, grid: Grid, scratch: Value, places: list[Value]
@@ -79,11 +75,12 @@ class _Kernel:
         self.width = lanes_of(chain, grid.columns)
         self.last_stage = max(chain.stages.values())
         self.waiting = {name: index for index, name in enumerate(_waiting(chain))}
+        self.operands = {operand.name: index for index, operand in enumerate(chain.inputs)}
         self.totals = [self.accumulator("row_sum", "") if o.total else None for o in chain.outputs]
         self.scalars: dict[str, Lanes] = {}  # values of one lane: 0-d, and of this row
 
     def accumulator(self, function: str, dtype: str) -> Value:
-        """Return a variable of one value a lane, set to what changes no sum (in float64), or no largest."""
+        """Return a variable with one value for each lane, set to the neutral element of a sum (in float64) or maximum."""
         typ = lanes_type("float64" if function == "row_sum" else dtype, self.width)
         variable = self.writer.variable(typ)
         self.builder.store(ir.Constant(typ, [_neutral(function)] * self.width), variable)
@@ -110,7 +107,7 @@ def write_chain(writer: Writer, chain: Chain, grid: Grid, scratch: Value, places
 
 
 def _write_row(kernel: _Kernel, row: Value) -> None:
-    """Write all stages of one row: elementwise strips, then the row statements they feed."""
+    """Write all stages of one row: elementwise strips, then the row statements that they feed."""
     chain, outer = kernel.chain, dict(kernel.scalars)
     _load_scalars(kernel, "column", row)
     for stage in range(kernel.last_stage + 1):
@@ -120,7 +117,7 @@ def _write_row(kernel: _Kernel, row: Value) -> None:
             for statement in chain.statements
             if statement.function in ROW_FUNCTIONS and chain.stages[statement.result] == stage + 1
         }
-        # A last stage that writes (rows, 1) only does not need the row's columns.
+        # A last stage that only writes (rows, 1) does not need the row's columns.
         if stage < kernel.last_stage or any(chain.kinds[o.value] == "full" for o in chain.outputs):
             _write_strips(kernel, row, stage, sums)
         for statement, variable in sums.items():
@@ -176,28 +173,25 @@ def _write_strips(kernel: _Kernel, row: Value, stage: int, sums: dict[Statement,
 
 
 class _Strip:
-    """One strip of one row being written: what is known of it, by name."""
+    """One strip of one row being written, and the values known in it, by name."""
 
     def __init__(self, kernel: _Kernel, row: Value, column: Value, mask: Value) -> None:
         self.kernel, self.row, self.column, self.mask = kernel, row, column, mask
-        self.known: dict[str, Lanes] = {}
-        self.operands = {operand.name: index for index, operand in enumerate(kernel.chain.inputs)}
+        self.known: dict[Argument, Lanes] = {}
 
-    def get(self, argument: Argument) -> Lanes | float:
-        """Return a value: a number, one lane spread, one computed before, one from memory."""
-        if not isinstance(argument, str):
-            return argument
-        if argument not in self.known:
+    def get(self, argument: Argument) -> Any:
+        """Return a value: a number; or lanes: a scalar spread, a result of this strip, or items from memory."""
+        if isinstance(argument, str) and argument not in self.known:
             self.known[argument] = self._fetch(argument)
-        return self.known[argument]
+        return self.known.get(argument, argument)
 
     def _fetch(self, name: str) -> Lanes:
         kernel = self.kernel
         if name in kernel.scalars:
             return kernel.scalars[name].spread(kernel.width)
         dtype = kernel.chain.dtypes[name]
-        if name in self.operands:
-            pointer = kernel.pointer(self.operands[name], self.row, self.column, dtype)
+        if name in kernel.operands:
+            pointer = kernel.pointer(kernel.operands[name], self.row, self.column, dtype)
             return kernel.writer.load(pointer, dtype, kernel.width, self.mask)
         return kernel.writer.load(self._waiting_place(name), dtype, kernel.width)
 
@@ -208,38 +202,30 @@ class _Strip:
         return kernel.writer.pointer(kernel.scratch, kernel.writer.word(row), (self.column, bytes_))
 
     def write(self, stage: int, sums: dict[Statement, Value]) -> None:
-        """Write one stage: compute, keep what waits, feed the row statements; in the last stage store."""
-        chain = self.kernel.chain
+        """Write one stage: compute, store what waits, feed the row statements; in the last stage store the outputs."""
+        kernel, chain = self.kernel, self.kernel.chain
         for statement in chain.statements:
             wide = chain.kinds[statement.result] in ("full", "row")
             if wide and chain.stages[statement.result] == stage:
                 value = apply(statement, [self.get(argument) for argument in statement.arguments])
                 self.known[statement.result] = value
-                if statement.result in self.kernel.waiting:
-                    self.kernel.writer.store(self._waiting_place(statement.result), value)
+                if statement.result in kernel.waiting:
+                    kernel.writer.store(self._waiting_place(statement.result), value)
         for statement, variable in sums.items():
-            self._accumulate(variable, statement.function, self._lanes(statement.arguments[0]))
-        if stage == self.kernel.last_stage:
-            self._store_outputs()
-
-    def _lanes(self, name: Argument) -> Lanes:
-        value = self.get(name)
-        assert isinstance(value, Lanes)  # noqa: S101  a name stands for no Python number
-        return value
-
-    def _store_outputs(self) -> None:
-        kernel = self.kernel
-        inputs = len(kernel.chain.inputs)
-        values = [  # every load of this strip comes first, so that an output may be an input's array
-            (index, output, self._lanes(output.value))
-            for index, output in enumerate(kernel.chain.outputs)
-            if kernel.chain.kinds[output.value] == "full"
-        ]
-        for index, output, value in values:
+            self._accumulate(variable, statement.function, self.get(statement.arguments[0]))
+        if stage < kernel.last_stage:
+            return
+        outputs = [(n, o) for n, o in enumerate(chain.outputs) if chain.kinds[o.value] == "full"]
+        for _, output in outputs:
+            self.get(
+                output.value
+            )  # all loads of this strip come first: an output may be an input's array
+        for number, output in outputs:
+            value = self.get(output.value)
             if output.total:
-                self._accumulate(kernel.totals[index], "row_sum", value)
+                self._accumulate(kernel.totals[number], "row_sum", value)
             else:
-                place = kernel.pointer(inputs + index, self.row, self.column, value.dtype)
+                place = kernel.pointer(len(chain.inputs) + number, self.row, self.column, value.dtype)
                 kernel.writer.store(place, value, self.mask)
 
     def _accumulate(self, variable: Value, function: str, value: Lanes) -> None:
@@ -271,17 +257,27 @@ def _across(kernel: _Kernel, function: str, variable: Value) -> Lanes:
 
 def across(lanes: Lanes, function: str) -> Lanes:
     """Combine lanes into one: halves upon halves."""
-    builder, dtype, width = lanes.builder, lanes.dtype, lanes.width
+    width = lanes.width
     while width > 1:
         width //= 2
-        halves = [[*range(width)], [*range(width, 2 * width)]]
-        undefined = ir.Constant(lanes.value.type, ir.Undefined)
-        low, high = (
-            builder.shuffle_vector(
-                lanes.value, undefined, ir.Constant(ir.VectorType(ir.IntType(32), width), half)
-            )
-            for half in halves
-        )
-        lanes = _combine(function, Lanes(builder, low, dtype, width), Lanes(builder, high, dtype, width))
+        lanes = _combine(function, lanes.at(range(width)), lanes.at(range(width, 2 * width)))
     # a vector of one lane is not yet a number
-    return Lanes(builder, builder.extract_element(lanes.value, ir.Constant(ir.IntType(32), 0)), dtype, 1)
+    item = lanes.builder.extract_element(lanes.value, ir.Constant(INT, 0))
+    return Lanes(lanes.builder, item, lanes.dtype, 1)
+
+
+def apply(statement: Statement, arguments: list[Lanes | float]) -> Lanes:
+    """Return an elementwise statement's value: by Python's operator, or the function of its name in `elementary.py`."""
+    first, *others = arguments
+    if not isinstance(first, Lanes):
+        model = next(argument for argument in reversed(others) if isinstance(argument, Lanes))
+        first = model.constant(first)
+    if statement.function == "astype":
+        return first.astype(statement.dtype)
+    numbers = [other for other in others if not isinstance(other, Lanes)]
+    if statement.function == "where" and len(numbers) == 2:
+        others[0] = first.astype(statement.dtype).constant(numbers[0])
+    row = PRIMITIVES[statement.function]
+    function = row.operator or getattr(elementary, row.name)
+    value: Lanes = function(first, *others)
+    return value

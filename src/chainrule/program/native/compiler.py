@@ -1,17 +1,15 @@
-"""A recipe in, the address of a native function out; the machine code is kept on disk.
+"""The compiler: returns the addresses of native functions, and keeps their machine code on disk.
 
-Every function has one signature, `void function(int64 *arguments)`: `arguments` holds addresses and sizes. Called through
+Every function has one signature, `void function(int64 *arguments)`: `arguments` holds addresses and sizes. Called with
 `ctypes` (`function_at`) it runs without the GIL; a table calls it by its address (`runner.py`).
 
-The cache is a folder of object files, each of the functions that were compiled together: `CHAINRULE_CACHE_DIR`, else `~/.cache/chainrule`. A file is named by
-the hash of their recipes (such as a chain's repr), of our source, the processor and llvmlite's version, so that a stored
-function is found (1 ms) without writing its LLVM text (9 ms). It is written under another name and renamed, so processes that
-compile the same function at once each leave a whole file. A damaged file is compiled again, and so is one that
-another user owns or may write to, or whose folder is so; a folder that cannot be written only costs the compilation
-(tens of ms). Of more than 1,000 files the oldest are removed.
+The cache is a folder of object files, each with functions that were compiled together: `CHAINRULE_CACHE_DIR`, else
+`~/.cache/chainrule`. The name of a file is a hash of the recipes of its functions (such as a chain's repr), our source, the
+processor and llvmlite's version, so a stored function is loaded (1 ms) without writing its LLVM text (9 ms). A file is
+written under another name and then renamed, so processes that compile the same function at once each leave a whole file.
+A damaged file is compiled again, and so is one that another user owns or may write to, or whose folder is. A folder that
+cannot be written only costs the compilation (tens of ms). Of more than 1,000 files the oldest are removed.
 """
-
-from __future__ import annotations
 
 import contextlib
 import ctypes
@@ -20,19 +18,18 @@ import hashlib
 import os
 import threading
 import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import llvmlite
+import llvmlite.binding as llvm
+from llvmlite import ir
 
 from chainrule.program import machine
+from chainrule.program.native.writer import Writer
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    import llvmlite.binding as llvm
-
-    from chainrule.program.native.writer import Writer
-
-    Write = Callable[[Writer], None]
+Write = Callable[[Writer], None]
 
 Function = Any  # a ctypes function pointer: called with one integer, the address of its arguments
 
@@ -53,9 +50,6 @@ def cache_folder() -> Path:
 @functools.cache
 def _machine() -> tuple[llvm.TargetMachine, Any, str]:
     """Return LLVM's target machine for this processor, a linker, and a text that names both."""
-    import llvmlite  # optional extra `jit`
-    import llvmlite.binding as llvm
-
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
@@ -66,8 +60,8 @@ def _machine() -> tuple[llvm.TargetMachine, Any, str]:
             cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default"
         )
 
-    # It takes the machine that it is given. JITLink keeps code and constants together: the usual linker ends the process
-    # where they are more than 2 GB apart, as in a process with PyTorch and JAX.
+    # The linker owns its machine. JITLink keeps code and constants together: the usual linker ends the process
+    # if they are more than 2 GB apart, as in a process with PyTorch and JAX.
     linker = llvm.create_lljit_compiler(machine(), use_jit_link=True, suppress_errors=True)
     return machine(), linker, f"{llvmlite.__version__} {llvm.get_process_triple()} {cpu} {features}"
 
@@ -84,7 +78,7 @@ def _sources() -> str:
 def compile_functions(functions: Sequence[tuple[str, Write]]) -> list[int]:
     """Return the addresses of functions, from memory, from disk or compiled now (some 10 ms each).
 
-    Each is given by its recipe, which tells it apart from all others, and what writes its code. Those that are new to this
+    A function is a recipe, which is unique to it, and a callable that writes its code. Those that are new to this
     process are compiled together.
     """
     with _lock:
@@ -103,16 +97,10 @@ def compile_functions(functions: Sequence[tuple[str, Write]]) -> list[int]:
         return [_loaded[key] for key in keys]
 
 
-def compile_function(recipe: str, write: Write) -> int:
-    """Return the address of one function."""
-    return compile_functions([(recipe, write)])[0]
-
-
 def _text(functions: Mapping[str, Write]) -> str:
-    """Return the LLVM module of functions, by name."""
-    from chainrule.program.native.writer import Writer, new_module
-
-    module = new_module()
+    """Return the text of the LLVM module of functions, by name."""
+    module = ir.Module()
+    module.triple = ""  # the target machine fills it in
     for name, write in functions.items():
         writer = Writer(module, name)
         write(writer)
@@ -122,8 +110,6 @@ def _text(functions: Mapping[str, Write]) -> str:
 
 def emit_object(text: str) -> bytes:
     """Return the machine code of an LLVM module as an object file."""
-    import llvmlite.binding as llvm
-
     machine, _, _ = _machine()
     module = llvm.parse_assembly(text)
     module.verify()
@@ -135,8 +121,6 @@ def emit_object(text: str) -> bytes:
 
 
 def _link(code: bytes, names: Iterable[str]) -> None:
-    import llvmlite.binding as llvm
-
     _, linker, _ = _machine()
     library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
     for name in names:
@@ -147,7 +131,7 @@ def _link(code: bytes, names: Iterable[str]) -> None:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the stored object, or None where there is none, it is not whole, or others could have written it."""
+    """Return the stored object, or None if there is none, it is damaged, or others could have written it."""
     try:
         with path.open("rb") as file:
             if not (_is_private(os.fstat(file.fileno())) and _is_private(path.parent.stat())):
@@ -155,27 +139,27 @@ def _read(path: Path) -> bytes | None:
             stored = file.read()
     except OSError:
         return None
-    head = len(_MAGIC) + 32
-    whole = (
-        stored.startswith(_MAGIC)
-        and stored[len(_MAGIC) : head] == hashlib.sha256(stored[head:]).digest()
-    )
-    return stored[head:] if whole else None
+    code = stored[len(_MAGIC) + 32 :]
+    return code if stored == _packed(code) else None
+
+
+def _packed(code: bytes) -> bytes:
+    return _MAGIC + hashlib.sha256(code).digest() + code
 
 
 def _is_private(status: os.stat_result) -> bool:
-    """Return whether a file or folder is ours and nobody else may write to it: its code will be run."""
+    """Return whether a file or folder is ours and no other user may write to it: its code will be run."""
     return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
 def _write(path: Path, code: bytes) -> None:
-    """Store an object under another name and rename it; a folder that is read-only or full is no error."""
+    """Store an object under another name and rename it; a read-only or full folder is not an error."""
     other = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_private(path.parent.stat()):
             return
-        other.write_bytes(_MAGIC + hashlib.sha256(code).digest() + code)
+        other.write_bytes(_packed(code))
         other.replace(path)
         for old in sorted(path.parent.glob("*.o"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
             old.unlink()

@@ -9,16 +9,12 @@ s_log1p.c); the float32 polynomial of exp is that of Cephes' expf (S. Moshier). 
 rational function of Eigen and XLA, and twice as exact.
 """
 
-from __future__ import annotations
-
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from chainrule.program.native.lanes import Lanes
+from chainrule.program.native.writer import Lanes
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
-"""Instructions: what a native step consists of: chains, products, rows copied.
+"""Instructions: the parts of a native step: chains, products, copies of rows.
 
-Each is a function of its own. The shapes and strides of its arrays are constants of its code, their addresses are its
+Each instruction is a function. The shapes and strides of its arrays are constants of its code, their addresses are its
 arguments, so instructions of equal shapes are one function.
 """
 
-from __future__ import annotations
-
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -16,27 +15,16 @@ from chainrule.program.chains import Chain, Operand
 from chainrule.program.native import chain_printer, compiler
 from chainrule.program.native.blas import find_blas
 from chainrule.program.native.chain_printer import Grid
-from chainrule.program.native.lanes import WORD, Value, call_function
-from chainrule.program.native.products import (
-    ProductShape,
-    Strided,
-    scratch_items,
-    write_blas_call,
-    write_product,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from chainrule.program.native.writer import Writer
+from chainrule.program.native.products import ProductShape, Strided, write_blas_call, write_product
+from chainrule.program.native.writer import WORD, Value, Writer, call_function
 
 Array = np.ndarray[Any, Any]
 
-_CONSTANTS = (0, 1, -1, 2, 0.5)  # numbers of formulae, not of a user
+_CONSTANTS = (0, 1, -1, 2, 0.5)  # from formulae, not settings of a user
 
 
 class Instruction(NamedTuple):
-    """What writes the code, what tells that apart from others, and the arrays."""
+    """A function and its arrays: `write` writes its code, and `recipe` identifies the code."""
 
     write: Callable[[Writer, list[Value]], None]  # the values: the addresses of the arrays
     recipe: tuple[Any, ...]
@@ -45,7 +33,7 @@ class Instruction(NamedTuple):
 
     @property
     def arguments(self) -> Array:
-        """The words that its function takes."""
+        """The words that are passed to the function."""
         return np.array([*(a.ctypes.data for a in self.arrays), *self.addresses], np.int64)
 
     def write_function(self, writer: Writer) -> None:
@@ -55,7 +43,7 @@ class Instruction(NamedTuple):
 
 
 def addresses(instructions: Sequence[Instruction]) -> list[int]:
-    """Return the addresses of their functions, which are compiled where they are new."""
+    """Return the addresses of their functions; new ones are compiled."""
     return compiler.compile_functions([(repr(i.recipe), i.write_function) for i in instructions])
 
 
@@ -81,10 +69,10 @@ def chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> In
 
 @functools.lru_cache(maxsize=256)
 def _without_settings(chain: Chain) -> tuple[Chain, list[Array]]:
-    """Return the chain with a user's settings as operands, and those: each value would be a function of its own."""
+    """Return the chain with a user's settings as operands, and these; otherwise each value would need its own function."""
     statements, settings = [], dict[str, Array]()
     for statement in chain.statements:
-        if statement.function == "pow":  # whose exponent is how often it multiplies
+        if statement.function == "pow":  # its exponent is the number of multiplications
             statements.append(statement)
             continue
         model = next(name for name in statement.arguments if isinstance(name, str))
@@ -107,12 +95,12 @@ def product(
 
     With `adds`, `out += A @ B`; with a `rate`, 0-d and read at each run, `out -= rate A @ B`.
     """
-    has_rate = rate is not None
-    made = ProductShape(out.dtype.name, _matrix(A), _matrix(B), _matrix(out), adds or has_rate, has_rate)
     rates = () if rate is None else (rate,)
+    shapes = _matrix(A), _matrix(B), _matrix(out)
+    made = ProductShape(out.dtype.name, *shapes, adds=adds or bool(rates), has_rate=bool(rates))
     blas = find_blas()
     if made.is_small or blas is None:
-        scratch = np.empty(scratch_items(made), out.dtype)
+        scratch = np.empty(made.scratch_items, out.dtype)
 
         def write(writer: Writer, places: list[Value]) -> None:
             write_product(writer, made, places[:4], *places[4:])
@@ -121,8 +109,7 @@ def product(
 
     def write_call(writer: Writer, places: list[Value]) -> None:
         *places, function = places
-        rate = places[3] if rates else None
-        write_blas_call(writer, made, blas.integer_bits, function, places[:3], rate)
+        write_blas_call(writer, made, blas.integer_bits, function, places[:3], *places[3:])
 
     addresses = (blas.gemv if len(A) == 1 else blas.gemm)[made.dtype]
     return Instruction(write_call, ("blas", made, blas.integer_bits), (A, B, out, *rates), (addresses,))
@@ -136,7 +123,7 @@ def _matrix(array: Array) -> Strided:
 def gather(source: Array, index: Array, step: Array, out: Array) -> Instruction:
     """Return the instruction `out[i, :] = source[index[step, i], :]`.
 
-    `index` (steps, rows) is int64 and within range (it is not checked); `step` (1,) is int64.
+    `index` (steps, rows) is int64 and must be within range, which is not checked; `step` (1,) is int64.
     """
     row_bytes = source.shape[1] * source.itemsize
     sizes = index.shape[1], index.strides[0], row_bytes, source.strides[0], out.strides[0]
@@ -152,38 +139,36 @@ def _write_gather(sizes: tuple[int, ...], writer: Writer, places: list[Value]) -
     with writer.loop(0, rows) as row:
         place = writer.pointer(index, (number, step_bytes), (row, 8))
         chosen = writer.builder.load(place, typ=WORD)
-        _copy(
-            writer,
+        origin, target = (
             writer.pointer(source, (chosen, source_stride)),
             writer.pointer(out, (row, out_stride)),
-            row_bytes,
         )
+        _copy(writer, origin, target, row_bytes)
 
 
 def put(source: Array, out: Array, step: Array) -> Instruction:
-    """Return the instruction `out[step] = source`, of arrays that lie in one piece."""
+    """Return the instruction `out[step] = source`, of contiguous arrays."""
     write = functools.partial(_write_copy, 0, source.nbytes)
     return Instruction(write, ("put", source.nbytes), (source, out, step))
 
 
 def take(source: Array, step: Array, out: Array) -> Instruction:
-    """Return the instruction `out = source[step]`, of arrays that lie in one piece."""
+    """Return the instruction `out = source[step]`, of contiguous arrays."""
     write = functools.partial(_write_copy, out.nbytes, 0)
     return Instruction(write, ("take", out.nbytes), (source, out, step))
 
 
 def _write_copy(from_stride: int, to_stride: int, writer: Writer, places: list[Value]) -> None:
-    """Write the copy of a row; a side that has a row for each step has a stride, the other has 0."""
+    """Write the copy of a row; the side with a row for each step has a stride, the other side has 0."""
     source, out, step = places
     number = writer.builder.load(writer.pointer(step), typ=WORD)
     origin, target = (
-        writer.pointer(place, (number, stride))
-        for place, stride in ((source, from_stride), (out, to_stride))
+        writer.pointer(source, (number, from_stride)),
+        writer.pointer(out, (number, to_stride)),
     )
     _copy(writer, origin, target, from_stride or to_stride)
 
 
 def _copy(writer: Writer, origin: Value, target: Value, bytes_: int) -> None:
-    false = ir.Constant(ir.IntType(1), 0)
-    size = writer.word(bytes_)
-    call_function(writer.builder, "llvm.memcpy.p0.p0.i64", ir.VoidType(), target, origin, size, false)
+    settings = writer.word(bytes_), ir.Constant(ir.IntType(1), 0)
+    call_function(writer.builder, "llvm.memcpy.p0.p0.i64", ir.VoidType(), target, origin, *settings)

@@ -42,19 +42,9 @@ class NativeKernels(Kernels):
         )
         return [instructions.chain(lowered.chain, inputs, outputs)]
 
-    def gather(
-        self, source: np.ndarray, index: np.ndarray, step: np.ndarray, out: np.ndarray
-    ) -> Instruction:
-        """Return the instruction that copies the rows ``index[step]`` of ``source`` to ``out``."""
-        return instructions.gather(source, index, step, out)
-
-    def take(self, source: np.ndarray, step: np.ndarray, out: np.ndarray) -> Instruction:
-        """Return the instruction that copies ``source[step]`` to ``out``."""
-        return instructions.take(source, step, out)
-
-    def put(self, source: np.ndarray, out: np.ndarray, step: np.ndarray) -> Instruction:
-        """Return the instruction that copies ``source`` to ``out[step]``."""
-        return instructions.put(source, out, step)
+    gather = staticmethod(instructions.gather)
+    take = staticmethod(instructions.take)
+    put = staticmethod(instructions.put)
 
     def ready(self, phases: Sequence[Phase], steps: Sequence[np.ndarray]) -> StepRunner:
         """Return the runner of these phases, each thread with instructions of its own."""

@@ -1,13 +1,12 @@
-"""The runner: steps run without Python, in one thread or several, each step in phases with a barrier after each."""
-
-from __future__ import annotations
+"""The runner: runs steps without Python, in one or several threads; each step has phases, with a barrier after each."""
 
 import copy
 import functools
 import os
 import platform
 import threading
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from llvmlite import ir
@@ -15,42 +14,45 @@ from llvmlite import ir
 from chainrule.program import machine
 from chainrule.program.kernels import pool, wait
 from chainrule.program.native import compiler
-from chainrule.program.native.instructions import Instruction, addresses
-from chainrule.program.native.lanes import WORD, Value, call_function
+from chainrule.program.native.instructions import Array, Instruction, addresses
+from chainrule.program.native.writer import WORD, Value, Writer, call_function
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from chainrule.program.native.instructions import Array
-    from chainrule.program.native.writer import Writer
-
-    Phase = Sequence[Sequence[Instruction]]  # the instructions of each thread
+Phase = Sequence[Sequence[Instruction]]  # the instructions of each thread
 
 _YIELD_EVERY: Final = 256  # spins, a power of two: some 5 us
 _LINE: Final = 8  # words of a cache line
-_busy = threading.Lock()  # the threads of a run must all run at once, so one run at a time has them
+_busy = threading.Lock()  # all threads of a run must run at the same time, so only one run may use them
 machine.while_forking(_busy)
 
 
 class StepRunner:
-    """Runs steps: in each the phases in order, of which each thread has instructions of its own."""
+    """Runs steps: the phases of each in order, and in a phase the instructions of each thread.
+
+    Parameters
+    ----------
+    phases
+        The instructions of each thread in each phase.
+    steps
+        For each thread, the array (1,) of int64 from which it reads the number of the step.
+    """
 
     def __init__(self, phases: Sequence[Phase], steps: Sequence[Array]) -> None:
-        """Take the instructions of each thread in each phase, and where each thread reads the number of the step."""
         self.threads = len(steps)
         meet = [_barrier(self.threads)] if self.threads > 1 else []
-        meet = [_barrier(self.threads)] if self.threads > 1 else []
-        tables = [_table(phases, thread, meet) for thread in range(self.threads)]
+        tables = [  # a phase may leave out the last threads: they do nothing in it
+            [item for phase in phases for items in (*phase[thread : thread + 1], meet) for item in items]
+            for thread in range(self.threads)
+        ]
         functions = iter(addresses([item for table in tables for item in table]))
         self._kept: list[object] = [phases, steps, meet]
-        self._tables = [  # of each thread: where the number of the step goes, its functions, what each takes
+        self._tables = [  # for each thread: the place of the step's number, its functions, the arguments of each
             (step.ctypes.data, [next(functions) for _ in table], [item.arguments for item in table])
             for step, table in zip(steps, tables, strict=True)
         ]
         self._bind()
 
     def _bind(self) -> None:
-        """Write what `run` takes in each thread."""
+        """Write the arguments of `run` for each thread."""
         self._words = []
         for step, functions, lines in self._tables:
             places = [(f, line.ctypes.data) for f, line in zip(functions, lines, strict=True)]
@@ -60,10 +62,10 @@ class StepRunner:
         self._addresses = [words.ctypes.data for words in self._words]
         self._run = compiler.function_at(_run_address())
 
-    def twin(self, moved: Sequence[tuple[Array, Array]]) -> StepRunner:
-        """Return a runner of the same steps with other arrays in the places of some; it shares the rest.
+    def twin(self, moved: Sequence[tuple[Array, Array]]) -> "StepRunner":
+        """Return a runner of the same steps with some arrays replaced; it shares the others.
 
-        The two must not run at once.
+        The two must not run at the same time.
         """
         made = copy.copy(self)
         made._kept = [self, moved]
@@ -75,7 +77,7 @@ class StepRunner:
         return made
 
     def __call__(self, steps: int) -> None:
-        """Run this many steps from number 0; return when they are done."""
+        """Run this many steps, from number 0, and return when they are done."""
         for words in self._words:
             words[0] = steps
         mine, *others = self._addresses
@@ -90,8 +92,8 @@ class StepRunner:
                 wait(waiting)
 
     @staticmethod
-    def together(launches: Sequence[tuple[StepRunner, int]]) -> None:
-        """Run so many steps of each runner, which has one thread, one after the other in one call of native code."""
+    def together(launches: "Sequence[tuple[StepRunner, int]]") -> None:
+        """Run the given number of steps of each runner in turn, in one call of native code; each has one thread."""
         for runner, steps in launches:
             runner._words[0][0] = steps
         run, number = _run_address(), np.zeros(1, np.int64)
@@ -101,7 +103,7 @@ class StepRunner:
 
 
 def _moved(arguments: Array, moved: Sequence[tuple[Array, Array]]) -> Array:
-    """Return arguments whose addresses within the first array of a pair are those within the second."""
+    """Return arguments with each address within the first array of a pair moved to the second array."""
     others = arguments.copy()
     for old, new in moved:
         start = old.ctypes.data
@@ -109,19 +111,13 @@ def _moved(arguments: Array, moved: Sequence[tuple[Array, Array]]) -> Array:
     return others
 
 
-def _table(phases: Sequence[Phase], thread: int, meet: list[Instruction]) -> list[Instruction]:
-    """Return what one thread does in a step; threads that a phase leaves out do nothing in it."""
-    mine = [[*phase[thread : thread + 1], meet] for phase in phases]
-    return [instruction for phase in mine for items in phase for instruction in items]
-
-
 @functools.cache
 def _run_address() -> int:
-    return compiler.compile_function("run", _write_run)
+    return compiler.compile_functions([("run", _write_run)])[0]
 
 
 def _write_run(writer: Writer) -> None:
-    """Write `run`: how many steps, where their number goes, the table and its length."""
+    """Write `run`; it takes the number of steps, the place of their number, the table and its length."""
     builder = writer.builder
     steps, number, table, length = (writer.argument(i) for i in range(4))
     with writer.loop(0, steps) as step:
@@ -135,10 +131,9 @@ def _write_run(writer: Writer) -> None:
 
 
 def _barrier(threads: int) -> Instruction:
-    """Return the instruction that waits until all threads have come to it."""
-    words = np.zeros(
-        3 * _LINE, np.int64
-    )  # how many have come, and in another cache line how often all have
+    """Return the instruction that waits until all threads have reached it."""
+    # The number of threads that have arrived, and in another cache line how often all have.
+    words = np.zeros(3 * _LINE, np.int64)
 
     def write(writer: Writer, places: list[Value]) -> None:
         _write_barrier(writer, places[0], writer.word(threads))
@@ -147,7 +142,7 @@ def _barrier(threads: int) -> Instruction:
 
 
 def _write_barrier(writer: Writer, barrier: Value, threads: Value) -> None:
-    """Write a barrier: the last to come lets the others go by raising its generation."""
+    """Write a barrier: the last thread to arrive releases the others by raising its generation."""
     builder = writer.builder
     arrived, generation = writer.pointer(barrier), writer.pointer(barrier, writer.word(8 * _LINE))
     mine = builder.load_atomic(generation, "seq_cst", 8, typ=WORD)
@@ -173,7 +168,7 @@ def _write_wait(writer: Writer, generation: Value, mine: Value) -> None:
     builder.cbranch(builder.icmp_signed("==", now, mine), body, after)
     builder.position_at_end(body)
     _write_pause(writer)
-    if os.name == "posix":  # where two threads share one processor, let the other go on
+    if os.name == "posix":  # if two threads share one processor, let the other one run
         mask = writer.word(_YIELD_EVERY - 1)
         often = builder.icmp_signed("==", builder.and_(spins, mask), mask)
         with builder.if_then(often, likely=False):
