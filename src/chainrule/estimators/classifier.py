@@ -81,24 +81,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         if not is_first and classes is not None:
             labels, own = np.unique(classes).tolist(), self.classes_.tolist()
             require(labels == own, f"classes are {labels}, and were {own}; leave them out")
-        return self._pass(X, y, sample_weight, classes)
-
-    def predict(self, X: Any) -> Array:
-        """Return the most likely label of each row.
-
-        Returns
-        -------
-        Array
-            ``(n,)``; for several labels ``(n, k)`` of 0 and 1.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        ValueError, TypeError
-            If X does not have the features of training.
-        """
-        return self._decoded(self._predicted(X, "predict"))
+        self._learn(X, y, sample_weight, classes)
+        return self
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, or of each label.

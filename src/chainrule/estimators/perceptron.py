@@ -21,7 +21,7 @@ from chainrule.estimators.hyperparameters import Parameters
 from chainrule.estimators.monitor import Monitor
 from chainrule.estimators.stopping import Plateau
 from chainrule.mathematics.arrays import Array
-from chainrule.mathematics.naming import require
+from chainrule.mathematics.naming import refusing, require
 from chainrule.mathematics.step import Batch
 
 try:
@@ -91,12 +91,22 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
             warnings.warn(f"training was interrupted after {self.n_iter_} epochs", stacklevel=3)
         return self
 
-    def _pass(self, *data: Any) -> Self:
-        """Train for one epoch."""
-        problem = "partial_fit does not support early_stopping=True, since it is one epoch"
-        require(not self.early_stopping, problem)
-        self._learn(*data)
-        return self
+    def predict(self, X: Any) -> Array:
+        """Return the most likely label, or the predicted quantities, of each row.
+
+        Returns
+        -------
+        Array
+            ``(n,)``; for several labels ``(n, k)`` of 0 and 1, for several quantities ``(n, n_outputs)``.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ValueError, TypeError
+            If X does not have the features of training.
+        """
+        return self._decoded(self._predicted(X, "predict"))
 
     def _learn(self, *data: Any, epochs: int | None = None) -> tuple[bool, str]:
         """Train for ``epochs`` epochs, or continue for one.
@@ -106,6 +116,8 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         tuple
             Whether the monitor ended training, and why it did not converge ("" if it did).
         """
+        problem = "partial_fit does not support early_stopping=True, since it is one epoch"
+        require(epochs is not None or not self.early_stopping, problem)
         self._validate_params()
         problem = "solver='lbfgs' takes neither dropout nor clip_norm; use 'adam' or 'sgd'"
         require(self.solver != "lbfgs" or not (self.dropout or self.clip_norm), problem)
@@ -125,10 +137,8 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         self.n_iter_, self.n_outputs_ = 0, rows.Y.shape[1]
         self._on_device = is_device_array(rows.X)
         monitor = Monitor(self, rows, held_out, epochs)
-        try:
+        with refusing(FloatingPointError, "{}"):
             unfinished = self._train(rows, held_out, epochs, monitor)
-        except FloatingPointError as error:
-            raise ValueError(str(error)) from error
         monitor.close()
         return monitor.has_ended, unfinished
 

@@ -57,24 +57,8 @@ class MLPRegressor(RegressorMixin, Perceptron):  # type: ignore[misc]  # scikit-
         AttributeError
             With ``solver="lbfgs"``.
         """
-        return self._pass(X, y, sample_weight)
-
-    def predict(self, X: Any) -> Array:
-        """Return the predicted quantities.
-
-        Returns
-        -------
-        Array
-            ``(n,)``, or ``(n, n_outputs)`` for several quantities.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator is not fitted.
-        ValueError, TypeError
-            If X does not have the features of training.
-        """
-        return self._decoded(self._predicted(X, "predict"))
+        self._learn(X, y, sample_weight)
+        return self
 
     def _decoded(self, A: Array) -> Array:
         return A[:, 0] if self.n_outputs_ == 1 else A  # (n,) or (n, n_outputs)

@@ -114,10 +114,10 @@ def traced(step: TrainingStep, start: Start) -> Program:
     """
     problem = "a profiler is active, and the names are read through the same hook; explain without it"
     require(sys.getprofile() is None, problem, RuntimeError)
-    progress, rows = progress_spec(start.progress), start.batch.X.shape[-2]
+    progress, batch = progress_spec(start.progress), batch_spec(start.batch, start.batch.X.shape[-2])
     rate = spec(start.learning_rate, "learning_rate", "rate")
     key = None if start.key is None else spec(start.key, "key", "key")
-    return trace(step.whole, progress, batch_spec(start.batch, rows), rate, key, named=True)
+    return trace(step.whole, progress, batch, rate, key, named=True)
 
 
 def names(program: Program) -> dict[int, str]:
@@ -131,18 +131,13 @@ def names(program: Program) -> dict[int, str]:
         if value.name:
             called[id(value)] = value.name + "'" * counts[value.name]
             counts[value.name] += 1
-    states = len(program.outputs) - 2
-    for old, new in zip(program.inputs[1 : 1 + states], program.outputs[1:-1], strict=True):
-        if id(new) in called and not _is_read_late(old, new, program):
+    places = {id(operation.result): place for place, operation in enumerate(program.operations)}
+    for old, new in zip(program.inputs[1:], program.outputs[1:-1], strict=False):
+        late = program.operations[places.get(id(new), 0) + 1 :]
+        is_read_late = any(old is operand for operation in late for operand in operation.operands)
+        if id(new) in called and not is_read_late:
             called[id(old)] = called[id(new)]
     return called
-
-
-def _is_read_late(old: Value, new: Value, program: Program) -> bool:
-    """Return whether the old value is read after the new one is computed."""
-    places = {id(operation.result): place for place, operation in enumerate(program.operations)}
-    late = program.operations[places.get(id(new), 0) + 1 :]
-    return any(old is operand for operation in late for operand in operation.operands)
 
 
 def section(within: tuple[CodeType, ...]) -> str:
