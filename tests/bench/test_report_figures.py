@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.bench import report
 from chainrule.bench.judge.results import Results
-from chainrule.bench.report.charts import crossover, forest, roofline, step_times, throughput
+from chainrule.bench.report.charts import crossover, forest, roofline, step_times
 from chainrule.bench.report.drawing import BLACK, WHITE, WIDTH, dark_rules, picture, readable_on
 from chainrule.bench.report.word_table import percent
 from support.bench import records, results, without
@@ -67,14 +67,6 @@ def test_times_are_microseconds_right_of_their_limit_with_the_share_beside(run):
     assert texts == [percent(limit / step) for step, limit in zip(steps, limits, strict=True)]
 
 
-def test_all_panels_of_throughput_share_their_axis_and_name_every_line(run):
-    panels = throughput(run.slices[0]).panels
-    assert [panel.title for panel in panels] == ["batch 1", "batch 64", "batch 4096"]
-    axes = [drawn(panel)[0] for panel in panels]
-    assert len({ax.get_ylim() for ax in axes}) == 1
-    assert all(legend(ax) == ["numpy", "numpy-jit", "torch"] for ax in axes)
-
-
 def test_points_lie_under_a_roof_of_their_own_with_a_marker_for_each_batch():
     pytest.importorskip("matplotlib")
     made = records()
@@ -100,7 +92,7 @@ def test_files_are_small_and_the_same_every_time_and_dark_where_the_reader_is(tm
     run = results(CELLS, ["numpy", "torch", "notebook", "products-numpy"], shape=(1, 6))
     files = report.figures(run, tmp_path)
     assert [file.name for file in files] == [
-        *("crossover-digits.svg", "time.svg", "roofline.svg", "throughput-digits.svg", "peers.svg")
+        *("crossover-digits.svg", "time.svg", "roofline.svg", "peers.svg")
     ]
     names = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # not addresses
     for file in files:

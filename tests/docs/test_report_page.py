@@ -59,7 +59,7 @@ def test_the_sections_come_in_the_order_of_what_matters(browser, page):
     tab = browser.open(page, VIEWS[0])
     order = tab.evaluate("[...document.querySelectorAll('section')].map(section => section.id)")
     assert order == [
-        *("verdict", "map", "limit", "throughput", "peers"),
+        *("verdict", "map", "limit", "peers"),
         *("tables", "method", "environment", "rows"),
     ]
     assert tab.evaluate(

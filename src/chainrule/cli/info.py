@@ -6,18 +6,18 @@ import time
 from importlib import import_module
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
-from rich.text import Text
 from threadpoolctl import threadpool_info
 
 from chainrule import NeuralNetwork, backends
 from chainrule._version import __version__, how_to_install
 from chainrule.backends import trial
 from chainrule.backends.numpy import native_is_at_hand
+from chainrule.bench.judge.machines import library
+from chainrule.bench.report.word_table import Table
 from chainrule.cli.options import AsJson, option
 from chainrule.cli.show import console, facts_table
 from chainrule.mathematics.naming import refusing
@@ -27,7 +27,7 @@ from chainrule.program.machine import cores
 def info(
     namespace: Annotated[str | None, option("info.namespace")] = None, as_json: AsJson = False
 ) -> None:
-    """Say what is installed, and which backends work here or why not."""
+    """Show the installed versions, and the backends that can be used or why not."""
     if namespace is not None:
         _check(namespace)
         return
@@ -38,17 +38,22 @@ def info(
         "cores": cores(),
         "numpy": np.__version__,
         "blas": _blas(),
-        "its products": _products(),
+        "matrix products": _products(),
         "native code": _native(),
         "array-api-compat": version("array-api-compat"),
     }
-    found = [record._asdict() for record in backends.available()]
+    records = [record._asdict() for record in backends.available()]
     if as_json:
-        typer.echo(json.dumps({**facts, "backends": found}))
+        typer.echo(json.dumps({**facts, "backends": records}))
         return
     screen = console()
     screen.print(facts_table(facts))
-    screen.print(_backends_table(found))
+    table = Table("backends", ("name", "usable", "version", "devices, or why not"), texts=4)
+    for one in records:
+        devices = ", ".join(one["devices"]) if one["usable"] else one["reason"]
+        usable = "yes" if one["usable"] else "no"
+        table.rows.append((one["name"], usable, one["version"] or "", devices))
+    screen.print(table.rich())
 
 
 def _check(name: str) -> None:
@@ -93,11 +98,8 @@ def _difference(backend: backends.Backend) -> list[str]:
 def _blas() -> str | None:
     """Return the library that multiplies NumPy's matrices, and its threads."""
     np.ones((2, 2)) @ np.ones((2, 2))  # loads it
-    found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return (
-        "; ".join(f"{b['internal_api']} {b['version']}, {b['num_threads']} threads" for b in found)
-        or None
-    )
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return "; ".join(map(library, pools)) or None
 
 
 def _products() -> str:
@@ -120,16 +122,3 @@ def _native() -> str:
     if native_is_at_hand():
         return f"llvmlite {version('llvmlite')}"
     return f"none; {how_to_install('jit')} makes long runs on NumPy up to several times as fast"
-
-
-def _backends_table(found: list[dict[str, Any]]) -> Table:
-    table = Table(title="backends", title_justify="left")
-    table.add_column("name", style="bold", no_wrap=True)
-    table.add_column("usable", no_wrap=True)
-    table.add_column("version", no_wrap=True)
-    table.add_column("devices, or why not", overflow="fold")
-    for record in found:
-        usable = Text("yes", style="green") if record["usable"] else Text("no", style="red")
-        why = ", ".join(record["devices"]) if record["usable"] else record["reason"]
-        table.add_row(record["name"], usable, record["version"] or "", Text(why))
-    return table

@@ -10,8 +10,6 @@ from rich.text import Text
 from chainrule.data.samples import Label
 from chainrule.training.evaluation import confusion_counts
 
-_MOST_SHOWN = 20  # classes; a wider matrix would not fit a terminal
-
 
 def console() -> Console:
     """Return standard output as a rich console, which has colour on a terminal unless NO_COLOR is set."""
@@ -48,26 +46,23 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[Label]) -> Table | None:
-    """Return the confusion matrix with a row for each true class; ``None`` if it is too wide.
+def confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[Label]) -> Table:
+    """Return the confusion matrix with a row for each true class.
 
     Parameters
     ----------
     truth, predicted
         ``(n,)``: places in ``labels``.
     labels
-        What the classes are called.
+        The names of the classes.
     """
-    classes = len(labels)
-    if classes > _MOST_SHOWN:
-        return None
-    counts = confusion_counts(truth, predicted, classes)  # (classes, classes)
+    counts = confusion_counts(truth, predicted, len(labels))  # (classes, classes)
     table = Table(title="confusion: true class down, prediction across", title_justify="left")
     table.add_column("", style="bold", no_wrap=True)
     for label in labels:
         table.add_column(str(label), justify="right", no_wrap=True)
     for i, row in enumerate(counts):
-        styles = ["bold green" if i == j else "bold red" for j in range(classes)]
+        styles = ["bold green" if i == j else "bold red" for j in range(len(labels))]
         cells = [Text(str(n), s) if n else Text("·", "dim") for n, s in zip(row, styles, strict=True)]
         table.add_row(str(labels[i]), *cells)
     return table

@@ -1,4 +1,4 @@
-"""JAX: the step compiled by XLA, called once a step, or a pass of them by ``lax.scan``."""
+"""JAX: the step compiled by XLA, called once a step, or for all batches of a pass by ``lax.scan``."""
 
 from functools import partial
 from typing import Any
@@ -13,11 +13,11 @@ numpy = library.numpy
 
 
 def jit(data: CellData, operation: str) -> Contestant:
-    """Return ``jax.jit`` of a step, what it carries donated, called for each batch."""
+    """Return ``jax.jit`` of a step, called for each batch, with its parameters donated."""
     if operation == "forward":
         return _forward(data)
     run = _Run(data)
-    compiled = library.jit(run.taken, donate_argnums=0)
+    compiled = library.jit(run.step, donate_argnums=0)
 
     def step(rows: Any) -> Any:
         run.carried, L = compiled(run.carried, run.X, run.Y, rows)
@@ -31,25 +31,24 @@ def scan(data: CellData, _operation: str) -> Contestant:
     run = _Run(data)
     rows = numpy.stack(run.rows)  # (steps, n)
 
-    def many(carried: Any, X: Any, Y: Any, rows: Any) -> Any:
-        carried, losses = library.lax.scan(lambda c, at: run.taken(c, X, Y, at), carried, rows)
+    def steps(carried: Any, X: Any, Y: Any, rows: Any) -> Any:
+        carried, losses = library.lax.scan(lambda c, at: run.step(c, X, Y, at), carried, rows)
         return carried, losses[-1]
 
-    compiled = library.jit(many, donate_argnums=0)
+    compiled = library.jit(steps, donate_argnums=0)
 
-    def passed() -> Any:
+    def one_pass() -> Any:
         run.carried, L = compiled(run.carried, run.X, run.Y, rows)
         return L
 
-    return Contestant(passed, data.steps, run.state, wait=run.wait)
+    return Contestant(one_pass, data.steps, run.state, wait=run.wait)
 
 
 def products(data: CellData, operation: str, exempt: str) -> Contestant:
     """Return the products of a pass as one compiled ``lax.scan`` over the batches.
 
-    They are those of a network without activations: each takes what the one before it made, all the way from
-    its own batch of X, so that XLA can neither leave one out nor move it before the loop. What they make is
-    carried on, and written over by the next step.
+    They are those of a network without activations: each takes the result of the one before it, so that XLA can neither
+    leave one out nor move it before the loop. The results are carried on, and overwritten by the next step.
     """
     weights = [numpy.asarray(W) for W in data.weights]
     batches = numpy.asarray(data.X).reshape(data.steps, -1, data.X.shape[1])  # (steps, n, n_0)
@@ -69,79 +68,69 @@ def products(data: CellData, operation: str, exempt: str) -> Contestant:
 
     start = step(None, batches[0])[0]
     compiled = library.jit(lambda carried, batches: library.lax.scan(step, carried, batches)[0])
-    held: list[Any] = [start]
+    last: list[Any] = [start]
 
     def run() -> None:
-        held[0] = compiled(start, batches)
+        last[0] = compiled(start, batches)
 
-    return Contestant(run, data.steps, wait=lambda: library.block_until_ready(held), exempt=exempt)
+    return Contestant(run, data.steps, wait=lambda: library.block_until_ready(last), exempt=exempt)
 
 
 def _forward(data: CellData) -> Contestant:
     batches = [numpy.asarray(data.X[rows]) for rows in data.rows]  # (n, n_0) each
     parameters = [numpy.asarray(part) for part in data.parameters]
-    compiled = library.jit(_logits if data.cell.rule == "adam" else _sigmoids)
-    forward = partial(compiled, parameters)
+    forward = partial(library.jit(partial(_outputs, data.cell.rule)), parameters)
     return over_batches(forward, batches, library.block_until_ready, outputs=np.asarray)
 
 
 class _Run:
-    """What the compiled step carries, and the data it is given."""
+    """The data, and what the compiled step carries: the parameters, Adam's moments, and the number of steps."""
 
     def __init__(self, data: CellData) -> None:
-        self._data = data
+        self._rule, self._rate = data.cell.rule, data.rate
         self.X, self.Y = library.device_put(data.X), library.device_put(data.Y)
         self.rows = [numpy.asarray(rows) for rows in data.rows]  # (n,) each
-        start = [numpy.array(part) for part in data.parameters]  # copies: they are given up
-        moments = [numpy.zeros_like(part) for part in start] if data.cell.rule == "adam" else []
-        t = numpy.zeros((), data.cell.dtype)  # ()
-        self.carried: Any = (start, moments, list(map(numpy.copy, moments)), t)
+        start = [numpy.array(part) for part in data.parameters]  # copies, since they are donated
+        m, v = ([numpy.zeros_like(part) for part in start if self._rule == "adam"] for _ in range(2))
+        self.carried: Any = (start, m, v, numpy.zeros((), data.cell.dtype))
 
-    def taken(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
+    def step(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
         """Return what a step on some rows carries on, and its loss."""
         # The default mode compares every index with the bounds.
         X, Y = (numpy.take(part, rows, axis=0, mode="clip") for part in (X, Y))  # (n, n_0), (n, n_L)
-        return self._step(carried, X, Y)
-
-    def _step(self, carried: Any, X: Any, Y: Any) -> Any:
         parameters, m, v, t = carried
-        is_adam, rate = self._data.cell.rule == "adam", self._data.rate
-        loss = _cross_entropy if is_adam else _squared_error
-        L, g = library.value_and_grad(loss)(parameters, X, Y)
-        if is_adam:
-            return _adam(parameters, g, m, v, t + 1, rate), L
-        return ([p - rate * d for p, d in zip(parameters, g, strict=True)], m, v, t), L
+        L, g = library.value_and_grad(partial(_loss, self._rule))(parameters, X, Y)
+        if self._rule == "adam":
+            return _adam(parameters, g, m, v, t + 1, self._rate), L
+        return ([p - self._rate * d for p, d in zip(parameters, g, strict=True)], m, v, t), L
 
     def wait(self, *_: Any) -> None:
         """Return when the parameters are computed."""
         library.block_until_ready(self.carried)
 
     def state(self, L: Any) -> State:
-        """Return where training stands."""
+        """Return the loss and the parameters."""
         return State(float(L), [np.asarray(part) for part in self.carried[0]])
 
 
-def _sigmoids(parameters: list[Any], X: Any) -> Any:
-    W1, W2, b1, b2 = parameters
-    return library.nn.sigmoid(library.nn.sigmoid(X @ W1 + b1) @ W2 + b2)  # (n, n_2)
-
-
-def _squared_error(parameters: list[Any], X: Any, Y: Any) -> Any:
-    E = _sigmoids(parameters, X) - Y  # (n, n_2)
-    return 0.5 * numpy.sum(E * E)  # ()
-
-
-def _logits(parameters: list[Any], X: Any) -> Any:
+def _outputs(rule: str, parameters: list[Any], X: Any) -> Any:
+    """Return the outputs, with Adam the logits."""
     depth = len(parameters) // 2
-    A, weights, biases = X, parameters[:depth], parameters[depth:]
-    for W, b in zip(weights[:-1], biases[:-1], strict=True):
-        A = library.nn.relu(A @ W + b)  # (n, n_l)
-    return A @ weights[-1] + biases[-1]  # (n, n_L)
+    f = library.nn.relu if rule == "adam" else library.nn.sigmoid
+    A = X  # (n, n_0)
+    for number, (W, b) in enumerate(zip(parameters[:depth], parameters[depth:], strict=True)):
+        Z = A @ W + b  # (n, n_l)
+        A = Z if rule == "adam" and number == depth - 1 else f(Z)  # (n, n_l)
+    return A
 
 
-def _cross_entropy(parameters: list[Any], X: Any, Y: Any) -> Any:
-    logs = library.nn.log_softmax(_logits(parameters, X))  # (n, n_L)
-    return -numpy.sum(Y * logs) / len(X)  # ()
+def _loss(rule: str, parameters: list[Any], X: Any, Y: Any) -> Any:
+    """Return half the sum of squares, with Adam the mean cross-entropy."""
+    A = _outputs(rule, parameters, X)  # (n, n_L)
+    if rule == "adam":
+        return -numpy.sum(Y * library.nn.log_softmax(A)) / len(X)  # ()
+    E = A - Y  # (n, n_L)
+    return 0.5 * numpy.sum(E * E)  # ()
 
 
 def _adam(parameters: list[Any], g: list[Any], m: Any, v: Any, t: Any, rate: float) -> Any:

@@ -5,7 +5,6 @@ A crew is a set of processes, one for each contestant, which take turns in a cel
 
 import math
 import random
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,38 +18,39 @@ from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.measure.environment import Pulse, flags, pulse
 from chainrule.bench.measure.limits import WALL
-from chainrule.bench.measure.process import Process
+from chainrule.bench.measure.process import Answer, Process
 from chainrule.bench.store import FILE, SCHEMA, Measurement, Records, append, read
 from chainrule.mathematics.naming import require
 
 OVER = {"status": "skipped", "reason": "the time was over"}
-NOT_MADE = {"status": "interrupted", "reason": "stopped before its turn"}
-LATE = 1.0  # seconds that an answer is waited for when the time is over
+NOT_STARTED = {"status": "interrupted", "reason": "stopped before its turn"}
+LATE = 1.0  # seconds to wait for an answer after the time is over
 FEWEST = 3  # rounds that are kept, however late it is
 SHORT_PASS = 0.01  # seconds; to fill a cache again takes less than a hundredth of it
+LONGEST_PASS = 4.0  # seconds; a cell whose pass takes longer is not measured
 
 
 class Seat(NamedTuple):
-    """A contestant with a number of threads; 0: as it chooses."""
+    """A contestant with a number of threads; 0 is its own choice."""
 
     contestant: str
     threads: int = 0
 
 
-# For each contestant of a cell: the numbers of its rounds, and what its process answered.
-Turns = dict[Seat, list[tuple[int, dict[str, Any]]]]
+# For each contestant of a cell: the numbers of its rounds, and the answers of its process.
+Turns = dict[Seat, list[tuple[int, Answer]]]
 
 
 @dataclass(frozen=True)
 class Care:
-    """With how much care a cell is measured; times in seconds."""
+    """The care with which a cell is measured; times in seconds."""
 
     rounds: int = 15
     least_rounds: int = 3
     warm: float = 0.05
     block: float = 0.006
     budget: float = 10.0  # for the rounds of a cell: there are fewer where they take long
-    until: float = math.inf  # by time.monotonic(): nothing is begun after it
+    until: float = math.inf  # by time.monotonic(): nothing starts after it
     clock: str = WALL  # which one times the blocks
 
 
@@ -59,7 +59,7 @@ QUICK = Care(rounds=9, warm=0.03, block=0.005, budget=3.0)
 
 @dataclass
 class Crew:
-    """The processes of one set: what is compared is compared within it."""
+    """The processes of one set: contestants are compared within it."""
 
     run: str
     number: int
@@ -67,39 +67,38 @@ class Crew:
     care: Care
     folder: str
     processes: dict[Seat, Process] = field(default_factory=dict)
-    _environments: set[str] = field(default_factory=set)
+    _environments: set[str] = field(default_factory=lambda: {""})
 
     def measure(self, cell: Cell, operation: str, seats: Sequence[Seat]) -> Iterator[dict[str, Any]]:
         """Yield the lines of a cell: new environments, then a measurement for each contestant.
 
-        Ctrl-C between two turns yields what has been measured, and then raises ``KeyboardInterrupt``.
+        Ctrl-C between two turns yields the measurements so far, and then raises ``KeyboardInterrupt``.
         """
         before, stopped = self._pulse(), False
-        made: dict[Seat, dict[str, Any]] = {}
+        answers: dict[Seat, Answer] = {}
         turns: Turns = {seat: [] for seat in seats}
-        # The passes of all who take turns are alike.
+        # All contestants of a cell take passes of the same length.
         devices = {roster.entry(seat.contestant).device for seat in seats}
-        device = "cuda" if "cuda" in devices else "cpu"
         try:
             for seat in seats:
-                made[seat] = self._make(seat, cell, operation, device)
-            ready = {seat: answer for seat, answer in made.items() if answer["status"] == "ok"}
+                answers[seat] = self._make(seat, cell, operation, max(devices))  # "cuda" if there is one
+            ready = {seat: answer for seat, answer in answers.items() if answer["status"] == "ok"}
             self._rounds(cell, ready, turns)
         except KeyboardInterrupt:
             stopped = True
         doubts = flags(before, self._pulse())
         for seat in seats:
-            answer = made.get(seat, NOT_MADE)
+            answer = answers.get(seat, NOT_STARTED)
             environment = answer.get("environment", {"id": ""})
-            if environment["id"] not in {"", *self._environments}:
+            if environment["id"] not in self._environments:
                 self._environments.add(environment["id"])
                 yield environment
             status, reason = self._status(answer, turns[seat])
-            taken = [(number, took["seconds"]) for number, took in turns[seat] if "seconds" in took]
+            timed = [(number, took["seconds"]) for number, took in turns[seat] if "seconds" in took]
             yield Measurement(
                 *(self.run, self.number, cell, operation, *seat, status, reason),
-                rounds=tuple(number for number, _ in taken),
-                seconds=tuple(seconds for _, seconds in taken),
+                rounds=tuple(number for number, _ in timed),
+                seconds=tuple(seconds for _, seconds in timed),
                 steps=answer.get("passes", 0) * answer.get("steps", 0),
                 first_call=answer.get("first_call"),
                 check=answer.get("check", {}),
@@ -110,14 +109,14 @@ class Crew:
             raise KeyboardInterrupt
 
     def rates(self, library: str, threads: int) -> Iterator[dict[str, Any]]:
-        """Yield the best that the machine does with a library, asked of the process of its bare products."""
+        """Yield the best rates of the machine with a library, measured in the process of its bare products."""
         process = self._process(Seat(f"products-{library}", threads))
         answer = process.ask("rates", library=library, dtype=self.dtype, threads=threads)
         if "products" in answer:
             yield answer
 
     def _pulse(self) -> Pulse:
-        return pulse(process.identity for process in self.processes.values())
+        return pulse(process.pid for process in self.processes.values())
 
     @property
     def _left(self) -> float:
@@ -129,7 +128,7 @@ class Crew:
             self.processes[seat] = Process(seat.threads, self.dtype)
         return self.processes[seat]
 
-    def _make(self, seat: Seat, cell: Cell, operation: str, device: str) -> dict[str, Any]:
+    def _make(self, seat: Seat, cell: Cell, operation: str, device: str) -> Answer:
         if self._left <= 0:
             return OVER
         answer = self._process(seat).ask(
@@ -145,13 +144,12 @@ class Crew:
         )
         return OVER if answer["status"] == "failed" and self._left < 0 else answer
 
-    def _rounds(self, cell: Cell, ready: dict[Seat, dict[str, Any]], turns: Turns) -> None:
+    def _rounds(self, cell: Cell, ready: dict[Seat, Answer], turns: Turns) -> None:
         """Let each contestant take a turn in each round, in a new random order."""
         care = self.care
         again = {seat: answer["pass"] < SHORT_PASS for seat, answer in ready.items()}
-        each = [(answer["passes"] + again[seat]) * answer["pass"] for seat, answer in ready.items()]
-        rounds = int(care.budget / max(sum(each), 1e-9))
-        rounds = max(care.least_rounds, min(rounds, care.rounds))
+        each = sum((answer["passes"] + again[seat]) * answer["pass"] for seat, answer in ready.items())
+        rounds = max(care.least_rounds, min(int(care.budget / max(each, 1e-9)), care.rounds))
         shuffle = random.Random(f"{self.run} {self.number} {cell.name}").shuffle  # noqa: S311  an order, no secret
         order = list(ready)
 
@@ -169,10 +167,8 @@ class Crew:
         for seat in filter(is_running, ready):
             self._process(seat).ask("drop")
 
-    def _status(
-        self, answer: dict[str, Any], turns: Sequence[tuple[int, dict[str, Any]]]
-    ) -> tuple[str, str]:
-        """Return whether a contestant was measured, and why not."""
+    def _status(self, answer: Answer, turns: Sequence[tuple[int, Answer]]) -> tuple[str, str]:
+        """Return the status of a contestant, and why it was not measured."""
         if turns and "seconds" not in turns[-1][1]:
             return "failed", turns[-1][1]["reason"]
         if answer["status"] == "ok" and len(turns) < min(self.care.least_rounds, FEWEST):
@@ -182,7 +178,7 @@ class Crew:
 
 @contextmanager
 def crew(run: str, number: int, dtype: str, care: Care) -> Iterator[Crew]:
-    """Return a crew, whose processes end with the context, however it ends."""
+    """Return a crew, whose processes end with the context."""
     with tempfile.TemporaryDirectory() as folder:
         one = Crew(run, number, dtype, care, folder)
         try:
@@ -192,7 +188,10 @@ def crew(run: str, number: int, dtype: str, care: Care) -> Iterator[Crew]:
                 process.end()
 
 
-LONGEST_PASS = 4.0  # seconds; a cell whose pass takes longer is not measured
+# A cell to be measured by one set of processes: the set's number, the cell, the operation.
+Unit = tuple[int, Cell, str]
+# Called at the start and after each unit: how many are done, how many there are, and the lines of the last.
+Listener = Callable[[int, int, Sequence[dict[str, Any]]], None]
 
 
 @dataclass(frozen=True)
@@ -207,12 +206,11 @@ class Campaign:
     care: Care = field(default_factory=Care)
 
     def line(self, run: str) -> dict[str, Any]:
-        """Return it as it is written."""
+        """Return the plan as a line of the file."""
         return {
             "record": "plan",
             "schema": SCHEMA,
             "run": run,
-            "commit": commit(),
             "cells": [cell.name for cell in self.cells],
             "contestants": list(self.contestants),
             "operations": list(self.operations),
@@ -220,27 +218,31 @@ class Campaign:
             "threads": list(self.threads),
         }
 
-
-# A cell to be measured by one set of processes: the set's number, the cell, the operation.
-Unit = tuple[int, Cell, str]
-# Called at the start and after each unit: how many are done, how many there are, and the lines of the last.
-Listener = Callable[[int, int, Sequence[dict[str, Any]]], None]
+    def units(self) -> list[Unit]:
+        """Return everything that is to be measured: set by set, with the cells shuffled in each."""
+        units = []
+        for number in range(self.processes):
+            mine = [(number, *pair) for pair in product(self.cells, self.operations)]
+            random.Random(number).shuffle(mine)  # noqa: S311  an order, no secret
+            units += mine
+        return units
 
 
 def run(campaign: Campaign, folder: Path, listener: Listener = lambda *_: None) -> Records:
-    """Measure what of the campaign is not in the folder yet, and return all that is.
+    """Measure what of the campaign is not in the folder yet, and return all records.
 
     Raises
     ------
     ValueError
         If the folder holds another campaign.
     KeyboardInterrupt
-        After Ctrl-C, when what was measured has been written.
+        After Ctrl-C, when the measurements so far have been written.
     """
     records = _begin(campaign, folder)
-    undone = {_unit(one) for one in records.measurements if one.status == "interrupted"}
-    done = {_unit(one) for one in records.measurements} - undone
-    units = _units(campaign)
+    units = [(one.process, one.cell, one.operation) for one in records.measurements]
+    undone = {u for u, m in zip(units, records.measurements, strict=True) if m.status == "interrupted"}
+    done = set(units) - undone
+    units = campaign.units()
     left = [unit for unit in units if unit not in done]
     count = len(units) - len(left)
     listener(count, len(units), [])
@@ -256,7 +258,7 @@ def run(campaign: Campaign, folder: Path, listener: Listener = lambda *_: None) 
 
 
 def _keep(lines: Iterable[dict[str, Any]], folder: Path, records: Records) -> list[dict[str, Any]]:
-    """Write each line as soon as it is there, add it to the records, and return all."""
+    """Write each line at once, add it to the records, and return all lines."""
     kept = []
     for line in lines:
         append(folder, [line])
@@ -268,13 +270,11 @@ def _keep(lines: Iterable[dict[str, Any]], folder: Path, records: Records) -> li
 def _measured(
     campaign: Campaign, one: Crew, cell: Cell, operation: str, records: Records
 ) -> Iterable[dict[str, Any]]:
-    """Return the lines of a cell; of one that is too large for this machine, the reason."""
+    """Return the lines of a cell; where it is too large for this machine, they are the reason."""
     able = [name for name in campaign.contestants if operation in roster.entry(name).operations]
     seats = [Seat(name, threads) for name, threads in product(able, campaign.threads)]
-    peak = max(
-        (rates.products for rates in records.rates if rates.dtype == cell.dtype), default=math.inf
-    )
-    seconds = 2 * cell.flops / peak  # a pass has at least two steps
+    peaks = [rates.products for rates in records.rates if rates.dtype == cell.dtype]
+    seconds = 2 * cell.flops / max(peaks, default=math.inf)  # a pass has at least two steps
     if seconds <= LONGEST_PASS:
         return one.measure(cell, operation, seats)
     reason = (
@@ -285,9 +285,10 @@ def _measured(
 
 
 def _rates(campaign: Campaign, one: Crew, records: Records) -> Iterator[dict[str, Any]]:
-    """Yield the best of the machine with every library for its bare products, once in a run."""
+    """Yield the best rates of the machine with every library, once in a run."""
     known = {(rates.library, rates.dtype, rates.threads) for rates in records.rates}
-    devices = {roster.entry(name).device for name in campaign.contestants}
+    entries = [roster.entry(name) for name in campaign.contestants]
+    devices = {entry.device for entry in entries}
     for name, threads in product(roster.of(roster.PRODUCTS), campaign.threads):
         entry = roster.entry(name)
         is_known = (entry.library, one.dtype, threads) in known
@@ -295,43 +296,18 @@ def _rates(campaign: Campaign, one: Crew, records: Records) -> Iterator[dict[str
             yield from one.rates(entry.library, threads)
 
 
-def _units(campaign: Campaign) -> list[Unit]:
-    """Return everything that is to be measured: set by set, the cells shuffled in each."""
-    units = []
-    for number in range(campaign.processes):
-        mine = [(number, *pair) for pair in product(campaign.cells, campaign.operations)]
-        random.Random(number).shuffle(mine)  # noqa: S311  an order, no secret
-        units += mine
-    return units
-
-
 def _begin(campaign: Campaign, folder: Path) -> Records:
-    """Return what was measured of the campaign; write its plan where there is none yet."""
+    """Return the records of the campaign; write its plan where there is none yet."""
     if not (folder / FILE).exists():
         records = Records()
         _keep([campaign.line(time.strftime("%Y-%m-%dT%H:%M:%S"))], folder, records)
         return records
     records = read(folder)
-    wanted = campaign.line(records.plan.get("run", ""))
-    different = [key for key in wanted if key != "commit" and records.plan.get(key) != wanted[key]]
+    plan = campaign.line(records.plan.get("run", ""))
+    different = [key for key in plan if records.plan.get(key) != plan[key]]
     problem = f"{folder} holds a run with other {', '.join(different)}; give another folder with -o"
     require(not different, problem)
     return records
-
-
-def _unit(one: Measurement) -> Unit:
-    return one.process, one.cell, one.operation
-
-
-def commit() -> str | None:
-    """Return which source is measured; a plus sign says that it was changed since."""
-    here = str(Path(__file__).parent)
-    command = ["git", "-C", here, "describe", "--always", "--exclude=*", "--dirty=+"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  no input
-    except OSError:
-        return None
-    return done.stdout.strip() or None
 
 
 def measure(cell: Cell, contestants: Sequence[str], seconds: float) -> Records:

@@ -1,4 +1,4 @@
-"""A process with a worker in it, of which no thread runs but when it is its turn."""
+"""A process with a worker in it, whose threads run only when it is its turn."""
 
 import json
 import math
@@ -13,6 +13,7 @@ from typing import IO, Any
 from chainrule.bench.measure import product_precision
 from chainrule.program.machine import cores
 
+Answer = dict[str, Any]
 PATIENCE = 300.0  # seconds for one answer; a process that takes longer hangs
 SLICE = 1.0  # seconds
 CAN_STOP = hasattr(signal, "SIGSTOP")
@@ -28,9 +29,9 @@ class Process:
     Parameters
     ----------
     threads
-        How many its libraries are to use, and cores to run on; 0: as they choose.
+        Threads of its libraries, and cores to run on; 0 leaves the choice to the libraries.
     dtype
-        What it will compute in.
+        The dtype of its cells.
     """
 
     def __init__(self, threads: int = 0, dtype: str = "float32") -> None:
@@ -40,28 +41,28 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=os.environ | _surroundings(threads, dtype),
-            start_new_session=True,  # Ctrl-C is for this process alone
+            env=os.environ | _variables(threads, dtype),
+            start_new_session=True,  # Ctrl-C reaches only the parent process
         )
-        assert self._process.stdin is not None  # noqa: S101  it was asked for
+        assert self._process.stdin is not None  # noqa: S101  they are pipes
         assert self._process.stdout is not None  # noqa: S101
         self._requests, self._answers = self._process.stdin, self._process.stdout
         if 0 < threads < cores() and hasattr(os, "sched_setaffinity"):
-            # XLA asks for nothing else.
-            os.sched_setaffinity(self.identity, sorted(os.sched_getaffinity(0))[:threads])
+            # XLA takes the number of its threads from nothing else.
+            os.sched_setaffinity(self.pid, sorted(os.sched_getaffinity(0))[:threads])
 
-    def ask(self, do: str, patience: float = math.inf, **request: Any) -> dict[str, Any]:
+    def ask(self, do: str, patience: float = math.inf, **request: Any) -> Answer:
         """Let it run until it has answered a request; return the answer.
 
-        It is ended if it has not answered after this many seconds, or those of ``PATIENCE``, and if this process is
-        interrupted meanwhile: nobody would wait for its answer.
+        It is killed if it has not answered after this many seconds, or those of ``PATIENCE``, or if this process is
+        interrupted meanwhile.
         """
         patience = min(patience, PATIENCE)
         try:
             self._signal("SIGCONT")
             self._requests.write(json.dumps({"do": do, **request}) + "\n")
             self._requests.flush()
-            answer: dict[str, Any] = json.loads(_line(self._answers, patience))
+            answer: Answer = json.loads(_line(self._answers, patience))
         except (OSError, ValueError) as error:
             self.end()
             is_late = isinstance(error, TimeoutError)
@@ -74,21 +75,21 @@ class Process:
         return answer
 
     @property
-    def identity(self) -> int:
-        """The system's number for it."""
+    def pid(self) -> int:
+        """Its process ID."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it still runs."""
         return self._process.poll() is None
 
     def end(self) -> None:
-        """End it, whatever it is doing."""
+        """Kill it."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._requests, self._answers):
-            with suppress(BrokenPipeError):  # of a request that was not taken
+            with suppress(BrokenPipeError):  # a request was not read
                 pipe.close()
 
     def _signal(self, name: str) -> None:
@@ -99,7 +100,7 @@ class Process:
 def _line(pipe: IO[str], seconds: float) -> str:
     """Return the next line; raise ``TimeoutError`` if there is none after this many seconds.
 
-    It is waited for in short pieces: while all of us are stopped (Ctrl-Z, a laptop that sleeps) one piece passes.
+    It waits in short pieces: while all processes are stopped (Ctrl-Z, a laptop that sleeps) only one piece passes.
     """
     while CAN_STOP and not select.select([pipe], [], [], min(SLICE, max(0.0, seconds)))[0]:
         seconds -= SLICE
@@ -108,13 +109,13 @@ def _line(pipe: IO[str], seconds: float) -> str:
     return pipe.readline()
 
 
-def _surroundings(threads: int, dtype: str) -> dict[str, str]:
-    """Return the variables of the worker's environment that differ from this process's."""
-    variables = {name: str(threads) for name in _THREADS} if threads else {}
-    variables["PYTHONWARNINGS"] = "ignore"  # of other libraries
-    variables |= product_precision.variables()
-    # JAX would take three quarters of a device's memory at once, and leave too little to the others.
-    variables["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-    if dtype == "float64":
-        variables["JAX_ENABLE_X64"] = "1"
-    return variables
+def _variables(threads: int, dtype: str) -> dict[str, str]:
+    """Return the environment variables of the worker that differ from this process's."""
+    return {
+        **{name: str(threads) for name in _THREADS if threads},
+        "PYTHONWARNINGS": "ignore",  # of other libraries
+        # JAX would take three quarters of a device's memory at once, and leave too little to the others.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        **({"JAX_ENABLE_X64": "1"} if dtype == "float64" else {}),
+        **product_precision.variables(),
+    }

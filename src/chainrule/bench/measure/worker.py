@@ -1,7 +1,7 @@
-"""The worker: a process that is one contestant, cell after cell, and answers requests.
+"""The worker: a process that runs one contestant, cell after cell, and answers requests.
 
-It reads a request a line from standard input, and answers each with a line.
-Whatever a library prints goes to standard error, so that it cannot pass for an answer.
+It reads one request a line from standard input, and answers each with a line.
+The output of libraries goes to standard error, so that it cannot be taken for an answer.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ import time
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from chainrule.bench import roster
 from chainrule.bench.cell_data import cell_data
@@ -24,10 +24,10 @@ from chainrule.bench.measure.check import check
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.measure.limits import WALL, best, warm_up
 from chainrule.bench.measure.limits import block as timed
+from chainrule.bench.measure.process import Answer
 
-Answer = dict[str, Any]
 VERBS = ("make", "time", "drop", "rates")  # methods of a worker
-_environment = cache(environment)  # once in a process, when the contestant has loaded its libraries
+_environment = cache(environment)  # once in a process, after the contestant has loaded its libraries
 _PR_SET_PDEATHSIG = 1
 
 
@@ -47,38 +47,37 @@ class Worker:
         block: float,
         **more: str,
     ) -> Answer:
-        """Make the contestant of a cell, check it and warm it up; return what a pass of it takes.
+        """Make the contestant of a cell, check it and warm it up; return the time of a pass.
 
-        ``more`` may have the ``device`` that the data are for, and the folder that is the ``cache`` of references.
+        ``more`` may have the ``device``, which decides how long a pass is, and ``cache``, a folder for the references.
         """
         self.drop()
-        chosen = roster.entry(contestant)
-        if missing := chosen.missing():
+        entry = roster.entry(contestant)
+        if missing := entry.missing():
             return {"status": "skipped", "reason": f"{' and '.join(missing)} is not installed"}
-        given = cell_data(parse(cell), more.get("device", "cpu"))
-        cache = more.get("cache")
+        data = cell_data(parse(cell), more.get("device", "cpu"))
         try:
-            made = chosen.maker()(given, operation)
+            one = entry.maker()(data, operation)
         except UnavailableError as why:
             return {"status": "skipped", "reason": str(why)}
-        # Garbage is collected now and not while a step is timed, as timeit does.
+        # Collect garbage now and not while a step is timed, as timeit does.
         gc.collect()
         gc.freeze()
         gc.disable()
-        self._context.enter_context(made.context())
-        self._contestant = made
-        began = time.perf_counter()
-        returned = made.run()
-        made.wait()
-        first = time.perf_counter() - began
-        checked = check(made, returned, given, Path(cache) if cache else None)
+        self._context.enter_context(one.context())
+        self._contestant = one
+        start = time.perf_counter()
+        returned = one.run()
+        one.wait()
+        first = time.perf_counter() - start
+        checked = check(one, returned, data, Path(more["cache"]) if "cache" in more else None)
         if wrong := checked.pop("wrong"):
             self.drop()
             return {"status": "wrong", "reason": wrong, "check": checked}
-        warmed = warm_up(made, warm, block)
+        warmed = warm_up(one, warm, block)
         return {
             "status": "ok",
-            "steps": made.steps,
+            "steps": one.steps,
             "passes": warmed.passes,
             "pass": warmed.seconds,
             "first_call": first,
@@ -89,7 +88,7 @@ class Worker:
     def time(self, passes: int, clock: str = WALL, *, again: bool = True) -> Answer:
         """Time a block of passes, after an untimed pass if ``again``.
 
-        The turns of the others have displaced what was in the caches; for a long pass that does not matter.
+        The turns of the others have emptied the caches; for a long pass that does not matter.
         """
         assert self._contestant is not None  # noqa: S101  the protocol
         if again:
@@ -97,7 +96,7 @@ class Worker:
         return {"seconds": timed(self._contestant, passes, clock)}
 
     def drop(self) -> Answer:
-        """Let go of the cell's arrays; what of them is in circles goes when the next cell is made."""
+        """Release the cell's arrays; those in reference cycles are collected when the next cell is made."""
         if self._contestant is not None:
             self._context.close()
             self._contestant = None
@@ -106,7 +105,7 @@ class Worker:
         return {}
 
     def rates(self, library: str, dtype: str, threads: int) -> Answer:
-        """Measure the best that this machine does with a library."""
+        """Measure the best rates of this machine with a library."""
         return best(library, dtype, threads).line()
 
 
@@ -118,7 +117,7 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
         request = json.loads(line)
         try:
             answer = verbs[request.pop("do")](**request)
-        except Exception as error:  # noqa: BLE001  whatever a library raises is what there is to say
+        except Exception as error:  # noqa: BLE001  any library's
             reason = f"{type(error).__name__}: {error}".partition("\n")[0]
             answer = {"status": "failed", "reason": reason}
         answers.write(json.dumps(answer) + "\n")
@@ -126,13 +125,13 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Have Linux end this process with its parent: one that is stopped would not notice."""
+    """Have Linux kill this process when its parent ends: a stopped process would not notice."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:
-    """Be a worker."""
+    """Run a worker on standard input and output."""
     _end_with_parent()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -18,7 +18,7 @@ from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import Figures, Results, Slice
-from chainrule.bench.judge.statistics import BAND, typical, verdict
+from chainrule.bench.judge.statistics import BAND, verdict
 from chainrule.bench.report import drawing
 from chainrule.bench.report.drawing import Chart, Panel
 from chainrule.bench.report.tables import letters_used, sign
@@ -251,56 +251,6 @@ def _draw_roofline(across: Ends, up: Ends, points: Sequence[Point], ax: Any) -> 
     drawing.legend(ax, handles, 3)
 
 
-# -- Throughput: samples a second against the hidden size, a panel for each batch size --------------------
-
-Lines = dict[str, list[Figures]]  # over the hidden sizes, by contestant
-
-
-def throughput(one: Slice) -> Chart:
-    """Return a panel for each batch size that has two hidden sizes or more."""
-    columns = {B: [one.by_size[H, B] for H in one.hidden if (H, B) in one.by_size] for B in one.batches}
-    names = [*one.run.products, *one.run.backends] if one.leads else []
-    lines: dict[str, Lines] = {}
-    for B, cells in columns.items():
-        bests = {name: [one.best(cell, [name]) for cell in cells if len(cells) > 1] for name in names}
-        figures = {name: [f for f in line if f is not None] for name, line in bests.items()}
-        lines[f"batch {B}"] = {name: line for name, line in figures.items() if line}
-    limits = drawing.ends(_speed(f) for some in lines.values() for line in some.values() for f in line)
-    return _chart("throughput", lines, partial(_draw_throughput, one, limits), one=one)
-
-
-def _speed(f: Figures) -> float:
-    return (f.samples_per_second or 0) / 1e3
-
-
-def _draw_throughput(one: Slice, limits: Ends, lines: Lines, ax: Any) -> None:
-    """Draw the lines of one batch size: the backends, and dashed the bare products."""
-    drawing.log_axis(ax, "x", one.hidden[0], one.hidden[-1], "hidden size H")
-    drawing.log_axis(ax, "y", *limits, "thousand samples/s")
-    ax.set_xticks(one.hidden, map(str, one.hidden))
-    for name, line in lines.items():
-        colour, shape = drawing.look_of(name)
-        widths, speeds = [f.place.cell.hidden for f in line], [_speed(f) for f in line]
-        if name in one.run.products:
-            ax.plot(widths, speeds, color=colour, linestyle="--", linewidth=1, alpha=0.8)
-            continue
-        ax.fill_between(widths, *_bands(one.run, line), color=colour, alpha=0.2, linewidth=0)
-        ax.plot(widths, speeds, shape, linestyle="-", color=colour, linewidth=1.6, markersize=5)
-    drawing.legend(ax, drawing.marks(name for name in lines if name in one.run.backends))
-
-
-def _bands(run: Results, line: Sequence[Figures]) -> tuple[list[float], list[float]]:
-    """Return thousand samples a second at both ends of the 95 % intervals, within the measured range."""
-    slow, fast = [], []
-    for f in line:
-        samples = run.samples(f.place)
-        times = [time for rounds in samples for time in rounds]
-        _, low, high = typical(samples)
-        slow.append(f.place.cell.batch / min(high, max(times)) / 1e3)
-        fast.append(f.place.cell.batch / max(low, min(times)) / 1e3)
-    return slow, fast
-
-
 # -- The forest plot of the other libraries: how many times as long they take as the fastest backend -------
 
 Ratios = dict[str, dict[str, Interval]]  # by cell and library
@@ -349,7 +299,6 @@ def sections(run: Results) -> dict[str, list[Chart]]:
     every = {
         "map": map(crossover, run.slices),
         "limit": [step_times(run), roofline(run)],
-        "throughput": map(throughput, run.slices),
         "peers": [forest(run)],
     }
     return {name: [chart for chart in charts if chart.panels] for name, charts in every.items()}

@@ -103,7 +103,6 @@ def _rounded(value: float | None) -> float | None:
 CHARTS = {
     "map": "Fastest backend by size",
     "limit": "Distance from the machine's limit",
-    "throughput": "Throughput",
     "peers": "Compared with other libraries",
 }
 OPEN = 2  # figures of a section that are open at first
