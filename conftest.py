@@ -21,7 +21,7 @@ else:  # the processes of a run share its folder
 
 SOURCE = Path(__file__).parent / "src" / "chainrule"
 MODULES = {
-    "cupy": ["ranks/nccl.py", "backends/cupy.py", "backends/cupy_device.py", "backends/cupy_library.py"],
+    "cupy": ["ranks/nccl.py", "backends/cupy.py", "backends/cupy_device.py"],
     "jax": ["backends/jax.py", "program/scan.py", "bench/contestants/jax.py"],
     "matplotlib": ["plots"],
     "onnx": ["saving/onnx.py"],

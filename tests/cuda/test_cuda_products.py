@@ -7,10 +7,9 @@ from chainrule.program.chains import HALVES
 from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.cuda.planning import cuda_plan
-from chainrule.program.cuda.products_only import products, steps
-from support.compare import relative_error
+from chainrule.program.cuda.products_only import products
 from support.cuda.work import on_device
-from support.steps import CASES, Case, epochs, made_work, plain, ran
+from support.steps import CASES, Case, made_work
 
 
 @pytest.mark.parametrize("name", ["plain", "everything-adam"])
@@ -46,17 +45,6 @@ def test_the_bare_products_multiply_what_the_step_multiplies(stand_in, monkeypat
         assert len(stand_in.allocated) == before, (
             name
         )  # what no step has filled may be zeros: they draw less power
-
-
-def test_so_many_steps_are_one_graph(stand_in):
-    reference = made_work(Case(), 9)
-    plans = [plan._replace(rates=[0.05]) for plan in epochs(reference, 4)]
-    wanted = ran(plain(reference), plans)
-    work = on_device(stand_in, made_work(Case(), 9))
-    run = steps(work, stand_in, 2, rate=0.05)
-    run()
-    assert [len(nodes) for nodes in stand_in.graphs] == [2 * 6]
-    assert relative_error(work.progress.theta, wanted[1][0]) < 16 * np.finfo(np.float64).eps
 
 
 def test_the_products_are_of_one_batch(stand_in):

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import array_api_compat.cupy as xp
 import cupy
 import numpy as np
 
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
-from chainrule.backends.cupy_library import CupyLibrary
+from chainrule.backends.cupy_device import CupyDevice, CupyLibrary, device_of
 from chainrule.backends.numpy import make as numpy_backend
 from chainrule.mathematics.arrays import Array
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES
@@ -24,9 +24,6 @@ from chainrule.program.cuda.stream import PLACES, StreamEngine
 from chainrule.program.engine import Engine, Pack, Work
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
-
-if TYPE_CHECKING:
-    from chainrule.backends.cupy_device import CupyDevice
 
 SHARE_FOR_DATA = 0.5  # of the memory that is left: more data than that stay on the host
 PART_BYTES = 8 << 20  # more than the blocks of a kernel leave of sums over 1024 columns in float64
@@ -117,10 +114,8 @@ class CupyBackend(Backend):
             raise ValueError(msg)
         return super().plain(work)
 
-    def cuda_device(self) -> "CupyDevice":
+    def cuda_device(self) -> CupyDevice:
         """Return what graphs of steps run on: this thread's own, in TF32 where that is on."""
-        from chainrule.backends.cupy_device import device_of
-
         return device_of(self.device.id, tf32=tf32_is_on())
 
     def engine(self, work: Work) -> Engine:

@@ -6,19 +6,21 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import cupy
 import numpy as np
 
-from chainrule.backends.cupy_library import CupyLibrary
+from chainrule.backends.numpy import NumpyLibrary
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
 from chainrule.program.cuda.cublas_lt import LtProduct
 from chainrule.program.cuda.device import CAPTURING, CannotCaptureError, Launchable, Product
 from chainrule.program.cuda.loop import THREADS
 from chainrule.program.cuda.source import KernelText, prelude
+from chainrule.program.operations import Operation
+from chainrule.program.primitives import PRIMITIVES, REDUCTIONS
 from chainrule.program.replay import Call
 
 OPTIONS = ("--std=c++17",)
@@ -26,6 +28,49 @@ TIMED_CALLS, TIMES = 20, 5  # of what is timed in one graph; of its launches
 MOST_BLOCKS, FIRST_WITH_CLUSTERS = 16, 9  # of a cluster, as many as an H100 allows; compute capability
 NON_PORTABLE_CLUSTER = 14  # CUfunction_attribute: more than 8 blocks
 REFUSALS = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, RuntimeError)
+
+
+class CupyLibrary(NumpyLibrary):
+    """CuPy for replay: its memory, and its functions with ``out``; the rest is as in NumPy, whose methods it has."""
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return an array of any content; CuPy's allocator begins at 512 bytes."""
+        return cupy.empty(shape, dtype=dtype)
+
+    def constant(self, data: np.ndarray) -> Array:
+        """Return a known array."""
+        return cupy.asarray(data, order="C")
+
+    def shares(self, view: Array, array: Array) -> bool:
+        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        return bool(cupy.may_share_memory(view, array))
+
+    def call(self, operation: Operation, arguments: list[Any], out: Array) -> Call:
+        """Return the call that computes ``operation`` into ``out``."""
+        function, settings = operation.function, operation.settings
+        if function in {"copy", "astype"}:
+            return partial(cupy.copyto, casting="unsafe"), (out, arguments[0])
+        if function == "where":
+            return _where(), (*arguments, out)
+        named = getattr(cupy, PRIMITIVES[function].cupy or function)
+        over = {}
+        if function in REDUCTIONS:
+            over = {"axis": settings["axis"], "keepdims": settings["keepdims"]}
+        return partial(named, out=out, **over), tuple(arguments)
+
+    def gather(self, source: Array, rows: Array, out: Array) -> None:
+        """Copy rows of ``source`` to ``out``."""
+        cupy.take(source, rows, axis=0, out=out)
+
+    def fill(self, target: Array, number: float) -> None:
+        """Write a number into a 0-d array."""
+        target.fill(number)
+
+
+@cache
+def _where() -> Any:
+    """Return ``where`` with ``out``, which CuPy's has not."""
+    return cupy.ElementwiseKernel("bool c, T yes, T no", "T out", "out = c ? yes : no", "where_into")
 
 
 class LaunchConfig(ctypes.Structure):

@@ -95,20 +95,22 @@ class LateMark:
     """What is fetched from the device arrives when a mark behind it is waited for, and not before."""
 
     def __init__(self, device):
-        self._device, self._arrivals = device, []
+        self._device, self._arrivals = device, None
 
     def set(self):
-        assert not self._arrivals, "a mark was set again before it was waited for"
+        assert self._arrivals is None, "a mark was set again before it was waited for"
         self._arrivals, self._device.fetched = self._device.fetched, []
         self._device.under_way += 1
         self._device.most_under_way = max(self._device.most_under_way, self._device.under_way)
 
     def wait(self):
+        if self._arrivals is None:
+            return
         self._device.waits += 1
         self._device.under_way -= 1
         for target, numbers in self._arrivals:
             target[...] = numbers
-        self._arrivals = []
+        self._arrivals = None
 
 
 class LateLane:

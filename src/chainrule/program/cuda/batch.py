@@ -16,7 +16,7 @@ from chainrule.program.cuda.epilogues import finished_by_lt, layers
 from chainrule.program.cuda.feed import Feed
 from chainrule.program.cuda.gather import BLOCK, gather, gather_grid
 from chainrule.program.cuda.geometry import PACK_BYTES, Launch, launch
-from chainrule.program.cuda.lowering import Fused, fused
+from chainrule.program.cuda.lowering import fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import write
 from chainrule.program.dtypes import numpy_dtype
@@ -105,14 +105,14 @@ class BoundBatch:
         self._shared: dict[int, Call] = {}  # of groups that neither read nor write a feed
         self._finished: dict[int, list[Call]] | None = None  # of products that cuBLASLt finishes
         self.notes: tuple[str, ...] = ()  # on each of them, for the history
-        self._roots, program = Roots(self.plan.program), self.plan.program
-        told = program.inputs[1 + len(work.progress[1]) + len(self._batch) :]
-        self._told = {id(value) for value in (*told, self._roots.of(program.outputs[-1]))}
-
-    @property
-    def is_straight(self) -> bool:
-        """Whether products go straight into the weights."""
-        return self.plan.program.inputs[-1].role == "negated rate"
+        roots, program = Roots(self.plan.program), self.plan.program
+        feed = program.inputs[1 + len(work.progress[1]) + len(self._batch) :]
+        fed = {id(value) for value in (*feed, roots.of(program.outputs[-1]))}
+        self._fed = {
+            id(group)
+            for group in self.plan.groups
+            if any(id(roots.of(value)) in fed for value in _arguments(group))
+        }
 
     @property
     def nodes(self) -> int:
@@ -130,7 +130,7 @@ class BoundBatch:
         progress = self._work.progress
         key = () if feed.keys is None else (feed.keys.reshape(()),)
         given = (progress[0], *progress[1], *self._batch, feed.rates.reshape(()), *key)
-        if self.is_straight:
+        if self.plan.program.inputs[-1].role == "negated rate":
             given += (feed.minus.reshape(()),)
         loss = len(self.plan.program.outputs) - 1
         outputs = {loss: feed.losses.view(np.uint8)}
@@ -170,21 +170,19 @@ class BoundBatch:
         return kernel, (grid, BLOCK, tuple(given))
 
     def _call(self, group: Fusion, arrays: Arrays) -> Call:
-        """Return the call of a group; one that has nothing to do with a feed is the same in every step."""
+        """Return the call of a group; one that neither reads nor writes a feed is the same in every step."""
         if id(group) in self._shared:
             return self._shared[id(group)]
         if is_product(group):
-            rate = group.only.settings.get("rate")
-            values: Sequence[Value] = (*group.inputs, *group.results, *([] if rate is None else [rate]))
             call = self._device.product(product(group, arrays))
         else:
-            made = self._fused[id(group)]
-            values, call = made.arguments, self._kernel(group, made, arrays)
-        if self._told.isdisjoint(id(self._roots.of(value)) for value in values):
+            call = self._kernel(group, arrays)
+        if id(group) not in self._fed:
             self._shared[id(group)] = call
         return call
 
-    def _kernel(self, group: Fusion, made: Fused, arrays: Arrays) -> Call:
+    def _kernel(self, group: Fusion, arrays: Arrays) -> Call:
+        made = self._fused[id(group)]
         if id(group) not in self._launches:
             addresses = [self._device.address(arrays.of(value)) for value in made.full]
             aligned = all(address % PACK_BYTES == 0 for address in addresses)
@@ -196,6 +194,12 @@ class BoundBatch:
         if how.parts:
             given += self._scratch.sums
         return kernel, (how.grid, how.block, tuple(given))
+
+
+def _arguments(group: Fusion) -> tuple[Value, ...]:
+    """Return what a group reads and writes."""
+    rates = [op.settings["rate"] for op in group.operations if "rate" in op.settings]
+    return (*group.inputs, *group.results, *rates)
 
 
 def is_product(group: Fusion) -> bool:

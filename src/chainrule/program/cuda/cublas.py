@@ -24,10 +24,25 @@ STATUSES: Final = {
 }  # fmt: skip
 ALLOCATION_FAILED: Final = 3
 WORKSPACE_BYTES: Final = 32 << 20  # what NVIDIA recommends for Hopper; smaller devices need less
-_NAMES: Final = (
-    "cublasCreate_v2", "cublasDestroy_v2", "cublasSetStream_v2", "cublasSetWorkspace_v2",
-    "cublasSetMathMode", "cublasSetPointerMode_v2", "cublasGemmEx",
-)  # fmt: skip
+
+
+def call(library: Any, function: str, *arguments: Any) -> None:
+    """Call a function of cuBLAS or cuBLASLt.
+
+    Raises
+    ------
+    CannotCaptureError
+        If the library lacks the function, or the function fails.
+    MemoryError
+        If there is no memory left for it.
+    """
+    if not hasattr(library, function):
+        msg = f"the library of CUDA lacks {function}; install another version"
+        raise CannotCaptureError(msg)
+    if status := getattr(library, function)(*arguments):
+        reason = STATUSES.get(status, "unknown")
+        msg = f"{function.removesuffix('_v2')} failed with cuBLAS's status {status}, {reason}"
+        raise (MemoryError if status == ALLOCATION_FAILED else CannotCaptureError)(msg)
 
 
 @dataclass(frozen=True)
@@ -100,27 +115,16 @@ class Cublas:
         tf32: bool = False,
         owners: tuple[object, ...] = (),
     ) -> None:
-        missing = [name for name in _NAMES if not hasattr(library, name)]
-        if missing:
-            msg = f"libcublas lacks {', '.join(missing)}; install another one"
-            raise CannotCaptureError(msg)
-        self._library = library
+        self._library, self._tf32, self._mode = library, tf32, HOST
         self.handle, self.stream = ctypes.c_void_p(), ctypes.c_void_p(stream)
         self.workspace = ctypes.c_void_p(workspace[0]), ctypes.c_size_t(workspace[1])
-        self._tf32 = tf32
-        self._mode = HOST
-        try:
-            self._check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
-            # Not at the interpreter's end: the device may be gone by then.
-            weakref.finalize(self, _destroy, library, self.handle, owners).atexit = False
-            # In this order: setting the stream resets the workspace.
-            self._check(library.cublasSetStream_v2(self.handle, self.stream), "cublasSetStream")
-            self._check(
-                library.cublasSetWorkspace_v2(self.handle, *self.workspace), "cublasSetWorkspace"
-            )
-            self._check(library.cublasSetMathMode(self.handle, FULL_SUMS), "cublasSetMathMode")
-        except RuntimeError as error:
-            raise CannotCaptureError(str(error)) from None
+        call(library, "cublasCreate_v2", ctypes.byref(self.handle))
+        # Not at the interpreter's end: the device may be gone by then.
+        weakref.finalize(self, _destroy, library, self.handle, owners).atexit = False
+        # In this order: setting the stream resets the workspace.
+        call(library, "cublasSetStream_v2", self.handle, self.stream)
+        call(library, "cublasSetWorkspace_v2", self.handle, *self.workspace)
+        call(library, "cublasSetMathMode", self.handle, FULL_SUMS)
 
     def multiply(self, A: Matrix, B: Matrix, out: Matrix, scale: int = 0, plus: int = 0) -> None:
         """Launch ``out <- A @ B``; or with the addresses of two numbers ``out <- scale A @ B + plus out``."""
@@ -129,13 +133,13 @@ class Cublas:
         alpha = ctypes.c_void_p(scale) if scale else ctypes.byref(number(1.0))
         beta = ctypes.c_void_p(plus) if scale else ctypes.byref(number(0.0))
         # cuBLAS has columns where we have rows: there, out' = B' A', each the same memory.
-        status = self._library.cublasGemmEx(
+        call(
+            self._library, "cublasGemmEx",
             self.handle, int(B.turned), int(A.turned), B.columns, A.rows, A.columns,
             alpha, ctypes.c_void_p(B.address), TYPES[B.dtype], B.stride,
             ctypes.c_void_p(A.address), TYPES[A.dtype], A.stride,
             beta, ctypes.c_void_p(out.address), TYPES[out.dtype], out.stride, compute, DEFAULT_ALGORITHM,
         )  # fmt: skip
-        self._check(status, "cublasGemmEx")
 
     def compute(self, A: Matrix, out: Matrix) -> tuple[int, type[ctypes.c_float | ctypes.c_double]]:
         """Return how the product is computed, a ``cublasComputeType_t``, and the type of alpha and beta."""
@@ -146,15 +150,8 @@ class Cublas:
 
     def _point(self, mode: int) -> None:
         if mode != self._mode:
-            status = self._library.cublasSetPointerMode_v2(self.handle, mode)
-            self._check(status, "cublasSetPointerMode")
+            call(self._library, "cublasSetPointerMode_v2", self.handle, mode)
             self._mode = mode
-
-    @staticmethod
-    def _check(status: int, function: str) -> None:
-        if status:
-            msg = f"{function} failed with cuBLAS's status {status}, {STATUSES.get(status, 'unknown')}"
-            raise (MemoryError if status == ALLOCATION_FAILED else RuntimeError)(msg)
 
 
 def _destroy(library: Any, handle: ctypes.c_void_p, _owners: tuple[object, ...]) -> None:

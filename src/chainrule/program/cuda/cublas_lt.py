@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
-from chainrule.program.cuda.cublas import STATUSES, TYPES, Cublas, Matrix
+from chainrule.program.cuda.cublas import TYPES, Cublas, Matrix, call
 from chainrule.program.cuda.device import CannotCaptureError
 
 # cublasLtMatmulDescAttributes_t, cublasLtEpilogue_t.
@@ -131,6 +131,4 @@ class LtProduct:
         self._call(f"{kind}SetAttribute", descriptor, attribute, ctypes.byref(value), size)
 
     def _call(self, function: str, *arguments: Any) -> None:
-        if status := getattr(self._library, f"cublasLt{function}")(*arguments):
-            msg = f"cublasLt{function} failed with status {status}, {STATUSES.get(status, 'unknown')}"
-            raise CannotCaptureError(msg)
+        call(self._library, f"cublasLt{function}", *arguments)

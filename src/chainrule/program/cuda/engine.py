@@ -34,24 +34,21 @@ class Runner:
 
     def __init__(self, device: Device, calls: list[Call]) -> None:
         self._device, self.calls = device, calls
-        self._graph: Callable[[], None] | None = None
+        self.graph: Callable[[], None] | None = (
+            None  # from the second time on, unless it cannot be captured
+        )
         self._runs = 0
-
-    @property
-    def is_captured(self) -> bool:
-        """Whether it is a graph by now."""
-        return self._graph is not None
 
     def __call__(self) -> None:
         """Make the calls."""
         self._runs += 1
         if self._runs == 2:  # not before: calls that are made once are not worth a graph
             try:
-                self._graph = self._device.graph(self.calls)
+                self.graph = self._device.graph(self.calls)
             except CannotCaptureError as error:
                 LOG.warning("a step runs as single kernels, not as one CUDA graph: %s", error)
-        if self._graph is not None:
-            self._graph()
+        if self.graph is not None:
+            self.graph()
             return
         for function, arguments in self.calls:
             function(*arguments)
@@ -122,11 +119,6 @@ class GraphEngine:
     def at_once(self) -> int:
         """How many epochs of one batch it runs before it returns their losses: those of a few graphs."""
         return TOGETHER * min(self._most.values()) if self._work.is_one_batch else 1
-
-    @property
-    def is_captured(self) -> bool:
-        """Whether every step is a launch of a graph by now."""
-        return all(chunk.run.is_captured for chunk in self._chunks.values())
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: everything goes to the device's own stream."""

@@ -127,11 +127,8 @@ def _times(
 def _read(path: Path) -> dict[str, dict[str, tuple[float, float]]]:
     """Return the stored times by device and layer; none where the file is missing or damaged."""
     try:
-        return {
-            device: {layer: (float(lt), float(plain)) for layer, (lt, plain) in times.items()}
-            for device, times in json.loads(path.read_text(encoding="utf-8")).items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 

@@ -4,7 +4,6 @@ An epoch is a launch or a few. What its steps read is copied to the device once,
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.program.cuda.device import CannotCaptureError, Device, Mark
+from chainrule.program.cuda.device import CannotCaptureError, Device
 from chainrule.program.cuda.engine import UNDER_WAY, GraphEngine, runs
 from chainrule.program.cuda.feed import Feed, FeedShape
 from chainrule.program.cuda.loop import THREADS
@@ -84,7 +83,7 @@ class PersistentEngine:
     def addresses(self, rows: int, feed: Feed) -> list[int]:
         """Return what a block reads and writes, as its kernel takes it: see ``Persistent``."""
         theta, state = self.progress
-        inputs = theta, *state, *self.work.arrays, feed.rates, feed.keys
+        inputs = theta, *state, *self.work.arrays, feed.rates, feed.keys if self.work.drops else None
         arrays = *inputs, *self._constants[rows], feed.order, feed.losses
         return [self.device.address(array) for array in arrays if array is not None]
 
@@ -105,7 +104,8 @@ class PersistentPack(Pack):
         self._steps = max(len(work.bounds), *(engine.at_once for engine in engines))
         self._rows = 0 if work.is_one_batch else work.bounds[-1][1]
         dtype, count = numpy_dtype(work.progress[0].dtype), len(engines)
-        shape = FeedShape(count * self._steps, count * self._rows, dtype, work.drops)
+        drops = any(engine.work.drops for engine in engines)
+        shape = FeedShape(count * self._steps, count * self._rows, dtype, drops)
         self._here, self._host = shape.on(device, device.empty), shape.on(device, device.pinned)
         self._marks = [device.mark() for _ in range(UNDER_WAY)]
         self._kinds: list[tuple[PersistentEngine, Bounds]] = []
@@ -118,22 +118,20 @@ class PersistentPack(Pack):
             self._launches, self._kinds = self._bound(kinds), kinds
         for engine, epoch in epochs.items():
             self._part(self._host, engine, epoch.bounds).write(epoch)
-        under_way = deque[Mark]()
         try:
             for number, (kernel, arguments) in enumerate(self._launches):
                 check()
                 if number == 0:
                     self._device.send(self._here.record, self._host.record)
-                if len(under_way) == UNDER_WAY:
-                    under_way.popleft().wait()
+                mark = self._marks[number % UNDER_WAY]
+                mark.wait()
                 kernel(*arguments)
                 if number + 1 == len(self._launches):
                     self._device.fetch(self._host.losses, self._here.losses)
-                under_way.append(self._marks[number % UNDER_WAY])
-                under_way[-1].set()
+                mark.set()
         finally:
-            while under_way:
-                under_way.popleft().wait()  # sync: all launches, and with the last one the losses
+            for mark in self._marks:
+                mark.wait()  # sync: all launches, and with the last one the losses
         losses = [self._part(self._host, *kind).losses.copy() for kind in kinds]  # (steps,) each
         return dict(zip(epochs, losses, strict=True))
 
@@ -208,7 +206,7 @@ def side_by_side(works: Sequence[Work], device: Device) -> PersistentPack | None
     for work in works:
         first = known.get(work.step)
         engine = PersistentEngine(work, device, first.kernels) if first else small(work, device)
-        if engine is None or work.drops != works[0].drops:
+        if engine is None:
             return None
         known[work.step] = engine
         engines.append(engine)
