@@ -23,17 +23,18 @@ KEPT = 64  # programs and plans of each kind, which hold no arrays
 
 
 class Epoch(NamedTuple):
-    """The steps that an engine runs in one call, on the host: those of an epoch, or of a part of one.
+    """The steps that an engine runs in one call: those of an epoch, or of a part of one. The arrays are on the host.
 
-    Each step takes the rows ``order[start:stop]`` of its bounds. The batch sizes are those of the engine's work.
+    A step takes the rows ``order[start:stop]`` of its bounds. The batch sizes are those of the engine's work.
     """
 
-    order: np.ndarray | None  # (n,) int64, which rows when; None: all in one batch, in their order
-    # Of each step, its first row of the order and the one after its last.
-    bounds: Sequence[tuple[int, int]]
+    order: (
+        np.ndarray | None
+    )  # (n,) int64, the order of the rows; None: one batch, with the rows as they are
+    bounds: Sequence[tuple[int, int]]  # the start and stop of each step
     rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
-    keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: nothing is dropped
-    data: Any = None  # what the order counts rows of, instead of the work's data; never where engines read a host buffer
+    keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: no dropout
+    data: Any = None  # the record whose rows the order selects, if not the work's; never if engines read a host buffer
     # Of each step, where ranks have rows of their own: the rows of the whole batch, and the first of these in it.
     places: Sequence[tuple[int, int]] | None = None
 
@@ -46,7 +47,7 @@ class Epoch(NamedTuple):
 
 
 def bounds(n: int, batch_size: int | None) -> list[tuple[int, int]]:
-    """Return the ``(start, stop)`` of each batch of an epoch; a ragged last one is kept.
+    """Return the ``(start, stop)`` of each batch of an epoch; the last batch may be smaller.
 
     Examples
     --------
@@ -72,25 +73,24 @@ class Step(Protocol):
         """Return the progress after the update by a gradient."""
 
     def __hash__(self) -> int:
-        """Return the same number for steps that compute the same: what was compiled for one serves the other."""
+        """Return the same number for equal steps, so that they share compiled code."""
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What there is to run.
+    """The steps that an engine runs, and their arrays.
 
     ``progress`` and ``data`` are records of arrays (see ``step.py``): the parameters and the
-    optimiser's state, given up to the engine; and X, Y and the sample weights, or ``None``.
+    optimizer's state, which the engine may overwrite; and X, Y and the sample weights, or ``None``.
     """
 
     step: Step
     progress: Any
     data: Any
-    # Of the batches of a whole epoch: the sizes and the number of its steps.
-    bounds: Sequence[tuple[int, int]]
+    bounds: Sequence[tuple[int, int]]  # the start and stop of each batch of a whole epoch
     drops: bool = False  # whether a step has a dropout key
-    steps: int = 1  # how many there will be, at the most
-    threads: int | None = None  # how many to use; None: CHAINRULE_THREADS, else one a core
+    steps: int = 1  # the largest number of steps of the run
+    threads: int | None = None  # None: CHAINRULE_THREADS, otherwise one for each core
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -99,7 +99,7 @@ class Work:
 
     @property
     def carried(self) -> tuple[Array, ...]:
-        """The arrays that a step changes: the parameters and the optimiser's state."""
+        """The arrays that a step changes: the parameters and the optimizer's state."""
         theta, state = self.progress
         return (theta, *state)
 
@@ -114,10 +114,10 @@ class Work:
         return len(self.bounds) == 1
 
     def plan(self, rows: int) -> "Plan":
-        """Return the plan of a whole step on batches of this many rows; equal steps have one.
+        """Return the plan of a whole step on batches of this many rows; equal steps share it.
 
-        Its inputs are, in order: the parameters, the optimiser's state, the arrays of the data, the
-        learning rate and, where units are dropped, the key. Its last output is the loss.
+        Its inputs are, in order: the parameters, the optimizer's state, the arrays of the data, the
+        learning rate and, with dropout, the key. Its last output is the loss.
         """
         from chainrule.program.trace import Spec
 
@@ -174,41 +174,41 @@ def batch_spec(data: Any, rows: int) -> Any:
 
 
 class Engine(Protocol):
-    """Runs epochs; ``progress`` has the current parameters and state."""
+    """Runs epochs; ``progress`` has the current parameters and the optimizer's state."""
 
     progress: Any
 
     @property
     def at_once(self) -> int:
-        """How many epochs it runs at once, before it looks for Ctrl-C again."""
+        """The number of epochs that it runs in one call, before it checks for Ctrl-C again."""
+        return 1
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run epochs in; what it sets is set back when it ends, however it ends."""
+        """Return a context to run epochs in; it restores the settings that it changes."""
+        return nullcontext()
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float] | np.ndarray:
         """Run the steps of ``epoch.bounds``; return the loss of each, before its update.
 
-        They may be a part of an epoch, or several epochs. How steps are divided among calls
-        does not change a bit.
+        They may be a part of an epoch, or several epochs. The results do not depend on how steps are
+        divided among calls.
 
-        ``check`` is called before each step and may raise: no step is left half done.
+        ``check`` is called between steps and may raise an error: no step is left half done.
         """
 
 
-class Plain:
-    """Calls ``step.whole``, or what a backend has compiled of it.
+class Plain(Engine):
+    """The plain engine: calls ``step.whole`` once for each batch. It is the reference for all other engines.
 
     Parameters
     ----------
     work
-        What to run.
+        The steps and their arrays.
     asarray, to_numpy
-        The backend's: to its device and back.
+        The methods of the backend: to its device and back.
     compiled
-        The compiled ``step.whole``, if there is one.
+        A function to call in place of ``step.whole``.
     """
-
-    at_once = 1  # epoch
 
     def __init__(
         self,
@@ -223,35 +223,25 @@ class Plain:
         self._to_numpy = to_numpy
         self._step = compiled or work.step.whole
 
-    def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run in: nothing needs one."""
-        return nullcontext()
-
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
         dtype = self.progress[0].dtype
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
-        losses = []
+        data, losses = epoch.data or self._work.data, []
         for number, bounds in enumerate(epoch.bounds):
             check()
             rate = self._asarray(epoch.rates[number], dtype)  # ()
             key = None if epoch.keys is None else self._asarray(epoch.keys[number], "int32")  # ()
-            self.progress, L = self._step(
-                self.progress, self._batch(epoch.data or self._work.data, order, *bounds), rate, key
-            )
+            batch = data if order is None and self._work.is_one_batch else taken(data, order, *bounds)
+            self.progress, L = self._step(self.progress, batch, rate, key)
             losses.append(L)
         # sync: the losses, once an epoch
         stacked: list[float] = self._to_numpy(namespace(*losses).stack(losses)).tolist()
         return stacked
 
-    def _batch(self, data: Any, order: Array | None, start: int, stop: int) -> Any:
-        if order is None and self._work.is_one_batch:
-            return data
-        return taken(data, order, start, stop)
-
 
 def taken(data: Any, order: Array | None, start: int, stop: int) -> Any:
-    """Return some rows of the data, in their order or as they lie."""
+    """Return the rows ``order[start:stop]`` of the data, or ``start`` to ``stop`` without an order."""
     parts = [None if part is None else _rows(part, order, start, stop) for part in data]
     return type(data)(*parts)
 
@@ -266,36 +256,35 @@ Losses = Sequence[float] | np.ndarray
 
 
 class Pack:
-    """Engines that run one after the other; the subclasses run them together.
+    """The engines of several runs, which run one after the other; subclasses run them together.
 
     Parameters
     ----------
     engines
         One for each run.
     threads
-        How many share them, each a part: :meth:`run` may be called for all parts at once.
+        The number of threads. Each has a part of the engines, and all may call :meth:`run` at the same time.
     """
 
     def __init__(self, engines: Sequence[Engine], threads: int = 1) -> None:
         self.engines, self.parts = engines, parts(len(engines), threads)
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run epochs in, that of the first engine: all set the same."""
+        """Return a context to run epochs in: that of the first engine, since all change the same settings."""
         return self.engines[0].at_work()
 
     def run(self, epochs: Mapping[Engine, Epoch], check: Callable[[], None]) -> Mapping[Any, Losses]:
         """Run an epoch of each of these engines; return the losses of its steps: see ``Engine.run``."""
         losses = dict[Engine, Losses]()
         for engine, epoch in epochs.items():
-            with (
-                engine.at_work() if len(self.engines) > 1 else nullcontext()
-            ):  # such as a stream of its own
+            # such as a CUDA stream of its own
+            with engine.at_work() if len(self.engines) > 1 else nullcontext():
                 losses[engine] = engine.run(epoch, check)
         return losses
 
 
 def parts(count: int, threads: int) -> list[range]:
-    """Return the places of so many engines, shared among at most so many threads.
+    """Return the indices of ``count`` engines for each of at most ``threads`` threads.
 
     Examples
     --------

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Epoch, Work, arrays_of
+from chainrule.program.engine import Engine, Epoch, Work, arrays_of
 from chainrule.program.machine import asked_threads, blas_threads
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan
@@ -168,7 +168,7 @@ class BoundCalls:
     is_fresh: bool = True  # whether the calls have never been made
 
 
-class Replay:
+class Replay(Engine):
     """Runs the plan of a step, one for each batch size.
 
     Parameters
@@ -182,8 +182,6 @@ class Replay:
     threads
         Of NumPy's BLAS; as asked unless given.
     """
-
-    at_once = 1  # epoch
 
     def __init__(
         self, work: Work, library: Library, asarray: Callable[..., Array], threads: int | None = None

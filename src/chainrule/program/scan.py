@@ -6,7 +6,6 @@ is compiled: parts of an epoch of any length share the code, and so the bits, of
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
@@ -15,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chainrule.program.engine import Epoch, Pack, Step, Work
+from chainrule.program.engine import Engine, Epoch, Pack, Step, Work
 from chainrule.program.unrecordable import UnrecordableError
 
 
-class Scan:
+class Scan(Engine):
     """Runs an epoch as one call.
 
     Parameters
@@ -34,8 +33,6 @@ class Scan:
     UnrecordableError
         If JAX cannot trace the step.
     """
-
-    at_once = 1  # epoch
 
     def __init__(self, work: Work, asarray: Callable[..., jax.Array]) -> None:
         self.progress = work.progress
@@ -56,10 +53,6 @@ class Scan:
         except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError) as error:
             msg = "the step cannot be recorded: it reads a value on the host (float(), bool(), if, np.asarray())"
             raise UnrecordableError(msg) from error
-
-    def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run in: nothing needs one."""
-        return nullcontext()
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``. Ctrl-C is heard between two epochs: within one is no Python."""
