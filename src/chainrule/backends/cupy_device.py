@@ -73,26 +73,14 @@ def _where() -> Any:
     return cupy.ElementwiseKernel("bool c, T yes, T no", "T out", "out = c ? yes : no", "where_into")
 
 
-class LaunchConfig(ctypes.Structure):
-    """``CUlaunchConfig``: grid and block in three dimensions, bytes of shared memory; then stream and attributes."""
-
-    _fields_ = (
-        ("sizes", ctypes.c_uint * 7),
-        ("stream", ctypes.c_void_p),
-        ("attributes", ctypes.c_void_p),
-        ("count", ctypes.c_uint),
-    )
-
-
 def check_cluster(kernel: int, text: KernelText) -> None:
     """Allow a kernel its cluster of blocks; raise ``CannotCaptureError`` if the device has no room for one."""
     cupy.cuda.driver.funcSetAttribute(kernel, NON_PORTABLE_CLUSTER, 1)
-    sizes = (ctypes.c_uint * 7)(text.blocks, 1, 1, THREADS, 1, 1, text.shared_bytes)
-    config, count = LaunchConfig(sizes), ctypes.c_int()
-    driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    status = driver.cuOccupancyMaxActiveClusters(
-        ctypes.byref(count), ctypes.c_void_p(kernel), ctypes.byref(config)
-    )
+    # CUlaunchConfig, 56 bytes: grid and block in three dimensions, bytes of shared memory, and neither stream nor attributes.
+    config = (ctypes.c_uint * 14)(text.blocks, 1, 1, THREADS, 1, 1, text.shared_bytes)
+    driver, count = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1"), ctypes.c_int()
+    given = ctypes.byref(count), ctypes.c_void_p(kernel), ctypes.byref(config)
+    status = driver.cuOccupancyMaxActiveClusters(*given)
     if status or not count.value:
         msg = f"the device has no room for a cluster of {text.blocks} blocks (status {status})"
         raise CannotCaptureError(msg)
@@ -126,21 +114,6 @@ class CupyLane:
     def wait_until_sent(self) -> None:
         """Wait, on the host, until the sources have been read."""
         self._sent.synchronize()
-
-
-class CupyMark:
-    """A mark on a stream, which the host can wait for."""
-
-    def __init__(self, stream: cupy.cuda.Stream) -> None:
-        self._stream, self._event = stream, cupy.cuda.Event(disable_timing=True)
-
-    def set(self) -> None:
-        """Put the mark behind what was launched so far."""
-        self._event.record(self._stream)
-
-    def wait(self) -> None:
-        """Wait until all before the mark is done; at once where it was never set."""
-        self._event.synchronize()
 
 
 class CupyDevice(CupyLibrary):
@@ -279,31 +252,25 @@ class CupyDevice(CupyLibrary):
         """Copy an array of the device to pinned host memory, in order with what is launched; returns at once."""
         source.get(stream=self.stream, out=target, blocking=False)
 
-    def mark(self) -> CupyMark:
-        """Return a mark among what is launched."""
-        return CupyMark(self.stream)
+    def mark(self) -> cupy.cuda.Event:
+        """Return a mark among what is launched at work."""
+        return cupy.cuda.Event(disable_timing=True)
 
     def copy(self, target: Array, source: Array) -> None:
         """Copy one array of the device into another."""
         cupy.copyto(target, source)
 
 
-class _Devices(threading.local):
-    """The devices of a thread, by number and precision."""
-
-    def __init__(self) -> None:
-        self.known: dict[tuple[int, bool], CupyDevice] = {}
-
-
-_devices = _Devices()
+_devices = threading.local()  # those of a thread, by number and precision
 
 
 def device_of(number: int, *, tf32: bool) -> CupyDevice:
     """Return this thread's way to a device: its stream, its cuBLAS and its kernels are made once."""
-    known = _devices.known
-    if (number, tf32) not in known:
-        known[number, tf32] = CupyDevice(cupy.cuda.Device(number), tf32=tf32)
-    return known[number, tf32]
+    known: dict[str, CupyDevice] = vars(_devices)  # this thread's
+    name = f"{number}, {tf32}"
+    if name not in known:
+        known[name] = CupyDevice(cupy.cuda.Device(number), tf32=tf32)
+    return known[name]
 
 
 def _multiply(cublas: Cublas, _kept: Product, given: tuple[Any, ...]) -> None:

@@ -102,7 +102,7 @@ class Kernels:
 
         def run(_steps: int) -> None:
             for threads in phases:
-                _run_all(threads)
+                run_all(threads)
 
         return run
 
@@ -112,7 +112,8 @@ def _run(calls: Sequence[Call]) -> None:
         function(*arguments)
 
 
-def _run_all(threads: Sequence[Sequence[Call]]) -> None:
+def run_all(threads: Sequence[Sequence[Call]]) -> None:
+    """Make the calls of each thread, at the same time as those of the others."""
     others = [pool(len(threads)).submit(_quietly, calls) for calls in threads[1:]]
     try:
         _run(threads[0])

@@ -97,13 +97,13 @@ class LateMark:
     def __init__(self, device):
         self._device, self._arrivals = device, None
 
-    def set(self):
-        assert self._arrivals is None, "a mark was set again before it was waited for"
+    def record(self):
+        assert self._arrivals is None, "a mark was recorded again before it was waited for"
         self._arrivals, self._device.fetched = self._device.fetched, []
         self._device.under_way += 1
         self._device.most_under_way = max(self._device.most_under_way, self._device.under_way)
 
-    def wait(self):
+    def synchronize(self):
         if self._arrivals is None:
             return
         self._device.waits += 1

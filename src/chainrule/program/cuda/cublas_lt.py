@@ -22,18 +22,8 @@ IN_COMPUTE_TYPE: Final = (
     2  # cublasLtReductionScheme_t: parts of a sum are kept in float32, in the workspace
 )
 MOST_ALIGNED: Final = 256  # bytes; cuBLASLt asks for no more
-
-
-class Heuristic(ctypes.Structure):
-    """``cublasLtMatmulHeuristicResult_t``: an algorithm, and what it needs."""
-
-    _fields_ = (
-        ("algorithm", ctypes.c_uint64 * 8),
-        ("workspace", ctypes.c_size_t),
-        ("state", ctypes.c_int),
-        ("waves", ctypes.c_float),
-        ("reserved", ctypes.c_int * 4),
-    )
+# cublasLtMatmulHeuristicResult_t is 96 bytes, of which the first 64 are the algorithm.
+HEURISTIC: Final = ctypes.c_uint64 * 12
 
 
 class LtProduct:
@@ -100,9 +90,9 @@ class LtProduct:
         shape = ctypes.c_uint64(down), ctypes.c_uint64(along), ctypes.c_int64(matrix.stride)
         return self._new("MatrixLayout", TYPES[matrix.dtype], *shape)
 
-    def _chosen(self) -> Any:
+    def _chosen(self) -> ctypes.Array[ctypes.c_uint64]:
         """Return the algorithm that cuBLASLt's heuristic puts first."""
-        preference, found, count = self._new("MatmulPreference"), Heuristic(), ctypes.c_int()
+        preference, found, count = self._new("MatmulPreference"), HEURISTIC(), ctypes.c_int()
         for attribute, matrix in zip(ALIGNMENTS, self._matrices, strict=True):
             aligned = min(matrix.address & -matrix.address, MOST_ALIGNED)
             self._set("MatmulPreference", preference, attribute, ctypes.c_uint32(aligned))
@@ -116,7 +106,7 @@ class LtProduct:
         if not count.value:
             msg = "cuBLASLt has no algorithm for it"
             raise CannotCaptureError(msg)
-        return found.algorithm
+        return found
 
     def _new(self, kind: str, *settings: Any) -> ctypes.c_void_p:
         """Return a new descriptor, which is destroyed with this product."""

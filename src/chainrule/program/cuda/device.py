@@ -57,11 +57,11 @@ class Lane(Protocol):
 class Mark(Protocol):
     """A mark among what is launched, which the host can wait for."""
 
-    def set(self) -> None:
+    def record(self) -> None:
         """Put the mark behind what was launched so far."""
 
-    def wait(self) -> None:
-        """Wait until all before the mark is done; at once where it was never set."""
+    def synchronize(self) -> None:
+        """Wait until all before the mark is done; at once if it was never recorded."""
 
 
 class Device(Library, Protocol):

@@ -75,7 +75,7 @@ class Chunk:
         self._device.send(self._here.record, host.record)
         self.run()
         self._device.fetch(host.losses, self._here.losses)
-        mark.set()
+        mark.record()
         return mark, host.losses
 
 
@@ -131,7 +131,7 @@ class GraphEngine:
 
         def land() -> None:
             span, (mark, found) = under_way.popleft()
-            mark.wait()  # sync: the graph before the last
+            mark.synchronize()  # sync: the graph before the last
             losses[span.start : span.stop] = found
 
         try:

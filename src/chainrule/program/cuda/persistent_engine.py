@@ -124,14 +124,14 @@ class PersistentPack(Pack):
                 if number == 0:
                     self._device.send(self._here.record, self._host.record)
                 mark = self._marks[number % UNDER_WAY]
-                mark.wait()
+                mark.synchronize()
                 kernel(*arguments)
                 if number + 1 == len(self._launches):
                     self._device.fetch(self._host.losses, self._here.losses)
-                mark.set()
+                mark.record()
         finally:
             for mark in self._marks:
-                mark.wait()  # sync: all launches, and with the last one the losses
+                mark.synchronize()  # sync: all launches, and with the last one the losses
         losses = [self._part(self._host, *kind).losses.copy() for kind in kinds]  # (steps,) each
         return dict(zip(epochs, losses, strict=True))
 

@@ -39,6 +39,6 @@ def products(work: Work, device: Device, count: int = 1) -> Runner:
         batch = BoundBatch(work, rows, device, plan=cuda_plan(work.plan(rows), thin=False))
         chunk = Chunk(device, batch, shape)
         mark, _ = chunk.launch(Epoch(None, [(0, rows)] * count, [TINY] * count, keys), 0)
-        mark.wait()  # sync: the steps, once
+        mark.synchronize()  # sync: the steps, once
         calls = [call for part in chunk.parts for call in batch.calls(part, products_only=True)]
         return Runner(device, calls)

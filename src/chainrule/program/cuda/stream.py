@@ -15,7 +15,7 @@ from chainrule.program.cuda.engine import Runner
 from chainrule.program.cuda.feed import FeedShape
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Epoch, Work
-from chainrule.program.kernels import pool, wait
+from chainrule.program.kernels import run_all
 from chainrule.program.machine import threads
 
 PLACES = 2
@@ -62,17 +62,9 @@ def gather(source: np.ndarray, rows: np.ndarray, out: np.ndarray, most: int) -> 
     """
     count = max(1, min(most, out.nbytes // SHARE))
     share = -(-len(rows) // count)
-
-    def take(start: int) -> None:
-        part = slice(start, start + share)
-        # "raise" would go through a copy.
-        np.take(source, rows[part], axis=0, out=out[part], mode="clip")
-
-    others = [pool(count).submit(take, start) for start in range(share, len(rows), share)]
-    try:
-        take(0)
-    finally:
-        wait(others)
+    parts = [slice(start, start + share) for start in range(0, len(rows), share)]
+    # "clip": with "raise", NumPy writes to a copy first.
+    run_all([[(source.take, (rows[part], 0, out[part], "clip"))] for part in parts])
 
 
 class StreamEngine:
