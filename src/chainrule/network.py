@@ -256,7 +256,6 @@ class NeuralNetwork:
         print_every: int = 4000,
         compile: bool = True,
         threads: int | None = None,
-        tune: bool | None = None,
         ranks: Any = None,
         sharded: bool = False,
         resume: bool = False,
@@ -302,8 +301,6 @@ class NeuralNetwork:
             ``False`` runs the step as it is written, on any backend.
         threads
             How many to use on the CPU; by default ``CHAINRULE_THREADS``, else one for each core.
-        tune
-            Deprecated: it does nothing, and will be removed.
         ranks
             "mpi": the processes that ``mpiexec`` started train this network together, each on its rows of every
             batch (:mod:`chainrule.ranks`). "mpi:tree": with the same bits on 1, 2, 4 and 8 of them. By default
@@ -350,9 +347,6 @@ class NeuralNetwork:
         >>> net.train(X, [[0.0], [0.25], [1.0]], epochs=400, learning_rate=0.2, progress=False)
         History(400 epochs, last mean squared error 0.00494477)
         """
-        if tune is not None:
-            msg = "train(tune=...) does nothing any more; remove it"
-            warnings.warn(msg, FutureWarning, stacklevel=2)
         group = join(ranks)
         own = flag("sharded", sharded) and group.size > 1
         problem = "sums by a tree need the same rows on all ranks; leave out ':tree', or sharded=True"
@@ -401,19 +395,11 @@ class NeuralNetwork:
 
     def _demand(self, task: Task, settings: Settings) -> tuple[Demand, int]:
         """Return what training asks of the memory, and the rows of a batch."""
-        rows = max(1, len(task.data))
+        rows, streamed = max(1, len(task.data)), self.backend.streams(task.data.data.X)
         batch_rows = min(settings.batch_size or rows, rows)
-        demand = Demand(
-            self.architecture,
-            settings.optimizer,
-            self.dtype,
-            self.backend,
-            self.backend.streams(task.data.data.X),
-            settings.compiled,
-            steps=settings.epochs * -(-rows // batch_rows),
-            threads=settings.threads,
-        )
-        return demand, batch_rows
+        steps = settings.epochs * -(-rows // batch_rows)
+        what = self.architecture, settings.optimizer, self.dtype, self.backend
+        return Demand(*what, streamed, settings.compiled, steps, settings.threads), batch_rows
 
     def _show(self, theta: Array) -> None:
         """Set the parameters ``theta (P,)``, and drop the arrays of the last feedforward."""
@@ -785,6 +771,8 @@ class NeuralNetwork:
 
     def _rows(self, given: Sequence[Any], door: inputs.Door, batch_size: int | None) -> TrainingRows:
         """Return ``(X, y, sample_weight)``, checked, to be used in batches; a stream as windows of its rows."""
+        if isinstance(given[0], TrainingRows):
+            return given[0]
         if is_stream(*given[:2]):
             return Windows(as_stream(*given), self.architecture, door, batch_size)
         door = door.wide(given[0], self.architecture.sizes)

@@ -266,15 +266,6 @@ def test_runs_that_resume_are_one_run(backend, rng, optimizer, compiled):
     assert relative_error(parameters(parts), parameters(whole)) < 1e-12
 
 
-def test_tune_warns_and_changes_nothing(rng):
-    X, Y = rng.standard_normal((20, 3)), rng.random((20, 2))
-    usual, tuned = (NeuralNetwork(3, 5, 2, seed=0, backend="numpy") for _ in range(2))
-    usual.train(X, Y, 3, progress=False)
-    with pytest.warns(FutureWarning, match=r"train\(tune=...\) does nothing any more; remove it"):
-        tuned.train(X, Y, 3, progress=False, tune=True)
-    np.testing.assert_array_equal(tuned._theta, usual._theta)
-
-
 @pytest.mark.parametrize(
     ("first", "second"),
     [

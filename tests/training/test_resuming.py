@@ -207,6 +207,7 @@ def test_many_runs_and_steps_leave_no_memory_threads_or_files_behind(tmp_path):
             len(list(Path("/proc/self/fd").iterdir())),
         )
 
+    train(tmp_path / "first", 1, 5000)  # loads what compiles steps
     before = None
     for number in range(RUNS):
         train(tmp_path / "run", 3, 17, checkpoint_seconds=0)

@@ -158,14 +158,15 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
             "progress": False,
             "threads": self.threads,
             "resume": True,
-            "validation_data": held_out and settings.weighed(held_out, mean),
         }
         rate = settings.rates(self, self._plateau, data.X.shape[0], goes_on=epochs is None)
+        held_out = held_out and settings.weighed(held_out, mean)
         if issparse(data.X):
-            self.history_ = sparse.train(self.network_, data, epochs or 1, rate, monitor, **options)
-        else:
-            X, Y, options["sample_weight"] = data
-            self.history_ = self.network_.train(X, Y, epochs or 1, rate, callbacks=[monitor], **options)
+            data = sparse.in_batches(self.network_, data, options["batch_size"])
+            held_out = held_out and sparse.in_batches(self.network_, held_out, 1)
+        X, Y, options["sample_weight"] = data
+        options |= {"callbacks": [monitor], "validation_data": held_out}
+        self.history_ = self.network_.train(X, Y, epochs or 1, rate, **options)
         is_done = epochs is None or self.history_.interrupted
         return "" if is_done else f"the loss had not converged after max_iter={epochs}"
 

@@ -1,18 +1,16 @@
 """Sparse features: training and prediction on a SciPy matrix, a few dense rows at a time."""
 
-import time
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
 from chainrule import NeuralNetwork
-from chainrule.mathematics.schedules import Schedule
+from chainrule.data import targets
 from chainrule.mathematics.step import Batch
-from chainrule.program.engine import bounds
-from chainrule.training.evaluation import Score
-from chainrule.training.history import History
-from chainrule.training.loop import Callback
+from chainrule.program.engine import Epoch, bounds
+from chainrule.training.windows import BufferedRows
 
 BYTES = 2**25  # of dense rows at a time, unless a batch is larger
 
@@ -35,55 +33,59 @@ def dense(X: Any) -> Any:
     return X.toarray() if issparse(X) else X
 
 
-def train(
-    network: NeuralNetwork, data: Batch, epochs: int, rate: Schedule, ended: Callback, **options: Any
-) -> History:
-    """Train as ``network.train`` does on the dense X: the same batches in the same order.
+class SparseRows(BufferedRows):
+    """The rows of a SciPy matrix, some of them dense at a time, in the order that dense rows would have.
 
-    ``ended`` is called with the record of each epoch, and ends training with ``True``. ``options`` are those of
-    ``network.train``, except early stopping.
+    Parameters
+    ----------
+    network
+        The network to train.
+    data
+        X ``(n, n_features)`` of SciPy, Y and the weights.
+    batch_size
+        Rows a step; ``None``: all.
     """
-    held_out = options.pop("validation_data")
-    X, Y, weights = data
-    n, began = X.shape[0], time.perf_counter()
-    rows, shuffles = options["batch_size"] or n, options.pop("shuffle")
-    history = History(network.architecture.loss.reported_name)
-    for epoch in range(epochs):
-        order = network._chance.order(n) if shuffles and rows < n else np.arange(n)  # (n,)
-        loss = 0.0
-        for start, stop in parts(X, rows):
-            chosen, options["sample_weight"] = order[start:stop], None  # (rows of the part,)
-            if weights is not None:
-                options["sample_weight"] = weights[chosen]  # (rows of the part,)
-            span = epoch + start / n, (stop - start) / n
-            done = network.train(
-                X[chosen].toarray(), Y[chosen], 1, _part_of(rate, span, epochs), shuffle=False, **options
-            )
-            history.notes, history.interrupted = done.notes, done.interrupted
-            if done.interrupted:
-                return history
-            loss += done.record(0).loss * span[1]
-        seconds = time.perf_counter() - began
-        scored = None if held_out is None else _score(network, held_out)
-        history.add([loss], [rate(epoch, epochs)], seconds, scored)
-        if ended(history.record(-1)) is True:
-            history.interrupted = True
-            break
-    return history
+
+    def __init__(self, network: NeuralNetwork, data: Batch, batch_size: int | None) -> None:
+        net, n = network.architecture, data.X.shape[0]
+        door = network._place_for(range(n), batch_size)
+        self._spans = parts(data.X, batch_size or n)
+        most = self._spans[0][1]
+        super().__init__(net, door, most, most, is_weighted=data.weights is not None)
+        self._rows = targets.beside(*data, net, self._host)
+
+    def __len__(self) -> int:
+        return int(self._rows.X.shape[0])
+
+    def some(self) -> Batch:
+        """Return the first rows, dense."""
+        return self._dense(slice(*parts(self._rows.X)[0]))
+
+    def spans(self, plan: Epoch) -> Generator[Epoch, None, None]:
+        """Yield the steps of an epoch in spans whose rows are in the buffer."""
+        steps = -(-self._most // plan.bounds[0][1])
+        for first in range(0, len(plan.bounds), steps):
+            part = plan.part(first, first + steps)
+            order = np.asarray(plan.order)[part.bounds[0][0] : part.bounds[-1][1]]  # (rows,)
+            for array, rows in zip(self._buffer, self._dense(order), strict=True):
+                if array is not None:
+                    array[: len(order)] = rows
+            yield self._sent(part, np.arange(len(order)))
+
+    def parts(self) -> Generator[Batch, None, None]:
+        """Yield all rows, dense, on the backend."""
+        for span in parts(self._rows.X):
+            rows = self._dense(slice(*span))
+            yield Batch(*(None if part is None else self._backend.asarray(part) for part in rows))
+
+    def _dense(self, rows: Any) -> Batch:
+        X, Y, weights = self._rows
+        dtype = self._host.dtype
+        return Batch(
+            X[rows].toarray().astype(dtype), Y[rows], None if weights is None else weights[rows]
+        )
 
 
-def _score(network: NeuralNetwork, held_out: Batch) -> Score:
-    """Return the loss and the accuracy on held-out rows, a weighted mean over parts."""
-    (X, Y, weights), loss, accuracy = held_out, 0.0, 0.0
-    for start, stop in parts(X):
-        part, share = slice(start, stop), (stop - start) / X.shape[0]
-        weighed = None if weights is None else weights[part]  # (rows of the part,)
-        score = network.evaluate(X[part].toarray(), Y[part], weighed)
-        loss += share * score.loss
-        accuracy += share * (score.accuracy or 0.0)
-    return Score(loss, None if score.accuracy is None else accuracy)
-
-
-def _part_of(rate: Schedule, span: tuple[float, float], epochs: int) -> Schedule:
-    """Return the schedule of the part of training that begins at ``span[0]`` and lasts ``span[1]`` epochs."""
-    return lambda share, _: rate(span[0] + share * span[1], epochs)
+def in_batches(network: NeuralNetwork, data: Batch, batch_size: int | None) -> Batch:
+    """Return sparse rows as ``network.train`` takes them."""
+    return Batch(SparseRows(network, data, batch_size), None)

@@ -157,7 +157,9 @@ def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[O
     with closing(display), task.backend.quiet(), Interrupts() as interrupts:
         if group.size > 1:
             group.check_alike(_facts(members[0]))
-        runs = [_TrainingRun(_continued(member), interrupts, display) for member in members]
+        if settings.folder is not None:
+            settings.folder.check(_described(members[0]), task.data, task.validation)
+        runs = [_TrainingRun(member, interrupts, display) for member in members]
         pack = _pack(runs, members[0], threads)
         for run, engine in zip(runs, pack.engines, strict=True):
             run.start(engine)
@@ -171,19 +173,6 @@ def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[O
         if group.size > 1 and runs[0].history.error is None:
             group.check_alike({"weights after training": runs[0].checksum})
         return [run.outcome() for run in runs]
-
-
-def _continued(member: Member) -> Member:
-    """Return a member as the newest checkpoint in its folder left it, if there is one."""
-    theta, task, settings, _, _ = member
-    folder = settings.folder
-    if folder is None:
-        return member
-    folder.check(_described(member), task.data, task.validation)
-    if folder.newest is None:
-        return member
-    theta, state = _saved(folder.newest[0], theta, task.backend, settings.optimizer)
-    return member._replace(theta=theta, state=state)
 
 
 def _pack(runs: Sequence["_TrainingRun"], member: Member, threads: int) -> Pack:
@@ -286,16 +275,6 @@ def _checksum(theta: Array, backend: Backend) -> str:
     return f"checksum {zlib.crc32(np.ascontiguousarray(backend.to_numpy(theta)).data):08x}"
 
 
-def _saved(
-    arrays: dict[str, np.ndarray], theta: Array, backend: Backend, optimizer: Optimizer
-) -> tuple[Array, State]:
-    """Return the parameters and the optimizer's state of a checkpoint."""
-    start = optimizer.init(theta)
-    names = [f"state{number}" for number in range(len(start))]
-    parts = [backend.asarray(arrays[name], part.dtype) for name, part in zip(names, start, strict=True)]
-    return backend.asarray(arrays["theta"], theta.dtype), record_like(start, parts)
-
-
 class _TrainingRun:
     """One run of training: its records, and the weights worth keeping."""
 
@@ -309,16 +288,15 @@ class _TrainingRun:
         self._backend = backend
         self._settings = settings
         self._chance, self._interrupts, self._display = chance, interrupts, display
-        start = backend.copy(theta)
-        kept = settings.optimizer.init(start)
-        if state is not None:
-            kept = record_like(state, map(backend.copy, state))
+        start = self._start("theta", theta)
+        kept = settings.optimizer.init(start) if state is None else state
+        states = [self._start(f"state{number}", part) for number, part in enumerate(kept)]
         self._bounds, self._share = bounds(self._rows, settings.batch_size), None
         if self._data.counts is not None:
             self._share = share(self._bounds, self._data.counts, settings.group.rank)
         self.work = Work(
             TrainingStep(net, settings.optimizer),
-            Progress(start, kept),
+            Progress(start, record_like(kept, states)),
             self._data.data,
             self._bounds if self._share is None else self._share.bounds,
             drops=bool(net.dropout),
@@ -330,7 +308,7 @@ class _TrainingRun:
             net.loss.reported_name, notes=backend.notes + in_16_bits + settings.group.notes
         )
         # The newest weights known to be finite, and a place for those before the epoch in hand.
-        self._good, self._spare = backend.copy(theta), backend.copy(theta)
+        self._good, self._spare = backend.copy(start), backend.copy(start)
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
@@ -344,6 +322,13 @@ class _TrainingRun:
         self._span = self._left = 16  # steps between two looks at the clock, and to the next one
         self._looked = 0.0  # when that was
         self._plans = self._train()
+
+    def _start(self, name: str, given: Array) -> Array:
+        """Return a copy of an array to start from: that of the newest checkpoint, if there is one."""
+        newest = self._settings.folder and self._settings.folder.newest
+        return (
+            self._backend.asarray(newest[0][name], given.dtype) if newest else self._backend.copy(given)
+        )
 
     def own_engine(self) -> Engine:
         """Return what runs this run alone."""
@@ -642,7 +627,8 @@ class _TrainingRun:
         order, rows, share = None, len(self._data), self._share
         if steps > 1 or not self._data.in_memory:
             draws = chance if share is None else chance.of_rank(settings.group.rank)
-            orders = [self._data.order(draws, shuffle=settings.shuffle) for _ in range(count)]
+            shuffle = settings.shuffle and steps > 1
+            orders = [self._data.order(draws, shuffle=shuffle) for _ in range(count)]
             order = np.concatenate(orders)  # (count * n,)
         keys = chance.keys(number) if self._net.dropout else None  # (number,)
         starts = range(0, count * rows, rows) if steps > 1 and count > 1 else [0] * count

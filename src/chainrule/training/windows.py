@@ -26,11 +26,61 @@ from chainrule.ranks.group import Group
 from chainrule.training.batches import Chance, TrainingRows
 
 
-class Windows(TrainingRows):
+class BufferedRows(TrainingRows):
+    """Rows of which a buffer on the host holds some at a time: one array for each of X, Y and the weights.
+
+    Parameters
+    ----------
+    net, door
+        The network, and the backend and dtype of its data.
+    rows
+        The rows in the buffer.
+    most
+        The most rows that the steps of a span have.
+    is_weighted
+        Whether the rows have weights.
+    """
+
+    in_memory = False
+
+    def __init__(
+        self, net: Architecture, door: Door, rows: int, most: int, *, is_weighted: bool
+    ) -> None:
+        self._net, self._backend, self._most = net, door.backend, most
+        self._host = door._replace(backend=backends.named("numpy"))
+        widths = net.sizes[0], net.sizes[-1], 1
+        X, Y, weights = (np.zeros((rows, width), door.dtype) for width in widths)
+        self._buffer = Batch(X, Y, weights if is_weighted else None)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the engine reads the buffer in place: on NumPy, and on CUDA, which streams from the host."""
+        return self._backend == self._host.backend or self._backend.streams(self._buffer.X)
+
+    @property
+    def data(self) -> Batch:  # type: ignore[override]
+        """The data that an engine is built for: the buffer, or one row of it if its rows are copied to a device."""
+        if self.is_shared:
+            return self._buffer
+        return _each(self._buffer, lambda part: self._backend.asarray(part[:1]))
+
+    def _sent(self, part: Epoch, places: np.ndarray) -> Epoch:
+        """Return the steps on the rows at ``places`` of the buffer, copied to the backend unless it reads the buffer."""
+        first = part.bounds[0][0]
+        bounds = [(start - first, stop - first) for start, stop in part.bounds]
+        part = part._replace(order=places, bounds=bounds)
+        if self.is_shared:
+            return part
+        # As many rows each time: JAX compiles for every shape.
+        rows = np.resize(places, self._most)  # (most,)
+        data = _each(self._buffer, lambda array: self._backend.asarray(array[rows]))
+        return part._replace(order=np.arange(len(places)), data=data)
+
+
+class Windows(BufferedRows):
     """The rows of a stream, window by window.
 
-    The buffer is one array for each of X, Y and the weights: first room for rows that are left of the window before, fewer
-    than a batch, then two windows.
+    The buffer has room for rows that are left of the window before, fewer than a batch, and for two windows.
 
     Parameters
     ----------
@@ -49,39 +99,25 @@ class Windows(TrainingRows):
         If there is no batch size, or the stream has another number of features than the network.
     """
 
-    in_memory = False
-
     def __init__(self, stream: Stream, net: Architecture, door: Door, batch_size: int | None) -> None:
-        if batch_size is None:
-            msg = "batch_size is None, which takes all rows in every step; give one, such as 512, to read them in windows"
-            raise ValueError(msg)
+        problem = "batch_size is None, which takes all rows in every step; give one, such as 512, to read them in windows"
+        require(batch_size is not None, problem)
         columns = len(stream.features)
         problem = f"the data have {columns} features but the network takes {net.sizes[0]}; name them with Stream(features=[...])"
         require(columns == net.sizes[0], problem)
-        self._stream, self._net, self._backend = stream, net, door.backend
-        self._host = door._replace(backend=backends.named("numpy"))
-        self._carried, self._size = batch_size, min(stream.window, len(stream))
-        rows = self._carried + 2 * self._size
-        X, Y, weights = (np.zeros((rows, width), door.dtype) for width in (columns, net.sizes[-1], 1))
-        self._buffer = Batch(X, Y, weights if stream.is_weighted else None)
+        self._stream, self._carried, self._size = (
+            stream,
+            batch_size or 0,
+            min(stream.window, len(stream)),
+        )
+        most = self._carried + self._size
+        super().__init__(net, door, most + self._size, most, is_weighted=stream.is_weighted)
 
     def __len__(self) -> int:
         return len(self._stream)
 
     def __str__(self) -> str:
         return f"{len(self)} rows in windows of {self._stream.window}"
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether the engine reads the buffer in place: on NumPy, and on CUDA, which streams from the host."""
-        return self._backend == self._host.backend or self._backend.streams(self._buffer.X)
-
-    @property
-    def data(self) -> Batch:  # type: ignore[override]
-        """The data that an engine is built for: the buffer, or one row of it if each window is copied to a device."""
-        if self.is_shared:
-            return self._buffer
-        return _each(self._buffer, lambda part: self._backend.asarray(part[:1]))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -134,11 +170,10 @@ class Windows(TrainingRows):
 
         ``plan.order`` is that of :meth:`order`.
         """
-        assert plan.order is not None  # noqa: S101  of :meth:`order`
-        *numbers, seed = plan.order.tolist()
+        *numbers, seed = np.asarray(plan.order).tolist()
         start, stop = plan.bounds[0][0], plan.bounds[-1][1]
         if start == stop:  # a rank without rows
-            yield self._sent(plan._replace(order=np.arange(0)))
+            yield self._sent(plan, np.arange(0))
             return
         windows = [w for w in self._windows(numbers) if w[0] < stop and w[0] + _rows(w[1]) > start]
         tasks = [(place % 2, seed, first, blocks) for place, (first, blocks) in enumerate(windows)]
@@ -152,9 +187,7 @@ class Windows(TrainingRows):
                     last += 1
                 used = plan.bounds[last - 1][1] - begin if last > step else 0
                 if last > step:
-                    part = plan.part(step, last)
-                    bounds = [(start - begin, stop - begin) for start, stop in part.bounds]
-                    yield self._sent(part._replace(order=places[:used], bounds=bounds))
+                    yield self._sent(plan.part(step, last), places[:used])
                 # The window's place is filled again next.
                 left, step = np.arange(len(places) - used), last
                 for array in _arrays(self._buffer):
@@ -192,15 +225,6 @@ class Windows(TrainingRows):
             stop = rows.stop
         places = np.arange(start, stop)  # (rows,)
         return places if seed < 0 else np.random.default_rng([seed, first]).permutation(places)
-
-    def _sent(self, part: Epoch) -> Epoch:
-        """Return the steps with their rows copied to the backend, unless it reads the buffer."""
-        if self.is_shared or part.order is None:
-            return part
-        # As many rows each time: JAX compiles for every shape.
-        rows = np.resize(part.order, self._carried + self._size)  # (most,)
-        data = _each(self._buffer, lambda array: self._backend.asarray(array[rows]))
-        return part._replace(order=np.arange(part.bounds[-1][1]), data=data)
 
     def _batch(self, block: Block, out: np.ndarray | None = None) -> Batch:
         """Return the rows of a block as the network takes them, on the host; X in ``out``, if given."""
