@@ -27,11 +27,6 @@ class ParameterCheck(NamedTuple):
     verdict: str  # "ok", "wrong" or "skipped"
     factor: float | None = None  # the derived gradient over the oracle's, if that is one number
 
-    @property
-    def error(self) -> float:
-        """The largest of the errors."""
-        return max(self.errors.values(), default=0.0)
-
 
 class GradientCheck(NamedTuple):
     """The check of all parameters; prints as a table with a column for each oracle."""

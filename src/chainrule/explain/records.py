@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-SECTIONS = ("inputs", "forward", "loss", "backward", "update")
 COLUMNS = ("", "before", "gradient", "change", "change / before")
 CAPTION = "what the step changes, in norms"
 _FIRST = 4  # entries shown of an array
@@ -26,7 +25,7 @@ class Line:
     """One factor of the chain rule, or an intermediate value."""
 
     name: str  # "dL_dW1"
-    section: str  # one of SECTIONS
+    section: str  # "inputs", "forward", "loss", "backward" or "update"
     layer: int | None
     symbol: Formula  # "dL/dW1"
     formula: Formula  # "(dZ/dW1).T @ dL/dZ1"; empty for inputs

@@ -10,11 +10,12 @@ from matplotlib.ticker import MaxNLocator
 from chainrule.data.inputs import AnyArray, host
 from chainrule.mathematics.naming import require
 from chainrule.plots.canvas import Ax, Picture, class_colours, panels
-from chainrule.plots.plane import Plane, classes, one_column, plane_of
 from chainrule.plots.subject import Subject
 
+_POINTS = 201  # along each axis of the plane
 _MANY = 2000  # samples; more are drawn as one image inside an SVG
 _MARKERS = "osD^vP*Xdph<>"
+_Axes = tuple[np.ndarray, np.ndarray]  # (p,) each: the values of the two features
 
 
 def plot_decision_boundary(
@@ -68,12 +69,12 @@ def plot_decision_boundary(
     ['0', '1']
     """
     X = np.asarray(host(X), dtype=np.float64)
-    y = one_column(np.asarray(host(y)), len(X))  # (n,)
-    plane = plane_of(X, features)
-    P = plane.predicted(_function(predict))  # (p, p, k)
+    y = _one_column(np.asarray(host(y)), len(X))  # (n,)
+    plane = _plane_of(X, features)
+    P = _predicted(predict, X, features, plane)  # (p, p, k)
     (axes,), drawn = panels(ax, (6.4, 4.8))
     points = X[:, list(features)]  # (n, 2)
-    if (labelled := classes(P, y)) is None:
+    if (labelled := _classes(P, y)) is None:
         _draw_quantity(axes, plane, P[..., 0], points, y)
     else:
         _draw_classes(axes, plane, *labelled, points, y)
@@ -85,15 +86,8 @@ def plot_decision_boundary(
     return drawn
 
 
-def _function(model: Any) -> Callable[[np.ndarray], Any]:
-    function = getattr(model, "predict_proba", None) or getattr(model, "predict", model)
-    problem = f"predict is {type(model).__name__!r}; give a network, an estimator, or a function of X"
-    require(callable(function), problem, TypeError)
-    return function  # type: ignore[no-any-return]
-
-
 def _draw_classes(
-    ax: Any, plane: Plane, labels: list[Any], shares: np.ndarray, points: np.ndarray, y: np.ndarray
+    ax: Any, plane: _Axes, labels: list[Any], shares: np.ndarray, points: np.ndarray, y: np.ndarray
 ) -> None:
     """Colour each region by its probability, and draw a line where the predicted class changes."""
     colours, k = class_colours(len(labels)), len(labels)
@@ -101,13 +95,13 @@ def _draw_classes(
     sure = (shares.max(axis=-1) - 1 / k) / (1 - 1 / k)  # (p, p)   0 where all are equal
     tint = 0.12 + 0.38 * np.clip(sure, 0.0, 1.0)[..., None]  # (p, p, 1)
     picture = 1 - tint * (1 - to_rgba_array(colours)[winner, :3])  # (p, p, 3)
-    edges = (plane.first[0], plane.first[-1], plane.second[0], plane.second[-1])
+    edges = [end for axis in plane for end in axis[[0, -1]]]
     ax.imshow(picture, extent=edges, origin="lower", aspect="auto", interpolation="none")
     for place in np.unique(winner):
         others = np.delete(shares, place, axis=-1).max(axis=-1)  # (p, p)
         lead = shares[..., place] - others  # (p, p)   the boundary is where it is 0
         if lead.min() < 0 < lead.max():
-            ax.contour(plane.first, plane.second, lead, [0.0], colors="0.25", linewidths=0.8)
+            ax.contour(*plane, lead, [0.0], colors="0.25", linewidths=0.8)
     size = _size(points)
     for place, label in enumerate(labels):
         here = points[y == label]  # (n_label, 2)
@@ -120,11 +114,11 @@ def _draw_classes(
     ax.legend(title="class", frameon=False, ncols=columns, **beside)
 
 
-def _draw_quantity(ax: Any, plane: Plane, value: np.ndarray, points: np.ndarray, y: np.ndarray) -> None:
+def _draw_quantity(ax: Any, plane: _Axes, value: np.ndarray, points: np.ndarray, y: np.ndarray) -> None:
     both = np.concatenate([value[np.isfinite(value)], y.astype(np.float64)])
     levels = MaxNLocator(14).tick_values(both.min(), both.max())
     colours = {"cmap": "viridis", "norm": Normalize(levels[0], levels[-1])}
-    filled = ax.contourf(plane.first, plane.second, value, levels, **colours)
+    filled = ax.contourf(*plane, value, levels, **colours)
     many = {"s": _size(points), "rasterized": len(points) > _MANY}
     ax.scatter(*points.T, c=y, edgecolors="black", linewidths=0.6, **colours, **many)
     ax.figure.colorbar(filled, ax=ax, label="predicted (plane), given (points)")
@@ -133,3 +127,67 @@ def _draw_quantity(ax: Any, plane: Plane, value: np.ndarray, points: np.ndarray,
 def _size(points: np.ndarray) -> float:
     """Return the area of a marker in square points: smaller for more samples."""
     return float(np.clip(8000 / len(points), 10, 40))
+
+
+def _predicted(model: Any, X: np.ndarray, features: tuple[int, int], plane: _Axes) -> np.ndarray:
+    """Return the predictions at each point of the plane ``(p, p, k)``, row by row."""
+    function = getattr(model, "predict_proba", None) or getattr(model, "predict", model)
+    problem = f"predict is {type(model).__name__!r}; give a network, an estimator, or a function of X"
+    require(callable(function), problem, TypeError)
+    rows = []
+    for value in plane[1]:
+        points = np.tile(np.median(X, axis=0), (_POINTS, 1))  # (p, d)
+        points[:, features[0]], points[:, features[1]] = plane[0], value
+        rows.append(np.asarray(host(function(points))).reshape(_POINTS, -1))  # (p, k)
+    return np.stack(rows)  # (p, p, k)
+
+
+def _one_column(y: np.ndarray, rows: int) -> np.ndarray:
+    """Return targets as one column ``(n,)``; one-hot rows become labels."""
+    count = len(y) if y.ndim else "no"
+    require(count == rows, f"y has {count} rows but X has {rows}; give one target for each sample")
+    return y.argmax(axis=1) if y.size > rows else y.reshape(rows)  # (n,)
+
+
+def _plane_of(X: np.ndarray, features: tuple[int, int]) -> _Axes:
+    """Return the two axes ``(p,)`` of a plane over the range of two features of ``X (n, d)``."""
+    problem = f"X has shape {X.shape}, wanted (n, d) with d of 2 or more: a plane needs two features"
+    require(X.ndim == 2 and X.shape[1] > 1 and len(X) > 0, problem)
+    (i, j), last = features, X.shape[1] - 1
+    problem = f"features is ({i}, {j}); give two different columns of X, from 0 to {last}"
+    require(i != j and min(i, j) >= 0 and max(i, j) <= last, problem)
+    finite = np.isfinite(X).all(axis=1)  # (n,)
+    problem = f"X holds NaN or infinity in row {finite.argmin()}; fill or drop it first"
+    require(bool(finite.all()), problem)
+    return _range(X[:, i]), _range(X[:, j])
+
+
+def _range(values: np.ndarray) -> np.ndarray:
+    low, high = float(values.min()), float(values.max())
+    margin = 0.15 * (high - low) or 1.0
+    return np.linspace(low - margin, high + margin, _POINTS)  # (p,)
+
+
+def _classes(P: np.ndarray, y: np.ndarray) -> tuple[list[Any], np.ndarray] | None:
+    """Return the labels and the share of each at each point ``(p, p, k)``; ``None`` for a quantity.
+
+    One output is a label, or the probability of the second of two classes, or else a quantity.
+    """
+    own, k = np.unique(y), P.shape[-1]
+    if k == 1 and P.dtype.kind != "f":
+        labels = np.union1d(P, own)  # (k,)
+        return labels.tolist(), (labels == P).astype(np.float64)  # (p, p, k)
+    if k == 1:
+        if own.dtype.kind in "biuf" and not np.isin(own, (0, 1)).all():
+            return None
+        second, k = np.clip(P, 0.0, 1.0), 2  # (p, p, 1)
+        P = np.concatenate([1.0 - second, second], axis=-1)  # (p, p, 2)
+    if own.size == k:
+        return own.tolist(), P
+    # Some classes may have no sample here.
+    are_places = own.dtype.kind in "biuf" and np.isin(own, np.arange(k)).all()
+    problem = (
+        f"y has {own.size} classes but predict gives {k}; give labels from 0 to {k - 1}, or all of them"
+    )
+    require(are_places, problem)
+    return list(range(k)), P
