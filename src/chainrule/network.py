@@ -515,7 +515,6 @@ class NeuralNetwork:
         ()
         """
         from chainrule.explain.explanation import explain
-        from chainrule.explain.lines import Start
 
         if detail not in {"named", "all"}:
             msg = f"detail is {detail!r}; give 'named' or 'all'"
@@ -527,8 +526,8 @@ class NeuralNetwork:
         state = self._kept[1] if self._kept and self._kept[0] == rule else None
         progress = Progress(self._theta, state or training.optimizer.init(self._theta))
         key = self._key(deepcopy(self._chance))  # the next one, which stays the next one
-        start = Start(progress, batch, self._rate(learning_rate), key)
-        return explain(training, start, self.backend, every=detail == "all")
+        inputs = progress, batch, self._rate(learning_rate), key
+        return explain(training, inputs, self.backend, every=detail == "all")
 
     def check_gradients(
         self, X: AnyArray, y: AnyArray, sample_weight: Weights = None, *, oracles: Sequence[str] = NAMES

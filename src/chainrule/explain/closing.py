@@ -80,12 +80,11 @@ def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str
 def _flags(theta: np.ndarray, step: TrainingStep, batch: Batch, rate: float) -> tuple[Flag, ...]:
     """Return the flags of a step from ``theta (P,)``; none if the step cannot be recorded."""
     from chainrule.explain.explanation import explain
-    from chainrule.explain.lines import Start
 
     progress = Progress(theta, step.optimizer.init(theta))
-    start = Start(progress, batch, np.asarray(rate, theta.dtype), None)
+    inputs = progress, batch, np.asarray(rate, theta.dtype), None
     with suppress(Exception):
-        return explain(step, start, backends.named("numpy")).flags
+        return explain(step, inputs, backends.named("numpy")).flags
     return ()
 
 

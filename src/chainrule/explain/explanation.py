@@ -7,7 +7,7 @@ from typing import Any
 from chainrule.backends import Backend
 from chainrule.explain import html, nonfinite, notation, text
 from chainrule.explain.diagnosis import Evidence, curve, diagnosed, loss_of_guess
-from chainrule.explain.lines import Builder, Start
+from chainrule.explain.lines import Builder, Inputs
 from chainrule.explain.records import Document, Line, Setting, jsonable
 from chainrule.mathematics.naming import nearest
 from chainrule.mathematics.step import TrainingStep, objective
@@ -62,36 +62,42 @@ class Explanation(Document):
         return html.page(self)
 
 
-def explain(step: TrainingStep, start: Start, backend: Backend, *, every: bool = False) -> Explanation:
+def explain(step: TrainingStep, inputs: Inputs, backend: Backend, *, every: bool = False) -> Explanation:
     r"""Return one training step, factor by factor.
 
     Parameters
     ----------
     step
         The network and the optimizer.
-    start
-        The parameters, the rows, the learning rate and the dropout key to start from.
+    inputs
+        The progress, the batch, the learning rate and the dropout key: the arguments of the step.
     backend
         The backend of these arrays.
     every
-        Whether each operation has a line of its own.
+        Whether each operation has its own line.
+
+    Returns
+    -------
+    Explanation
+        The lines, the updates and the flags.
 
     Examples
     --------
-    >>> from chainrule import NeuralNetwork  # whose method calls this one
+    >>> from chainrule import NeuralNetwork  # its method explain calls this function
     >>> print(NeuralNetwork(2, 4, 1, seed=1).explain([[0, 1], [1, 1]], [[1], [0]]).latex())
     \begin{align*}
       Z_{1} &= X \, W_{1} + b_{1} && (2 \times 2) \, (2 \times 4) \to (2 \times 4) \\
     ...
     """
-    built = Builder(step, start, backend, every=every)
-    lines = tuple(built.lines())
-    net, batch, rate = step.net, start.batch, float(backend.to_numpy(start.learning_rate))
+    built = Builder(step, inputs, backend, every=every)
+    lines, net = tuple(built.lines()), step.net
+    progress, batch, learning_rate, key = inputs
+    rate = float(backend.to_numpy(learning_rate))
     arrays = {line.name: line.array for line in lines}
     with backend.quiet():
         before, after = (
-            float(backend.to_numpy(objective(theta, batch, net, start.key)))
-            for theta in (start.progress.theta, built.end.theta)
+            float(backend.to_numpy(objective(theta, batch, net, key)))
+            for theta in (progress.theta, built.theta)
         )
     updates = tuple(built.updates(arrays))
     flags = tuple(nonfinite.flags(built.program, built.run, backend.to_numpy))

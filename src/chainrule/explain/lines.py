@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from chainrule.backends import Backend
 from chainrule.explain.notation import Html, Latex, Scope, Text, products
 from chainrule.explain.records import Formula, Line, Update, norm
-from chainrule.mathematics.arrays import Array, record_like
+from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.losses import Loss
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.parameters import Layout
@@ -78,6 +78,9 @@ def _statement(path: str, line: int) -> str:
     return " ".join((ast.get_source_segment(source, innermost) or "").split())
 
 
+# The arguments of ``TrainingStep.whole``, on the device of the network.
+Inputs = tuple[Progress, Batch, Array, Array | None]
+
 # The part of the step that an operation belongs to, by the functions that are running; the first match counts.
 _SECTIONS = (
     (finish, "update"),
@@ -89,22 +92,7 @@ _SECTIONS = (
 )
 
 
-class Start(NamedTuple):
-    """The state that a step starts from: arrays on the device of the network."""
-
-    progress: Progress
-    batch: Batch
-    learning_rate: Array  # ()
-    key: Array | None  # (), int32: of the dropout
-
-    @property
-    def arrays(self) -> list[Array]:
-        """All arrays, in the order of a program's inputs."""
-        parts = (self.progress.theta, *self.progress.state, *self.batch, self.learning_rate, self.key)
-        return [part for part in parts if part is not None]
-
-
-def traced(step: TrainingStep, start: Start) -> Program:
+def traced(step: TrainingStep, inputs: Inputs) -> Program:
     """Return the program of the step.
 
     Raises
@@ -114,10 +102,10 @@ def traced(step: TrainingStep, start: Start) -> Program:
     """
     problem = "a profiler is active, and the names are read through the same hook; explain without it"
     require(sys.getprofile() is None, problem, RuntimeError)
-    progress, batch = progress_spec(start.progress), batch_spec(start.batch, start.batch.X.shape[-2])
-    rate = spec(start.learning_rate, "learning_rate", "rate")
-    key = None if start.key is None else spec(start.key, "key", "key")
-    return trace(step.whole, progress, batch, rate, key, named=True)
+    progress, batch, rate, key = inputs
+    specs = [progress_spec(progress), batch_spec(batch, batch.X.shape[-2])]
+    specs += [spec(rate, "learning_rate", "rate"), None if key is None else spec(key, "key", "key")]
+    return trace(step.whole, *specs, named=True)
 
 
 def names(program: Program) -> dict[int, str]:
@@ -159,8 +147,8 @@ class Builder:
 
     Parameters
     ----------
-    step, start
-        The step, and the state that it starts from.
+    step, inputs
+        The step and its arguments.
     backend
         The backend of its arrays.
     every
@@ -168,13 +156,15 @@ class Builder:
     """
 
     def __init__(
-        self, step: TrainingStep, start: Start, backend: Backend, *, every: bool = False
+        self, step: TrainingStep, inputs: Inputs, backend: Backend, *, every: bool = False
     ) -> None:
-        self._start, self._backend, self._every = start, backend, every
+        (self._before, state), batch, *others = inputs
+        self._backend, self._every = backend, every
         self._layout = step.net.layout
-        self.program = traced(step, start)
+        self.program = traced(step, inputs)
+        arrays = [part for part in (self._before, *state, *batch, *others) if part is not None]
         with backend.quiet():
-            self.run = Evaluated(self.program, start.arrays, backend.asarray)
+            self.run = Evaluated(self.program, arrays, backend.asarray)
         self._makers = {id(operation.result): operation for operation in self.program.operations}
         self._names = names(self.program)
         if every:
@@ -252,17 +242,14 @@ class Builder:
     # -- the update ------------------------------------------------------------------------------
 
     @property
-    def end(self) -> Progress:
-        """The parameters and the state after the step."""
-        theta, *state = (self.run.of(value) for value in self.program.outputs[:-1])
-        return Progress(theta, record_like(self._start.progress.state, state))
+    def theta(self) -> Array:
+        """The parameters ``(P,)`` after the step."""
+        return self.run.of(self.program.outputs[0])
 
     def updates(self, arrays: dict[str, np.ndarray]) -> Iterator[Update]:
         """Yield how the step changes each parameter; ``arrays`` are those of the lines, by name."""
-        before, after = (
-            self._layout.split(self._backend.to_numpy(progress.theta))
-            for progress in (self._start.progress, self.end)
-        )
+        thetas = map(self._backend.to_numpy, (self._before, self.theta))
+        before, after = map(self._layout.split, thetas)
         for name, shape in self._layout.named_shapes:
             kind, number = name[0], int(name[1:]) - 1
             old, new = getattr(before[number], kind), getattr(after[number], kind)
