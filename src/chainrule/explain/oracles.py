@@ -4,14 +4,17 @@ Each differentiates the function itself: the forward pass and the loss, from the
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule import backends
 from chainrule.backends import Backend, BackendUnavailableError
+from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import refusing, require
+from chainrule.mathematics.step import Batch, objective
 from chainrule.program.unrecordable import UnrecordableError
 
 Objective = Callable[[Array], Array]
@@ -22,31 +25,12 @@ _ROUNDING = 4 * np.finfo(np.float64).eps  # of a value of the function
 _COMPLEX_STEP = 1e-30  # its square vanishes in rounding; nothing is subtracted, so no digits cancel
 
 
-class Question(NamedTuple):
-    """The function to differentiate, and the point."""
-
-    function: Callable[[Array, Any], Array]  # theta (P,), data -> ()
-    theta: np.ndarray  # (P,), float64
-    data: Any  # a NamedTuple of arrays on the host, or ``None``
-
-    def on(self, backend: Backend) -> Objective:
-        """Return the function of ``theta (P,)`` alone, with the data on a backend, in float64."""
-        parts = (None if part is None else backend.asarray(part, "float64") for part in self.data)
-        data = type(self.data)(*parts)
-        return lambda theta: self.function(theta, data)
-
-
 class Oracle(NamedTuple):
     """A way to compute the derivative, and how close the derived one must be."""
 
     name: str
     tolerance: float  # relative to the largest entry of a parameter's gradient
-    slopes: Callable[[np.ndarray, np.ndarray], np.ndarray]  # theta (P,), places (k,) -> (k,)
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether it subtracts nothing, so that it is accurate to the last digits."""
-        return self.name != "differences"
+    slopes: Callable[[np.ndarray], np.ndarray]  # places (k,) of the flat parameters -> (k,)
 
 
 def smooth_differences(
@@ -126,25 +110,42 @@ def complex_step(
     return slopes
 
 
-def all_of(question: Question, wanted: Sequence[str] = NAMES) -> tuple[list[Oracle], tuple[str, ...]]:
-    """Return the oracles among ``wanted`` that can differentiate this function, and why the others cannot.
+def all_of(
+    net: Architecture, theta: np.ndarray, batch: Batch, wanted: Sequence[str] = NAMES
+) -> tuple[list[Oracle], tuple[str, ...]]:
+    """Return the oracles among ``wanted`` that can differentiate the objective, and why the others cannot.
+
+    Parameters
+    ----------
+    net
+        The network.
+    theta
+        ``(P,)``, float64: where to differentiate.
+    batch
+        ``X (n, n_0)``, ``Y (n, n_L)`` and the weights, on the host.
+    wanted
+        Names of oracles.
+
+    Returns
+    -------
+    oracles : list of Oracle
+        In the order of ``wanted``.
+    notes : tuple of str
+        A line for each oracle that was left out.
 
     Examples
     --------
-    >>> from chainrule.mathematics.arrays import namespace
-    >>> class Nothing(NamedTuple):
-    ...     data: None = None
-    >>> def length(theta, _):
-    ...     return namespace(theta).sum(abs(theta), axis=-1)
-    >>> question = Question(length, np.asarray([2.0]), Nothing())
-    >>> oracles, notes = all_of(question, ["differences", "complex step"])
-    >>> oracles[0].slopes(question.theta, np.arange(1)).round(6), notes
-    (array([1.]), ('complex step: left out: abs is not analytic',))
+    >>> from chainrule.mathematics.architecture import architecture
+    >>> net = architecture((1, 1, 1), "relu", "identity")
+    >>> batch = Batch(np.asarray([[1.0]]), np.asarray([[0.0]]))
+    >>> oracles, notes = all_of(net, np.asarray([2.0, 1.0, 0.0, 0.0]), batch, ["differences", "complex step"])
+    >>> oracles[0].slopes(np.arange(2)).round(6), notes
+    (array([2., 4.]), ('complex step: left out: maximum is not analytic',))
     """
     oracles, notes = [], []
     for name in wanted:
         try:
-            oracles.append(_oracle(name, question))
+            oracles.append(_oracle(name, net, theta, batch))
         except (BackendUnavailableError, UnrecordableError, _UnableError) as error:
             notes.append(f"{name}: left out: {error}")
     return oracles, tuple(notes)
@@ -154,36 +155,43 @@ class _UnableError(Exception):
     """An oracle cannot differentiate this function."""
 
 
-def _oracle(name: str, question: Question) -> Oracle:
-    plain = question.on(backends.named("numpy"))
+def _oracle(name: str, net: Architecture, theta: np.ndarray, batch: Batch) -> Oracle:
+    plain = _on(backends.named("numpy"), batch, net)
     if name == "differences":
-        return Oracle(name, 1e-6, lambda theta, places: smooth_differences(plain, theta, places))
+        return Oracle(name, 1e-6, partial(smooth_differences, plain, theta))
     if name == "complex step":
-        _check_analytic(question)
-        return Oracle(name, 1e-10, lambda theta, places: complex_step(plain, theta, places))
-    gradient = _autodiff(name, question)  # (P,)
-    return Oracle(name, 1e-10, lambda _, places: gradient[places])
+        _check_analytic(net, theta, batch)
+        return Oracle(name, 1e-10, partial(complex_step, plain, theta))
+    gradient = _autodiff(name, net, theta, batch)  # (P,)
+    return Oracle(name, 1e-10, lambda places: gradient[places])
 
 
-def _check_analytic(question: Question) -> None:
-    """Raise unless the function can be traced and consists of analytic functions."""
+def _on(backend: Backend, batch: Batch, net: Architecture) -> Objective:
+    """Return the objective as a function of ``theta (P,)``, with the data on a backend, in float64."""
+    data = Batch(*(None if part is None else backend.asarray(part, "float64") for part in batch))
+    return lambda theta: objective(theta, data, net)
+
+
+def _check_analytic(net: Architecture, theta: np.ndarray, batch: Batch) -> None:
+    """Raise unless the objective can be traced and consists of analytic functions."""
     from chainrule.program.primitives import PRIMITIVES
     from chainrule.program.trace import Spec, trace
 
-    theta, data = question.theta, question.data
-    specs = (None if part is None else Spec(part.shape, theta.dtype) for part in data)
-    program = trace(question.function, Spec(theta.shape, theta.dtype), type(data)(*specs))
+    specs = Batch(*(None if part is None else Spec(part.shape, theta.dtype) for part in batch))
+    program = trace(
+        lambda theta, batch: objective(theta, batch, net), Spec(theta.shape, theta.dtype), specs
+    )
     functions = {operation.function for operation in program.operations}
     others = sorted(name for name in functions if not PRIMITIVES[name].is_analytic)
     verb = "is" if len(others) == 1 else "are"
     require(not others, f"{', '.join(others)} {verb} not analytic", _UnableError)
 
 
-def _autodiff(name: str, question: Question) -> np.ndarray:
+def _autodiff(name: str, net: Architecture, theta: np.ndarray, batch: Batch) -> np.ndarray:
     """Return the gradient ``(P,)`` by a library's automatic differentiation of the same source."""
     backend = backends.named(f"{name}:cpu")
     problem = "it computes in float32 here (JAX_ENABLE_X64=1 changes that)"
     require(backend.default_dtype == "float64", problem, _UnableError)
     # A user's function may call functions that the library does not have.
     with refusing(Exception, "the forward pass does not run there ({})", _UnableError):
-        return backend.to_numpy(backend.autodiff(question.on(backend), backend.asarray(question.theta)))
+        return backend.to_numpy(backend.autodiff(_on(backend, batch, net), backend.asarray(theta)))

@@ -1,7 +1,7 @@
 """The loss surface: the loss around a network's parameters, along two directions in parameter space."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
@@ -17,15 +17,6 @@ from chainrule.plots.subject import Subject
 
 _POINTS = 41  # along each axis
 _LEVELS = 15
-
-
-class Directions(NamedTuple):
-    """A plane through the parameters, and a path near it."""
-
-    centre: np.ndarray  # (P,)
-    axes: np.ndarray  # (2, P)
-    names: tuple[str, str]
-    path: np.ndarray = np.empty((0, 2))  # (t, 2)   in steps along the axes
 
 
 def plot_loss_surface(
@@ -77,22 +68,31 @@ def plot_loss_surface(
     'mean squared error'
     """
     shape, batch = net.architecture, subject.samples(net, X, y)
+    thetas = [subject.flat(layers, shape) for layers in ([net.layers] if path is None else path)]
     if path is None:
-        plane = random_directions(subject.flat(net.layers, shape), shape.layout, seed)
+        directions = random_directions(thetas[-1], shape.layout, seed)  # (2, P)
+        names, route = ["random direction 1", "random direction 2"], np.empty((0, 2))
         low, high = np.full(2, -1.0), np.full(2, 1.0)  # (2,)
     else:
-        plane = main_directions([subject.flat(layers, shape) for layers in path])
-        low, high = plane.path.min(axis=0), plane.path.max(axis=0)  # (2,)
+        directions, shares = main_directions(thetas)  # (2, P), (2,)
+        names = [f"main direction {i + 1} ({100 * shares[i]:.0f} % of the path)" for i in range(2)]
+        route = (np.stack(thetas) - thetas[-1]) @ directions.T  # (t, 2)   in steps along the directions
+        low, high = route.min(axis=0), route.max(axis=0)  # (2,)
         low, high = low - 0.25 * (high - low), high + 0.25 * (high - low)  # (2,)
-    grid = np.linspace(low, high, _POINTS, axis=1)  # (2, p)   in steps along the two directions
+    grid = np.linspace(low, high, _POINTS, axis=1)  # (2, p)
     steps = np.stack(np.meshgrid(*grid), axis=-1)  # (p, p, 2)
-    thetas = plane.centre + steps.reshape(-1, 2) @ plane.axes  # (p p, P)
-    L = subject.losses(thetas, batch, shape).reshape(_POINTS, _POINTS)  # (p, p)
+    around = thetas[-1] + steps.reshape(-1, 2) @ directions  # (p p, P)
+    L = subject.losses(around, batch, shape).reshape(_POINTS, _POINTS)  # (p, p)
     (axes,), drawn = panels(ax, (6.4, 4.8))
     penalty = " + penalty" if shape.weight_decay else ""
     _draw_surface(axes, grid, L, shape.loss.reported_name + penalty)
-    _mark(axes, plane)
-    axes.set(xlabel=plane.names[0], ylabel=plane.names[1])
+    colour = OKABE_ITO[3]
+    if len(route):
+        axes.plot(*route.T, "-", color=colour, marker=".", markersize=4, linewidth=1, label="path")
+        axes.plot(*route[0], "o", color="white", markeredgecolor=colour, label="start")
+    axes.plot(0, 0, "*", color=colour, markeredgecolor="white", markersize=14, label="this network")
+    axes.legend(fontsize="small")
+    axes.set(xlabel=names[0], ylabel=names[1])
     return drawn
 
 
@@ -112,17 +112,8 @@ def _draw_surface(ax: Any, grid: np.ndarray, L: np.ndarray, name: str) -> None:
     ax.figure.colorbar(filled, ax=ax, label=name, format="%.2g" if by_powers else None)
 
 
-def _mark(ax: Any, plane: Directions) -> None:
-    colour = OKABE_ITO[3]
-    if len(plane.path):
-        ax.plot(*plane.path.T, "-", color=colour, marker=".", markersize=4, linewidth=1, label="path")
-        ax.plot(*plane.path[0], "o", color="white", markeredgecolor=colour, label="start")
-    ax.plot(0, 0, "*", color=colour, markeredgecolor="white", markersize=14, label="this network")
-    ax.legend(fontsize="small")
-
-
-def random_directions(theta: np.ndarray, layout: Layout, seed: int) -> Directions:
-    """Return two random directions, each unit's part as long as the unit's own parameters.
+def random_directions(theta: np.ndarray, layout: Layout, seed: int) -> np.ndarray:
+    """Return two random directions ``(2, P)``, each unit's part as long as the unit's own parameters.
 
     ``d_unit <- d_unit / ‖d_unit‖ * ‖theta_unit‖`` is the filter normalisation of Li et al. 2018,
     "Visualizing the Loss Landscape of Neural Nets" (arXiv:1712.09913, section 4): a step of 1 changes large
@@ -131,8 +122,8 @@ def random_directions(theta: np.ndarray, layout: Layout, seed: int) -> Direction
 
     Examples
     --------
-    >>> plane = random_directions(np.asarray([3.0, 4.0]), Layout((1, 1)), seed=0)
-    >>> np.linalg.norm(plane.axes, axis=1).round(6)
+    >>> directions = random_directions(np.asarray([3.0, 4.0]), Layout((1, 1)), seed=0)
+    >>> np.linalg.norm(directions, axis=1).round(6)
     array([5., 5.])
     """
     drawn = np.random.default_rng(seed).standard_normal((2, layout.total))  # (2, P)
@@ -142,18 +133,24 @@ def random_directions(theta: np.ndarray, layout: Layout, seed: int) -> Direction
         # A unit whose parameters are all 0 would not move: its part has length 1.
         scale = np.where(lengths > 0, lengths, 1.0) / _unit_norms(d)  # (2, 1, n_out)
         layers.append(Dense(d.W * scale, d.b * scale))
-    axes = layout.join(layers)  # (2, P)
-    return Directions(theta, axes, ("random direction 1", "random direction 2"))
+    directions: np.ndarray = layout.join(layers)  # (2, P)
+    return directions
 
 
-def _unit_norms(layer: Dense) -> np.ndarray:
-    both = np.concatenate([layer.W, layer.b], axis=-2)  # (..., n_in + 1, n_out)
-    norms: np.ndarray = np.linalg.norm(both, axis=-2, keepdims=True)  # (..., 1, n_out)
-    return norms
+def _unit_norms(layer: Dense) -> Any:
+    squares = np.sum(layer.W**2, axis=-2, keepdims=True) + layer.b**2  # (..., 1, n_out)
+    return np.sqrt(squares)  # (..., 1, n_out)
 
 
-def main_directions(thetas: Sequence[np.ndarray]) -> Directions:
-    """Return the principal components of ``theta_t - theta_end`` (Li et al. 2018, section 7).
+def main_directions(thetas: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first two principal components of ``theta_t - theta_end`` (Li et al. 2018, section 7).
+
+    Returns
+    -------
+    directions : ndarray
+        ``(2, P)``, of length 1.
+    shares : ndarray
+        ``(2,)``: the share of the path's variance along each.
 
     Raises
     ------
@@ -163,15 +160,12 @@ def main_directions(thetas: Sequence[np.ndarray]) -> Directions:
     Examples
     --------
     >>> corner = [np.asarray([2.0, 0.0]), np.asarray([2.0, 1.0]), np.asarray([0.0, 1.0])]
-    >>> main_directions(corner).names[0]
-    'main direction 1 (95 % of the path)'
+    >>> main_directions(corner)[1].round(2)
+    array([0.95, 0.05])
     """
-    end = thetas[-1]  # (P,)
-    away = np.stack(thetas) - end  # (t, P)
-    _, sizes, axes = np.linalg.svd(away, full_matrices=False)  # (k,), (k, P)
+    away = np.stack(thetas) - thetas[-1]  # (t, P)
+    _, sizes, directions = np.linalg.svd(away, full_matrices=False)  # (k,), (k, P)
     count = len(thetas)
     problem = f"the path of {count} points spans no plane; give 3 or more that differ, not on one line"
     require(count >= 3 and sizes[1] > 1e-12 * sizes[0], problem)
-    shares = sizes**2 / np.sum(sizes**2)  # (k,)
-    first, second = (f"main direction {i + 1} ({100 * shares[i]:.0f} % of the path)" for i in range(2))
-    return Directions(end, axes[:2], (first, second), away @ axes[:2].T)
+    return directions[:2], sizes[:2] ** 2 / np.sum(sizes**2)  # (2, P), (2,)
