@@ -326,9 +326,8 @@ class _TrainingRun:
     def _start(self, name: str, given: Array) -> Array:
         """Return a copy of an array to start from: that of the newest checkpoint, if there is one."""
         newest = self._settings.folder and self._settings.folder.newest
-        return (
-            self._backend.asarray(newest[0][name], given.dtype) if newest else self._backend.copy(given)
-        )
+        array = self._backend.asarray(newest[0][name], given.dtype) if newest else given
+        return self._backend.copy(array)
 
     def own_engine(self) -> Engine:
         """Return what runs this run alone."""
