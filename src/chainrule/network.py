@@ -891,9 +891,9 @@ class NeuralNetwork:
         """
         from chainrule.saving import models
 
-        saved = models.read(path, dtype)
-        net = cls(**saved.arguments, backend=backend, dtype=dtype or saved.dtype, seed=0)
-        net.metadata, net._theta = saved.metadata, saved.theta
+        theta, arguments, metadata = models.read(path, dtype)
+        net = cls(**arguments, backend=backend, seed=0)
+        net.metadata, net._theta = metadata, theta
         if net._backend is not None:
             net._place(net._backend)
         return net

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from chainrule._version import __version__
 from chainrule.data.facts import TABLE, Facts
 from chainrule.mathematics.architecture import Architecture, architecture
-from chainrule.mathematics.arrays import Array
-from chainrule.mathematics.layers import Dense
 from chainrule.mathematics.naming import quoted, require
 from chainrule.mathematics.precision import HALVES
 from chainrule.saving import checkpoint
@@ -18,15 +16,6 @@ from chainrule.saving.files import PathLike
 from chainrule.saving.schema import NetworkRecord, parsed
 
 _WANTED = "a model is a safetensors file"
-
-
-class Saved(NamedTuple):
-    """The network of a file."""
-
-    arguments: dict[str, Any]  # of ``NeuralNetwork``
-    dtype: str
-    theta: Array  # (P,), float64, on the host
-    metadata: dict[str, Any]
 
 
 def write(
@@ -61,7 +50,7 @@ def check_name(path: PathLike, suffix: str = ".safetensors", wanted: str = _WANT
     require(path.suffix in {"", suffix}, problem)
 
 
-def read(path: PathLike, dtype: str | None = None) -> Saved:
+def read(path: PathLike, dtype: str | None = None) -> tuple[np.ndarray, dict[str, Any], dict[str, Any]]:
     """Return the network in a file that :func:`write` wrote.
 
     Parameters
@@ -69,12 +58,14 @@ def read(path: PathLike, dtype: str | None = None) -> Saved:
     path
         The file.
     dtype
-        The precision in which the parameters must be finite; by default that of the file.
+        The dtype of the network, in which the parameters must be finite; by default that of the file.
 
     Returns
     -------
-    Saved
-        The arguments of the network, its parameters ``theta (P,)`` and its metadata.
+    theta : ndarray
+        ``(P,)``, float64.
+    arguments, metadata : dict
+        The arguments of ``NeuralNetwork``, and the metadata of the network.
 
     Raises
     ------
@@ -85,14 +76,13 @@ def read(path: PathLike, dtype: str | None = None) -> Saved:
     """
     arrays, facts = checkpoint.read(path, _described)
     described, net = _described(facts, {name: array.shape for name, array in arrays.items()})
-    dense = [Dense(arrays[f"W{i}"], arrays[f"b{i}"]) for i in range(1, net.depth + 1)]
-    theta = np.asarray(net.layout.join(dense), dtype=np.float64)  # (P,)
-    of = dtype or described.dtype
+    parts = [arrays[name].ravel() for name, _ in net.layout.named_shapes]
+    theta = np.concatenate(parts, dtype=np.float64)  # (P,)
+    dtype = dtype or described.dtype
     with np.errstate(over="ignore"):
-        problem = f"{path} holds weights that are not finite in {of}; load it in float64, or save the model again"
-        require(np.isfinite(theta.astype("float32" if of in HALVES else of)).all(), problem)
-    arguments = described._asdict()
-    return Saved(arguments, arguments.pop("dtype"), theta, facts["metadata"])
+        problem = f"{path} holds weights that are not finite in {dtype}; load it in float64, or save the model again"
+        require(np.isfinite(theta.astype("float32" if dtype in HALVES else dtype)).all(), problem)
+    return theta, described._asdict() | {"dtype": dtype}, facts["metadata"]
 
 
 def _described(
