@@ -138,9 +138,8 @@ def mixed(Y: np.ndarray) -> Iterator[Flag]:
 
 def contradicted(X: np.ndarray, Y: np.ndarray) -> Iterator[Flag]:
     """Yield a flag if at least half of the rows equal another row of ``X (n, d)`` with another target."""
-    _, first, groups = np.unique(
-        [hash(row.tobytes()) for row in X], return_index=True, return_inverse=True
-    )  # (groups,), (n,)
+    hashes = [hash(row.tobytes()) for row in X]
+    _, first, groups = np.unique(hashes, return_index=True, return_inverse=True)  # (groups,), (n,)
     differs = np.any(Y - Y[first[groups]], axis=1)  # (n,)   from the first row of its group
     inside = np.bincount(groups, weights=differs)[groups] > 0  # (n,)
     if inside.mean() >= _CONTRADICTED:
@@ -188,9 +187,7 @@ def saturated(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | 
         share = float(np.mean(dA_dZ < curve.flat))
         if evidence.has_learnt or not curve.saturates or share < _MOST:
             continue
-        if (
-            evidence.loss_of_guess == 0.0
-        ):  # one answer for all rows is right, so there is no more to learn
+        if evidence.loss_of_guess == 0.0:  # one answer is right for all rows: no more to learn
             yield f"whether layer {number} is flat too soon (y is the same in every row)"
         else:
             median = np.median(np.abs(evidence.arrays[f"Z{number}"]))
@@ -212,8 +209,8 @@ def dead(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | str]:
             few = "1 row is" if rows == 1 else f"{rows} rows are"
             yield f"whether units of layer {number} are dead ({few} too few to tell)"
         else:
-            counts = {"layer": number, "dead": units.sum(), "units": units.size}
-            yield flag("dead units", f"layer {number}", **counts)
+            where = f"layer {number}"
+            yield flag("dead units", where, layer=number, dead=units.sum(), units=units.size)
 
 
 def symmetric(evidence: Evidence) -> Iterator[Flag]:
@@ -226,20 +223,16 @@ def symmetric(evidence: Evidence) -> Iterator[Flag]:
         copies, units = _copies(np.vstack([W, b]), slopes), W.shape[1]
         if copies >= 0.5 * units or (units == 1 and no_weights):
             same = "the same weights" if W.any() else "weights of 0"
-            counts = {"copies": copies or 1, "units": units, "same": same}
-            yield flag("symmetric weights", f"layer {number}", **counts)
+            where = f"layer {number}"
+            yield flag("symmetric weights", where, copies=copies or 1, units=units, same=same)
 
 
 def _copies(parameters: np.ndarray, slopes: np.ndarray) -> int:
     """Return how many columns equal another one, in the parameters and in their gradient."""
-    _, groups = np.unique(parameters, axis=1, return_inverse=True)
+    _, groups, counts = np.unique(parameters, axis=1, return_inverse=True, return_counts=True)
     tolerance = 1e-6 * np.abs(slopes).max(initial=0.0)  # products of equal columns may round differently
-    count = 0
-    for group in np.unique(groups):
-        inside = slopes[:, groups.reshape(-1) == group]
-        if inside.shape[1] > 1 and np.ptp(inside, axis=1).max() <= tolerance:
-            count += inside.shape[1]
-    return count
+    alike = [slopes[:, groups.ravel() == group] for group in np.flatnonzero(counts > 1)]
+    return sum(part.shape[1] for part in alike if np.ptp(part, axis=1).max() <= tolerance)
 
 
 _LOST, _BLOWN = 1e-3, 1e3  # of the last layer's gradient
@@ -272,10 +265,8 @@ def step_length(evidence: Evidence) -> Iterator[Flag]:
     ratio, rate = most.ratio, evidence.learning_rate
     where = f"learning_rate={rate:g}"
     if _rises(evidence, ratio) or any(map(_is_far, weights)):
-        figures = {"before": evidence.loss_before, "after": evidence.loss_after, "name": most.name}
-        advised = _rounded(rate * min(0.1, _USUAL / ratio))
-        figures |= {"rows": len(evidence.arrays["X"]), "ratio": ratio, "rate": advised}
-        yield flag("learning rate too large", where, **figures)
+        rows, advised = len(evidence.arrays["X"]), _rounded(rate * min(0.1, _USUAL / ratio))
+        yield flag("learning rate too large", where, step=evidence, most=most, rows=rows, rate=advised)
         return
     usual = max(update.gradient / update.norm for update in weights)  # of plain descent at rate 1
     pull = max(usual, ratio / rate if rate else 0.0)

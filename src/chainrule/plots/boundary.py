@@ -186,8 +186,6 @@ def _classes(P: np.ndarray, y: np.ndarray) -> tuple[list[Any], np.ndarray] | Non
         return own.tolist(), P
     # Some classes may have no sample here.
     are_places = own.dtype.kind in "biuf" and np.isin(own, np.arange(k)).all()
-    problem = (
-        f"y has {own.size} classes but predict gives {k}; give labels from 0 to {k - 1}, or all of them"
-    )
+    problem = f"y has {own.size} classes but predict gives {k}; give labels from 0 to {k - 1}, or all"
     require(are_places, problem)
     return list(range(k)), P

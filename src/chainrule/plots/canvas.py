@@ -75,9 +75,7 @@ def panels(
         return list(np.ravel(picture.subplots(rows, columns, **options))), picture
     axes = np.ravel(np.array(ax, dtype=object)).tolist()
     for one in axes:
-        problem = (
-            f"ax is {type(one).__name__!r}, wanted a matplotlib Axes; leave it out for a new picture"
-        )
+        problem = f"ax is {type(one).__name__!r}, wanted a matplotlib Axes; leave it out for a picture"
         require(isinstance(one, Axes), problem, TypeError)
     count = rows * columns
     problem = f"ax has {len(axes)} Axes but there are {count} panels; give one for each, or none"

@@ -124,9 +124,7 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
             if check is not None:
                 check(metadata, shapes)
         arrays = {name: file.get_tensor(name) for name in slices}
-    damaged = (
-        f"{path} is damaged: its checksum does not match; use a copy of it, or save the model again"
-    )
+    damaged = f"{path} is damaged: its checksum does not match; use a copy, or save the model again"
     require(checksum in {None, _checksum(record, arrays)}, damaged)
     return arrays, metadata
 
