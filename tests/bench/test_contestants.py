@@ -138,10 +138,10 @@ def test_passes_on_a_gpu_are_long_enough_that_waiting_once_does_not_decide():
 def test_copies_on_a_gpu_are_measured_beyond_its_cache(monkeypatch):
     asked = []
     monkeypatch.setattr(limits.backends, "named", asked.append)
-    monkeypatch.setattr(limits, "_products", lambda *_: [SimpleNamespace(rate=lambda: 1.0)])
-    monkeypatch.setattr(
-        limits, "_moves", lambda _b, ones, _size: [SimpleNamespace(rate=lambda: len(ones))]
-    )
+    monkeypatch.setattr(limits, "_products", lambda *_: [(1.0, SimpleNamespace())])
+    monkeypatch.setattr(limits, "_moves", lambda _b, ones, _size: [(len(ones), SimpleNamespace())])
+    monkeypatch.setattr(limits, "warm_up", lambda *_: limits.Warm(1, 1.0))
+    monkeypatch.setattr(limits, "block", lambda *_: 1.0)
     monkeypatch.setattr(limits, "WORKING_SETS", (1 << 14,))
     monkeypatch.setattr(limits, "LARGE_ON_CUDA", 1 << 16)
     assert [size for size, _ in limits.best("torch-cuda").copies] == [1 << 14, 1 << 16]

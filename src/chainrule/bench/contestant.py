@@ -13,7 +13,7 @@ class UnavailableError(RuntimeError):
 
 
 class State(NamedTuple):
-    """Where training stands."""
+    """The state of training."""
 
     loss: float  # before the last step
     parameters: Sequence[np.ndarray]  # after it: the weights (n_in, n_out), then the biases
@@ -21,27 +21,27 @@ class State(NamedTuple):
 
 @dataclass
 class Contestant:
-    """What is timed.
+    """An implementation of a step, to be timed.
 
     Attributes
     ----------
     run
-        Runs a pass; what the last call returned is handed to ``state``.
+        Runs a pass; ``state`` and ``outputs`` take its result.
     steps
         The steps of a pass.
     state
-        Where training stands; ``None`` for what takes no step.
+        Returns the state of training after a pass; ``None`` if no step is taken.
     outputs
         For a forward pass: the outputs ``(n, n_L)`` of the last batch, on the host.
     wait
-        Returns when everything asked for has been computed.
+        Returns when everything has been computed.
     exempt
-        Why its numbers are not compared with the reference; empty: they are.
+        Why its numbers are not compared with the reference; empty if they are.
     context
-        Makes what it runs in.
+        Returns the context manager in which it runs.
     clocked
-        Runs this many passes and returns the seconds by its own clock, where one call of its user's runs
-        many of them and has a start that is not to be counted.
+        Runs this many passes and returns the seconds by its own clock, for a call that runs many passes
+        and whose start is not to be counted.
     """
 
     run: Callable[[], Any]
@@ -57,24 +57,23 @@ class Contestant:
 def over_batches(
     step: Callable[[Any], Any], batches: Sequence[Any], wait: Callable[[Any], object], **more: Any
 ) -> Contestant:
-    """Return a contestant whose pass calls a function with each batch, and returns what it made of the last.
+    """Return a contestant whose pass calls a function with each batch, and returns the last result.
 
     Parameters
     ----------
     step
         Called with each batch.
     batches
-        Of a pass.
+        The batches of a pass.
     wait
-        Returns when what a step has returned is computed; computing goes on in the order in which it was
-        asked for, so that the last result is enough.
+        Returns when the result of a step is computed. Devices compute in order, so the last result is enough.
     more
         Other attributes of the contestant.
 
     Returns
     -------
     Contestant
-        A pass of it has as many steps as there are batches.
+        Its pass has as many steps as there are batches.
 
     Examples
     --------

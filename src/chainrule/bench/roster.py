@@ -32,9 +32,9 @@ class Entry(NamedTuple):
     Attributes
     ----------
     name, group
-        What it is called; "products", "backend" or "peer".
+        Its name; "products", "backend" or "peer".
     library
-        Whose arrays it computes with.
+        The library of its arrays.
     code, arguments
         ``module:function``, which makes a ``Contestant`` of these arguments, a ``CellData`` and an operation.
     needs
@@ -44,9 +44,9 @@ class Entry(NamedTuple):
     operations
         Which of :data:`OPERATIONS` it can do.
     is_slow_to_make
-        Whether it compiles for seconds in every cell; it then takes part only when named.
+        Whether it compiles for seconds in every cell; it then runs only if it is named.
     colour, mark
-        How figures draw it: a colour that is legible on white and on black, and one of matplotlib's
+        Its look in figures: a colour that is legible on white and on black, and one of matplotlib's
         markers. No two entries have the same pair.
     """
 
@@ -73,7 +73,7 @@ class Entry(NamedTuple):
 
     @property
     def device(self) -> str:
-        """Where it runs: "cpu" or "cuda"."""
+        """Its device: "cpu" or "cuda"."""
         return device_of(self.library)
 
     def maker(self) -> Callable[[Any, str], Any]:
@@ -84,7 +84,7 @@ class Entry(NamedTuple):
 
 
 def device_of(library: str) -> str:
-    """Return where a library of the roster computes: "cpu" or "cuda"."""
+    """Return the device of a library of the roster: "cpu" or "cuda"."""
     return "cuda" if library in _CUDA else "cpu"
 
 
@@ -95,7 +95,6 @@ def _entry(row: dict[str, Any]) -> Entry:
 
 with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as _file:
     ROSTER = {row["name"]: _entry(row) for row in csv.DictReader(_file)}
-_PLACES = {name: place for place, name in enumerate(ROSTER)}
 
 
 def of(*groups: str, operation: str = "step") -> list[str]:
@@ -132,24 +131,27 @@ def entry(name: str) -> Entry:
     return lookup("contestant", name, Entry, ROSTER)
 
 
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return the names, each once, in the roster's order; contestants of your own come last.
+
+    Names that are not in the roster, from a later version, are left out.
+
+    Examples
+    --------
+    >>> ordered(["torch", "mine.step:fast", "from-later", "numpy", "torch"])
+    ['numpy', 'torch', 'mine.step:fast']
+    """
+    some = set(names)
+    return [name for name in [*ROSTER, *sorted(some - set(ROSTER))] if name in some and is_known(name)]
+
+
 def is_known(name: str) -> bool:
     """Return whether a contestant is in the roster, or is a ``module:function``."""
     return name in ROSTER or name.count(":") == 1
 
 
-def ordered(names: Iterable[str]) -> list[str]:
-    """Return the names, each once, in the roster's order; contestants of your own come last.
-
-    Examples
-    --------
-    >>> ordered(["torch", "mine.step:fast", "numpy", "torch"])
-    ['numpy', 'torch', 'mine.step:fast']
-    """
-    return sorted(set(names), key=lambda name: (_PLACES.get(name, len(_PLACES)), name))
-
-
 def products_of(name: str) -> str:
-    """Return the contestant that computes the bare products with the library of this one.
+    """Return the name of the bare products with the library of a contestant; not every library has them.
 
     Examples
     --------
@@ -160,12 +162,12 @@ def products_of(name: str) -> str:
 
 
 def with_products(names: Iterable[str]) -> list[str]:
-    """Return the contestants, and before them the bare products of each library that they compute with.
+    """Return the contestants, and before them the bare products with their libraries.
 
     Examples
     --------
     >>> with_products(["numpy", "notebook", "jax"])
-    ['products-numpy', 'products-jax', 'numpy', 'notebook', 'jax']
+    ['products-numpy', 'numpy', 'notebook', 'jax']
     """
-    chosen = list(dict.fromkeys(names))
-    return list(dict.fromkeys([*map(products_of, chosen), *chosen]))
+    chosen = list(names)
+    return list(dict.fromkeys([*filter(ROSTER.get, map(products_of, chosen)), *chosen]))

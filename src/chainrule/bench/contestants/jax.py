@@ -44,38 +44,6 @@ def scan(data: CellData, _operation: str) -> Contestant:
     return Contestant(one_pass, data.steps, run.state, wait=run.wait)
 
 
-def products(data: CellData, operation: str, exempt: str) -> Contestant:
-    """Return the products of a pass as one compiled ``lax.scan`` over the batches.
-
-    They are those of a network without activations: each takes the result of the one before it, so that XLA can neither
-    leave one out nor move it before the loop. The results are carried on, and overwritten by the next step.
-    """
-    weights = [numpy.asarray(W) for W in data.weights]
-    batches = numpy.asarray(data.X).reshape(data.steps, -1, data.X.shape[1])  # (steps, n, n_0)
-
-    def step(_carried: Any, X: Any) -> Any:
-        A = [X]
-        for W in weights:
-            A.append(A[-1] @ W)  # (n, n_l)
-        if operation == "forward":
-            return A[-1], None
-        D, dL_dW = A[-1], []
-        for number in reversed(range(len(weights))):
-            dL_dW.append(A[number].T @ D)  # (n_in, n_out)
-            if number > 0:
-                D = D @ weights[number].T  # (n, n_l)
-        return dL_dW, None
-
-    start = step(None, batches[0])[0]
-    compiled = library.jit(lambda carried, batches: library.lax.scan(step, carried, batches)[0])
-    last: list[Any] = [start]
-
-    def run() -> None:
-        last[0] = compiled(start, batches)
-
-    return Contestant(run, data.steps, wait=lambda: library.block_until_ready(last), exempt=exempt)
-
-
 def _forward(data: CellData) -> Contestant:
     batches = [numpy.asarray(data.X[rows]) for rows in data.rows]  # (n, n_0) each
     parameters = [numpy.asarray(part) for part in data.parameters]

@@ -1,4 +1,4 @@
-"""The equations in plain NumPy, as a notebook has them; in float64 they are the reference."""
+"""The equations in plain NumPy, as in a notebook; in float64 they are the reference."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from chainrule.bench.contestant import Contestant, State
 
 
 def notebook(data: CellData, _operation: str) -> Contestant:
-    """Return a pass of the notebook's equations; with Adam, of the same manner of writing, relu and deep."""
+    """Return a pass of the notebook's equations; with Adam, of relu layers in the same style."""
     network = Deep(data) if data.cell.rule == "adam" else Shallow(data)
     batches = data.rows
 
@@ -17,11 +17,7 @@ def notebook(data: CellData, _operation: str) -> Contestant:
         for rows in batches:
             network.step(data.X[rows], data.Y[rows], data.rate)
 
-    return Contestant(run, data.steps, partial(_state, network, data))
-
-
-def _state(network: "Deep | Shallow", data: CellData, _returned: None) -> State:
-    return network.state(data.Y[data.rows[-1]])
+    return Contestant(run, data.steps, lambda _: network.state(data.Y[batches[-1]]))
 
 
 class Shallow:
@@ -38,7 +34,7 @@ class Shallow:
         return A
 
     def step(self, X: np.ndarray, y: np.ndarray, learning_rate: float) -> None:
-        """Go forward, backward, and a step down."""
+        """Compute the outputs and the gradients, and update the parameters."""
         A1 = self.sigmoid(np.dot(X, self.W1) + self.b1)  # (n, n_1)
         A2 = self.sigmoid(np.dot(A1, self.W2) + self.b2)  # (n, n_2)
         output_delta = (y - A2) * A2 * (1 - A2)  # (n, n_2)
@@ -50,13 +46,13 @@ class Shallow:
         self.predicted_output = A2
 
     def state(self, y: np.ndarray) -> State:
-        """Return where it stands; half the sum of squares."""
+        """Return the parameters and the loss, half the sum of squares."""
         D = self.predicted_output - y  # (n, n_2)
         return State(float(0.5 * np.sum(D * D)), [self.W1, self.W2, self.b1, self.b2])
 
 
 class Deep:
-    """Relu layers, softmax cross-entropy (the mean over rows) and Adam, as one writes them in NumPy."""
+    """Relu layers, softmax cross-entropy (the mean over rows) and Adam in plain NumPy."""
 
     def __init__(self, data: CellData) -> None:
         self.weights, self.biases = data.copies()
@@ -65,7 +61,7 @@ class Deep:
         self.P = data.Y  # (n, n_L)   the probabilities of the last step
 
     def step(self, X: np.ndarray, Y: np.ndarray, learning_rate: float) -> None:
-        """Go forward, backward, and a step down."""
+        """Compute the outputs and the gradients, and update the parameters."""
         A = [X]
         for W, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
             A.append(np.maximum(np.dot(A[-1], W) + b, 0))  # (n, n_l)
@@ -73,22 +69,16 @@ class Deep:
         E = np.exp(Z - Z.max(axis=1, keepdims=True))  # (n, n_L)
         self.P = E / E.sum(axis=1, keepdims=True)  # (n, n_L)
         delta = (self.P - Y) / len(X)  # (n, n_L)
-        self._update(self._gradients(A, delta), learning_rate)
-
-    def _gradients(self, A: list[np.ndarray], delta: np.ndarray) -> list[np.ndarray]:
         dW, db = [], []
         for number in reversed(range(len(self.weights))):
             dW.append(np.dot(A[number].T, delta))  # (n_in, n_out)
             db.append(np.sum(delta, axis=0, keepdims=True))  # (1, n_out)
             if number > 0:
                 delta = np.dot(delta, self.weights[number].T) * (A[number] > 0)  # (n, n_l)
-        return [*dW[::-1], *db[::-1]]
-
-    def _update(self, gradients: list[np.ndarray], learning_rate: float) -> None:
         self.t += 1
         correction1, correction2 = 1 - BETA1**self.t, 1 - BETA2**self.t
         parameters = [*self.weights, *self.biases]
-        for number, g in enumerate(gradients):
+        for number, g in enumerate([*dW[::-1], *db[::-1]]):
             m, v = self.moments[number]
             m += (1 - BETA1) * (g - m)
             v += (1 - BETA2) * (g * g - v)
@@ -96,13 +86,13 @@ class Deep:
             parameters[number] -= learning_rate * (m / correction1) / scale
 
     def state(self, Y: np.ndarray) -> State:
-        """Return where it stands; the mean cross-entropy."""
+        """Return the parameters and the loss, the mean cross-entropy."""
         L = -np.sum(Y * np.log(self.P)) / len(Y)
         return State(float(L), [*self.weights, *self.biases])
 
 
 def forward(data: CellData, rows: np.ndarray) -> np.ndarray:
-    """Return the outputs ``(n, n_L)`` at the start, of these rows; with Adam, the logits."""
+    """Return the outputs ``(n, n_L)`` of these rows with the initial parameters; with Adam, the logits."""
     activation = partial(np.maximum, 0) if data.cell.rule == "adam" else Shallow.sigmoid
     A: np.ndarray = data.X[rows]  # (n, n_0)
     *_, last = data.weights

@@ -1,4 +1,4 @@
-"""Ours: on each backend the engine that ``train`` would run on, the forward pass, and ``train`` itself."""
+"""Ours: on each backend the engine that ``train`` uses, the forward pass, and ``train`` itself."""
 
 import sys
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from chainrule.program.engine import Engine, Epoch, Work
 from chainrule.training.evaluation import outputs
 from chainrule.training.history import History
 
-MANY = 10**9  # steps: a run long enough to be worth compiling for
+MANY = 10**9  # steps of a run that is worth compiling for
 
 
 def numpy(data: CellData, operation: str) -> Contestant:
@@ -45,7 +45,7 @@ def backend(name: str, data: CellData, operation: str) -> Contestant:
 
 
 def cupy_plain(data: CellData, _operation: str) -> Contestant:
-    """Return the step on CuPy as it is written, operation by operation."""
+    """Return the step on CuPy as written, operation by operation."""
     cupy = available("cupy")
     return _steps(data, cupy, cupy.plain)
 
@@ -59,7 +59,7 @@ def available(name: str) -> Backend:
 
 
 def work(data: CellData, backend: Backend) -> Work:
-    """Return the step as ``train`` hands it to its backend."""
+    """Return the step as ``train`` passes it to its backend."""
     net, optimizer = network(data.cell.sizes, data.cell.rule)
     X, Y = backend.asarray(data.X), backend.asarray(data.Y)  # (batches n, n_0), (batches n, n_L)
     theta = backend.copy(backend.asarray(_theta(data, net)))  # (P,)
@@ -76,11 +76,11 @@ def _steps(
     data: CellData, backend: Backend, engine_of: Callable[[Work], Engine] | None = None
 ) -> Contestant:
     """Return a pass as an epoch of the engine; it reads the losses on the host when it ends."""
-    todo = work(data, backend)
-    engine = (engine_of or backend.engine)(todo)
-    epoch = Epoch(data.order, todo.bounds, [data.rate] * data.steps, None)
-    run = partial(engine.run, epoch, _no_check)
-    layout = todo.step.net.layout  # type: ignore[attr-defined]
+    step = work(data, backend)
+    engine = (engine_of or backend.engine)(step)
+    epoch = Epoch(data.order, step.bounds, [data.rate] * data.steps, None)
+    run = partial(engine.run, epoch, lambda: None)  # without a check for Ctrl-C
+    layout = network(data.cell.sizes, data.cell.rule)[0].layout
 
     def state(losses: list[float]) -> State:
         layers = layout.split(backend.to_numpy(engine.progress.theta))
@@ -89,12 +89,8 @@ def _steps(
     return Contestant(run, data.steps, state, context=engine.at_work)
 
 
-def _no_check() -> None:
-    """Stand in for the look at Ctrl-C."""
-
-
 def _forward(data: CellData, backend: Backend) -> Contestant:
-    """Return forward passes over the batches, which are resident and in their order."""
+    """Return forward passes over the batches, which are on the device and in order."""
     net, _ = network(data.cell.sizes, data.cell.rule)
     theta = backend.asarray(_theta(data, net))  # (P,)
     batches = [backend.asarray(data.X[rows]) for rows in data.rows]  # (n, n_0) each
@@ -106,7 +102,7 @@ def _forward(data: CellData, backend: Backend) -> Contestant:
 
 
 def _transfer(data: CellData, backend: Backend) -> Contestant:
-    """Return the copies of the batches, gathered on the host, to where they are trained on."""
+    """Return the copies of the batches, gathered on the host, to the device."""
 
     def copied(rows: np.ndarray) -> Any:
         X = backend.copy(backend.asarray(data.X[rows]))  # (n, n_0)

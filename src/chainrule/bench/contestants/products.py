@@ -1,4 +1,4 @@
-"""The bare products: the matrix products of a step and nothing else, in each library."""
+"""The bare products: the matrix products of a step and nothing else, in NumPy, PyTorch and CuPy."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,14 +15,14 @@ from chainrule.program.row_blocks import one_core
 
 EXEMPT = "it takes no step"
 
-# A, B, and where their product goes; of NumPy's arrays or another library's.
+# A, B, and the array of their product; of NumPy's arrays or another library's.
 Product = tuple[Any, Any, Any]
 
 
 def numpy(data: CellData, operation: str) -> Contestant:
-    """Return the products by ``np.dot(out=)``: the BLAS calls of ``np.matmul``, half the way to them.
+    """Return the products by ``np.dot(out=)``: the BLAS calls of ``np.matmul``, with half of its overhead.
 
-    BLAS has the threads that it has in our step: one where more would only move the weights about.
+    BLAS has the threads that it has in our step: one where the products are small.
     """
     contestant = _with_out(products(data, operation), np.dot, data.steps)
     theta = np.concatenate([part.ravel() for part in data.parameters])  # (P,)
@@ -55,13 +55,6 @@ def cupy(data: CellData, operation: str) -> Contestant:
     return Contestant(run, data.steps, wait=wait, exempt=EXEMPT, context=device.at_work)
 
 
-def jax(data: CellData, operation: str) -> Contestant:
-    """Return the products of a pass in one compiled function."""
-    from chainrule.bench.contestants import jax as peer
-
-    return peer.products(data, operation, EXEMPT)
-
-
 def _with_out(calls: list[Any], matmul: Callable[..., Any], steps: int) -> Contestant:
     def run() -> None:
         for A, B, out in calls:
@@ -73,31 +66,22 @@ def _with_out(calls: list[Any], matmul: Callable[..., Any], steps: int) -> Conte
 def products(data: CellData, operation: str) -> list[Product]:
     """Return the products of a pass, in the order of its steps: ``3L - 1`` each, or ``L`` forward.
 
-    Everything but X is filled with numbers of the same scale; each batch of X is its own, the rest is
-    written over in every step, as in training.
+    Everything but X holds random numbers of the same scale. Each batch of X is its own; the rest is overwritten in every
+    step, as in training.
     """
     n, dtype = data.cell.batch, data.cell.dtype
     rng = np.random.default_rng(1)
-
-    def filled(*shape: int) -> np.ndarray:
-        return rng.standard_normal(shape).astype(dtype)
-
-    shapes = [W.shape for W in data.weights]
-    A = [filled(n, n_out) for _, n_out in shapes]  # (n, n_l)
-    D = [filled(n, n_out) for _, n_out in shapes]  # (n, n_l)   dL_dZ
-    outs = [
-        [np.empty(shape, dtype) for shape in ((n, n_out), (n_in, n_out), (n, n_in))]
-        for n_in, n_out in shapes
-    ]
+    A, D = ([rng.standard_normal((n, W.shape[1])).astype(dtype) for W in data.weights] for _ in "AD")
+    dL_dW = [np.empty_like(W) for W in data.weights]  # (n_in, n_out)
+    Z, dL_dA = [np.empty_like(d) for d in D], [np.empty_like(a) for a in [data.X[:n], *A]]  # (n, n_l)
     calls: list[Product] = []
     for start, stop in data.bounds:
         inputs = [data.X[start:stop], *A]
-        for number, W in enumerate(data.weights):
-            calls.append((inputs[number], W, outs[number][0]))  # Z (n, n_out)
+        calls += zip(inputs, data.weights, Z, strict=False)
         if operation == "forward":
             continue
         for number, W in reversed(list(enumerate(data.weights))):
-            calls.append((inputs[number].T, D[number], outs[number][1]))  # dL_dW (n_in, n_out)
+            calls.append((inputs[number].T, D[number], dL_dW[number]))
             if number > 0:
-                calls.append((D[number], W.T, outs[number][2]))  # dL_dA (n, n_in)
+                calls.append((D[number], W.T, dL_dA[number]))
     return calls

@@ -1,4 +1,4 @@
-"""PyTorch: eager with autograd, the derivatives written out by hand, and compiled."""
+"""PyTorch: eager with autograd, with derivatives written by hand, and compiled."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from chainrule.bench.contestants.pytorch_by_hand import Step, deep, shallow
 
 
 def tensor(array: np.ndarray, device: str = "cpu") -> Any:
-    """Return an array as a tensor; on a CUDA device a copy of it.
+    """Return an array as a tensor; on a CUDA device it is a copy.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def tensor(array: np.ndarray, device: str = "cpu") -> Any:
 
 
 def waiting(device: str) -> Callable[..., None]:
-    """Return a function that returns when a device has computed everything, whatever it is given."""
+    """Return a function that waits until a device has computed everything; its arguments do not matter."""
 
     def wait(*_: Any) -> None:
         if device == "cuda":
@@ -38,22 +38,22 @@ def waiting(device: str) -> Callable[..., None]:
 
 
 def eager(device: str, data: CellData, operation: str) -> Contestant:
-    """Return modules, autograd and an optimizer of torch.optim, as the tutorials write it."""
+    """Return modules, autograd and an optimizer of torch.optim, as in PyTorch's tutorials."""
     model = _Model(data, device)
     return _forward(model) if operation == "forward" else model.contestant(model.step(model.loss))
 
 
 def compiled(device: str, mode: str, data: CellData, _operation: str) -> Contestant:
-    """Return the same, the loss and its gradient compiled by ``torch.compile``.
+    """Return the same with the loss and its gradient compiled by ``torch.compile``.
 
-    ``mode="reduce-overhead"`` captures CUDA graphs of what it compiled.
+    ``mode="reduce-overhead"`` captures CUDA graphs of the compiled functions.
     """
     model = _Model(data, device)
     return model.contestant(model.step(torch.compile(model.loss, mode=mode)))
 
 
 def graph(steps: str, mode: str, data: CellData, _operation: str) -> Contestant:
-    """Return whole steps captured in a CUDA graph: as PyTorch's notes on CUDA graphs have it.
+    """Return whole steps captured in a CUDA graph, as in PyTorch's notes on CUDA graphs.
 
     Parameters
     ----------
@@ -62,32 +62,32 @@ def graph(steps: str, mode: str, data: CellData, _operation: str) -> Contestant:
     mode
         "eager", or "compile" for a loss and its gradient that ``torch.compile`` has made.
     data
-        Of the cell.
+        The data of the cell.
     """
     model = _Model(data, "cuda", graphed=True)
     step = model.step(torch.compile(model.loss) if mode == "compile" else model.loss)
     every = torch.stack(model.rows)  # (steps, n)
-    taken = every[: 1 if steps == "one" else None].clone()  # (1, n) or (steps, n)
-    captured, loss = _captured(partial(_each, step, taken), model)
+    passes = list(every.split(1 if steps == "one" else data.steps))  # (1, n) or (steps, n) each
+    chosen = passes[0].clone()
+    captured, loss = _captured(partial(_each, step, chosen), model)
 
     def replayed(rows: Any) -> Any:
-        taken.copy_(rows)
+        chosen.copy_(rows)
         captured.replay()
         return loss
 
-    passes = [every[number : number + 1] for number in range(data.steps)] if steps == "one" else [every]
     return replace(model.contestant(replayed, passes), steps=data.steps)
 
 
-def _each(step: Callable[[Any], Any], taken: Any) -> Any:
+def _each(step: Callable[[Any], Any], batches: Any) -> Any:
     """Take a step on each batch of rows; return the last loss."""
-    for rows in taken:
+    for rows in batches:
         loss = step(rows)
     return loss
 
 
 def _captured(run: Callable[[], Any], model: "_Model") -> tuple[Any, Any]:
-    """Return the graph of steps and its loss; the steps taken to warm it up are taken back."""
+    """Return the graph of steps and its loss; the parameters are reset after the steps of the warm-up."""
     start = [part.detach().clone() for part in model.parameters]
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -109,7 +109,7 @@ def _captured(run: Callable[[], Any], model: "_Model") -> tuple[Any, Any]:
 
 
 class _Model:
-    """Modules at the data's start, its data, and the optimizer."""
+    """Modules with the data's initial parameters, the data on the device, and the optimizer."""
 
     def __init__(self, data: CellData, device: str, *, graphed: bool = False) -> None:
         self._data, is_adam = data, data.cell.rule == "adam"
@@ -174,16 +174,13 @@ def adam(parameters: list[Any], rate: float, **how: bool) -> Any:
 
 def _forward(model: _Model) -> Contestant:
     batches = [model.X[rows] for rows in model.rows]  # (n, n_0) each
-    one = over_batches(model.module, batches, waiting(model.device), outputs=_on_host)
+    wait, outputs = waiting(model.device), lambda A: A.cpu().numpy()
+    one = over_batches(model.module, batches, wait, outputs=outputs)
     return replace(one, context=torch.no_grad)
 
 
-def _on_host(A: Any) -> np.ndarray:
-    return np.asarray(A.cpu().numpy())
-
-
 def manual(data: CellData, _operation: str) -> Contestant:
-    """Return the step with its derivatives written out, results in place where they can be."""
+    """Return the step with derivatives written by hand, computed in place where possible."""
     X, Y = tensor(data.X), tensor(data.Y)
     batches = [tensor(rows) for rows in data.rows]
     weights, biases = ([tensor(part) for part in parts] for parts in data.copies())

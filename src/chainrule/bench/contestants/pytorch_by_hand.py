@@ -1,4 +1,4 @@
-"""PyTorch without autograd: the derivatives written out, as somebody would who wants it fast."""
+"""PyTorch without autograd: the derivatives written by hand, for speed."""
 
 from collections.abc import Callable
 from typing import Any

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from threadpoolctl import threadpool_info
 
 from chainrule.backends.speed_map.stored import PACKAGES, versions
@@ -28,7 +30,7 @@ GPU_THROTTLES = (
     *("clocks_throttle_reasons.hw_slowdown", "clocks_throttle_reasons.sw_thermal_slowdown"),
     "clocks_throttle_reasons.hw_thermal_slowdown",
 )
-# Of the processor's time while a cell is measured: what others may take before the cell is flagged.
+# Shares of the processors' time that others may take before a cell is flagged.
 BUSY, STOLEN = 0.1, 0.05
 _THROTTLES = "devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -38,36 +40,28 @@ Question = Callable[[Any], Any]  # asked of a loaded library
 
 def environment() -> dict[str, Any]:
     """Return the hardware, the versions, and the number of threads of each loaded library."""
+    device = gpu()
     facts: dict[str, Any] = {
         "cpu": processor(),
         "cores": cores(),
         "system": f"{platform.system()} {platform.machine()}",
-        "governor": (_text(GOVERNOR) or "").strip() or None,
+        "governor": _text(GOVERNOR).strip() or None,
         "python": platform.python_version(),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "blas": blas(),
         "versions": versions([*PACKAGES, "scikit-learn", "threadpoolctl"]),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "precision": precision(),
-        "gpu": gpu(),
     }
-    return {"record": "environment", "id": _identity(facts), **facts, "load": load()}
-
-
-def _identity(facts: dict[str, Any]) -> str:
-    """Return a short hash of the facts that stay the same; clocks and temperatures do not."""
-    gpu = {k: v for k, v in (facts["gpu"] or {}).items() if k in {"name", "driver_version"}}
-    text = json.dumps(facts | {"gpu": gpu}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def load() -> float | None:
-    """Return the load average of the last minute."""
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    # A short hash of the facts that stay the same; clocks and temperatures do not.
+    fixed = {name: (device or {}).get(name) for name in ("name", "driver_version")}
+    identity = hashlib.sha256(json.dumps(facts | fixed, sort_keys=True).encode()).hexdigest()[:12]
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    return {"record": "environment", "id": identity, **facts, "gpu": device, "load": load}
 
 
 class Pulse(NamedTuple):
-    """Counters of the machine, 0 where the system does not count. The difference of two says what happened in between."""
+    """Counters of the machine, 0 where the system does not count."""
 
     seconds: float  # by the clock
     computed: float  # seconds of its processors, by all programs
@@ -78,16 +72,16 @@ class Pulse(NamedTuple):
 
 def pulse(processes: Iterable[int] = ()) -> Pulse:
     """Return the machine's counters; ``processes`` are the benchmark's own, besides this one."""
-    words = (_text("/proc/stat") or "").partition("\n")[0].split()[1:9]
+    words = _text("/proc/stat").partition("\n")[0].split()[1:9]
     user, nice, system, _, _, irq, softirq, stolen = (int(word) / _TICKS for word in words or "00000000")
-    computed = user + nice + system + irq + softirq
     ours = time.process_time() + sum(map(_processor_seconds, processes))
     counts = [path.read_text(encoding="utf-8") for path in Path("/sys").glob(_THROTTLES)]
+    computed = user + nice + system + irq + softirq
     return Pulse(time.monotonic(), computed, ours, stolen, sum(map(int, counts)))
 
 
 def _processor_seconds(process: int) -> float:
-    fields = (_text(f"/proc/{process}/stat") or "").rpartition(")")[2].split()
+    fields = _text(f"/proc/{process}/stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
 
 
@@ -99,15 +93,15 @@ def flags(before: Pulse, after: Pulse) -> tuple[str, ...]:
     >>> flags(Pulse(0.0, 0.0, 0.0, 0.0, 0), Pulse(10.0, 19.0, 2.0, 0.0, 3))[-1]
     'throttled'
     """
-    whole = (after.seconds - before.seconds) * (os.cpu_count() or 1)
-    doubts = []
-    others = after.computed - before.computed - (after.ours - before.ours)
-    doubts += ["busy"] if others > BUSY * whole else []
-    doubts += ["stolen"] if after.stolen - before.stolen > STOLEN * whole else []
-    gpu_throttles = (_ask_gpu(GPU_THROTTLES) or {}).values()
-    if after.throttled > before.throttled or "Active" in gpu_throttles:
-        doubts.append("throttled")
-    return tuple(doubts)
+    seconds, computed, ours, stolen, throttled = np.subtract(after, before)
+    whole = seconds * (os.cpu_count() or 1)
+    is_hot = throttled > 0 or "Active" in (_ask_gpu(GPU_THROTTLES) or {}).values()
+    doubts = {
+        "busy": computed - ours > BUSY * whole,
+        "stolen": stolen > STOLEN * whole,
+        "throttled": is_hot,
+    }
+    return tuple(name for name, holds in doubts.items() if holds)
 
 
 def blas() -> list[dict[str, Any]]:
@@ -117,7 +111,7 @@ def blas() -> list[dict[str, Any]]:
 
 
 def precision() -> dict[str, Any]:
-    """Return how the loaded libraries multiply float32: whether they may round it to TF32."""
+    """Return how the loaded libraries multiply float32, which they may round to TF32."""
     asked: dict[str, Question] = {
         "torch": lambda torch: torch.get_float32_matmul_precision(),
         "jax": lambda jax: jax.config.jax_default_matmul_precision or "default",
@@ -127,7 +121,7 @@ def precision() -> dict[str, Any]:
 
 
 def gpu() -> dict[str, str] | None:
-    """Return what the driver says of the first CUDA device; ``None`` where there is none."""
+    """Return the driver's facts of the first CUDA device; ``None`` where there is none."""
     return _ask_gpu(GPU_FACTS)
 
 
@@ -144,8 +138,8 @@ def _ask_gpu(facts: Sequence[str]) -> dict[str, str] | None:
     return dict(zip(facts, map(str.strip, first[0].split(",")), strict=False)) if first else None
 
 
-def _text(path: str) -> str | None:
-    try:
+def _text(path: str) -> str:
+    """Return the content of a file, or nothing where there is no such file."""
+    with suppress(OSError):
         return Path(path).read_text(encoding="utf-8")
-    except OSError:
-        return None
+    return ""
