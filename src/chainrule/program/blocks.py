@@ -1,8 +1,8 @@
-"""Blocks: a step on parts of its batch, each thread its own, their gradients added in a fixed order.
+"""Blocks: a step on parts of its batch, in several threads, with the gradients added in a fixed order.
 
-Each thread goes forward and backward over its blocks of rows, one after the other, in the same scratch
-memory, and adds up one gradient. When all are done, the gradients are added in the order of the
-threads, and the update follows, a long one shared out again.
+Each thread runs the forward and backward pass over its blocks of rows, one after the other, in the same scratch
+memory, and adds up one gradient. When all threads are done, the gradients are added in the order of the
+threads. Then the update follows; the threads share a long one.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.mathematics.arrays import size
 from chainrule.program.engine import KEPT, Step, Work, batch_spec, progress_spec, spec
 from chainrule.program.fusion import over
 from chainrule.program.kernels import Item, Kernels
@@ -21,12 +22,12 @@ from chainrule.program.replay import Allocator, Arrays
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec, trace
 
-ORDERED_ROWS = 2**20  # of the steps that run at once: what their order takes is 8 MB at the most
-SHARED_UPDATE = 30_000  # parameters; fewer are updated by one thread before two have met
+ORDERED_ROWS = 2**20  # rows of the steps that run at once: their order takes at most 8 MB
+SHARED_UPDATE = 30_000  # parameters; one thread updates fewer before two threads could meet
 
 
 class Arena:
-    """Memory that the blocks of one thread use one after the other."""
+    """Memory that the blocks of a thread use, one after the other."""
 
     def __init__(self, library: Allocator) -> None:
         self._library = library
@@ -34,12 +35,12 @@ class Arena:
         self._used = 0
 
     def rewind(self) -> None:
-        """Give all of it out again."""
+        """Start to give out the same memory again."""
         self._used = 0
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        """Return an array of any content: where the last block had the one it asked for in this turn."""
-        nbytes = int(np.prod(shape)) * dtype.itemsize
+        """Return an uninitialized array: the n-th one since ``rewind`` has the same memory for each block."""
+        nbytes = size(shape) * dtype.itemsize
         if self._used == len(self._raw):
             self._raw.append(self._library.empty((nbytes,), np.dtype(np.uint8)))
         if self._raw[self._used].nbytes < nbytes:
@@ -55,13 +56,13 @@ class BlockedBatch:
     Parameters
     ----------
     work
-        What to run; the arrays of its progress are written over.
+        The steps and their arrays; those of its progress are overwritten.
     rows
-        Those of the batch.
+        The number of rows of the batch.
     cut
-        How it is cut.
+        The numbers of threads and blocks.
     kernels
-        What makes the groups run.
+        The kernels that run the groups of a plan.
     direct
         The plan of a whole step, loss and update in one, for a batch of one block: see ``descending.py``.
     """
@@ -72,13 +73,13 @@ class BlockedBatch:
         self._work, self._cut, self._kernels, self._rows = work, cut, kernels, rows
         self._direct = direct
         theta, count = work.progress[0], cut.threads
-        # What each step reads and writes: a row a step.
+        # The arrays that steps read and write have a row for each step.
         self.at_once = max(1, min(kernels.at_once, work.steps, ORDERED_ROWS // rows))
-        self._orders = np.zeros((self.at_once, rows), dtype=np.int64)  # which rows of the data
+        self._orders = np.zeros((self.at_once, rows), dtype=np.int64)  # indices of rows of the data
         self._rates = np.zeros(self.at_once, dtype=theta.dtype)
         self._keys = np.zeros(self.at_once, dtype=np.int32)
         self._losses = np.zeros((self.at_once, count * cut.blocks), dtype=theta.dtype)  # of each block
-        # Where they lie in a step: its number and its dropout key in each thread.
+        # The number of the current step and its dropout key, for each thread.
         self._steps = [np.zeros(1, dtype=np.int64) for _ in range(count)]
         self._rate = np.zeros((), dtype=theta.dtype)  # ()
         self._key = [np.zeros((), dtype=np.int32) for _ in range(count)]  # ()
@@ -91,9 +92,9 @@ class BlockedBatch:
         self._ready(parts, finish)
 
     def twin(self, work: Work) -> "BlockedBatch":
-        """Return what runs the same step on the arrays of other work of these shapes.
+        """Return a batch that runs the same step on the arrays of other work with equal shapes.
 
-        It shares the memory within a step, so the two must not run at once.
+        It shares scratch memory, so the two must not run at the same time.
         """
         made = copy(self)
         made._work = work
@@ -105,29 +106,29 @@ class BlockedBatch:
         return made
 
     def _new_gradients(self) -> list[np.ndarray]:
-        """Return the arrays that blocks add their gradients to: one for each thread."""
+        """Return the arrays to which blocks add their gradients: one for each thread."""
         theta = self._work.progress[0]
         empty = self._kernels.library.empty
         return [empty(theta.shape, theta.dtype) for _ in range(self._cut.threads)]  # (P,) each
 
-    _run: Any  # what runs steps: see `_runner`
+    _run: Any  # runs a number of steps: see `_runner`
     _first = (
-        0  # the place in the batch of the first row of the data, where a process has only a part of it
+        0  # the row of the batch with which the data begin, if a process has only a part of the batch
     )
 
     def _ready(self, parts: list[list[Item]], finish: list[list[list[Item]]]) -> None:
-        """Take what each thread does of the forward and backward pass, and the phases of the update."""
+        """Prepare to run the items of each thread in the forward and backward pass, then the phases of the update."""
         self._run = self._runner([parts, *finish])
 
     def _runner(self, phases: list[list[list[Item]]]) -> Callable[[int], None]:
-        """Return what runs this many steps of these phases."""
-        if self._cut.threads == 1:  # nobody to wait for
+        """Return a callable that runs a number of steps of these phases."""
+        if self._cut.threads == 1:  # no other thread to wait for
             phases = [[[item for (items,) in phases for item in items]]]
         return self._kernels.ready(phases, self._steps)
 
     @property
     def threads(self) -> int:
-        """How many threads a step runs in."""
+        """The number of threads of a step."""
         return self._cut.threads
 
     def feed(
@@ -136,7 +137,7 @@ class BlockedBatch:
         keys: np.ndarray | None,
         order: np.ndarray | None,
     ) -> Callable[[int], None]:
-        """Take a learning rate, a key and the rows of the data for each of the next steps; return what runs them."""
+        """Store the learning rates, keys and rows of the next steps; return a callable that runs them."""
         steps = len(rates)
         self._rates[:steps] = rates
         if keys is not None:
@@ -156,7 +157,7 @@ class BlockedBatch:
         return self._cut.spans(slice(0, self._rows))
 
     def _threads(self) -> list[list[Item]]:
-        """Return what each thread does of the forward and backward pass."""
+        """Return the items of each thread in the forward and backward pass."""
         spans, parts = self._spans(), []
         for thread in range(self._cut.threads):
             arena, items = Arena(self._kernels.library), list[Item]()
@@ -172,7 +173,7 @@ class BlockedBatch:
 
     def _block(self, where: slice, number: int, arena: Arena) -> list[Item]:
         work, thread = self._work, number // self._cut.blocks
-        # Blocks that add to one gradient follow each other.
+        # Blocks that add to the same gradient are consecutive.
         gradient, turn = divmod(number, len(self._loss) // len(self._gradients))
         taken, items = [], []
         for source in work.arrays:
@@ -204,7 +205,7 @@ class BlockedBatch:
         return plan_block(program, self._kernels)
 
     def _finish(self) -> list[list[list[Item]]]:
-        """Return the update as phases: in each, what each thread does."""
+        """Return the phases of the update, each with the items of each thread."""
         return [[[]]] if self._direct else self._update(self._gradients)
 
     def _update(self, gradients: Sequence[np.ndarray]) -> list[list[list[Item]]]:
@@ -216,7 +217,7 @@ class BlockedBatch:
         return self._shared(made, Arrays(made, inputs, self._kernels.library))
 
     def _shared(self, made: Plan, arrays: Arrays) -> list[list[list[Item]]]:
-        """Return a plan as phases: in those of long elementwise operations, each thread has its share."""
+        """Return a plan as phases; the threads share the columns of long elementwise operations."""
         count, phases = self._cut.threads, list[list[list[Item]]]()
         for group in made.groups:
             if count > 1 and _is_long_update(group):
@@ -224,7 +225,7 @@ class BlockedBatch:
                 phases.append([self._kernels.item(group, arrays, share, add=False) for share in columns])
                 continue
             if not phases or len(phases[-1]) > 1:
-                phases.append([[]])  # a phase of this thread alone
+                phases.append([[]])  # a phase for this thread only
             phases[-1][0].extend(self._kernels.item(group, arrays, slice(None), add=False))
         return phases
 
@@ -258,14 +259,14 @@ def plan_update(step: Step, progress: Any, gradients: tuple[Spec, ...], kernels:
 
 
 def _is_long_update(group: Fusion) -> bool:
-    """Return whether a group updates many parameters, each by itself, so that it can be shared out."""
+    """Return whether a group updates many parameters elementwise, so that threads can share it."""
     where = over(group.operations[0])
     itself = all(operation.is_elementwise for operation in group.operations)
     return itself and where.rows == 1 and where.columns >= SHARED_UPDATE
 
 
 def shares(columns: int, count: int) -> list[slice]:
-    """Return equal runs of columns, cut at cache lines; the last ones may be empty.
+    """Return ``count`` equal ranges of columns, cut at cache lines; the last ones may be empty.
 
     Examples
     --------

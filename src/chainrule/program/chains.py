@@ -1,9 +1,9 @@
-"""A chain: a run of elementwise operations over one (rows, columns) shape, to become ONE kernel.
+"""A chain: a sequence of elementwise operations over one (rows, columns) shape, which becomes ONE kernel.
 
-The chain is plain data. Two printers spell it: `native/chain_printer.py` for the CPU, `cuda/source.py` for CUDA devices. A
-chain may also hold *row statements*, `row_max` and `row_sum` over the last axis (a softmax works row by row, in L1), and
-*total sums* into 0-d outputs; on CUDA also sums over the rows, the gradients of biases, and products with a *thin* matrix, of
-a few columns. Its other functions are the elementwise primitives.
+The chain is plain data. `native/chain_printer.py` prints it for the CPU, `cuda/source.py` for CUDA devices. A chain may
+also contain *row statements*, `row_max` and `row_sum` over the last axis (a softmax works row by row, in L1), and *total
+sums* into 0-d outputs. On CUDA it may also contain sums over the rows, which are the gradients of biases, and products with
+a *thin* matrix, which has few columns. Its other functions are the elementwise primitives.
 
 >>> x, b = Operand("x", "full", "float32"), Operand("b", "row", "float32")
 >>> bias_tanh = Chain((x, b), (Statement("add", "z", ("x", "b")), Statement("tanh", "a", ("z",))), (Output("a"),))
@@ -27,25 +27,25 @@ Kind = Literal["full", "row", "column", "scalar", "thin", "few rows", "few colum
 Number = bool | int | float
 Argument = str | Number  # the name of an operand or of an earlier result, or a Python number
 
-# On CUDA alone: computed in float32, rounded where they are stored.
+# On CUDA only: computed in float32, rounded when they are stored.
 HALVES: Final = ("float16", "bfloat16")
 DTYPES: Final = ("bool", "int32", "uint32", "int64", "float32", "float64", *HALVES)
 ROW_FUNCTIONS: Final = ("row_max", "row_sum")
 
 
 class Operand(NamedTuple):
-    """An array that a chain reads: its last axis is contiguous, its rows may be strided, or it is broadcast."""
+    """An array that a chain reads: contiguous along its last axis; its rows may be strided, or it is broadcast."""
 
     name: str
     kind: Kind
     dtype: str
-    few: int = 0  # how many numbers of a row, or of a column, of the last three kinds
+    few: int = 0  # for the last three kinds, the few numbers of a row or column
 
 
 class Statement(NamedTuple):
-    """`result = function(*arguments)`; `dtype` is that of the result of `astype`, and of a `where` of two numbers.
+    """`result = function(*arguments)`; `dtype` is the dtype of the result of `astype`, and of a `where` of two numbers.
 
-    On CUDA, `dot` multiplies the row of a thin operand with the column of another that has as few numbers.
+    On CUDA, `dot` multiplies a row of a thin operand by a column of another one.
     """
 
     function: str
@@ -55,15 +55,13 @@ class Statement(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A value that a chain writes: as it is; with `total`, its sum over everything, 0-d; with `columns`, over the rows."""
+    """A value that a chain writes; with `total`, its sum over all entries, 0-d; with `columns`, its sum over the rows."""
 
     value: str
     total: bool = False
     columns: bool = False  # (1, columns)
-    by: str = (
-        ""  # with `columns`: first multiplied with each number of a thin operand's row, (few, columns)
-    )
-    turned: bool = False  # and written as (columns, few)
+    by: str = ""  # with `columns`: a thin operand; its row times the value is summed, (few, columns)
+    turned: bool = False  # with `by`: written as (columns, few)
 
 
 class _Facts(NamedTuple):
@@ -74,10 +72,10 @@ class _Facts(NamedTuple):
 
 @dataclass(frozen=True)
 class Chain:
-    """Operations in the order given: each reads operands and earlier results, and no name is given twice.
+    """Statements in order: each reads operands and earlier results, and each name is used once.
 
-    An output may be the very array of an input (same address, same strides): all of a row is read before it is
-    written. Arrays that overlap in any other way are not allowed.
+    An output may be the array of an input (same address, same strides): an entry is read before it is
+    written. Arrays may not overlap in any other way.
     """
 
     inputs: tuple[Operand, ...]
@@ -86,22 +84,22 @@ class Chain:
 
     @cached_property
     def kinds(self) -> Mapping[str, Kind]:
-        """The broadcast kind of every value."""
+        """The broadcast kind of each value."""
         return {name: facts.kind for name, facts in self._facts.items()}
 
     @cached_property
     def dtypes(self) -> Mapping[str, str]:
-        """The dtype of every value."""
+        """The dtype of each value."""
         return {name: facts.dtype for name, facts in self._facts.items()}
 
     @cached_property
     def stages(self) -> Mapping[str, int]:
-        """The pass over a row in which a value is known; a row statement is known one pass after its argument."""
+        """The pass over a row in which each value is known; a row statement is known one pass after its argument."""
         return {name: facts.stage for name, facts in self._facts.items()}
 
     @cached_property
     def flattens(self) -> bool:
-        """Whether contiguous operands may be run as one long row: no operand and no statement knows rows."""
+        """Whether contiguous operands may run as one long row: no operand and no statement depends on rows."""
         return all(facts.kind in ("full", "scalar") for facts in self._facts.values())
 
     @cached_property

@@ -1,11 +1,14 @@
-"""Prediction: the forward pass over any number of rows, a block of them at a time, each thread its own.
+"""Prediction: the forward pass over any number of rows, in blocks and in several threads.
 
-Four ways, chosen by shapes alone. Few rows run as they are written, until they have been predicted so often that a plan
-pays; each thread keeps the last plans. More work runs as it is written, on all rows at once. Still more is cut
-into a block a thread, which also runs as it is written, so a network's first prediction pays for no
-preparation. What takes a thread longer than preparing goes through in blocks of one size, planned once
-for a network and kept: the plans hold no arrays. Each call binds memory of its own to them, so calls may
-overlap, the parameters may lie elsewhere in the next one, and nothing large outlives a call.
+There are four ways, chosen by shapes alone:
+
+* Few rows run as written, until they have been predicted so often that a plan pays. Each thread keeps its last plans.
+* More work runs as written, on all rows at once.
+* Still more is cut into blocks, which threads share. They also run as written, so that the first prediction of a
+  network needs no preparation.
+* If a thread has more to do than preparation takes, blocks of one size run by a plan, which is made once for a network
+  and kept. Plans hold no arrays: each call binds them to memory of its own, so calls may overlap, and no large array
+  remains after a call.
 """
 
 import threading
@@ -26,22 +29,21 @@ from chainrule.program.unrecordable import UnrecordableError
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]  # theta (P,), X (n, n_in) -> A (n, n_out)
 Run = Callable[[np.ndarray], np.ndarray]  # X (rows, n_in) -> A (rows, n_out)
 
-FLOPS_A_SECOND = 100e9  # of a core in float32; for telling little work from much, no more
-FLOPS_A_UNIT = 150  # that take as long as a unit's bias and activation
-SHARED_SECONDS = 2.5e-3  # of each thread; in less, the BLAS's own threads do as well on all rows at once
-PLANNED_SECONDS = 5e-3  # of each thread; in less, memory planned saves no more than it takes to bind it
-PLANNED_ROWS = 512  # of a block: fewer, and the products run at a lower rate; more, and caches overflow
-MOST_ROWS = 1024  # of a block that runs as it is written
-FEWEST_ROWS = 256  # of such a block: BLAS multiplies fewer at a lower rate
-FEW_BYTES = (
-    2**18
-)  # of the parameters and of the rows; what takes more is not held up by the calls of a forward pass
-CALLS_AS_WRITTEN = 50  # of few rows: planning takes as long as a plan saves in these
-BLOCKS_A_THREAD = 4  # so that the last ones to end keep nobody waiting for long
+FLOPS_A_SECOND = 100e9  # of a core in float32; a rough value, to distinguish little work from much
+FLOPS_A_UNIT = 150  # FLOPs that take as long as the bias and activation of a unit
+SHARED_SECONDS = 2.5e-3  # for each thread; below, the threads of BLAS are as fast on all rows at once
+PLANNED_SECONDS = 5e-3  # for each thread; below, a plan saves less than it takes to bind it
+PLANNED_ROWS = 512  # of a block: with fewer rows products are slower, with more the caches overflow
+MOST_ROWS = 1024  # of a block that runs as written
+FEWEST_ROWS = 256  # of such a block: with fewer rows BLAS is slower
+# Of the parameters, and of the rows; with more bytes, the overhead of calls does not matter.
+FEW_BYTES = 2**18
+CALLS_AS_WRITTEN = 50  # for few rows: in these, a plan saves as much time as it takes to make
+BLOCKS_A_THREAD = 4  # at least, so that no thread waits long for the last blocks
 
 
 class Blocks(NamedTuple):
-    """How rows are cut: this many rows a block, this many threads, and whether the blocks are planned."""
+    """How rows are cut: the rows of a block, the number of threads, and whether blocks run by a plan."""
 
     rows: int
     threads: int
@@ -49,9 +51,9 @@ class Blocks(NamedTuple):
 
 
 def seconds(theta: np.ndarray, X: np.ndarray) -> float:
-    """Return about how long one thread takes for the outputs of ``X (n, n_in)``.
+    """Return roughly how long one thread takes for the outputs of ``X (n, n_in)``.
 
-    Each parameter is multiplied once a row. At most ``P / (n_in + 1)`` units have a bias and an activation.
+    Each parameter is multiplied once for each row. At most ``P / (n_in + 1)`` units have a bias and an activation.
 
     Examples
     --------
@@ -64,7 +66,7 @@ def seconds(theta: np.ndarray, X: np.ndarray) -> float:
 
 
 def cut(theta: np.ndarray, X: np.ndarray) -> Blocks:
-    """Return how the rows of ``X (n, n_in)`` are cut, by shapes and the number of threads.
+    """Return how the rows of ``X (n, n_in)`` are cut, depending on shapes and the number of threads.
 
     Examples
     --------
@@ -85,9 +87,9 @@ def cut(theta: np.ndarray, X: np.ndarray) -> Blocks:
 
 
 class Few:
-    """Predictions of one network for few rows, always as many, in one thread.
+    """Predictions of one network for a fixed, small number of rows, in one thread.
 
-    The plan is bound to memory of its own; the parameters are copied there in each call, which may have others.
+    The plan is bound to memory of its own, to which each call copies its parameters.
     """
 
     def __init__(self, forward: Forward, parameters: Spec, samples: Spec, kernels: Kernels) -> None:
@@ -110,7 +112,7 @@ class Few:
 
 
 class _Kept(threading.local):
-    """What each thread keeps, so that calls may overlap."""
+    """The plans that each thread keeps for itself, so that calls may overlap."""
 
     def __init__(self) -> None:
         self.few = lru_cache(maxsize=16)(Few)
@@ -149,9 +151,9 @@ def predict(
         try:
             work()
         finally:
-            todo.clear()  # whatever went wrong, or Ctrl-C: nobody starts another block
+            todo.clear()  # after an error or Ctrl-C, no thread starts another block
             for other in others:
-                # One that has begun is waited for; the others found their threads busy with another call.
+                # One that has not begun is cancelled: its thread is busy with another call.
                 if not other.cancel():
                     other.result()  # raises the error of that thread
     return np.concatenate([done[start] for start in sorted(done)])  # (n, n_out)
@@ -159,10 +161,7 @@ def predict(
 
 @lru_cache(maxsize=32)
 def _plan(forward: Forward, specs: tuple[Spec, Spec], kernels: Kernels) -> Plan | None:
-    """Return the plan of a block, made once for all networks that are equal.
-
-    ``None`` where an activation of the user's own cannot be recorded: it runs as it is written.
-    """
+    """Return the plan of a block, which equal networks share; ``None`` if an activation cannot be recorded."""
     try:
         program = trace(forward, *specs)
     except UnrecordableError:
@@ -171,7 +170,7 @@ def _plan(forward: Forward, specs: tuple[Spec, Spec], kernels: Kernels) -> Plan 
 
 
 def _bound(made: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
-    """Return what runs the plan of a block, in memory of its own."""
+    """Return a function that runs the plan of a block, in memory of its own."""
     _, samples = made.program.inputs
     taken = kernels.library.empty(samples.shape, samples.dtype)  # (rows, n_in)
     arrays = Arrays(made, (theta, taken), kernels.library)
@@ -181,8 +180,7 @@ def _bound(made: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
 
     def run(X: np.ndarray) -> np.ndarray:
         np.copyto(taken[: len(X)], X)
-        # Where the last block is short; what lies there may be slow to compute with.
-        taken[len(X) :] = 0.0
+        taken[len(X) :] = 0.0  # if the last block is short: other numbers may be slow to compute with
         run_steps(1)
         outputs: np.ndarray = A[: len(X)].copy()  # (len(X), n_out)
         return outputs

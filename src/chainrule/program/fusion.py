@@ -1,9 +1,9 @@
 """Fusion: which operations run together as one chain over one shape.
 
-Between two matrix products lies a segment of elementwise operations and reductions. Inside a segment
-their order is free, as far as what they read allows: those over one shape are brought together and
-become one chain, one pass over memory. Nothing moves across a product: what is computed late (an
-activation's derivative, say) is not computed early and kept.
+Between two matrix products there is a segment of elementwise operations and reductions. Within a segment they may be
+reordered, as far as their operands allow: those over one shape form one chain, which is one pass over memory. Nothing
+moves across a product, so a value that is computed late (such as the derivative of an activation) is not computed early
+and kept.
 """
 
 from typing import NamedTuple
@@ -33,13 +33,13 @@ def grid(shape: tuple[int, ...]) -> Extent:
 
 
 def over(operation: Operation) -> Extent:
-    """Return the grid that an operation runs over: a reduction, that of what it reduces."""
+    """Return the grid that an operation runs over; for a reduction, that of its operand."""
     reduced = operation.function in REDUCTIONS
     return grid((operation.inputs[0] if reduced else operation.result).shape)
 
 
 def is_total(operation: Operation) -> bool:
-    """Return whether an operation adds up everything to one number."""
+    """Return whether an operation sums all entries to one number."""
     return operation.function == "sum" and size(operation.result.shape) == 1
 
 
@@ -76,8 +76,8 @@ def fuse(program: Program) -> list[Fusion]:
 def _chains(segment: list[Operation], readers: dict[int, list[Operation]]) -> list[list[Operation]]:
     """Return the operations of a segment as chains, each as late as its readers allow.
 
-    They are found from the end: an operation may join the chain in hand once all its readers are
-    placed. What is computed late need not be kept from a chain to a later one.
+    The chains are built from the end: an operation may join the current chain if all its readers have been
+    placed. Values that are computed late need not be kept from one chain to a later one.
     """
     left = list(segment)
     chains: list[list[Operation]] = []
@@ -88,7 +88,7 @@ def _chains(segment: list[Operation], readers: dict[int, list[Operation]]) -> li
         for operation in reversed(left):
             reads = {id(reader) for reader in readers.get(id(operation.result), ())}
             here = {id(link) for link in chain}
-            # A total is known when its chain has ended, so nothing in that chain can read it.
+            # A total is known after its chain has ended, so no operation of that chain can read it.
             free = not reads & waiting and not (is_total(operation) and reads & here)
             if free and where in (None, over(operation)):
                 where = over(operation)

@@ -1,4 +1,4 @@
-"""Lowering: a group of operations as a chain, which a printer spells for the CPU or for CUDA."""
+"""Lowering: a group of operations as a chain, to be printed for the CPU or for CUDA."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _ROW_FUNCTIONS = {"max": "row_max", "sum": "row_sum"}
 
 
 class Lowered(NamedTuple):
-    """A chain, and the values that it reads and writes, in its order."""
+    """A chain, and the values that it reads and writes, in the order of its operands and outputs."""
 
     chain: Chain
     where: Extent
@@ -26,14 +26,14 @@ class Lowered(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def lower(group: Fusion, where: Extent | None = None) -> Lowered:
-    """Return a group as a chain over ``where``, the grid of its first operation unless given.
+    """Return a group as a chain over ``where``, by default the grid of its first operation.
 
-    Names are given by position, so that equal chains of different networks are one kernel.
+    Names depend on the position only, so that equal chains of different networks are one kernel.
 
     Raises
     ------
     UnrecordableError
-        If it has a reduction that no chain can hold.
+        If it has a reduction that no chain can contain.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
     }
     given = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and not _is_number(v)]
     names = {id(value): f"x{number}" for number, (value, *_) in enumerate(given)}
-    few: dict[int, str] = {}  # the same, of what rows or columns of a few numbers are read of
+    few: dict[int, str] = {}  # the names of operands of which whole rows or columns are read
     for operation in group.operations:
         for value, spread in zip(
             operation.read_by_rows, ("thin", _OTHER[operation.is_turned]), strict=False
@@ -87,8 +87,8 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
 
 
 def kind(value: Value, where: Extent) -> Kind:
-    """Return how a value is spread over the grid of a chain."""
-    kinds: dict[Extent, Kind] = {  # the last that fits counts
+    """Return how a value is broadcast over the grid of a chain."""
+    kinds: dict[Extent, Kind] = {  # the last one that fits is taken
         Extent(where.rows, 1): "column",
         Extent(1, where.columns): "row",
         Extent(1, 1): "scalar",
@@ -98,7 +98,7 @@ def kind(value: Value, where: Extent) -> Kind:
 
 
 def laid_out(array: Array, spread: Kind, where: Extent) -> Array:
-    """Return an array as the kernel of a chain takes it: 2-d, or 0-d for one number."""
+    """Return an array in the shape that the kernel of a chain takes: 2-d, or 0-d for one number."""
     shapes = {
         "full": (where.rows, where.columns),
         "row": (1, where.columns),
@@ -122,7 +122,7 @@ def _statement(operation: Operation, names: dict[int, str]) -> Statement:
 
 
 def _check_reduction(operation: Operation) -> None:
-    """Refuse a reduction that no chain can hold; training then runs the step as it is written."""
+    """Refuse a reduction that no chain can contain; training then runs the step as written."""
     fits = is_total(operation) or operation.settings == {"axis": (-1,), "keepdims": True}
     dtype = operation.result.dtype.name
     if operation.function in REDUCTIONS and not (fits and "float" in dtype):

@@ -1,7 +1,6 @@
-"""Operations: the elements of a program.
+"""Operations, and the program that they form: a step as a straight line of operations on values of static shape.
 
-A program is a straight line of operations on values of static shape. Which functions there are is said in
-``primitives.py``.
+``primitives.py`` lists the functions.
 """
 
 from collections.abc import Sequence
@@ -23,8 +22,8 @@ Role = Literal["parameter", "state", "sample", "target", "weight", "rate", "nega
 class Value:
     """An array of the program: an input, a constant, or the result of an operation.
 
-    ``data`` is the constant's array; for a constant that is one number everywhere it is 0-d. ``role`` is what an
-    input is to the step; "" where a program is not a training step.
+    ``data`` is the array of a constant, 0-d if all its entries are equal. ``role`` is the role of an input in
+    a training step, and "" in other programs.
     """
 
     shape: tuple[int, ...]
@@ -35,12 +34,12 @@ class Value:
 
     @property
     def nbytes(self) -> int:
-        """The bytes that the array takes, laid out without gaps."""
+        """The bytes of the array, without gaps."""
         return size(self.shape) * self.dtype.itemsize
 
     @property
     def is_constant(self) -> bool:
-        """Whether it is known before anything runs."""
+        """Whether its entries are known before the program runs."""
         return self.data is not None
 
 
@@ -49,18 +48,18 @@ Operand = Value | float | int
 
 @dataclass(eq=False)
 class Operation:
-    """One function applied to operands; ``settings`` are its other arguments."""
+    """A function applied to operands; ``settings`` are its other arguments."""
 
     function: str
     operands: tuple[Operand, ...]
     result: Value
     settings: dict[str, Any] = field(default_factory=dict)
-    origin: str = ""  # path:line of the mathematics that it comes from
-    within: tuple[CodeType, ...] = ()  # the functions at work there, from the traced one down
+    origin: str = ""  # path:line in the mathematics
+    within: tuple[CodeType, ...] = ()  # the active functions there, from the traced one down
 
     @property
     def source(self) -> str:
-        """The file's name and the line that it comes from: "layers.py:55"."""
+        """The file and the line in the mathematics: "layers.py:55"."""
         return Path(self.origin).name
 
     @property
@@ -69,9 +68,9 @@ class Operation:
         return tuple(operand for operand in self.operands if isinstance(operand, Value))
 
     def computed(self, operands: Sequence[Any], xp: Namespace) -> Array:
-        """Return what it makes of arrays and numbers: the same call, of the same library, as in the step."""
+        """Return its result for arrays and numbers: the same call of the same library as in the step."""
         if (operator := PRIMITIVES[self.function].operator) is not None:
-            return operator(*operands)  # it takes a Python number on either side in every library
+            return operator(*operands)  # in every library, either side may be a Python number
         if self.function == "slice":
             return operands[0][self.settings["places"]]
         if self.function == "reshape":
@@ -95,27 +94,27 @@ class Operation:
 
     @property
     def is_row_product(self) -> bool:
-        """Whether it is the product of one row with a matrix (the gradient of a bias)."""
+        """Whether it is the product of a row of ones and a matrix: the gradient of a bias."""
         return self.function == "matmul" and self.result.shape[-2] == 1 and _is_ones(self.inputs[0])
 
     @property
     def is_matrix_product(self) -> bool:
-        """Whether it is a matrix product, those of one row apart."""
+        """Whether it is a matrix product other than a row product."""
         return self.function == "matmul" and not self.is_row_product
 
     @property
     def is_turned(self) -> bool:
-        """Whether the other factor of such a product, or its result, has its few numbers along the rows."""
+        """Whether the other factor of a thin product, or its result, has the few numbers along its rows."""
         return bool(self.settings.get("turned"))
 
     @property
     def read_by_rows(self) -> tuple[Value, ...]:
-        """The last inputs, of which rows or columns of a few numbers are read at once: see ``cuda/grouping.py``."""
+        """The last inputs, if whole rows or columns of a few numbers are read at once: see ``cuda/grouping.py``."""
         return {"dot": self.inputs, "outer": self.inputs[1:]}.get(self.function, ())
 
     @property
     def flops(self) -> int:
-        """Floating-point operations: 2 m n k for a product, one for each entry otherwise."""
+        """Floating-point operations: 2 m n k for a product, otherwise one for each entry."""
         if self.is_view or self.function == "concat":
             return 0
         if self.function == "matmul":
@@ -124,7 +123,7 @@ class Operation:
 
     @property
     def bytes(self) -> int:
-        """The bytes read and written: every array operand once, the result once."""
+        """The bytes that are read and written, each array once."""
         if self.is_view:
             return 0
         return sum(value.nbytes for value in (*self.inputs, self.result) if value.data is None)
@@ -132,9 +131,9 @@ class Operation:
 
 @dataclass(eq=False)
 class Fusion:
-    """Operations that run as one group: a single one, or a chain over one shape. XLA has the same word.
+    """Operations that run as one group: a single one, or a chain over one shape. The word is XLA's.
 
-    ``inputs`` come from outside, ``results`` are needed outside; the values between have no memory.
+    ``inputs`` come from outside, ``results`` are needed outside; the values in between have no memory.
     """
 
     operations: tuple[Operation, ...]
@@ -143,13 +142,13 @@ class Fusion:
 
     @property
     def only(self) -> Operation:
-        """The operation, where it is one alone."""
+        """The only operation of the group."""
         (operation,) = self.operations
         return operation
 
     @property
     def is_concat(self) -> bool:
-        """Whether it lays arrays one after the other."""
+        """Whether it is a concatenation."""
         return self.operations[0].function == "concat"
 
     @property
@@ -159,7 +158,7 @@ class Fusion:
 
     @property
     def is_elementwise(self) -> bool:
-        """Whether a result may take the very place of an input of its shape."""
+        """Whether a result may overwrite an input of its shape."""
         return not (self.is_product or self.is_concat)
 
     def reads_rows_of(self, value: Value) -> bool:
@@ -180,17 +179,17 @@ def _is_ones(value: Value) -> bool:
 
 
 class Mention(NamedTuple):
-    """A name that a function of the mathematics has for a value: one of its local variables.
+    """A name of a value: that of a local variable in a function of the mathematics.
 
-    A value may have several: the ``A`` of a layer is the ``dZ_dW`` of the next one.
+    A value may have several names: the ``A`` of a layer is the ``dZ_dW`` of the next one.
     """
 
     value: Value
     variable: str  # "dL_dW"
-    layer: int | None  # the layer that the call works on, from 1
-    call: int  # which call it is local to
+    layer: int | None  # the number of the layer, from 1
+    call: int  # the number of the call that has the variable
     code: CodeType  # of the function
-    within: tuple[CodeType, ...]  # the functions at work, from the step down to this one
+    within: tuple[CodeType, ...]  # the active functions, from the step down to this one
 
     @property
     def name(self) -> str:
@@ -202,17 +201,16 @@ class Mention(NamedTuple):
 class Program:
     """A traced function as a list of operations.
 
-    Printing it gives a table: the number of each operation, the name of its result, the shape, the
-    operation, its floating-point operations.
+    Printing it shows a table with the number, result, shape, function and FLOPs of each operation.
     """
 
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     operations: tuple[Operation, ...]
-    mentions: tuple[Mention, ...] = ()  # every name of every value, in the order of the computation
+    mentions: tuple[Mention, ...] = ()  # all names of all values, in the order of the computation
 
     def without_dead_code(self) -> "Program":
-        """Return the program without the operations that no output depends on."""
+        """Return the program without operations that no output depends on."""
         needed = {id(value) for value in self.outputs}
         kept: list[Operation] = []
         for operation in reversed(self.operations):
@@ -223,32 +221,32 @@ class Program:
 
     @property
     def matmuls(self) -> int:
-        """The matrix products; the one-row products of the bias gradients are counted apart."""
+        """The number of matrix products, without the row products of the bias gradients."""
         return sum(operation.is_matrix_product for operation in self.operations)
 
     @property
     def row_products(self) -> int:
-        """The products of a row of ones with a matrix: one for each bias gradient."""
+        """The number of products of a row of ones and a matrix: one for each bias gradient."""
         return sum(operation.is_row_product for operation in self.operations)
 
     @property
     def elementwise(self) -> int:
-        """The operations that are neither products nor views."""
+        """The number of operations that are neither products nor views."""
         return self.launches - self.matmuls - self.row_products
 
     @cached_property
     def flops(self) -> int:
-        """The floating-point operations of the matrix products, as every benchmark counts them."""
+        """The floating-point operations of the matrix products, as benchmarks count them."""
         return sum(operation.flops for operation in self.operations if operation.is_matrix_product)
 
     @cached_property
     def bytes(self) -> int:
-        """The bytes read and written if every operation goes to memory for every operand."""
+        """The bytes read and written if each operation reads its operands from memory."""
         return sum(operation.bytes for operation in self.operations)
 
     @cached_property
     def launches(self) -> int:
-        """The operations that compute something: each one call, or one kernel, if none is fused."""
+        """The number of operations that compute something: calls, or kernels, if none are fused."""
         return sum(
             not operation.is_view and operation.function != "concat" for operation in self.operations
         )
@@ -260,7 +258,7 @@ class Program:
 
     @cached_property
     def names(self) -> dict[int, str]:
-        """A name for every value, by ``id``: what the mathematics calls it, or a number."""
+        """A name for each value, by ``id``: that in the mathematics, or a number."""
         names = {id(value): value.name for value in self.inputs}
         for number, operation in enumerate(self.operations):
             names[id(operation.result)] = operation.result.name or f"t{number}"
@@ -293,5 +291,5 @@ class Program:
 
     @property
     def input_bytes(self) -> int:
-        """The bytes of everything that the program is given."""
+        """The bytes of all inputs."""
         return sum(size(value.shape) * value.dtype.itemsize for value in self.inputs)

@@ -1,10 +1,9 @@
-"""The plan: the places of all values of a program in memory, decided before it runs.
+"""The plan: the place of each value of a program in memory, decided before it runs.
 
-Each result gets a place in a storage. A result takes the storage of an operand that it is the last to
-read, where it can be computed in place; else one that has become free; else a new one. What is carried
-from step to step (the parameters, the optimiser's state) is written where it was read. A concatenation
-costs nothing: its parts are computed in their places of the whole. So no step allocates anything, and
-the bytes are known exactly.
+Each result gets a place in a storage. If it is the last to read an operand and can be computed in place, it takes
+the storage of that operand; otherwise a free storage, or a new one. Values that are carried from step to step (the
+parameters, the optimizer's state) are written where they were read. A concatenation costs nothing: its parts are
+computed in their places of the whole. So a step allocates nothing, and the bytes are known exactly.
 """
 
 import math
@@ -21,30 +20,30 @@ Carried = Sequence[tuple[Value, Value]]
 
 @dataclass(eq=False)
 class Storage:
-    """Memory: that of an input, of a constant, or scratch of this many bytes."""
+    """Memory of an input or a constant, or scratch memory of this many bytes."""
 
     nbytes: int
-    value: Value | None = None  # the input or the constant that it is; None: scratch
+    value: Value | None = None  # the input or the constant; None: scratch
 
     @property
     def is_scratch(self) -> bool:
-        """Whether the plan made it."""
+        """Whether it is scratch memory."""
         return self.value is None
 
 
 class Home(NamedTuple):
-    """Where a value lies: the elements from ``start`` along the last axis of a ``whole``.
+    """The place of a value: the elements from ``start`` along the last axis of an array of shape ``whole``.
 
-    ``whole`` is the shape of what the storage holds then; without leading dimensions it is flat.
+    The storage holds that array. Without leading dimensions it is flat.
     """
 
     storage: Storage
     start: int = 0
-    whole: tuple[int, ...] | None = None  # None: the value has the storage to itself
+    whole: tuple[int, ...] | None = None  # None: the storage holds this value only
 
 
 def _of_program(name: str, doc: str) -> Any:
-    """Return the property of a plan that its program has."""
+    """Return a property of a plan: the same one of its program."""
     return property(lambda plan: getattr(plan.program, name), doc=doc)
 
 
@@ -55,13 +54,14 @@ class Plan:
     Attributes
     ----------
     program
-        What is planned.
+        The program.
     carried
         Pairs of an input and the output that takes its place.
     groups
-        What computes something, in order; ``copy`` moves what could not be computed in its place.
+        The groups of operations that compute something, in order; ``copy`` moves values that cannot be computed
+        in their places.
     homes
-        Where each root value lies, by ``id``; views lie where their roots do.
+        The place of each root value, by ``id``; a view has that of its root.
     """
 
     program: Program
@@ -71,29 +71,33 @@ class Plan:
 
     @cached_property
     def storages(self) -> list[Storage]:
-        """Every storage that something lies in, once."""
+        """All storages, each once."""
         found = {id(home.storage): home.storage for home in self.homes.values()}
         return list(found.values())
 
     operations = _of_program("operations", "The operations of the program, in order.")
-    matmuls = _of_program("matmuls", "The matrix products, those of one row (for the biases) apart.")
-    row_products = _of_program("row_products", "The products of a row of ones with a matrix.")
+    matmuls = _of_program(
+        "matmuls", "The number of matrix products, without the row products of the bias gradients."
+    )
+    row_products = _of_program("row_products", "The number of products of a row of ones and a matrix.")
     flops = _of_program("flops", "The floating-point operations of the matrix products.")
-    bytes = _of_program("bytes", "The bytes read and written if each operation reads every operand.")
+    bytes = _of_program(
+        "bytes", "The bytes read and written if each operation reads its operands from memory."
+    )
 
     @property
     def launches(self) -> int:
-        """The calls, or kernels, of a step."""
+        """The number of calls, or kernels, of a step."""
         return len(self.groups)
 
     @property
     def scratch_bytes(self) -> int:
-        """The bytes of everything that is neither an input nor a constant."""
+        """The bytes of scratch memory."""
         return sum(storage.nbytes for storage in self.storages if storage.is_scratch)
 
     @property
     def constant_bytes(self) -> int:
-        """The bytes of the constants that are more than a number."""
+        """The bytes of constants that are not a single number."""
         return sum(s.nbytes for s in self.storages if s.value is not None and s.value.is_constant)
 
     @property
@@ -104,7 +108,7 @@ class Plan:
     __repr__ = Program.__repr__  # a plan has the same counts
 
     def __str__(self) -> str:
-        """Return the table of operations, and what they come to."""
+        """Return the table of operations, and their counts."""
         return (
             f"{self.program}\n"
             f"{self.matmuls} matrix products and {self.row_products} of one row, {self.flops:,} FLOPs; "
@@ -114,7 +118,7 @@ class Plan:
 
 
 class Roots:
-    """Which value owns the memory that a view looks at, and where in it."""
+    """Finds the value that owns the memory of a view, and the place of the view in it."""
 
     def __init__(self, program: Program) -> None:
         self._maker = {id(operation.result): operation for operation in program.operations}
@@ -126,7 +130,7 @@ class Roots:
         return value
 
     def start(self, value: Value) -> int | None:
-        """Return where along its root's last axis ``value`` starts, if it is a run of it."""
+        """Return where ``value`` starts along the last axis of its root; ``None`` if it is not a part of that axis."""
         start = 0
         while (maker := self._view(value)) is not None:
             if maker.function == "matrix_transpose":
@@ -140,7 +144,7 @@ class Roots:
         return start
 
     def is_whole(self, value: Value) -> bool:
-        """Return whether ``value`` is all of its root, in the root's own order."""
+        """Return whether ``value`` has all entries of its root, in the same order."""
         root = self.of(value)
         return self.start(value) == 0 and size(value.shape) == size(root.shape)
 
@@ -150,7 +154,7 @@ class Roots:
 
 
 class _Planner:
-    """Plans one program."""
+    """Finds a place in memory for each value of a program."""
 
     def __init__(self, program: Program, carried: Carried, groups: Sequence[Fusion]) -> None:
         self._plan = Plan(program, tuple(carried))
@@ -177,7 +181,7 @@ class _Planner:
         return self._plan
 
     def _carry(self) -> None:
-        """Copy what is carried and could not be computed in its place; inputs may change places."""
+        """Copy carried values that were not computed in their places; inputs may be exchanged."""
         moves = [(output, value) for value, output in self._plan.carried]
         moves = [(o, v) for o, v in moves if self._homes(o).storage is not self._homes(v).storage]
         while moves:
@@ -187,7 +191,7 @@ class _Planner:
                 self._copy(*free[0])
                 moves.remove(free[0])
                 continue
-            output, _ = moves[0]  # they go round: one is put aside, to be copied from there
+            output, _ = moves[0]  # a cycle: keep a copy of one of them, to be moved from there
             aside = Value(output.shape, output.dtype)
             self._plan.homes[id(aside)] = Home(self._scratch(output.nbytes))
             self._copy(output, aside)
@@ -207,10 +211,10 @@ class _Planner:
         return last
 
     def _adopted(self) -> dict[int, tuple[Value, int]]:
-        """Return, for each result that can be computed in its place of a concatenation, that place.
+        """Return the place of each result that can be computed in its place of a concatenation.
 
-        A later concatenation that takes over a part of an earlier one, at the same place, is the same
-        memory, if nothing reads the earlier one any more once the parts between are computed.
+        A later concatenation that contains a part of an earlier one, at the same place, takes over its memory, if
+        nothing reads the earlier one after the other parts have been computed.
         """
         parts: dict[int, tuple[Value, int]] = {}
         maker = {id(result): n for n, group in enumerate(self._groups) for result in group.results}
@@ -224,8 +228,10 @@ class _Planner:
     ) -> None:
         start, whole = 0, concat.result
         fresh: list[tuple[Value, int]] = []  # roots that can be computed in their places
-        kept: list[tuple[Value, Value]] = []  # roots that lie in their places, and of which whole
-        others: list[int] = []  # roots of what is to be copied
+        kept: list[
+            tuple[Value, Value]
+        ] = []  # roots that are in their places already, each with its whole
+        others: list[int] = []  # roots of parts that must be copied
         for part in concat.inputs:
             root = self._roots.of(part)
             fits = self._is_joined(root) and root.shape == concat.result.shape
@@ -258,10 +264,9 @@ class _Planner:
     def _is_still_read(
         self, here: set[int], fresh: list[tuple[Value, int]], first: int, number: int
     ) -> bool:
-        """Return whether any root in ``here`` is read once group ``first`` has put something else there.
+        """Return whether any root in ``here`` is read after group ``first`` has overwritten it.
 
-        That group itself may read what it writes over, entry by entry; group ``number`` is the
-        concatenation.
+        That group itself may read the entries that it overwrites, one by one; group ``number`` is the concatenation.
         """
         places = {(place, size(root.shape)) for root, place in fresh}
         for n, group in enumerate(self._groups[first:], start=first):
@@ -285,25 +290,25 @@ class _Planner:
             for operand in group.inputs:
                 if self._may_take(number, group, operand) and self._fits(operand, result):
                     home = self._homes(operand)
-                    self._last_use[id(self._roots.of(operand))] = -1  # it has been taken over
+                    self._last_use[id(self._roots.of(operand))] = -1  # taken over
                     return home
         return Home(self._scratch(result.nbytes))
 
     def _whole(self, whole: Value) -> Home:
         if id(whole) not in self._plan.homes:
             nbytes = whole.nbytes
-            # What takes it over may leave the program: then it has the storage to itself.
+            # If it is an output, or becomes one, it has a storage of its own.
             leaves = self._last_use.get(id(whole)) == math.inf
             storage = Storage(nbytes) if leaves else self._scratch(nbytes)
             self._plan.homes[id(whole)] = Home(storage)
         return self._plan.homes[id(whole)]
 
     def _is_output(self, value: Value) -> bool:
-        """Return whether a value leaves the program: it has a storage to itself, to be put anywhere."""
+        """Return whether a value is an output: then it has a storage of its own, which may be anywhere."""
         return any(self._roots.of(output) is value for output in self._plan.program.outputs)
 
     def _may_take(self, number: int, group: Fusion, operand: Value) -> bool:
-        """Return whether a group is the last to read an operand, and reads no entry after it wrote there."""
+        """Return whether a group may overwrite an operand: it is the last to read it, entry by entry."""
         if operand.is_constant or group.reads_rows_of(operand):
             return False
         root = self._roots.of(operand)
@@ -320,14 +325,14 @@ class _Planner:
         return same and self._roots.is_whole(operand)
 
     def _join(self, operation: Operation) -> None:
-        """Give a concatenation its place, and copy what could not be computed there."""
+        """Set the place of a concatenation, and copy the parts that were not computed there."""
         whole, _ = self._parts.get(id(operation.result), (operation.result, 0))
         home = self._whole(whole)
         self._plan.homes[id(operation.result)] = home
         start = 0
         for part in operation.inputs:
             there = self._homes(part)
-            begin = self._roots.start(part)  # None: turned, and so nowhere in its place
+            begin = self._roots.start(part)  # None: transposed
             if there.storage is not home.storage or begin is None or there.start + begin != start:
                 place = Value(part.shape, part.dtype)
                 self._plan.homes[id(place)] = Home(home.storage, start, whole.shape)
@@ -338,7 +343,7 @@ class _Planner:
         self._plan.groups.append(alone(Operation("copy", (source,), target)))
 
     def _scratch(self, nbytes: int) -> Storage:
-        """Return the smallest free storage that is large enough, the largest grown, or a new one."""
+        """Return the smallest free storage that is large enough; otherwise the largest one, enlarged; otherwise a new one."""
         large = [storage for storage in self._free if storage.nbytes >= nbytes]
         if large:
             storage = min(large, key=lambda s: s.nbytes)
@@ -368,23 +373,28 @@ class _Planner:
 
 
 def plan(program: Program, carried: Carried = (), groups: Sequence[Fusion] | None = None) -> Plan:
-    """Return where each value of ``program`` lies.
+    """Return a program with a place in memory for each value.
 
     Parameters
     ----------
     program
         A traced function, without dead code.
     carried
-        Pairs of an input and the output that is to lie where it lay: what goes from step to step.
+        Pairs of an input and the output that takes its place in the next step.
     groups
-        The operations as they run; each alone, in the program's order, unless given.
+        The operations in groups, as they run; by default, each operation is a group.
+
+    Returns
+    -------
+    Plan
+        The places, and the groups with the copies that are needed.
 
     Examples
     --------
     >>> from chainrule.mathematics.arrays import namespace
     >>> from chainrule.program.trace import Spec, trace
     >>> made = plan(trace(lambda x: namespace(x).tanh(-(x + 1.0)), Spec((3, 2), "float32", "x")))
-    >>> made.scratch_bytes  # the sum, whose place its negative takes; and the output, that of nobody
+    >>> made.scratch_bytes  # one for the sum and its negative, one for the output
     48
     """
     if groups is None:

@@ -1,7 +1,7 @@
-"""Replay: run a plan with ``out=``, on NumPy, on torch and on CuPy. Nothing is allocated.
+"""Replay: run a plan with ``out=`` on NumPy, PyTorch and CuPy, without allocating memory.
 
-A plan becomes a list of ``(function, arguments)``; running it is a loop over that list and no more.
-The same functions in the same order as the plain step: the same bits.
+A plan becomes a list of ``(function, arguments)``, and running it is a loop over that list. These are the functions of
+the plain step, in the same order, so the bits are the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,23 +26,23 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Allocator(Protocol):
-    """What the arrays of a plan ask of an array library."""
+    """The functions of an array library that make the arrays of a plan."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an array of any content, on a cache line's boundary."""
+        """Return an uninitialized array that starts at the boundary of a cache line."""
 
     def reshaped(self, raw: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """Return the first bytes of ``raw``, 1-d of uint8, as an array of this shape and dtype."""
 
     def constant(self, data: np.ndarray) -> Array:
-        """Return a known array."""
+        """Return an array with these entries."""
 
     def shares(self, view: Array, array: Array) -> bool:
-        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        """Return whether ``view``, a reshaped ``array``, shares its memory and is not a copy."""
 
 
 class Library(Allocator, Protocol):
-    """What replay asks of an array library: memory, and its functions with ``out``."""
+    """The functions of an array library that replay uses: memory, and calls with ``out``."""
 
     def call(self, operation: Operation, arguments: list[Any], out: Array) -> Call:
         """Return the call that computes ``operation`` into ``out``."""
@@ -57,15 +57,26 @@ class Library(Allocator, Protocol):
         """Return the numbers of a 1-d array, on the host."""
 
     def captured(self, calls: list[Call]) -> list[Call]:
-        """Return what repeats these calls with less overhead, once they have been made; or as they are."""
+        """Return calls that repeat these with less overhead, after they have been made once; or the same calls."""
 
 
 class Arrays:
-    """The arrays of a plan: inputs as they are given, constants and scratch as they are made.
+    """The arrays of a plan: the given inputs, and new constants and scratch memory.
 
-    ``outputs`` are arrays, 1-d of uint8, for outputs to be written to, by their place among them;
-    ``scratch`` gives out memory, the library unless given; ``raw`` has that of storages, by ``id``,
-    which need not be asked for any more.
+    Parameters
+    ----------
+    plan
+        The plan.
+    inputs
+        The arrays of its inputs.
+    library
+        The array library.
+    outputs
+        Memory for outputs, 1-d arrays of uint8, by their index among the outputs.
+    scratch
+        Allocates scratch memory; by default ``library.empty``.
+    raw
+        Memory of some storages, by ``id``.
     """
 
     def __init__(
@@ -91,7 +102,7 @@ class Arrays:
         self._maker = {id(op.result): op for op in plan.program.operations if op.is_view}
 
     def operand(self, operand: Operand, dtype: np.dtype[Any]) -> Any:
-        """Return an array for an operand of an elementwise function; a number becomes 0-d."""
+        """Return the array of an operand of an elementwise function; a number becomes a 0-d array."""
         if not isinstance(operand, Value):
             return self._library.constant(np.asarray(operand, dtype=dtype))
         if operand.data is not None and operand.data.ndim == 0 and id(operand) not in self._plan.homes:
@@ -106,7 +117,7 @@ class Arrays:
         return self._made[id(value)]
 
     def is_part(self, value: Value) -> bool:
-        """Return whether a value lies in its place of a concatenation."""
+        """Return whether a value is stored as a part of a concatenation."""
         return self._plan.homes[id(value)].whole is not None
 
     def _view(self, view: Operation) -> Array:
@@ -116,7 +127,7 @@ class Arrays:
         if view.function == "reshape":
             reshaped = array.reshape(view.result.shape)
             if not self._library.shares(reshaped, array):
-                # What is turned round cannot be reshaped in place, and a copy would never change again.
+                # A transposed array cannot be reshaped in place, and a copy would never change again.
                 msg = (
                     "the step cannot be replayed: it reshapes a transposed array, or a part of one, to "
                     f"{view.result.shape}, which copies it ({view.source}); reshape first"
@@ -146,8 +157,8 @@ class Arrays:
 
 
 def call(operation: Operation, arrays: Arrays, library: Library, columns: slice = slice(None)) -> Call:
-    """Return an operation as a call on some columns of the arrays that it reads, and of the one that it writes."""
-    dtype = operation.inputs[-1].dtype  # the first of ``where`` is its condition
+    """Return the call of an operation on some columns of its operands and its result."""
+    dtype = operation.inputs[-1].dtype  # the first input of ``where`` is its condition
     arguments = [arrays.operand(operand, dtype) for operand in operation.operands]
     *arguments, out = [_columns(array, columns) for array in (*arguments, arrays.of(operation.result))]
     return library.call(operation, arguments, out)
@@ -160,12 +171,12 @@ def _columns(array: Array, columns: slice) -> Array:
 
 @dataclass
 class BoundCalls:
-    """What runs for one batch size."""
+    """The calls for one batch size, and their arrays."""
 
     buffers: tuple[Array, ...]  # X, Y and the weights, if any, of the batch
     calls: list[Call]
     L: Array  # ()
-    is_fresh: bool = True  # whether the calls have never been made
+    is_fresh: bool = True  # whether the calls have not been made yet
 
 
 class Replay(Engine):
@@ -174,13 +185,13 @@ class Replay(Engine):
     Parameters
     ----------
     work
-        What to run; the arrays of its progress are written over.
+        The steps and their arrays; those of its progress are overwritten.
     library
         The array library.
     asarray
-        The backend's: a host array to its device.
+        The method of the backend: from the host to its device.
     threads
-        Of NumPy's BLAS; as asked unless given.
+        The number of threads of NumPy's BLAS; by default that of ``work``.
     """
 
     def __init__(
@@ -197,7 +208,7 @@ class Replay(Engine):
         self._batches = {rows: self._batch(rows) for rows in work.batch_sizes}
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run in: one with as many BLAS threads as were asked for."""
+        """Return a context to run in, in which BLAS has the requested number of threads."""
         return blas_threads(self._threads)
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:

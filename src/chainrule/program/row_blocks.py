@@ -1,6 +1,6 @@
-"""The rule for how a batch is cut into row blocks: from shapes, cores and cache, never from timing.
+"""The rule that cuts a batch into row blocks, based on shapes, cores and caches, never on timing.
 
-A gradient is a sum over rows, so a batch may run as blocks of rows, in threads, with BLAS at one
+A gradient is a sum over rows, so a batch may run as blocks of rows, in threads, with BLAS in one
 thread. The same shapes on the same machine with the same number of threads give the same blocks, the
 same order of addition, and so the same bits.
 """
@@ -17,23 +17,23 @@ from chainrule.program.operations import Program
 _SHARED_FLOPS = 2_500_000
 # A thread with fewer rows than this multiplies matrices at a lower rate.
 _SHARED_ROWS = 24
-# Without native code each call of a block may wait some 10 us for the interpreter's lock; a call with so
-# many FLOPs to its thread takes several times as long.
+# Without native code each call of a block may wait some 10 us for the GIL; a call with this many FLOPs for each
+# thread takes several times as long.
 _SHARED_FLOPS_A_CALL = 1_400_000
-# Where each byte of an activation meets this many FLOPs, the products are all that counts, and a BLAS
-# with threads of its own runs those best: interpreted blocks would gain nothing.
+# With this many FLOPs for each byte of an activation, only the products matter, and a BLAS with threads of its own
+# computes those fastest: interpreted blocks would gain nothing.
 _PRODUCTS_ALONE = 100
 _PASSES = 3  # products of a weight: forward, its gradient, and that of what it multiplies
 
 
 class Cut(NamedTuple):
-    """How a batch is cut: the number of threads, and of blocks in each."""
+    """How a batch is cut: the number of threads, and the number of blocks of each."""
 
     threads: int
     blocks: int
 
     def sizes(self, rows: int) -> list[int]:
-        """Return the rows of each block, the larger ones first.
+        """Return the number of rows of each block, the larger ones first.
 
         Examples
         --------
@@ -44,7 +44,7 @@ class Cut(NamedTuple):
         return [rows // count + (number < rows % count) for number in range(count)]
 
     def spans(self, rows: slice) -> list[slice]:
-        """Return where each block of these rows lies.
+        """Return the rows of each block, as slices.
 
         Examples
         --------
@@ -58,21 +58,20 @@ class Cut(NamedTuple):
 def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
     """Return the cut for a batch of ``rows`` rows.
 
-    One thread where the step is too small to share. Else one for each that may be used, and in it
-    blocks whose rows (samples, activations, deltas) fill half of the second-level cache; but no
-    smaller than where reading the weights and adding to their gradient, once a block, would outweigh
-    the rows themselves.
+    A step that is too small to share has one thread. Otherwise all threads are used, with blocks whose
+    rows (samples, activations, deltas) fill half of the second-level cache. Blocks are never so small that
+    reading the weights and adding to their gradient, once for each block, would cost more than the rows.
 
     Parameters
     ----------
     program
         The whole step on all the rows.
     rows
-        Those of the batch.
+        The number of rows of the batch.
     threads
-        How many may be used.
+        The largest number of threads.
     native
-        Whether blocks run as native code, without the interpreter's lock.
+        Whether blocks run as native code, without the GIL.
     """
     row_bytes = _row_bytes(program, rows)
     least = _SHARED_FLOPS if native else _SHARED_FLOPS_A_CALL * program.launches * threads
@@ -87,18 +86,18 @@ def cut(program: Program, rows: int, threads: int, *, native: bool) -> Cut:
 
 
 def one_core(theta: np.ndarray, rows: int) -> bool:
-    """Return whether the products of an undivided batch do best in one thread of their BLAS.
+    """Return whether the products of an undivided batch are fastest in one thread of BLAS.
 
-    That is where they are small and the weights stay in the cache of the core that changes them, and where
-    each product has one row and goes through its weights once: with more threads they would move from core to
-    core at every step.
+    This is so if they are small and the weights stay in the cache of the core that changes them, and if the batch
+    has one row, so that each product reads its weights once: with more threads, weights would move from core to core
+    in each step.
     """
     small = rows < 2 * _SHARED_ROWS or _PASSES * 2 * theta.size * rows < _SHARED_FLOPS
     return rows == 1 or (small and theta.nbytes <= machine.l2_bytes() / 2)
 
 
 def _row_bytes(program: Program, rows: int) -> float:
-    """Return the bytes of a row: its samples, and what the products make of them."""
+    """Return the bytes of a row: its samples and the results of products."""
     made = [op.result for op in program.operations if op.is_matrix_product]
     activations = sum(value.nbytes for value in made if value.shape[-2] == rows)
     samples = next(value.nbytes for value in program.inputs if value.name == "X")

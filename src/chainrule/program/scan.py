@@ -1,8 +1,7 @@
 """The scan: on JAX, the batches of an epoch as one compiled loop.
 
-The loop runs the steps without coming back to Python between them; the progress that goes in is given up for the
-one that comes out, so XLA writes over it. How many steps it runs is a number that it is given, and not part of what
-is compiled: parts of an epoch of any length share the code, and so the bits, of a whole one.
+The loop runs the steps without returning to Python. XLA overwrites the progress (its buffers are donated). The number of
+steps is an argument and not compiled in, so parts of an epoch of any length share the code, and the bits, of a whole one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +23,9 @@ class Scan(Engine):
     Parameters
     ----------
     work
-        What to run; its progress is given up.
+        The steps and their arrays; those of its progress are overwritten.
     asarray
-        The backend's: a host array to its device.
+        The method of the backend: from the host to its device.
 
     Raises
     ------
@@ -42,7 +41,7 @@ class Scan(Engine):
         self._trace()
 
     def _trace(self) -> None:
-        """Trace the steps, which JAX remembers: what fails does so before anything has run."""
+        """Trace the steps, which JAX caches, so that errors are raised before any step has run."""
         work = self._work
         order = None if work.is_one_batch else self._asarray(np.arange(work.bounds[-1][1]))  # (n,)
         keys = np.zeros(1, np.int32) if work.drops else None  # (1,)
@@ -55,16 +54,16 @@ class Scan(Engine):
             raise UnrecordableError(msg) from error
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
-        """Run an epoch: see ``Engine``. Ctrl-C is heard between two epochs: within one is no Python."""
+        """Run an epoch: see ``Engine``. Ctrl-C takes effect between epochs, since Python does not run within one."""
         check()
         return self.run_all([self], [epoch], epoch.data or self._work.data)[0]
 
     def run_all(
         self, engines: Sequence["Scan"], epochs: Sequence[Epoch | None], data: Any
     ) -> list[list[float]]:
-        """Run epochs of engines whose steps are equal to those of this one; ``None`` leaves an engine as it is.
+        """Run epochs of engines with equal steps and bounds; an engine whose epoch is ``None`` does nothing.
 
-        The bounds of the epochs are equal. In ``data``, an array with an axis before its rows has an entry for each engine.
+        In ``data``, an array with an axis before its rows has an entry for each engine.
         """
         some = next(epoch for epoch in epochs if epoch is not None)
         plans = [epoch or some for epoch in epochs]
@@ -88,7 +87,7 @@ class Scan(Engine):
         return [[loss for losses, n in part for loss in losses[:n].tolist()] for part in parts]
 
     def _along(self, part: Epoch) -> tuple[jax.Array | None, ...]:
-        """Return where each batch starts, the learning rates and the keys, each as long as a whole epoch."""
+        """Return the starts of the batches, the learning rates and the keys, each resized to a whole epoch."""
         most, starts = len(self._work.bounds), [start for start, _ in part.bounds]
         columns = ((starts, "int32"), (part.rates, self.progress[0].dtype), (part.keys, "int32"))
         return tuple(
@@ -98,19 +97,19 @@ class Scan(Engine):
 
 
 class ScanPack(Pack):
-    """Scans of batches: the epochs of those whose steps are equal as one compiled loop over them.
+    """The scans of several runs: one compiled loop over the runs with equal steps.
 
-    XLA maps over the runs one by one (``lax.map``), so each has the bits that it has alone. ``vmap`` would make one
-    product of theirs, and other bits.
+    XLA maps over the runs one by one (``lax.map``), so each has the same bits as alone. ``vmap`` would join their
+    products, which gives other bits.
 
     Parameters
     ----------
     works
-        What the runs are; of equal shapes, in several batches.
+        The runs, with equal shapes and several batches.
     threads
-        How many share them.
+        The number of threads that share them.
     asarray
-        The backend's: a host array to its device.
+        The method of the backend: from the host to its device.
 
     Raises
     ------
@@ -121,7 +120,7 @@ class ScanPack(Pack):
     def __init__(self, works: Sequence[Work], threads: int, asarray: Callable[..., jax.Array]) -> None:
         engines = [Scan(work, asarray) for work in works]
         super().__init__(engines, threads)
-        self._groups: list[tuple[list[Scan], Any]] = []  # with their data
+        self._groups: list[tuple[list[Scan], Any]] = []  # runs with equal steps, and their data
         for part in self.parts:
             groups: dict[Step, list[int]] = {}
             for number in part:
@@ -142,7 +141,7 @@ class ScanPack(Pack):
 
 
 def _stacked(records: Sequence[Any]) -> Any:
-    """Return records of data as one: what they share as it is, what is of each stacked."""
+    """Return records of data as one: shared arrays as they are, others stacked."""
     columns = zip(*records, strict=True)
     return type(records[0])(
         *(column[0] if all(p is column[0] for p in column) else jnp.stack(column) for column in columns)
@@ -151,14 +150,14 @@ def _stacked(records: Sequence[Any]) -> Any:
 
 @lru_cache(maxsize=32)
 def _compiled(step: Step, rows: int) -> Any:
-    """Return the steps on batches of this many rows as one compiled function; equal steps share it."""
+    """Return a compiled function that runs the steps on batches of this many rows; equal steps share it."""
 
     def run(
         data: Any, progress: Any, order: jax.Array | None, along: tuple[Any, ...], steps: jax.Array
     ) -> tuple[Any, jax.Array]:
-        """Return the progress after the steps, and ``(most,)`` losses, of which the first ones are theirs."""
+        """Return the progress after the steps, and ``(most,)`` losses, the first of which are those of the steps."""
         starts, rates, keys = along  # (most,) each
-        if order is None:  # XLA computes what stands outside of a loop in more threads
+        if order is None:  # outside of a loop, XLA uses more threads
             progress, L = step.whole(progress, data, rates[0], None if keys is None else keys[0])
             return progress, L[None]  # (1,)
 
@@ -174,7 +173,7 @@ def _compiled(step: Step, rows: int) -> Any:
         return carried
 
     def loop(progress: Any, data: Any, *given: Any) -> list[Any]:
-        """Return the progress and the losses of each run, of lists with an entry for each."""
+        """Return the progress and the losses of each run; the arguments have an entry for each run."""
         runs = list(zip(progress, *given, strict=True))
         if len(runs) == 1:
             return [run(data, *runs[0])]

@@ -1,4 +1,4 @@
-"""Steps: the engine over blocked batches, and how it is chosen: by shapes, never by timing."""
+"""Steps: the engine that runs blocked batches, and its choice, which depends on shapes and never on timing."""
 
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -16,85 +16,84 @@ from chainrule.program.machine import asked_threads, blas_threads, threads
 from chainrule.program.operations import Program
 from chainrule.program.row_blocks import Cut, cut, one_core
 
-# What a replayed step costs, roughly: a call, a FLOP of a product, a byte of memory. For telling a run
-# that is over in a moment from one that is worth compiling for, no more.
+# Rough costs of a replayed step: a call, a FLOP of a product, a byte of memory. They only have to distinguish
+# a run that ends in a moment from one that is worth compiling for.
 CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 1.5e-6, 1 / 40e9, 1 / 10e9
-LONG_SECONDS = 0.05  # less than compiling takes, about what loading what lies on disk does
-LAUNCH_SECONDS = 0.004  # of work between two looks for Ctrl-C
-MOST_LAUNCHES = 25  # of LAUNCH_SECONDS in one call, each of another engine
-LIMIT_SECONDS = 0.02  # a run below this is over before setting the threads of BLAS, 0.3 ms, has paid
+LONG_SECONDS = 0.05  # less than compiling takes, about as long as loading compiled code from disk
+LAUNCH_SECONDS = 0.004  # of work between two checks for Ctrl-C
+MOST_LAUNCHES = 25  # engines that may each run LAUNCH_SECONDS in one call
+LIMIT_SECONDS = 0.02  # in a shorter run, setting the threads of BLAS (0.3 ms) does not pay
 
 
 def seconds(program: Program, steps: int) -> float:
-    """Return what a run of this many steps takes, roughly, by its shapes alone."""
+    """Return roughly how long a run of this many steps takes, from its shapes alone."""
     calls = program.launches * CALL_SECONDS
     return steps * (calls + program.flops * FLOP_SECONDS + program.bytes * BYTE_SECONDS)
 
 
 def is_native(program: Program, steps: int) -> bool:
-    """Return whether native code is to run these steps: it computes in their dtypes, and they are worth it.
+    """Return whether native code should run these steps: it supports their dtypes, and the run is long enough.
 
-    By shapes alone, not by what has been compiled: the same call gives the same bits whatever ran before.
+    This depends on shapes alone, not on what has been compiled, so the same call always gives the same bits.
     """
     return seconds(program, steps) > LONG_SECONDS and program.dtypes.isdisjoint(HALVES)
 
 
 def product_threads(work: Work) -> int | None:
-    """Return how many threads BLAS takes for batches that are not divided; ``None`` changes nothing."""
+    """Return the number of BLAS threads for batches that are not divided; ``None`` keeps the current number."""
     one = all(one_core(work.progress[0], rows) for rows in work.batch_sizes)
     takes = seconds(work.plan(max(work.batch_sizes)).program, work.steps)
     return 1 if one and takes > LIMIT_SECONDS else asked_threads(work.threads)
 
 
 def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
-    """Return how each batch size of the work is cut, by the rule."""
+    """Return the cut of each batch size of the work."""
     most = threads(work.threads)
     programs = {rows: work.plan(rows).program for rows in work.batch_sizes}
     return {rows: cut(made, rows, most, native=native) for rows, made in programs.items()}
 
 
 def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
-    """Return the engine that runs ``work`` cut like that, with these kernels."""
+    """Return the engine that runs ``work`` with these kernels; ``cuts`` has the cut of each batch size."""
     batches = {}
     for rows, how in cuts.items():
-        one = how == Cut(1, 1)
-        direct = native_descent(work.plan(rows).program, kernels) if one else None
+        direct = native_descent(work.plan(rows).program, kernels) if how == Cut(1, 1) else None
         batches[rows] = BlockedBatch(work, rows, how, kernels, direct)
     return Steps(work, batches)
 
 
-Launch = tuple[Any, int]  # what runs steps, and how many of them
+Launch = tuple[Any, int]  # a callable that runs steps, and their number
 
 
 class Steps:
-    """The engine over batches: as many steps of one size at once as a short while allows.
+    """The engine that runs blocked batches: in each call, as many steps of one batch size as take ``LAUNCH_SECONDS``.
 
     Parameters
     ----------
     work
-        What to run.
+        The steps and their arrays.
     batches
-        What runs a step, by the rows of the batch.
+        The batch that runs a step, for each number of rows.
     """
 
     def __init__(self, work: Work, batches: dict[int, BlockedBatch]) -> None:
         self.progress = work.progress
         self._work, self._batches = work, batches
-        self._at_once = dict.fromkeys(batches, 1)  # how many steps of a size take LAUNCH_SECONDS
+        self._at_once = dict.fromkeys(batches, 1)  # steps of each size that take LAUNCH_SECONDS
 
     def twin(self, work: Work) -> "Steps":
-        """Return the engine of other work of equal step and shapes; the two must not run at once."""
+        """Return an engine for other work with equal step and shapes; the two must not run at the same time."""
         return Steps(work, {rows: batch.twin(work) for rows, batch in self._batches.items()})
 
     @property
     def at_once(self) -> int:
-        """How many epochs take ``LAUNCH_SECONDS``."""
+        """The number of epochs that take ``LAUNCH_SECONDS``."""
         rows = max(self._work.batch_sizes)
         steps = min(self._at_once[rows], self._batches[rows].at_once)
         return max(1, steps // len(self._work.bounds))
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run in: where the threads are ours, BLAS keeps to one in each."""
+        """Return a context to run in: if the engine has threads of its own, BLAS uses one thread in each."""
         ours = any(batch.threads > 1 for batch in self._batches.values())
         return blas_threads(1 if ours else product_threads(self._work))
 
@@ -103,7 +102,7 @@ class Steps:
         return _run_launches({self: epoch}, check)[self]
 
     def launches(self, epoch: Epoch) -> Generator[Launch, float | None, np.ndarray]:
-        """Yield what runs the next steps of an epoch, and their number; be sent the seconds that they took."""
+        """Yield the launches of an epoch, and receive the seconds that each took."""
         losses = np.empty(len(epoch.rates))  # (steps,)
         bounds, first = epoch.bounds, 0
         while first < len(losses):
@@ -112,7 +111,7 @@ class Steps:
             last = first + min(len(losses) - first, batch.at_once, self._at_once[rows])
             order = epoch.order
             if order is not None:
-                # Only batches of one size that follow each other can run together.
+                # Only consecutive batches of one size can run together.
                 while bounds[last - 1][1] - start != (last - first) * rows:
                     last -= 1
                 order = order[start : bounds[last - 1][1]]
@@ -126,16 +125,16 @@ class Steps:
 
 
 class StepsPack(Pack):
-    """Engines over batches of one thread each: their next steps in one launch, engine by engine.
+    """Engines of several runs, each with one thread: a launch runs their next steps, engine by engine.
 
     Parameters
     ----------
     works
-        What the runs are; of equal shapes.
+        The runs, with equal shapes.
     threads
-        How many share them.
+        The number of threads that share them.
     engine
-        What makes the engine of a run; runs of a thread whose steps are equal are twins of its first one.
+        Makes the engine of a run. Runs of a thread with equal steps are twins of the first one.
     """
 
     def __init__(self, works: Sequence[Work], threads: int, engine: Callable[[Work], Any]) -> None:
@@ -153,7 +152,7 @@ class StepsPack(Pack):
 
 
 def _run_launches(epochs: Mapping[Steps, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:
-    """Run an epoch of each engine; return the losses of its steps."""
+    """Run an epoch of each engine, and return the losses of its steps."""
     going = {engine: engine.launches(epoch) for engine, epoch in epochs.items()}
     losses, seconds = dict[Any, np.ndarray](), None
     while going:
@@ -172,6 +171,6 @@ def _run_launches(epochs: Mapping[Steps, Epoch], check: Callable[[], None]) -> d
                 run.together(list(ready.values()))
             else:
                 run(steps)
-            # Each engine may take as long as one alone, but all of them no longer than Ctrl-C may wait.
+            # Each engine may take as long as a single one, but all together no longer than Ctrl-C may wait.
             seconds = (time.perf_counter() - began) / min(len(ready), MOST_LAUNCHES)
     return losses

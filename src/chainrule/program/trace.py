@@ -1,4 +1,4 @@
-"""The trace: the step run once on tracers, which record its operations."""
+"""The trace: run the step once on tracers, which record its operations."""
 
 import traceback
 from collections.abc import Callable
@@ -30,17 +30,22 @@ def trace(function: Callable[..., Any], *arguments: Any, named: bool = False) ->
     function
         Pure, written against the Array API.
     arguments
-        What it takes, with a :class:`Spec` in the place of every array; tuples, records and ``None``
+        Its arguments, with a :class:`Spec` in place of each array; tuples, records and ``None``
         may be nested.
     named
-        Whether to collect the names that the mathematics has for the values, which takes most of the time
-        and is for showing them.
+        Whether to collect the names of the values in the mathematics. This takes most of the time, and only
+        output for readers needs it.
+
+    Returns
+    -------
+    Program
+        Its operations, without those that no output depends on.
 
     Raises
     ------
     UnrecordableError
-        If the function cannot be recorded: it uses a function that is no primitive, reads a value on
-        the host, mixes in an array that is no argument, or raises an error of its own.
+        If the function cannot be recorded: it uses a function that is not a primitive, reads a value on
+        the host, uses an array that is not an argument, or raises an error.
 
     Examples
     --------
@@ -80,7 +85,7 @@ def trace(function: Callable[..., Any], *arguments: Any, named: bool = False) ->
 
 
 def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the records that a function makes, with a :class:`Spec` for each of their arrays.
+    """Return the records that a function returns, with a :class:`Spec` for each of their arrays.
 
     Examples
     --------
@@ -104,7 +109,7 @@ def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _called(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function returns; whatever goes wrong is why it cannot be recorded."""
+    """Return the result of a function; any error becomes the reason why it cannot be recorded."""
     try:
         return function(*arguments)
     except MemoryError:

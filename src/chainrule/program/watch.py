@@ -1,4 +1,4 @@
-"""Watch: a program run operation by operation, with all values kept."""
+"""Watch: run a program operation by operation, and keep all values."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,11 +14,11 @@ class Evaluated:
     Parameters
     ----------
     program
-        What to run.
+        The program.
     inputs
-        Its arrays, in its order.
+        The arrays of its inputs.
     asarray
-        The backend's: from the host to its device.
+        The method of the backend: from the host to its device.
 
     Examples
     --------
@@ -40,12 +40,12 @@ class Evaluated:
             self._arrays[id(operation.result)] = operation.computed(operands, xp)
 
     def of(self, value: Value) -> Array:
-        """Return the array of a value: as it was computed, given, or a constant in its full shape."""
+        """Return the array of a value; a constant has its full shape."""
         if value.data is not None and id(value) not in self._arrays:
             full = np.array(np.broadcast_to(value.data, value.shape))
             self._arrays[id(value)] = self._asarray(full)
         return self._arrays[id(value)]
 
     def knows(self, value: Value) -> bool:
-        """Return whether the value is there: what no output depends on is not computed."""
+        """Return whether the value was computed: values that no output depends on are not."""
         return value.is_constant or id(value) in self._arrays
