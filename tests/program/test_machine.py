@@ -154,9 +154,9 @@ def test_a_child_forked_while_a_function_is_compiled_compiles_its_own(monkeypatc
         threading.Event().wait(0.2)
 
     with ThreadPoolExecutor(1) as pool:
-        compiled = pool.submit(compiler.compile_function, "slow", slowly)
+        compiled = pool.submit(compiler.compile_functions, [("slow", slowly)])
         begun.wait()
-        address = in_child(lambda: compiler.compile_function("child", lambda _writer: None))
+        address = in_child(lambda: compiler.compile_functions([("child", lambda _writer: None)]))
         assert address
         assert compiled.result()
 

@@ -22,14 +22,14 @@ MANY, WIDE = 10_000, 16
 
 
 class Run(NamedTuple):
-    """A run of the parameters, and the parts of their gradient."""
+    """A range of the parameters, and the parts of their gradient."""
 
     where: slice
     parts: tuple[Value, ...]
 
 
 class Descent(NamedTuple):
-    """The plain update of a program: ``theta - rate g``, with the products that make the parts of ``g``."""
+    """The plain update of a program, ``theta - rate g``, and the products that compute parts of ``g``."""
 
     theta: Value
     rate: Value
@@ -40,13 +40,13 @@ class Descent(NamedTuple):
 
     @property
     def weights(self) -> int:
-        """The number of the weights that products make the gradient of."""
+        """The number of weights whose gradients are products."""
         return sum(size(product.result.shape) for product in self.products.values())
 
 
 @lru_cache(maxsize=64)
 def descent(program: Program) -> Descent | None:
-    """Return the plain update, where the program has one, and nothing but it reads the gradient."""
+    """Return the plain update of a program; ``None`` if it has another one, or reads the gradient elsewhere."""
     makers = {id(op.result): op for op in program.operations}
     updated = makers.get(id(program.outputs[0]))
     if updated is None or updated.function != "subtract" or len(updated.inputs) != 2:
@@ -78,7 +78,7 @@ def _weight_products(program: Program, gradient: Operation) -> dict[int, Operati
 
 
 def rest(gradient: Operation, products: Iterable[int]) -> list[Run]:
-    """Return the runs of the parameters whose gradient no product makes: the biases."""
+    """Return the ranges of parameters whose gradients are not among these products, such as the biases."""
     known, runs, start = set(products), [], 0
     for is_rest, placed in groupby(_placed(gradient), lambda place: place[0] not in known):
         parts = tuple(part for _, part in placed)
@@ -90,13 +90,13 @@ def rest(gradient: Operation, products: Iterable[int]) -> list[Run]:
 
 
 def _placed(gradient: Operation) -> list[tuple[int, Value]]:
-    """Return the parts of a gradient, each with the place where it starts."""
+    """Return the parts of a gradient, each with its start."""
     starts = accumulate((part.shape[-1] for part in gradient.inputs), initial=0)
     return list(zip(starts, gradient.inputs, strict=False))
 
 
 def _read(program: Program) -> list[Value]:
-    """Return the roots of everything that is read, once for each reading."""
+    """Return the root of each operand, as often as it is read."""
     roots = Roots(program)
     return [roots.of(value) for op in program.operations if not op.is_view for value in op.inputs]
 
@@ -160,7 +160,7 @@ def _onto(product: Operation, scale: Value) -> Operation:
 
 
 def _update(found: Descent, run: Run) -> list[Operation]:
-    """Return ``theta[where] - rate g[where]`` for a run."""
+    """Return the operations of ``theta[where] - rate g[where]`` for a range."""
     shape, dtype = (run.where.stop - run.where.start,), found.theta.dtype
     old, g, scaled, new = (Value(shape, dtype) for _ in range(4))
     return [

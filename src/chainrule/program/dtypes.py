@@ -1,4 +1,4 @@
-"""Dtypes: one spelling for all libraries, NumPy's."""
+"""Dtypes: NumPy's dtypes stand for those of all libraries."""
 
 from importlib import import_module
 from typing import Any
@@ -12,7 +12,7 @@ def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     Raises
     ------
     ImportError
-        If it is bfloat16 and ml_dtypes is not installed: NumPy has that dtype from there.
+        If it is bfloat16 and ml_dtypes, which defines it for NumPy, is not installed.
 
     Examples
     --------

@@ -17,21 +17,21 @@ try:
 except ImportError:  # Windows
     resource = None
 
-_L2_BYTES = 1 << 20  # where the system does not say: small for a server, large for a laptop
-_UNLIMITED = 1 << 60  # what version 1 says of a group without a limit is larger
-# By version: the files of a control group's limit and use, and the prefix of its page cache in memory.stat.
+_L2_BYTES = 1 << 20  # if the system does not report it: small for a server, large for a laptop
+_UNLIMITED = 1 << 60  # version 1 reports a larger number for a group without a limit
+# For each version of control groups: the files of the limit and use, and the prefix of the page cache in memory.stat.
 _MEMORY_FILES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
     2: ("memory.max", "memory.current", ""),
 }
-# `ulimit -v` and `ulimit -d`, and what /proc/self/status calls what counts towards them.
+# `ulimit -v` and `ulimit -d`, and the names of the memory that they limit in /proc/self/status.
 _ULIMITS = {"RLIMIT_AS": "VmSize:", "RLIMIT_DATA": "VmData:"}
 
 
 def cores(root: Path = Path("/")) -> int:
-    """Return how many processors this process may run on: those of its affinity, or fewer by a CPU quota.
+    """Return the number of processors for this process: those of its affinity, or fewer with a CPU quota.
 
-    ``root`` is where ``proc`` and ``sys`` are.
+    ``root`` is the folder of ``proc`` and ``sys``.
 
     Examples
     --------
@@ -44,9 +44,9 @@ def cores(root: Path = Path("/")) -> int:
 
 @functools.cache
 def cpu_quota(root: Path = Path("/")) -> int:
-    """Return how many whole processors' time the control groups grant; ``sys.maxsize`` without a quota.
+    """Return the CPU quota of the control groups in whole processors; ``sys.maxsize`` without a quota.
 
-    A quota is rounded down: threads that wait for each other stand still while one of them is throttled.
+    A quota is rounded down, since threads that wait for each other stop while one of them is throttled.
     """
     granted = []
     for group, version in _control_groups("cpu", root):
@@ -59,7 +59,7 @@ def cpu_quota(root: Path = Path("/")) -> int:
 
 @functools.cache
 def processor() -> str:
-    """Return the processor's name, as the system gives it.
+    """Return the name of the processor, as the system reports it.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def processor() -> str:
 
 
 def asked_threads(asked: int | None = None) -> int | None:
-    """Return how many threads to use if somebody said: as asked, else ``CHAINRULE_THREADS``.
+    """Return the requested number of threads: ``asked``, or ``CHAINRULE_THREADS``; ``None`` if there is neither.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def asked_threads(asked: int | None = None) -> int | None:
 
 
 def threads(asked: int | None = None) -> int:
-    """Return how many threads to use: as asked, else ``CHAINRULE_THREADS``, else one a core.
+    """Return the number of threads to use: ``asked``, or ``CHAINRULE_THREADS``, or one for each core.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def threads(asked: int | None = None) -> int:
 
 
 def while_forking(lock: Any, in_child: Callable[[], None] = lambda: None) -> None:
-    """Have each fork wait for a lock, so that no child starts with it held by a thread that it does not have.
+    """Make each fork wait for a lock, so that no child inherits it locked by a thread that the child does not have.
 
     ``in_child`` is called in the child before the lock is released there.
     """
@@ -132,8 +132,8 @@ def while_forking(lock: Any, in_child: Callable[[], None] = lambda: None) -> Non
 def blas_threads(count: int | None) -> AbstractContextManager[object]:
     """Return a context in which BLAS uses this many threads; ``None`` changes nothing.
 
-    How many it uses is a setting of the whole process. Where such contexts overlap, in several threads,
-    the latest decides; when the last one ends it is set back to what it was before the first.
+    The number is a setting of the whole process. If such contexts overlap in several threads, the latest one
+    decides. When the last one ends, the number from before the first one is restored.
 
     Examples
     --------
@@ -144,18 +144,18 @@ def blas_threads(count: int | None) -> AbstractContextManager[object]:
 
 
 class _Blas:
-    """The numbers of threads that BLAS libraries were asked to use, and used before."""
+    """The requested numbers of BLAS threads, and the numbers from before the first request."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # The number and the thread of each request: lists, because equal ones are not the same.
+        # The number and the thread of each request; lists, so that equal requests remain different objects.
         self._asked: list[list[int]] = []
         self._before: dict[str, tuple[Any, int]] = {}  # by the library's file
         while_forking(self._lock, in_child=self._forked)
 
     @contextmanager
     def limited(self, count: int) -> Iterator[None]:
-        """Have them use this many threads until it ends."""
+        """Make BLAS use this many threads until the context ends."""
         mine = [count, threading.get_ident()]
         with self._lock:
             self._asked.append(mine)
@@ -169,7 +169,7 @@ class _Blas:
                 self._keep([request for request in self._asked if request is not mine])
 
     def _keep(self, requests: list[list[int]]) -> None:
-        """Go back to the latest of these requests, or to what was used before the first."""
+        """Apply the latest of these requests, or restore the numbers from before the first one."""
         self._asked = requests
         for library, before in self._before.values():
             library.set_num_threads(requests[-1][0] if requests else before)
@@ -186,7 +186,7 @@ _BLAS = _Blas()
 
 @functools.lru_cache(maxsize=1)
 def _blas_libraries(_modules: int) -> list[Any]:
-    """Return the BLAS libraries in this process; searched again after more modules were imported, which may bring some."""
+    """Return the BLAS libraries of this process; imports of more modules may load others, so it searches again then."""
     from threadpoolctl import ThreadpoolController
 
     found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -201,18 +201,18 @@ def l2_bytes() -> int:
 
 
 def cache_folder() -> Path:
-    """Return the folder for compiled functions and measurements: ``CHAINRULE_CACHE_DIR``, or the user's cache."""
+    """Return the folder of compiled functions and measurements: ``CHAINRULE_CACHE_DIR``, or the user's cache."""
     named = os.environ.get("CHAINRULE_CACHE_DIR")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(named) if named else base / "chainrule"
 
 
 def available_bytes(root: Path = Path("/")) -> int | None:
-    """Return the memory that this process may still take, in bytes; ``None`` if the system does not report it.
+    """Return the memory that this process may still use, in bytes; ``None`` if the system does not report it.
 
-    On Linux: the least of what the kernel calls available, what the control groups around this process
-    leave (versions 1 and 2; their page cache can be given back) and what ``ulimit`` leaves. ``root`` is
-    where ``proc`` and ``sys`` are.
+    On Linux, this is the minimum of the available memory of the kernel, the rest of the limits of control
+    groups (versions 1 and 2; their page cache counts as free) and the rest of ``ulimit``. ``root`` is the folder of
+    ``proc`` and ``sys``.
 
     Examples
     --------
@@ -240,7 +240,7 @@ def _control_groups(controller: str, root: Path) -> list[tuple[Path, int]]:
         _, controllers, path = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             top = root / "sys/fs/cgroup" / (controller if controllers else "")  # version 2 names none
-            # A path of the host's, in some containers: only the top exists.
+            # In some containers this is a path of the host, of which only the top exists.
             inner = top / path.lstrip("/")
             folders = [folder for folder in (inner, *inner.parents) if folder.is_relative_to(top)]
             groups += [(folder, 1 if controllers else 2) for folder in folders]
@@ -250,11 +250,11 @@ def _control_groups(controller: str, root: Path) -> list[tuple[Path, int]]:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, ValueError):  # another system, another version, or a container that hides it
+    except (OSError, ValueError):  # another system or version, or a container that hides the file
         return ""
 
 
 def _facts(path: Path, *names: str) -> list[int]:
-    """Return the numbers behind these names, of a file with a name and a number a line."""
+    """Return the numbers of these names, from a file with a name and a number in each line."""
     rows = map(str.split, _text(path).splitlines())
     return [int(row[1]) for row in rows if row and row[0] in names]

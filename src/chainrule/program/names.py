@@ -1,4 +1,4 @@
-"""Names: traced values get the names of the variables in the mathematics."""
+"""Names: traced values get the names of variables in the mathematics."""
 
 import sys
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ _MATHEMATICS = str(Path(__file__).parents[1] / "mathematics")
 
 @contextmanager
 def naming(recorder: Recorder | None = None) -> Iterator[list[Mention]]:
-    """Give traced values the names of the variables in the mathematics.
+    """Give traced values the names of variables in the mathematics.
 
-    Whenever a function of the package returns, its local variables name the values they hold: ``Z``
-    in ``dense_forward``, with the number of the layer whose ``W`` it was given. The list that it
-    gives is filled, at the end, with all the names of all values, in the order of the computation.
+    When a function of the mathematics returns, its local variables name their values: ``Z`` in ``dense_forward``,
+    with the number of the layer whose ``W`` is an argument. At the end, the list that the context returns
+    contains all names of all values, in the order of the computation.
     """
     mentions: list[Mention] = []
-    if sys.getprofile() is not None:  # a profiler at work is left alone; names are a convenience
+    if sys.getprofile() is not None:  # do not disturb a profiler; names are only a convenience
         yield mentions
         return
     scribe = _Scribe(recorder)
@@ -35,18 +35,18 @@ def naming(recorder: Recorder | None = None) -> Iterator[list[Mention]]:
 
 
 class _Scribe:
-    """Watches calls of the mathematics, and writes down what its variables hold."""
+    """Watches calls of the mathematics, and records the values of its variables."""
 
     def __init__(self, recorder: Recorder | None) -> None:
         self._operations = recorder.operations if recorder else []
-        self._made: dict[int, int] = {}  # by id of the value, the place of its operation
-        self._starts: list[int] = []  # of the calls at work, how many operations there were before
+        self._made: dict[int, int] = {}  # by id of a value, the index of its operation
+        self._starts: list[int] = []  # for each active call, the number of operations before it
         self._calls = 0
         self._found: list[tuple[tuple[int, int, int, int], Mention]] = []
-        self._by_function: set[int] = set()  # values that go by the name of what returned them
+        self._by_function: set[int] = set()  # values named after the function that returned them
 
     def on_event(self, frame: FrameType, event: str, returned: object) -> None:
-        """Note a call; at a return, name what the function holds."""
+        """Record a call; at a return, name the values of the variables."""
         if event not in {"call", "return"} or not _is_mathematics(frame):
             return
         if event == "call":
@@ -56,7 +56,7 @@ class _Scribe:
         number = _layer_number(frame)
         _name_records(returned)
         self._name_locals(frame, number)
-        # Before what a function returns at once stands what it calls its parts.
+        # The names of its parts come before the value that a function returns.
         following = start if isinstance(returned, Tracer) else len(self._operations)
         self._mention_locals(frame, number, start, following)
         if isinstance(returned, Tracer):
@@ -68,7 +68,7 @@ class _Scribe:
         mentions: dict[tuple[int, str], Mention] = {}
         for (_, is_made, *_), mention in self._found:
             if is_made and mention.value.name != mention.name:
-                continue  # found a better name later
+                continue  # it has a better name now
             mentions.setdefault((id(mention.value), mention.name), mention)
         return list(mentions.values())
 
@@ -83,19 +83,19 @@ class _Scribe:
                 self._by_function.discard(id(value))
 
     def _name_returned(self, frame: FrameType, number: str, value: Value) -> None:
-        """Name what no variable holds by the function that returned it: ``clipped``, ``dropout_mask1``."""
+        """Name a value without a variable after the function that returned it: ``clipped``, ``dropout_mask1``."""
         name = frame.f_code.co_qualname
         if value.name or value.is_constant or not name.isidentifier() or name.startswith("_"):
             return
         if any(isinstance(held, Tracer) and held.value is value for held in frame.f_locals.values()):
-            return  # handed on as it came
+            return  # it was an argument
         value.name = f"{name}{number}"
         self._by_function.add(id(value))
         mention = Mention(value, name, _layer(number), self._calls, frame.f_code, calls(frame))
         self._found.append(((self._made[id(value)], 1, self._calls, 0), mention))
 
     def _mention_locals(self, frame: FrameType, number: str, start: int, following: int) -> None:
-        """Write down the variables of a call; what was made elsewhere goes before what is made next."""
+        """Record the variables of a call; values from elsewhere come before the next ones that are made."""
         for place in range(len(self._made), len(self._operations)):
             self._made[id(self._operations[place].result)] = place
         self._calls += 1
@@ -120,9 +120,9 @@ def _is_mathematics(frame: FrameType) -> bool:
 
 
 def _locals(frame: FrameType) -> Iterator[tuple[str, Tracer]]:
-    """Yield the tracers that a function's own variables hold, in the order in which it names them.
+    """Yield the tracers in a function's local variables, in the order in which they are assigned.
 
-    What a layer is handed as its dL_dA was made elsewhere, and is known by that name here.
+    Arguments are left out, except the dL_dA of a layer, which has that name only there.
     """
     arguments = frame.f_code.co_varnames[: frame.f_code.co_argcount]
     for name, held in frame.f_locals.items():
@@ -132,7 +132,7 @@ def _locals(frame: FrameType) -> Iterator[tuple[str, Tracer]]:
 
 
 def _name_records(returned: Any) -> None:
-    """Name the layers that are returned as a tuple of records: W1, b1, W2, b2, ..."""
+    """Name the arrays of layers that are returned as a tuple of records: W1, b1, W2, b2, ..."""
     if not isinstance(returned, tuple) or not all(hasattr(part, "_fields") for part in returned):
         return
     for number, record in enumerate(returned, start=1):
@@ -147,7 +147,7 @@ def _layer(number: str) -> int | None:
 
 
 def _layer_number(frame: FrameType | None) -> str:
-    """Return the number of the layer that this call works on: that of a caller's layer or cache."""
+    """Return the number of the layer of this call: that of the ``layer`` or ``cache`` of a caller."""
     while frame is not None and _is_mathematics(frame):
         for record, part in (("layer", "W"), ("cache", "Z")):
             held = getattr(frame.f_locals.get(record), part, None)

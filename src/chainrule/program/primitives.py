@@ -1,11 +1,10 @@
-"""The primitives: the functions that a program may consist of, one row each.
+"""The primitives: the functions that a program may contain, one row each.
 
-A row holds everything that differs from function to function. Whatever treats all functions alike (the trace,
-the planner, the fusion) reads the kind; the printers, the writers of formulas and the array libraries read
-their own column. Adding a function of the Array API is adding a row and, where LLVM has no intrinsic
-for it and Python no operator, a function of the same name in ``native/elementary.py``.
+A row contains everything that differs between functions. The trace, the planner and the fusion only read the kind; the
+printers, the writers of formulas and the array libraries read their own column. To add a function of the Array API, add
+a row and, if Python has no operator for it, a function of the same name in ``native/elementary.py``.
 
-The columns hold strings and Python's operators only, so the table imports no printer.
+The columns contain strings and Python's operators only, so the table imports no printer.
 """
 
 import operator
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["elementwise", "reduction", "view", "product", "join"]
-ATOM = 9  # binds more strongly than any operator
+ATOM = 9  # a higher precedence than any operator
 
 
 class Primitive(NamedTuple):
@@ -26,19 +25,19 @@ class Primitive(NamedTuple):
     kind: Kind = "elementwise"
     arity: int = 1
     operator: Callable[..., Any] | None = None  # Python's, of arrays, tracers and lanes alike
-    takes: str = "number"  # the dtypes that it is defined for: see ``accepts``
-    gives: str = ""  # the dtype of its result, where that is not the dtype of its operands
+    takes: str = "number"  # the dtypes for which it is defined: see ``accepts``
+    gives: str = ""  # the dtype of its result, if it differs from that of its operands
     cuda: str = ""  # an expression of CUDA C; {f} is "f" in float32
     sign: str = ""  # between two operands, in a formula
-    binds: int = ATOM  # how strongly the sign binds
-    latex: str = ""  # unless given, the sign, or the name set upright
-    torch: str = ""  # PyTorch's name, where it is another
-    cupy: str = ""  # CuPy's name, where it is another
-    onnx: str = ""  # ONNX's operator, of bits that of bools, where there is one: see ``saving/onnx.py``
-    is_analytic: bool = False  # so that the complex step may differentiate it
+    binds: int = ATOM  # the precedence of the sign
+    latex: str = ""  # by default the sign, or the name in upright letters
+    torch: str = ""  # PyTorch's name, if it differs
+    cupy: str = ""  # CuPy's name, if it differs
+    onnx: str = ""  # ONNX's operator, if there is one; for bits, that of bools: see ``saving/onnx.py``
+    is_analytic: bool = False  # so the complex step can differentiate it
 
     def accepts(self, dtype: str) -> bool:
-        """Return whether it is defined for a dtype of this name.
+        """Return whether it is defined for the dtype of this name.
 
         Examples
         --------
@@ -66,7 +65,7 @@ def _comparison(
     name: str, function: Callable[..., Any], sign: str, onnx: str = "", latex: str = "", torch: str = ""
 ) -> Primitive:
     cuda = f"{{0}} {sign} {{1}}"
-    # Iverson's bracket: 1 where it holds, else 0.
+    # Iverson's bracket: 1 where it holds, otherwise 0.
     relation = rf"\left[{{0}} {latex or sign} {{1}}\right]"
     return Primitive(
         name, "elementwise", 2, function, "", "bool", cuda, sign, 0, relation, torch, onnx=onnx
@@ -141,14 +140,14 @@ _ROWS = (
         "bitwise_invert", operator=operator.invert, takes="integer", cuda="inverted({0})", binds=3, latex=r"\lnot {0}",
         torch="bitwise_not", cupy="invert", onnx="Not",
     ),
-    # -- what takes settings besides its operands
+    # -- functions with settings besides their operands
     Primitive("astype", takes="", onnx="Cast"),  # each printer has its own types
-    Primitive("copy", takes="", cuda="{0}"),  # by the planner: into the place of what is carried
+    Primitive("copy", takes="", cuda="{0}"),  # added by the planner, for carried values and parts of concatenations
     Primitive("sum", "reduction", binds=2, latex=r"\sum {0}", onnx="ReduceSum", is_analytic=True),
     Primitive("max", "reduction", torch="amax", latex=r"\max\left({0}\right)", onnx="ReduceMax"),
     Primitive("matmul", "product", 2, operator.matmul, sign="@", binds=2, onnx="MatMul", is_analytic=True),
     Primitive("concat", "join", is_analytic=True),
-    # -- other ways to look at an array: nothing is computed or copied
+    # -- views: nothing is computed or copied
     Primitive("matrix_transpose", "view", is_analytic=True),
     Primitive("reshape", "view", is_analytic=True),
     Primitive("slice", "view", is_analytic=True),

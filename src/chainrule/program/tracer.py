@@ -1,13 +1,14 @@
-"""Tracers: arrays that compute nothing, and the recorder of their operations.
+"""Tracers: arrays without entries, and the recorder of their operations.
 
-A :class:`Tracer` satisfies the Array API as far as there are primitives. Every function called on it is
-recorded as an operation; what is asked for twice is recorded once; what depends on constants alone is
-computed at once. Anything else raises an error that names the function.
+A :class:`Tracer` supports the functions of the Array API that are primitives. Each call is recorded as an operation.
+Equal calls are recorded once, and calls on constants alone are computed immediately. Other functions raise an
+error that names them.
 """
 
 import math
 import sys
 from collections.abc import Callable, Sequence
+from functools import partialmethod
 from pathlib import Path
 from types import CodeType, EllipsisType, FrameType
 from typing import Any, NoReturn
@@ -26,7 +27,7 @@ LARGEST_POWER = 8  # each factor rounds once more
 class Recorder:
     """The operations recorded so far; also the namespace of the tracers.
 
-    It has a method for every elementwise primitive, and those below.
+    It has a method for each elementwise primitive, and those below.
     """
 
     pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
@@ -98,7 +99,7 @@ class Recorder:
         return self.elementwise("clip", x, *bounds)
 
     def pow(self, x1: Any, x2: Any) -> "Tracer":
-        """Record a small whole power."""
+        """Record a power with a small whole number as exponent."""
         if not isinstance(x2, int | float) or x2 not in range(LARGEST_POWER + 1):
             msg = f"it takes a power that is no whole number from 0 to {LARGEST_POWER}"
             raise TypeError(msg)
@@ -108,19 +109,19 @@ class Recorder:
 
     def zeros_like(self, x: "Tracer") -> "Tracer":
         """Return a constant."""
-        return self._filled(x, 0)
+        return self.full_like(x, 0)
 
     def ones_like(self, x: "Tracer") -> "Tracer":
         """Return a constant."""
-        return self._filled(x, 1)
+        return self.full_like(x, 1)
 
     def full_like(self, x: "Tracer", fill_value: float) -> "Tracer":
         """Return a constant."""
-        return self._filled(x, fill_value)
+        return self.constant(np.asarray(fill_value, dtype=x.dtype), x.shape)
 
     def asarray(self, obj: Any, *, dtype: Any = None, device: None = None) -> "Tracer":
-        """Return a constant: a Python number of a given dtype."""
-        del device  # a tracer lives nowhere
+        """Return a constant: a Python number with a dtype."""
+        del device  # a tracer is on no device
         if not isinstance(obj, bool | int | float) or dtype is None:
             msg = "it makes an array of more than a Python number with a dtype; make it an argument of the step"
             raise TypeError(msg)
@@ -137,11 +138,11 @@ class Recorder:
         return Tracer(self, Value(tuple(shape), numpy_dtype(dtype), name, role=role))
 
     def constant(self, data: np.ndarray, shape: tuple[int, ...]) -> "Tracer":
-        """Return a tracer for a known array; 0-d data are that number everywhere."""
+        """Return a tracer for a constant; with 0-d data, all its entries are that number."""
         return Tracer(self, Value(shape, data.dtype, "", data))
 
     def elementwise(self, function: str, *operands: Any) -> "Tracer":
-        """Record a function of one entry each of its operands, broadcast against each other."""
+        """Record an elementwise function of operands that are broadcast against each other."""
         row = PRIMITIVES[function]
         if len(operands) != row.arity:
             msg = f"it calls xp.{function} with {len(operands)} arguments; it takes {row.arity}"
@@ -159,7 +160,7 @@ class Recorder:
     def record(
         self, function: str, operands: Sequence[Any], shape: Sequence[int], dtype: Any, **settings: Any
     ) -> "Tracer":
-        """Return the result of a function: recorded, recalled, or computed where it is constant."""
+        """Return the result of a function: recorded, found among earlier ones, or computed if it is constant."""
         values = tuple(_operand(operand) for operand in operands)
         made = Operation(function, values, Value(tuple(shape), numpy_dtype(dtype)), settings)
         if all(value.is_constant for value in made.inputs):
@@ -181,12 +182,9 @@ class Recorder:
         shape = [length for a, length in enumerate(kept) if keepdims or a - len(kept) not in axes]
         return self.record(function, (x,), shape, x.dtype, axis=axes, keepdims=keepdims)
 
-    def _filled(self, x: "Tracer", number: float) -> "Tracer":
-        return self.constant(np.asarray(number, dtype=x.dtype), x.shape)
-
 
 class Tracer:
-    """An array of a trace: it has a shape and a dtype, and no numbers."""
+    """An array of a trace: it has a shape and a dtype, but no entries."""
 
     device = None
 
@@ -196,28 +194,34 @@ class Tracer:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As of any array."""
+        """The shape."""
         return self.value.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """As of any array."""
+        """The dtype, NumPy's."""
         return self.value.dtype
 
     @property
     def ndim(self) -> int:
-        """As of any array."""
+        """The number of axes."""
         return len(self.value.shape)
+
+    def applied(self, function: str, *others: Any) -> "Tracer":
+        """Return a function of this array and others."""
+        return self._recorder.elementwise(function, self, *others)
+
+    def reflected(self, function: str, other: Any) -> "Tracer":
+        """Return a function of another operand and this array."""
+        return self._recorder.elementwise(function, other, self)
 
     def __pos__(self) -> "Tracer":
         return self
 
     def __pow__(self, other: Any) -> "Tracer":
-        # NumPy's operator squares where its function does not, and the bits are to be the same.
+        # NumPy's operator squares, its function does not, and the bits have to be the same.
         is_square = isinstance(other, int | float) and other == 2
-        return (
-            self._recorder.elementwise("square", self) if is_square else self._recorder.pow(self, other)
-        )
+        return self.applied("square") if is_square else self._recorder.pow(self, other)
 
     def __rpow__(self, other: Any) -> "Tracer":
         return self._recorder.pow(other, self)
@@ -229,7 +233,7 @@ class Tracer:
         return id(self)
 
     def is_everywhere(self, number: float) -> bool:
-        """Return whether this is a constant, the same ``number`` everywhere."""
+        """Return whether this is a constant with all entries equal to ``number``."""
         data = self.value.data
         return data is not None and data.ndim == 0 and data.item() == number
 
@@ -254,7 +258,7 @@ class Tracer:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **_: Any) -> NoReturn:
         for other in inputs:
-            _operand(other)  # a NumPy array mixed with a tracer is the likelier reason
+            _operand(other)  # a NumPy array among the operands is the likelier reason
         msg = f"it calls np.{ufunc.__name__}; use xp.{ufunc.__name__} of xp = namespace(...)"
         raise TypeError(msg)
 
@@ -266,38 +270,17 @@ class Tracer:
 Axis = int | tuple[int, ...] | None
 
 
-def _operator(function: str) -> Callable[[Tracer, Any], Tracer]:
-    def operator(self: Tracer, *others: Any) -> Tracer:
-        return self._recorder.elementwise(function, self, *others)
-
-    return operator
-
-
-def _reflected(function: str) -> Callable[[Tracer, Any], Tracer]:
-    def operator(self: Tracer, other: Any) -> Tracer:
-        return self._recorder.elementwise(function, other, self)
-
-    return operator
-
-
-def _named(function: str) -> Callable[..., Tracer]:
-    def call(self: Recorder, *operands: Any) -> Tracer:
-        return self.elementwise(function, *operands)
-
-    return call
-
-
 for _row in PRIMITIVES.values():
     if _row.kind != "elementwise" or _row.name == "copy":
         continue
     if not hasattr(Recorder, _row.name):
-        setattr(Recorder, _row.name, _named(_row.name))
+        setattr(Recorder, _row.name, partialmethod(Recorder.elementwise, _row.name))
     _symbol = _row.operator.__name__.strip("_") if _row.operator else ""
     if not _symbol or f"__{_symbol}__" in vars(Tracer):
         continue
-    setattr(Tracer, f"__{_symbol}__", _operator(_row.name))
+    setattr(Tracer, f"__{_symbol}__", partialmethod(Tracer.applied, _row.name))
     if hasattr(int, f"__r{_symbol}__"):
-        setattr(Tracer, f"__r{_symbol}__", _reflected(_row.name))
+        setattr(Tracer, f"__r{_symbol}__", partialmethod(Tracer.reflected, _row.name))
 
 
 def _operand(given: Any) -> Operand:
@@ -310,7 +293,7 @@ def _operand(given: Any) -> Operand:
 
 
 def _folded(operation: Operation) -> np.ndarray:
-    """Return what an operation makes of constants, on the host; one number everywhere stays one number, 0-d."""
+    """Return the result of an operation on constants; if all entries are equal, it stays 0-d."""
     data: list[Any] = [part.data if isinstance(part, Value) else part for part in operation.operands]
     are_numbers = all(np.ndim(part) == 0 for part in data)
     if are_numbers and operation.is_view:
@@ -326,7 +309,7 @@ def _folded(operation: Operation) -> np.ndarray:
 
 
 def _dtype_of(row: Primitive, operands: Sequence[Any]) -> np.dtype[Any]:
-    """Return the dtype of a function's operands, once nothing about them asks for a conversion."""
+    """Return the common dtype of a function's operands, and refuse operands that it would convert."""
     if row.name == "where":
         condition, *operands = operands
         if getattr(condition, "dtype", None) != np.bool_:
@@ -366,12 +349,12 @@ def _identity(value: Operand) -> Any:
 
 
 def is_tracing(path: str) -> bool:
-    """Return whether a file is part of the tracing, not of the mathematics that is traced."""
+    """Return whether a file belongs to the tracing, not to the traced mathematics."""
     return path.startswith(_HERE)
 
 
 def _caller() -> FrameType | None:
-    """Return the nearest caller that is mathematics, not this package's tracing."""
+    """Return the nearest caller outside of the tracing."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_tracing(frame.f_code.co_filename):
         frame = frame.f_back
@@ -379,7 +362,7 @@ def _caller() -> FrameType | None:
 
 
 def calls(frame: FrameType | None) -> tuple[CodeType, ...]:
-    """Return the code of the functions at work, from the one that is traced down to this one."""
+    """Return the code of the active functions, from the traced one down to this one."""
     codes = []
     while frame is not None and not is_tracing(frame.f_code.co_filename):
         codes.append(frame.f_code)

@@ -1,8 +1,8 @@
-"""The BLAS that NumPy is linked with, found by threadpoolctl, as addresses that native code calls.
+"""The addresses of functions in NumPy's BLAS, for native code to call; threadpoolctl finds the library.
 
-NumPy's wheels carry an OpenBLAS of 64-bit integers whose names are decorated (`scipy_cblas_sgemm64_`); a NumPy of
-conda or a distribution uses other names, often with 32-bit integers. Where none is found (Accelerate, a static BLAS),
-the answer is None and the caller multiplies with NumPy.
+NumPy's wheels contain an OpenBLAS with 64-bit integers and decorated names (`scipy_cblas_sgemm64_`); a NumPy from
+conda or a distribution has other names, often with 32-bit integers. If none is found (Accelerate, a static BLAS),
+training uses NumPy's own functions.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ _LETTERS: Final = {"float32": "s", "float64": "d"}
 
 
 class Blas(NamedTuple):
-    """Addresses of one BLAS: `gemm` and `gemv` by dtype, and the width of its integers."""
+    """A BLAS: the addresses of `gemm` and `gemv` for each dtype, and the width of its integers."""
 
     integer_bits: int
     gemm: dict[str, int]
@@ -31,9 +31,7 @@ class Blas(NamedTuple):
 
 @functools.cache
 def find_blas() -> Blas | None:
-    """Return the BLAS that NumPy has loaded, or None where its functions cannot be found by name."""
-    import numpy as np  # noqa: F401  # loads the library that is looked for
-
+    """Return the BLAS that NumPy has loaded, or None if its functions are not found by name."""
     libraries = [
         info["filepath"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"
     ]

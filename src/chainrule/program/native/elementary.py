@@ -1,8 +1,8 @@
 """exp, expm1, log, log1p and tanh over `Lanes`: no branches, no tables, no calls, so a vector at a time.
 
-Every function is right for NaN, infinities, signed zeros, denormals and overflow. "Error" in a docstring is the
-largest seen by `tests/test_elementary.py`, in units of the last place (ulp) of the exact result: float32 over a dense sweep
-of bit patterns against float64, float64 over samples against mpmath.
+Every function handles NaN, infinities, signed zeros, denormals and overflow. "Error" in a docstring is the
+largest one in `tests/program/test_native_elementary.py`, in units in the last place (ulp) of the exact result: float32 on a
+dense sweep of bit patterns against float64, float64 on samples against mpmath.
 
 Reductions and the float64 coefficients are those of FreeBSD's msun (fdlibm, Sun Microsystems 1993: e_exp.c, e_log.c,
 s_log1p.c); the float32 polynomial of exp is that of Cephes' expf (S. Moshier). tanh by expm1 was measured as fast as the
@@ -19,7 +19,7 @@ from chainrule.program.native.writer import Lanes
 
 @dataclass(frozen=True)
 class _Format:
-    """What a formula must know of a floating type: its layout, its range, ln 2 in two pieces, coefficients."""
+    """Constants of a floating-point type: its layout, its range, ln 2 in two parts, coefficients."""
 
     mantissa_bits: int
     rounder: float  # 1.5 * 2**mantissa_bits: adding it rounds to an integer, left in the low bits
@@ -30,7 +30,7 @@ class _Format:
     ln2_low: float
     smallest_normal: float
     sqrt_half_bits: (
-        int  # the bit pattern of sqrt(1/2), where the mantissa's range [sqrt(1/2), sqrt(2)) begins
+        int  # the bit pattern of sqrt(1/2), the lower end of the mantissa [sqrt(1/2), sqrt(2))
     )
     log_coefficients: tuple[float, ...]
 
@@ -95,9 +95,8 @@ def _reduced_expm1(x: Lanes) -> tuple[Lanes, Lanes]:
     low = whole * layout.ln2_low
     r = high - low
     c = r - (r * r) * _polynomial(r * r, _EXP_FLOAT64)
-    return n, high - (
-        low - (r * c) / (2.0 - c)
-    )  # e^r = 1 + r + r c / (2 - c); `low` is added last, where it still counts
+    # e^r = 1 + r + r c / (2 - c); `low` is added last, so that it is not lost
+    return n, high - (low - (r * c) / (2.0 - c))
 
 
 def exp(x: Lanes) -> Lanes:
@@ -106,7 +105,7 @@ def exp(x: Lanes) -> Lanes:
     x = (x > layout.exp_high).where(layout.exp_high, x)
     x = (x < layout.exp_low).where(layout.exp_low, x)
     n, em = _reduced_expm1(x)
-    half = n >> 1  # 2^n in two factors: at either end of the range 2^n itself is no normal number
+    half = n >> 1  # 2^n in two factors: at both ends of the range, 2^n is not a normal number
     return ((em + 1.0) * _power_of_two(half, x.dtype)) * _power_of_two(n - half, x.dtype)
 
 
@@ -116,9 +115,7 @@ def expm1(x: Lanes) -> Lanes:
     bounded = (x > layout.exp_high).where(layout.exp_high, x)
     bounded = (x < layout.expm1_low).where(layout.expm1_low, bounded)
     n, em = _reduced_expm1(bounded)
-    half_scale = _power_of_two(
-        n - 1, x.dtype
-    )  # n reaches one beyond the largest exponent, n - 1 does not
+    half_scale = _power_of_two(n - 1, x.dtype)  # n may be one above the largest exponent
     value = half_scale.times_plus(em, half_scale - 0.5) * 2.0
     return (abs(x) < 2.0 ** -(layout.mantissa_bits + 2)).where(x, value)  # keeps -0 and denormals
 
@@ -151,7 +148,7 @@ def log(x: Lanes) -> Lanes:
     e, m = _split(tiny.where(x * 2.0**layout.mantissa_bits, x))
     e = e - tiny.where(e.constant(layout.mantissa_bits), 0.0)
     value = _log_of_split(e, m - 1.0, 0.0)
-    value = (x < math.inf).where(value, x)  # inf and NaN give themselves
+    value = (x < math.inf).where(value, x)  # inf and NaN are unchanged
     value = (x == 0.0).where(-math.inf, value)
     return (x < 0.0).where(math.nan, value)
 
@@ -161,12 +158,11 @@ def log1p(x: Lanes) -> Lanes:
     u = x + 1.0
     e, m = _split(u)
     at_one = e == 0.0
-    lost = (x > 1.0).where(1.0 - (u - x), x - (u - 1.0))  # what rounding 1 + x took away
+    lost = (x > 1.0).where(1.0 - (u - x), x - (u - 1.0))  # the rounding error of 1 + x
     f = at_one.where(x, m - 1.0)
     value = _log_of_split(e, f, at_one.where(0.0, lost / u))
-    value = (abs(x) < 2.0 ** -(_FORMATS[x.dtype].mantissa_bits + 2)).where(
-        x, value
-    )  # keeps -0 and denormals
+    is_tiny = abs(x) < 2.0 ** -(_FORMATS[x.dtype].mantissa_bits + 2)
+    value = is_tiny.where(x, value)  # keeps -0 and denormals
     value = (x < math.inf).where(value, x)
     value = (x == -1.0).where(-math.inf, value)
     return (x < -1.0).where(math.nan, value)
@@ -192,7 +188,7 @@ def tanh(x: Lanes) -> Lanes:
 
 
 # sin and cos: x = n pi/2 + r with |r| <= pi/4, and a polynomial of r for each parity of n (fdlibm, e_rem_pio2.c,
-# k_sin.c, k_cos.c). Pi/2 stands in three pieces, of which n times the first two is exact.
+# k_sin.c, k_cos.c). pi/2 is the sum of three parts; n times each of the first two is exact.
 _LARGEST_REDUCED: Final = 2.0**20
 _HALF_PI: Final = (1.57079632673412561417, 6.07710050630396597660e-11, 2.02226624879595063154e-21)
 _SIN: Final = (
@@ -217,7 +213,7 @@ def cos(x: Lanes) -> Lanes:
 
 
 def _of_quadrant(x: Lanes, shift: int) -> Lanes:
-    """Return sin(x + shift pi/2) in float64, which is all that float32 needs to round well."""
+    """Return sin(x + shift pi/2) in float64, which is exact enough for float32 as well."""
     rounder = _FORMATS["float64"].rounder
     shifted = x.times_plus(2.0 / math.pi, rounder)
     quadrant = (shifted.bits() - x.constant(rounder).bits()) + shift
@@ -226,7 +222,7 @@ def _of_quadrant(x: Lanes, shift: int) -> Lanes:
     second = first - n * _HALF_PI[1]
     low = ((first - second) - n * _HALF_PI[1]) - n * _HALF_PI[2]
     r = second + low
-    rest = (second - r) + low  # what rounding r took away
+    rest = (second - r) + low  # the rounding error of r
     s = r * r
     half = s * 0.5
     sine = r - ((s * (rest * 0.5 - s * r * _polynomial(s, _SIN[1:])) - rest) - s * r * _SIN[0])
@@ -242,7 +238,7 @@ def sqrt(x: Lanes) -> Lanes:
 
 
 def floor(x: Lanes) -> Lanes:
-    """Return the largest whole number that is not above x."""
+    """Return the largest integer that is not larger than x."""
     return x.call("floor")
 
 
@@ -267,7 +263,7 @@ def minimum(x: Lanes, y: Lanes | float) -> Lanes:
 
 
 def clip(x: Lanes, low: float, high: float) -> Lanes:
-    """Return x, or the bound that it is beyond; NaN where it is NaN."""
+    """Return x limited to [low, high]; NaN where it is NaN."""
     above = (x < low).where(low, x)
     return (above > high).where(high, above)
 
