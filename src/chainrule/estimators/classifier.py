@@ -170,9 +170,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         if self._loss == "multilabel_cross_entropy":
             weights: np.ndarray = compute_sample_weight(self.class_weight, y)  # (n,)
         else:
-            of_class = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=y
-            )  # (n_classes,)
+            of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)  # (k,)
             weights = of_class[np.searchsorted(self.classes_, y)]  # (n,)
         return weights
 

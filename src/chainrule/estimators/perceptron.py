@@ -42,6 +42,8 @@ stochastic = available_if(_takes_batches)
 class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
     """A dense network as an estimator."""
 
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
     _plateau: Plateau  # decides when training stops, over warm starts and calls of partial_fit
     _loss: str  # the name of the network's loss
     _samples: Callable[..., Batch]  # X, y, sample_weight -> the rows as arrays

@@ -15,7 +15,7 @@ from chainrule.mathematics.architecture import Architecture, architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.losses import loss as named_loss
 from chainrule.mathematics.naming import require
-from chainrule.mathematics.optimizers import Optimizer, State, VelocityState, adam, momentum, sgd
+from chainrule.mathematics.optimizers import Optimizer, State, VelocityState, adam, at_rest, sgd
 from chainrule.mathematics.schedules import Schedule, schedule
 from chainrule.mathematics.step import Batch
 
@@ -158,4 +158,4 @@ def _sgd(decay: float, looks_ahead: bool) -> Optimizer:
         return theta + (decay * v - step if looks_ahead else v), VelocityState(v)
 
     name = "nesterov" if looks_ahead else "momentum"
-    return Optimizer(f"{name}, rate inside", momentum(0.5).init, update, {"decay": decay})
+    return Optimizer(f"{name}, rate inside", at_rest, update, {"decay": decay})

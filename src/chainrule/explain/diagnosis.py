@@ -8,7 +8,7 @@ import math
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.step import Batch
 
+_FAULTS = tomllib.loads(Path(__file__).with_name("faults.toml").read_text(encoding="utf-8"))
 _FAR = 20.0  # an input at which every common activation has its limiting slope
 _VERY_FAR = (1e3, 1e6)  # inputs between which a bounded activation does not change
 _FLAT = 0.04  # of the steepest slope: a sigmoid beyond ±4.6
@@ -103,13 +104,8 @@ def flag(kind: str, where: str, **figures: Any) -> Flag:
     >>> flag("learning rate too small", "learning_rate=1e-09", ratio=2e-9, rate="0.001").remedy
     'take about 0.001'
     """
-    row = _table()[kind]
+    row = _FAULTS[kind]
     return Flag(kind, where, row["what"].format(**figures), row["remedy"].format(**figures))
-
-
-@cache
-def _table() -> dict[str, dict[str, str]]:
-    return tomllib.loads(Path(__file__).with_name("faults.toml").read_text(encoding="utf-8"))
 
 
 _LARGEST, _SPREAD = 10.0, 100.0  # rms of a column, and against the median column

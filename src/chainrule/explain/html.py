@@ -1,16 +1,12 @@
 """HTML: an explanation for a notebook, on light and dark pages, wide and narrow."""
 
-from functools import cache
 from html import escape
 from pathlib import Path
 
 from chainrule.explain.records import CAPTION, COLUMNS, Document, Line, figures
 
-
-@cache
-def _style() -> str:
-    # Its colours are those of the page with less opacity, so that they suit light and dark pages.
-    return Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+# Its colours are those of the page with less opacity, so that they suit light and dark pages.
+_STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
 
 def page(document: Document) -> str:
@@ -25,7 +21,7 @@ def page(document: Document) -> str:
     for heading, lines in document.sections:
         parts += [f"<h4>{heading}</h4>", *map(_line, lines)]
     parts += [_updates(document.rows), f"<p>{document.losses}</p>"]
-    return f'<div class="chainrule-step"><style>{_style()}</style>{"".join(parts)}</div>'
+    return f'<div class="chainrule-step"><style>{_STYLE}</style>{"".join(parts)}</div>'
 
 
 def _line(line: Line) -> str:

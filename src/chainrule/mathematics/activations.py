@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chainrule.mathematics.arrays import Array, namespace
-from chainrule.mathematics.naming import lookup
+from chainrule.mathematics.naming import lookup, require
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Activation:
     def __post_init__(self) -> None:
         """Check that value and derivative are functions."""
         for part, wanted in (("value", "Z"), ("derivative", "Z, A")):
-            if not callable(getattr(self, part)):
-                msg = f"{part} of {self.name!r} is {getattr(self, part)!r}; give a function of {wanted}"
-                raise TypeError(msg)
+            function = getattr(self, part)
+            problem = f"{part} of {self.name!r} is {function!r}; give a function of {wanted}"
+            require(callable(function), problem, TypeError)
 
 
 def _sigmoid(Z: Array) -> Array:

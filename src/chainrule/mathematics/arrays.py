@@ -5,6 +5,7 @@ The mathematics of this package is written for the Python Array API standard
 imports an array library by name.
 """
 
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -73,10 +74,7 @@ def size(shape: Sequence[int]) -> int:
     >>> size((3, 4))
     12
     """
-    count = 1
-    for length in shape:
-        count *= length
-    return count
+    return math.prod(shape)
 
 
 def record_like(record: tuple[Any, ...], parts: Iterable[Any]) -> Any:

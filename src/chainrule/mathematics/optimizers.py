@@ -95,6 +95,23 @@ def sgd() -> Optimizer:
     return Optimizer("sgd", init, update)
 
 
+def at_rest(theta: Array) -> State:
+    """Return a velocity of 0 for ``theta (..., P)``: the initial state of momentum and of Nesterov's method.
+
+    Returns
+    -------
+    VelocityState
+        ``v (..., P)``.
+
+    Examples
+    --------
+    >>> import array_api_strict as xp
+    >>> at_rest(xp.asarray([1.0, 2.0]))
+    VelocityState(v=Array([0., 0.], dtype=array_api_strict.float64))
+    """
+    return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
+
+
 def momentum(decay: float = 0.9) -> Optimizer:
     """Return the heavy ball: ``v <- decay v + g``, ``theta <- theta - lr v``.
 
@@ -120,16 +137,13 @@ def momentum(decay: float = 0.9) -> Optimizer:
     """
     check_number("momentum: decay", decay, BELOW_ONE)
 
-    def init(theta: Array) -> State:
-        return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
-
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         (v,) = state
         v = decay * v + g  # (..., P)
         theta = theta - learning_rate * v  # (..., P)
         return theta, VelocityState(v)
 
-    return Optimizer("momentum", init, update, {"decay": decay})
+    return Optimizer("momentum", at_rest, update, {"decay": decay})
 
 
 def nesterov(decay: float = 0.9) -> Optimizer:
@@ -156,16 +170,13 @@ def nesterov(decay: float = 0.9) -> Optimizer:
     """
     check_number("nesterov: decay", decay, BELOW_ONE)
 
-    def init(theta: Array) -> State:
-        return VelocityState(namespace(theta).zeros_like(theta))  # v (..., P)
-
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         (v,) = state
         v = decay * v + g  # (..., P)
         theta = theta - learning_rate * (g + decay * v)  # (..., P)
         return theta, VelocityState(v)
 
-    return Optimizer("nesterov", init, update, {"decay": decay})
+    return Optimizer("nesterov", at_rest, update, {"decay": decay})
 
 
 def adam(beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> Optimizer:

@@ -39,10 +39,7 @@ class Layout:
     """
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        self.shapes: tuple[tuple[int, int], ...] = (
-            *pairwise(sizes),
-            *((1, n_out) for n_out in sizes[1:]),
-        )
+        self.shapes = (*pairwise(sizes), *((1, n_out) for n_out in sizes[1:]))
         self.depth = len(sizes) - 1
         self.weights = sum(map(size, self.shapes[: self.depth]))
         self.total = sum(map(size, self.shapes))
