@@ -1,4 +1,4 @@
-"""CuPy: CUDA devices."""
+"""CuPy: arrays and training on CUDA devices."""
 
 import logging
 import os
@@ -25,8 +25,8 @@ from chainrule.program.engine import Engine, Pack, Work
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 
-SHARE_FOR_DATA = 0.5  # of the memory that is left: more data than that stay on the host
-PART_BYTES = 8 << 20  # more than the blocks of a kernel leave of sums over 1024 columns in float64
+SHARE_FOR_DATA = 0.5  # of the free memory; larger data stay on the host
+PART_BYTES = 8 << 20  # more than a kernel needs for partial sums over 1024 columns in float64
 FIRST_WITH_BFLOAT16 = 14
 CONVERTS_BFLOAT16 = 80  # compute capability, ten times: Ampere
 LOG = logging.getLogger("chainrule")
@@ -55,7 +55,7 @@ class CupyBackend(Backend):
             result.device.synchronize()
 
     def available_bytes(self) -> int:
-        """Return how much memory the device has left."""
+        """Return the free memory of the device in bytes."""
         with self.device:
             free: int = cupy.cuda.runtime.memGetInfo()[0]
             held: int = cupy.get_default_memory_pool().free_bytes()
@@ -77,12 +77,12 @@ class CupyBackend(Backend):
         import_module("ml_dtypes")  # NumPy then knows the name
 
     def planned(self, plan: Plan) -> Plan:
-        """Return the plan of a step as it runs here: its operations grouped into kernels."""
+        """Return the plan of a step as it runs here, its operations grouped into kernels."""
         return cuda_plan(plan)
 
     @property
     def own_bytes(self) -> int:
-        """What a run takes besides its arrays: cuBLAS's workspace, and room for parts of sums."""
+        """The memory that a run takes besides its arrays: cuBLAS's workspace, and room for partial sums."""
         return WORKSPACE_BYTES + PART_BYTES
 
     @property
@@ -92,7 +92,7 @@ class CupyBackend(Backend):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes on the precision: how float32 matrices are multiplied."""
+        """A note on how float32 matrices are multiplied."""
         return (f"{self.describe()}: TF32 {'on (CUPY_TF32=1)' if tf32_is_on() else 'off'}",)
 
     def holder(self, nbytes: int) -> Backend:
@@ -100,11 +100,11 @@ class CupyBackend(Backend):
         return self if nbytes <= SHARE_FOR_DATA * self.available_bytes() else numpy_backend()
 
     def near(self, x: Any) -> Array:
-        """Return data as an array of the device: as they are, unless they were left on the host."""
+        """Return data as an array of the device, copied if they were left on the host."""
         return self.asarray(x) if self.streams(x) else x
 
     def streams(self, x: Any) -> bool:
-        """Return whether data were left on the host, to come here batch by batch."""
+        """Return whether data were left on the host, to be streamed batch by batch."""
         return isinstance(x, np.ndarray)
 
     def plain(self, work: Work) -> Engine:
@@ -115,7 +115,7 @@ class CupyBackend(Backend):
         return super().plain(work)
 
     def cuda_device(self) -> CupyDevice:
-        """Return what graphs of steps run on: this thread's own, in TF32 where that is on."""
+        """Return this thread's device for graphs of steps, in TF32 if that is on."""
         return device_of(self.device.id, tf32=tf32_is_on())
 
     def engine(self, work: Work) -> Engine:
@@ -124,7 +124,7 @@ class CupyBackend(Backend):
         with self.device:
             try:
                 device = self.cuda_device()
-                with device.at_work():  # what it makes is ready before the first step
+                with device.at_work():  # so that what it allocates is ready before the first step
                     return StreamEngine(work, device) if streams else fastest(work, device)
             except CannotCaptureError as error:
                 if streams:
@@ -136,12 +136,12 @@ class CupyBackend(Backend):
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """Return a context for all that a network computes: CuPy computes on the device that is current."""
+        """Return a context for all computations of a network, since CuPy computes on the current device."""
         with super().quiet(), self.device:
             yield
 
     def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
-        """Return what runs networks side by side, each by a block; ``None`` where one of them is too large for that."""
+        """Return a pack that runs networks side by side in persistent kernels; ``None`` if one of them is too large for that."""
         del threads
         if self.streams(works[0].data.X):
             return None
@@ -149,7 +149,7 @@ class CupyBackend(Backend):
             device = self.cuda_device()
             with device.at_work():
                 return side_by_side(works, device)
-        except CannotCaptureError:  # cuBLAS is missing: the engines say so
+        except CannotCaptureError:  # cuBLAS is missing, which the engines report
             return None
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
@@ -166,19 +166,19 @@ class CupyBackend(Backend):
 
 
 def tf32_is_on() -> bool:
-    """Return whether float32 products round their factors to 10 bits: CuPy's own switch, off unless set."""
+    """Return whether ``CUPY_TF32``, CuPy's switch, lets float32 products round their factors to 10 bits; by default not."""
     return os.environ.get("CUPY_TF32", "0") not in {"", "0"}
 
 
 def make(device: str | None = None) -> CupyBackend:
-    """Return the backend; ``device`` is a CUDA device's number, the current one unless given.
+    """Return the backend; ``device`` is the number of a CUDA device, by default the current one.
 
     Raises
     ------
     ValueError
-        If ``device`` is no number.
+        If ``device`` is not a number.
     BackendUnavailableError
-        If the device cannot be used: no driver, no such device, no memory left, or no compiler of CUDA.
+        If the device cannot be used: there is no driver, no such device, no free memory or no CUDA compiler.
     """
     if device is not None and not device.isdigit():
         msg = f"CuPy's devices are numbers, got {device!r}; give 'cupy' or 'cupy:1'"

@@ -1,4 +1,4 @@
-"""A CUDA device by way of CuPy: what ``program/cuda`` asks for, each in a few lines of CuPy's own."""
+"""A CUDA device through CuPy, as ``program/cuda/device.py`` describes it; and CuPy's functions for replay."""
 
 import ctypes
 import gc
@@ -31,18 +31,18 @@ REFUSALS = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError
 
 
 class CupyLibrary(NumpyLibrary):
-    """CuPy for replay: its memory, and its functions with ``out``; the rest is as in NumPy, whose methods it has."""
+    """CuPy for replay: its memory, and its functions with ``out``; the other methods are those for NumPy."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Return an array of any content; CuPy's allocator begins at 512 bytes."""
+        """Return an array of any content; CuPy aligns arrays to 512 bytes."""
         return cupy.empty(shape, dtype=dtype)
 
     def constant(self, data: np.ndarray) -> Array:
-        """Return a known array."""
+        """Return a constant as an array of the device."""
         return cupy.asarray(data, order="C")
 
     def shares(self, view: Array, array: Array) -> bool:
-        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        """Return whether ``view`` is a view of ``array`` and no copy."""
         return bool(cupy.may_share_memory(view, array))
 
     def call(self, operation: Operation, arguments: list[Any], out: Array) -> Call:
@@ -69,7 +69,7 @@ class CupyLibrary(NumpyLibrary):
 
 @cache
 def _where() -> Any:
-    """Return ``where`` with ``out``, which CuPy's has not."""
+    """Return ``where`` with ``out``, which CuPy lacks."""
     return cupy.ElementwiseKernel("bool c, T yes, T no", "T out", "out = c ? yes : no", "where_into")
 
 
@@ -79,20 +79,20 @@ def check_cluster(kernel: int, text: KernelText) -> None:
     # CUlaunchConfig, 56 bytes: grid and block in three dimensions, bytes of shared memory, and neither stream nor attributes.
     config = (ctypes.c_uint * 14)(text.blocks, 1, 1, THREADS, 1, 1, text.shared_bytes)
     driver, count = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1"), ctypes.c_int()
-    given = ctypes.byref(count), ctypes.c_void_p(kernel), ctypes.byref(config)
-    status = driver.cuOccupancyMaxActiveClusters(*given)
+    arguments = ctypes.byref(count), ctypes.c_void_p(kernel), ctypes.byref(config)
+    status = driver.cuOccupancyMaxActiveClusters(*arguments)
     if status or not count.value:
         msg = f"the device has no room for a cluster of {text.blocks} blocks (status {status})"
         raise CannotCaptureError(msg)
 
 
 class CupyLane:
-    """A way from pinned memory to one place on the device, on a stream of its own.
+    """Copies from pinned memory to one place on the device, on another stream.
 
     Parameters
     ----------
     computing, copying
-        The streams that the place is read on, and filled on.
+        The streams on which the place is read and filled.
     """
 
     def __init__(self, computing: cupy.cuda.Stream, copying: cupy.cuda.Stream) -> None:
@@ -100,15 +100,15 @@ class CupyLane:
         self._sent, self._free = (cupy.cuda.Event(disable_timing=True) for _ in range(2))
 
     def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
-        """Copy, once what read the targets before has been computed, and before what is launched from now on."""
-        self._copying.wait_event(self._free)  # one that was never recorded is not waited for
+        """Copy after everything that reads the targets now, and before everything that is launched later."""
+        self._copying.wait_event(self._free)  # an event that was never recorded is not waited for
         for target, source in zip(targets, sources, strict=True):
             target.set(source, stream=self._copying)
         self._sent.record(self._copying)
         self._computing.wait_event(self._sent)
 
     def release(self) -> None:
-        """Say that what was launched so far reads the targets, and nothing after it does."""
+        """Mark the end of what reads the targets: nothing that is launched later does."""
         self._free.record(self._computing)
 
     def wait_until_sent(self) -> None:
@@ -117,15 +117,15 @@ class CupyLane:
 
 
 class CupyDevice(CupyLibrary):
-    """One CUDA device, with a stream and a cuBLAS of its own, for one thread.
+    """One CUDA device for one thread, with its own stream and cuBLAS handle.
 
-    The stream is a non-blocking one: while another thread uses the default stream, it can still be captured. What is
-    launched before and after :meth:`at_work` is kept in order with it by events.
+    The stream is a non-blocking one, so that it can be captured while another thread uses the default stream. Events keep it in
+    order with what the caller launches before and after :meth:`at_work`.
 
     Parameters
     ----------
     device
-        CuPy's.
+        CuPy's device.
     tf32
         Whether float32 products may round their factors to 10 bits.
 
@@ -156,7 +156,7 @@ class CupyDevice(CupyLibrary):
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Launch everything on the stream: after what its caller has launched, and before what it launches later."""
+        """Launch everything on the stream: after what the caller has launched, and before what the caller launches later."""
         with self._device:
             outside = cupy.cuda.get_current_stream()
             self.stream.wait_event(outside.record())
@@ -167,12 +167,12 @@ class CupyDevice(CupyLibrary):
                 outside.wait_event(self.stream.record())
 
     def address(self, array: Array) -> int:
-        """Return where an array begins."""
+        """Return the address of an array."""
         address: int = array.data.ptr
         return address
 
     def kernel(self, text: KernelText) -> Launchable:
-        """Return a kernel, compiled, or from CuPy's cache on disk."""
+        """Return a kernel, compiled now or from CuPy's cache on disk."""
         if text.name not in self._kernels:
             kernel = cupy.RawKernel(prelude() + text.source, text.name, options=OPTIONS)
             try:
@@ -189,21 +189,21 @@ class CupyDevice(CupyLibrary):
         return self._kernels[text.name]
 
     def product(self, product: Product) -> Call:
-        """Return the call that multiplies two matrices; it keeps them, of which cuBLAS knows the addresses alone."""
-        given: list[Any] = [matrix(a, self.address(a), a.dtype.name) for a in product[:3]]
+        """Return the call that multiplies two matrices; it keeps the arrays, since cuBLAS gets their addresses only."""
+        arguments: list[Any] = [matrix(a, self.address(a), a.dtype.name) for a in product[:3]]
         if product.bias is not None:
             library, bias = find_library("cublasLt"), self.address(product.bias)
-            lt = LtProduct(library, self._cublas, given, bias, relu=product.relu)
+            lt = LtProduct(library, self._cublas, arguments, bias, relu=product.relu)
             return _launch, (lt, product)
         if product.scale is not None:
-            given.append(self.address(product.scale))
+            arguments.append(self.address(product.scale))
         if product.scale is not None and product.onto:
             dtype = product.scale.dtype
-            given.append(self.address(self._ones.setdefault(dtype.name, cupy.ones((), dtype=dtype))))
-        return _multiply, (self._cublas, product, tuple(given))
+            arguments.append(self.address(self._ones.setdefault(dtype.name, cupy.ones((), dtype=dtype))))
+        return _multiply, (self._cublas, product, tuple(arguments))
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
-        """Return what runs these calls, each made once before, as one graph."""
+        """Return a function that runs these calls as one graph; each must have been called once before."""
         try:
             with self.at_work(), CAPTURING, uncollected():
                 self.stream.begin_capture()
@@ -232,13 +232,13 @@ class CupyDevice(CupyLibrary):
         return min(milliseconds) * 1e3 / TIMED_CALLS
 
     def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        """Return host memory that the device reads by itself while it computes."""
+        """Return pinned host memory, which the device reads by itself while it computes."""
         memory = cupy.cuda.alloc_pinned_memory(size(shape) * dtype.itemsize)
         array: np.ndarray = np.frombuffer(memory, dtype, size(shape)).reshape(shape)
         return array
 
     def lane(self) -> "CupyLane":
-        """Return a way for batches from the host to the device, while it computes."""
+        """Return a lane for batches from the host to the device."""
         with self._device:
             if self._copying is None:
                 self._copying = cupy.cuda.Stream(non_blocking=True)
@@ -253,7 +253,7 @@ class CupyDevice(CupyLibrary):
         source.get(stream=self.stream, out=target, blocking=False)
 
     def mark(self) -> cupy.cuda.Event:
-        """Return a mark among what is launched at work."""
+        """Return an event, which is recorded on the stream of :meth:`at_work`."""
         return cupy.cuda.Event(disable_timing=True)
 
     def copy(self, target: Array, source: Array) -> None:
@@ -265,7 +265,7 @@ _devices = threading.local()  # those of a thread, by number and precision
 
 
 def device_of(number: int, *, tf32: bool) -> CupyDevice:
-    """Return this thread's way to a device: its stream, its cuBLAS and its kernels are made once."""
+    """Return this thread's :class:`CupyDevice` of a number and precision, which is made once."""
     known: dict[str, CupyDevice] = vars(_devices)  # this thread's
     name = f"{number}, {tf32}"
     if name not in known:
@@ -273,8 +273,8 @@ def device_of(number: int, *, tf32: bool) -> CupyDevice:
     return known[name]
 
 
-def _multiply(cublas: Cublas, _kept: Product, given: tuple[Any, ...]) -> None:
-    cublas.multiply(*given)
+def _multiply(cublas: Cublas, _kept: Product, arguments: tuple[Any, ...]) -> None:
+    cublas.multiply(*arguments)
 
 
 def _launch(product: LtProduct, _kept: Product) -> None:
@@ -283,7 +283,7 @@ def _launch(product: LtProduct, _kept: Product) -> None:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Keep Python's collector waiting: a handle of cuBLAS that it frees waits for the device, which ends a capture."""
+    """Pause Python's garbage collector: destroying a cuBLAS handle waits for the device, which would end a capture."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -1,7 +1,7 @@
-"""A batch: the plan of a step on this many rows, bound to memory of a device as a list of calls.
+"""A batch: the plan of a step on a number of rows, bound to memory of a device as a list of calls.
 
-The buffers of a step are made once. Binding it again, to other numbers to learn by, gives calls on the same
-buffers: so many steps can stand one after the other in one graph.
+The buffers of a step are allocated once. Binding the step again, to another learning rate and key, gives calls on the same
+buffers, so that many steps can follow each other in one graph.
 """
 
 from collections.abc import Sequence
@@ -29,17 +29,17 @@ BYTES = np.dtype(np.uint8)
 
 
 class Scratch:
-    """Memory that steps of every batch size use one after the other: the largest of them is bound first."""
+    """Scratch memory, which steps of all batch sizes use one after the other; the largest is bound first."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self.empty, self.reshaped, self.shares = device.empty, device.reshaped, device.shares
         self._constants: dict[int, tuple[np.ndarray, Array]] = {}
         self._arena = Arena(device)
-        self.sums: tuple[Array, ...] = ()  # memory for parts of sums, and the counters of blocks, all 0
+        self.sums: tuple[Array, ...] = ()  # memory for parts of sums; the counters of blocks, all 0
 
     def constant(self, data: np.ndarray) -> Array:
-        """Return a known array, which is uploaded once."""
+        """Return a constant as an array of the device; each is uploaded once."""
         owner = data if data.base is None else data.base
         if id(owner) not in self._constants:
             self._constants[id(owner)] = owner, self._device.constant(data)
@@ -48,13 +48,13 @@ class Scratch:
     def raw(self, plan: Plan) -> dict[int, Array]:
         """Return memory for each scratch storage of a plan, by ``id``."""
         storages = [storage for storage in plan.storages if storage.is_scratch]
-        # The largest first: what a smaller batch asks for then fits where that of a larger one lies.
+        # The largest first, so that those of a smaller batch fit into the memory of a larger one.
         storages.sort(key=lambda storage: storage.nbytes, reverse=True)
         self._arena.rewind()
         return {id(storage): self._arena.empty((storage.nbytes,), BYTES) for storage in storages}
 
     def make_room(self, launches: Sequence[Launch]) -> None:
-        """Have the memory for sums that each of these kernels takes."""
+        """Allocate the memory for sums that these kernels need."""
         nbytes = max((how.part_bytes for how in launches), default=0)
         count = max((how.counters for how in launches), default=0)
         if not self.sums or self.sums[0].nbytes < nbytes or self.sums[1].size < count:
@@ -68,18 +68,18 @@ class BoundBatch:
     Parameters
     ----------
     work
-        What to run; the arrays of its progress are written over.
+        What to run; the arrays of its progress are overwritten.
     rows
-        Those of the batch.
+        The number of rows of the batch.
     device
-        Where it runs.
+        The device.
     plan
-        That of the step for a CUDA device; ``cuda_plan`` makes it unless given.
+        The plan of the step for a CUDA device; by default that of ``cuda_plan``.
     scratch
-        Memory that it shares with other batch sizes; its own unless given.
+        Memory that is shared with other batch sizes; by default its own.
     batch
-        The arrays that a step reads its samples from. Unless given: all of the data where they are one
-        batch; else buffers, which each step first fills with its rows.
+        The arrays that a step reads its samples from. By default all of the data if they are one batch; else
+        buffers, which each step first fills with its rows.
     """
 
     def __init__(
@@ -103,7 +103,9 @@ class BoundBatch:
         self._scratch.make_room([launch(m, count, aligned=a) for m in known for a in (True, False)])
         self._launches: dict[int, tuple[Launch, Launchable]] = {}
         self._shared: dict[int, Call] = {}  # of groups that neither read nor write a feed
-        self._finished: dict[int, list[Call]] | None = None  # of products that cuBLASLt finishes
+        self._finished: dict[int, list[Call]] | None = (
+            None  # the calls of products that cuBLASLt finishes
+        )
         self.notes: tuple[str, ...] = ()  # on each of them, for the history
         roots, program = Roots(self.plan.program), self.plan.program
         feed = program.inputs[1 + len(work.progress[1]) + len(self._batch) :]
@@ -121,20 +123,20 @@ class BoundBatch:
 
     @property
     def groups(self) -> list[Fusion]:
-        """The groups that are a launch each: all but chains that the product before them includes."""
+        """The groups that are launches: all but the chains that the product before them includes."""
         finished = self._finished or {}
         return [group for group in self.plan.groups if finished.get(id(group)) != []]
 
     def calls(self, feed: Feed, *, products_only: bool = False) -> list[Call]:
-        """Return the calls of a step whose rate, key and loss are the only ones of ``feed``."""
+        """Return the calls of a step; ``feed`` holds the rate, the key and the loss of this step alone."""
         progress = self._work.progress
         key = () if feed.keys is None else (feed.keys.reshape(()),)
-        given = (progress[0], *progress[1], *self._batch, feed.rates.reshape(()), *key)
+        arguments = (progress[0], *progress[1], *self._batch, feed.rates.reshape(()), *key)
         if self.plan.program.inputs[-1].role == "negated rate":
-            given += (feed.minus.reshape(()),)
+            arguments += (feed.minus.reshape(()),)
         loss = len(self.plan.program.outputs) - 1
         outputs = {loss: feed.losses.view(np.uint8)}
-        arrays = Arrays(self.plan, given, self._scratch, outputs, raw=self._raw)
+        arrays = Arrays(self.plan, arguments, self._scratch, outputs, raw=self._raw)
         if products_only:
             return [self._call(group, arrays) for group in self.plan.groups if is_product(group)]
         if self._finished is None:
@@ -162,12 +164,12 @@ class BoundBatch:
         return calls
 
     def _gather(self, feed: Feed) -> Call:
-        given: list[Any] = [np.int64(self._rows), feed.order]
+        arguments: list[Any] = [np.int64(self._rows), feed.order]
         for source, target in zip(self._work.arrays, self._batch, strict=True):
-            given += [np.int64(target.shape[-1]), source, target]
+            arguments += [np.int64(target.shape[-1]), source, target]
         grid = gather_grid(self._rows, self._device.multiprocessors)
         kernel = self._device.kernel(gather([numpy_dtype(part.dtype).name for part in self._batch]))
-        return kernel, (grid, BLOCK, tuple(given))
+        return kernel, (grid, BLOCK, tuple(arguments))
 
     def _call(self, group: Fusion, arrays: Arrays) -> Call:
         """Return the call of a group; one that neither reads nor writes a feed is the same in every step."""
@@ -182,18 +184,18 @@ class BoundBatch:
         return call
 
     def _kernel(self, group: Fusion, arrays: Arrays) -> Call:
-        made = self._fused[id(group)]
+        lowered = self._fused[id(group)]
         if id(group) not in self._launches:
-            addresses = [self._device.address(arrays.of(value)) for value in made.full]
+            addresses = [self._device.address(arrays.of(value)) for value in lowered.full]
             aligned = all(address % PACK_BYTES == 0 for address in addresses)
-            how = launch(made, self._device.multiprocessors, aligned=aligned)
-            self._launches[id(group)] = how, self._device.kernel(write(how.loop, made.tail))
+            how = launch(lowered, self._device.multiprocessors, aligned=aligned)
+            self._launches[id(group)] = how, self._device.kernel(write(how.loop, lowered.tail))
         how, kernel = self._launches[id(group)]
-        given: list[Any] = [np.int64(length) for length in how.where]
-        given += [contiguous(arrays.of(value)) for value in made.arguments]
+        arguments: list[Any] = [np.int64(length) for length in how.where]
+        arguments += [contiguous(arrays.of(value)) for value in lowered.arguments]
         if how.parts:
-            given += self._scratch.sums
-        return kernel, (how.grid, how.block, tuple(given))
+            arguments += self._scratch.sums
+        return kernel, (how.grid, how.block, tuple(arguments))
 
 
 def _arguments(group: Fusion) -> tuple[Value, ...]:
@@ -203,12 +205,12 @@ def _arguments(group: Fusion) -> tuple[Value, ...]:
 
 
 def is_product(group: Fusion) -> bool:
-    """Return whether a group is a matrix product, and not a sum over rows."""
+    """Return whether a group is a matrix product and not a sum over rows."""
     return group.is_product and not group.operations[0].is_row_product
 
 
 def product(group: Fusion, arrays: Arrays) -> Product:
-    """Return the matrix product that a group is."""
+    """Return the matrix product of a group."""
     operation = group.only
     A, B = (arrays.of(value) for value in operation.inputs)
     if A.ndim != 2 or B.ndim != 2:
@@ -220,7 +222,7 @@ def product(group: Fusion, arrays: Arrays) -> Product:
 
 
 def contiguous(array: Array) -> Array:
-    """Return an array as a kernel takes it, which knows no strides."""
+    """Return the array; raise ``CannotCaptureError`` if it has strides, which kernels do not take."""
     if size(array.shape) > 1 and not array.flags.c_contiguous:
         msg = f"the step computes on a transposed array, or a part of one, of shape {array.shape}"
         raise CannotCaptureError(msg)

@@ -1,7 +1,7 @@
-"""cuBLAS, by its C interface: the one way to a matrix product that a capturing stream allows.
+"""cuBLAS through its C interface, since CuPy's own products refuse a stream that is being captured.
 
-CuPy's own products refuse a stream that captures. The interface gets a stream and a workspace once, before
-anything is captured, so that it allocates nothing; after that a call is a launch like any other.
+The handle gets a stream and a workspace once, before anything is captured, so that a call allocates nothing and can be captured
+like any other launch.
 """
 
 import ctypes
@@ -47,7 +47,7 @@ def call(library: Any, function: str, *arguments: Any) -> None:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A row-major matrix, or the transpose of one: its address, its shape and how long its rows in memory are."""
+    """A row-major matrix, or the transpose of one: its address, its shape and the length of its rows in memory."""
 
     address: int
     rows: int
@@ -58,7 +58,7 @@ class Matrix:
 
 
 def matrix(array: Any, address: int, dtype: str) -> Matrix:
-    """Return a 2-d array as cuBLAS takes it.
+    """Return the description of a 2-d array for cuBLAS.
 
     Raises
     ------
@@ -88,7 +88,7 @@ class Cublas:
     Parameters
     ----------
     library
-        libcublas, or what answers to its names.
+        libcublas, or a library with the same functions.
     stream
         The address of a CUDA stream.
     workspace
@@ -96,12 +96,12 @@ class Cublas:
     tf32
         Whether float32 products may round their factors to 10 bits.
     owners
-        The stream and the memory, which live until the handle is destroyed.
+        The stream and the memory, which are kept until the handle is destroyed.
 
     Raises
     ------
     CannotCaptureError
-        If the library is not cuBLAS, or refuses.
+        If the library lacks a function, or a call fails.
     MemoryError
         If there is no memory left for the handle.
     """
@@ -127,7 +127,7 @@ class Cublas:
         call(library, "cublasSetMathMode", self.handle, FULL_SUMS)
 
     def multiply(self, A: Matrix, B: Matrix, out: Matrix, scale: int = 0, plus: int = 0) -> None:
-        """Launch ``out <- A @ B``; or with the addresses of two numbers ``out <- scale A @ B + plus out``."""
+        """Launch ``out <- A @ B``; with the addresses of two numbers, ``out <- scale A @ B + plus out``."""
         self._point(ON_DEVICE if scale else HOST)
         compute, number = self.compute(A, out)
         alpha = ctypes.c_void_p(scale) if scale else ctypes.byref(number(1.0))

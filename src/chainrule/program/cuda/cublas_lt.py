@@ -92,7 +92,7 @@ class LtProduct:
 
     def _chosen(self) -> ctypes.Array[ctypes.c_uint64]:
         """Return the algorithm that cuBLASLt's heuristic puts first."""
-        preference, found, count = self._new("MatmulPreference"), HEURISTIC(), ctypes.c_int()
+        preference, heuristic, count = self._new("MatmulPreference"), HEURISTIC(), ctypes.c_int()
         for attribute, matrix in zip(ALIGNMENTS, self._matrices, strict=True):
             aligned = min(matrix.address & -matrix.address, MOST_ALIGNED)
             self._set("MatmulPreference", preference, attribute, ctypes.c_uint32(aligned))
@@ -101,12 +101,12 @@ class LtProduct:
         self._set("MatmulPreference", preference, WORKSPACE, ctypes.c_uint64(nbytes.value))
         self._call(
             "MatmulAlgoGetHeuristic", self._cublas.handle, self._product, *self._layouts, preference,
-            1, ctypes.byref(found), ctypes.byref(count),
+            1, ctypes.byref(heuristic), ctypes.byref(count),
         )  # fmt: skip
         if not count.value:
             msg = "cuBLASLt has no algorithm for it"
             raise CannotCaptureError(msg)
-        return found
+        return heuristic
 
     def _new(self, kind: str, *settings: Any) -> ctypes.c_void_p:
         """Return a new descriptor, which is destroyed with this product."""

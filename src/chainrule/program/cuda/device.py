@@ -1,4 +1,4 @@
-"""The device: what running a step asks of CUDA. The backend does it with CuPy; tests, with a stand-in."""
+"""The device: what a step needs of CUDA. The backend implements it with CuPy, the tests with a stand-in."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ from chainrule.program.replay import Call, Library
 Launchable = Callable[[tuple[int, int], tuple[int, int], tuple[Any, ...]], None]
 
 
-# Held while steps are captured: CUDA lets no other thread wait for the whole device meanwhile.
+# Held while steps are captured: meanwhile no other thread may wait for the whole device.
 CAPTURING = threading.Lock()
 while_forking(CAPTURING)
 
 
 class CannotCaptureError(RuntimeError):
-    """A step cannot be one CUDA graph here; the message says why."""
+    """A step cannot be a CUDA graph here; the message gives the reason."""
 
 
 class Product(NamedTuple):
@@ -42,30 +42,30 @@ class Product(NamedTuple):
 
 
 class Lane(Protocol):
-    """A way from pinned host memory to one place on the device, while the device computes."""
+    """Copies from pinned host memory to one place on the device, while the device computes."""
 
     def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
-        """Copy, once what read the targets before has been computed, and before what is launched from now on."""
+        """Copy after everything that reads the targets now, and before everything that is launched later."""
 
     def release(self) -> None:
-        """Say that what was launched so far reads the targets, and nothing after it does."""
+        """Mark the end of what reads the targets: nothing that is launched later does."""
 
     def wait_until_sent(self) -> None:
         """Wait, on the host, until the sources have been read."""
 
 
 class Mark(Protocol):
-    """A mark among what is launched, which the host can wait for."""
+    """A place in the order of launches, which the host can wait for."""
 
     def record(self) -> None:
-        """Put the mark behind what was launched so far."""
+        """Put the mark after everything that was launched so far."""
 
     def synchronize(self) -> None:
-        """Wait until all before the mark is done; at once if it was never recorded."""
+        """Wait until everything before the mark is done; return at once if it was never recorded."""
 
 
 class Device(Library, Protocol):
-    """What running a step asks of a CUDA device, besides what replay asks of an array library."""
+    """What a step needs of a CUDA device, in addition to what replay needs of an array library."""
 
     name: str  # with the versions that times depend on
     multiprocessors: int
@@ -73,10 +73,10 @@ class Device(Library, Protocol):
     most_blocks: int  # of a cluster; 1 where a device has no clusters
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context in which everything is launched in order."""
+        """Return a context in which everything is launched on the device's stream, in order."""
 
     def address(self, array: Array) -> int:
-        """Return where an array begins."""
+        """Return the address of an array."""
 
     def kernel(self, text: KernelText) -> Launchable:
         """Return a kernel, compiled.
@@ -100,19 +100,19 @@ class Device(Library, Protocol):
         """Return how many microseconds these calls take in a graph."""
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
-        """Return what runs these calls, each made once before, as one graph.
+        """Return a function that runs these calls as one graph; each must have been called once before.
 
         Raises
         ------
         CannotCaptureError
-            Where the driver refuses it.
+            If the driver refuses.
         """
 
     def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        """Return host memory that the device reads by itself while it computes."""
+        """Return pinned host memory, which the device reads by itself while it computes."""
 
     def lane(self) -> "Lane":
-        """Return a way for batches from the host to the device, while it computes."""
+        """Return a lane for batches from the host to the device."""
 
     def send(self, target: Array, source: np.ndarray) -> None:
         """Copy pinned host memory to the device, in order with what is launched; returns at once."""
@@ -121,7 +121,7 @@ class Device(Library, Protocol):
         """Copy an array of the device to pinned host memory, in order with what is launched; returns at once."""
 
     def mark(self) -> Mark:
-        """Return a mark among what is launched."""
+        """Return a new mark."""
 
     def copy(self, target: Array, source: Array) -> None:
         """Copy one array of the device into another."""

@@ -1,9 +1,9 @@
 """The engine: training on a CUDA device, many steps as one graph.
 
-Each step is launched one kernel after the other once, which trains like any other step and lets cuBLAS choose; from
-then on a graph repeats it. Nothing is allocated, and no kernel gets arguments from the host: learning rates, keys and
-the order of the rows are in a record that is copied before each graph, and losses are copied back after it. The host
-prepares a graph while the one before runs, and waits for the one before that.
+The first time, the kernels of a step are launched one after the other, which trains like any other step and lets cuBLAS choose
+its algorithms; from then on a graph repeats them. Nothing is allocated, and no kernel gets arguments from the host: learning
+rates, keys and the order of the rows are in a record that is copied before each graph, and losses are copied back after it.
+The host prepares a graph while the one before runs, and waits for the one before that.
 """
 
 import logging
@@ -23,14 +23,14 @@ from chainrule.program.engine import Epoch, Work
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")
-# Of one graph, at most; so many floating-point operations take an H100 some 20 ms in float32.
+# Of one graph. An H100 takes some 20 ms in float32 for so many floating-point operations.
 MOST_STEPS, MOST_NODES, MOST_FLOPS = 64, 2000, 1e12
-TOGETHER = 4  # graphs of epochs of one batch that run before anybody looks at their losses
-UNDER_WAY = 2  # graphs that are launched and not known to be done, at the most
+TOGETHER = 4  # graphs of epochs of one batch that run before their losses are read
+UNDER_WAY = 2  # graphs at most that are launched and not yet waited for
 
 
 class Runner:
-    """Calls, made one by one the first time and as one graph from then on."""
+    """Calls that are launched one by one the first time, and as one graph from then on."""
 
     def __init__(self, device: Device, calls: list[Call]) -> None:
         self._device, self.calls = device, calls
@@ -40,7 +40,7 @@ class Runner:
         self._runs = 0
 
     def __call__(self) -> None:
-        """Make the calls."""
+        """Launch them."""
         self._runs += 1
         if self._runs == 2:  # not before: calls that are made once are not worth a graph
             try:
@@ -55,7 +55,7 @@ class Runner:
 
 
 class Chunk:
-    """Steps that are launched together, all on batches of one size, with what they read and write."""
+    """Steps on batches of one size that are launched together, with the arrays that they read and write."""
 
     def __init__(self, device: Device, batch: BoundBatch, shape: FeedShape) -> None:
         self._device, rows = device, shape.rows // shape.steps
@@ -69,7 +69,7 @@ class Chunk:
         self._turns = cycle(turns)
 
     def launch(self, epoch: Epoch, first: int) -> tuple[Mark, np.ndarray]:
-        """Launch it on the steps of an epoch from ``first`` on; return their losses, and the mark to wait for first."""
+        """Launch the steps of an epoch from ``first`` on; return the mark to wait for, and their losses."""
         host, mark = next(self._turns)
         host.write(epoch, first)
         self._device.send(self._here.record, host.record)
@@ -85,11 +85,11 @@ class GraphEngine:
     Parameters
     ----------
     work
-        What to run, its data on the device; the arrays of its progress are written over.
+        What to run, its data on the device; the arrays of its progress are overwritten.
     device
         The device.
     straight
-        Whether products go straight into the weights where they can; by a rule unless given.
+        Whether products go straight into the weights where they can; by default a rule decides.
 
     Raises
     ------
@@ -117,7 +117,7 @@ class GraphEngine:
 
     @property
     def at_once(self) -> int:
-        """How many epochs of one batch it runs before it returns their losses: those of a few graphs."""
+        """How many epochs of one batch it runs before it returns their losses: the steps of a few graphs."""
         return TOGETHER * min(self._most.values()) if self._work.is_one_batch else 1
 
     def at_work(self) -> AbstractContextManager[object]:
@@ -125,14 +125,14 @@ class GraphEngine:
         return self._device.at_work()
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
-        """Run an epoch: see ``Engine``. Ctrl-C is heard between two graphs, of which two are under way at most."""
+        """Run an epoch: see ``Engine``. Ctrl-C ends it between two graphs, of which two are under way at most."""
         losses = np.empty(len(epoch.bounds), self._dtype)  # (steps,)
         under_way: deque[tuple[range, tuple[Mark, np.ndarray]]] = deque()
 
         def land() -> None:
-            span, (mark, found) = under_way.popleft()
-            mark.synchronize()  # sync: the graph before the last
-            losses[span.start : span.stop] = found
+            span, (mark, values) = under_way.popleft()
+            mark.synchronize()  # sync: the graph before the last one
+            losses[span.start : span.stop] = values
 
         try:
             for span in self._whole if epoch.bounds == self._work.bounds else self._cut(epoch.bounds):
@@ -146,14 +146,14 @@ class GraphEngine:
         return losses
 
     def _cut(self, bounds: Sequence[tuple[int, int]]) -> Iterator[range]:
-        """Yield some steps as chunks of two lengths, so that parts of any length share a few graphs."""
+        """Yield some steps as chunks of two lengths, so that parts of all lengths share a few graphs."""
         for start, stop in runs(bounds):
             most = self._most[_rows(bounds[start])]
             rest = stop - (stop - start) % most
             yield from (*_ranges(start, rest, most), *_ranges(rest, stop, 1))
 
     def _chunk(self, bounds: Sequence[tuple[int, int]], span: range) -> Chunk:
-        """Return the chunk of so many steps on so many rows, which is made once."""
+        """Return the chunk for a span of steps; there is one for each number of steps and of rows."""
         steps, rows = len(span), _rows(bounds[span.start])
         if (steps, rows) not in self._chunks:
             ordered = 0 if self._work.is_one_batch else steps * rows
@@ -163,12 +163,12 @@ class GraphEngine:
 
 
 def most_steps(batch: BoundBatch) -> int:
-    """Return how many steps of a batch one graph has at the most."""
+    """Return the largest number of steps of a batch in one graph."""
     return max(1, min(MOST_STEPS, MOST_NODES // batch.nodes, int(MOST_FLOPS // (1 + batch.plan.flops))))
 
 
 def chunks(bounds: Sequence[tuple[int, int]], most: dict[int, int]) -> list[range]:
-    """Return the steps of an epoch, cut where a graph ends: at another batch size, or at ``most`` steps of a size.
+    """Return the steps of an epoch, cut where the batch size changes and after at most ``most`` steps of a size.
 
     Examples
     --------
@@ -178,13 +178,13 @@ def chunks(bounds: Sequence[tuple[int, int]], most: dict[int, int]) -> list[rang
     cut: list[range] = []
     for start, stop in runs(bounds):
         count = -(-(stop - start) // most[_rows(bounds[start])])
-        # As few graphs as do, and so of one length, but for the last.
+        # As few graphs as possible, all of one length but the last.
         cut += _ranges(start, stop, -(-(stop - start) // count))
     return cut
 
 
 def runs(bounds: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the first step, and the one after the last, of each run of batches of one size.
+    """Yield the first step of each run of batches of one size, and the step after its last.
 
     Examples
     --------

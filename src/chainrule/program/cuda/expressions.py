@@ -1,6 +1,6 @@
 """Expressions: each statement of a chain as CUDA C.
 
-16-bit floats are computed in float32: they are rounded where they are stored, and where ``astype`` asks for it.
+16-bit floats are computed in float32 and rounded when they are stored, and by ``astype``.
 """
 
 import math
@@ -17,12 +17,12 @@ BYTES: Final = {
     "bool": 1, "int32": 4, "uint32": 4, "int64": 8, "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2,
 }  # fmt: skip
 STORED: Final = {**REGISTERS, "float16": "float16", "bfloat16": "bfloat16"}
-# Signed overflow is undefined in C, so these go unsigned.
+# Signed overflow is undefined in C, so these are computed unsigned.
 _WRAPPING: Final = {"add", "subtract", "multiply", "negative", "square", "bitwise_left_shift"}
 
 
 def assignment(statement: Statement, chain: Chain) -> str:
-    """Return a statement as CUDA C: what it computes, under its own name.
+    """Return a statement as CUDA C, which assigns the result to its name.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def _cast(x: str, source: str, target: str) -> str:
 
 
 def _spell(argument: Argument, dtype: str) -> str:
-    """Return a name, or a Python number with its type's suffix, so that float32 arithmetic stays float32."""
+    """Return a name, or a Python number with the suffix of its type, so that float32 arithmetic stays float32."""
     if isinstance(argument, str):
         return argument
     if "float" not in dtype:

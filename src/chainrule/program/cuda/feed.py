@@ -1,7 +1,7 @@
 """The feed: what the steps of a graph read, and where they write their losses.
 
-Learning rates, dropout keys and the order of the rows lie in one record of bytes, on the device and, laid out
-alike, in pinned host memory, so that one copy brings all of them.
+Learning rates, dropout keys and the order of the rows are one record of bytes, with the same layout on the device and in pinned
+host memory, so that one copy transfers all of them.
 """
 
 from collections.abc import Callable
@@ -23,18 +23,18 @@ class Feed(NamedTuple):
     record: Array  # (bytes,) uint8: everything but the losses
     order: Array | None  # (steps * rows,) int64: which rows of the data; None: all, in their order
     rates: Array  # (steps,)
-    minus: Array  # (steps,): the rates with the other sign, for what goes straight into the weights
+    minus: Array  # (steps,): the negated rates, for products that go straight into the weights
     keys: Array | None  # (steps,) int32
     losses: Array  # (steps,)
 
     def part(self, steps: slice, rows: slice) -> "Feed":
-        """Return the entries of some steps, whose batches have those rows of the order."""
+        """Return the entries of some steps; ``rows`` are their part of the order."""
         order = None if self.order is None else self.order[rows]
         keys = None if self.keys is None else self.keys[steps]
         return Feed(self.record, order, self.rates[steps], self.minus[steps], keys, self.losses[steps])
 
     def write(self, epoch: Epoch, first: int = 0) -> None:
-        """Write what an epoch says of the steps from ``first`` on; only where it lies on the host."""
+        """Write the settings of an epoch from step ``first`` on; for a feed on the host."""
         stop = first + len(self.rates)
         self.rates[:] = epoch.rates[first:stop]
         np.negative(self.rates, out=self.minus)
@@ -45,15 +45,15 @@ class Feed(NamedTuple):
 
 
 class FeedShape(NamedTuple):
-    """How many steps a feed is for, and which numbers they read."""
+    """The number of steps of a feed, and what they read."""
 
     steps: int
-    rows: int  # of the order: those of all its steps, or 0 where they take all rows in their order
+    rows: int  # of all its steps; 0 if each step takes all rows in their order
     dtype: np.dtype[Any]  # of the rates and the losses
     keys: bool
 
     def on(self, device: Device, empty: Callable[..., Array]) -> Feed:
-        """Return a feed in memory that ``empty`` gives: ``device.empty``, or ``device.pinned``."""
+        """Return a feed in memory from ``empty``, which is ``device.empty`` or ``device.pinned``."""
         entries = [
             (self.rows, np.dtype(np.int64)),
             (self.steps, self.dtype),

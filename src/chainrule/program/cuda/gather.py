@@ -1,4 +1,4 @@
-"""Gather: the rows of a batch, of all its arrays at once, as one kernel."""
+"""Gather: one kernel that copies the rows of a batch, of all its arrays."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,7 +12,7 @@ BLOCK: Final = (WARP, THREADS // WARP)  # a warp to each row
 
 
 def gather_grid(rows: int, multiprocessors: int) -> tuple[int, int]:
-    """Return the blocks of the kernel: as many as there are rows for, or as the device keeps busy.
+    """Return the grid of the kernel: enough blocks for the rows, but no more than keep the device busy.
 
     Examples
     --------
@@ -23,10 +23,10 @@ def gather_grid(rows: int, multiprocessors: int) -> tuple[int, int]:
 
 
 def gather(dtypes: Sequence[str]) -> KernelText:
-    """Return the kernel that copies rows of this many arrays, of these dtypes.
+    """Return the kernel that copies rows of arrays of these dtypes.
 
-    Its arguments are the number of rows, which ones (int64), and of each array its columns, the source and
-    where to.
+    Its arguments are the number of rows, their places in the sources (int64), and for each array its number of columns,
+    the source and the target.
 
     Examples
     --------

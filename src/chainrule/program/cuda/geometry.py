@@ -1,4 +1,4 @@
-"""Geometry: how many threads and blocks a kernel is launched with, and what memory its sums take."""
+"""Geometry: how many threads and blocks a kernel is launched with, and how much memory its sums take."""
 
 from typing import NamedTuple
 
@@ -8,16 +8,16 @@ from chainrule.program.cuda.loop import STRIP, THREADS, WARP, Loop, form_of
 from chainrule.program.cuda.lowering import Fused
 from chainrule.program.fusion import Extent
 
-PACK_BYTES = 16  # the most that a thread moves at once
-STREAMING_BLOCKS = 16  # a multiprocessor, where nothing is summed: enough to hide the memory's latency
-SUMMING_BLOCKS = 4  # where each block leaves a part to be added up
-THIN_BLOCKS = 2  # where that is part of an outer product: no more of them fit
-THIN_PARTS = 4  # of those parts, that a thread of the last block adds up
-MOST_NUMBERS = 96  # of thin products, in a thread's registers
+PACK_BYTES = 16  # the most that a thread loads or stores at once
+STREAMING_BLOCKS = 16  # of a multiprocessor if nothing is summed: enough to hide the memory's latency
+SUMMING_BLOCKS = 4  # if each block leaves a part to be added up
+THIN_BLOCKS = 2  # if the part is of an outer product: no more of them fit
+THIN_PARTS = 4  # of these parts, for each thread of the last block
+MOST_NUMBERS = 96  # of thin products in a thread's registers
 
 
 class Launch(NamedTuple):
-    """A kernel's launch: the loop that it runs, and over what."""
+    """The launch of a kernel: its loop, the grid that it runs over, blocks and threads."""
 
     loop: Loop
     where: Extent
@@ -42,70 +42,70 @@ class Launch(NamedTuple):
         return self.grid[0] + 1 if self.parts else 0
 
 
-def launch(made: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
-    """Return how a kernel is launched on a device with this many multiprocessors.
+def launch(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
+    """Return how a kernel is launched.
 
-    By shapes alone: the same network on the same device adds in the same order.
+    The shapes alone decide, so that the same network on the same device adds in the same order.
 
     Parameters
     ----------
-    made
+    kernel
         The chain over its grid.
     multiprocessors
-        Of the device.
+        The number of those of the device.
     aligned
-        Whether all its full arrays begin at multiples of 16 bytes.
+        Whether all full arrays begin at multiples of 16 bytes.
 
     Examples
     --------
     >>> from chainrule.program.chains import Chain, Operand, Output, Statement
     >>> tanh = Chain((Operand("x0", "full", "float32"),), (Statement("tanh", "r0", ("x0",)),), (Output("r0"),))
-    >>> made = launch(Fused(tanh, None, Extent(64, 128), (), ()), 132, aligned=True)
-    >>> made.loop.width, made.where, made.grid, made.block
+    >>> kernel = launch(Fused(tanh, None, Extent(64, 128), (), ()), 132, aligned=True)
+    >>> kernel.loop.width, kernel.where, kernel.grid, kernel.block
     (4, Extent(rows=1, columns=8192), (8, 1), (256, 1))
     """
-    form, where = form_of(made.chain), made.where
+    form, where = form_of(kernel.chain), kernel.where
     if form == "row":
-        return _rows(made, multiprocessors)
+        return _rows(kernel, multiprocessors)
     if form == "flat":
         where = Extent(1, where.rows * where.columns)
-    sums_rows = any(output.columns for output in made.chain.outputs)
-    sums = sums_rows or any(output.total for output in made.chain.outputs)
-    is_thin = any(output.by for output in made.chain.outputs)
+    sums_rows = any(output.columns for output in kernel.chain.outputs)
+    sums = sums_rows or any(output.total for output in kernel.chain.outputs)
+    is_thin = any(output.by for output in kernel.chain.outputs)
     most = multiprocessors * (THIN_BLOCKS if is_thin else SUMMING_BLOCKS if sums else STREAMING_BLOCKS)
-    # What is left over of one long row goes an entry at a time; rows of a tile all have to begin at whole vectors.
-    width = _width(made, 0 if form == "flat" else where.columns) if aligned else 1
+    # The rest of one long row goes one entry at a time; all rows of a tile must begin at a whole vector.
+    width = _width(kernel, 0 if form == "flat" else where.columns) if aligned else 1
     if form == "flat":
         blocks = _ceil(where.columns, THREADS * width)
         return Launch(
-            Loop(made.chain, width), where, (min(blocks, most) if sums else blocks, 1), (THREADS, 1)
+            Loop(kernel.chain, width), where, (min(blocks, most) if sums else blocks, 1), (THREADS, 1)
         )
-    # With few columns a block has more rows, and the last blocks share the parts of all columns among them.
+    # A block with few columns has more rows; the last blocks share the parts of all columns.
     across = min(STRIP // width if sums_rows else WARP, _power_of_two(_ceil(where.columns, width)))
     columns = _ceil(where.columns, across * width)
     down = THREADS // across
     rows = min(_ceil(where.rows, down), max(1, most // columns), THIN_PARTS * down if is_thin else 65535)
-    return Launch(Loop(made.chain, width), where, (columns, rows), (across, down))
+    return Launch(Loop(kernel.chain, width), where, (columns, rows), (across, down))
 
 
-def _rows(made: Fused, multiprocessors: int) -> Launch:
-    where = made.where
+def _rows(kernel: Fused, multiprocessors: int) -> Launch:
+    where = kernel.where
     across = min(WARP, _power_of_two(where.columns))
     down = THREADS // across
-    keeps = any(output.columns for output in made.chain.outputs)
-    loop = Loop(made.chain, kept=_ceil(where.columns, across) if keeps else 0)
-    # One block adds up the parts of all: where a thread has several columns, of no more blocks than there are processors.
+    keeps = any(output.columns for output in kernel.chain.outputs)
+    loop = Loop(kernel.chain, kept=_ceil(where.columns, across) if keeps else 0)
+    # One block adds up all parts: if a thread has several columns, there is at most one block for each multiprocessor.
     blocks = min(_ceil(where.rows, down), multiprocessors * (1 if loop.kept > 1 else SUMMING_BLOCKS))
     return Launch(loop, where, (1, blocks), (across, down))
 
 
-def _width(made: Fused, columns: int) -> int:
-    """Return how many columns a thread moves at once: 16 bytes of the widest dtype, where that divides the row."""
-    kinds = made.chain.kinds.items()
-    bytes_each = [BYTES[made.chain.dtypes[name]] for name, kind in kinds if kind == "full"]
+def _width(kernel: Fused, columns: int) -> int:
+    """Return how many columns a thread moves at once: 16 bytes of the widest dtype, or less to divide the row."""
+    kinds = kernel.chain.kinds.items()
+    bytes_each = [BYTES[kernel.chain.dtypes[name]] for name, kind in kinds if kind == "full"]
     width = PACK_BYTES // max(bytes_each, default=PACK_BYTES)
-    few = sum(operand.few for operand in made.chain.inputs if operand.kind.startswith("few"))
-    few += sum(Loop(made.chain).few(output) for output in made.chain.outputs if output.by)
+    few = sum(operand.few for operand in kernel.chain.inputs if operand.kind.startswith("few"))
+    few += sum(Loop(kernel.chain).few(output) for output in kernel.chain.outputs if output.by)
     while columns % width or width * few > MOST_NUMBERS:
         width //= 2
     return max(1, width)

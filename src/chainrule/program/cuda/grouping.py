@@ -1,11 +1,11 @@
 """Grouping: which operations of a program run as one kernel on a CUDA device.
 
-A launch costs more there than a pass over a small array, so more is brought together than on a CPU: what a
-softmax makes of each row, the totals of a chain with what is computed from them, and the gradient of a bias,
-a sum over rows, with the chain that makes its terms. As in ``fusion.py``, nothing moves across a product.
+A launch costs more there than a pass over a small array, so more operations share a kernel than on a CPU: a softmax over
+each row, the totals of a chain with what is computed from them, and the gradient of a bias, a sum over rows, with the chain
+that computes its terms. As in ``fusion.py``, nothing moves across a product.
 
-Products with a *thin* matrix, of at most 16 columns, are parts of the chain that reads them or makes their factor: ``dot`` is
-a row of the thin one times a column of the other, ``outer`` the sum over all rows of the thin one's numbers times an entry.
+Products with a *thin* matrix, of at most 16 columns, are parts of the chain that reads them or computes their factor. ``dot`` is
+a row of the thin matrix times a column of the other; ``outer`` sums, over all rows, the thin matrix's numbers times an entry.
 """
 
 from collections.abc import Sequence
@@ -21,28 +21,28 @@ ONE = Extent(1, 1)
 
 
 @dataclass(eq=False)
-class Cluster:
-    """Operations on the way to becoming one kernel: a chain over one grid, and the tail after its totals."""
+class KernelDraft:
+    """Operations that will be one kernel: a chain over one grid, and the tail after its totals."""
 
     where: Extent
     main: list[Operation] = field(default_factory=list)
     tail: list[Operation] = field(default_factory=list)
-    late: set[int] = field(default_factory=set)  # values known once all blocks are done
-    narrow: set[int] = field(default_factory=set)  # values of one entry a row, made here
+    late: set[int] = field(default_factory=set)  # values that are known once all blocks are done
+    narrow: set[int] = field(default_factory=set)  # values of one entry a row that are computed here
 
     def takes(self, operation: Operation, roots: Roots) -> str:
         """Return where the operation fits: "main", "tail", or nowhere: ""."""
         inputs, where = {id(value) for value in operation.inputs}, extent(operation)
         viewed = {id(root) for v in operation.inputs if (root := roots.of(v)) is not v}
         viewed |= {id(roots.of(value)) for value in operation.read_by_rows}
-        if viewed & {id(made.result) for made in (*self.main, *self.tail)}:
-            return ""  # another entry of what a thread here has yet to write
+        if viewed & {id(other.result) for other in (*self.main, *self.tail)}:
+            return ""  # it reads entries that other threads of this kernel compute
         if inputs & self.late:
             return "tail" if where == ONE and operation.is_elementwise else ""
-        # A kernel with a row at a time has no registers for the sums of an outer product, nor for the columns of a wide one.
+        # A kernel by rows has no registers for the sums of an outer product, nor for the columns of a wide one.
         by_rows = self.narrow or (operation.function in REDUCTIONS and not is_total(operation))
         too_many = {"outer"} if self.where.columns <= WARP else {"outer", "dot"}
-        if by_rows and any(made.function in too_many for made in (*self.main, operation)):
+        if by_rows and any(other.function in too_many for other in (*self.main, operation)):
             return ""
         column = Extent(self.where.rows, 1)
         if where == self.where or (where == column and inputs & self.narrow):
@@ -59,17 +59,17 @@ class Cluster:
             self.narrow.add(result)
 
     def can_sum(self, operation: Operation) -> bool:
-        """Return whether a row product sums over the rows of what is made here.
+        """Return whether a row product sums over the rows of a value that is computed here.
 
-        A kernel with a row at a time keeps the sums of its columns in registers.
+        A kernel by rows keeps the sums of its columns in registers.
         """
-        made_here = any(made.result is operation.inputs[1] for made in self.main)
+        is_here = any(other.result is operation.inputs[1] for other in self.main)
         fits = not self.narrow or self.where.columns <= KEPT_COLUMNS
-        return made_here and fits and self.where == extent(operation)
+        return is_here and fits and self.where == extent(operation)
 
 
 def grouped(program: Program, *, thin: bool = True) -> list[Fusion]:
-    """Return the groups that the program runs as, in order; unless ``thin``, every matrix product by itself.
+    """Return the groups that the program runs as, in order; without ``thin``, every matrix product is a group.
 
     Examples
     --------
@@ -81,31 +81,7 @@ def grouped(program: Program, *, thin: bool = True) -> list[Fusion]:
     >>> [[operation.function for operation in group.operations] for group in grouped(program)]
     [['multiply', 'sum', 'divide']]
     """
-    roots = Roots(program)
-    parts: list[Cluster | Operation] = []
-    makers: dict[int, Cluster] = {}
-    segment: list[Cluster] = []  # those since the last product
-    for operation in program.operations:
-        if operation.is_view:
-            continue
-        maker = makers.get(id(operation.inputs[1])) if operation.is_row_product else None
-        few = _thin(operation, program, segment, makers, roots) if thin else None
-        if maker is not None and maker.can_sum(operation):
-            maker.add(operation, "main")
-        elif few is not None:
-            cluster, place = _place(few, segment, makers, roots)
-            cluster.add(few, place)
-            makers[id(operation.result)] = cluster
-            first = segment.index(cluster)  # nothing moves across it, either
-            parts, segment = [*parts, *segment[:first]], segment[first:]
-        elif operation.is_elementwise or operation.function in REDUCTIONS:
-            cluster, place = _place(operation, segment, makers, roots)
-            cluster.add(operation, place)
-            makers[id(operation.result)] = cluster
-        else:
-            parts += [*segment, operation]
-            segment = []
-    return [_group(part, program, roots) for part in (*parts, *segment)]
+    return _Grouping(program, thin=thin).groups()
 
 
 def is_column_sum(operation: Operation) -> bool:
@@ -121,84 +97,95 @@ def extent(operation: Operation) -> Extent:
     return Extent(rows, columns)
 
 
-def _thin(
-    operation: Operation,
-    program: Program,
-    segment: list[Cluster],
-    makers: dict[int, Cluster],
-    roots: Roots,
-) -> Operation | None:
-    """Return a thin product as an operation of a chain, if there is a chain that it can be a part of."""
-    if (
-        not operation.is_matrix_product
-        or "rate" in operation.settings
-        or len(operation.result.shape) != 2
-    ):
+class _Grouping:
+    """Divides a program into drafts of kernels and products; the drafts since the last product can still take operations."""
+
+    def __init__(self, program: Program, *, thin: bool) -> None:
+        self._program, self._roots, self._thin = program, Roots(program), thin
+        turns = (op for op in program.operations if op.function == "matrix_transpose")
+        self._turned = {id(op.result): op.inputs[0] for op in turns}
+        self._products = [op for op in program.operations if op.is_matrix_product]
+        self._parts: list[KernelDraft | Operation] = []
+        self._segment: list[KernelDraft] = []  # the drafts since the last product
+        self._makers: dict[int, KernelDraft] = {}  # which draft computes a value, by the value's id
+
+    def groups(self) -> list[Fusion]:
+        """Return the groups."""
+        for operation in self._program.operations:
+            if operation.is_view:
+                continue
+            maker = self._makers.get(id(operation.inputs[1])) if operation.is_row_product else None
+            few = self._as_thin(operation) if self._thin else None
+            if maker is not None and maker.can_sum(operation):
+                maker.add(operation, "main")
+            elif few is not None:
+                first = self._segment.index(self._put(few))  # nothing moves across this product either
+                self._parts += self._segment[:first]
+                del self._segment[:first]
+            elif operation.is_elementwise or operation.function in REDUCTIONS:
+                self._put(operation)
+            else:
+                self._parts += [*self._segment, operation]
+                self._segment = []
+        return [self._group(part) for part in (*self._parts, *self._segment)]
+
+    def _as_thin(self, operation: Operation) -> Operation | None:
+        """Return a thin product as an operation of a chain, if there is a chain that it can be a part of."""
+        is_plain = operation.is_matrix_product and "rate" not in operation.settings
+        if not is_plain or len(operation.result.shape) != 2:
+            return None
+        (A, B), result, turned = operation.inputs, operation.result, self._turned
+        if id(A) not in turned:
+            other, settings = turned.get(id(B), B), {"turned": id(B) in turned}
+            return Operation("dot", (A, other), result, settings) if A.shape[-1] <= THIN else None
+        A = turned[id(A)]  # the product sums over its rows
+        same = any(op.inputs[0] is B and op.result.shape == A.shape for op in self._products)
+        if B.shape[-1] <= THIN and same:
+            # The next product down has the same thin factor and the same grid.
+            return Operation("outer", (A, B), result, {"turned": True})
+        outer = Operation("outer", (B, A), result)
+        taken = self._taken(outer) if A.shape[-1] <= THIN else None
+        return outer if taken is not None and taken[0] is self._makers.get(id(B)) else None
+
+    def _put(self, operation: Operation) -> KernelDraft:
+        """Put an operation into the first draft that takes it after all that it reads; else into a new one."""
+        draft, place = self._taken(operation) or (KernelDraft(extent(operation)), "main")
+        if draft not in self._segment:
+            # Put scalar groups first, so that wide operations that use them can still be fused.
+            last = max(self._read_at(operation), default=-1)
+            self._segment.insert(last + 1 if draft.where == ONE else len(self._segment), draft)
+        draft.add(operation, place)
+        self._makers[id(operation.result)] = draft
+        return draft
+
+    def _taken(self, operation: Operation) -> tuple[KernelDraft, str] | None:
+        for draft in self._segment[max(self._read_at(operation), default=0) :]:
+            if place := draft.takes(operation, self._roots):
+                return draft, place
         return None
-    turned = {
-        id(op.result): op.inputs[0] for op in program.operations if op.function == "matrix_transpose"
-    }
-    (A, B), result = operation.inputs, operation.result
-    if id(A) not in turned:
-        other, settings = turned.get(id(B), B), {"turned": id(B) in turned}
-        return Operation("dot", (A, other), result, settings) if A.shape[-1] <= THIN else None
-    A = turned[id(A)]  # its rows are summed over
-    products = [op for op in program.operations if op.is_matrix_product]
-    if B.shape[-1] <= THIN and any(op.inputs[0] is B and op.result.shape == A.shape for op in products):
-        # The next product down has the same thin factor and the same grid.
-        return Operation("outer", (A, B), result, {"turned": True})
-    outer = Operation("outer", (B, A), result)
-    taken = _taken(outer, segment, makers, roots) if A.shape[-1] <= THIN else None
-    return outer if taken is not None and taken[0] is makers.get(id(B)) else None
 
+    def _read_at(self, operation: Operation) -> list[int]:
+        """Return the places in the segment of the drafts that compute what an operation reads."""
+        read = {id(self._makers.get(id(self._roots.of(value)))) for value in operation.inputs}
+        return [number for number, draft in enumerate(self._segment) if id(draft) in read]
 
-def _place(
-    operation: Operation, segment: list[Cluster], makers: dict[int, Cluster], roots: Roots
-) -> tuple[Cluster, str]:
-    """Return the first cluster that takes the operation after all that it reads; else a new one."""
-    if taken := _taken(operation, segment, makers, roots):
-        return taken
-    new = Cluster(extent(operation))
-    # Put scalar groups first, so that wide operations that use them can still be fused.
-    last = max(_read_at(operation, segment, makers, roots), default=-1)
-    segment.insert(last + 1 if new.where == ONE else len(segment), new)
-    return new, "main"
-
-
-def _taken(
-    operation: Operation, segment: list[Cluster], makers: dict[int, Cluster], roots: Roots
-) -> tuple[Cluster, str] | None:
-    for cluster in segment[max(_read_at(operation, segment, makers, roots), default=0) :]:
-        if place := cluster.takes(operation, roots):
-            return cluster, place
-    return None
-
-
-def _read_at(
-    operation: Operation, segment: list[Cluster], makers: dict[int, Cluster], roots: Roots
-) -> list[int]:
-    """Return the places in a segment of the clusters that make what an operation reads."""
-    read = [makers.get(id(roots.of(value))) for value in operation.inputs]
-    return [number for number, cluster in enumerate(segment) if any(cluster is c for c in read)]
-
-
-def _group(cluster: Cluster | Operation, program: Program, roots: Roots) -> Fusion:
-    """Return a cluster as a group: what it reads from outside, and what of it is read outside."""
-    if isinstance(cluster, Operation):
-        return Fusion((cluster,), _read(cluster), (cluster.result,))
-    operations = (*cluster.main, *cluster.tail)
-    here = {id(operation.result) for operation in operations}
-    kept = {id(roots.of(value)) for value in program.outputs}
-    for operation in program.operations:
-        if id(operation.result) not in here and not operation.is_view:
-            kept |= {id(roots.of(value)) for value in operation.inputs}
-    return as_group(operations, kept)
+    def _group(self, part: KernelDraft | Operation) -> Fusion:
+        """Return a draft as a group: what it reads from outside, and which of its results are read outside."""
+        if isinstance(part, Operation):
+            return Fusion((part,), _read(part), (part.result,))
+        operations = (*part.main, *part.tail)
+        here = {id(operation.result) for operation in operations}
+        kept = {id(self._roots.of(value)) for value in self._program.outputs}
+        for operation in self._program.operations:
+            if id(operation.result) not in here and not operation.is_view:
+                kept |= {id(self._roots.of(value)) for value in operation.inputs}
+        return as_group(operations, kept)
 
 
 def as_group(operations: Sequence[Operation], wanted: set[int]) -> Fusion:
     """Return operations as a group: what they read from outside, and those of their results that are ``wanted``."""
-    made = {id(operation.result) for operation in operations}
-    inputs = {id(v): v for op in operations for v in _read(op) if id(v) not in made}
+    results_here = {id(operation.result) for operation in operations}
+    inputs = {id(v): v for op in operations for v in _read(op) if id(v) not in results_here}
     results = tuple(op.result for op in operations if id(op.result) in wanted)
     return Fusion(tuple(operations), tuple(inputs.values()), results)
 

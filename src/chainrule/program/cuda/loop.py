@@ -1,7 +1,7 @@
-"""The loop of a kernel: a chain, and how the threads go over its rows and columns.
+"""The loop of a kernel: a chain, and how threads are assigned to its rows and columns.
 
-``flat``: one long row, several columns a thread at once. ``tile``: each thread keeps its columns and goes down the
-rows. ``row``: a warp, or a part of one, to each row, which it goes over once for each stage of the chain.
+``flat``: one long row, of which each thread takes several columns at once. ``tile``: each thread has some columns and goes down
+the rows. ``row``: a warp, or a part of one, has a row and goes over it once for each stage of the chain.
 """
 
 import math
@@ -15,8 +15,8 @@ from chainrule.program.cuda.expressions import BYTES, REGISTERS
 Form = Literal["flat", "tile", "row"]
 THREADS: Final = 256  # of a block
 WARP: Final = 32
-# A row kernel that sums over rows keeps its columns in registers: at most this many. The sums of wider rows are a kernel
-# of their own, whose blocks each have a few columns.
+# The most columns of a kernel by rows that sums over rows, since it keeps their sums in registers. The sums of wider rows
+# are another kernel, whose blocks have a few columns each.
 KEPT_COLUMNS: Final = 128
 THIN: Final = 16  # the most columns of a matrix whose products are parts of a chain
 STRIP: Final = 32  # columns of a block in a tile kernel that sums over rows: 128 bytes of float32
@@ -36,8 +36,8 @@ class Loop:
     """A chain, and how many columns a thread has at once, or in all."""
 
     chain: Chain
-    width: int = 1  # flat, tile: the columns that a thread moves as one
-    kept: int = 0  # row: the columns of a thread, where it keeps sums of them; else 0
+    width: int = 1  # flat, tile: the columns that a thread loads and stores at once
+    kept: int = 0  # row: the columns of a thread if it keeps sums of them; else 0
 
     @property
     def form(self) -> Form:
@@ -50,22 +50,22 @@ class Loop:
         return "double" if "float64" in self.chain.dtypes.values() else "float"
 
     def few(self, output: Output) -> int:
-        """How many sums over the rows an output has of each column."""
+        """Return how many sums over the rows an output has for each column."""
         return next((operand.few for operand in self.chain.inputs if operand.name == output.by), 1)
 
     def lanes(self, output: Output) -> int:
-        """How many sums over the rows a thread keeps for an output."""
+        """Return how many sums over the rows a thread keeps for an output."""
         return self.few(output) * (self.kept if self.form == "row" else self.width)
 
     def part_lanes(self, output: Output) -> int:
-        """How many numbers of a thread the parts of a sum have room for: they begin at multiples of 16 bytes."""
+        """Return how many numbers of a thread the parts of a sum have room for: they begin at multiples of 16 bytes."""
         return -(-self.lanes(output) // 4) * 4 if output.columns else 0
 
     @property
     def shared(self) -> int:
         """How many numbers of a block's warps are added up at once."""
         outputs = self.chain.outputs
-        # Of few lengths, since a kernel of several chains has an array for each.
+        # Few different lengths, since a kernel of several chains has an array for each.
         widest = KEPT_COLUMNS if STRIP * max(map(self.few, outputs)) <= KEPT_COLUMNS else THIN * STRIP
         return THREADS // WARP * (widest if any(o.columns for o in outputs) else 1)
 
@@ -92,12 +92,12 @@ class Loop:
         return lines
 
     def scalars(self) -> list[str]:
-        """Return the loads of what is one number everywhere."""
+        """Return the loads of scalars."""
         operands = self.operands("scalar")
         return [f"const {REGISTERS[o.dtype]} {o.name} = value_of(*{o.name}_);" for o in operands]
 
     def stored(self, kind: str) -> list[str]:
-        """Return the values of a kind that are written as they are."""
+        """Return the values of a kind that are stored without a sum."""
         outputs = self.chain.outputs
         return [
             o.value for o in outputs if not (o.total or o.columns) and self.chain.kinds[o.value] == kind
@@ -122,5 +122,5 @@ class Loop:
 
 
 def indented(lines: Iterable[str], depth: int = 1) -> list[str]:
-    """Return lines of a block; what speaks to the compiler stays at the margin."""
+    """Return indented lines; directives of the compiler stay at the margin."""
     return [line if line.startswith("#") else "  " * depth + line for line in lines]

@@ -11,17 +11,17 @@ from chainrule.program.operations import Fusion, Operation, Value
 
 
 class Fused(NamedTuple):
-    """What a kernel computes, and the values of its arguments, in their order."""
+    """The chain and the tail of a kernel, and the values of its arguments in their order."""
 
     chain: Chain
     tail: Tail | None
     where: Extent
     arguments: tuple[Value, ...]  # inputs and outputs of the chain, then those of the tail
-    full: tuple[Value, ...]  # those of them that several columns are moved of at once
+    full: tuple[Value, ...]  # the arguments of which a thread moves several columns at once
 
 
 def fused(group: Fusion) -> Fused:
-    """Return a group as a chain over its grid, with what follows its totals apart.
+    """Return a group as a chain over its grid, and a tail with the operations that follow its totals.
 
     Examples
     --------
@@ -31,8 +31,8 @@ def fused(group: Fusion) -> Fused:
     >>> def mean_square(x):
     ...     return namespace(x).sum(x * x, axis=(-2, -1)) / 6.0
     >>> (group,) = grouped(trace(mean_square, Spec((3, 2), "float32", "x")))
-    >>> made = fused(group)
-    >>> [s.function for s in made.chain.statements], [s.function for s in made.tail.chain.statements]
+    >>> kernel = fused(group)
+    >>> [s.function for s in kernel.chain.statements], [s.function for s in kernel.tail.chain.statements]
     (['multiply'], ['divide'])
     """
     where = extent(group.operations[0])
@@ -51,7 +51,7 @@ def fused(group: Fusion) -> Fused:
         tail = Tail(after.chain, totals, inner)
         arguments = [v for v in arguments if id(v) not in known or id(v) in kept]
         arguments += [v for v in after.inputs if id(v) not in known] + list(after.outputs)
-    # A thread moves several columns at once of what is full; the rest is read an entry at a time.
+    # A thread moves several columns of full arrays at once; it reads the other arrays one entry at a time.
     kinds = [operand.kind for operand in lowered.chain.inputs]
     full = [value for value, kind in zip(lowered.inputs, kinds, strict=True) if kind in ("full", "thin")]
     for value, output in zip(lowered.outputs, lowered.chain.outputs, strict=True):
@@ -61,7 +61,7 @@ def fused(group: Fusion) -> Fused:
 
 
 def _late(group: Fusion) -> set[int]:
-    """Return the operations of a group that wait for its totals."""
+    """Return the operations of a group that depend on its totals, by ``id``."""
     waits = {id(op.result) for op in group.operations if is_total(op)}
     late: set[int] = set()
     for operation in group.operations:
@@ -72,7 +72,7 @@ def _late(group: Fusion) -> set[int]:
 
 
 def _part(group: Fusion, operations: list[Operation], late: set[int]) -> Fusion:
-    """Return some operations of a group as one of their own; what the late ones read is a result."""
+    """Return some operations of a group as a group; values that late operations read are results."""
     wanted = {id(value) for value in group.results}
     wanted |= {id(v) for op in group.operations if id(op) in late for v in op.inputs}
     return as_group(operations, wanted)

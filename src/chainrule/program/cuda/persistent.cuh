@@ -1,8 +1,8 @@
-// What a persistent kernel works with. Everything that a step reads and writes lies in the shared memory of its block.
+// The functions of a persistent kernel. Everything that a step reads and writes is in the shared memory of its block.
 #ifdef __CUDACC__
 extern __shared__ __align__(16) unsigned char memory[];
 
-// A copy from global to shared memory that goes on while the thread does; `arrived` waits for those of this thread.
+// A copy from global to shared memory while the thread goes on; `arrived` waits for the copies of this thread.
 template <typename T> __device__ inline void copy_async(T *to, const T *from) {
 #if __CUDA_ARCH__ >= 800
   if constexpr (sizeof(T) >= 4) {
@@ -41,12 +41,12 @@ template <typename T> __device__ inline void fetch_rows(T *to, const T *from, co
 template <typename T> __device__ inline void put_back(T *to, const T *from, int count) {
   for (int at = threadIdx.x; at < count; at += blockDim.x) to[at] = from[at];
 }
-// A block of a chain's grid, so many threads wide, in a row of so many blocks.
+// Block `number` of a row of `blocks` blocks in a chain's grid, `across` threads wide.
 __device__ inline Block block_of(unsigned int across, unsigned int number, unsigned int blocks) {
   return {{threadIdx.x % across, threadIdx.x / across}, {number, 0}, {across, blockDim.x / across}, {blocks, 1}};
 }
-// Adds up sums of `parts` neighbouring threads: each of two hands over the half of its sums that the other goes on with,
-// until it has 16 / parts of them, from `kept` on. By templates, so that all indices are known and the sums stay in registers.
+// Adds up sums of `parts` neighbouring threads. Two threads exchange halves of their sums, and each goes on with one half, until it
+// has 16 / parts of them, from `kept` on. Templates make all indices constants, so that the sums stay in registers.
 template <int half, int bit, int parts, typename Sum>
 __device__ inline void share(Sum (&sum)[16], int &kept, int part) {
   if constexpr (bit < parts) {
@@ -60,9 +60,9 @@ __device__ inline void share(Sum (&sum)[16], int &kept, int part) {
     share<half / 2, 2 * bit, parts>(sum, kept, part);
   }
 }
-// out (m, n) <- A (m, k) @ B (k, n). How far it is to the next row and to the next column says whether a factor is turned.
-// A thread makes 4 x 4 entries, `down` rows and `across` columns apart, so that neighbours read side by side. Where
-// there are few entries, neighbours share their terms: 2, 4, 8 or 16 `parts`, added up in a fixed order.
+// out (m, n) <- A (m, k) @ B (k, n). The strides to the next row and column say whether a factor is transposed.
+// A thread computes 4 x 4 entries, `down` rows and `across` columns apart, so that neighbouring threads read neighbouring entries. If
+// there are few entries, 2, 4, 8 or 16 neighbouring threads (`parts`) share the terms of each, added up in a fixed order.
 template <int parts, typename T>
 __device__ inline void multiply(int m, int n, int k, const T *A, int A_down, int A_across, const T *B, int B_down, int B_across, T *out) {
   typedef decltype(value_of(*A)) Sum;
@@ -76,7 +76,7 @@ __device__ inline void multiply(int m, int n, int k, const T *A, int A_down, int
       columns[r] = B + (j + r * across < n ? j + r * across : 0) * B_across;
     }
     Sum sum[16] = {};
-    // Along the columns of a turned factor neighbours would meet in one bank: each begins at another term.
+    // Along the columns of a transposed factor, neighbouring threads would use one bank: each begins at another term.
     const int begin = B_across == 1 ? 0 : j % k;
     for (int l = part; l < k; l += parts) {
       const int at = l + begin < k ? l + begin : l + begin - k;

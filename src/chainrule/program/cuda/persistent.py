@@ -104,7 +104,7 @@ def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
 
 
 class SharedMemory:
-    """The shared memory of a block, laid out on an array of the host: their addresses differ by a constant."""
+    """The shared memory of a block, laid out on an array of the host, whose addresses differ by a constant."""
 
     def __init__(self, nbytes: int) -> None:
         self._whole = np.empty(nbytes, np.uint8)
@@ -117,7 +117,7 @@ class SharedMemory:
         return array
 
     def skip(self, nbytes: int) -> int:
-        """Leave so many bytes; return where they begin."""
+        """Reserve so many bytes; return where they begin."""
         start = self.used
         self.used += -(-nbytes // PACK_BYTES) * PACK_BYTES
         return start
@@ -131,11 +131,11 @@ class SharedMemory:
         return raw[: size(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
     def shares(self, view: np.ndarray, array: np.ndarray) -> bool:
-        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        """Return whether ``view`` is a view of ``array`` and no copy."""
         return np.may_share_memory(view, array)
 
     def constant(self, data: np.ndarray) -> np.ndarray:
-        """Return a place for a known array, which the kernel loads."""
+        """Return a place for a constant, which the kernel loads."""
         return self.empty(data.shape, data.dtype)
 
 
@@ -148,7 +148,7 @@ class _Printer:
         self._inputs = sorted(inputs.values(), key=lambda value: ROLES.index(value.role))
         room = sum(stage.peak_bytes + PACK_BYTES * len(stage.homes) for stage in plans)
         self._memory = SharedMemory(2 * (room + 8 * rows + PACK_BYTES))
-        # What changes from step to step comes first and has two places: one is filled while the other is read.
+        # Inputs that change from step to step come first and have two places: one is filled while the other is read.
         self._order = self._memory.empty((rows // blocks * gathers,), np.dtype(np.int64))
         changing = [value for value in self._inputs if self._changes(value)]
         self._places = {v.name: self._memory.empty(v.shape, v.dtype) for v in changing}
@@ -172,12 +172,12 @@ class _Printer:
         self._read = [(value.role, self._places[value.name]) for value in self._inputs]
         self._read += [("", array) for _, array in constants]
         self._functions: dict[str, str] = {}
-        self._sums = set[tuple[str, int]]()  # of the arrays that sums are added up in: type and length
+        self._sums = set[tuple[str, int]]()  # type and length of the arrays in which sums are added up
         self._part_bytes = self._counters = 0
 
     @property
     def static_bytes(self) -> int:
-        """The shared memory that the functions ask for themselves."""
+        """The bytes of shared memory that the functions declare themselves."""
         return sum(count * (8 if kind == "double" else 4) for kind, count in self._sums)
 
     def text(self) -> KernelText:
@@ -206,7 +206,7 @@ class _Printer:
         return value.role in PER_STEP or (self._gathers and value.role in PER_BATCH)
 
     def _body(self, stages: list[list[str]]) -> list[str]:
-        """Return the loop: while a step computes, the rows of the next arrive, and the order of those after them."""
+        """Return the loop: while a step computes, the rows of the next step arrive, and the order of the rows after those."""
         loads, fetches, stores = self._moves()
         loss, counters = self._arrays[0].of(self._plans[0].program.outputs[-1]), self._counters
         if self._blocks == 1:
@@ -266,31 +266,31 @@ class _Printer:
     # -- what a step does ---------------------------------------------------------------------------
 
     def _group(self, group: Fusion, arrays: Arrays) -> str:
-        """Return the call of a group. What a grid of many blocks does side by side, this one does block by block."""
+        """Return the call of a group. One block computes the blocks of its grid one after the other."""
         if is_product(group):
             return self._product(product(group, arrays))
-        made = fused(group)
-        aligned = all(self._memory.place(arrays.of(v)) % PACK_BYTES == 0 for v in made.full)
-        how = launch(made, 1, aligned=aligned)
+        lowered = fused(group)
+        aligned = all(self._memory.place(arrays.of(v)) % PACK_BYTES == 0 for v in lowered.full)
+        how = launch(lowered, 1, aligned=aligned)
         blocks, across = how.grid[0] if how.loop.form == "tile" else 1, how.block[0]
         how = how._replace(grid=(blocks, 1))
-        text = function(how.loop, made.tail)
+        text = function(how.loop, lowered.tail)
         self._functions[text.name] = text.source
-        given = [
+        arguments = [
             f"block_of({across}, block, {blocks})",
             *map(str, how.where),
-            *(self._at(contiguous(arrays.of(value))) for value in made.arguments),
+            *(self._at(contiguous(arrays.of(value))) for value in lowered.arguments),
         ]
         if how.parts:
-            given += [f"({how.loop.sums} *)parts", "counters"]
+            arguments += [f"({how.loop.sums} *)parts", "counters"]
             self._sums.add((how.loop.sums, how.loop.shared))
             self._part_bytes = max(self._part_bytes, how.part_bytes * (blocks > 1))
             self._counters = max(self._counters, how.counters * (blocks > 1))
         each = f"for (unsigned int block = 0; block < {blocks}; block++)"
-        return f"{each} {text.name}({', '.join(given)});"
+        return f"{each} {text.name}({', '.join(arguments)});"
 
     def _product(self, product: Product) -> str:
-        """Return the call of a product; its factors may be turned."""
+        """Return the call of a product, whose factors may be transposed."""
         (m, k), n, parts = product.A.shape, product.out.shape[1], 1
         while parts < 16 and 2 * parts * -(-m // 4) * -(-n // 4) <= THREADS and 16 * parts <= k:
             parts *= 2
@@ -308,5 +308,5 @@ class _Printer:
 
 @cache
 def helpers() -> str:
-    """Return the functions of a persistent kernel that no network changes."""
+    """Return the functions of a persistent kernel that are the same for all networks."""
     return Path(__file__).with_name("persistent.cuh").read_text(encoding="utf-8")

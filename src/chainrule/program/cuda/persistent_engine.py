@@ -1,6 +1,6 @@
 """The engine of persistent kernels: a small network, or several side by side, each trained by one block or one cluster.
 
-An epoch is a launch or a few. What its steps read is copied to the device once, and their losses are copied back once.
+An epoch is one launch or a few. The settings of its steps are copied to the device once, and their losses are copied back once.
 """
 
 import logging
@@ -22,10 +22,10 @@ from chainrule.program.engine import Epoch, Pack, Step, Work
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")
-# Of a launch, by the model of its kernel: Ctrl-C is heard between two of them.
+# Of a launch, by the model of its kernel: Ctrl-C ends training between two launches.
 LAUNCH_MICROSECONDS = 5_000
 CLUSTERS = 16, 8, 4, 2  # blocks; masks of dropout would need the number of a block's first row
-MOST_EPOCHS = 4096  # of one batch, before anybody looks at their losses
+MOST_EPOCHS = 4096  # of one batch, before their losses are read
 
 Bounds = Sequence[tuple[int, int]]
 
@@ -36,7 +36,7 @@ class PersistentEngine:
     Parameters
     ----------
     work
-        What to run, its data on the device; the arrays of its progress are written over.
+        What to run, its data on the device; the arrays of its progress are overwritten.
     device
         The device.
     kernels
@@ -59,13 +59,13 @@ class PersistentEngine:
 
     @property
     def at_once(self) -> int:
-        """How many epochs of one batch it runs before it returns their losses: those of one launch."""
+        """How many epochs of one batch it runs before it returns their losses: the steps of one launch."""
         if not self.work.is_one_batch:
             return 1
         return min(self.most_steps(self.work.bounds[0][1]), self.work.steps, MOST_EPOCHS)
 
     def most_steps(self, rows: int, waves: int = 1) -> int:
-        """Return how many steps one launch has at the most, where so many blocks run one after the other."""
+        """Return the largest number of steps of a launch, if ``waves`` blocks run one after the other on a multiprocessor."""
         return max(1, int(LAUNCH_MICROSECONDS / (waves * self.kernels[rows].microseconds)))
 
     def at_work(self) -> AbstractContextManager[object]:
@@ -73,7 +73,7 @@ class PersistentEngine:
         return self.device.at_work()
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
-        """Run an epoch: see ``Engine``. Ctrl-C is heard between two launches, of which two are under way at most."""
+        """Run an epoch: see ``Engine``. Ctrl-C ends it between two launches, of which two are under way at most."""
         return self._alone.run({self: epoch}, check)[self]
 
     @cached_property
@@ -81,7 +81,7 @@ class PersistentEngine:
         return PersistentPack([self])
 
     def addresses(self, rows: int, feed: Feed) -> list[int]:
-        """Return what a block reads and writes, as its kernel takes it: see ``Persistent``."""
+        """Return the row of the table that a kernel takes for this network: see ``Persistent``."""
         theta, state = self.progress
         inputs = theta, *state, *self.work.arrays, feed.rates, feed.keys if self.work.drops else None
         arrays = *inputs, *self._constants[rows], feed.order, feed.losses
@@ -89,12 +89,12 @@ class PersistentEngine:
 
 
 class PersistentPack(Pack):
-    """Runs the steps of several networks side by side, each by a block of its own.
+    """Runs the steps of several networks side by side, each by its own block or cluster.
 
     Parameters
     ----------
     engines
-        One for each network. Their works have equal shapes.
+        One for each network, for work of equal shapes.
     """
 
     def __init__(self, engines: Sequence[PersistentEngine]) -> None:
@@ -142,7 +142,7 @@ class PersistentPack(Pack):
         return feed.part(slice(step + start, step + len(bounds)), rows)
 
     def _bound(self, kinds: Sequence[tuple[PersistentEngine, Bounds]]) -> list[Call]:
-        """Return the launches of an epoch: engines whose next steps are alike share them."""
+        """Return the launches of an epoch; engines whose next steps have the same kernel share them."""
         tables: dict[tuple[int, int, str], tuple[PersistentEngine, int, list[list[int]]]] = {}
         for engine, bounds in kinds:
             for number, (start, stop) in enumerate(runs(bounds)):
@@ -190,7 +190,7 @@ def _kernel(work: Work, rows: int, device: Device) -> Persistent | None:
 
 
 def fastest(work: Work, device: Device) -> PersistentEngine | GraphEngine:
-    """Return what runs a step fastest: persistent kernels where one block is enough, else graphs.
+    """Return the fastest engine of a step: persistent kernels if one block or one cluster is enough, else graphs.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def fastest(work: Work, device: Device) -> PersistentEngine | GraphEngine:
 
 
 def side_by_side(works: Sequence[Work], device: Device) -> PersistentPack | None:
-    """Return what runs works of equal shapes side by side; ``None`` where one block each is not enough."""
+    """Return a pack for works of equal shapes; ``None`` if one block or one cluster each is not enough."""
     known, engines = dict[Step, PersistentEngine](), list[PersistentEngine]()
     for work in works:
         first = known.get(work.step)

@@ -1,4 +1,4 @@
-// What every kernel begins with. It includes nothing: the runtime compiler then needs no headers.
+// The beginning of every kernel. It includes nothing, so that the runtime compiler needs no headers.
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
 #endif
@@ -7,7 +7,7 @@
 #endif
 
 #ifdef __CUDACC__
-// 16-bit floats as they are stored; all arithmetic is in float.
+// 16-bit floats in memory; all arithmetic is in float.
 struct float16 { unsigned short bits; };
 struct bfloat16 { unsigned short bits; };
 
@@ -38,7 +38,7 @@ template <typename T> __device__ inline void store(T *at, T x) { *at = x; }
 __device__ inline void store(float16 *at, float x) { *at = rounded<float16>(x); }
 __device__ inline void store(bfloat16 *at, float x) { *at = rounded<bfloat16>(x); }
 
-// Functions that C has not, or has otherwise. The larger and the smaller are NaN if either is.
+// Functions that C lacks or defines differently. The larger and the smaller are NaN if either argument is.
 template <typename T> __device__ inline T larger(T x, T y) { return (x > y || x != x) ? x : y; }
 template <typename T> __device__ inline T smaller(T x, T y) { return (x < y || x != x) ? x : y; }
 template <typename T> __device__ inline T clipped(T x, T low, T high) { return smaller(x < low ? low : x, high); }
@@ -56,7 +56,7 @@ template <typename T> __device__ inline T whole_power(T x, T power) {
   return product;
 }
 
-// So many columns that lie side by side, moved as one.
+// Neighbouring columns that are loaded and stored at once.
 template <typename T, int width> struct alignas(sizeof(T) * width) Pack { T at[width]; };
 template <int width, typename T> __device__ inline Pack<T, width> load(const T *at) {
   return *reinterpret_cast<const Pack<T, width> *>(at);
@@ -65,7 +65,7 @@ template <typename T, int width> __device__ inline void store(T *at, const Pack<
   *reinterpret_cast<Pack<T, width> *>(at) = x;
 }
 
-// A few numbers, `step` apart, as they are computed with; and what two of them make.
+// A few numbers, `step` apart, in the type that is computed with; and the dot product of two of them.
 template <int width = 1, int many, typename S, typename T>
 __device__ inline void take(S (&x)[many], const T *at, long long step = 1) {
 #pragma unroll
@@ -82,13 +82,13 @@ template <int many, typename T> __device__ inline T dot(const T (&x)[many], cons
   return sum;
 }
 
-// Numbers of a thread that one load moves.
+// How many numbers of a thread one load moves.
 template <typename T, int many> constexpr int pack_width() {
   return many * sizeof(T) % 16 == 0 ? 16 / sizeof(T) : many * sizeof(T) % 8 == 0 ? 8 / sizeof(T) : 1;
 }
 
-// The block that computes a chain, and a thread's place in it. A kernel of one chain uses its own block; a kernel of a
-// whole network gives each chain a block of another shape. The members hide CUDA's variables of the same names.
+// The block that computes a chain, and a thread's place in it. A kernel of one chain uses the block that it was launched with; a
+// persistent kernel gives each chain a block of another shape. The members hide CUDA's variables of the same names.
 struct Pair { unsigned int x, y; };
 struct Block {
   Pair threadIdx, blockIdx, blockDim, gridDim;
@@ -96,8 +96,8 @@ struct Block {
   __device__ inline unsigned int here() const { return threadIdx.y * blockDim.x + threadIdx.x; }
   __device__ inline unsigned int number() const { return blockIdx.y * gridDim.x + blockIdx.x; }
 
-  // Sums in a fixed order. Over the threads of each column, of `many` numbers each: put(at, sum) gets sum i of column x,
-  // at = x * many + i, from one thread. The threads of a warp add up first, without a barrier, then the warps.
+  // Sums in a fixed order. First, over the threads of each column, of `many` numbers each: one thread calls put(at, sum) with sum i
+  // of column x, at = x * many + i. The threads of a warp add up first, without a barrier, then the warps.
   template <int many, typename T, typename Put>
   __device__ inline void sum_over_y(T (&x)[many], T *shared, Put put) const {
     const unsigned int thread = here(), threads = blockDim.x * blockDim.y, sums = blockDim.x * many;
@@ -115,7 +115,7 @@ struct Block {
     }
     __syncthreads();
   }
-  // Over the whole block; every thread gets it.
+  // Over the whole block; every thread gets the sum.
   template <typename T> __device__ inline T sum_over_block(T x, T *shared) const {
     const unsigned int thread = here(), warps = blockDim.x * blockDim.y / 32;
     for (int step = 1; step < 32; step *= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
@@ -126,7 +126,7 @@ struct Block {
     __syncthreads();
     return sum;
   }
-  // Over a row, which is a warp or a part of one.
+  // Over a row, which belongs to a warp or a part of one.
   template <typename T> __device__ inline T sum_over_row(T x) const {
     for (int half = blockDim.x / 2; half > 0; half /= 2) x += __shfl_xor_sync(0xffffffffu, x, half);
     return x;
@@ -136,9 +136,9 @@ struct Block {
     return x;
   }
 
-  // Sums over all blocks: each block writes parts, and the last block adds them up, always in the same order. A trip to
-  // memory takes longer than everything else there: so many parts are on their way before the first is added.
-  // From `first` on every `step`th of `count` parts, of `many` numbers each, `stride` apart.
+  // Sums over all blocks: each block writes parts, and the last block adds them up, always in the same order. An access to
+  // memory takes longer than everything else here, so many parts are loaded before the first is added.
+  // Adds every `step`th of `count` parts from `first` on; parts are `many` numbers, `stride` apart.
   template <int many, typename T>
   __device__ inline void add_parts(T (&sum)[many], const T *parts, unsigned int first, unsigned int count,
                                    unsigned int step, long long stride) const {
@@ -156,7 +156,7 @@ struct Block {
         for (int i = 0; i < many; i++) sum[i] += part[j][i / width].at[i % width];
     }
   }
-  // The sums of a block's columns, its parts to memory; and what the last block of those columns makes of the parts.
+  // Stores the sums of a block's columns as its parts; and adds up the parts of these columns, in their last block.
   template <int many, typename T> __device__ inline void put_parts(T (&x)[many], T *parts, T *shared) const {
     T *const mine = parts + number() * (long long)blockDim.x * many;
     sum_over_y(x, shared, [=](unsigned int at, T sum) { mine[at] = sum; });
@@ -172,8 +172,8 @@ struct Block {
     return sum_over_block(total[0], shared);
   }
 
-  // Whether this is the last of so many blocks to get here; it then sees what the others wrote before. The counter
-  // is 0 again afterwards. One thread's fences are enough: the barriers beside them order the rest of its block.
+  // Whether this is the last of so many blocks to arrive here; it then sees what the others wrote before. The counter
+  // is 0 again afterwards. The fences of one thread are enough, since the barriers around them order the rest of its block.
   __device__ inline bool is_last(unsigned int *counter, unsigned int blocks) const {
     if (blocks == 1) return true;
     __shared__ bool last;
@@ -187,7 +187,7 @@ struct Block {
     return last;
   }
 
-  // The columns of a row, copied by the threads of a warp: eight loads are on their way before the first is stored.
+  // The columns of a row, copied by the threads of a warp: eight loads are issued before the first store.
   template <int width, typename T>
   __device__ inline void copy_packs(T *to, const T *from, long long packs) const {
     for (long long first = threadIdx.x; first < packs; first += 8 * blockDim.x) {
@@ -200,7 +200,7 @@ struct Block {
         if (first + j * blockDim.x < packs) store(to + (first + j * blockDim.x) * width, pack[j]);
     }
   }
-  // As many at once as make 16 bytes, where all rows begin at multiples of that.
+  // 16 bytes at once if all rows begin at multiples of 16 bytes.
   template <typename T> __device__ inline void copy_row(T *to, const T *from, long long columns) const {
     constexpr int width = 16 / sizeof(T);
     if (columns % width == 0 && ((unsigned long long)to | (unsigned long long)from) % 16 == 0)
@@ -212,7 +212,7 @@ struct Block {
 __device__ inline Block own_block() {
   return {{threadIdx.x, threadIdx.y}, {blockIdx.x, blockIdx.y}, {blockDim.x, blockDim.y}, {gridDim.x, gridDim.y}};
 }
-// Memory that the sums of a block are added up in, one after the other: the same for all chains of a kernel.
+// Shared memory for the sums of a block; all chains of a kernel use the same, one after the other.
 template <typename T, int count> __device__ inline T *sums_memory() {
   __shared__ T memory[count];
   return memory;

@@ -1,8 +1,7 @@
-"""Source: a chain, with what follows its totals, as the text of one CUDA kernel.
+"""Source: a chain, and the tail that follows its totals, as the text of one CUDA kernel.
 
-The arguments of a kernel are, in order: the rows and columns of its grid, the inputs and the outputs of the
-chain, the inputs and the outputs of the tail, and where there are sums the memory for their parts and the
-counters.
+The arguments of a kernel are, in order: the rows and columns of its grid; the inputs and outputs of the chain; the inputs and
+outputs of the tail; and, if there are sums, the memory for their parts and the counters.
 """
 
 from collections.abc import Iterable
@@ -21,16 +20,18 @@ from chainrule.program.cuda.strips import flat, tile
 
 @dataclass(frozen=True)
 class Tail:
-    """What one thread does with the totals of a chain: statements on single numbers."""
+    """Statements on single numbers, such as the totals of a chain, which one thread computes at the end of the kernel."""
 
     chain: Chain
-    totals: tuple[tuple[str, int], ...]  # inputs of it that are totals, and which output each is
-    inner: tuple[int, ...]  # the outputs that nothing but the tail reads: they are not stored
+    totals: tuple[
+        tuple[str, int], ...
+    ]  # the inputs that are totals, and the number of each among the outputs
+    inner: tuple[int, ...]  # the outputs that only the tail reads, and that are not stored
 
 
 @dataclass(frozen=True)
 class KernelText:
-    """The source of a kernel, and its name, which is equal where the source is."""
+    """The source of a kernel, and its name; equal sources have equal names."""
 
     name: str
     source: str
@@ -40,12 +41,12 @@ class KernelText:
 
 @cache
 def prelude() -> str:
-    """Return what every kernel's source begins with."""
+    """Return the beginning of every kernel's source."""
     return Path(__file__).with_name("prelude.cuh").read_text(encoding="utf-8")
 
 
 def write(loop: Loop, tail: Tail | None = None) -> KernelText:
-    """Return the kernel of a chain, and of what follows its totals.
+    """Return the kernel of a chain and its tail.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def write(loop: Loop, tail: Tail | None = None) -> KernelText:
 
 
 def function(loop: Loop, tail: Tail | None = None) -> KernelText:
-    """Return the same as a device function, whose first argument is the block that computes it."""
+    """Return the same as a device function, whose first argument describes the block that computes it."""
     hidden = ", ".join(
         f"{name} = block.{name}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim")
     )
@@ -104,7 +105,7 @@ def _parameters(chain: Chain, prefix: str, inner: Iterable[int], known: Iterable
 
 
 def _place(number: int, chain: Chain) -> str:
-    """Return the name of an output's place: sums differ by their numbers."""
+    """Return the name of an output's argument; sums are named by their numbers."""
     output = chain.outputs[number]
     return f"out{number}" if output.total or output.columns else output.value
 
@@ -116,7 +117,7 @@ def _stored_totals(chain: Chain, inner: Iterable[int]) -> list[str]:
 
 
 def _tail(tail: Tail) -> list[str]:
-    """Return the statements of the tail; its names shadow the chain's."""
+    """Return the statements of the tail, whose names shadow those of the chain."""
     lines, known = ["{"], dict(tail.totals)
     for operand in tail.chain.inputs:
         kind, name = REGISTERS[operand.dtype], operand.name

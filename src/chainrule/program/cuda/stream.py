@@ -1,7 +1,7 @@
-"""Streams: training on data that the device has no room for, batch by batch from the host.
+"""Streams: training on data that do not fit on the device, batch by batch from the host.
 
-There are two places for a batch on the device, and two in pinned host memory. While a step computes on the one, the
-rows of the next are gathered on the host and copied to the other.
+There are two places for a batch on the device, and two in pinned host memory. While a step computes on one, the rows of the
+next batch are gathered on the host and copied to the other.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from chainrule.program.kernels import run_all
 from chainrule.program.machine import threads
 
 PLACES = 2
-SHARE = 1 << 20  # bytes of a batch from which on another thread helps to gather them
+SHARE = 1 << 20  # bytes that a thread gathers at least
 
 
 class BatchPlace:
@@ -40,7 +40,7 @@ class BatchPlace:
         self._threads = threads(work.threads)
 
     def fill(self, work: Work, epoch: Epoch, step: int) -> None:
-        """Gather the rows of a step on the host, once the last ones are sent, and send them."""
+        """Gather the rows of a step on the host and send them, after those before have been sent."""
         self.lane.wait_until_sent()
         self._host.write(epoch, step)
         start, stop = epoch.bounds[step]
@@ -51,7 +51,7 @@ class BatchPlace:
 
 
 def gather(source: np.ndarray, rows: np.ndarray, out: np.ndarray, most: int) -> None:
-    """Copy rows of an array, in as many threads as their bytes are worth, but no more than ``most``.
+    """Copy rows of an array, in at most ``most`` threads.
 
     Examples
     --------
@@ -68,12 +68,12 @@ def gather(source: np.ndarray, rows: np.ndarray, out: np.ndarray, most: int) -> 
 
 
 class StreamEngine:
-    """Runs steps on a CUDA device, their batches brought from the host one ahead.
+    """Runs steps on a CUDA device; each batch comes from the host while the step before it computes.
 
     Parameters
     ----------
     work
-        What to run: the arrays of its progress on the device, its data NumPy arrays.
+        What to run: the arrays of its progress are on the device, its data are NumPy arrays.
     device
         The device.
 

@@ -1,4 +1,4 @@
-"""Strips: the loops of kernels without row statements, each thread with some columns side by side."""
+"""Strips: the loops of kernels without row statements, in which each thread has some neighbouring columns."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from chainrule.program.cuda.loop import Loop, indented
 
 
 def flat(loop: Loop) -> list[str]:
-    """Return the loop over one long row: whole vectors, and the rest of the row an entry at a time."""
+    """Return the loop over one long row: whole vectors, then the rest one entry at a time."""
     start = f"(blockIdx.x * (long long)blockDim.x + threadIdx.x) * {loop.width}"
     step = f"gridDim.x * (long long)blockDim.x * {loop.width}"
     body = [*_packs(loop), *_strip(loop)]
@@ -44,7 +44,7 @@ def tile(loop: Loop) -> list[str]:
 
 
 def _row_operands(loop: Loop) -> list[str]:
-    """Return the loads of the operands of one row, an entry at a time: they begin anywhere."""
+    """Return the loads of operands of one row, one entry at a time, since they may begin anywhere."""
     lines = []
     for operand in loop.operands("row"):
         name = operand.name
@@ -54,7 +54,7 @@ def _row_operands(loop: Loop) -> list[str]:
 
 
 def _few(loop: Loop) -> list[str]:
-    """Return the loads of the few numbers of a thread's columns, which it keeps."""
+    """Return the loads of the few numbers of each of a thread's columns, which it keeps in registers."""
     operands = [*loop.operands("few rows"), *loop.operands("few columns")]
     lines = [f"{REGISTERS[o.dtype]} {o.name}_columns[{loop.width}][{o.few}];" for o in operands]
     loads = loop.few_of_column("first + i", "{}_columns[i]")
@@ -69,7 +69,7 @@ def _packs(loop: Loop) -> list[str]:
 
 
 def _strip(loop: Loop) -> list[str]:
-    """Return what is done with the columns in hand: all loads are before, all stores after."""
+    """Return the computation on a thread's columns: all loads come before it, all stores after it."""
     stored = loop.stored("full")
     dtypes = loop.chain.dtypes
     reads = [

@@ -1,8 +1,8 @@
 """Sums: the partial sums of a kernel's blocks, added up by the last block, always in the same order.
 
-Each block writes its part to memory and counts itself; the block that finds all others counted adds the
-parts. So a sum over all rows needs no launch of its own and no atomic addition, whose order would differ from run to
-run. A block that is alone in its column of blocks writes no parts.
+Each block writes its part to memory and increments a counter; the block that increments it last adds up the parts. So a sum
+over all rows needs no launch of its own, and no atomic addition, whose order would differ from run to run. A block
+that is alone in its column of blocks writes no parts.
 """
 
 from chainrule.program.chains import Output
@@ -10,7 +10,7 @@ from chainrule.program.cuda.loop import Loop, indented
 
 
 def declared(loop: Loop) -> list[str]:
-    """Return the variables of a thread that sums are kept in."""
+    """Return the declarations of a thread's sums."""
     lines = []
     for number, output in enumerate(loop.chain.outputs):
         if output.columns:
@@ -21,7 +21,7 @@ def declared(loop: Loop) -> list[str]:
 
 
 def finished(loop: Loop, last: list[str]) -> list[str]:
-    """Return the end of a kernel: all sums written, and then what one thread does, which knows the totals."""
+    """Return the end of a kernel: it stores all sums, and then one thread runs the lines ``last``, which use the totals."""
     sums = [n for n, output in enumerate(loop.chain.outputs) if output.columns]
     totals = [n for n, output in enumerate(loop.chain.outputs) if output.total]
     if not sums and not totals:
@@ -48,7 +48,7 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
             lines.append("  });")
         lines.append("}")
     if totals:
-        # Where one block has all columns, the last of them is the last of all: it counts once.
+        # If one block has all columns, the last block of the columns is the last of all: it counts once.
         others = "gridDim.x == 1 ? ends_columns : " if sums else ""
         lines.append(f"if ({others}block.is_last(counters + gridDim.x, blocks)) {{")
         for n in totals:
@@ -58,7 +58,7 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
 
 
 def _column(loop: Loop, output: Output) -> tuple[str, str]:
-    """Return the column of the sum at a place among those of a block, and where it is written."""
+    """Return the column of the sum at place ``at`` of a block, and where it is stored."""
     if loop.form == "row":
         return f"at / {loop.kept} + at % {loop.kept} * blockDim.x", "column"
     few = loop.few(output)
@@ -67,5 +67,5 @@ def _column(loop: Loop, output: Output) -> tuple[str, str]:
 
 
 def _parts(lanes: int, totals: int) -> str:
-    """Return where the parts of a sum begin, after those of so many sums a thread, and of so many totals."""
+    """Return where the parts of a sum begin: after those of ``lanes`` sums of each thread and of ``totals`` totals."""
     return f"parts + blocks * (long long)({lanes} * blockDim.x + {totals})"
