@@ -39,21 +39,12 @@ from chainrule.mathematics.step import Batch, Forward, Progress, TrainingStep, f
 from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.ranks import join
+from chainrule.training import loop
 from chainrule.training.batches import Chance, TrainingRows
 from chainrule.training.display import Display, display
 from chainrule.training.evaluation import Score, outputs, score
 from chainrule.training.history import History
 from chainrule.training.interrupts import Interrupts
-from chainrule.training.loop import (
-    Callback,
-    DivergedError,
-    Member,
-    Settings,
-    Task,
-    callback_list,
-    fit,
-    patience,
-)
 from chainrule.training.memory import Demand, MemoryEstimate, check_weights
 from chainrule.training.windows import Windows
 
@@ -72,6 +63,14 @@ BackendLike = str | Backend | ModuleType
 Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
 
 FIRST, LAST_HIDDEN, LAST = 0, -2, -1  # layers
+# Methods of other libraries, and ours.
+_ELSEWHERE = {
+    "fit": "train(X, y, epochs=100), or MLPClassifier and MLPRegressor of chainrule.estimators",
+    "partial_fit": "train(X, y, epochs=1, resume=True)",
+    "predict_proba": "predict(X)",
+    "score": "evaluate(X, y)",
+    "forward": "feedforward(X)",
+}
 
 
 def _parameter(layer: int, part: str, doc: str) -> Any:
@@ -196,6 +195,13 @@ class NeuralNetwork:
         if chosen is not None:
             self._place(chosen)
 
+    if not TYPE_CHECKING:  # for a type checker, the class has the attributes below and no others
+
+        def __getattr__(self, name: str) -> Any:
+            problem = f"NeuralNetwork has no attribute {name!r}; use {_ELSEWHERE.get(name)}"
+            require(name not in _ELSEWHERE, problem, AttributeError)
+            return super().__getattribute__(name)  # raises the usual error, or that of a property
+
     def __repr__(self) -> str:
         net = self.architecture
         return f"NeuralNetwork({net}, {net.loss.name}, {net.layout.total:,} parameters)"
@@ -251,7 +257,7 @@ class NeuralNetwork:
         validation_data: Data | None = None,
         validation_fraction: float | None = None,
         early_stopping: int | bool | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Sequence[loop.Callback] = (),
         progress: bool | None = None,
         print_every: int = 4000,
         compile: bool = True,
@@ -351,18 +357,20 @@ class NeuralNetwork:
         own = flag("sharded", sharded) and group.size > 1
         problem = "sums by a tree need the same rows on all ranks; leave out ':tree', or sharded=True"
         require(not (own and group.tree), problem)
+        problem = "got validation_data and validation_fraction; give one of them"
+        require(validation_data is None or validation_fraction is None, problem)
         resume, folder = flag("resume", resume), None
         if checkpoint is not None:
             from chainrule.training.resuming import RunFolder
 
             folder = RunFolder(checkpoint, checkpoint_seconds, checkpoint_epochs, group, resume=resume)
-        settings = Settings(
+        settings = loop.Settings(
             epochs=at_least(1, "epochs", epochs),
             batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
             schedule=schedule(learning_rate),
             optimizer=named_optimizer(optimizer),
-            patience=patience(early_stopping),
-            callbacks=callback_list(callbacks),
+            patience=loop.patience(early_stopping),
+            callbacks=loop.callback_list(callbacks),
             shuffle=flag("shuffle", shuffle),
             compiled=flag("compile", compile),
             threads=threads,
@@ -382,18 +390,22 @@ class NeuralNetwork:
                 X, y, sample_weight = as_stream(X, y, sample_weight), None, None
             door = self._place_for(X, settings.batch_size, settings.optimizer)
             data = self._rows((X, y, sample_weight), door, settings.batch_size)
-            rank = group.rank if own else None
-            data, validation = self._held_out(data, validation_data, validation_fraction, door, rank)
+            validation: TrainingRows | None = None
+            if validation_fraction is not None:
+                draws = self._chance.of_rank(group.rank) if own else self._chance
+                data, validation = data.split(validation_fraction, draws)
+            elif validation_data is not None:
+                validation = self._validation(validation_data, door)
             if group.size > 1:
                 data = data.shared(group, own=own)
                 validation = None if validation is None else validation.shared(group, own=own)
-            task = Task(self.architecture, self.backend, data.loaded(), validation)
+            task = loop.Task(self.architecture, self.backend, data.loaded(), validation)
             (history,) = _fit([(self, task, settings)], shown, resume=resume and folder is None)
         if history.error is not None:
             raise history.error
         return history
 
-    def _demand(self, task: Task, settings: Settings) -> tuple[Demand, int]:
+    def _demand(self, task: loop.Task, settings: loop.Settings) -> tuple[Demand, int]:
         """Return what training asks of the memory, and the rows of a batch."""
         rows, streamed = max(1, len(task.data)), self.backend.streams(task.data.data.X)
         batch_rows = min(settings.batch_size or rows, rows)
@@ -410,9 +422,8 @@ class NeuralNetwork:
         """Refuse to change the parameters while another call does."""
         # One lock a process: in a forked child no thread is left that could release its parent's.
         lock = self._changing.setdefault(os.getpid(), Lock())
-        if not lock.acquire(blocking=False):
-            msg = "the network is training; change it after train has returned, or change a copy.deepcopy of it"
-            raise RuntimeError(msg)
+        problem = "the network is training; change it after train has returned, or change a copy.deepcopy of it"
+        require(lock.acquire(blocking=False), problem, RuntimeError)
         try:
             yield
         finally:
@@ -516,9 +527,7 @@ class NeuralNetwork:
         """
         from chainrule.explain.explanation import explain
 
-        if detail not in {"named", "all"}:
-            msg = f"detail is {detail!r}; give 'named' or 'all'"
-            raise ValueError(msg)
+        require(detail in {"named", "all"}, f"detail is {detail!r}; give 'named' or 'all'")
         training = TrainingStep(self.architecture, named_optimizer(optimizer))
         door = self._place_for(X)._replace(finite=False)
         batch = targets.batch((X, y, sample_weight), self.architecture, door)
@@ -657,9 +666,8 @@ class NeuralNetwork:
             If the network is training: in another thread, or around the callback that calls this.
         """
         depth, number = self.architecture.depth, whole_number("number", number)
-        if not -depth <= number < depth:
-            msg = f"the network has {depth} layers; there is no layer {number}"
-            raise IndexError(msg)
+        problem = f"the network has {depth} layers; there is no layer {number}"
+        require(-depth <= number < depth, problem, IndexError)
         with self._change():
             self._follow(W if b is None else b)
             door = self._door  # places the network, so the layers are read in its dtype
@@ -679,14 +687,13 @@ class NeuralNetwork:
         AttributeError
             If there is nothing to read, or no such layer.
         """
-        if self._forward is None:
-            msg = "nothing to read yet: call feedforward(X) first (training does not keep its arrays)"
-            raise AttributeError(msg)
+        problem = "nothing to read yet: call feedforward(X) first (training does not keep its arrays)"
+        caches = () if self._forward is None else self._forward.caches
+        require(caches, problem, AttributeError)
         number = whole_number("number", number)
-        if not -len(self._forward.caches) <= number < len(self._forward.caches):
-            msg = f"the network has {len(self._forward.caches)} layers; there is no layer {number}"
-            raise AttributeError(msg)
-        return self._forward.caches[number]
+        problem = f"the network has {len(caches)} layers; there is no layer {number}"
+        require(-len(caches) <= number < len(caches), problem, AttributeError)
+        return caches[number]
 
     # -- the names of a first two-layer network ----------------------------------------------------
     # In a deeper one, the first layer is "input to hidden", the last "hidden to output", and "hidden"
@@ -777,24 +784,10 @@ class NeuralNetwork:
         door = door.wide(given[0], self.architecture.sizes)
         return TrainingRows(targets.batch(given, self.architecture, door))
 
-    def _held_out(
-        self,
-        data: TrainingRows,
-        validation_data: Data | None,
-        fraction: float | None,
-        door: inputs.Door,
-        rank: int | None,
-    ) -> tuple[TrainingRows, TrainingRows | None]:
-        """Return the rows to train on, and those to validate on; ``rank`` is that of rows of its own."""
-        if validation_data is None:
-            if fraction is None:
-                return data, None
-            return data.split(fraction, self._chance if rank is None else self._chance.of_rank(rank))
-        if fraction is not None:
-            msg = "got validation_data and validation_fraction; give one of them"
-            raise ValueError(msg)
+    def _validation(self, validation_data: Data, door: inputs.Door) -> TrainingRows:
+        """Return the rows to validate on."""
         try:
-            return data, self._rows(targets.validation(validation_data), door, 1)
+            return self._rows(targets.validation(validation_data), door, 1)
         except (TypeError, ValueError) as error:
             msg = f"validation_data: {error}"
             raise type(error)(msg) from None
@@ -899,15 +892,11 @@ class NeuralNetwork:
         return net
 
 
-Run = tuple[NeuralNetwork, Task, Settings]
+Run = tuple[NeuralNetwork, loop.Task, loop.Settings]
 
 
 def _fit(
-    runs: Sequence[Run],
-    shown: Display,
-    threads: int = 1,
-    *,
-    resume: bool = False,
+    runs: Sequence[Run], shown: Display, threads: int = 1, *, resume: bool = False
 ) -> list[History]:
     """Train networks, and keep the weights of each even if an error ends its training."""
     from chainrule.explain.closing import closing_line
@@ -918,10 +907,10 @@ def _fit(
         demand.check(rows)
         rule = settings.optimizer.name, dict(settings.optimizer.settings)
         state = net._kept[1] if resume and net._kept and net._kept[0] == rule else None
-        members.append(Member(net._theta, task, settings, net._chance, state))
+        members.append(loop.Member(net._theta, task, settings, net._chance, state))
     with Interrupts():  # until the weights are kept
         try:
-            outcomes = fit(members, shown, threads)
+            outcomes = loop.fit(members, shown, threads)
         except MemoryError as error:
             raise MemoryError(demand.used_up(rows)) from error
         for (net, _, _), outcome in zip(runs, outcomes, strict=True):
@@ -1011,12 +1000,12 @@ def train_many(
     )
     require(executor is None or hasattr(executor, "submit"), problem)
     rates = _of_each("learning_rate", learning_rate, networks, is_list=is_list)
-    settings = Settings(
+    settings = loop.Settings(
         epochs=at_least(1, "epochs", epochs),
         batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
         schedule=schedule(rates[0]),
         optimizer=named_optimizer(optimizer),
-        patience=patience(early_stopping),
+        patience=loop.patience(early_stopping),
         shuffle=flag("shuffle", shuffle),
         compiled=flag("compile", compile),
         threads=1,
@@ -1034,7 +1023,7 @@ def train_many(
         runs = [
             (
                 net,
-                Task(net.architecture, net.backend, data, part),
+                loop.Task(net.architecture, net.backend, data, part),
                 replace(settings, schedule=schedule(rate)),
             )
             for net, data, part, rate in zip(networks, batches, validation, rates, strict=True)
@@ -1044,7 +1033,7 @@ def train_many(
         else:
             histories = _send(executor, runs, pack_size, threads or 1)
     for number, history in enumerate(histories):
-        if isinstance(history.error, DivergedError):
+        if isinstance(history.error, loop.DivergedError):
             warnings.warn(f"networks[{number}]: {history.error}", RuntimeWarning, stacklevel=2)
         elif history.error is not None:
             raise history.error

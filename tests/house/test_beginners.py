@@ -44,6 +44,8 @@ IN_PYTHON = [
     ("net.train(X, y, 2, optimizer=<<'Adam'>>)", "unknown optimizer 'Adam'; did you mean ('adam')"),
     ("net.train(X, y, 2, optimizer=<<'rmsprop'>>)", "unknown optimizer 'rmsprop'; did you mean ('adam')"),
     ("net.train(X, y, 2, optimizer=<<adam>>)", "a name or Optimizer, got function; give ('adam')"),
+    ("net.<<fit(X, y)>>", r"NeuralNetwork has no attribute 'fit'; use (train\(X, y, epochs=100\)), or MLPClassifier"),
+    ("net.<<score(X, y)>>", "use (evaluate.*)$"),
     ("net.train(<<X.T>>, y, 2)", "X has 4 features but the network takes 2; was it transposed"),
     ("net.train(X, <<y.T>>, 2)", "y has 1 rows but X has 4; was it transposed[?] give y.T"),
     ("net.predict(<<np.asarray([0, 1])>>)", r"X has shape \(2,\) .* for one sample give"),

@@ -399,7 +399,7 @@ class _Parquet(_Frames):
 
     def __init__(self, source: Any, *columns: Any) -> None:
         path = Path(source)
-        pl = polars(path.name)
+        pl = polars(f"reading {path.name}")
         self.name = str(path)
         self._files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         if not path.exists() or not self._files:
@@ -437,7 +437,7 @@ class _Records(_Frames):
     name = "the record batches"
 
     def __init__(self, source: Any, *columns: Any) -> None:
-        self._pl, self._source = polars(self.name), source
+        self._pl, self._source = polars("reading record batches"), source
         self._held: Any = None  # the batch read last
         self._at = 0  # the row that it starts at
         if isinstance(source, Iterator):

@@ -48,14 +48,14 @@ def unique_names(path: Path, names: Sequence[str]) -> list[str]:
     ValueError: t.csv has two columns of one name: 'a' (column 1) and ' a' (column 3); rename one of them
     """
     stripped = [name.strip() for name in names]
+    places: dict[str, int] = {}
     for second, name in enumerate(stripped):
-        first = stripped.index(name) if len(set(stripped)) < len(stripped) else second
-        if first < second:
-            msg = (
-                f"{path} has two columns of one name: {quoted(names[first])} (column {first + 1}) and "
-                f"{quoted(names[second])} (column {second + 1}); rename one of them"
-            )
-            raise ValueError(msg)
+        first = places.setdefault(name, second)
+        problem = (
+            f"{path} has two columns of one name: {quoted(names[first])} (column {first + 1}) and "
+            f"{quoted(names[second])} (column {second + 1}); rename one of them"
+        )
+        require(first == second, problem)
     return stripped
 
 
@@ -460,8 +460,8 @@ def read_table(path: PathLike, dialect: Dialect = COMMAS) -> Table:
     return table
 
 
-def polars(name: str) -> Any:
-    """Import Polars, which is needed to read ``name``, and return it.
+def polars(what: str) -> Any:
+    """Import Polars, which ``what`` needs, and return it.
 
     Raises
     ------
@@ -470,16 +470,16 @@ def polars(name: str) -> Any:
 
     Examples
     --------
-    >>> polars("t.parquet").__name__
+    >>> polars("reading t.parquet").__name__
     'polars'
     """
-    problem = f"reading {name} needs Polars, which is not installed; {how_to_install('data')}"
+    problem = f"{what} needs Polars, which is not installed; {how_to_install('data')}"
     require(find_spec("polars") is not None, problem, ModuleNotFoundError)
     return import_module("polars")
 
 
 def _read_parquet(path: Path) -> Table:
-    pl = polars(path.name)
+    pl = polars(f"reading {path.name}")
     with refusing((pl.exceptions.PolarsError, OSError), f"{path} {_DAMAGED}"):
         lazy = pl.scan_parquet(path)
         rows, columns = lazy.select(pl.len()).collect().item(), len(lazy.collect_schema())

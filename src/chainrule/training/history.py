@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule._version import how_to_install
+from chainrule.data.tables import polars
+from chainrule.mathematics.naming import require
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -25,6 +26,17 @@ class Record(NamedTuple):
     validation_accuracy: float | None  # share of right classes, 0 to 1; None where there are none
     learning_rate: float  # of the epoch's first step
     seconds: float  # since training began
+
+
+_MOST_ROWS = 20  # of the table that a history prints
+# Its columns: the place in a record, the width and the format.
+_COLUMNS = {
+    "epoch": (0, 7, ""),
+    "loss": (1, 12, ".6g"),
+    "validation": (2, 12, ".6g"),
+    "accuracy": (3, 8, ".2%"),
+    "seconds": (5, 8, ".2f"),
+}
 
 
 @dataclass
@@ -115,9 +127,8 @@ class History:
 
     def __getitem__(self, name: str) -> list[Any]:
         """Return one column: ``history["loss"]``."""
-        if name not in Record._fields:
-            msg = f"history has no column {name!r} (known: {', '.join(Record._fields)})"
-            raise KeyError(msg)
+        problem = f"history has no column {name!r} (known: {', '.join(Record._fields)})"
+        require(name in Record._fields, problem, KeyError)
         return list(self._columns()[Record._fields.index(name)]) if len(self) else []
 
     def __repr__(self) -> str:
@@ -128,24 +139,17 @@ class History:
 
     def __str__(self) -> str:
         """Return a table of at most 20 epochs, the first and the last among them, and the notes."""
-        validated = bool(self._held_out)
-        scored = any(accuracy is not None for _, accuracy in self._held_out)
-        head = f"{'epoch':>7}  {'loss':>12}"
-        head += f"  {'validation':>12}" if validated else ""
-        head += f"  {'accuracy':>8}" if scored else ""
-        lines = [f"{head}  {'seconds':>8}"]
-        for record in self._shown(20):
-            line = f"{record.epoch:>7}  {record.loss:>12.6g}"
-            line += f"  {_figure(record.validation_loss):>12}" if validated else ""
-            line += f"  {_percent(record.validation_accuracy):>8}" if scored else ""
-            lines.append(f"{line}  {record.seconds:>8.2f}")
-        return "\n".join([*lines, *self.notes])
-
-    def _shown(self, most: int) -> list[Record]:
-        if len(self) <= most:
-            return self.records
-        places = {round(i * (len(self) - 1) / (most - 1)) for i in range(most)}
-        return [self.record(place) for place in sorted(places)]
+        count = len(self)
+        places = np.unique(np.linspace(0, count - 1, min(count, _MOST_ROWS)).round().astype(int))
+        records, lines = [self.record(place) for place in places], [""] * (1 + len(places))
+        for name, (place, width, form) in _COLUMNS.items():
+            values = [record[place] for record in records]
+            texts = ["" if value is None else format(value, form) for value in values]
+            if any(texts) or not texts:
+                lines = [
+                    f"{line}  {text:>{width}}" for line, text in zip(lines, [name, *texts], strict=True)
+                ]
+        return "\n".join([*(line[2:] for line in lines), *self.notes])
 
     def to_frame(self) -> "DataFrame":
         """Return the records as a Polars data frame, a row for each epoch.
@@ -155,11 +159,7 @@ class History:
         ImportError
             If Polars (extra ``data``) is not installed.
         """
-        try:
-            import polars as pl
-        except ImportError:
-            msg = f"to_frame needs Polars; {how_to_install('data')}"
-            raise ImportError(msg) from None
+        pl = polars("to_frame")
         dtypes = {name: pl.Int64 if name == "epoch" else pl.Float64 for name in Record._fields}
         return pl.DataFrame({name: self[name] for name in dtypes}, schema=dtypes)
 
@@ -178,11 +178,3 @@ class History:
         from chainrule.plots import plot_history
 
         return plot_history(self, reported=self.reported, best_epoch=self.best_epoch, ax=ax)
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.2%}"
