@@ -75,7 +75,7 @@ def test_a_namespace_is_taken_for_its_library_and_its_devices_are_several_backen
     assert backends.get(xp) == backends.of(xp.ones(1)) == backends.of(strict_array())
     assert backends.of(strict_array("device1")) == backends.of(strict_array("device1"))
     assert backends.of(strict_array("device1")) != backends.of(strict_array())
-    with pytest.raises(TypeError, match="no Array API namespace"):
+    with pytest.raises(TypeError, match="not an Array API namespace"):
         backends.get(types.SimpleNamespace(tanh=np.tanh))
 
 

@@ -1,11 +1,11 @@
-"""Backends: where a step runs. The only rooms, with ``program/``, that name an accelerator library.
+"""Backends: where a step runs.
 
-A backend has no mathematics of its own. It says where its arrays live, how to wait for them, and how
-the one step is run with the least overhead. Several live in one process.
+A backend contains no mathematics. It makes arrays on its device, waits for them, and runs the step with as little
+overhead as possible. One process may use several backends.
 
-Which one a network uses: the ``backend=`` argument, else the environment variable
-``CHAINRULE_BACKEND``, else the arrays that it is first given. By the name "auto" the measured map of
-:mod:`chainrule.backends.speed_map` chooses.
+A network uses the backend of the ``backend=`` argument, otherwise that of the environment variable
+``CHAINRULE_BACKEND``, otherwise that of the first arrays that it gets. With "auto", the measurements in
+:mod:`chainrule.backends.speed_map` decide.
 """
 
 import os
@@ -33,7 +33,7 @@ __all__ = [
     "of",
 ]
 
-# The name of a backend, and what a person types to install it.
+# The name of each backend, and the command that installs it.
 INSTALL = {
     "numpy": "pip install numpy",
     "cupy": f"{how_to_install('cuda12')} (or cuda13)",
@@ -47,12 +47,22 @@ def _room(name: str) -> ModuleType:
 
 
 def named(given: str) -> Backend:
-    """Return the backend of this name, such as "numpy", "cupy:1", "torch:cuda" or "jax:cpu".
+    """Return the backend with this name.
+
+    Parameters
+    ----------
+    given
+        A library, with a device or without: "numpy", "cupy:1", "torch:cuda", "jax:cpu".
+
+    Returns
+    -------
+    Backend
+        The backend, after a computation on its device.
 
     Raises
     ------
     ValueError
-        If no backend has the name; the message gives the nearest one.
+        If no backend has this name; the message suggests the most similar one.
     BackendUnavailableError
         If its library is not installed, or its device cannot be used.
 
@@ -79,12 +89,22 @@ def named(given: str) -> Backend:
 
 
 def of(array: Array) -> Backend:
-    """Return the backend that ``array`` belongs to.
+    """Return the backend of an array.
+
+    Parameters
+    ----------
+    array
+        An array of any shape, of NumPy, CuPy, PyTorch, JAX or another library with the Array API.
+
+    Returns
+    -------
+    Backend
+        That of its library and device.
 
     Raises
     ------
     TypeError
-        If it is no array that follows the standard.
+        If it is not an array of the Array API standard.
 
     Examples
     --------
@@ -103,17 +123,22 @@ def get(given: Any = None) -> Backend | None:
     Parameters
     ----------
     given
-        A name, a :class:`Backend`, an Array API namespace, or ``None``: then
-        ``CHAINRULE_BACKEND`` decides where it is set. By "auto" it stays open: see :func:`is_auto`.
+        A name, a :class:`Backend` or an Array API namespace. ``None`` stands for ``CHAINRULE_BACKEND``,
+        if that is set.
+
+    Returns
+    -------
+    Backend or None
+        The backend; ``None`` without any of these, and for "auto": see :func:`is_auto`.
 
     Raises
     ------
     ValueError
-        If no backend has the name.
+        If no backend has this name.
     BackendUnavailableError
         If it cannot be used here.
     TypeError
-        If it is neither of these.
+        If ``given`` is none of these.
 
     Examples
     --------
@@ -137,7 +162,7 @@ def get(given: Any = None) -> Backend | None:
 
 
 def is_auto(given: Any = None) -> bool:
-    """Return whether a ``backend=`` argument, or ``CHAINRULE_BACKEND`` in its place, is "auto".
+    """Return whether a ``backend=`` argument is "auto"; ``None`` stands for ``CHAINRULE_BACKEND``.
 
     Examples
     --------
@@ -153,9 +178,14 @@ def _asked(given: Any) -> Any:
 
 
 def available() -> list[Availability]:
-    """Return, for every known backend, whether it can be used here, or why not.
+    """Return for each backend whether it can be used here, or why not.
 
-    Each device is used, not merely looked for: a library can be installed where its device is not.
+    Each device computes something, since a library can be installed without its device.
+
+    Returns
+    -------
+    list of Availability
+        One for each name: "numpy", "cupy", "torch", "jax".
 
     Examples
     --------
@@ -173,6 +203,6 @@ def _probed(name: str) -> Availability:
         version = import_module(name).__version__
     try:
         found: Availability = _room(name).probe()
-    except Exception as error:  # noqa: BLE001  whatever a driver raises is the reason to show
+    except Exception as error:  # noqa: BLE001  a driver may raise anything; the reason is shown
         return Availability(name, usable=False, version=version, reason=one_line(error))
     return found

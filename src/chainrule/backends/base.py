@@ -1,4 +1,4 @@
-"""The base class of backends: creating arrays, waiting for results, and running steps."""
+"""The base class of backends: it makes arrays, waits for results, and runs steps."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,17 +15,31 @@ if TYPE_CHECKING:
     from chainrule.program.kernels import Kernels
     from chainrule.program.plan import Plan
 
-PlanOf = Callable[[int], "Plan"]  # of a step, by the rows of its batch
+PlanOf = Callable[[int], "Plan"]  # from the number of rows of a batch to the plan of its step
 Forward = Callable[[Array, Array], Array]  # theta (P,), X (n, n_in) -> A (n, n_out)
-BLOCK = 8192  # rows; bounds the memory of a forward pass over any number of them
+BLOCK = 8192  # rows; limits the memory of a forward pass over many rows
 
 
 class BackendUnavailableError(RuntimeError):
-    """A backend that was asked for cannot be used here; the message says why and what would help."""
+    """A requested backend cannot be used here; the message says why, and what helps."""
 
 
 class Availability(NamedTuple):
-    """Whether a backend can be used here, found out by using its device and not by importing it."""
+    """Whether a backend can be used here, according to a computation on its device.
+
+    Attributes
+    ----------
+    name
+        The name of the backend.
+    usable
+        Whether it can be used.
+    version
+        The version of its library; ``None`` if it does not import.
+    devices
+        The names of its devices.
+    reason
+        Why it cannot be used.
+    """
 
     name: str
     usable: bool
@@ -38,40 +52,49 @@ class Availability(NamedTuple):
 class Backend:
     """An array library and one of its devices.
 
-    Two backends are equal where arrays of the one can be used with arrays of the other.
+    Two backends are equal if their arrays can be used together.
+
+    Attributes
+    ----------
+    name
+        The name of the library.
+    xp
+        Its namespace, as in the Array API standard.
+    device
+        The device, as the library names it; ``None`` if there is only one.
 
     Examples
     --------
     >>> from chainrule import backends
-    >>> room = backends.named("numpy")
-    >>> room.asarray([1, 2], "float32")
+    >>> backend = backends.named("numpy")
+    >>> backend.asarray([1, 2], "float32")
     array([1., 2.], dtype=float32)
-    >>> room.describe(), room.default_dtype
+    >>> backend.describe(), backend.default_dtype
     ('numpy', 'float64')
     """
 
     name: str
     xp: Namespace = field(compare=False, repr=False)
     device: Any = None
-    plans: ClassVar[bool] = False  # whether a step runs in memory that was planned
+    plans: ClassVar[bool] = False  # whether a step runs in planned memory
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Modules cannot be pickled: the library and the device are looked up again by their names.
+        # Modules cannot be pickled: unpickling finds the library and the device by their names.
         return import_module(__package__).named, (self.describe(),)
 
     @property
     def default_dtype(self) -> str:
-        """The widest floating-point dtype that the device computes in."""
+        """The widest floating-point dtype that the device supports, as "float64"."""
         return "float64"
 
     @property
     def own_bytes(self) -> int:
-        """The memory that a run takes besides its arrays, in bytes."""
+        """The memory that a run needs in addition to its arrays, in bytes."""
         return 0
 
     @property
     def places(self) -> int:
-        """The number of batches in memory at the same time if the data stay on the host: see :meth:`holder`."""
+        """The number of batches in memory at the same time, if the data stay on the host: see :meth:`holder`."""
         return 1
 
     @property
@@ -80,11 +103,11 @@ class Backend:
         return ()
 
     def planned(self, plan: "Plan") -> "Plan":
-        """Return the plan of a step as it runs here."""
+        """Return the plan of a step as this backend runs it."""
         return plan
 
     def scratch_bytes(self, plan_of: PlanOf, rows: int, _steps: int, _threads: int | None) -> int:
-        """Return the memory that steps on batches of ``rows`` rows take between their inputs and outputs."""
+        """Return the bytes of memory for intermediate results of steps on batches of ``rows`` rows."""
         plan = plan_of(rows)
         return plan.constant_bytes + plan.scratch_bytes
 
@@ -93,12 +116,12 @@ class Backend:
         return None
 
     def check_dtype(self, dtype: str) -> None:
-        """Refuse a dtype that the device does not compute in.
+        """Refuse a dtype that the device does not support.
 
         Raises
         ------
         ValueError
-            If it does not compute in ``dtype``.
+            If it does not support ``dtype``.
         """
         if hasattr(self.xp, dtype):
             return
@@ -106,15 +129,28 @@ class Backend:
         raise ValueError(msg)
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """Return host data or an array of this backend as an array of it, on its device."""
+        """Return an array on the device of this backend.
+
+        Parameters
+        ----------
+        x
+            Data on the host, or an array of this backend.
+        dtype
+            The dtype or its name; by default that of ``x``.
+
+        Returns
+        -------
+        Array
+            The array, of the shape of ``x``; it may share memory with ``x``.
+        """
         return self.xp.asarray(x, dtype=self.dtype(dtype), device=self.device)
 
     def dtype(self, given: Any) -> Any:
-        """Return the library's dtype with this name; a dtype, or ``None``, is returned unchanged."""
+        """Return the dtype of the library with this name; a dtype or ``None`` is returned unchanged."""
         return getattr(self.xp, given) if isinstance(given, str) else given
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """Return a copy of ``array`` on the host, or a view if it is there; bfloat16 becomes float32."""
+        """Return ``array`` on the host as a copy, or as a view if it is there already; bfloat16 becomes float32."""
         host = np.asarray(array)
         return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
 
@@ -126,11 +162,11 @@ class Backend:
         return self.plain(work)
 
     def plain(self, work: Work) -> Engine:
-        """Return the engine that runs the step as it is written."""
+        """Return the engine that runs the step as written."""
         return Plain(work, self.asarray, self.to_numpy)
 
     def pack(self, works: Sequence[Work], threads: int) -> "Pack | None":
-        """Return an engine for several runs of equal shapes together; ``None`` if there is none."""
+        """Return an engine that runs several runs of equal shapes together; ``None`` if this backend has none."""
         del works, threads
         return None
 
@@ -144,52 +180,61 @@ class Backend:
         return step
 
     def predict(self, forward: Forward, theta: Array, X: Array) -> Array:
-        """Return ``forward(theta, X)`` for any number of rows, a block of them at a time."""
+        """Return the outputs ``forward(theta, X)``, of shape (n, n_out), for any number of rows, block by block."""
         n = X.shape[0]
         if n <= BLOCK:
             return forward(theta, self.near(X))
-        # bounds() keeps inside X: the standard says nothing of slices that end beyond it.
+        # The standard does not define slices that end beyond X; those of bounds() do not.
         parts = [forward(theta, self.near(X[start:stop, :])) for start, stop in bounds(n, BLOCK)]
         return self.xp.concat(parts, axis=0)
 
     def holder(self, nbytes: int) -> "Backend":
-        """Return the backend that holds ``nbytes`` bytes of training data: this one, or one with room for them."""
+        """Return the backend that holds ``nbytes`` bytes of training data: this one, or one with enough memory."""
         del nbytes
         return self
 
     def streams(self, x: Array) -> bool:
-        """Return whether data were left on the host, to come here batch by batch."""
+        """Return whether data stay on the host and are copied to the device batch by batch."""
         del x
         return False
 
     def near(self, x: Array) -> Array:
-        """Return data as an array of this backend: as they are, unless they were left on the host."""
+        """Return data as an array on the device: unchanged, unless they are on the host."""
         return x
 
     def autodiff(self, function: Callable[[Array], Array], theta: Array) -> Array:
-        """Return the derivative ``(P,)`` of ``function(theta) -> ()``, taken by the library itself.
+        """Return a derivative by the library's own automatic differentiation.
+
+        Parameters
+        ----------
+        function
+            From the parameters, (P,), to a number, ().
+        theta
+            The parameters, (P,).
+
+        Returns
+        -------
+        Array
+            The derivative, (P,).
 
         Raises
         ------
         NotImplementedError
-            If the library takes no derivatives.
+            If the library has no automatic differentiation.
         """
         del function, theta
-        msg = f"{self.name} takes no derivatives by itself; torch and jax do"
+        msg = f"{self.name} has no automatic differentiation; use torch or jax"
         raise NotImplementedError(msg)
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
-        """Return an array of the same values that shares no memory with ``array``.
-
-        A backend whose arrays can be written to may write them to ``out``.
-        """
+        """Return a copy of ``array`` that shares no memory with it; a backend may write the copy to ``out``."""
         del out
         return self.xp.asarray(array, copy=True)
 
     def quiet(self) -> Any:
-        """Return a context in which floating-point overflow warns nobody: training checks the loss."""
+        """Return a context without warnings of floating-point overflow: training checks the loss itself."""
         return np.errstate(all="ignore")
 
     def describe(self) -> str:
-        """Return the name for messages, with the device if there are several."""
+        """Return the name for messages, with the device if there are several: "torch:cuda:0"."""
         return self.name if self.device is None else f"{self.name}:{self.device}"

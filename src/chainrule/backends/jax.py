@@ -1,4 +1,4 @@
-"""JAX: the step jitted, its state donated, so that XLA fuses it and reuses the buffers."""
+"""JAX: the step is compiled with ``jit``, and XLA overwrites its parameters and state (they are donated)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ class JaxBackend(Backend):
 
     def asarray(self, x: Any, dtype: Any = None) -> jax.Array:
         """Return ``x`` as an array on the device."""
-        # Converted on the host: JAX would first wrap 64-bit integers around to 32 bits.
+        # Convert on the host: JAX would first truncate 64-bit integers to 32 bits.
         array = x if isinstance(x, jax.Array) else np.asarray(x, dtype=self.dtype(dtype))
-        # may_alias: a jax.Array must never share the memory of host data that may change.
+        # may_alias=False: a jax.Array must not share memory with host data, which may change.
         placed = jax.device_put(array, self.device, may_alias=False)
         return placed if dtype is None else placed.astype(dtype)
 
@@ -47,32 +47,34 @@ class JaxBackend(Backend):
         jax.block_until_ready(result)
 
     def available_bytes(self) -> int | None:
-        """Return how much memory the device has left; ``None`` on devices that do not say."""
+        """Return the free memory of the device in bytes; ``None`` if it is unknown."""
         if self.device.platform == "cpu":
             return machine.available_bytes()
-        said = self.device.memory_stats() or {}
-        if "bytes_limit" not in said:
-            return None
-        return int(said["bytes_limit"] - said.get("bytes_in_use", 0))
+        memory = self.device.memory_stats() or {}
+        return (
+            int(memory["bytes_limit"] - memory.get("bytes_in_use", 0))
+            if "bytes_limit" in memory
+            else None
+        )
 
     def engine(self, work: Work) -> Engine:
         """Return the fastest engine: an epoch of steps, compiled as one loop."""
         return Scan(work, self.asarray)
 
     def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
-        """Return a compiled loop over several runs; ``None`` for full batches, whose bits a loop would change."""
+        """Return a compiled loop over several runs; ``None`` for full batches, whose bits it would change."""
         return None if works[0].is_one_batch else ScanPack(works, threads, self.asarray)
 
     def compiled_parts(self, step: Step) -> Step:
-        """Return a step whose ``part`` and ``finish`` XLA compiles, once for equal steps."""
+        """Return a step whose ``part`` and ``finish`` are compiled, once for equal steps."""
         return CompiledParts(step)
 
     def predict(self, forward: Forward, theta: jax.Array, X: jax.Array) -> jax.Array:
-        """Return ``forward(theta, X)`` for any number of rows, compiled once for each number of them."""
+        """Return the outputs ``forward(theta, X)``, of shape (n, n_out), compiled once for each number of rows."""
         return super().predict(_compiled(forward), theta, X)
 
     def autodiff(self, function: Callable[[jax.Array], jax.Array], theta: jax.Array) -> jax.Array:
-        """Return the derivative of ``function`` at ``theta (P,)``, by ``jax.grad``."""
+        """Return the derivative of ``function`` at ``theta``, (P,), by ``jax.grad``."""
         return jax.grad(function)(theta)
 
     def describe(self) -> str:
@@ -82,7 +84,7 @@ class JaxBackend(Backend):
 
 @dataclass(frozen=True)
 class CompiledParts:
-    """A step with its parts compiled."""
+    """A step with compiled parts."""
 
     step: Step
 
@@ -105,7 +107,7 @@ class CompiledParts:
 
 @lru_cache(maxsize=32)
 def _compiled(forward: Forward) -> Forward:
-    """Return a forward pass compiled by XLA; one that looks at its numbers, as it is written."""
+    """Return a forward pass compiled by XLA, or as written if it reads the entries of arrays."""
     compiled = jax.jit(forward)
 
     def run(theta: jax.Array, X: jax.Array) -> jax.Array:
@@ -123,7 +125,7 @@ def make(device: str | None = None) -> JaxBackend:
     Raises
     ------
     BackendUnavailableError
-        If JAX has no such device here.
+        If JAX has no such device.
     """
     platform, _, number = (device or "").partition(":")
     try:
@@ -136,7 +138,7 @@ def make(device: str | None = None) -> JaxBackend:
 
 
 def of(array: jax.Array) -> JaxBackend:
-    """Return the backend that ``array`` belongs to."""
+    """Return the backend of an array."""
     return JaxBackend("jax", xp, next(iter(array.devices())))
 
 

@@ -1,4 +1,4 @@
-"""Any other Array API namespace, given as an object: the plain step runs on it as it stands."""
+"""Any other Array API namespace, passed as an object: it runs the step as written."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,22 +22,22 @@ class NamespaceBackend(Backend):
         return _again, (self.name, str(self.device))
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
-        """Return host data or an array of this backend as an array of it, on its device."""
+        """Return host data, or an array of this backend, as an array on its device."""
         if self.device is not None:
             return super().asarray(x, dtype)
-        return self.xp.asarray(x, dtype=self.dtype(dtype))  # not every library takes a device=
+        return self.xp.asarray(x, dtype=self.dtype(dtype))  # some libraries have no device=
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """Return a copy of ``array`` on the host, by way of its library's default device."""
+        """Return a copy of ``array`` on the host, via the default device of its library."""
         if self.device is not None and self.device != (default := _default_device(self.xp)):
             array = array.to_device(default)
         try:
             return np.from_dlpack(array, device="cpu")
-        except Exception:  # noqa: BLE001  whatever a library raises that has no DLPack, or not of this dtype
+        except Exception:  # noqa: BLE001  libraries without DLPack, or without this dtype, may raise anything
             return np.asarray(array)
 
     def plain(self, work: Work) -> Engine:
-        """Return what runs the step as it is written, once two rows have been through it.
+        """Return the engine that runs the step as written, after a trial on two rows.
 
         Raises
         ------
@@ -56,14 +56,14 @@ class NamespaceBackend(Backend):
 
 
 def _persisted(step: Callable[..., Any], *arguments: Any) -> Any:
-    """Take a step and compute its results: where arrays are lazy (Dask), they would keep all steps before."""
+    """Take a step and compute its results: lazy arrays (Dask) would keep all earlier steps."""
     progress, L = step(*arguments)
     theta, *state, L = import_module("dask").persist(progress.theta, *progress.state, L)
     return type(progress)(theta, record_like(progress.state, state)), L
 
 
 def _again(module: str, device: str) -> NamespaceBackend:
-    """Return the backend of these names, as it was pickled or is to be copied; on the default device if it is unknown."""
+    """Return an unpickled or copied backend; on the default device if its own does not exist here."""
     backend = make(import_module(module))
     if device == str(backend.device):
         return backend
@@ -72,17 +72,17 @@ def _again(module: str, device: str) -> NamespaceBackend:
 
 
 def make(xp: Namespace, device: Any = None) -> NamespaceBackend:
-    """Return the backend for the namespace ``xp``, on its default device unless given another.
+    """Return the backend for the namespace ``xp``, on its default device or the given one.
 
     Raises
     ------
     TypeError
-        If the object is no namespace of the standard, or its arrays do not come back to the host.
+        If the object is not an Array API namespace, or its arrays cannot be copied to the host.
     """
     try:
         xp = namespace_of(xp.asarray([0.0]))  # array-api-compat's, where it has one
     except (AttributeError, TypeError) as error:
-        msg = f"backend {xp!r} is no Array API namespace ({error}); give a name such as 'numpy', or a module such as array_api_strict"
+        msg = f"backend {xp!r} is not an Array API namespace ({error}); give a name such as 'numpy', or a module such as array_api_strict"
         raise TypeError(msg) from None
     name = getattr(xp, "__name__", type(xp).__name__).removeprefix("array_api_compat.")
     backend = NamespaceBackend(name, xp, _default_device(xp) if device is None else device)
@@ -94,13 +94,13 @@ def make(xp: Namespace, device: Any = None) -> NamespaceBackend:
         got, returns = error, False
     if not returns:
         shown = " ".join(str(got).split())
-        msg = f"backend {name!r} cannot be used: its arrays do not come back to the host ({shown})"
+        msg = f"backend {name!r} cannot be used: its arrays cannot be copied to the host ({shown})"
         raise TypeError(msg)
     return backend
 
 
 def _default_device(xp: Namespace) -> Any:
-    """Return the device of new arrays; ``None`` if creation functions have no such argument."""
+    """Return the default device; ``None`` if creation functions have no ``device`` argument."""
     try:
         device = xp.__array_namespace_info__().default_device()
         xp.asarray([0.0], device=device)
@@ -110,5 +110,5 @@ def _default_device(xp: Namespace) -> Any:
 
 
 def of(array: Array) -> NamespaceBackend:
-    """Return the backend that ``array`` belongs to."""
+    """Return the backend of an array."""
     return make(namespace_of(array), device_of(array))

@@ -1,4 +1,4 @@
-"""NumPy: the CPU, and the reference of every other backend."""
+"""NumPy: the CPU, and the reference for all other backends."""
 
 from collections.abc import Sequence
 from functools import cache, partial
@@ -18,7 +18,7 @@ from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut, cut
 from chainrule.program.steps import LONG_SECONDS, StepsPack, blocked, cuts, is_native, product_threads
 
-FEW_STEPS = 3  # binding a plan to memory takes as long as is saved in some five
+FEW_STEPS = 3  # binding a plan to memory takes as long as it saves in some five steps
 CACHE_LINE = 64  # bytes; also the widest vector
 
 
@@ -34,8 +34,8 @@ class NumpyBackend(Backend):
     def engine(self, work: Work) -> Engine:
         """Return the fastest engine.
 
-        A long run goes to native code where llvmlite is installed; a short one, and what native code
-        cannot run, goes to NumPy's own functions; a few small steps run as they are written.
+        With llvmlite, native code runs long runs. Short runs, and steps that native code cannot run, use NumPy's
+        functions with ``out``. A few small steps run as written.
         """
         if self._runs_native(work):
             return blocked(work, _kernels(native=True), cuts(work, native=True))
@@ -47,7 +47,7 @@ class NumpyBackend(Backend):
         return blocked(work, _kernels(native=False), interpreted)
 
     def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
-        """Return an engine for several runs together, if they run in native code: many steps of all in one call."""
+        """Return an engine that runs many steps of several runs in one call, if native code runs them."""
         native = all(map(self._runs_native, works))
         return StepsPack(works, threads, self.engine) if native else None
 
@@ -59,7 +59,7 @@ class NumpyBackend(Backend):
         return native_is_at_hand() and is_native(work.plan(max(work.batch_sizes)).program, work.steps)
 
     def scratch_bytes(self, plan_of: PlanOf, rows: int, steps: int, threads: int | None) -> int:
-        """Return the memory that steps take between their inputs and outputs: in row blocks, that of a block a thread."""
+        """Return the bytes of memory for intermediate results; with row blocks, those of one block for each thread."""
         whole = plan_of(rows)
         native = native_is_at_hand() and is_native(whole.program, steps)
         how = cut(whole.program, rows, machine.threads(threads), native=native)
@@ -67,7 +67,7 @@ class NumpyBackend(Backend):
         return how.threads * (block.constant_bytes + block.scratch_bytes)
 
     def predict(self, forward: Forward, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
-        """Return ``forward(theta, X)`` for any number of rows: many in threads, block by block."""
+        """Return the outputs ``forward(theta, X)``, of shape (n, n_out); many rows in threads, block by block."""
         from chainrule.program import forward_pass
 
         if max(theta.nbytes, X.nbytes) <= forward_pass.FEW_BYTES:
@@ -80,11 +80,11 @@ class NumpyBackend(Backend):
         return forward_pass.predict(forward, theta, X, how, _kernels(native=native))
 
     def asarray(self, x: Any, dtype: Any = None) -> np.ndarray:
-        """Return ``x`` as a C-contiguous NumPy array, without a copy if it is one."""
+        """Return ``x`` as a C-contiguous NumPy array, without a copy if possible."""
         return np.asarray(x, dtype=dtype, order="C")
 
     def copy(self, array: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return an array of the same values that shares no memory with ``array``; ``out`` if given."""
+        """Return a copy of ``array`` that shares no memory with it; ``out`` if given."""
         if out is None:
             return array.copy()
         np.copyto(out, array)
@@ -92,10 +92,10 @@ class NumpyBackend(Backend):
 
 
 class NumpyLibrary:
-    """NumPy for replay: its memory, and its functions with ``out``."""
+    """NumPy's memory and functions with ``out``, for replay."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-        """Return an array of any content, on a cache line's boundary."""
+        """Return an uninitialized array that starts at the boundary of a cache line."""
         nbytes = size(shape) * dtype.itemsize
         raw = np.empty(nbytes + CACHE_LINE, dtype=np.uint8)
         start = -raw.ctypes.data % CACHE_LINE
@@ -106,11 +106,11 @@ class NumpyLibrary:
         return raw[: size(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
     def constant(self, data: np.ndarray) -> np.ndarray:
-        """Return a known array."""
+        """Return an array with these entries."""
         return np.asarray(data, order="C")
 
     def shares(self, view: np.ndarray, array: np.ndarray) -> bool:
-        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        """Return whether ``view``, a reshaped ``array``, shares its memory and is not a copy."""
         return np.may_share_memory(view, array)
 
     def call(self, operation: Operation, arguments: list[Any], out: np.ndarray) -> Call:
@@ -122,16 +122,16 @@ class NumpyLibrary:
             reduce = np.add.reduce if function == "sum" else np.maximum.reduce
             return reduce, (arguments[0], settings["axis"], None, out, settings["keepdims"])
         if function == "matmul" and out.ndim == 2 and out.flags.c_contiguous:
-            return np.dot, (*arguments, out)  # the same BLAS call, the same bits, half the way to it
+            return np.dot, (*arguments, out)  # the same BLAS call and bits, with half the overhead
         if function == "where":
             return _choice(arguments, out)
-        if function in {"maximum", "minimum", "clip"}:  # their last position is no longer out
+        if function in {"maximum", "minimum", "clip"}:  # they take out by keyword only
             return partial(getattr(np, function), out=out), tuple(arguments)
         return getattr(np, function), (*arguments, out)
 
     def gather(self, source: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
-        """Copy rows of ``source`` to ``out``; the rows are known to exist, so none is looked up twice."""
-        source.take(rows, 0, out, "clip")  # "raise" would go through a copy
+        """Copy rows of ``source`` to ``out``; the rows must exist."""
+        source.take(rows, 0, out, "clip")  # "raise" would make a copy first
 
     def fill(self, target: np.ndarray, number: float) -> None:
         """Write a number into a 0-d array."""
@@ -143,12 +143,12 @@ class NumpyLibrary:
         return numbers
 
     def captured(self, calls: list[Call]) -> list[Call]:
-        """Return the calls as they are: CuPy, which has this method as well, refuses cuBLAS while a stream captures."""
+        """Return the same calls. CuPy inherits this: it refuses cuBLAS while a stream captures."""
         return calls
 
 
 def _choice(operands: list[np.ndarray], out: np.ndarray) -> Call:
-    """Return a call of ``where`` with ``out``, which NumPy's lacks; ``out`` may share memory with an operand."""
+    """Return a call of ``where`` with ``out``, which NumPy lacks; ``out`` may be the array of an operand."""
     condition, yes, no = operands
     if out.ctypes.data == no.ctypes.data and out.strides == no.strides:
         return np.copyto, (out, yes, "no", condition)
@@ -158,7 +158,7 @@ def _choice(operands: list[np.ndarray], out: np.ndarray) -> Call:
 def _chosen(
     condition: np.ndarray, yes: np.ndarray, no: np.ndarray, out: np.ndarray, otherwise: np.ndarray
 ) -> None:
-    np.logical_not(condition, otherwise)  # first, where ``out`` lies in the condition's place
+    np.logical_not(condition, otherwise)  # first, since ``out`` may be the array of the condition
     np.copyto(out, yes)
     np.copyto(out, no, "no", otherwise)
 
@@ -174,7 +174,7 @@ def _kernels(*, native: bool) -> Kernels:
 
 @cache
 def native_is_at_hand() -> bool:
-    """Return whether native code can be made here, and can call the BLAS that NumPy is linked with."""
+    """Return whether llvmlite is installed and the functions of NumPy's BLAS are found."""
     if find_spec("llvmlite") is None:
         return False
     from chainrule.program.native.blas import find_blas
@@ -191,7 +191,7 @@ def make(device: str | None = None) -> NumpyBackend:
 
 
 def of(_array: np.ndarray) -> NumpyBackend:
-    """Return the backend that ``array`` belongs to."""
+    """Return the backend of an array."""
     return make()
 
 

@@ -1,4 +1,4 @@
-"""Plans: the step of a network, traced and laid out in memory, before there are any data."""
+"""Plans: the step of a network, traced and placed in memory, before there are data."""
 
 from typing import Any
 

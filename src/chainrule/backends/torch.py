@@ -1,4 +1,4 @@
-"""PyTorch: CPU, CUDA and MPS devices. Used as an array library: its autograd stays off."""
+"""PyTorch on CPU, CUDA and MPS devices, as an array library without autograd."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
+from chainrule.backends.numpy import NumpyLibrary
 from chainrule.mathematics.arrays import size
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
@@ -18,7 +19,7 @@ from chainrule.program.replay import Call, Replay
 
 
 class TorchBackend(Backend):
-    """torch tensors on one device."""
+    """PyTorch tensors on one device."""
 
     plans = True
 
@@ -41,18 +42,18 @@ class TorchBackend(Backend):
         return _tensor(np.asarray(x), self.device, self.dtype(dtype))
 
     def to_numpy(self, array: torch.Tensor) -> np.ndarray:
-        """Return a copy on the host; bfloat16, which NumPy does not have, becomes float32."""
+        """Return a copy on the host; bfloat16, which NumPy lacks, becomes float32."""
         half = array.dtype == torch.bfloat16
         host: np.ndarray = (array.float() if half else array).detach().cpu().numpy()
         return host
 
     def synchronize(self, result: torch.Tensor) -> None:
-        """Wait until the device of ``result`` has nothing left to do."""
+        """Wait until the device of ``result`` has finished all work."""
         if result.device.type != "cpu":
             getattr(torch, result.device.type).synchronize()
 
     def available_bytes(self) -> int | None:
-        """Return how much memory the device has left; ``None`` on devices that do not say."""
+        """Return the free memory of the device in bytes; ``None`` if it is unknown."""
         if self.device.type == "cpu":
             return machine.available_bytes()
         if self.device.type == "cuda":
@@ -61,19 +62,19 @@ class TorchBackend(Backend):
         return None
 
     def engine(self, work: Work) -> Engine:
-        """Return the fastest engine: its plan replayed; on CUDA, captured as one graph."""
+        """Return the fastest engine: a replay of the plan; on CUDA, captured as one graph."""
         return Replay(work, TorchLibrary(self.device), self.asarray)
 
     def autodiff(
         self, function: Callable[[torch.Tensor], torch.Tensor], theta: torch.Tensor
     ) -> torch.Tensor:
-        """Return the derivative of ``function`` at ``theta (P,)``, by autograd."""
+        """Return the derivative of ``function`` at ``theta``, (P,), by autograd."""
         leaf = theta.detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(function(leaf), leaf)
         return gradient
 
     def copy(self, array: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
-        """Return a tensor of the same values that shares no memory with ``array``; ``out`` if given."""
+        """Return a copy of ``array`` that shares no memory with it; ``out`` if given."""
         return array.clone() if out is None else out.copy_(array)
 
     def describe(self) -> str:
@@ -81,14 +82,14 @@ class TorchBackend(Backend):
         return f"torch:{self.device}"
 
 
-class TorchLibrary:
-    """torch for replay: its memory, and its functions with ``out``."""
+class TorchLibrary(NumpyLibrary):
+    """PyTorch's memory and functions with ``out``, for replay."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> torch.Tensor:
-        """Return a tensor of any content; torch's allocators begin at a cache line."""
+        """Return an uninitialized tensor; torch's allocators start at the boundary of a cache line."""
         return torch.empty(shape, dtype=getattr(torch, dtype.name), device=self._device)
 
     def reshaped(self, raw: torch.Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> torch.Tensor:
@@ -97,11 +98,11 @@ class TorchLibrary:
         return wanted.view(getattr(torch, dtype.name)).view(shape)
 
     def constant(self, data: np.ndarray) -> torch.Tensor:
-        """Return a known tensor."""
+        """Return a tensor with these entries."""
         return _tensor(np.ascontiguousarray(data).reshape(data.shape), self._device)
 
     def shares(self, view: torch.Tensor, array: torch.Tensor) -> bool:
-        """Return whether what was reshaped looks at the memory of what it was, and is no copy."""
+        """Return whether ``view``, a reshaped ``array``, shares its memory and is not a copy."""
         return bool(view.data_ptr() == array.data_ptr())
 
     def call(self, operation: Operation, arguments: list[Any], out: torch.Tensor) -> Call:
@@ -127,13 +128,8 @@ class TorchLibrary:
         """Write a number into a 0-d tensor."""
         target.fill_(float(number) if target.is_floating_point() else int(number))
 
-    def listed(self, array: torch.Tensor) -> list[float]:
-        """Return the numbers of a 1-d tensor, on the host."""
-        numbers: list[float] = array.tolist()
-        return numbers
-
     def captured(self, calls: list[Call]) -> list[Call]:
-        """Return, on CUDA, one launch of a graph of the calls, which have been made once already."""
+        """Return one launch of a CUDA graph of these calls, which have been made once; on other devices, the calls."""
         if self._device.type != "cuda":
             return calls
         graph = torch.cuda.CUDAGraph()
@@ -144,11 +140,11 @@ class TorchLibrary:
 
 
 def _sign(x: torch.Tensor, out: torch.Tensor) -> None:
-    torch.where(x.isnan(), x, torch.sign(x), out=out)  # torch's own makes 0 of NaN
+    torch.where(x.isnan(), x, torch.sign(x), out=out)  # torch's own returns 0 for NaN
 
 
 def _tensor(data: np.ndarray, device: torch.device, dtype: Any = None) -> torch.Tensor:
-    if data.dtype.name == "bfloat16":  # torch does not know NumPy's
+    if data.dtype.name == "bfloat16":  # torch does not take NumPy's
         return _tensor(data.astype(np.float32), device, dtype or torch.bfloat16)
     return torch.tensor(data, dtype=dtype, device=device)
 
@@ -159,9 +155,9 @@ def make(device: str | None = None) -> TorchBackend:
     Raises
     ------
     ValueError
-        If torch knows no such device.
+        If torch has no device of this name.
     BackendUnavailableError
-        If it knows it but cannot use it here.
+        If the device cannot be used here.
     """
     try:
         wanted = torch.device(device or "cpu")
@@ -179,7 +175,7 @@ def make(device: str | None = None) -> TorchBackend:
 
 
 def of(array: torch.Tensor) -> TorchBackend:
-    """Return the backend that ``array`` belongs to."""
+    """Return the backend of a tensor."""
     return TorchBackend("torch", xp, array.device)
 
 

@@ -1,4 +1,4 @@
-"""Trials: a step run on two rows on a backend, and its functions one by one, each compared with NumPy's."""
+"""Trials: run a step on two rows on a backend, and compare each of its functions with NumPy's."""
 
 import linecache
 import traceback
@@ -27,11 +27,11 @@ from chainrule.program.watch import Evaluated
 EXTRAS: dict[str, Any] = {"dropout": 0.5, "weight_decay": 0.1, "clip_norm": 1.0}
 # Primitives that take Python numbers besides an array.
 NUMBERS: dict[str, Any] = {"clip": lambda x: namespace(x).clip(x, 0.2, 0.8), "pow": lambda x: x**3}
-TOLERANCE = 1e4  # roundings: more is another function, not another order of a sum
+TOLERANCE = 1e4  # roundings: a larger error comes from another function, not from another order of a sum
 
 
 def first_problem(work: Work, backend: Backend) -> str:
-    """Return the first problem of a step on two rows, in one line; "" if each function agrees with NumPy's."""
+    """Return the first problem of a step on two rows in one line; "" if all functions agree with NumPy's."""
     failed = ""
     try:
         _take_two_steps(work, backend)
@@ -39,12 +39,12 @@ def first_problem(work: Work, backend: Backend) -> str:
         failed = failed_call(error)
     try:
         return next(problems(work.plan(2).program, backend), failed)
-    except UnrecordableError:  # then its functions are not known
+    except UnrecordableError:  # its functions are unknown
         return failed
 
 
 def _take_two_steps(work: Work, backend: Backend) -> None:
-    """Take two steps, on the first two rows, one each."""
+    """Take one step on each of the first two rows."""
     rows = min(2, work.data.X.shape[0])
     keys = np.arange(rows, dtype=np.int32) if work.drops else None
     small = replace(work, bounds=[(row, row + 1) for row in range(rows)])
@@ -54,9 +54,22 @@ def _take_two_steps(work: Work, backend: Backend) -> None:
 
 
 def every_problem(backend: Backend, dtype: str = "float32") -> list[str]:
-    """Return a line for each function that is missing or wrong, of all activations, losses and optimizers.
+    """Return a line for each function that is missing or wrong.
 
-    The primitives that only activations and losses of one's own may use are among them.
+    It checks the functions of all activations, losses and optimizers, and the primitives that only user-defined
+    activations and losses can use.
+
+    Parameters
+    ----------
+    backend
+        The backend to check.
+    dtype
+        The dtype of the arrays.
+
+    Returns
+    -------
+    list of str
+        The problems; empty if there are none.
 
     Examples
     --------
@@ -96,7 +109,7 @@ def problems(program: Program, backend: Backend) -> Iterator[str]:
 
 
 def _drawn(value: Value, rng: np.random.Generator) -> np.ndarray:
-    """Return an input from 0.1 to 0.9: such as a target or a mean of squares may be."""
+    """Return an input between 0.1 and 0.9, which may be a target or a mean of squares."""
     drawn = rng.uniform(0.1, 0.9, value.shape)
     return np.asarray(drawn if "float" in value.dtype.name else 10 * drawn).astype(value.dtype)
 
@@ -106,8 +119,8 @@ def _problem(operation: Operation, operands: list[Any], wanted: np.ndarray, back
     shapes = ", ".join(str(np.shape(o)) for o in operands)
     name = f"{operation.function} of {shapes}"
     try:
-        there: list[Array] = [  # NumPy's functions make numbers of 0-d arrays
-            # A boolean array is never made from the host, so the library's name for that dtype is its own.
+        there: list[Array] = [  # NumPy's functions return numbers in place of 0-d arrays
+            # Training copies no boolean array from the host, so the library's name of the dtype does not matter.
             backend.asarray(o, None if o.dtype == bool else o.dtype.name)
             if isinstance(o, np.ndarray | np.generic)
             else o
@@ -133,7 +146,7 @@ def _is_close(got: np.ndarray, wanted: np.ndarray) -> bool:
 
 
 def failed_call(error: Exception) -> str:
-    """Return the call of this package that an error came out of, and the error, in one line."""
+    """Return the call in this package that raised an error, and the error, in one line."""
     here = str(Path(__file__).parents[1])
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(here)]
     line = linecache.getline(frames[-1].filename, frames[-1].lineno or 0)
