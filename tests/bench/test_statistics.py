@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule.backends.speed_map.spots import Interval
-from chainrule.bench.judge.statistics import geometric_mean, paired, unpaired, verdict
+from chainrule.bench.judge.statistics import geometric_mean, paired, typical, verdict
 
 DEFAULT, QUICK = (3, 15), (1, 9)  # processes, rounds: what `bench run` takes, and `--quick`
 QUIET, BUSY = 0.015, 0.05  # how much a block varies by itself, as the deviation of its logarithm
@@ -85,7 +85,7 @@ def test_a_drifting_machine_is_covered_by_the_paired_interval_and_not_by_the_unp
             np.exp(machine.own(*shape) + half.reshape(shape) + level)
             for half, level in zip((ramp[:75], ramp[75:]), levels, strict=True)
         )
-        ratios = paired(pairs), unpaired((a * truth).tolist(), b.tolist())
+        ratios = paired(pairs), typical((a * truth).tolist()).over(typical(b.tolist()))
         covered += [covers(ratio, truth) for ratio in ratios]
     assert covered[0] >= 0.93 * RUNS
     assert covered[1] <= 0.1 * RUNS
@@ -97,7 +97,7 @@ def test_the_interval_covers_the_truth_on_a_steady_machine_paired_or_not():
     for _ in range(RUNS):
         pairs = machine.pairs(DEFAULT, truth)
         a, b = ([[one[side] for one in rounds] for rounds in pairs] for side in (0, 1))
-        covered += [covers(ratio, truth) for ratio in (paired(pairs), unpaired(a, b))]
+        covered += [covers(ratio, truth) for ratio in (paired(pairs), typical(a).over(typical(b)))]
     assert (covered >= 0.93 * RUNS).all()
 
 

@@ -1,12 +1,13 @@
 """Cells: a network, a batch size and a dtype; presets and grids of them."""
 
+import math
 import re
-from itertools import count, pairwise, takewhile
+from itertools import pairwise
 
 from chainrule.backends.speed_map.spots import Workload
 from chainrule.mathematics.naming import check_known, require
 
-# What a preset's network is called with H for the hidden size; the deep one learns as deep ones do.
+# The network of each preset, with H for the hidden size.
 PRESETS = {
     "tabular": "32-H-1",
     "digits": "64-H-10",
@@ -19,7 +20,7 @@ QUICK_GRID = "H=32,256,1024 B=1,64,1024"
 
 
 class Cell(Workload):
-    """A network, how it learns, a batch size and a dtype.
+    """A network, its rule of learning, a batch size and a dtype.
 
     ``sgd``: sigmoid units, half the sum of squared errors, SGD, one hidden layer. ``adam``: relu, softmax
     cross-entropy, Adam, of any depth.
@@ -47,7 +48,7 @@ class Cell(Workload):
 
     @property
     def depth(self) -> int:
-        """How many layers have weights."""
+        """The number of layers with weights."""
         return len(self.sizes) - 1
 
     @property
@@ -62,7 +63,7 @@ class Cell(Workload):
 
     @property
     def forward_flops(self) -> int:
-        """Those of a forward pass, ``2 B sum n_in n_out``."""
+        """The floating-point operations of a forward pass, ``2 B sum n_in n_out``."""
         return 2 * self.batch * sum(n_in * n_out for n_in, n_out in pairwise(self.sizes))
 
     @property
@@ -79,8 +80,7 @@ class Cell(Workload):
             Adam:          s (6 P + B (n_0 + n_t))   the same with both moments
             forward pass:  s (P + B (n_0 + n_L))     parameters and X read, outputs written
 
-        Activations, gradients and everything else in between are not counted, since an implementation may
-        keep them in registers or caches.
+        Activations and gradients are not counted, since an implementation may keep them in registers or caches.
 
         Examples
         --------
@@ -103,12 +103,15 @@ class Cell(Workload):
 
     @property
     def _state(self) -> int:
-        """How many numbers are updated: the parameters and, with Adam, their moments."""
+        """The count of updated numbers: the parameters and, with Adam, their moments."""
         return self.parameters * (3 if self.rule == "adam" else 1)
 
     @property
     def _batch_numbers(self) -> int:
         return self.batch * (self.sizes[0] + (1 if self.rule == "adam" else self.sizes[-1]))
+
+
+_CELL = re.compile(r"([1-9]\d*(?:-[1-9]\d*){2,}),([1-9]\d*)(?:,(sgd|adam))?(?:,(float32|float64))?")
 
 
 def parse(text: str) -> Cell:
@@ -117,7 +120,7 @@ def parse(text: str) -> Cell:
     Raises
     ------
     ValueError
-        If it names none, or ``sgd`` with more than one hidden layer.
+        If there is none, or it is ``sgd`` with more than one hidden layer.
 
     Examples
     --------
@@ -126,15 +129,12 @@ def parse(text: str) -> Cell:
     >>> parse("784-512-256-10,512,adam,float64").name
     '784-512-256-10,512,adam,float64'
     """
-    words = text.split(",")
-    sizes, batch, *more = words if len(words) > 1 else (text, "")
-    rules = [word for word in more if word in RULES]
-    dtypes = [word for word in more if word in DTYPES]
-    numbers = [*sizes.split("-"), batch]
-    known = len(rules) + len(dtypes) == len(more) and len(rules) < 2 and len(dtypes) < 2
-    problem = f"no cell {text!r}; write it as 64-256-10,32 or 64-256-256-10,128,adam"
-    require(known and len(numbers) >= 4 and all(n.isdecimal() and int(n) for n in numbers), problem)
-    cell = Cell(tuple(map(int, numbers[:-1])), int(batch), *(rules or ["sgd"]), *dtypes)
+    parts = _CELL.fullmatch(text)
+    if parts is None:
+        msg = f"no cell {text!r}; write it as 64-256-10,32 or 64-256-256-10,128,adam"
+        raise ValueError(msg)
+    sizes, batch, rule, dtype = parts.groups()
+    cell = Cell(tuple(map(int, sizes.split("-"))), int(batch), rule or "sgd", dtype or "float32")
     problem = f"cell {cell.name!r} has {cell.depth - 1} hidden layers; only cells with ',adam' may"
     require(cell.depth <= 2 or cell.rule != "sgd", problem)
     return cell
@@ -146,7 +146,7 @@ def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
     Raises
     ------
     ValueError
-        If there is no such preset, or an axis of the grid is missing or is none.
+        If there is no such preset, or an axis of the grid is missing or wrong.
 
     Examples
     --------
@@ -164,25 +164,20 @@ def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
     ]
 
 
-_STEPS = re.compile(r"(\d+)\.\.(\d+):x(\d+)")
-
-
 def _axis(text: str) -> list[int]:
     """Return the numbers of ``16..4096:x4`` or ``16,64,256``."""
-    steps = _STEPS.fullmatch(text)
-    if steps is not None:
-        start, stop, factor = map(int, steps.groups())
-        if 1 <= start <= stop and factor > 1:
-            powers = (start * factor**power for power in count())
-            return list(takewhile(lambda size: size <= stop, powers))
-    elif all(word.isdecimal() and int(word) for word in text.split(",")):
-        return sorted({int(word) for word in text.split(",")})
-    msg = f"grid axis {text!r}: wanted 16..4096:x4 (from, to, factor) or 16,64,256"
-    raise ValueError(msg)
+    steps = re.fullmatch(r"([1-9]\d*)\.\.(\d+):x(\d+)", text)
+    start, stop, factor = map(int, steps.groups()) if steps else (1, 0, 0)
+    if start <= stop and factor > 1:
+        powers = range(int(math.log(stop / start, factor) + 1e-9) + 1)
+        return [start * factor**power for power in powers]
+    is_list = re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text)
+    require(is_list, f"grid axis {text!r}: wanted 16..4096:x4 (from, to, factor) or 16,64,256")
+    return sorted(set(map(int, text.split(","))))
 
 
 def template_of(cell: Cell) -> str:
-    """Return the preset that the cell is of, or its sizes with H for hidden ones of one size.
+    """Return the preset of the cell, or its sizes with H for equal hidden sizes.
 
     Examples
     --------

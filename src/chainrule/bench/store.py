@@ -1,12 +1,12 @@
 """The store: measurements as lines of JSON, which are only appended.
 
-A run is a folder with one file, ``measurements.jsonl``. Its first line says what was planned; then come, in
-the order in which they were taken, rates of the machine, environments and measurements. Raw samples are kept: all
-medians and ratios are computed when they are read.
+A run is a folder with one file, ``measurements.jsonl``. Its first line is the plan; rates of the machine, environments and
+measurements follow in the order of time. Raw samples are kept: medians and ratios are computed when they are read.
 """
 
 import gzip
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -17,8 +17,6 @@ from chainrule.mathematics.naming import refusing, require
 
 FILE = "measurements.jsonl"
 SCHEMA = 2
-# "ok"; not tried, or cut short, with the reason; its numbers or its process were wrong.
-STATUSES = ("ok", "skipped", "interrupted", "wrong", "failed")
 
 
 @dataclass(frozen=True)
@@ -28,25 +26,25 @@ class Measurement:
     Attributes
     ----------
     run, process
-        The run that it is of, and which of its sets of processes: ratios are taken within one.
+        The run, and the number of its set of processes: ratios are taken within one.
     cell, operation, contestant, threads
-        What was measured; ``threads`` is the number that the libraries were given, 0 for their own choice.
+        The subject; ``threads`` is the number of threads of the libraries, 0 for their own choice.
     status, reason
-        One of :data:`STATUSES`, and in words why it is not "ok".
+        "ok", "skipped", "interrupted", "wrong" or "failed", and the reason if it is not "ok".
     rounds
         The numbers of the rounds, in which every contestant of the cell took one turn.
     seconds
-        For each round, how long a block of steps took until everything was computed.
+        For each round, the time of a block of steps until everything was computed.
     steps
         The steps of a block.
     first_call
-        Seconds of the first call, what is compiled then included.
+        Seconds of the first call, compilation included.
     check
-        What was compared before it was timed.
+        The results of the check before it was timed.
     flags
-        What makes the figure doubtful: "drift", "busy", ...
+        The reasons to doubt the figure, such as "busy".
     environment
-        The identity of the environment that it ran in.
+        The identity of its environment.
     """
 
     run: str
@@ -81,7 +79,7 @@ class Measurement:
 
     @property
     def is_timed(self) -> bool:
-        """Whether it has times that count."""
+        """Whether it has valid times."""
         return self.status == "ok" and bool(self.seconds)
 
     @property
@@ -101,11 +99,11 @@ class Rates:
     Attributes
     ----------
     library, dtype, threads
-        With what it was measured.
+        The library, and the dtype and threads of the measurement.
     products
         The best rate of square matrix products, in FLOP/s.
     copies
-        The working sets in bytes that were copied, ascending, and how many bytes a second were moved.
+        The copied working sets in bytes, ascending, and the bytes moved in a second.
     """
 
     library: str
@@ -118,22 +116,22 @@ class Rates:
         """Return the record as a line of the file."""
         return {"record": "rates", **asdict(self)}
 
-    def copy_rate(self, working_set: int) -> float | None:
+    def copy_rate(self, working_set: int) -> float:
         """Return the best rate, in bytes a second, at which a working set of this size can be copied.
 
-        Between two sizes that were measured, the rate of the smaller one. No size counts as slower than a
-        larger one: a small copy takes long only because it has to be called. ``None`` below the smallest size.
+        Between two measured sizes, it is the rate of the smaller one. No size counts as slower than a
+        larger one: a small copy takes long only because of the call. Below the smallest size it is infinite.
 
         Examples
         --------
         >>> rates = Rates("numpy", "float32", 0, 1e11, ((1024, 2e9), (4096, 5e9), (16384, 3e9)))
         >>> rates.copy_rate(2048), rates.copy_rate(20000), rates.copy_rate(10)
-        (5000000000.0, 3000000000.0, None)
+        (5000000000.0, 3000000000.0, inf)
         """
         smaller = [size for size, _ in self.copies if size <= working_set]
-        if not smaller:
-            return None
-        return max(rate for size, rate in self.copies if size >= smaller[-1])
+        return max(
+            (rate for size, rate in self.copies if smaller and size >= smaller[-1]), default=math.inf
+        )
 
 
 @dataclass
@@ -146,7 +144,7 @@ class Records:
     measurements: list[Measurement] = field(default_factory=list)
 
     def add(self, line: dict[str, Any]) -> None:
-        """Add a line. Fields and records that are not known, from a later version, are ignored.
+        """Add a line. Unknown fields and records, from a later version, are ignored.
 
         Raises
         ------

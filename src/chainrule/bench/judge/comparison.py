@@ -8,12 +8,12 @@ from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.judge.machines import SOFTWARE, differences
 from chainrule.bench.judge.results import Place, Results, side_by_side
-from chainrule.bench.judge.statistics import Verdict, geometric_mean, paired, unpaired, verdict
+from chainrule.bench.judge.statistics import Verdict, geometric_mean, paired, typical, verdict
 from chainrule.bench.store import Measurement, Records
 from chainrule.mathematics.naming import require
 
 NOT_PAIRED = "not measured side by side: the machine's drift is not cancelled"
-MOST_NAMED = 4  # measurements of one run only that a note names
+MOST_NAMED = 4  # measurements of only one run that a note names
 
 
 class Compared(NamedTuple):
@@ -46,7 +46,7 @@ class Comparison(NamedTuple):
     means
         One for each contestant.
     notes
-        Sentences about the rows: what is not paired, what differs, what only one run has.
+        Sentences about the rows: which are not paired, what differs, what only one run has.
     """
 
     rows: Sequence[Compared]
@@ -56,11 +56,8 @@ class Comparison(NamedTuple):
     @property
     def slower(self) -> list[Compared]:
         """The rows with the verdict "slower", bare products left out."""
-        return [
-            row
-            for row in self.rows
-            if row.verdict == "slower" and roster.entry(row.place.contestant).group != roster.PRODUCTS
-        ]
+        slower = [row for row in self.rows if row.verdict == "slower"]
+        return [row for row in slower if roster.entry(row.place.contestant).group != roster.PRODUCTS]
 
 
 # A place, and its measurements before and after.
@@ -70,13 +67,12 @@ Pair = tuple[Place, Sequence[Measurement], Sequence[Measurement]]
 def compare(before: Records, after: Records, *, force: bool = False) -> Comparison:
     """Return the time of each contestant in ``after`` divided by its time in ``before``.
 
-    What both measured in the same rounds of the same run is compared in pairs; otherwise the medians are
-    compared, and a note says so.
+    Times of the same rounds of the same run are compared in pairs; otherwise the medians are compared, and a note says so.
 
     Parameters
     ----------
     force
-        Compare runs of different machines, too; a note says what differs.
+        Compare runs of different machines, too; a note lists the differences.
 
     Raises
     ------
@@ -91,11 +87,11 @@ def compare(before: Records, after: Records, *, force: bool = False) -> Comparis
     )
     require(force or not others, problem)
     old, new = Results(before), Results(after)
-    rows = _rows((place, old.measurements(place), new.measurements(place)) for place in new.places)
+    rows = _rows((place, old.timed(place), new.timed(place)) for place in new.places)
     problem = (
         "the runs have no contestant in a common cell with the same threads; measure the same in both"
     )
-    require(bool(rows), problem)
+    require(rows, problem)
     notes = [f"different machines: {one}" for one in others]
     notes += [f"changed: {one}" for one in differences(before, after, SOFTWARE)]
     left = {*old.places, *new.places} - {row.place for row in rows}
@@ -116,19 +112,16 @@ def compare_contestants(records: Records, before: str, after: str) -> Comparison
     roster.entry(before), roster.entry(after)
     run = Results(records)
     places = [place for place in run.places if place.contestant == after]
-    rows = _rows(
-        (place, run.measurements(place._replace(contestant=before)), run.measurements(place))
-        for place in places
-    )
-    require(bool(rows), f"{before!r} and {after!r} have no cell in common; measure both in one run")
+    others = [place._replace(contestant=before) for place in places]
+    rows = _rows(zip(places, map(run.timed, others), map(run.timed, places), strict=True))
+    require(rows, f"{before!r} and {after!r} have no cell in common; measure both in one run")
     return _comparison(rows, [])
 
 
 def _rows(pairs: Iterable[Pair]) -> list[Compared]:
-    """Return a row for each place that has a figure before and after."""
+    """Return a row for each place that has times before and after."""
     rows = []
-    for place, *both in pairs:
-        old, new = ([one for one in some if one.is_timed] for some in both)
+    for place, old, new in pairs:
         if not old or not new:
             continue
         problem = (
@@ -137,14 +130,14 @@ def _rows(pairs: Iterable[Pair]) -> list[Compared]:
         require(not any(one in old for one in new), problem)
         before, after = ([one.per_step for one in some] for some in (old, new))
         rounds = side_by_side(new, old)
-        ratio = paired(rounds) if rounds else unpaired(after, before)
+        ratio = paired(rounds) if rounds else typical(after).over(typical(before))
         was, now = (median(time for times in samples for time in times) for samples in (before, after))
         rows.append(Compared(place, was, now, ratio, verdict(ratio), bool(rounds)))
     return rows
 
 
 def _comparison(rows: list[Compared], notes: list[str]) -> Comparison:
-    names = [*roster.ROSTER, *sorted({row.place.contestant for row in rows} - set(roster.ROSTER))]
+    names = roster.ordered(row.place.contestant for row in rows)
     rows = sorted(rows, key=lambda row: (row.place.cell, names.index(row.place.contestant)))
     means = []
     for name in dict.fromkeys(row.place.contestant for row in rows):

@@ -149,8 +149,8 @@ def spots(results: Results) -> list[Spot]:
         places = [Place(cell, name) for name in roster.of(roster.BACKEND)]
         # The roster names a backend's faster form after it: that is the one that runs where it is installed.
         valid = {backend_of(p.contestant): p for p in places if results.figures(p).is_valid}
-        seconds = {name: typical(results.samples(place)) for name, place in valid.items()}
-        times = {name: Time(place.contestant, seconds[name]) for name, place in valid.items()}
+        samples = {name: [m.per_step for m in results.timed(place)] for name, place in valid.items()}
+        times = {n: Time(place.contestant, typical(samples[n])) for n, place in valid.items()}
         pairs = [(a, b) for a in valid for b in valid if a < b]
         ratios = {(a, b): ratio for a, b in pairs if (ratio := results.ratio(valid[a], valid[b]))}
         if times:

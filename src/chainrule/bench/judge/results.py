@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import PRESETS, Cell, template_of
-from chainrule.bench.judge.statistics import Pairs, Samples, paired, verdict
+from chainrule.bench.judge.statistics import Pairs, paired, verdict
 from chainrule.bench.store import Measurement, Records
 
 CLOSE = {"same", "undecided"}  # verdicts that leave open which of two is faster
@@ -246,17 +246,17 @@ class Results:
     Parameters
     ----------
     records
-        As they were read. Of what was measured twice, the newest counts; contestants that the roster does
-        not know, from a later version, are left out.
+        The records of a run. Where something was measured twice, the newest counts; contestants that are not in the
+        roster, from a later version, are left out.
 
     Attributes
     ----------
     figures, ratio
-        The functions ``_figures`` and ``_ratio`` with a memory.
+        ``_figures`` and ``_ratio`` with a cache.
     cells
         By network, then hidden size, then batch.
-    contestants, backends, peers, products
-        Of the run, in the order of the roster: all; chainrule's; other libraries; bare matrix products.
+    contestants, backends, peers
+        Of the run, in the order of the roster: all; chainrule's; other libraries.
     environments
         The machines and versions of the processes.
     """
@@ -276,17 +276,15 @@ class Results:
             {p.cell for p in self._held}, key=lambda c: (c.sizes[0], c.sizes, c.batch, c)
         )
         self.contestants = roster.ordered(place.contestant for place in self._held)
-        self.backends, self.peers, self.products = (
+        self.backends, self.peers = (
             [name for name in self.contestants if roster.entry(name).group == group]
-            for group in (roster.BACKEND, roster.PEER, roster.PRODUCTS)
+            for group in (roster.BACKEND, roster.PEER)
         )
         self.environments = list(records.environments.values())
 
-    # -- What was measured ------------------------------------------------------------------------------
-
     @property
     def places(self) -> list[Place]:
-        """Everything that was measured, or says why it was not, in the order of the records."""
+        """The subjects of all measurements, in the order of the records."""
         return list(self._held)
 
     @cached_property
@@ -315,11 +313,13 @@ class Results:
         """Return the measurements of a place, one for each process."""
         return list(self._held.get(place, {}).values())
 
-    def samples(self, place: Place) -> Samples:
-        """Return the seconds a step of each round, for each process that was timed."""
-        return [one.per_step for one in self.measurements(place) if one.is_timed]
+    def timed(self, place: Place) -> list[Measurement]:
+        """Return the measurements of a place that have times."""
+        return [one for one in self.measurements(place) if one.is_timed]
 
-    # -- The machine's limit ----------------------------------------------------------------------------
+    def times(self, place: Place) -> list[float]:
+        """Return the seconds a step of all rounds."""
+        return [time for one in self.timed(place) for time in one.per_step]
 
     def limit(self, place: Place) -> float | None:
         """Return the least seconds that the machine needs for a step.
@@ -334,10 +334,8 @@ class Results:
             return None
         # The best of all libraries; copies at the size of the cell's working set.
         products = max(one.products for one in rates)
-        copies = max(one.copy_rate(place.cell.working_set) or 0.0 for one in rates)
-        return max(place.flops / products, place.least_bytes / copies if copies else 0.0)
-
-    # -- One contestant ---------------------------------------------------------------------------------
+        copies = max(one.copy_rate(place.cell.working_set) for one in rates)
+        return max(place.flops / products, place.least_bytes / copies)
 
     @cached_property
     def rows(self) -> list[Figures]:
@@ -347,14 +345,16 @@ class Results:
 
     def _figures(self, place: Place) -> Figures:
         """Return the figures of a contestant in a cell."""
-        held = self.measurements(place)
-        timed = [one for one in held if one.is_timed]
-        if not timed:
-            last = held[-1] if held else None
-            reason = last.reason if last else "not measured"
-            return Figures(place, last.status if last else "skipped", reason)
-        times = [time for one in timed for time in one.per_step]
-        step, limit, bare = median(times), self.limit(place), self._bare(place)
+        timed, times = self.timed(place), self.times(place)
+        if not times:
+            last = self.measurements(place)[-1:]
+            status, reason = [*((m.status, m.reason) for m in last), ("skipped", "not measured")][0]
+            return Figures(place, status, reason)
+        step, limit = median(times), self.limit(place)
+        products = "forward" if place.operation == "forward" else "step"
+        bare = self.times(
+            place._replace(contestant=roster.products_of(place.contestant), operation=products)
+        )
         flags = {flag for one in timed for flag in one.flags}
         if limit is not None and step < limit:
             flags.add("invalid" if step < IMPOSSIBLE * limit else "above limit")
@@ -364,35 +364,23 @@ class Results:
             step=step,
             least=min(times),
             limit=limit,
-            bare=bare,
+            bare=median(bare) if bare else None,
             first_call=median([one.first_call for one in timed if one.first_call is not None] or [0.0]),
             flags=tuple(sorted(flags)),
         )
 
-    def _bare(self, place: Place) -> float | None:
-        """Return the seconds of the bare products, taken in the same rounds."""
-        operation = "forward" if place.operation == "forward" else "step"
-        products = place._replace(contestant=roster.products_of(place.contestant), operation=operation)
-        times = [time for rounds in self.samples(products) for time in rounds]
-        return median(times) if times else None
-
-    # -- Contestants compared ---------------------------------------------------------------------------
-
     def _ratio(self, over: Place, under: Place) -> Interval | None:
         """Return how many times as long ``over`` takes as ``under``; ``None`` without common rounds."""
-        pairs = side_by_side(self.measurements(over), self.measurements(under))
+        pairs = side_by_side(self.timed(over), self.timed(under))
         return paired(pairs) if pairs else None
 
 
 def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:
     """Return, for each process, the seconds a step of both in the rounds that both took part in."""
-    others = {(one.run, one.process): one for one in under if one.status == "ok"}
+    others = {(m.run, m.process): dict(zip(m.rounds, m.per_step, strict=True)) for m in under}
     pairs = []
     for one in over:
-        other = others.get((one.run, one.process))
-        if one.status != "ok" or other is None:
-            continue
-        theirs = dict(zip(other.rounds, other.per_step, strict=True))
-        both = [(t, theirs[n]) for n, t in zip(one.rounds, one.per_step, strict=True) if n in theirs]
-        pairs += [both] if both else []
-    return pairs
+        theirs = others.get((one.run, one.process), {})
+        seconds = zip(one.rounds, one.per_step, strict=True)
+        pairs.append([(time, theirs[number]) for number, time in seconds if number in theirs])
+    return [rounds for rounds in pairs if rounds]

@@ -1,9 +1,9 @@
 """Statistics: medians and ratios with their intervals, and verdicts on ratios.
 
-A round gives the seconds of A and of B one after the other. Whatever slows the machine for longer than
-a round slows both, and leaves their ratio. The estimate is the median of all rounds' log-ratios.
+A round gives the seconds of A and of B one after the other. What slows the machine for longer than
+a round slows both, and does not change their ratio. The estimate is the median of all rounds' log-ratios.
 
-The 95 % interval of a median is the wider of two, because each sees what the other does not:
+The 95 % interval of a median is the wider of two:
 
 * the interval by ranks of all rounds. It also holds for few rounds and is infinite for fewer than six (Hoefler &
   Belli 2015, "Scientific benchmarking of parallel computing systems", rules 5 to 8, doi:10.1145/2807591.2807644). It
@@ -68,24 +68,6 @@ def typical(samples: Samples) -> Interval:
     return _median([np.log(rounds) for rounds in samples if rounds])
 
 
-def unpaired(a: Samples, b: Samples) -> Interval:
-    """Return the ratio of the medians of A and B, which were not measured side by side.
-
-    Its interval knows nothing of what changed in the machine between the two.
-
-    Raises
-    ------
-    ValueError
-        If either has no sample.
-
-    Examples
-    --------
-    >>> unpaired([[2.0, 2.0, 2.0]], [[1.0, 1.0, 1.0]]).estimate
-    2.0
-    """
-    return typical(a).over(typical(b))
-
-
 def verdict(ratio: Interval, band: float = BAND) -> Verdict:
     """Return the verdict on A from the interval of the ratio ``A / B``.
 
@@ -113,7 +95,7 @@ def verdict(ratio: Interval, band: float = BAND) -> Verdict:
 
 
 def geometric_mean(ratios: Sequence[Interval]) -> Interval:
-    """Return the geometric mean of the ratios of several cells; its interval says how much they differ.
+    """Return the geometric mean of the ratios of several cells; its interval shows how much they differ.
 
     Student's t over the logarithms: cells that disagree make it wide. One cell keeps its own interval.
 
@@ -151,12 +133,9 @@ def _median(logs: list[np.ndarray]) -> Interval:
 
 @cache
 def _rank(n: int, level: float) -> int:
-    """Return the largest k such that the k-th from either end enclose the median; 0 where none does."""
-    k, outside = 0, 0.0
-    while 2 * (outside + math.comb(n, k) / 2**n) <= 1.0 - level:
-        outside += math.comb(n, k) / 2**n
-        k += 1
-    return k
+    """Return the largest k such that the k-th values from both ends enclose the median; 0 if there is none."""
+    outside = np.cumsum([math.comb(n, k) / 2**n for k in range(n + 1)])  # (n + 1,)
+    return int(np.count_nonzero(2 * outside <= 1.0 - level))
 
 
 def _are_apart(logs: list[np.ndarray]) -> bool:
