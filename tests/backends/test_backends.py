@@ -181,12 +181,14 @@ def cupy_without_a_device(monkeypatch):
     fake.__version__ = "99.1.2"
     runtime = types.SimpleNamespace(CUDARuntimeError=CUDARuntimeError, getDeviceCount=device)
     memory = types.SimpleNamespace(OutOfMemoryError=MemoryError)
-    fake.cuda = types.SimpleNamespace(runtime=runtime, memory=memory, Device=device)
-    without(monkeypatch, "chainrule.backends.cupy")
+    driver = types.SimpleNamespace(CUDADriverError=CUDARuntimeError)
+    classes = {"Stream": object, "Event": object, "Device": device}
+    fake.cuda = types.SimpleNamespace(runtime=runtime, driver=driver, memory=memory, **classes)
+    without(monkeypatch, "chainrule.backends.cupy", "chainrule.backends.cupy_device")
     monkeypatch.setitem(sys.modules, "cupy", fake)
     monkeypatch.setitem(sys.modules, "array_api_compat.cupy", types.ModuleType("array_api_compat.cupy"))
     yield
-    without(monkeypatch, "chainrule.backends.cupy")
+    without(monkeypatch, "chainrule.backends.cupy", "chainrule.backends.cupy_device")
 
 
 @pytest.mark.usefixtures("cupy_without_a_device")
