@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule.mathematics.arrays import namespace
-from chainrule.program.fusion import fuse, is_total, over
-from chainrule.program.lowering import kind, laid_out, lower
+from chainrule.program.fusion import fuse, is_total, kind, laid_out, lower, over
 from chainrule.program.operations import Value
 from chainrule.program.trace import Spec, trace
 from support.chains import evaluated

@@ -9,10 +9,9 @@ import pytest
 
 from chainrule.mathematics.arrays import namespace
 from chainrule.mathematics.step import Batch
-from chainrule.program.names import naming
 from chainrule.program.plan import plan
 from chainrule.program.primitives import VIEWS
-from chainrule.program.trace import Spec, trace
+from chainrule.program.trace import Spec, naming, trace
 from support.pairs import in_turn
 from support.steps import ALL, CASES, Case, made_batch, made_plan, made_progress, ran_plan, replayed
 

@@ -1,4 +1,4 @@
-"""Fusion: which operations run together as one chain over one shape.
+"""Fusion: which operations run together over one shape, and such a group as a chain, to be printed for the CPU or CUDA.
 
 Between two matrix products there is a segment of elementwise operations and reductions. Within a segment they may be
 reordered, as far as their operands allow: those over one shape form one chain, which is one pass over memory. Nothing
@@ -6,12 +6,19 @@ moves across a product, so a value that is computed late (such as the derivative
 and kept.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
-from chainrule.mathematics.arrays import size
-from chainrule.program.operations import Fusion, Operation, Program, alone
+from chainrule.mathematics.arrays import Array, size
+from chainrule.program.chains import Argument, Chain, Kind, Operand, Output, Statement
+from chainrule.program.operations import Fusion, Operation, Program, Value, alone
+from chainrule.program.operations import Operand as Given
 from chainrule.program.plan import Roots
 from chainrule.program.primitives import REDUCTIONS
+from chainrule.program.unrecordable import UnrecordableError
+
+_OTHER: dict[bool, Kind] = {False: "few rows", True: "few columns"}
+_ROW_FUNCTIONS = {"max": "row_max", "sum": "row_sum"}
 
 
 class Extent(NamedTuple):
@@ -110,3 +117,129 @@ def _group(chain: list[Operation], readers: dict[int, list[Operation]], kept: se
         or any(id(reader) not in here for reader in readers.get(id(operation.result), ()))
     ]
     return Fusion(tuple(chain), tuple(inputs.values()), tuple(results))
+
+
+class Lowered(NamedTuple):
+    """A chain, and the values that it reads and writes, in the order of its operands and outputs."""
+
+    chain: Chain
+    where: Extent
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
+@lru_cache(maxsize=1024)
+def lower(group: Fusion, where: Extent | None = None) -> Lowered:
+    """Return a group as a chain over ``where``, by default the grid of its first operation.
+
+    Names depend on the position only, so that equal chains of different networks are one kernel.
+
+    Raises
+    ------
+    UnrecordableError
+        If it has a reduction that no chain can contain.
+
+    Examples
+    --------
+    >>> from chainrule.mathematics.arrays import namespace
+    >>> from chainrule.program.trace import Spec, trace
+    >>> program = trace(lambda x: namespace(x).tanh(x + 1.0), Spec((3, 2), "float32", "x"))
+    >>> for statement in lower(fuse(program)[0]).chain.statements:
+    ...     print(statement.result, statement.function, *statement.arguments)
+    r0 add x0 1.0
+    r1 tanh r0
+    """
+    for operation in group.operations:
+        _check_reduction(operation)
+    where = where or over(group.operations[0])
+    entries = {
+        id(v) for op in group.operations for v in op.inputs[: len(op.inputs) - len(op.read_by_rows)]
+    }
+    given = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and not _is_number(v)]
+    names = {id(value): f"x{number}" for number, (value, *_) in enumerate(given)}
+    few: dict[int, str] = {}  # the names of operands of which whole rows or columns are read
+    for operation in group.operations:
+        for value, spread in zip(
+            operation.read_by_rows, ("thin", _OTHER[operation.is_turned]), strict=False
+        ):
+            if id(value) not in few:
+                few[id(value)] = f"x{len(given)}"
+                given.append((value, spread, operation.read_by_rows[0].shape[-1]))
+    statements, sums = [], {}
+    for number, operation in enumerate(group.operations):
+        if is_total(operation) or operation.is_row_product:
+            summed = names[id(operation.inputs[-1])]
+            sums[id(operation.result)] = Output(summed, is_total(operation), operation.is_row_product)
+            continue
+        if operation.function == "outer":
+            summed, by = names[id(operation.inputs[0])], few[id(operation.inputs[1])]
+            sums[id(operation.result)] = Output(summed, columns=True, by=by, turned=operation.is_turned)
+            continue
+        names[id(operation.result)] = f"r{number}"
+        if operation.function == "dot":
+            factors = tuple(few[id(value)] for value in operation.inputs)
+            statements.append(Statement("dot", f"r{number}", factors))
+        else:
+            statements.append(_statement(operation, names))
+    operands = tuple(
+        Operand(f"x{n}", spread, v.dtype.name, count) for n, (v, spread, count) in enumerate(given)
+    )
+    inputs = tuple(value for value, *_ in given)
+    outputs = tuple(sums.get(id(v)) or Output(names[id(v)]) for v in group.results)
+    return Lowered(Chain(operands, tuple(statements), outputs), where, inputs, group.results)
+
+
+def kind(value: Value, where: Extent) -> Kind:
+    """Return how a value is broadcast over the grid of a chain."""
+    kinds: dict[Extent, Kind] = {  # the last one that fits is taken
+        Extent(where.rows, 1): "column",
+        Extent(1, where.columns): "row",
+        Extent(1, 1): "scalar",
+        where: "full",
+    }
+    return kinds[grid(value.shape)]
+
+
+def laid_out(array: Array, spread: Kind, where: Extent) -> Array:
+    """Return an array in the shape that the kernel of a chain takes: 2-d, or 0-d for one number."""
+    shapes = {
+        "full": (where.rows, where.columns),
+        "row": (1, where.columns),
+        "column": (where.rows, 1),
+        "scalar": (),
+    }
+    return array.reshape(shapes[spread])
+
+
+def _is_number(value: Value) -> bool:
+    return value.data is not None and value.data.ndim == 0
+
+
+def _statement(operation: Operation, names: dict[int, str]) -> Statement:
+    function, result = operation.function, names[id(operation.result)]
+    arguments = tuple(_argument(operand, names) for operand in operation.operands)
+    if function in REDUCTIONS:
+        return Statement(_ROW_FUNCTIONS[function], result, arguments)
+    dtype = operation.result.dtype.name if function in {"astype", "where"} else ""
+    return Statement(function, result, arguments, dtype)
+
+
+def _check_reduction(operation: Operation) -> None:
+    """Refuse a reduction that no chain can contain; training then runs the step as written."""
+    fits = is_total(operation) or operation.settings == {"axis": (-1,), "keepdims": True}
+    dtype = operation.result.dtype.name
+    if operation.function in REDUCTIONS and not (fits and "float" in dtype):
+        msg = (
+            f"the step cannot be compiled: it takes xp.{operation.function} of {dtype} over the axes "
+            f"{operation.settings['axis']} ({operation.source}); take it of floats, with axis=-1 and keepdims=True"
+        )
+        raise UnrecordableError(msg)
+
+
+def _argument(operand: Given, names: dict[int, str]) -> Argument:
+    if not isinstance(operand, Value):
+        return operand
+    if operand.data is not None and operand.data.ndim == 0:
+        number: float = operand.data.item()
+        return number
+    return names[id(operand)]

@@ -5,8 +5,7 @@ from typing import NamedTuple
 from chainrule.program.chains import Chain
 from chainrule.program.cuda.grouping import ONE, as_group, extent
 from chainrule.program.cuda.source import Tail
-from chainrule.program.fusion import Extent, is_total
-from chainrule.program.lowering import lower
+from chainrule.program.fusion import Extent, is_total, lower
 from chainrule.program.operations import Fusion, Operation, Value
 
 

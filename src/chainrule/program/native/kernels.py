@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.program.fusion import fuse
+from chainrule.program.fusion import fuse, kind, laid_out, lower
 from chainrule.program.kernels import Kernels, Phase
-from chainrule.program.lowering import kind, laid_out, lower
 from chainrule.program.native import instructions
 from chainrule.program.native.instructions import Instruction
 from chainrule.program.native.runner import StepRunner
