@@ -7,6 +7,8 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from chainrule import NeuralNetwork, backends
+from chainrule.backends.numpy import NumpyBackend
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.stream import StreamEngine
@@ -107,6 +109,22 @@ def test_a_layer_that_cublaslt_refuses_is_a_product_and_a_kernel_and_the_note_sa
         .notes[0]
         .endswith("float32 relu: product and kernel, since libcublasLt of CUDA 12 is not found")
     )
+
+
+class OnStandIn(NumpyBackend):
+    """NumPy, but that steps run on the stand-in ``device``."""
+
+    def engine(self, work):
+        return GraphEngine(on_device(self.device, work), self.device)
+
+
+def test_the_choice_is_in_the_notes_of_the_history(rng):
+    backend = OnStandIn("numpy", backends.named("numpy").xp, device_on_which("lt"))
+    net = NeuralNetwork(
+        40, 33, 3, activation="relu", loss="cross_entropy", backend=backend, dtype="float32"
+    )
+    history = net.train(rng.standard_normal((12, 40)), rng.integers(0, 3, 12), 2, 0.1, progress=False)
+    assert f"{LAYERS[0]}: one call of cuBLASLt; timed 1.0 and 2.0 µs" in history.notes
 
 
 def test_only_layers_whose_chain_is_bias_and_relu_are_timed():

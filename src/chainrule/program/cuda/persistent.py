@@ -75,9 +75,12 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
     CannotCaptureError
         If the step does something that the kernels cannot.
     """
+    theta, flops = work.progress[0], work.plan(rows).flops / blocks
+    # A block of a cluster has the gradient besides the parameters. Most networks are refused here, before anything is traced.
+    if flops > MOST_FLOPS or theta.nbytes * min(blocks, 2) > shared_bytes:
+        return None
     plans = _plans(work, rows, blocks)
-    flops = sum(stage.flops for stage in plans)
-    if flops > MOST_FLOPS or max(stage.peak_bytes for stage in plans) > shared_bytes:
+    if max(stage.peak_bytes for stage in plans) > shared_bytes:
         return None
     printer = _Printer(plans, rows, blocks, gathers=not work.is_one_batch)
     text = printer.text()
@@ -86,7 +89,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
     time = sum(len(stage.groups) * GROUP_MICROSECONDS for stage in plans) + flops / FLOPS_A_MICROSECOND
     time += sum(stage.bytes for stage in plans) / BYTES_A_MICROSECOND
     if blocks > 1:
-        time += BARRIERS_MICROSECONDS + 2 * work.progress[0].nbytes / REMOTE_BYTES_A_MICROSECOND
+        time += BARRIERS_MICROSECONDS + 2 * theta.nbytes / REMOTE_BYTES_A_MICROSECOND
     return Persistent(text, time, printer.constants)
 
 

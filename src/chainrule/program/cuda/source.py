@@ -4,7 +4,7 @@ The arguments of a kernel are, in order: the rows and columns of its grid; the i
 outputs of the tail; and, if there are sums, the memory for their parts and the counters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -56,26 +56,25 @@ def write(loop: Loop, tail: Tail | None = None) -> KernelText:
     >>> "const float r0 = tanhf(x0);" in text.source
     True
     """
-    own = "[[maybe_unused]] const Block block = own_block();"
-    rest = _definition(_all_parameters(loop, tail), [own, *_body(loop, tail)])
-    name = f"chain_{sha256(rest.encode()).hexdigest()[:16]}"
-    return KernelText(name, f'extern "C" __global__ void __launch_bounds__({THREADS}) {name}{rest}')
+    head = f'extern "C" __global__ void __launch_bounds__({THREADS})'
+    return _text(head, (), "[[maybe_unused]] const Block block = own_block();", loop, tail)
 
 
 def function(loop: Loop, tail: Tail | None = None) -> KernelText:
     """Return the same as a device function, whose first argument describes the block that computes it."""
-    hidden = ", ".join(
-        f"{name} = block.{name}" for name in ("threadIdx", "blockIdx", "blockDim", "gridDim")
-    )
-    body = [f"[[maybe_unused]] const Pair {hidden};", *_body(loop, tail)]
-    rest = _definition(["const Block block", *_all_parameters(loop, tail)], body)
+    names = ("threadIdx", "blockIdx", "blockDim", "gridDim")
+    hidden = ", ".join(f"{name} = block.{name}" for name in names)
+    first = f"[[maybe_unused]] const Pair {hidden};"
+    return _text("__device__ inline void", ("const Block block",), first, loop, tail)
+
+
+def _text(head: str, more: Sequence[str], first: str, loop: Loop, tail: Tail | None) -> KernelText:
+    """Return a function with ``more`` parameters before those of the chain, and a ``first`` line."""
+    parameters = ",\n    ".join([*more, *_all_parameters(loop, tail)])
+    body = [line if line.startswith("#") else f"  {line}" for line in [first, *_body(loop, tail)]]
+    rest = "\n".join([f"(\n    {parameters}) {{", *body, "}", ""])
     name = f"chain_{sha256(rest.encode()).hexdigest()[:16]}"
-    return KernelText(name, f"__device__ inline void {name}{rest}")
-
-
-def _definition(parameters: Iterable[str], body: Iterable[str]) -> str:
-    lines = [") {", *(line if line.startswith("#") else f"  {line}" for line in body), "}", ""]
-    return "(\n    " + ",\n    ".join(parameters) + "\n".join(lines)
+    return KernelText(name, f"{head} {name}{rest}")
 
 
 def _all_parameters(loop: Loop, tail: Tail | None) -> list[str]:
