@@ -27,10 +27,9 @@ def predict(
     separator: options.Separator = ",",
     spreadsheet: Annotated[bool, option("predict.spreadsheet")] = False,
 ) -> None:
-    """Write a model's predictions for the rows of a table.
+    """Write a model's predictions for the rows of a table, with the probability of each class.
 
-    For classes with the probability of each. The features are found by name, in any order; other
-    columns are ignored.
+    Columns are matched by name, in any order; other columns are ignored.
     """
     path, written_as = table_path(data), dialect(encoding, separator)
     if output is not None:
@@ -58,7 +57,7 @@ def predict(
 
 
 def _for_spreadsheet(label: Label) -> Label:
-    """Return a label with an apostrophe before it where a spreadsheet would compute it.
+    """Return a label, with an apostrophe before it if a spreadsheet would run it as a formula.
 
     Examples
     --------
@@ -83,9 +82,9 @@ def explain(
     encoding: options.Encoding = "utf-8",
     separator: options.Separator = ",",
 ) -> None:
-    """Show one training step, factor by factor, and what is wrong with it.
+    """Show one training step, factor by factor, and its problems.
 
-    The rows are taken as one batch; nothing is changed.
+    All rows are one batch. The model is not changed.
     """
     require(rows is None or rows > 0, f"--rows is {rows}; give 1 or more")
     problem = "--flags, --json, --latex and --html each say how to print it; give one"
@@ -115,10 +114,10 @@ def explain(
 
 
 def export(model: options.Model, output: Annotated[Path, option("export.output")]) -> None:
-    """Write what a model predicts to an ONNX file, for programs without chainrule.
+    """Write a model as an ONNX file, for programs without chainrule.
 
-    The file takes the numbers of a table, with the features in the model's order, and gives what
-    chainrule predict writes. It needs the extra onnx.
+    Its input is the numbers of a table, with the features in the model's order; its output is the same as that of
+    chainrule predict. Needs the extra onnx.
     """
     check_writable(output, (model,))
     NeuralNetwork.load(model, backend="numpy").to_onnx(output)

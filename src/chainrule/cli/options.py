@@ -6,7 +6,6 @@
 import re
 import tomllib
 from collections.abc import Collection, Sequence
-from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,30 +24,29 @@ from chainrule.saving.schema import parsed
 
 HIDDEN = "--hidden"
 
-_TABLE = Path(__file__).with_name("options.toml")
 _DURATION = r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?"
 _SIZES = re.compile(r"-?\d+(,-?\d+)*")
 
 
-@cache
-def _described() -> dict[str, dict[str, dict[str, Any]]]:
-    return tomllib.loads(_TABLE.read_text(encoding="utf-8"))
+_ROWS: dict[str, dict[str, dict[str, Any]]] = tomllib.loads(
+    Path(__file__).with_name("options.toml").read_text(encoding="utf-8")
+)
 
 
 def _row(name: str) -> tuple[list[str], dict[str, Any]]:
     command, _, key = name.partition(".")
-    row = dict(_described()[command][key])
+    row = dict(_ROWS[command][key])
     return row.pop("names", []), row
 
 
 def option(name: str, known: Collection[str] = (), **more: Any) -> Any:
-    """Return an option as ``options.toml`` describes it; ``known`` are the names that a shell completes."""
+    """Return an option of ``options.toml``; the shell completes ``known`` names."""
     names, row = _row(name)
     return typer.Option(*names, autocompletion=(lambda: list(known)) if known else None, **row | more)
 
 
 def argument(name: str) -> Any:
-    """Return an argument as ``options.toml`` describes it."""
+    """Return an argument of ``options.toml``."""
     return typer.Argument(**_row(name)[1])
 
 
@@ -64,8 +62,8 @@ Plots = Annotated[Path | None, option("shared.plots")]
 def spread(arguments: list[str]) -> list[str]:
     """Give each number that follows ``--hidden`` a ``--hidden`` of its own.
 
-    An option of Typer takes a fixed number of values, and a shell user writes as many as there are
-    layers. What is no number ends the row, so that the table may stand before or after it.
+    An option of Typer takes a fixed number of values, but there are as many numbers as layers. A word that is no number ends
+    them, so the table may come before or after.
 
     Examples
     --------
@@ -89,7 +87,7 @@ def spread(arguments: list[str]) -> list[str]:
 
 
 def sizes(words: list[str]) -> tuple[int, ...]:
-    """Return the numbers written in ``words``, each a number or several with commas between.
+    """Return the numbers in ``words``, each a number or several with commas.
 
     Examples
     --------
@@ -110,7 +108,7 @@ class TrainCommand(TyperCommand):
 
 
 def dialect(encoding: str, separator: str, spelled: Collection[str] = ()) -> Dialect:
-    """Return how a table of text is written, checked."""
+    """Return the checked encoding and separator of a CSV file."""
     separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
     chosen = Dialect(encoding, separator, spelled)
     chosen.check()
@@ -118,7 +116,7 @@ def dialect(encoding: str, separator: str, spelled: Collection[str] = ()) -> Dia
 
 
 def names(words: Sequence[str] | None, known: Collection[str]) -> list[str] | None:
-    """Return the names of columns in ``words``, each a name or several with commas between; ``None`` if not given.
+    """Return the names of columns in ``words``, each a name or several with commas; ``None`` if not given.
 
     Examples
     --------
@@ -132,7 +130,7 @@ def names(words: Sequence[str] | None, known: Collection[str]) -> list[str] | No
 
 
 def seconds(duration: str) -> float:
-    """Return a duration in seconds; it is a number of them, or hours, minutes and seconds.
+    """Return a duration in seconds, written as a number of seconds or as hours, minutes and seconds.
 
     Examples
     --------
@@ -155,7 +153,7 @@ def loaded(model: Path, backend: str | None) -> tuple[NeuralNetwork, Facts]:
     return network, facts
 
 
-def table_path(given: str) -> Path:
-    """Return the file that holds the table: the word ``digits`` stands for the bundled one."""
-    path = Path(given)
-    return DIGITS if given == "digits" and not path.exists() else path
+def table_path(text: str) -> Path:
+    """Return the path of a table; the word ``digits`` stands for the bundled one."""
+    path = Path(text)
+    return DIGITS if text == "digits" and not path.exists() else path

@@ -14,7 +14,7 @@ from chainrule.cli.options import argument, dialect, option, table_path
 from chainrule.cli.rows import in_memory, read_in_windows, score
 from chainrule.cli.show import percent, printable
 from chainrule.data.facts import TABLE
-from chainrule.data.samples import ColumnChoice, Task, Use, features_and_target, uses_of
+from chainrule.data.samples import ColumnChoice, Task, features_and_target, uses_of
 from chainrule.data.streams import Stream
 from chainrule.data.tables import Table, read_table
 from chainrule.mathematics.activations import ACTIVATIONS
@@ -33,9 +33,10 @@ from chainrule.training.interrupts import Interrupts
 Dtype = Literal["float32", "float64", "float16", "bfloat16"]
 
 _ACTIVATIONS = f"{', '.join(ACTIVATIONS)}."
-_TERMINATED = 128 + SIGTERM  # the exit code of a program that SIGTERM ended, as shells have it
+_TERMINATED = 128 + SIGTERM  # the exit code of shells for a program that SIGTERM ended
 _TRY_AGAIN = 75  # EX_TEMPFAIL: batch queues run the job again
 _WHOLE = "--missing, --dry-run and --plots look at the whole table; leave them out with --stream, a folder or .npy"
+_NUMBERS = "--dropout", "--weight-decay", "--learning-rate", "--held-out"
 _WATCHED = 0.1  # the share of the training rows that --early-stopping watches
 
 
@@ -72,24 +73,26 @@ def train(
     ranks: Annotated[str | None, option("train.ranks")] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train a network on a table, and save it with what other tables need."""
-    group = join(ranks)  # first: from then on, an error on one rank ends all
+    """Train a network on a table, and write a model file that predicts for other tables."""
+    group = join(ranks)  # first: from now on, an error on one rank ends all
     path = table_path(data)
     _check_output(output, path, dry_run=dry_run)
     pictures.check_plots(plots)
-    # Every option is checked before the table is read, which may take long.
+    # Check every option before reading the table, which may take long.
     ends = _end(checkpoint, deadline, resume=resume)
     written_as = dialect(encoding, separator, () if task == "regression" else (target,))
     widths = options.sizes(hidden or ["128"])
     architecture((1, widths, 2), activation, None, "cross_entropy")
     named_optimizer(optimizer)
     backends.get(backend)
-    _check_numbers(dropout, weight_decay, learning_rate, held_out)
+    numbers = (dropout, DROPOUT), (weight_decay, FINITE), (learning_rate, FINITE), (held_out, BELOW_ONE)
+    for name, (number, limits) in zip(_NUMBERS, numbers, strict=True):
+        check_number(name, number, limits)
     if in_windows or path.is_dir() or path.suffix == ".npy":
         if missing is not None or output is None or dry_run or plots is not None:
             raise ValueError(_WHOLE)
-        taken, left_out = options.names(features, ()), options.names(drop, ()) or ()
-        stream = Stream(path, target, features=taken, drop=left_out)
+        left_out = options.names(drop, ()) or ()
+        stream = Stream(path, target, features=options.names(features, ()), drop=left_out)
         rows = read_in_windows(stream, task, held_out, seed, group)
     else:
         table = read_table(path, written_as)
@@ -101,8 +104,7 @@ def train(
         samples = features_and_target(table, target, task, choice)
         rows = in_memory(samples, target, held_out, seed)
     facts = rows.facts
-    problem = f"--early-stopping watches a tenth of the training rows, which are {rows.trained}; give more rows"
-    require(early_stopping is None or round(_WATCHED * rows.trained) > 0, problem)
+    _check_watched(early_stopping, rows.trained)
     network = NeuralNetwork(
         len(facts.features),
         widths,
@@ -175,15 +177,13 @@ def _check_output(output: Path | None, table: Path, *, dry_run: bool) -> None:
     require(dry_run or output is not None, problem)
 
 
-def _check_numbers(dropout: float, weight_decay: float, learning_rate: float, held_out: float) -> None:
-    check_number("--dropout", dropout, DROPOUT)
-    check_number("--weight-decay", weight_decay, FINITE)
-    check_number("--learning-rate", learning_rate, FINITE)
-    check_number("--held-out", held_out, BELOW_ONE)
+def _check_watched(early_stopping: int | None, rows: int) -> None:
+    problem = f"--early-stopping watches a tenth of the training rows, which are {rows}; give more rows"
+    require(early_stopping is None or round(_WATCHED * rows) > 0, problem)
 
 
 def _end(checkpoint: Path | None, deadline: str | None, *, resume: bool) -> float | None:
-    """Return when the deadline is, on the monotonic clock; raise if the folder for checkpoints is wrong or missing."""
+    """Return the deadline on the monotonic clock; raise if the folder for checkpoints is wrong or missing."""
     if checkpoint is not None:
         check_folder(checkpoint)
     needing = "--resume" if resume else "--deadline"
@@ -201,16 +201,13 @@ def _to_be_resumed(history: History, epochs: int, group: Group) -> typer.Exit:
 
 
 def _show_uses(table: Table, target: str, task: str | None, choice: ColumnChoice) -> None:
-    """Print the use of each column, the target and the number of rows."""
-    typer.echo(printable(_columns(uses_of(table, target, choice))))
+    """Print the use of each column and the reason, then the task and the number of rows."""
+    uses = uses_of(table, target, choice)
+    widest = max(len(quoted(use.name)) for use in uses)
+    for use in uses:
+        typer.echo(printable(f"{quoted(use.name):{widest}}  {use.role:8}  {use.reason}"))
     samples = features_and_target(table, target, task, choice)
     typer.echo(_kind(samples.task, len(samples.features), len(samples.labels), len(samples.y)))
-
-
-def _columns(uses: list[Use]) -> str:
-    """Return a line for each column: its name, what it is used for, and why."""
-    widest = max(len(quoted(use.name)) for use in uses)
-    return "\n".join(f"{quoted(use.name):{widest}}  {use.role:8}  {use.reason}" for use in uses)
 
 
 def _kind(task: str, features: int, classes: int | None, rows: int) -> str:

@@ -98,16 +98,10 @@ def line(run: Results) -> str:
     record = _facts(run)
     if not record:
         return UNKNOWN
-    pools = [pool for one in run.environments for pool in one.get("blas") or []]
-    blas = [library(pool) for pool in pools if pool.get("user_api", "blas") == "blas"]
-    versions = [
-        f"{name.removeprefix('versions ')} {value}"
-        for name, value in record.items()
-        if name.startswith("versions ")
-    ]
-    return ", ".join(
-        [short(run), *dict.fromkeys(blas), f"Python {record.get('python', '?')}", *versions]
-    )
+    pools = [library(pool) for one in run.environments for pool in one.get("blas") or []]
+    blas = [name for name in dict.fromkeys(pools) if "blas" in name or "mkl" in name]
+    versions = [f"{name[9:]} {value}" for name, value in record.items() if name[:9] == "versions "]
+    return ", ".join([short(run), *blas, f"Python {record.get('python', '?')}", *versions])
 
 
 def short(run: Results) -> str:
