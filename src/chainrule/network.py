@@ -39,12 +39,13 @@ from chainrule.mathematics.step import Batch, Forward, Progress, TrainingStep, f
 from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.ranks import join
-from chainrule.training import loop
+from chainrule.training import tasks
 from chainrule.training.batches import Chance, TrainingRows
 from chainrule.training.display import Display, display
 from chainrule.training.evaluation import Score, outputs, score
 from chainrule.training.history import History
 from chainrule.training.interrupts import Interrupts
+from chainrule.training.loop import fit
 from chainrule.training.memory import Demand, MemoryEstimate, check_weights
 from chainrule.training.windows import Windows
 
@@ -257,7 +258,7 @@ class NeuralNetwork:
         validation_data: Data | None = None,
         validation_fraction: float | None = None,
         early_stopping: int | bool | None = None,
-        callbacks: Sequence[loop.Callback] = (),
+        callbacks: Sequence[tasks.Callback] = (),
         progress: bool | None = None,
         print_every: int = 4000,
         compile: bool = True,
@@ -364,13 +365,13 @@ class NeuralNetwork:
             from chainrule.training.resuming import RunFolder
 
             folder = RunFolder(checkpoint, checkpoint_seconds, checkpoint_epochs, group, resume=resume)
-        settings = loop.Settings(
+        settings = tasks.Settings(
             epochs=at_least(1, "epochs", epochs),
             batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
             schedule=schedule(learning_rate),
             optimizer=named_optimizer(optimizer),
-            patience=loop.patience(early_stopping),
-            callbacks=loop.callback_list(callbacks),
+            patience=tasks.patience(early_stopping),
+            callbacks=tasks.callback_list(callbacks),
             shuffle=flag("shuffle", shuffle),
             compiled=flag("compile", compile),
             threads=threads,
@@ -399,13 +400,13 @@ class NeuralNetwork:
             if group.size > 1:
                 data = data.shared(group, own=own)
                 validation = None if validation is None else validation.shared(group, own=own)
-            task = loop.Task(self.architecture, self.backend, data.loaded(), validation)
+            task = tasks.Task(self.architecture, self.backend, data.loaded(), validation)
             (history,) = _fit([(self, task, settings)], shown, resume=resume and folder is None)
         if history.error is not None:
             raise history.error
         return history
 
-    def _demand(self, task: loop.Task, settings: loop.Settings) -> tuple[Demand, int]:
+    def _demand(self, task: tasks.Task, settings: tasks.Settings) -> tuple[Demand, int]:
         """Return what training asks of the memory, and the rows of a batch."""
         rows, streamed = max(1, len(task.data)), self.backend.streams(task.data.data.X)
         batch_rows = min(settings.batch_size or rows, rows)
@@ -892,7 +893,7 @@ class NeuralNetwork:
         return net
 
 
-Run = tuple[NeuralNetwork, loop.Task, loop.Settings]
+Run = tuple[NeuralNetwork, tasks.Task, tasks.Settings]
 
 
 def _fit(
@@ -907,10 +908,10 @@ def _fit(
         demand.check(rows)
         rule = settings.optimizer.name, dict(settings.optimizer.settings)
         state = net._kept[1] if resume and net._kept and net._kept[0] == rule else None
-        members.append(loop.Member(net._theta, task, settings, net._chance, state))
+        members.append(tasks.Member(net._theta, task, settings, net._chance, state))
     with Interrupts():  # until the weights are kept
         try:
-            outcomes = loop.fit(members, shown, threads)
+            outcomes = fit(members, shown, threads)
         except MemoryError as error:
             raise MemoryError(demand.used_up(rows)) from error
         for (net, _, _), outcome in zip(runs, outcomes, strict=True):
@@ -1000,12 +1001,12 @@ def train_many(
     )
     require(executor is None or hasattr(executor, "submit"), problem)
     rates = _of_each("learning_rate", learning_rate, networks, is_list=is_list)
-    settings = loop.Settings(
+    settings = tasks.Settings(
         epochs=at_least(1, "epochs", epochs),
         batch_size=None if batch_size is None else at_least(1, "batch_size", batch_size),
         schedule=schedule(rates[0]),
         optimizer=named_optimizer(optimizer),
-        patience=loop.patience(early_stopping),
+        patience=tasks.patience(early_stopping),
         shuffle=flag("shuffle", shuffle),
         compiled=flag("compile", compile),
         threads=1,
@@ -1023,7 +1024,7 @@ def train_many(
         runs = [
             (
                 net,
-                loop.Task(net.architecture, net.backend, data, part),
+                tasks.Task(net.architecture, net.backend, data, part),
                 replace(settings, schedule=schedule(rate)),
             )
             for net, data, part, rate in zip(networks, batches, validation, rates, strict=True)
@@ -1033,7 +1034,7 @@ def train_many(
         else:
             histories = _send(executor, runs, pack_size, threads or 1)
     for number, history in enumerate(histories):
-        if isinstance(history.error, loop.DivergedError):
+        if isinstance(history.error, tasks.DivergedError):
             warnings.warn(f"networks[{number}]: {history.error}", RuntimeWarning, stacklevel=2)
         elif history.error is not None:
             raise history.error

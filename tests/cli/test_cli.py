@@ -137,14 +137,14 @@ def test_training_that_did_not_learn_says_so(chainrule, flowers):
 
 
 def test_ctrl_c_keeps_what_was_learnt(chainrule, flowers, monkeypatch):
-    from chainrule.training import loop as training
+    from chainrule.training import run as training
 
-    def interrupt(run, usual=training._TrainingRun._epochs):
+    def interrupt(run, usual=training.TrainingRun._epochs):
         if len(run.history) == 3:
             raise KeyboardInterrupt
         return usual(run)
 
-    monkeypatch.setattr(training._TrainingRun, "_epochs", interrupt)
+    monkeypatch.setattr(training.TrainingRun, "_epochs", interrupt)
     assert "interrupted; what 3 epochs taught is kept" in succeeded(chainrule(TRAIN)).stdout
     assert NeuralNetwork.load("m.safetensors").metadata["table"]["target"] == "kind"
 

@@ -98,12 +98,12 @@ def test_without_matplotlib_one_line_says_what_to_install_and_all_else_works(
 
 @pytest.mark.usefixtures("_quick")
 def test_training_stopped_before_its_first_epoch_leaves_out_the_history(chainrule, monkeypatch):
-    from chainrule.training import loop as training
+    from chainrule.training import run as training
 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training._TrainingRun, "_epochs", interrupted)
+    monkeypatch.setattr(training.TrainingRun, "_epochs", interrupted)
     result = chainrule(FLOWERS + "--plots out")
     assert result.exit_code == 0, result.stderr
     assert written("out") == CLASSES - {"history"}

@@ -15,7 +15,7 @@ SHOWN_ELSEWHERE = {
     "chainrule.data.inputs": "NeuralNetwork.train, which hands everything on to it",
     "chainrule.data.targets": "NeuralNetwork.train, likewise",
     "chainrule.training.memory": "NeuralNetwork.memory_estimate",
-    "chainrule.training.loop": "NeuralNetwork.train",
+    "chainrule.training.tasks": "NeuralNetwork.train",
     "chainrule.explain.oracles": "NeuralNetwork.check_gradients",
     "chainrule.training.evaluation": "NeuralNetwork.evaluate",
 }

@@ -17,7 +17,7 @@ import pytest
 from chainrule import NeuralNetwork
 from chainrule.mathematics.schedules import cosine
 from chainrule.saving import checkpoint
-from chainrule.training import loop
+from chainrule.training import run
 from chainrule.training.resuming import RunFolder
 from support.compare import parameters
 from support.data import samples
@@ -64,7 +64,7 @@ def assert_same(run, other):
 def test_a_run_that_ctrl_c_stops_again_and_again_ends_as_if_it_never_was(
     tmp_path, monkeypatch, backend, batch_size
 ):
-    monkeypatch.setattr(loop, "SPAN_SECONDS", 0)  # a checkpoint may stand after every step
+    monkeypatch.setattr(run, "SPAN_SECONDS", 0)  # a checkpoint may stand after every step
     wanted = trained(backend=backend, batch_size=batch_size)
     passes, usual, steps = 0, RunFolder.keep, []
 

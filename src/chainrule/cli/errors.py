@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 from chainrule.backends import BackendUnavailableError
 from chainrule.cli.show import printable
 from chainrule.ranks import current
-from chainrule.training.loop import DivergedError
+from chainrule.training.tasks import DivergedError
 
 MISUSE = 2
 INTERRUPTED = 130

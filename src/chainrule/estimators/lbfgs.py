@@ -13,7 +13,7 @@ from chainrule.estimators import sparse
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch, data_gradient, penalised
 from chainrule.training.history import History
-from chainrule.training.loop import Callback
+from chainrule.training.tasks import Callback
 
 
 def train(network: NeuralNetwork, data: Batch, ended: Callback, **options: Any) -> tuple[History, str]:

@@ -12,7 +12,7 @@ from chainrule.explain.records import Flag
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.step import Batch, Progress, TrainingStep, forward
-from chainrule.training.loop import Outcome, Settings, Task
+from chainrule.training.tasks import Outcome, Settings, Task
 
 _MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # of a forward pass: a large network is given fewer rows
 _LEARNT = 0.95  # of the loss of one answer for all rows: below it, the network has learnt

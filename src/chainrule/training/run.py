@@ -1,0 +1,421 @@
+"""Runs: the epochs of one training run, its records, its checkpoints, and the weights that it keeps when it ends early."""
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from inspect import GEN_CLOSED, getgeneratorstate
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from chainrule.backends import Backend
+from chainrule.mathematics.arrays import Array, namespace, record_like
+from chainrule.mathematics.schedules import Constant
+from chainrule.mathematics.step import Batch, Progress, TrainingStep
+from chainrule.program.engine import Engine, Epoch, Work, bounds
+from chainrule.program.unrecordable import UnrecordableError
+from chainrule.ranks.group import share
+from chainrule.training.batches import Chance
+from chainrule.training.display import Display
+from chainrule.training.evaluation import outputs, score
+from chainrule.training.history import History, Record
+from chainrule.training.interrupts import Interrupts
+from chainrule.training.tasks import DivergedError, Member, Outcome
+
+if TYPE_CHECKING:
+    from chainrule.training.resuming import Snapshot
+
+T = TypeVar("T")
+# What yields plans for an engine to run and is sent the losses of their steps.
+Plans = Generator[Epoch, Sequence[float] | np.ndarray | None, T]
+SPAN_SECONDS = 0.1  # between two looks for a checkpoint that is due
+
+
+class TrainingRun:
+    """One run of training: its records, and the weights worth keeping."""
+
+    engine: Engine  # from `start` on
+
+    def __init__(self, member: Member, interrupts: Interrupts, display: Display) -> None:
+        theta, task, settings, chance, state = member
+        net, backend, self._data, self._validation = task
+        self._rows = self._data.total
+        self._net = net
+        self._backend = backend
+        self._settings = settings
+        self._chance, self._interrupts, self._display = chance, interrupts, display
+        start = self._start("theta", theta)
+        kept = settings.optimizer.init(start) if state is None else state
+        states = [self._start(f"state{number}", part) for number, part in enumerate(kept)]
+        self._bounds, self._share = bounds(self._rows, settings.batch_size), None
+        if self._data.counts is not None:
+            self._share = share(self._bounds, self._data.counts, settings.group.rank)
+        self.work = Work(
+            TrainingStep(net, settings.optimizer),
+            Progress(start, record_like(kept, states)),
+            self._data.data,
+            self._bounds if self._share is None else self._share.bounds,
+            drops=bool(net.dropout),
+            steps=settings.epochs * len(self._bounds),
+            threads=settings.threads,
+        )
+        in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
+        self.history = History(
+            net.loss.reported_name, notes=backend.notes + in_16_bits + settings.group.notes
+        )
+        # The newest weights known to be finite, and a place for those before the epoch in hand.
+        self._good, self._spare = backend.copy(start), backend.copy(start)
+        self._newest_is_good = True
+        self._best: tuple[float, Array] | None = None
+        self._began = time.perf_counter()
+        self._is_watched = (
+            bool(settings.callbacks) or settings.patience is not None or self._validation is not None
+        )
+        self.is_over = False
+        self._is_cut = False  # whether an error may have cut an update in two
+        self._drawn: list[Any] = []  # the state of the draws before the epoch in hand
+        # An epoch that a checkpoint cut in two.
+        self._unfinished: tuple[Array, list[float]] | None = None
+        self._span = self._left = 16  # steps between two looks at the clock, and to the next one
+        self._looked = 0.0  # when that was
+        self._plans = self._train()
+
+    def _start(self, name: str, given: Array) -> Array:
+        """Return a copy of an array to start from: that of the newest checkpoint, if there is one."""
+        newest = self._settings.folder and self._settings.folder.newest
+        array = self._backend.asarray(newest[0][name], given.dtype) if newest else given
+        return self._backend.copy(array)
+
+    def own_engine(self) -> Engine:
+        """Return what runs this run alone."""
+        backend, settings = self._backend, self._settings
+        plain: Callable[[Work], Engine] = backend.plain
+        engine: Callable[[Work], Engine] = backend.engine
+        if settings.group.is_divided:
+            from chainrule.ranks.engine import RankEngine
+
+            how = backend, settings.group, self._interrupts, self._share
+            plain, engine = (
+                lambda work, compiled=compiled: RankEngine(work, *how, compiled=compiled)
+                for compiled in (False, True)
+            )
+        try:
+            return engine(self.work) if settings.compiled else plain(self.work)
+        except UnrecordableError as error:
+            self.history.notes += (f"{error}; it runs as it is written",)
+            return plain(self.work)
+
+    def start(self, engine: Engine) -> None:
+        """Take the engine; write the first checkpoint, or continue from the newest one."""
+        self.engine = engine
+        self.history.notes += getattr(engine, "notes", ())  # how a CUDA device multiplies
+        folder, history = self._settings.folder, self.history
+        if folder is None:
+            return
+        self._drawn = self._chance.state
+        if folder.newest is None:
+            folder.write(self._snapshot())
+            return
+        arrays, record = folder.newest
+        self._drawn = self._chance.state = record["draws"]
+        history.extend(arrays["numbers"], arrays["held_out"])
+        history.best_epoch, history.interrupted = record["best_epoch"], record["interrupted"]
+        self._began -= record["seconds"]
+        self.is_over = record["is_over"]
+        if "best" in arrays:
+            self._best = record["best_loss"], self._start("best", self._good)
+        if "before" in arrays:
+            self._unfinished = self._start("before", self._good), arrays["losses"].tolist()
+        folder.newest = None  # its arrays are not kept while the run goes on
+
+    def check(self) -> None:
+        """Raise ``KeyboardInterrupt`` after Ctrl-C, unless a checkpoint is to be written first."""
+        if self._settings.folder is None:
+            self._interrupts.check()
+
+    # -- from outside: one plan after the other ----------------------------------------------------
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is no further plan."""
+        return getgeneratorstate(self._plans) == GEN_CLOSED
+
+    def next_plan(self, losses: Sequence[float] | np.ndarray | None = None) -> Epoch | None:
+        """Take the losses of the last plan, and return the next one; ``None`` at the end."""
+        return self._resume(self._plans.send, losses)
+
+    def stop(self, error: BaseException, *, is_cut: bool) -> None:
+        """End by an error that came while the last plan ran; ``is_cut``: within a step."""
+        self._is_cut = is_cut
+        self._resume(self._plans.throw, error)
+
+    def _resume(self, go_on: Callable[[Any], Epoch], given: Any) -> Epoch | None:
+        """Return the next plan; keep an error that ends training, to be raised once the weights are kept."""
+        try:
+            return go_on(given)
+        except StopIteration:
+            pass
+        except KeyboardInterrupt:
+            if self._settings.group.size > 1 and not self._interrupts.is_pending:
+                raise  # a second Ctrl-C, which the other ranks know nothing of
+            self.history.interrupted = True
+        except Exception as stopped:  # noqa: BLE001
+            self.history.error = stopped
+        return None
+
+    def _train(self) -> Plans[None]:
+        """Yield what the engine is to run until training is over."""
+        while not self.is_over:
+            yield from self._epochs()
+        self.check()
+        if not _finite(self.engine.progress.theta):  # after the last update no loss is computed
+            last = self.history.record(-1)
+            raise self._diverged(last.epoch, "its update overflowed", last.learning_rate)
+
+    # -- checkpoints -------------------------------------------------------------------------------
+
+    def _snapshot(self, before: Array | None = None, losses: Sequence[float] = ()) -> "Snapshot":
+        """Return the state of the run, at the start of an epoch or within one that began with the weights ``before``."""
+        theta, state = self.engine.progress
+        best_loss, best = self._best or (None, None)
+        parts = {"theta": theta, "before": before, "best": best}
+        parts |= {f"state{number}": part for number, part in enumerate(state)}
+        arrays = {n: self._backend.to_numpy(part) for n, part in parts.items() if part is not None}
+        record = {
+            "draws": self._drawn,
+            "best_loss": best_loss,
+            "best_epoch": self.history.best_epoch,
+            "interrupted": self.history.interrupted,
+            "is_over": self.is_over,
+            "seconds": self._seconds(),
+        }
+        return {**arrays, **self.history.arrays(), "losses": np.array(losses)}, record
+
+    def _rest(self, before: Array | None = None, losses: Sequence[float] = ()) -> None:
+        """Write a checkpoint if one is due or training ends here; called between steps."""
+        folder, epochs = self._settings.folder, len(self.history)
+        if folder is None:
+            return
+        is_due = folder.is_due or (before is None and folder.epochs and epochs % folder.epochs == 0)
+        is_wanted = is_due or self.is_over or self._interrupts.is_pending
+        # Weights that are not finite would be no good checkpoint: the run is about to fail.
+        if is_wanted and _finite(self.engine.progress.theta) and (before is None or _finite(before)):
+            folder.keep(self._snapshot(before, losses))
+        if not self.is_over:
+            self._interrupts.check()
+
+    # -- epochs ------------------------------------------------------------------------------------
+
+    def _epochs(self) -> Plans[None]:
+        """Run the next epoch; if no callback needs each epoch, as many as the engine runs at once."""
+        first, folder = len(self.history), self._settings.folder
+        is_cut = not self._data.in_memory or (folder is not None and len(self._bounds) > 1)
+        count = 1 if self._is_watched or is_cut else self.engine.at_once
+        count = min(count, self._settings.epochs - first)
+        if folder is not None and folder.epochs is not None:
+            count = min(count, folder.epochs - first % folder.epochs)
+        plan = self._plan(first, count, self._chance)
+        if count == 1:
+            yield from self._run(plan)
+        else:
+            yield from self._run_together(plan)
+        for number in self._display.shown(first, len(self.history)):
+            self._display.show(self.history.record(number))
+        self.is_over = len(self.history) == self._settings.epochs
+        if self._is_watched:
+            self.is_over |= self._ends_at(self.history.record(first))
+        if folder is not None:
+            self._drawn = self._chance.state
+            self._rest()
+
+    def _run(self, plan: Epoch) -> Plans[None]:
+        """Run one epoch and keep its record."""
+        number, losses = len(self.history), list[float]()
+        if self._unfinished is None:
+            # Out of reach of an engine that writes over the weights.
+            before = self._backend.copy(self.engine.progress.theta, out=self._spare)
+        else:
+            (before, losses), self._unfinished = self._unfinished, None
+        (loss,) = self._reported((yield from self._spans(plan, before, losses)))
+        if not math.isfinite(loss):
+            self._go_back_to(before)
+            raise self._diverged(number, f"the loss became {loss}", plan.rates[0])
+        self._good, self._spare = before, self._good
+        self.history.add([loss], plan.rates[:1], self._seconds(), self._held_out())
+
+    def _run_together(self, plan: Epoch) -> Plans[None]:
+        """Run epochs in one call; if one of them fails, run them again one by one."""
+        copy, progress, steps = self._backend.copy, self.engine.progress, len(self._bounds)
+        before = copy(progress.theta, out=self._spare)
+        state = [copy(part) for part in progress.state]
+        losses = yield from self._steps(plan, before)  # (epochs * steps,)
+        if np.isfinite(losses).all() and _finite(progress.theta):
+            self._good, self._spare = before, self._good
+            self.history.add(self._reported(losses), plan.rates[::steps], self._seconds())
+            return
+        for part, start in zip((progress.theta, *progress.state), (before, *state), strict=True):
+            copy(start, out=part)
+        for place in range(0, len(plan.rates), steps):
+            yield from self._run(plan.part(place, place + steps))
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _steps(self, plan: Epoch, before: Array) -> Plans[np.ndarray]:
+        """Run the steps of an epoch; if an update is interrupted, go back to the weights ``before`` them."""
+        theta = self.engine.progress.theta
+        try:
+            return np.asarray((yield plan))  # (steps,)
+        except BaseException:
+            # An error in a step, or a second Ctrl-C. Where the engine writes over the weights, half of
+            # the update may stand in them.
+            if self._is_cut and self.engine.progress.theta is theta:
+                self._go_back_to(before)
+            raise
+
+    def _spans(self, plan: Epoch, before: Array, losses: list[float]) -> Plans[np.ndarray]:
+        """Run the steps of an epoch that have no losses yet; with checkpoints, SPAN_SECONDS of them at a time."""
+        if self._settings.folder is None and self._data.in_memory:
+            return (yield from self._steps(plan, before))
+        self._left, self._looked = self._span, time.perf_counter()
+        try:
+            with closing(self._data.spans(plan.part(len(losses), len(plan.rates)))) as windows:
+                for window in windows:
+                    yield from self._pieces(window, before, losses, len(plan.rates))
+        except (TypeError, ValueError, OSError):  # damaged files
+            self._go_back_to(before)
+            raise
+        return np.array(losses)  # (steps,)
+
+    def _pieces(self, window: Epoch, before: Array, losses: list[float], steps: int) -> Plans[None]:
+        """Run steps whose rows are in memory, of an epoch of this many, and add their losses to ``losses``."""
+        done = 0
+        while done < len(window.rates):
+            stop = len(window.rates)
+            if self._settings.folder is not None:
+                stop = min(stop, done + self._left)
+            losses.extend((yield from self._steps(window.part(done, stop), before)))
+            self._left, done = self._left - (stop - done), stop
+            # Windows end at other steps on each rank, but all ranks count the same steps to the next look.
+            if self._settings.folder is not None and (self._left == 0 or len(losses) == steps):
+                self._look(before, losses, steps)
+
+    def _look(self, before: Array, losses: list[float], steps: int) -> None:
+        """Look at the clock: fit the number of steps to the next look, and write a checkpoint if one is due."""
+        seconds = self._settings.group.broadcast(time.perf_counter() - self._looked)
+        if seconds > 2 * SPAN_SECONDS:
+            self._span = max(1, self._span // 2)
+        elif seconds < SPAN_SECONDS / 2 and self._left == 0:
+            self._span *= 2
+        if len(losses) < steps:
+            self._rest(before, losses)
+        self._left, self._looked = self._span, time.perf_counter()
+
+    def _go_back_to(self, before: Array) -> None:
+        self._newest_is_good = False
+        self._good = before if _finite(before) else self._good
+
+    def _ends_at(self, record: Record) -> bool:
+        """Return whether a callback or the patience ends training here."""
+        patience = self._settings.patience
+        if patience is not None:
+            self._keep_if_best(record)
+        if self._settings.show is not None and self._settings.callbacks:
+            self._settings.show(self._backend.copy(self.engine.progress.theta))
+        group, callbacks = self._settings.group, self._settings.callbacks
+        stops = [group.rank == 0 and callback(record) is True for callback in callbacks]
+        if callbacks and group.broadcast(any(stops)):
+            self.history.interrupted = True
+            return True
+        return patience is not None and record.epoch - (self.history.best_epoch or 0) >= patience
+
+    def outcome(self) -> Outcome:
+        """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
+        (newest, state), folder = self.engine.progress, self._settings.folder
+        self.history.notes += () if folder is None else tuple(folder.notes)
+        if self._best is not None:
+            return Outcome(self._best[1], self.history, None)
+        if self._newest_is_good and _finite(newest):
+            return Outcome(newest, self.history, state)
+        return Outcome(self._good, self.history, None)
+
+    def _keep_if_best(self, record: Record) -> None:
+        loss, theta = record.validation_loss, self.engine.progress.theta
+        if loss is None:
+            # In full batch the loss is that of the weights before the update; over minibatches it is
+            # a mean along the way, and the newest weights are the nearest to it.
+            loss, theta = record.loss, self._good if len(self._bounds) == 1 else theta
+        if (self._best is None or loss < self._best[0]) and math.isfinite(loss) and _finite(theta):
+            self._best = loss, self._backend.copy(theta)
+            self.history.best_epoch = record.epoch
+
+    def _plan(self, first: int, count: int, chance: Chance) -> Epoch:
+        """Return the plan of the batches for so many epochs; if the rows come in windows, for one."""
+        settings, steps = self._settings, len(self._bounds)
+        rate, number = settings.schedule, count * steps
+        if isinstance(rate, Constant):
+            rates = np.full(number, rate.rate)  # (number,)
+        else:
+            epochs = [first + i / steps for i in range(number)]
+            rates = np.array([rate(epoch, settings.epochs) for epoch in epochs])  # (number,)
+        # One batch is all rows: an engine takes them where they lie, in the caller's own array.
+        order, rows, share = None, len(self._data), self._share
+        if steps > 1 or not self._data.in_memory:
+            draws = chance if share is None else chance.of_rank(settings.group.rank)
+            shuffle = settings.shuffle and steps > 1
+            orders = [self._data.order(draws, shuffle=shuffle) for _ in range(count)]
+            order = np.concatenate(orders)  # (count * n,)
+        keys = chance.keys(number) if self._net.dropout else None  # (number,)
+        starts = range(0, count * rows, rows) if steps > 1 and count > 1 else [0] * count
+        spans = [(start + low, start + high) for start in starts for low, high in self.work.bounds]
+        return Epoch(order, spans, rates, keys, places=share and share.places)
+
+    def _reported(self, losses: np.ndarray) -> list[float]:
+        """Return the loss over each epoch, on the scale that is reported, from the losses of its steps."""
+        loss, n_out = self._net.loss, self._net.sizes[-1]
+        losses = losses.reshape(-1, len(self._bounds))  # (epochs, steps)
+        size, last = (stop - start for start, stop in (self._bounds[0], self._bounds[-1]))
+        # All batches but the last are of one size.
+        spans = [(size, losses[:, :-1]), (last, losses[:, -1:])]
+        shares = [loss.reported(part, rows, n_out) * (rows / self._rows) for rows, part in spans]
+        return list(map(math.fsum, np.concatenate(shares, axis=1)))
+
+    def _held_out(self) -> tuple[float | None, float | None] | None:
+        if self._validation is None:
+            return None
+        net, backend, theta = self._net, self._backend, self.engine.progress.theta
+        group, validation, scores = self._settings.group, self._validation, list[tuple[Any, ...]]()
+        is_divided = group.is_divided and validation.counts is None
+        for part in validation.parts():
+            for span in group.spans(part.X.shape[-2]) if is_divided else [slice(None)]:
+                own = part
+                if is_divided:
+                    own = Batch(*(array if array is None else array[span, :] for array in part))
+                if own.X.shape[-2]:
+                    A = outputs(theta, own.X, net, backend)  # (n, n_L)
+                    scores.append((A.shape[-2], *score(A, own, net, backend)))
+        every = [each for theirs in group.gather(scores) for each in theirs]
+        rows, losses, accuracies = zip(*every, strict=True)
+        shares = np.array(rows) / sum(rows)  # (parts,)
+        accuracy = None if accuracies[0] is None else math.fsum(shares * accuracies)
+        return math.fsum(shares * losses), accuracy
+
+    def _diverged(self, number: int, what: str, rate: float) -> "DivergedError":
+        clip = "" if self._net.clip_norm else ", or set clip_norm=1.0"
+        return DivergedError(
+            f"training diverged in epoch {number}: {what}",
+            "the last finite weights are kept",
+            f"lower learning_rate (it was {rate:.3g}){clip}, or scale X",
+        )
+
+
+def checksum(theta: Array, backend: Backend) -> str:
+    """Return a checksum of the parameters ``theta (P,)``, to compare them."""
+    return f"checksum {zlib.crc32(np.ascontiguousarray(backend.to_numpy(theta)).data):08x}"
+
+
+def _finite(theta: Array) -> bool:
+    xp = namespace(theta)
+    return bool(xp.all(xp.isfinite(theta)))
