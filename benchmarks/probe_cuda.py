@@ -22,7 +22,7 @@ from chainrule.program.engine import Epoch
 
 CELLS = (
     "784-64-10,64", "784-128-10,4096", "784-1024-10,4096", "784-4096-10,4096", "64-64-64-8,64,adam",
-    "64-256-256-8,4096,adam", "64-1024-1024-8,65536,adam",
+    "64-256-256-8,4096,adam", "64-1024-1024-8,65536,adam", "64-64-64-8,256,adam", "784-16-10,256",
 )  # fmt: skip
 SQUARES, COPIED = (1024, 4096, 8192), 1 << 30  # bytes
 EMPTY = KernelText("empty", 'extern "C" __global__ void empty(const long long n) {}\n')
@@ -103,6 +103,8 @@ def passes(backend, device, name, times=20):
             for _ in range(times):
                 engine.run(epoch, lambda: None)
             took = (time.perf_counter() - began) / times / data.steps
+        for note in getattr(engine, "notes", ()):
+            print(f"  {note}")
         print(
             f"  {kind}, passes of {data.steps} steps: {took * 1e6:.1f} us a step; made in {bound:.3f} s"
         )

@@ -180,6 +180,15 @@ def test_a_kernel_that_the_compiler_refuses_is_replayed_and_not_an_error_in_the_
         device.kernel(KernelText("chain_1", ""))
 
 
+def test_calls_are_timed_in_a_graph_of_20_or_fewer_if_they_take_long(mocked):
+    device, calls = mocked.device_of(0, tf32=False), []
+    for milliseconds, repeated in ((0.004, 20), (4.0, 2), (40.0, 1)):
+        calls.clear()
+        mocked.cupy.cuda.get_elapsed_time.return_value = milliseconds
+        assert device.timed([(calls.append, ("one",))]) == milliseconds * 1e3 / repeated
+        assert len(calls) == 2 + repeated  # to choose algorithms, to see how long it takes, and captured
+
+
 @pytest.mark.parametrize(("status", "clusters"), [(0, 1), (0, 0), (1, 0)])
 def test_the_driver_says_whether_there_is_room_for_a_cluster(monkeypatch, mocked, status, clusters):
     def occupancy(count, _kernel, config):

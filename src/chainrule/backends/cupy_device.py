@@ -24,7 +24,8 @@ from chainrule.program.primitives import PRIMITIVES, REDUCTIONS
 from chainrule.program.replay import Call
 
 OPTIONS = ("--std=c++17",)
-TIMED_CALLS, TIMES = 20, 5  # of what is timed in one graph; of its launches
+# How often timed calls are repeated in one graph, at most and unless they take longer; and how often that is launched.
+TIMED_CALLS, TIMED_MILLISECONDS, TIMES = 20, 10, 5
 MOST_BLOCKS, FIRST_WITH_CLUSTERS = 16, 9  # of a cluster, as many as an H100 allows; compute capability
 NON_PORTABLE_CLUSTER = 14  # CUfunction_attribute: more than 8 blocks
 REFUSALS = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, RuntimeError)
@@ -219,17 +220,23 @@ class CupyDevice(CupyLibrary):
 
     def timed(self, calls: Sequence[Call]) -> float:
         """Return how many microseconds these calls take, by the device's clock: the least of a few launches of a graph."""
-        for function, arguments in calls:
-            function(*arguments)
-        launch, milliseconds = self.graph([*calls] * TIMED_CALLS), list[float]()
-        for _ in range(TIMES):
-            start, end = cupy.cuda.Event(), cupy.cuda.Event()
-            start.record(self.stream)
-            launch()
-            end.record(self.stream)
-            end.synchronize()
-            milliseconds.append(cupy.cuda.get_elapsed_time(start, end))
-        return min(milliseconds) * 1e3 / TIMED_CALLS
+
+        def once() -> None:
+            for function, arguments in calls:
+                function(*arguments)
+
+        once()
+        count = max(1, min(TIMED_CALLS, int(TIMED_MILLISECONDS / self._milliseconds(once))))
+        launch = self.graph([*calls] * count)
+        return min(self._milliseconds(launch) for _ in range(TIMES)) * 1e3 / count
+
+    def _milliseconds(self, launch: Callable[[], None]) -> float:
+        start, end = cupy.cuda.Event(), cupy.cuda.Event()
+        start.record(self.stream)
+        launch()
+        end.record(self.stream)
+        end.synchronize()
+        return float(cupy.cuda.get_elapsed_time(start, end))
 
     def pinned(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
         """Return pinned host memory, which the device reads by itself while it computes."""

@@ -22,7 +22,8 @@ from chainrule.program.machine import cores, processor
 
 VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_CORETYPE", "XLA_FLAGS"),
-    *("JAX_ENABLE_X64", "JAX_PLATFORMS", "CHAINRULE_THREADS", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE"),
+    *("JAX_ENABLE_X64", "JAX_PLATFORMS", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE"),
+    *("CHAINRULE_THREADS", "CHAINRULE_EPILOGUE"),
 )
 GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 GPU_FACTS = ("name", "driver_version", "memory.total", "clocks.sm", "clocks.max.sm", "temperature.gpu")

@@ -103,9 +103,7 @@ class BoundBatch:
         self._scratch.make_room([launch(m, count, aligned=a) for m in known for a in (True, False)])
         self._launches: dict[int, tuple[Launch, Launchable]] = {}
         self._shared: dict[int, Call] = {}  # of groups that neither read nor write a feed
-        self._finished: dict[int, list[Call]] | None = (
-            None  # the calls of products that cuBLASLt finishes
-        )
+        self._finished: dict[int, list[Call]] | None = None  # of products that cuBLASLt finishes
         self.notes: tuple[str, ...] = ()  # on each of them, for the history
         roots, program = Roots(self.plan.program), self.plan.program
         feed = program.inputs[1 + len(work.progress[1]) + len(self._batch) :]
