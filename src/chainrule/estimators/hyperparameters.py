@@ -13,14 +13,9 @@ from chainrule.mathematics.activations import ACTIVATIONS, Activation
 from chainrule.mathematics.initializers import INITIALIZERS
 from chainrule.mathematics.optimizers import Optimizer
 
-_OURS = {  # the parameters that scikit-learn's estimators lack, and their defaults
-    "initializer": "glorot_uniform",
-    "dropout": 0.0,
-    "clip_norm": None,
-    "backend": None,
-    "dtype": None,
-    "threads": None,
-}
+# The parameters that scikit-learn's estimators lack, and their defaults.
+_OURS: dict[str, Any] = {"initializer": "glorot_uniform", "dropout": 0.0}
+_OURS |= dict.fromkeys(("clip_norm", "backend", "dtype", "threads"))
 
 
 def constructor(theirs: type, **more: Any) -> Callable[..., None]:

@@ -175,12 +175,9 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
     def _split(self, data: Batch) -> tuple[Batch, Batch]:
         """Return the rows to train on, and those held out for early stopping: the same share of each class."""
         by_class = is_classifier(self) and self._loss != "multilabel_cross_entropy"
-        learnt, held_out = train_test_split(
-            np.arange(data.X.shape[0]),
-            test_size=self.validation_fraction,
-            random_state=self.random_state,
-            stratify=self._decoded(data.Y) if by_class else None,
-        )
+        options = {"test_size": self.validation_fraction, "random_state": self.random_state}
+        options["stratify"] = self._decoded(data.Y) if by_class else None
+        learnt, held_out = train_test_split(np.arange(data.X.shape[0]), **options)
         problem = "The validation set is too small: one row; increase validation_fraction or give more"
         require(len(held_out) > 1, problem)
 

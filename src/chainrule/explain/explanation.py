@@ -95,10 +95,10 @@ def explain(step: TrainingStep, inputs: Inputs, backend: Backend, *, every: bool
     rate = float(backend.to_numpy(learning_rate))
     arrays = {line.name: line.array for line in lines}
     with backend.quiet():
-        before, after = (
-            float(backend.to_numpy(objective(theta, batch, net, key)))
-            for theta in (progress.theta, built.theta)
-        )
+        losses = [
+            objective(theta, batch, net, key) for theta in (progress.theta, built.theta)
+        ]  # each ()
+        before, after = (float(backend.to_numpy(L)) for L in losses)
     updates = tuple(built.updates(arrays))
     flags = tuple(nonfinite.flags(built.program, built.run, backend.to_numpy))
     undecided: tuple[str, ...] = ()

@@ -151,20 +151,16 @@ def check_step(
             inside = np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(int))
             places = start + inside  # (k,)
             slopes = [oracle.slopes(places) for oracle in usable]  # each (k,)
-            parameters.append(_compared(name, shape, g[places], slopes, usable, floor))
+            fields = _compared(g[places], slopes, usable, floor)
+            parameters.append(ParameterCheck(name, shape, *fields))
             start += count
     return GradientCheck(tuple(parameters), {o.name: o.tolerance for o in usable}, notes)
 
 
 def _compared(
-    name: str,
-    shape: tuple[int, ...],
-    derived: np.ndarray,
-    slopes: Sequence[np.ndarray],
-    oracles: Sequence[Oracle],
-    floor: float,
-) -> ParameterCheck:
-    """Return the check of one parameter from some entries ``derived (k,)`` and the ``(k,)`` of each oracle."""
+    derived: np.ndarray, slopes: Sequence[np.ndarray], oracles: Sequence[Oracle], floor: float
+) -> tuple[int, dict[str, float], str, float | None]:
+    """Return the last four fields of the check of some entries ``derived (k,)`` with the ``(k,)`` of each oracle."""
     finite = np.isfinite(np.reshape(slopes, (len(oracles), len(derived))))  # (oracles, k)
     broken = ~np.isfinite(derived) & finite.any(axis=0)  # (k,)
     smooth = np.isfinite(derived) & finite.all(axis=0) & bool(oracles)  # (k,)
@@ -177,7 +173,7 @@ def _compared(
     is_wrong = any(errors[oracle.name] > oracle.tolerance for oracle in judges)
     verdict = "wrong" if is_wrong else "ok" if checked else "skipped"
     factor = _factor(derived[smooth], slopes[-1][smooth], floor) if slopes else None
-    return ParameterCheck(name, shape, checked, errors, verdict, factor)
+    return checked, errors, verdict, factor
 
 
 def _error(derived: np.ndarray, slopes: np.ndarray, floor: float) -> float:

@@ -213,7 +213,7 @@ class Builder:
 
         scope = Scope(self._makers, called)
         formula = Formula(*(notation(scope).formula(operation) for notation in _NOTATIONS))
-        shapes, source = tuple(products(operation, scope)), of_line(operation.origin)
+        shapes, source = tuple(dict.fromkeys(products(operation, scope))), of_line(operation.origin)
         renews = any(value is output for output in self.program.outputs[:-1])
         name, part = name or self._names[id(value)], section(operation.within)
         return self._line(name, part, layer, value, formula, shapes, *source, renews=renews)

@@ -5,7 +5,7 @@ names.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -43,17 +43,15 @@ def is_scalar(operand: Operand) -> bool:
     return not isinstance(operand, Value) or all(length == 1 for length in operand.shape)
 
 
-def products(operation: Operation, scope: Scope) -> list[str]:
-    """Return the shapes of the matrix products in a formula, and of the elementwise product if it is one."""
-    arrays = [operand.shape for operand in operation.inputs if len(operand.shape) > 1]
-    texts: list[str] = []
+def products(operation: Operation, scope: Scope) -> Iterator[str]:
+    """Yield the shapes of the matrix products in a formula, and of the elementwise product if it is one."""
     for value in operation.inputs:
         if id(value) in scope.makers and not scope.name(value):
-            texts += products(scope.makers[id(value)], scope)
+            yield from products(scope.makers[id(value)], scope)
+    shapes = [operand.shape for operand in operation.inputs if len(operand.shape) > 1]
     symbol = {"matmul": "@", "multiply": "*"}.get(operation.function)
-    if symbol and len(arrays) == 2:
-        texts.append(f"{arrays[0]} {symbol} {arrays[1]} -> {operation.result.shape}")
-    return list(dict.fromkeys(texts))
+    if symbol and len(shapes) == 2:
+        yield f"{shapes[0]} {symbol} {shapes[1]} -> {operation.result.shape}"
 
 
 def setting(operation: Operation) -> str:

@@ -5,7 +5,7 @@ Each differentiates the function itself: the forward pass and the loss, from the
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,9 +33,7 @@ class Oracle(NamedTuple):
     slopes: Callable[[np.ndarray], np.ndarray]  # places (k,) of the flat parameters -> (k,)
 
 
-def smooth_differences(
-    objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: np.ndarray
-) -> np.ndarray:
+def smooth_differences(objective: Objective, theta: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return central differences ``(k,)``; NaN where no step makes the left and the right slope agree.
 
     ``(f(x + h) - f(x - h)) / 2h`` differs from the derivative by a term in h², and by rounding over h. In
@@ -69,12 +67,7 @@ def smooth_differences(
     return slopes
 
 
-def _one_sided(
-    objective: Callable[[np.ndarray], Any],
-    theta: np.ndarray,
-    places: Sequence[int] | np.ndarray,
-    step: float,
-) -> np.ndarray:
+def _one_sided(objective: Objective, theta: np.ndarray, places: np.ndarray, step: float) -> np.ndarray:
     """Return the slopes to the right and to the left ``(2, k)``; their mean is the central difference."""
     here = float(objective(theta))
     slopes = np.empty((2, len(places)))
@@ -89,9 +82,7 @@ def _one_sided(
     return slopes
 
 
-def complex_step(
-    objective: Callable[[np.ndarray], Any], theta: np.ndarray, places: Sequence[int] | np.ndarray
-) -> np.ndarray:
+def complex_step(objective: Objective, theta: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return ``Im f(x + ih) / h`` at those places ``(k,)``: the derivative to the last digits.
 
     Nothing cancels, so h may be as small as 1e-30. f must be analytic and run on complex numbers
@@ -99,7 +90,7 @@ def complex_step(
 
     Examples
     --------
-    >>> complex_step(lambda t: (t @ t), np.asarray([1.0, 3.0]), [0, 1])
+    >>> complex_step(lambda t: (t @ t), np.asarray([1.0, 3.0]), np.arange(2))
     array([2., 6.])
     """
     slopes = np.empty(len(places))

@@ -26,11 +26,8 @@ POSITIVE, NEGATIVE, QUIET = OKABE_ITO[0], OKABE_ITO[3], "0.45"
 
 Ax: TypeAlias = Axes | Sequence[Axes] | None  # where to draw; ``None`` for a new picture
 
-_DATES = {
-    ".png": "Creation Time",
-    ".svg": "Date",
-    ".pdf": "CreationDate",
-}  # the metadata field of the date
+# The metadata field of the date in each format.
+_DATES = {".png": "Creation Time", ".svg": "Date", ".pdf": "CreationDate"}
 # The same picture gives the same bytes: no date, no random names. Text stays text.
 _STEADY = {"svg.hashsalt": "chainrule", "svg.fonttype": "none"}
 

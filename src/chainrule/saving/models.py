@@ -32,11 +32,8 @@ def write(
     check_name(path)
     described: NetworkRecord = parsed({**net.arguments(), "dtype": dtype}, NetworkRecord, "network")
     _check_table(dict(metadata), described)
-    facts = {
-        "network": described._asdict(),
-        "metadata": metadata,
-        "versions": {"chainrule": __version__, "numpy": np.__version__},
-    }
+    versions = {"chainrule": __version__, "numpy": np.__version__}
+    facts = {"network": described._asdict(), "metadata": metadata, "versions": versions}
     arrays: dict[str, np.ndarray] = {}
     for number, layer in enumerate(net.layout.split(theta), start=1):
         arrays |= {f"W{number}": layer.W, f"b{number}": layer.b}

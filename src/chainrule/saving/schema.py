@@ -73,8 +73,10 @@ def parsed(value: Any, kind: Any, place: str) -> Any:
     if origin is list and isinstance(value, list):
         return [parsed(item, parts[0], f"{place}[{i}]") for i, item in enumerate(value)]
     if hasattr(kind, "_fields") and isinstance(value, Mapping):
-        fields = get_type_hints(kind).items()
-        return kind(**{name: _field(value, name, part, place) for name, part in fields})
+        fields = get_type_hints(kind)
+        for name in fields:
+            require(name in value, f"{place} has no field {name!r}")
+        return kind(**{name: parsed(value[name], fields[name], f"{place}.{name}") for name in fields})
     if origin is Literal:
         fits = value in parts
     elif type(value) is int:
@@ -84,8 +86,3 @@ def parsed(value: Any, kind: Any, place: str) -> Any:
     wanted = kind.__name__ if origin is None else str(kind)
     require(fits, f"{place} is {quoted(value)}, wanted {wanted}")
     return float(value) if kind is float else value
-
-
-def _field(record: Mapping[str, Any], name: str, kind: Any, place: str) -> Any:
-    require(name in record, f"{place} has no field {name!r}")
-    return parsed(record[name], kind, f"{place}.{name}")
