@@ -87,14 +87,14 @@ def test_steps_and_losses_with_alpha_are_those_of_scikit_learn(kind, weighted, s
         model.set_params(max_iter=3).fit(X, y, sample_weight=sample_weight)
     assert relative_error(flat(mine), flat(other)) < 1e-8
     assert mine.loss_curve_[1:] == pytest.approx(other.loss_curve_[1:], rel=1e-8)
-    for name in (
+    for name in [
         "n_iter_",
         "t_",
         "n_layers_",
         "n_outputs_",
         "out_activation_",
         "best_validation_score_",
-    ):
+    ]:
         assert getattr(mine, name) == getattr(other, name)
 
 
@@ -412,16 +412,10 @@ def test_sparse_features_are_learnt_as_dense_ones_in_little_memory(rng, solver, 
     monkeypatch.setattr("chainrule.estimators.sparse.BYTES", 2**20)
     X = random_array((1500, 1000), density=0.01, format="csr", random_state=0)  # 12 MB when dense
     y = rng.integers(0, 3, 1500)
-    given = {
-        "hidden_layer_sizes": (6,),
-        "solver": solver,
-        "batch_size": 100,
-        "max_iter": 3,
-        "random_state": 0,
-    }
-    dense = MLPClassifier(**given).fit(X.toarray(), y)
+    given = {"solver": solver, "batch_size": 100, "max_iter": 3, "random_state": 0}
+    dense = MLPClassifier((6,), **given).fit(X.toarray(), y)
     tracemalloc.start()
-    model = MLPClassifier(**given).fit(X, y)
+    model = MLPClassifier((6,), **given).fit(X, y)
     P = model.predict_proba(X)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -434,9 +428,7 @@ def test_sparse_features_are_learnt_as_dense_ones_in_little_memory(rng, solver, 
 
 
 @quick
-@pytest.mark.filterwarnings(
-    "ignore:invalid value encountered in divide"
-)  # StandardScaler, on the strict library
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide")  # in StandardScaler
 @pytest.mark.parametrize("library", ["array_api_strict", "torch"])
 def test_arrays_of_a_device_stay_there(library, rng):
     xp = pytest.importorskip(library)
@@ -445,20 +437,14 @@ def test_arrays_of_a_device_stay_there(library, rng):
     with config_context(array_api_dispatch=True):
         model = make_pipeline(StandardScaler(), MLPClassifier((8,), early_stopping=True, random_state=0))
         model.fit(there, labels)
-        for result in (
-            model.predict(there),
-            model.predict_proba(there),
-            model[-1].predict_log_proba(there),
-        ):
-            assert type(result) is type(there)
+        results = model.predict(there), model.predict_proba(there), model[-1].predict_log_proba(there)
+        assert {type(result) for result in results} == {type(there)}
         assert 0.3 < model.score(there, labels) <= 1.0
         assert MLPClassifier((8,)).fit(there, np.array(["a", "b", "c"])[y]).predict(there).dtype == "<U1"
         several = xp.stack([labels, 1 - labels], axis=1) > 0
         assert MLPClassifier((8,)).fit(there, several).predict(there).shape == (90, 2)
         assert type(MLPRegressor(solver="lbfgs").fit(there, there[:, 0]).predict(there)) is type(there)
-        if (
-            library == "torch"
-        ):  # scikit-learn's splits index arrays in a way that the strict library refuses
+        if library == "torch":  # the strict library refuses how scikit-learn's splits index arrays
             search = GridSearchCV(model, {"mlpclassifier__alpha": [1e-4, 1.0]}, cv=3).fit(there, labels)
             assert type(search.predict(there)) is type(there)
         with pytest.raises(ValueError, match="must use the same namespace"):

@@ -121,7 +121,6 @@ def test_it_reads_as_the_chain_rule_does():
         "theta": "theta - learning_rate * g",
     }
     assert {name: step[name].formula.text for name in formulas} == formulas
-    names = [line.name for line in step]
     order = [
         "X",
         "W1",
@@ -141,14 +140,9 @@ def test_it_reads_as_the_chain_rule_does():
         "g",
         "theta",
     ]
-    assert [name for name in names if name in order] == order
-    assert list(dict.fromkeys(line.section for line in step)) == [
-        "inputs",
-        "forward",
-        "loss",
-        "backward",
-        "update",
-    ]
+    assert [line.name for line in step if line.name in order] == order
+    sections = dict.fromkeys(line.section for line in step)
+    assert list(sections) == ["inputs", "forward", "loss", "backward", "update"]
     assert {line.layer for line in step if line.name.startswith("dL_d")} == {1, 2}
 
 

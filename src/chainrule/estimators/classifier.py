@@ -151,19 +151,19 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             self.classes_ = unique_labels(classes[0]) if classes and not several else labels
             of_one_output = "multilabel_cross_entropy" if several else "binary_cross_entropy"
             self._loss = of_one_output if several or len(self.classes_) <= 2 else "cross_entropy"
-        self._check_labels(labels, is_whole=not classes)  # only partial_fit has classes
+        is_whole = not classes  # only partial_fit has classes
+        lacks = is_whole and len(labels) < len(self.classes_)
+        problem = f"y holds the labels {labels.tolist()}, but the classes are {self.classes_.tolist()}"
+        remedy = "; warm_start needs the same classes in each fit" if is_whole else ""
+        require(np.isin(labels, self.classes_).all() and not lacks, problem + remedy)
         weights = self._weights(sample_weight, X)
         if self.class_weight is not None:
             of_classes = self._class_weights(y)  # (n,)
             weights = of_classes if weights is None else of_classes * weights  # (n,)
-        return Batch(X, y if several else self._encoded(y), weights)
-
-    def _encoded(self, y: np.ndarray) -> np.ndarray:
-        """Return labels ``(n,)`` as 0 and 1 ``(n, n_outputs)``."""
-        places, count = np.searchsorted(self.classes_, y), len(self.classes_)  # (n,)
-        if count <= 2:
-            return places[:, None].astype(np.float64)  # (n, 1)
-        return np.eye(count)[places]  # (n, n_outputs)
+        if not several:
+            places, count = np.searchsorted(self.classes_, y), len(self.classes_)  # (n,)
+            y = np.eye(count)[places] if count > 2 else places[:, None].astype(np.float64)
+        return Batch(X, y, weights)  # y (n, n_outputs)
 
     def _class_weights(self, y: Any) -> np.ndarray:
         """Return for each row the weight of its class, or the product of the weights of its labels ``(n,)``."""
@@ -173,13 +173,6 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
             of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)  # (k,)
             weights = of_class[np.searchsorted(self.classes_, y)]  # (n,)
         return weights
-
-    def _check_labels(self, labels: np.ndarray, *, is_whole: bool) -> None:
-        """Raise unless the labels are classes of the network; in a warm start, all classes must be in y."""
-        holds = np.isin(labels, self.classes_).all()
-        problem = f"y holds the labels {labels.tolist()}, but the classes are {self.classes_.tolist()}"
-        remedy = "; warm_start needs the same classes in each fit" if is_whole else ""
-        require(holds and not (is_whole and len(labels) < len(self.classes_)), problem + remedy)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -30,9 +30,9 @@ def constructor(theirs: type, **more: Any) -> Callable[..., None]:
     both = of_theirs.replace(parameters=[*of_theirs.parameters.values(), *of_ours])
 
     def __init__(*positional: Any, **named: Any) -> None:  # noqa: N807
-        given = both.bind(*positional, **named)
-        given.apply_defaults()
-        (_, self), *parameters = given.arguments.items()
+        bound = both.bind(*positional, **named)
+        bound.apply_defaults()
+        (_, self), *parameters = bound.arguments.items()
         for name, value in parameters:
             setattr(self, name, value)
 
@@ -54,7 +54,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn is option
         "adam", "sgd", "lbfgs" (SciPy's L-BFGS-B on all rows), or an ``Optimizer``.
     alpha
         The strength of the penalty: a step minimizes ``(sum w loss + alpha/2 sum W²) / sum w``, summed over
-        the rows of its batch and their weights w (1 unless given). As in scikit-learn, but ``sum w`` is the mean
+        the rows of its batch and their weights w (1 by default). As in scikit-learn, but ``sum w`` is the mean
         over all full batches, so that a ragged last one is penalised as the others are.
     batch_size
         Rows in a step; "auto" is 200, or all rows if there are fewer. A batch of all rows keeps their order.

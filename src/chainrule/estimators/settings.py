@@ -70,10 +70,10 @@ def _sizes(model: Any, data: Batch) -> tuple[int, Any, int]:
     return data.X.shape[1], tuple(hidden) if np.iterable(hidden) else hidden, data.Y.shape[1]
 
 
-def _activation(given: Any) -> Any:
-    if isinstance(given, str):
-        return "sigmoid" if given == "logistic" else given
-    return given if isinstance(given, Activation) else [_activation(f) for f in given]
+def _activation(function: Any) -> Any:
+    if isinstance(function, str):
+        return "sigmoid" if function == "logistic" else function
+    return function if isinstance(function, Activation) else [_activation(f) for f in function]
 
 
 def _additions(model: Any, data: Batch, loss: str) -> dict[str, Any]:

@@ -40,9 +40,9 @@ class Activation:
 
     def __post_init__(self) -> None:
         """Check that value and derivative are functions."""
-        for part, wanted in (("value", "Z"), ("derivative", "Z, A")):
+        for part, arguments in (("value", "Z"), ("derivative", "Z, A")):
             function = getattr(self, part)
-            problem = f"{part} of {self.name!r} is {function!r}; give a function of {wanted}"
+            problem = f"{part} of {self.name!r} is {function!r}; give a function of {arguments}"
             require(callable(function), problem, TypeError)
 
 
@@ -136,7 +136,7 @@ identity = Activation("identity", _identity, _identity_derivative)
 ACTIVATIONS = {f.name: f for f in (sigmoid, tanh, relu, gelu, softplus, identity)}
 
 
-def activation(given: str | Activation) -> Activation:
+def activation(choice: str | Activation) -> Activation:
     """Return the activation with this name; an :class:`Activation` is returned unchanged.
 
     Returns
@@ -158,4 +158,4 @@ def activation(given: str | Activation) -> Activation:
     ...
     ValueError: unknown activation 'rleu'; did you mean 'relu'? (known: gelu, identity, relu, sigmoid, softplus, tanh)
     """
-    return lookup("activation", given, Activation, ACTIVATIONS)
+    return lookup("activation", choice, Activation, ACTIVATIONS)

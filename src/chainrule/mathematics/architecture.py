@@ -125,9 +125,9 @@ class Architecture:
             If an activation or the loss is not one of this package, since a file cannot hold its code.
         """
         pairs: list[tuple[Any, Mapping[str, Any]]] = [(f, ACTIVATIONS) for f in self.activations]
-        for function, known in [*pairs, (self.loss, LOSSES)]:
-            problem = f"{function.name!r} is not one of {sorted(known)}: a file cannot hold its code"
-            require(known.get(function.name) is function, problem)
+        for function, table in [*pairs, (self.loss, LOSSES)]:
+            problem = f"{function.name!r} is not one of {sorted(table)}: a file cannot hold its code"
+            require(table.get(function.name) is function, problem)
         return {
             "input_size": self.sizes[0],
             "hidden_size": list(self.sizes[1:-1]),

@@ -12,7 +12,7 @@ from chainrule.mathematics.naming import quoted, refusing, require
 class Range(NamedTuple):
     """The allowed range of a setting, and its description for errors."""
 
-    wanted: str
+    text: str
     holds: Callable[[float], bool] = lambda _: True
 
 
@@ -23,8 +23,8 @@ FRACTION = Range("a number above 0 and below 1", lambda x: 0.0 < x < 1.0)
 BELOW_ONE = Range("a number from 0 up to, but not including, 1", lambda x: 0.0 <= x < 1.0)
 
 
-def check_number(name: str, given: Any, allowed: Range = ANY) -> None:
-    """Raise unless ``given`` is a real number in the range ``allowed``; a bool is not a number.
+def check_number(name: str, value: Any, allowed: Range = ANY) -> None:
+    """Raise unless ``value`` is a real number in the range ``allowed``; a bool is not a number.
 
     Raises
     ------
@@ -44,18 +44,18 @@ def check_number(name: str, given: Any, allowed: Range = ANY) -> None:
     ...
     ValueError: validation_fraction is 1.5; give a number above 0 and below 1
     """
-    is_number = isinstance(given, Real) and not isinstance(given, bool)
-    require(is_number, f"{name} is {quoted(given)}; give {allowed.wanted}", TypeError)
-    require(allowed.holds(float(given)), f"{name} is {given}; give {allowed.wanted}")
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    require(is_number, f"{name} is {quoted(value)}; give {allowed.text}", TypeError)
+    require(allowed.holds(float(value)), f"{name} is {value}; give {allowed.text}")
 
 
-def flag(name: str, given: Any) -> bool:
+def flag(name: str, value: Any) -> bool:
     """Return a bool of any library, or 0 or 1, as a ``bool``.
 
     Raises
     ------
     TypeError
-        If ``given`` is anything else, such as text, which is true for Python.
+        If ``value`` is anything else, such as text, which is true for Python.
 
     Examples
     --------
@@ -64,37 +64,37 @@ def flag(name: str, given: Any) -> bool:
     ...
     TypeError: compile is 'no'; give True or False
     """
-    is_flag = not isinstance(given, str) and given in (True, False)
-    require(is_flag, f"{name} is {quoted(given)}; give True or False", TypeError)
-    return bool(given)
+    is_flag = not isinstance(value, str) and value in (True, False)
+    require(is_flag, f"{name} is {quoted(value)}; give True or False", TypeError)
+    return bool(value)
 
 
-def whole_number(name: str, given: Any) -> int:
+def whole_number(name: str, value: Any) -> int:
     """Return a whole number of any library as an ``int``; bools are refused.
 
     Raises
     ------
     TypeError
-        If ``given`` is not a whole number.
+        If ``value`` is not a whole number.
 
     Examples
     --------
     >>> whole_number("epochs", 3)
     3
     """
-    problem = f"{name} is {quoted(given)}; give a whole number"
-    require(not isinstance(given, bool), problem, TypeError)
+    problem = f"{name} is {quoted(value)}; give a whole number"
+    require(not isinstance(value, bool), problem, TypeError)
     with refusing(TypeError, problem, TypeError):
-        return index(given)
+        return index(value)
 
 
-def at_least(least: int, name: str, given: Any) -> int:
+def at_least(least: int, name: str, value: Any) -> int:
     """Return a whole number of ``least`` or more as an ``int``.
 
     Raises
     ------
     TypeError
-        If ``given`` is not a whole number.
+        If ``value`` is not a whole number.
     ValueError
         If it is smaller than ``least``.
 
@@ -105,6 +105,6 @@ def at_least(least: int, name: str, given: Any) -> int:
     ...
     ValueError: epochs is 0; give 1 or more
     """
-    number = whole_number(name, given)
+    number = whole_number(name, value)
     require(number >= least, f"{name} is {number}; give {least} or more")
     return number

@@ -118,7 +118,7 @@ DEFAULTS = {
 }
 
 
-def initializer(given: str | Initializer | None, activation: str) -> Initializer:
+def initializer(choice: str | Initializer | None, activation: str) -> Initializer:
     """Return the initializer with this name, or the default for this activation.
 
     Returns
@@ -136,18 +136,18 @@ def initializer(given: str | Initializer | None, activation: str) -> Initializer
     >>> initializer(None, "relu").__name__
     'he_normal'
     """
-    name = DEFAULTS.get(activation, "glorot_uniform") if given is None else given
+    name = DEFAULTS.get(activation, "glorot_uniform") if choice is None else choice
     return _named("initializer", name, INITIALIZERS)
 
 
-def _named(what: str, given: str | Initializer, known: dict[str, Initializer]) -> Initializer:
-    named: Any = given if callable(given) else lookup(what, given, FunctionType, known)
+def _named(what: str, choice: str | Initializer, table: dict[str, Initializer]) -> Initializer:
+    named: Any = choice if callable(choice) else lookup(what, choice, FunctionType, table)
     return named  # type: ignore[no-any-return]
 
 
 def draw(
     net: Architecture,
-    given: str | Initializer | None = None,
+    choice: str | Initializer | None = None,
     seed: int | None = None,
     biases: str | Initializer = "zeros",
 ) -> np.ndarray:
@@ -157,7 +157,7 @@ def draw(
     ----------
     net
         The shapes and, for the defaults, the activations.
-    given
+    choice
         The initializer of every layer; by default the one for its activation.
     seed
         Equal seeds give equal starts. ``None`` draws from NumPy's global state, layer by layer, as short scripts
@@ -184,7 +184,7 @@ def draw(
     """
     source: RandomSource = np.random if seed is None else np.random.default_rng(seed)
     shapes = list(pairwise(net.sizes))
-    of_weights = [initializer(given, function.name) for function in net.activations]
+    of_weights = [initializer(choice, function.name) for function in net.activations]
     of_bias = _named("bias_initializer", biases, BIAS_INITIALIZERS)
     W = [_drawn(f, source, shape, shape) for f, shape in zip(of_weights, shapes, strict=True)]
     b = [_drawn(of_bias, source, shape, (1, shape[1])) for shape in shapes]

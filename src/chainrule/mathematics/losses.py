@@ -262,7 +262,7 @@ LOSSES = {
 }
 
 
-def loss(given: str | Loss) -> Loss:
+def loss(choice: str | Loss) -> Loss:
     """Return the loss with this name; a :class:`Loss` is returned unchanged.
 
     Raises
@@ -275,4 +275,4 @@ def loss(given: str | Loss) -> Loss:
     >>> loss("cross_entropy").logits
     True
     """
-    return lookup("loss", given, Loss, LOSSES)
+    return lookup("loss", choice, Loss, LOSSES)

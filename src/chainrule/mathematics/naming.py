@@ -20,7 +20,7 @@ ELSEWHERE = {
 }
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
+def nearest(name: str, names: Sequence[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
 
     Examples
@@ -33,7 +33,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
     if name == "softmax":
         return "; it is part of loss='cross_entropy', whose outputs are logits"
     theirs = ELSEWHERE.get(name.lower())
-    close = [theirs] if theirs in known else get_close_matches(name, known, n=1, cutoff=0.5)
+    close = [theirs] if theirs in names else get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -82,7 +82,7 @@ def one_line(error: BaseException, most: int = 200) -> str:
     return str(error).strip().partition("\n")[0][:most] or type(error).__name__
 
 
-def check_known(kind: str, name: str, known: Sequence[str]) -> None:
+def check_known(kind: str, name: str, names: Sequence[str]) -> None:
     """Raise unless a name is known.
 
     Raises
@@ -97,27 +97,27 @@ def check_known(kind: str, name: str, known: Sequence[str]) -> None:
     ...
     ValueError: unknown task 'regresion'; did you mean 'regression'? (known: classification, regression)
     """
-    if name not in known:
-        msg = f"unknown {kind} {quoted(name)}{nearest(name, known)} (known: {', '.join(known)})"
+    if name not in names:
+        msg = f"unknown {kind} {quoted(name)}{nearest(name, names)} (known: {', '.join(names)})"
         raise ValueError(msg)
 
 
-def lookup(kind: str, given: object, wanted: type[Thing], known: Mapping[str, Thing]) -> Thing:
-    """Return ``given`` if it is a ``wanted``, or the object with that name in ``known``.
+def lookup(kind: str, choice: object, cls: type[Thing], table: Mapping[str, Thing]) -> Thing:
+    """Return ``choice`` if it is a ``cls``, or the object with that name in ``table``.
 
     Raises
     ------
     ValueError
         If the name is not known; the message suggests the nearest one and lists them all.
     TypeError
-        If ``given`` is neither a name nor a ``wanted``.
+        If ``choice`` is neither a name nor a ``cls``.
     """
-    if isinstance(given, wanted):
-        return given
-    if not isinstance(given, str):
-        msg = f"{kind} must be a name or {wanted.__name__}, got {type(given).__name__}"
-        if (name := getattr(given, "__name__", None)) in known:  # the function instead of its result
+    if isinstance(choice, cls):
+        return choice
+    if not isinstance(choice, str):
+        msg = f"{kind} must be a name or {cls.__name__}, got {type(choice).__name__}"
+        if (name := getattr(choice, "__name__", None)) in table:  # the function instead of its result
             msg += f"; give {name!r}"
         raise TypeError(msg)
-    check_known(kind, given, sorted(known))
-    return known[given]
+    check_known(kind, choice, sorted(table))
+    return table[choice]

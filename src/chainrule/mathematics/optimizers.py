@@ -285,7 +285,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 }
 
 
-def optimizer(given: str | Optimizer) -> Optimizer:
+def optimizer(choice: str | Optimizer) -> Optimizer:
     """Return the optimizer with this name, with default settings; an :class:`Optimizer` is returned unchanged.
 
     Returns
@@ -303,7 +303,7 @@ def optimizer(given: str | Optimizer) -> Optimizer:
     >>> optimizer("adam").settings["beta2"]
     0.999
     """
-    return lookup("optimizer", given, Optimizer, _usual())
+    return lookup("optimizer", choice, Optimizer, _usual())
 
 
 def _made(name: str, settings: dict[str, Any]) -> Optimizer:

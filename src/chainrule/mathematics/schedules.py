@@ -134,7 +134,7 @@ def _warm_up(then: Schedule, epochs: float, epoch: float, total: int) -> float:
     return then(epoch, total) * min(epoch / epochs if epochs > 0 else 1.0, 1.0)
 
 
-def schedule(given: float | Schedule) -> Schedule:
+def schedule(rate: float | Schedule) -> Schedule:
     """Return a schedule that checks its rates; a number becomes a constant schedule.
 
     Returns
@@ -147,7 +147,7 @@ def schedule(given: float | Schedule) -> Schedule:
     ValueError
         If a rate is negative, infinite or NaN.
     TypeError
-        If ``given`` is neither a number nor a schedule.
+        If ``rate`` is neither a number nor a schedule.
 
     Examples
     --------
@@ -156,24 +156,24 @@ def schedule(given: float | Schedule) -> Schedule:
     >>> schedule(cosine(0.1))(5.0, 10)
     0.05
     """
-    if callable(given):
-        return partial(_checked, given)
-    return constant(_rate(given))
+    if callable(rate):
+        return partial(_checked, rate)
+    return constant(_rate(rate))
 
 
-def _checked(given: Schedule, epoch: float, epochs: int) -> float:
-    return _rate(given(epoch, epochs))
+def _checked(rate: Schedule, epoch: float, epochs: int) -> float:
+    return _rate(rate(epoch, epochs))
 
 
-def _rate(given: Any) -> float:
+def _rate(rate: Any) -> float:
     """Return a learning rate, a number or 0-d array of any library, as a float."""
     try:
-        number = given if isinstance(given, bool) else float(+given)  # the sign refuses "0.1"
+        number = rate if isinstance(rate, bool) else float(+rate)  # the sign refuses "0.1"
     except (TypeError, ValueError):
-        number = given
+        number = rate
     check_number("learning_rate", number, _RATE)
     return number
 
 
-_RATE = FINITE._replace(wanted=f"{FINITE.wanted}, such as 0.1, or a schedule")
+_RATE = FINITE._replace(text=f"{FINITE.text}, such as 0.1, or a schedule")
 _FROM_ONE = Range("a finite number of 1 or more", lambda x: 1 <= x < math.inf)

@@ -110,8 +110,8 @@ def _draw_classes(
             marker = {"c": colours[place], "marker": _MARKERS[place % 13], "label": str(label)}
             ax.scatter(*here.T, s=size, rasterized=len(points) > _MANY, **marker, **thin)
     columns = 1 + len(labels) // 16
-    beside = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "markerscale": 6 / size**0.5}
-    ax.legend(title="class", frameon=False, ncols=columns, **beside)
+    place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "markerscale": 6 / size**0.5}
+    ax.legend(title="class", frameon=False, ncols=columns, **place)
 
 
 def _draw_quantity(ax: Any, plane: _Axes, value: np.ndarray, points: np.ndarray, y: np.ndarray) -> None:

@@ -62,8 +62,11 @@ def plot_history(
     axes, drawn = panels(ax, (6.4, 2.4 + 1.4 * count), rows=count, sharex=True, height_ratios=ratios)
     # A line through one point is invisible, and through a few it hides where they are.
     style: dict[str, Any] = {"marker": "o", "markersize": 4} if len(rows) <= 12 else {}
-    _draw_losses(axes[0], epoch, loss, held_out, style)
-    axes[0].set_ylabel(reported)
+    axes[0].plot(epoch, loss, color=_TRAINING, label="training", **style)
+    if np.isfinite(held_out).any():
+        axes[0].plot(epoch, held_out, "--", color=_HELD_OUT, label="validation", **style)
+        axes[0].legend(frameon=False)
+    axes[0].set(ylabel=reported, yscale="log" if spans_decades([*loss, *held_out]) else "linear")
     for name, panel in zip(below, axes[1:], strict=True):
         if name == "accuracy":
             panel.plot(epoch, accuracy, color=_HELD_OUT, **style)
@@ -83,17 +86,6 @@ def plot_history(
     if len(rows) == 1:
         axes[-1].set_xlim(epoch[0] - 1, epoch[0] + 1)
     return drawn
-
-
-def _draw_losses(
-    ax: Any, epoch: np.ndarray, loss: np.ndarray, held_out: np.ndarray, style: dict[str, Any]
-) -> None:
-    ax.plot(epoch, loss, color=_TRAINING, label="training", **style)
-    if np.isfinite(held_out).any():
-        ax.plot(epoch, held_out, "--", color=_HELD_OUT, label="validation", **style)
-        ax.legend(frameon=False)
-    if spans_decades([*loss, *held_out]):
-        ax.set_yscale("log")
 
 
 def _mark_best(axes: list[Any], best_epoch: int) -> None:

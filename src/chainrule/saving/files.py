@@ -41,17 +41,17 @@ def check_writable(path: PathLike, inputs: tuple[PathLike, ...] = ()) -> Path:
         If ``path`` is a folder, a device, a pipe, a stream such as ``/dev/stdout`` or one of ``inputs``; or if
         it or its folder is not writable, or the folder does not exist.
     """
-    given, path = Path(path), Path(os.path.realpath(path))
+    named, path = Path(path), Path(os.path.realpath(path))
     require(not path.is_dir(), f"{path} is a folder; give the name of a file in it", IsADirectoryError)
-    is_plain = not path.exists() or (path.is_file() and not _is_stream(given))
-    problem = f"{given} is a device, a pipe or a stream; give the name of a file"
+    is_plain = not path.exists() or (path.is_file() and not _is_stream(named))
+    problem = f"{named} is a device, a pipe or a stream; give the name of a file"
     require(is_plain, problem, OSError)
     _check_above(path)
     is_writable = not path.exists() or os.access(path, os.W_OK)
     problem = f"the file {path} is not writable; choose another place for {path.name}"
     require(is_writable, problem, PermissionError)
     is_read = path.exists() and any(Path(other).exists() and path.samefile(other) for other in inputs)
-    problem = f"{given} is read for this result and would be overwritten; give the output another name"
+    problem = f"{named} is read for this result and would be overwritten; give the output another name"
     require(not is_read, problem, FileExistsError)
     return path
 

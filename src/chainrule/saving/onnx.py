@@ -123,14 +123,14 @@ def _prediction(X: Array, theta: np.ndarray, net: Architecture, facts: Facts | N
     """Return the predictions for ``X (n, n_0)``; with facts, X and the predictions are in the units of the table."""
     xp = namespace(X)
 
-    def known(scaler: Scaler) -> Scaler:
+    def constant(scaler: Scaler) -> Scaler:
         return Scaler(*(xp.constant(part, part.shape) for part in scaler))
 
     if facts is not None:
-        X = xp.astype(known(facts.scaler).apply(X), theta.dtype)  # (n, n_0)
+        X = xp.astype(constant(facts.scaler).apply(X), theta.dtype)  # (n, n_0)
     P = net.loss.link(forward(xp.constant(theta, theta.shape), X, net.predicting).A)  # (n, n_L)
     if facts is not None and facts.target_scaler is not None:
-        return known(facts.target_scaler).undo(xp.astype(P, np.float64))  # (n, 1)
+        return constant(facts.target_scaler).undo(xp.astype(P, np.float64))  # (n, 1)
     return P
 
 
