@@ -101,6 +101,7 @@ def test_a_class_without_a_sample_keeps_the_others_their_numbers_and_two_may_hav
     net = NeuralNetwork(2, 4, 3, loss="cross_entropy", seed=0)
     assert points(drawn(net, XOR_X, [0, 0, 2, 2])) == {"0": [[0, 0], [0, 1]], "2": [[1, 0], [1, 1]]}
     assert set(points(drawn(halves, XOR_X, [0, 0, 0, 7]))) == {"0", "7"}
+    assert set(points(drawn(lambda X: np.full(len(X), "only"), XOR_X, ["only"] * 4))) == {"only"}
 
 
 def test_the_plane_lies_at_the_median_of_all_other_features(rng):

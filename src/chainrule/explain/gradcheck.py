@@ -143,7 +143,7 @@ def check_step(
     with np.errstate(all="ignore"):
         L, g = gradient(theta, batch, net)  # (), (P,)
         usable, notes = all_of(net, theta, batch, oracles)
-        sizes = np.abs([*g, L])  # (P + 1,)
+        sizes = np.abs(np.append(g, L))  # (P + 1,)
         floor = _FLOOR * sizes[np.isfinite(sizes)].max(initial=0.0)
         parameters, start = [], 0
         for name, shape in net.layout.named_shapes:

@@ -92,13 +92,13 @@ def _draw_classes(
     """Colour each region by its probability, and draw a line where the predicted class changes."""
     colours, k = class_colours(len(labels)), len(labels)
     winner = shares.argmax(axis=-1)  # (p, p)
-    sure = (shares.max(axis=-1) - 1 / k) / (1 - 1 / k)  # (p, p)   0 where all are equal
+    sure = (shares.max(axis=-1) - 1 / k) / max(1 - 1 / k, 0.5)  # (p, p)   0 where all are equal
     tint = 0.12 + 0.38 * np.clip(sure, 0.0, 1.0)[..., None]  # (p, p, 1)
     picture = 1 - tint * (1 - to_rgba_array(colours)[winner, :3])  # (p, p, 3)
     edges = [end for axis in plane for end in axis[[0, -1]]]
     ax.imshow(picture, extent=edges, origin="lower", aspect="auto", interpolation="none")
     for place in np.unique(winner):
-        others = np.delete(shares, place, axis=-1).max(axis=-1)  # (p, p)
+        others = np.delete(shares, place, axis=-1).max(axis=-1, initial=0.0)  # (p, p)
         lead = shares[..., place] - others  # (p, p)   the boundary is where it is 0
         if lead.min() < 0 < lead.max():
             ax.contour(*plane, lead, [0.0], colors="0.25", linewidths=0.8)
@@ -110,8 +110,8 @@ def _draw_classes(
             marker = {"c": colours[place], "marker": _MARKERS[place % 13], "label": str(label)}
             ax.scatter(*here.T, s=size, rasterized=len(points) > _MANY, **marker, **thin)
     columns = 1 + len(labels) // 16
-    place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "markerscale": 6 / size**0.5}
-    ax.legend(title="class", frameon=False, ncols=columns, **place)
+    outside = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "markerscale": 6 / size**0.5}
+    ax.legend(title="class", frameon=False, ncols=columns, **outside)
 
 
 def _draw_quantity(ax: Any, plane: _Axes, value: np.ndarray, points: np.ndarray, y: np.ndarray) -> None:
