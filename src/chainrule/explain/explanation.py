@@ -32,7 +32,13 @@ class Explanation(Document):
         return lines[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the explanation as a ``dict`` for JSON; NaN and infinity are strings ("nan", "inf")."""
+        """Return the explanation as a ``dict`` for JSON; NaN and infinity are strings ("nan", "inf").
+
+        Returns
+        -------
+        dict
+            Numbers, strings, lists and dicts.
+        """
         return {
             **self.setting._asdict(),
             "loss": {"before": jsonable(self.loss_before), "after": jsonable(self.loss_after)},
@@ -43,7 +49,13 @@ class Explanation(Document):
         }
 
     def latex(self) -> str:
-        """Return the formulas as one ``align*`` environment of LaTeX (amsmath), one on each line."""
+        """Return the formulas as one ``align*`` environment of LaTeX (amsmath), one on each line.
+
+        Returns
+        -------
+        str
+            The environment.
+        """
         return notation.align(self.lines)
 
     def __str__(self) -> str:

@@ -44,6 +44,11 @@ def smooth_differences(objective: Objective, theta: np.ndarray, places: np.ndarr
     second derivative (as of ``relu(x)**2`` at 0) a long step is wrong by a term in h. At a kink they never
     agree. The step stays long enough for the rounding of the function not to matter.
 
+    Returns
+    -------
+    ndarray
+        ``(k,)``.
+
     Examples
     --------
     >>> smooth_differences(lambda t: np.maximum(t, 0.0).sum(), np.asarray([0.0, 3.0]), np.arange(2))
@@ -87,6 +92,11 @@ def complex_step(objective: Objective, theta: np.ndarray, places: np.ndarray) ->
 
     Nothing cancels, so h may be as small as 1e-30. f must be analytic and run on complex numbers
     (Squire & Trapp 1998, SIAM Review 40(1), 110-112).
+
+    Returns
+    -------
+    ndarray
+        ``(k,)``.
 
     Examples
     --------

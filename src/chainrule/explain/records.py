@@ -164,6 +164,11 @@ class Document:
 def norm(array: np.ndarray) -> float:
     """Return the Euclidean norm of all entries, computed in float64.
 
+    Returns
+    -------
+    float
+        0 or more; NaN if any entry is NaN.
+
     Examples
     --------
     >>> norm(np.asarray([[3.0], [4.0]], dtype=np.float32))
@@ -175,6 +180,11 @@ def norm(array: np.ndarray) -> float:
 def figure(number: float) -> str:
     """Return a number in four digits.
 
+    Returns
+    -------
+    str
+        The digits, or "NaN".
+
     Examples
     --------
     >>> figure(0.00012345), figure(2.0), figure(float("nan"))
@@ -185,6 +195,11 @@ def figure(number: float) -> str:
 
 def figures(line: Line, width: float = math.inf) -> str:
     """Return the shape, norm, range and first entries of an array, with as many entries as fit into ``width``.
+
+    Returns
+    -------
+    str
+        One line.
 
     Examples
     --------
@@ -205,6 +220,11 @@ def figures(line: Line, width: float = math.inf) -> str:
 
 def jsonable(number: Any) -> Any:
     """Return a number, or a tuple of numbers, as JSON can hold it: NaN and infinity as strings.
+
+    Returns
+    -------
+    int, float, str or list
+        A list for a tuple.
 
     Examples
     --------

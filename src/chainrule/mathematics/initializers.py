@@ -32,6 +32,11 @@ Initializer = Callable[[RandomSource, int, int], np.ndarray]
 def standard_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     """Return ``W (n_in, n_out)``, float64, each entry of mean 0 and variance 1.
 
+    Returns
+    -------
+    ndarray
+        ``W (n_in, n_out)``, float64.
+
     Examples
     --------
     >>> standard_normal(np.random.default_rng(0), 2, 1).round(4)
@@ -46,6 +51,11 @@ def glorot_uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 
     This keeps the variance of activations and gradients constant through nearly linear layers (Glorot & Bengio
     2010, AISTATS, equation 16).
+
+    Returns
+    -------
+    ndarray
+        ``W (n_in, n_out)``, float64.
 
     Examples
     --------
@@ -63,6 +73,11 @@ def he_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     The factor 2 compensates for the half of its input that a relu drops (He et al. 2015, arXiv:1502.01852,
     equation 10; not truncated).
 
+    Returns
+    -------
+    ndarray
+        ``W (n_in, n_out)``, float64.
+
     Examples
     --------
     >>> W = he_normal(np.random.default_rng(0), 200, 500)
@@ -74,6 +89,11 @@ def he_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 
 def zeros(_source: RandomSource, _n_in: int, n_out: int) -> np.ndarray:
     """Return ``b (1, n_out)``, float64, all 0; no random numbers are used.
+
+    Returns
+    -------
+    ndarray
+        ``b (1, n_out)``, float64.
 
     Examples
     --------
@@ -87,6 +107,11 @@ def uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
     """Return ``b (1, n_out)``, float64, uniform over ±1 / sqrt(n_in), as in PyTorch's ``Linear``.
 
     Units with similar weights then bend at different places: with one input and biases of 0, all bend at 0.
+
+    Returns
+    -------
+    ndarray
+        ``b (1, n_out)``, float64.
 
     Examples
     --------

@@ -265,6 +265,11 @@ LOSSES = {
 def loss(choice: str | Loss) -> Loss:
     """Return the loss with this name; a :class:`Loss` is returned unchanged.
 
+    Returns
+    -------
+    Loss
+        The error, its slope and its divisor.
+
     Raises
     ------
     ValueError

@@ -399,15 +399,33 @@ class TrainingStep(NamedTuple):
     def whole(
         self, progress: Progress, batch: Batch, learning_rate: Array, key: Array | None
     ) -> tuple[Progress, Array]:
-        """Run :func:`step`."""
+        """Run :func:`step`.
+
+        Returns
+        -------
+        tuple
+            The progress after the step, and the loss ``L (...,)`` before it.
+        """
         return step(progress, batch, learning_rate, key, self.net, self.optimizer)
 
     def part(
         self, theta: Array, batch: Batch, key: Array | None, rows: int, first_row: int
     ) -> tuple[Array, Array]:
-        """Run :func:`data_gradient` on some of the ``rows`` of a batch."""
+        """Run :func:`data_gradient` on some of the ``rows`` of a batch.
+
+        Returns
+        -------
+        tuple
+            ``L (...,)`` and ``g (..., P)`` of these rows.
+        """
         return data_gradient(theta, batch, self.net, key, rows=rows, first_row=first_row)
 
     def finish(self, progress: Progress, g: Array, learning_rate: Array) -> Progress:
-        """Run :func:`finish`."""
+        """Run :func:`finish`.
+
+        Returns
+        -------
+        Progress
+            ``theta (..., P)`` and the optimizer's state.
+        """
         return finish(progress, g, learning_rate, self.net, self.optimizer)

@@ -83,6 +83,11 @@ def panels(
 def class_colours(count: int) -> list[str]:
     """Return ``count`` colours: Okabe and Ito's up to 8, Petroff's up to 10, then steps of viridis.
 
+    Returns
+    -------
+    list of str
+        Colours such as "#0072B2".
+
     Examples
     --------
     >>> class_colours(2)
@@ -97,6 +102,11 @@ def class_colours(count: int) -> list[str]:
 
 def spans_decades(values: Any) -> bool:
     """Return whether a log scale suits: all finite values are above 0, the largest at least 10 times the smallest.
+
+    Returns
+    -------
+    bool
+        ``False`` if no value is finite.
 
     Examples
     --------
@@ -118,7 +128,13 @@ _NEEDLESS = re.compile(
 
 
 def inline_svg(picture: Figure) -> str:
-    """Return a figure as a small SVG element for a page; its text takes the font of the page."""
+    """Return a figure as a small SVG element for a page; its text takes the font of the page.
+
+    Returns
+    -------
+    str
+        The ``<svg>`` element.
+    """
     text = _NEEDLESS.sub("", _written(picture, ".svg").decode())
     text = re.sub(r"\s+", " ", text[text.index("<svg") :].strip()).replace("> <", "><")
     while (shorter := text.replace("<g></g>", "").replace("<g/>", "")) != text:

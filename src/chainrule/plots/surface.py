@@ -120,6 +120,11 @@ def random_directions(theta: np.ndarray, layout: Layout, seed: int) -> np.ndarra
     weights as much, in proportion, as small ones. A unit is its column of ``W`` with its bias. The paper leaves
     biases unchanged; in a small network they are many of the parameters.
 
+    Returns
+    -------
+    ndarray
+        ``(2, P)``.
+
     Examples
     --------
     >>> directions = random_directions(np.asarray([3.0, 4.0]), Layout((1, 1)), seed=0)
