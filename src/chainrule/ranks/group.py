@@ -149,7 +149,7 @@ def share(bounds: Sequence[tuple[int, int]], counts: Sequence[int], rank: int) -
     Parameters
     ----------
     bounds
-        Of the batches of all rows, as :func:`chainrule.program.engine.bounds` returns them.
+        Of the batches of all rows, as ``chainrule.program.engine.bounds`` returns them.
     counts
         The number of rows of each rank.
     rank
