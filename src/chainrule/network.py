@@ -1,6 +1,6 @@
-"""The network: :class:`NeuralNetwork`, whose methods call the other modules.
+"""The network: :class:`NeuralNetwork` and :func:`train_many`.
 
-It holds the parameters and knows which backend they are on. All computation is in pure functions.
+The class holds the parameters and the backend; its methods call functions of the other modules.
 """
 
 import os
@@ -59,12 +59,12 @@ if TYPE_CHECKING:
 
 Data = tuple[AnyArray, AnyArray] | tuple[AnyArray, AnyArray, AnyArray]
 Weights = AnyArray | None
-Large = PathLike[str] | Stream | Iterable[Any]  # data that are read while training
+Large = PathLike[str] | Stream | Iterable[Any]  # data that are read during training
 BackendLike = str | Backend | ModuleType
 Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
 
 FIRST, LAST_HIDDEN, LAST = 0, -2, -1  # layers
-# Methods of other libraries, and ours.
+# Names of methods in other libraries, and what to call here.
 _ELSEWHERE = {
     "fit": "train(X, y, epochs=100), or MLPClassifier and MLPRegressor of chainrule.estimators",
     "partial_fit": "train(X, y, epochs=1, resume=True)",
@@ -93,51 +93,52 @@ class NeuralNetwork:
 
     Parameters
     ----------
-    input_size, output_size
-        Features in, outputs out.
-    hidden_size
-        One width, or a sequence of them; ``()`` for none.
-    activation
-        Of the hidden layers: a name, an ``Activation``, or one for each.
-    output_activation
-        Of the last layer; by default sigmoid for ``squared_error``, and identity for the other losses.
-    loss
-        "squared_error" (half the sum over the batch), "mean_squared_error", "half_squared_error" (of a
-        sample, the mean over samples), "binary_cross_entropy", "multilabel_cross_entropy" (the same, summed
-        over outputs), "cross_entropy" (these three on logits), "poisson" (on logarithms), or a ``Loss``.
-    initializer
-        Of the weights: "standard_normal", "glorot_uniform", "he_normal", or a function; by default, by activation.
-    bias_initializer
+    input_size, output_size : int
+        The number of features and of outputs.
+    hidden_size : int or sequence of int
+        The width of the hidden layer, or of each; ``()`` for no hidden layer.
+    activation : str, Activation, or a sequence of them
+        The activation of the hidden layers: one for all, or one for each.
+    output_activation : str or Activation, optional
+        The activation of the last layer. Default: sigmoid for ``squared_error``, identity for the other losses.
+    loss : str or Loss
+        "squared_error" (half the sum over the batch), "mean_squared_error", "half_squared_error" (per sample, averaged
+        over samples), "binary_cross_entropy", "multilabel_cross_entropy" (the same, summed over outputs),
+        "cross_entropy" (these three take logits), "poisson" (takes logarithms), or your own.
+    initializer : str or function, optional
+        How weights are drawn: "standard_normal", "glorot_uniform", "he_normal", or a function. The default depends on
+        the activation.
+    bias_initializer : str or function
         "zeros"; "uniform" over ±1/sqrt(n_in), as in PyTorch; or a function.
-    dropout
+    dropout : float
         The probability of dropping each hidden unit in training.
-    weight_decay
+    weight_decay : float
         The lambda of the penalty ``lambda/2 sum W²``.
-    clip_norm
+    clip_norm : float, optional
         The largest norm of the gradient of all parameters; a larger gradient is scaled down to it.
-    backend
-        A name ("numpy", "cupy:0", "torch:cuda", "jax"), an Array API namespace, or ``None``:
-        ``CHAINRULE_BACKEND`` decides, else the first arrays given. "auto" picks the backend that
-        measured fastest on this machine (``chainrule bench recommend``) for this network and its first batch, unless
-        those arrays are on a device; the choice is logged.
-    dtype
-        "float32" or "float64"; by default the widest that the backend supports. "float16" or
-        "bfloat16": training multiplies in 16 bits, under float32 weights (:mod:`chainrule.mathematics.precision`).
-    seed
+    backend : str, Backend or module, optional
+        A name ("numpy", "cupy:0", "torch:cuda", "jax") or an Array API namespace. Default: ``CHAINRULE_BACKEND`` if it
+        is set, else the library of the first arrays that are given. "auto" picks the backend that measured fastest on this
+        machine (``chainrule bench recommend``) for this network and batch size, unless those arrays are on a device;
+        the choice is logged.
+    dtype : str, optional
+        "float32" or "float64"; by default the widest that the backend supports. With "float16" or "bfloat16", training
+        multiplies in 16 bits and keeps the weights in float32 (:mod:`chainrule.mathematics.precision`).
+    seed : int, optional
         The same seed gives the same initial weights, batches and dropout masks on every backend. ``None`` uses
         NumPy's global state (``numpy.random.seed``).
 
     Attributes
     ----------
-    architecture
-        Sizes, activations, loss, and what the step adds.
-    metadata
-        Facts that are saved with the model (labels, a scaler, ...), as JSON can hold them.
+    architecture : Architecture
+        Sizes, activations, loss, dropout, weight decay and clipping.
+    metadata : dict
+        Facts that are saved with the model (labels, a scaler, ...), of types that JSON has.
 
     Raises
     ------
     ValueError, TypeError
-        If a name is unknown or a number outside its range.
+        If a name is unknown or a number is outside its range.
     chainrule.backends.BackendUnavailableError
         If the backend cannot be used here.
 
@@ -207,17 +208,27 @@ class NeuralNetwork:
         net = self.architecture
         return f"NeuralNetwork({net}, {net.loss.name}, {net.layout.total:,} parameters)"
 
-    # -- the three verbs -------------------------------------------------------------------------
+    # -- forward, backward, training -------------------------------------------------------------------------
 
     def feedforward(self, X: AnyArray) -> Array:
-        """Return the outputs ``A (n, output_size)`` of the last layer, and keep those of all layers.
+        """Return the outputs of the last layer, and keep the arrays of all layers.
 
-        With a loss on logits these are the logits; :meth:`predict` returns probabilities.
+        For a loss that takes logits, the outputs are logits; :meth:`predict` returns probabilities.
+
+        Parameters
+        ----------
+        X : array
+            ``(n, input_size)``.
+
+        Returns
+        -------
+        array
+            ``A (n, output_size)``, on the network's backend.
 
         Raises
         ------
         ValueError, TypeError
-            If X is not ``(n, input_size)`` finite real numbers, on the host or where the network is.
+            If X is not ``(n, input_size)`` finite real numbers, on the host or on the network's device.
         """
         X = inputs.features(X, self.architecture.sizes[0], self._place_for(X))
         with self.backend.quiet():
@@ -225,17 +236,25 @@ class NeuralNetwork:
         return self._forward.A
 
     def backward(self, X: AnyArray, y: AnyArray, learning_rate: float = 0.1) -> None:
-        """Take one step of gradient descent on all of ``X (n, input_size)`` and ``y``.
+        """Take one step of gradient descent on all rows of X and y: ``W <- W - learning_rate dL_dW``, likewise b.
 
-        ``W <- W - learning_rate dL_dW``, likewise b. It includes the forward
-        pass, so no call of :meth:`feedforward` is needed before it.
+        It includes the forward pass, so :meth:`feedforward` need not be called before it.
+
+        Parameters
+        ----------
+        X : array
+            ``(n, input_size)``.
+        y : array
+            Targets, as in :meth:`train`.
+        learning_rate : float
+            The step size.
 
         Raises
         ------
         ValueError, TypeError
-            As :meth:`train`.
+            As in :meth:`train`.
         RuntimeError
-            If the network is training: in another thread, or around the callback that calls this.
+            If the network is being trained, by another thread or by the caller of this callback.
         """
         with self._change():
             data = targets.batch((X, y, None), self.architecture, self._place_for(X))
@@ -270,80 +289,82 @@ class NeuralNetwork:
         checkpoint_seconds: float = 60.0,
         checkpoint_epochs: int | None = None,
     ) -> History:
-        """Train on ``X (n, input_size)`` and ``y``, and return the history.
+        """Train on X and y, and return the history.
 
         Parameters
         ----------
-        X, y
-            The samples and their targets: ``(n, output_size)``, or for ``cross_entropy`` labels
-            ``(n,)`` from 0. They are not modified. For data larger than memory, X is a Parquet file, a folder of them,
-            or record batches, and y the name of a column; or X is a :class:`~chainrule.data.streams.Stream` and y ``None``.
-        epochs
-            How many times to go over all rows.
-        learning_rate
+        X, y : array
+            The samples ``(n, input_size)`` and their targets ``(n, output_size)``; for ``cross_entropy``, y may be labels
+            ``(n,)`` from 0. They are not modified. For data larger than memory, X is a Parquet file, a folder of Parquet files
+            or record batches, and y is the name of a column; or X is a :class:`~chainrule.data.streams.Stream` and y is ``None``.
+        epochs : int
+            The number of passes over all rows.
+        learning_rate : float or Schedule
             A number, or a schedule from :mod:`chainrule.mathematics.schedules`.
-        batch_size
-            Rows a step; ``None`` takes all rows in every step.
-        shuffle
-            ``True`` draws batches in another order each epoch; ``False`` takes the rows in their order.
-        optimizer
-            "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``; its state starts from zero
+        batch_size : int, optional
+            The number of rows in a step. Default: all rows.
+        shuffle : bool
+            Whether each epoch draws its batches in a new random order.
+        optimizer : str or Optimizer
+            "sgd", "momentum", "nesterov", "adam", "adamw", or an ``Optimizer``. Its state starts from zero
             unless ``resume=True``.
-        sample_weight
-            ``(n,)``: multiplies each sample's loss.
-        validation_data, validation_fraction
-            Held-out data ``(X, y)`` or ``(X, y, sample_weight)``, or the share of the rows to hold out,
-            drawn from the seed.
-        early_stopping
-            Epochs without a better loss (on the held-out data if there are any) before training
-            stops; ``True`` is 10. The best weights are restored.
-        callbacks
-            Functions called with the ``Record`` of each epoch; one that returns ``True`` ends training. In a
-            callback the network has the weights of that epoch: it can be read, saved and copied, not changed.
-        progress
-            ``True``: a bar on a terminal, lines elsewhere, on standard error. ``False``: nothing. ``None``: as
-            ``True`` if there are batches, held-out data or fewer than ``print_every`` epochs; otherwise a line
-            ``Epoch 0, Loss:0.26`` every ``print_every`` epochs, on standard output.
-        compile
+        sample_weight : array, optional
+            ``(n,)``: multiplies the loss of each sample.
+        validation_data : tuple, optional
+            Held-out data ``(X, y)`` or ``(X, y, sample_weight)``.
+        validation_fraction : float, optional
+            The share of the rows to hold out instead, drawn with the seed.
+        early_stopping : int or bool, optional
+            The number of epochs without a smaller loss (on the held-out data, if there are any) after which training
+            stops and the best weights are restored; ``True`` is 10.
+        callbacks : sequence of functions
+            Each is called with the ``Record`` of each epoch; if one returns ``True``, training ends. During the call the
+            network has the weights of that epoch: it can be read, saved and copied, but not changed.
+        progress : bool, optional
+            ``True`` shows a bar on a terminal, else lines, on standard error. ``False`` shows nothing. By default, runs on all rows
+            without held-out data that have ``print_every`` epochs or more print ``Epoch 0, Loss:0.26`` every ``print_every``
+            epochs on standard output; other runs show the bar.
+        print_every : int
+            See ``progress``.
+        compile : bool
             ``False`` runs the step as it is written, on any backend.
-        threads
-            How many to use on the CPU; by default ``CHAINRULE_THREADS``, else one for each core.
-        ranks
-            "mpi": the processes that ``mpiexec`` started train this network together, each on its rows of every
-            batch (:mod:`chainrule.ranks`). "mpi:tree": with the same bits on 1, 2, 4 and 8 of them. By default
-            ``CHAINRULE_RANKS``, else "alone". Rank 0 alone prints, writes and calls the callbacks. All ranks are given
-            the same data; of a stream, each reads only its own blocks ("mpi:tree": all of them).
-        sharded
-            ``True``: the data given on each rank are rows of its own, which no other rank has; so are the held-out data.
-        resume
-            ``True`` keeps the optimizer's state (Adam's moments) after training, and starts from the state
-            that the previous run kept, if its optimizer was the same. With ``checkpoint``, it continues the run
-            in that folder, and ends with the same bits as a run that was never stopped; where the folder has no
-            checkpoint, the run starts from the beginning.
-        checkpoint
-            A folder for checkpoints of this run alone: weights, optimizer, schedule, draws and history. Ctrl-C
-            writes one too. The last three are kept.
-        checkpoint_seconds, checkpoint_epochs
-            How often to write one: after so many seconds, within an epoch too, and after every so many epochs.
+        threads : int, optional
+            The number of CPU threads. Default: ``CHAINRULE_THREADS``, else the number of cores.
+        ranks : str, Group or mpi4py communicator, optional
+            With "mpi", the processes that ``mpiexec`` started train this network together, each on its rows of every
+            batch (:mod:`chainrule.ranks`). "mpi:tree" gives the same bits on 1, 2, 4 and 8 processes. Default: ``CHAINRULE_RANKS``,
+            else "alone". Only rank 0 prints, writes and calls the callbacks. All ranks are given the same data; each reads only
+            its own blocks of a stream (with "mpi:tree", all blocks).
+        sharded : bool
+            ``True`` if the data given on each rank are its own rows, which no other rank has; this includes held-out data.
+        resume : bool
+            ``True`` continues from the optimizer's state (such as Adam's moments) that the previous call kept, if the optimizer is
+            the same, and keeps it again. With ``checkpoint``, it continues the run in that folder and ends with the same bits
+            as an uninterrupted run; without a checkpoint in the folder, the run starts from the beginning.
+        checkpoint : str or path, optional
+            A folder for checkpoints of this run only: weights, optimizer, random draws and history. Ctrl-C also
+            writes one. The last three are kept.
+        checkpoint_seconds, checkpoint_epochs : float, int
+            How often to write a checkpoint: after this many seconds, also within an epoch, and after this many epochs.
 
         Returns
         -------
         History
-            A record for each epoch. Ctrl-C ends training after the current step, and a second Ctrl-C at once;
-            the weights learned by then are kept, and ``history.interrupted`` is true.
+            A record for each epoch. After Ctrl-C, training ends with the current step, and after a second Ctrl-C at once;
+            the weights learned so far are kept, and ``history.interrupted`` is true.
 
         Raises
         ------
         ValueError, TypeError
             If an argument is not as described here, the ranks differ in settings or data, or the run to continue had
-            other ones; they are named, and the weights are not changed.
+            other settings, which are named. The weights are not changed.
         OSError
-            If no checkpoint can be written at the start, another run uses the folder, or it holds a run and
-            ``resume`` is false. A checkpoint that fails later is reported, and training continues.
+            If no checkpoint can be written at the start, another run uses the folder, or it contains a run and
+            ``resume`` is false. If a later checkpoint fails, a line is printed and training continues.
         RuntimeError
-            If the network is training already: in another thread, or around the callback that calls this.
+            If the network is being trained, by another thread or by the caller of this callback.
         MemoryError
-            If a step does not fit into memory; the message names the largest batch size that does.
+            If a step does not fit into memory; the message has the largest batch size that fits.
         FloatingPointError
             If the loss stops being finite; the last finite weights are kept.
 
@@ -407,7 +428,7 @@ class NeuralNetwork:
         return history
 
     def _demand(self, task: tasks.Task, settings: tasks.Settings) -> tuple[Demand, int]:
-        """Return what training asks of the memory, and the rows of a batch."""
+        """Return the memory that training needs, and the number of rows in a batch."""
         rows, streamed = max(1, len(task.data)), self.backend.streams(task.data.data.X)
         batch_rows = min(settings.batch_size or rows, rows)
         steps = settings.epochs * -(-rows // batch_rows)
@@ -420,7 +441,7 @@ class NeuralNetwork:
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        """Refuse to change the parameters while another call does."""
+        """Hold the lock of the parameters, or raise if another call holds it."""
         # One lock a process: in a forked child no thread is left that could release its parent's.
         lock = self._changing.setdefault(os.getpid(), Lock())
         problem = "the network is training; change it after train has returned, or change a copy.deepcopy of it"
@@ -433,17 +454,27 @@ class NeuralNetwork:
     # -- predictions -----------------------------------------------------------------------------
 
     def predict(self, X: AnyArray, *, logits: bool = False) -> Array:
-        """Return predictions ``(n, output_size)``: probabilities if the loss is on logits.
+        """Return predictions; probabilities if the loss takes logits.
 
-        ``X`` may have any number of rows: they are computed in blocks. Small probabilities
-        keep their digits: for a logit of -20 in float32, :meth:`feedforward` returns 0, and this 2e-9.
+        X may have any number of rows: predictions are computed in blocks. Small probabilities are precise: for a logit of -20
+        in float32, this method returns 2e-9 where the sigmoid of :meth:`feedforward` rounds to 0.
 
         Parameters
         ----------
-        X
+        X : array
             ``(n, input_size)``.
-        logits
-            ``True`` returns what the last layer computes: for losses on logits, those.
+        logits : bool
+            ``True`` returns the outputs of the last layer, which are logits for losses that take them.
+
+        Returns
+        -------
+        array
+            ``(n, output_size)``, on the network's backend.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in :meth:`feedforward`.
         """
         net, door = self.architecture.predicting, self._place_for(X)
         with self.backend.quiet():
@@ -458,7 +489,23 @@ class NeuralNetwork:
         return parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=0)
 
     def predict_classes(self, X: AnyArray) -> Array:
-        """Return the most likely class of each row ``(n,)``, integers; with one output, 0 or 1."""
+        """Return the most likely class of each row.
+
+        Parameters
+        ----------
+        X : array
+            ``(n, input_size)``.
+
+        Returns
+        -------
+        array
+            ``(n,)``, int64: the number of the class; with one output, 0 or 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in :meth:`feedforward`.
+        """
         P = self.predict(X)  # (n, n_out)
         xp = namespace(P)
         with self.backend.quiet():
@@ -467,9 +514,22 @@ class NeuralNetwork:
             return xp.astype(xp.reshape(P, (-1,)) > 0.5, xp.int64)  # (n,)
 
     def evaluate(self, X: AnyArray, y: AnyArray, sample_weight: Weights = None) -> Score:
-        """Return the loss, on the scale that training reports, and for classes the accuracy.
+        """Return the loss on the scale that training reports, and for classes the accuracy.
 
-        Weights count in the loss; in the accuracy every sample counts the same.
+        Parameters
+        ----------
+        X, y, sample_weight : array
+            As in :meth:`train`. The weights count in the loss; in the accuracy all samples count the same.
+
+        Returns
+        -------
+        Score
+            ``loss``, a float; ``accuracy``, from 0 to 1, or ``None`` if the targets are not classes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in :meth:`train`.
         """
         net, door = self.architecture, self._place_for(X)
         X = inputs.matrix(X, net.sizes[0], door)
@@ -477,7 +537,7 @@ class NeuralNetwork:
         with self.backend.quiet():
             return score(self._outputs(X, net, door), data, net, self.backend)
 
-    # -- one step, looked at --------------------------------------------------------------------
+    # -- one step in detail ----------------------------------------------------------------------
 
     def explain(
         self,
@@ -542,12 +602,17 @@ class NeuralNetwork:
     def check_gradients(
         self, X: AnyArray, y: AnyArray, sample_weight: Weights = None, *, oracles: Sequence[str] = NAMES
     ) -> "GradientCheck":
-        """Compare the derived gradient with gradients computed in other ways, in float64.
+        """Compare the derived gradient with gradients that are computed in other ways, in float64.
 
-        ``oracles`` are some of "differences" (central), "complex step" (if every function of the
-        forward pass and the loss is analytic), "torch" and "jax" (automatic differentiation of the same
-        source, if they are installed). Entries at a kink, such as that of relu at 0, are not compared.
-        Dropout is off.
+        Dropout is off. Entries at a kink, such as that of relu at 0, are not compared.
+
+        Parameters
+        ----------
+        X, y, sample_weight : array
+            As in :meth:`train`.
+        oracles : sequence of str
+            Some of "differences" (central), "complex step" (if every function of the forward pass and the loss is analytic),
+            "torch" and "jax" (automatic differentiation of the same source, if installed).
 
         Returns
         -------
@@ -557,7 +622,7 @@ class NeuralNetwork:
         Raises
         ------
         ValueError, TypeError
-            As :meth:`train`, or if an oracle is unknown.
+            As in :meth:`train`, or if an oracle is unknown.
 
         Examples
         --------
@@ -574,13 +639,25 @@ class NeuralNetwork:
         return check_step(self.backend.to_numpy(self._theta), Batch(*host), self.architecture, oracles)
 
     def program(self, batch_size: int, *, optimizer: str | Optimizer = "sgd") -> "Plan":
-        """Return one training step on ``batch_size`` rows as a list of operations, without running it.
+        """Return one training step as a list of operations, without running it.
+
+        Parameters
+        ----------
+        batch_size : int
+            The number of rows in the step.
+        optimizer : str or Optimizer
+            As in :meth:`train`.
 
         Returns
         -------
         Plan
             ``operations``, ``matmuls``, ``flops``, ``bytes``, ``launches`` and ``peak_bytes``; prints as a
             table.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If ``batch_size`` is not a whole number of 1 or more, or the optimizer is unknown.
 
         Examples
         --------
@@ -600,16 +677,31 @@ class NeuralNetwork:
         optimizer: str | Optimizer = "sgd",
         streamed: bool = False,
     ) -> MemoryEstimate:
-        """Return the bytes that training on batches of ``batch_size`` rows takes at its peak.
+        """Return the peak memory of training on batches of ``batch_size`` rows, in bytes.
 
-        ``backend`` is the network's own by default. The rest of the data is not counted, nor is a shorter
-        last batch. ``streamed=True`` is for data that stay on the host because a CUDA device has no room for
-        them: it then holds two batches at once.
+        It includes neither the other rows of the data nor a smaller last batch.
+
+        Parameters
+        ----------
+        batch_size : int
+            The number of rows in a step.
+        backend : str, Backend or module, optional
+            By default the backend of the network.
+        optimizer : str or Optimizer
+            As in :meth:`train`.
+        streamed : bool
+            ``True`` if the data stay on the host because a CUDA device has no room for them. The device then holds two
+            batches at once.
 
         Returns
         -------
         MemoryEstimate
             Bytes of ``parameters``, ``state``, ``batch`` and ``scratch``, and their ``total``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not as described here.
 
         Examples
         --------
@@ -625,7 +717,7 @@ class NeuralNetwork:
         return Demand(self.architecture, rule, self.dtype, where, flag("streamed", streamed)).of(rows)
 
     def summary(self) -> "NetworkSummary":
-        """Return the layers as a table: their shapes, activations and parameters, and the memory of these.
+        """Return a table of the layers: shapes, activations, number of parameters, and their memory.
 
         Returns
         -------
@@ -655,16 +747,23 @@ class NeuralNetwork:
         return self.architecture.layout.split(self._theta)
 
     def set_layer(self, number: int, *, W: AnyArray | None = None, b: AnyArray | None = None) -> None:
-        """Set the parameters of layer ``number`` (from 0; -1 is the last).
+        """Set the parameters of a layer.
+
+        Parameters
+        ----------
+        number : int
+            The layer, from 0; -1 is the last.
+        W, b : array, optional
+            ``(n_in, n_out)`` and ``(1, n_out)``. What is not given stays.
 
         Raises
         ------
         ValueError, TypeError
-            If an array is not of the layer's shape, not finite, or on another device.
+            If an array does not have the shape of the layer, is not finite, or is on another device.
         IndexError
             If there is no such layer.
         RuntimeError
-            If the network is training: in another thread, or around the callback that calls this.
+            If the network is being trained, by another thread or by the caller of this callback.
         """
         depth, number = self.architecture.depth, whole_number("number", number)
         problem = f"the network has {depth} layers; there is no layer {number}"
@@ -681,12 +780,22 @@ class NeuralNetwork:
             self._show(self.architecture.layout.join(layers))
 
     def cache(self, number: int) -> DenseCache:
-        """Return ``X``, ``Z`` and ``A`` of layer ``number`` from the last :meth:`feedforward`.
+        """Return the arrays of a layer that the last :meth:`feedforward` computed.
+
+        Parameters
+        ----------
+        number : int
+            The layer, from 0; -1 is the last.
+
+        Returns
+        -------
+        DenseCache
+            ``X (n, n_in)``, ``Z (n, n_out)`` and ``A (n, n_out)``.
 
         Raises
         ------
         AttributeError
-            If there is nothing to read, or no such layer.
+            If :meth:`feedforward` was not called, or there is no such layer.
         """
         problem = "nothing to read yet: call feedforward(X) first (training does not keep its arrays)"
         caches = () if self._forward is None else self._forward.caches
@@ -715,6 +824,16 @@ class NeuralNetwork:
     def sigmoid(x: Any) -> Array:
         """Return ``1 / (1 + exp(-x))``, without overflow.
 
+        Parameters
+        ----------
+        x : float or array
+            Of any shape.
+
+        Returns
+        -------
+        array
+            Of the shape of ``x``.
+
         Examples
         --------
         >>> float(NeuralNetwork.sigmoid(0.0))
@@ -724,7 +843,17 @@ class NeuralNetwork:
 
     @staticmethod
     def sigmoid_derivative(a: Array) -> Array:
-        """Return ``a (1 - a)``: the sigmoid's derivative through its own output ``a``.
+        """Return ``a (1 - a)``: the derivative of the sigmoid, computed from its output.
+
+        Parameters
+        ----------
+        a : float or array
+            The output of the sigmoid.
+
+        Returns
+        -------
+        float or array
+            Of the shape of ``a``.
 
         Examples
         --------
@@ -737,7 +866,7 @@ class NeuralNetwork:
 
     @property
     def backend(self) -> Backend:
-        """The backend that was given, else that of the first arrays, else NumPy."""
+        """The backend: the one that was chosen, else that of the first arrays, else NumPy."""
         if self._backend is None:
             return self._place(backends.named("numpy"))
         return self._backend
@@ -761,7 +890,7 @@ class NeuralNetwork:
     def _place_for(
         self, X: Any, batch_size: int | None = None, optimizer: Optimizer | None = None
     ) -> inputs.Door:
-        """Place the network where ``X`` is, if it has no backend yet, and return its door."""
+        """Place the network where X is, if it has no backend yet, and return its backend and dtype."""
         self._follow(X)
         if self._backend is None and self._is_auto:
             from chainrule.backends.speed_map.automatic import pick
@@ -777,7 +906,7 @@ class NeuralNetwork:
     # -- arguments -------------------------------------------------------------------------------
 
     def _rows(self, given: Sequence[Any], door: inputs.Door, batch_size: int | None) -> TrainingRows:
-        """Return ``(X, y, sample_weight)``, checked, to be used in batches; a stream as windows of its rows."""
+        """Return ``(X, y, sample_weight)``, checked, as the rows of batches; a stream as windows of its rows."""
         if isinstance(given[0], TrainingRows):
             return given[0]
         if is_stream(*given[:2]):
@@ -829,14 +958,18 @@ class NeuralNetwork:
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters, the architecture and the metadata to a safetensors file.
 
-        The parameters are written as host arrays, so the file loads on any backend. Its name ends in
-        ``.safetensors`` or has no suffix.
+        The file loads on any backend. If it cannot be written, an existing file of that name is unchanged.
+
+        Parameters
+        ----------
+        path : str or path
+            A name that ends in ``.safetensors`` or has no suffix.
 
         Raises
         ------
         ValueError
-            If the name has another suffix, or an activation or the loss is one of your own: a file holds no
-            code, only names.
+            If the name has another suffix, or an activation or the loss is your own: a file contains
+            names, not code.
         """
         from chainrule.saving import models
 
@@ -848,18 +981,23 @@ class NeuralNetwork:
         """Write what :meth:`predict` computes to an ONNX file, for any number of rows (extra ``onnx``).
 
         The input ``X (rows, input_size)`` and the output ``prediction (rows, output_size)`` have the dtype of
-        the network. Activations and losses of your own are written as well.
+        the network. Your own activations and losses are included.
 
-        For a network that ``chainrule train`` made, the scaler and the labels are inside: ``X`` holds the
+        For a network of ``chainrule train``, the scaler and the labels are included: ``X`` contains the
         numbers of the table, in float64, in the order of the features, which the file's metadata lists;
-        ``prediction`` holds probabilities, or values in the units of the target, and ``label (rows,)`` classes.
+        ``prediction`` contains probabilities, or values in the units of the target, and ``label (rows,)`` classes.
+
+        Parameters
+        ----------
+        path : str or path
+            A name that ends in ``.onnx``.
 
         Raises
         ------
         ImportError
             If onnx is not installed.
         ValueError
-            If the name has another suffix than ``.onnx``, the weights take more than 2 GiB, or an activation
+            If the name has another suffix, the weights take more than 2 GiB, or an activation
             uses a function for which ONNX has no operator, depends on the number of rows or is constant.
         TypeError
             If an activation cannot be traced.
@@ -872,16 +1010,28 @@ class NeuralNetwork:
     def load(
         cls, path: str | PathLike[str], backend: BackendLike | None = None, dtype: str | None = None
     ) -> Self:
-        """Return the network that :meth:`save` wrote, by default in the dtype of the file.
+        """Return the network that :meth:`save` wrote.
 
-        The backend is chosen as for a new network.
+        Parameters
+        ----------
+        path : str or path
+            The file.
+        backend : str, Backend or module, optional
+            As for a new network.
+        dtype : str, optional
+            By default that of the file.
+
+        Returns
+        -------
+        NeuralNetwork
+            A network with the parameters and the metadata of the file.
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is not a model of this package, or its arrays do not fit together.
+            If the file is not a model of this package, or its arrays do not match.
         """
         from chainrule.saving import models
 
@@ -944,46 +1094,45 @@ def train_many(
 ) -> list[History]:
     """Train networks of equal sizes on the same samples, and return the history of each.
 
-    Each ends with the bits of ``networks[k].train(..., threads=1)``, on any number of threads and workers. On NumPy with the
-    extra ``jit`` each thread runs whole members in native code; JAX maps over them in one compiled loop; on CuPy each
-    small network is a block of one kernel. Elsewhere they train one after the other, and ``history.notes`` says so.
+    Each network ends with the bits of ``networks[k].train(..., threads=1)``, for any number of threads and workers. On NumPy with
+    the extra ``jit``, each thread trains whole networks in native code; JAX maps over them in one compiled loop; on CuPy each
+    small network is a block of one kernel. Elsewhere they train one after the other, with a line in ``history.notes``.
 
     Parameters
     ----------
-    networks
+    networks : sequence of NeuralNetwork
         Of equal sizes, activations, loss, dtype and backend. They may differ in seed and weights, ``dropout``,
         ``weight_decay`` and ``clip_norm``.
     X, y, epochs, batch_size, shuffle, optimizer, compile
         As in :meth:`NeuralNetwork.train`. Each network draws its own order of the rows and its own dropout.
-    learning_rate
-        One for all, or a sequence with one for each network.
-    sample_weight
-        ``(n,)``, or ``(K, n)`` with a row for each of the K networks: 0 leaves a sample out of a fold, 2 takes it twice.
-    validation_data
-        Held-out data ``(X, y)`` or ``(X, y, sample_weight)``, whose weights may have a row for each network too.
-    early_stopping
-        As in :meth:`NeuralNetwork.train`, for each network by itself: one that stops is left as it is.
-    threads
-        How many share the networks; by default ``CHAINRULE_THREADS``, else one for each core.
-    executor
-        Any ``concurrent.futures.Executor``, such as a ``ProcessPoolExecutor``, or those of ``mpi4py.futures`` and
-        Dask: its workers train packs of networks, each in one thread unless ``threads`` is given. A pack whose worker
-        dies is sent again, twice at most.
-    pack_size
-        How many networks are sent at once; each pack is sent with X and y.
+    learning_rate : float, Schedule, or a sequence of them
+        One for all networks, or one for each.
+    sample_weight : array, optional
+        ``(n,)``, or ``(K, n)`` with a row for each of the K networks: 0 leaves a sample out of a fold, 2 counts it twice.
+    validation_data : tuple, optional
+        Held-out data ``(X, y)`` or ``(X, y, sample_weight)``, whose weights may also have a row for each network.
+    early_stopping : int or bool, optional
+        As in :meth:`NeuralNetwork.train`, for each network separately.
+    threads : int, optional
+        The number of threads that share the networks. Default: ``CHAINRULE_THREADS``, else the number of cores.
+    executor : concurrent.futures.Executor, optional
+        Its workers train packs of networks, each in one thread unless ``threads`` is given: a ``ProcessPoolExecutor``, or
+        an executor of ``mpi4py.futures`` or Dask. If the worker of a pack dies, the pack is sent again, at most twice.
+    pack_size : int
+        The number of networks in a pack; each pack is sent with X and y.
 
     Returns
     -------
     list of History
-        One for each network. If the loss of a network stops being finite, it keeps its last finite weights, its history
-        has the error as ``error``, and a warning says so; the others train on. Ctrl-C ends all as it ends ``train``.
+        One for each network. If the loss of a network stops being finite, it keeps its last finite weights, the error is in
+        ``history.error``, and a warning is shown; the other networks continue. Ctrl-C ends all, as it ends ``train``.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is not as described here, or the networks differ in what they must share.
     RuntimeError
-        If one of the networks is training already, or workers died three times with the same pack.
+        If one of the networks is being trained already, or workers died three times with the same pack.
 
     Examples
     --------
@@ -1042,7 +1191,7 @@ def train_many(
 
 
 def _check_alike(networks: Sequence[NeuralNetwork]) -> None:
-    """Raise ``ValueError`` unless networks are alike in what they share."""
+    """Raise ``ValueError`` unless the networks share all that they must share."""
     for number, net in enumerate(networks):
         kinds, texts = [], []
         for each in (networks[0], net):
@@ -1057,7 +1206,7 @@ def _check_alike(networks: Sequence[NeuralNetwork]) -> None:
 
 
 def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[TrainingRows]:
-    """Return ``(X, y, sample_weight)``, checked, as the batch of each network, which share X and y."""
+    """Return ``(X, y, sample_weight)``, checked, as the rows of each network; they share X and y."""
     (X, y, weights), net = given, networks[0]
     problem = "train_many reads no streams; give arrays"
     require(not is_stream(X, y), problem)
@@ -1074,7 +1223,7 @@ def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[Tr
 
 
 def _of_each(name: str, given: Any, networks: Sequence[NeuralNetwork], *, is_list: bool) -> list[Any]:
-    """Return one value for each network: its entry of a list, or the value given for all."""
+    """Return one value for each network: its entry of a list, or the same value for all."""
     if not is_list:
         return [given] * len(networks)
     problem = f"{name} has length {len(given)} but there are {len(networks)} networks; give one for each, or one for all"
@@ -1083,7 +1232,7 @@ def _of_each(name: str, given: Any, networks: Sequence[NeuralNetwork], *, is_lis
 
 
 def _send(executor: "Executor", runs: Sequence[Run], pack_size: int, threads: int) -> list[History]:
-    """Have the workers of an executor train networks, and take over what comes back."""
+    """Have the workers of an executor train networks, and take over the results."""
     from chainrule.training.executors import scatter
 
     histories = [History(task.net.loss.reported_name, interrupted=True) for _, task, _ in runs]
@@ -1097,7 +1246,7 @@ def _send(executor: "Executor", runs: Sequence[Run], pack_size: int, threads: in
 
 
 def _work(pack: tuple[Sequence[Run], int]) -> list[tuple[NeuralNetwork, History]]:
-    """Return the networks of a pack, trained in a worker, and their histories."""
+    """Train the networks of a pack in a worker, and return them and their histories."""
     runs, threads = pack
     histories = _fit(runs, Display(), threads)
     return [(net, history) for (net, _, _), history in zip(runs, histories, strict=True)]

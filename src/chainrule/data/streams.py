@@ -1,7 +1,7 @@
 """Streams: rows that are read from files block by block, for data larger than memory.
 
-A *block* is a run of rows of one file that is read at once. What a stream holds in memory does not depend on how many rows
-there are: see ``training/windows.py``, which brings blocks to training.
+A *block* is a run of consecutive rows of one file that are read together. The memory of a stream does not depend on the
+number of rows; ``training/windows.py`` brings the blocks to training.
 """
 
 from collections import deque
@@ -31,7 +31,7 @@ Read = TypeVar("Read")
 
 
 class Block(NamedTuple):
-    """The rows from ``start`` up to, but not including, ``stop`` of a file."""
+    """Consecutive rows of a file, from ``start`` up to, but not including, ``stop``."""
 
     file: int
     start: int
@@ -44,7 +44,7 @@ class Block(NamedTuple):
 
 
 class RawRows(NamedTuple):
-    """Rows as a file has them."""
+    """Rows as they are in the file."""
 
     X: np.ndarray  # (n, d)
     y: np.ndarray  # (n,) or (n, n_out)
@@ -56,33 +56,36 @@ class Stream:
 
     Parameters
     ----------
-    source
-        A Parquet file, or a folder of them with the same columns; an ``.npy`` file or an array such as
+    source : path, array, list or function
+        A Parquet file, or a folder of Parquet files with the same columns; an ``.npy`` file or an array such as
         ``numpy.load(path, mmap_mode="r")``; or record batches: a list of them, or a function that returns an
-        iterator over them. A record batch is a data frame of Polars, a dict of columns, or what has Arrow's interface.
-    y, sample_weight
-        The target (several names for several outputs) and the weight of each row: names of columns; for ``.npy``, arrays
-        or ``.npy`` files.
-    features
-        Columns to learn from; by default all others but those in ``drop``, and row numbers of data frames.
-    window
-        Rows that are mixed with each other: the bound on memory, which holds two windows. By default 120 MB of float32.
+        iterator over them. A record batch is a Polars data frame, a dict of columns, or an object with Arrow's interface.
+    y, sample_weight : str, array or path
+        The target and the weight of each row: names of columns, with a list of names for several outputs; for ``.npy``,
+        arrays or ``.npy`` files.
+    features : sequence of str, optional
+        The columns to learn from. Default: all other columns except those in ``drop`` and the row numbers of data frames.
+    drop : sequence of str
+        Columns to leave out.
+    window : int, optional
+        The number of rows that are shuffled together. It bounds the memory, which holds two windows. Default: 120 MB of
+        float32 features.
 
     Attributes
     ----------
     features : list of str
-        Names of the columns of X.
+        The names of the columns of X.
     scaler : Scaler or None
-        What X is scaled by, if it is.
+        What X is scaled by.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file, or no Parquet file in the folder.
     ValueError
-        If files differ in their columns, a column is missing or does not hold numbers, or there are no rows.
+        If the columns of the files differ, a column is missing or does not contain numbers, or there are no rows.
     TypeError
-        If record batches can be read only once.
+        If the record batches can be read only once.
 
     Examples
     --------
@@ -127,16 +130,28 @@ class Stream:
 
     @property
     def is_sequential(self) -> bool:
-        """Whether blocks can only be read in their order, as record batches."""
+        """Whether blocks can only be read in their order, as for record batches."""
         return isinstance(self._source, _Records)
 
     def read(self, block: Block, out: np.ndarray | None = None) -> RawRows:
-        """Return the rows of a block; if ``out`` is given, write their X to it, scaled in float64 if it is to be.
+        """Read the rows of a block.
+
+        Parameters
+        ----------
+        block : Block
+            One of ``blocks``.
+        out : array, optional
+            ``(rows, d)``: X is written to it, scaled in float64 if the stream has a scaler.
+
+        Returns
+        -------
+        RawRows
+            ``X (rows, d)``, ``y (rows,)`` or ``(rows, n_out)``, and ``weights (rows,)`` or ``None``, as in the file.
 
         Raises
         ------
         ValueError
-            If a value is missing or infinite: its column, file and row are named.
+            If a value is missing or infinite; the message has its column, file and row.
         """
         raw: RawRows = self._source.read(block)
         scratch = np.empty(
@@ -164,29 +179,29 @@ class Stream:
         return raw if self.places is None else raw._replace(y=self.places(raw.y))
 
     def where(self, block: Block, row: int) -> str:
-        """Return the number in the source, from 1, of a row of a block."""
+        """Return the number of a row of a block in its file, from 1, and the file."""
         return f"row {block.start + row + 1} of {self._source.file(block.file)}"
 
     def read_all(self) -> Iterator[RawRows]:
-        """Return the rows of each block in turn, read one ahead."""
+        """Return an iterator over the ``RawRows`` of each block; the next block is read in a thread."""
         return ahead(self.read, self.blocks)
 
     def standardized(
         self, scaler: Scaler | None = None, *, ranks: Any = None, sharded: bool = False
     ) -> Self:
-        """Return the same rows with every feature scaled.
+        """Return the same rows with scaled features.
 
         Parameters
         ----------
-        scaler
-            What to scale by; by default to mean 0 and standard deviation 1, which one pass over the rows computes.
+        scaler : Scaler, optional
+            By default the scaler to mean 0 and standard deviation 1, which takes one pass over the rows.
         ranks, sharded
             As in :meth:`chainrule.NeuralNetwork.train`: each rank passes over its own blocks, and all get the same scaler.
 
         Returns
         -------
         Stream
-            With the ``scaler`` that it uses.
+            With its ``scaler``.
 
         Examples
         --------
@@ -199,14 +214,24 @@ class Stream:
         return other
 
     def split(self, fraction: float, draw: Callable[[int], np.ndarray]) -> tuple[Self, Self]:
-        """Return the blocks to train on, and those held out: about ``fraction`` of the rows.
+        """Return the blocks to train on and those held out.
 
-        ``draw`` returns a permutation of this many; the first blocks in it are held out.
+        Parameters
+        ----------
+        fraction : float
+            The share of the rows to hold out, about.
+        draw : function
+            Returns a permutation of ``range(n)``; the first blocks in it are held out.
+
+        Returns
+        -------
+        tuple of Stream
+            The rows to train on, and the rows held out.
 
         Raises
         ------
         TypeError, ValueError
-            If ``fraction`` is not a number between 0 and 1, or leaves one of the two parts empty.
+            If ``fraction`` is not a number between 0 and 1, or one of the two parts would be empty.
         """
         check_number("the held-out fraction", fraction, FRACTION)
         order = draw(len(self.blocks))  # (blocks,)
@@ -217,9 +242,17 @@ class Stream:
         return self._only(order[held:]), self._only(order[:held])
 
     def shard(self, rank: int, size: int) -> Self:
-        """Return the blocks of one of ``size`` ranks, which have about the same number of rows each.
+        """Return the blocks of one rank; all ranks have about the same number of rows.
 
-        Together the ranks have each block once. A rank has none if there are fewer blocks than ranks.
+        Parameters
+        ----------
+        rank, size : int
+            The number of this rank, from 0, and of all ranks.
+
+        Returns
+        -------
+        Stream
+            Consecutive blocks. Each block belongs to one rank; with fewer blocks than ranks, some ranks have none.
 
         Examples
         --------
@@ -238,7 +271,17 @@ class Stream:
 
 
 def is_stream(X: Any, y: Any) -> bool:
-    """Return whether data are read block by block: X is a :class:`Stream` or ``.npy``, or y a column's name.
+    """Return whether data are read block by block: a :class:`Stream`, ``.npy``, or y is a column name.
+
+    Parameters
+    ----------
+    X, y
+        As in :meth:`chainrule.NeuralNetwork.train`.
+
+    Returns
+    -------
+    bool
+        ``False`` for arrays.
 
     Examples
     --------
@@ -254,12 +297,22 @@ def is_stream(X: Any, y: Any) -> bool:
 
 
 def as_stream(X: Any, y: Any, sample_weight: Any = None) -> Stream:
-    """Return data that :func:`is_stream` names as a stream.
+    """Return data for which :func:`is_stream` is true as a stream.
+
+    Parameters
+    ----------
+    X, y, sample_weight
+        As in :meth:`chainrule.NeuralNetwork.train`.
+
+    Returns
+    -------
+    Stream
+        X itself if it is one.
 
     Raises
     ------
     ValueError
-        If y or weights come with a stream, which has its own.
+        If X is a stream and y or weights are given.
 
     Examples
     --------
@@ -274,7 +327,19 @@ def as_stream(X: Any, y: Any, sample_weight: Any = None) -> Stream:
 
 
 def ahead(read: Callable[[Item], Read], items: Iterable[Item]) -> Generator[Read, None, None]:
-    """Return ``read(item)`` for each item, computed in a thread while the one before it is in use.
+    """Return an iterator over ``read(item)``; each is computed in a thread while the previous one is used.
+
+    Parameters
+    ----------
+    read : function
+        Is called with one item at a time.
+    items : iterable
+        Its arguments.
+
+    Returns
+    -------
+    generator
+        The results in the order of the items.
 
     Examples
     --------
@@ -294,9 +359,9 @@ def ahead(read: Callable[[Item], Read], items: Iterable[Item]) -> Generator[Read
 
 
 def _runs(groups: list[int], most: int) -> Iterator[tuple[int, int]]:
-    """Yield the bounds of runs of whole row groups, of at most ``most`` rows; a larger group is cut.
+    """Yield the bounds of runs of whole row groups with at most ``most`` rows; a larger group is cut.
 
-    Reading a part of a row group reads all of it.
+    Reading a part of a row group reads the whole group.
 
     Examples
     --------
@@ -387,7 +452,7 @@ class _Frames:
         require(bool(self.features) and not texts, problem)
 
     def raw(self, frame: Any) -> RawRows:
-        """Return a frame as arrays; a gap becomes NaN."""
+        """Return a frame as arrays, with NaN for missing values."""
         # By columns, as the frame holds them: turning tile by tile, while they are read, is faster.
         X = frame.select(self.features).to_numpy(order="fortran")  # (n, d)
         weights = None if self._weights is None else frame[self._weights].to_numpy()
@@ -432,7 +497,7 @@ class _Parquet(_Frames):
 
 
 class _Records(_Frames):
-    """Record batches, which can only be read in their order, but more than once."""
+    """Record batches, which can only be read in their order, but several times."""
 
     name = "the record batches"
 

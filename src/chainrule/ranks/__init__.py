@@ -1,4 +1,4 @@
-"""Ranks: processes that train one network together, each on its rows of every batch."""
+"""Ranks: processes that train one network together; each computes the gradient of its own rows of every batch."""
 
 import os
 import sys
@@ -19,19 +19,18 @@ def join(given: Any = None) -> Group:
 
     Parameters
     ----------
-    given
-        "alone", "mpi" or "nccl", of which the first two may end in ":tree"; an mpi4py communicator; a
-        :class:`~chainrule.ranks.group.Group`. ``None``: ``CHAINRULE_RANKS``, else alone.
+    given : str, Group or mpi4py communicator, optional
+        "alone", "mpi" or "nccl"; the first two may end in ":tree". Default: ``CHAINRULE_RANKS``, else alone.
 
     Returns
     -------
     Group
-        One for each name in a process, however often it is asked for.
+        The same object for every call with the same name.
 
     Raises
     ------
     ValueError
-        If there is no such group, or its sum does not run on so many ranks.
+        If there is no such group, or its sum does not run on this number of ranks.
     ImportError
         If mpi4py is not installed.
 
@@ -73,7 +72,7 @@ def _named(kind: str, *, tree: bool) -> Group:
 
 @cache
 def _warn_of_launcher() -> None:
-    """Warn, on the first of several processes of a launcher, that each of them trains by itself."""
+    """Warn, in the first of several processes of a launcher, that each of them trains its own network."""
     for rank, size in _LAUNCHED:
         if os.environ.get(rank) == "0" and os.environ.get(size, "1") != "1":
             msg = (
@@ -84,7 +83,12 @@ def _warn_of_launcher() -> None:
 
 
 def current() -> Group:
-    """Return the group of ranks that this process has joined; a group of one process if there is none.
+    """Return the group of ranks that this process has joined, else a group of one process.
+
+    Returns
+    -------
+    Group
+        The group of the last :func:`join` with several ranks.
 
     Examples
     --------

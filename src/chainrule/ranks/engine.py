@@ -1,4 +1,4 @@
-"""The engine of ranks: each rank takes its rows of a batch, the gradients are summed, and all make the same update."""
+"""The engine of ranks: each rank computes its rows of a batch, the gradients are summed, and all make the same update."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -22,7 +22,7 @@ from chainrule.ranks.group import Group, Share, total
 
 
 class Part(NamedTuple):
-    """The part of a batch that a rank has: all rows, of which it computes some, or rows of its own."""
+    """The part of a batch that a rank has: all rows, of which it computes some, or its own rows."""
 
     rows: int  # of the whole batch
     size: int  # of the rows that this rank has
@@ -42,7 +42,7 @@ class Stop(Protocol):
         """The term of this rank in the sum: 0 unless it received a signal."""
 
     def agree(self, flags: float) -> None:
-        """Take the sum of the flags of all ranks as the answer."""
+        """Take the sum of the flags of all ranks as the decision."""
 
 
 class RankEngine:
@@ -55,16 +55,16 @@ class RankEngine:
     backend, group
         Where the steps run, and the ranks.
     stop
-        The signals that end training, which all ranks do after the same step.
+        The signals that end training; all ranks end after the same step.
     share
-        This rank's part of each batch, where every rank has rows of its own.
+        This rank's part of each batch, if every rank has its own rows.
     compiled
         Whether the backend may compile the step.
 
     Raises
     ------
     UnrecordableError
-        If it is to be compiled and cannot be traced.
+        If ``compiled`` is true and the step cannot be traced.
     """
 
     at_once = 1  # epoch
@@ -92,7 +92,7 @@ class RankEngine:
                 how = _cut(work, group, part, kernels, most)
                 self._batches[part] = PlannedBatch(work, part, how, kernels, group)
                 threads = max(threads, how.threads)
-        # A leaf must not depend on the number of threads; and where threads are ours, BLAS keeps to one in each.
+        # A leaf must not depend on the number of threads; and with threads of ours, BLAS uses one thread in each.
         self._blas_threads = 1 if threads > 1 or group.tree else most
         stop.agree(0.0)
 
@@ -130,7 +130,7 @@ class RankEngine:
 
 
 def _cut(work: Work, group: Group, part: Part, kernels: Kernels, most: int) -> Cut:
-    """Return how this rank's rows of a batch are cut, into at most so many threads: leaves, or by the rule."""
+    """Return how this rank's rows of a batch are cut, into at most ``most`` threads: leaves, or by the rule."""
     spans = part.spans(group)
     if group.tree:
         threads = max(n for n in range(1, most + 1) if len(spans) % n == 0)
@@ -154,7 +154,7 @@ class PlannedBatch(BlockedBatch):
         super().__init__(replace(work, steps=1), part.rows, cut, kernels)
 
     def part(self, _progress: Any, one: Epoch) -> np.ndarray:
-        """Return the gradient and the loss of this rank's rows, in the batch of one step, and room for a flag."""
+        """Return the gradient and the loss of this rank's rows of one batch, with a place for the flag: ``(P + 2,)``."""
         self._rates[:] = one.rates
         if one.keys is not None:
             self._keys[:] = one.keys
@@ -168,7 +168,7 @@ class PlannedBatch(BlockedBatch):
         return self._buffer
 
     def finish(self, progress: Any, _summed: np.ndarray, _one: Epoch) -> Any:
-        """Write the update over the progress."""
+        """Update the progress in place, and return it."""
         self._run_finish(1)
         return progress
 
@@ -209,14 +209,14 @@ def _plan_total(gradients: tuple[Spec, ...], kernels: Kernels) -> Plan:
 
 
 class WrittenBatch:
-    """A rank's rows of a batch by the step as it is written, or as its backend compiles the two parts of it."""
+    """A rank's rows of a batch, by the step as it is written, or as the backend compiles its two parts."""
 
     def __init__(self, work: Work, part: Part, step: Step, backend: Backend, group: Group) -> None:
         self._work, self._part, self._step = work, part, step
         self._backend, self._group = backend, group
 
     def part(self, progress: Any, one: Epoch) -> Array:
-        """Return the gradient and the loss of this rank's rows, in the batch of one step, and room for a flag."""
+        """Return the gradient and the loss of this rank's rows of one batch, with a place for the flag: ``(P + 2,)``."""
         theta, backend, data = progress.theta, self._backend, one.data or self._work.data
         xp, start = namespace(theta), one.bounds[0][0] - self._part.first
         key = None if one.keys is None else backend.asarray(one.keys[0], "int32")  # ()

@@ -1,4 +1,4 @@
-"""Groups: the ranks of a training run, and the communication between them."""
+"""Groups: the ranks of a training run, and how they communicate."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -9,28 +9,28 @@ import numpy as np
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import quoted
 
-LEAVES = 8  # parts of a batch that the tree adds up: as many as there may be ranks
+LEAVES = 8  # parts of a batch that the tree adds, and the largest number of ranks
 
 
 class Group:
-    """One process, alone; the subclasses are one of several.
+    """A single process; the subclasses are one of several processes.
 
     All ranks call the same methods in the same order.
 
     Parameters
     ----------
-    tree
-        Whether each batch is cut into ``LEAVES`` parts whose gradients are added in pairs, and the pairs in
-        pairs: the same additions, and so the same bits, on 1, 2, 4 and 8 ranks.
+    tree : bool
+        Whether each batch is cut into ``LEAVES`` parts, whose gradients are added in pairs, and the pairs in
+        pairs. These are the same additions, and so give the same bits, on 1, 2, 4 and 8 ranks.
 
     Attributes
     ----------
-    rank, size
-        The number of this process, from 0, and of all.
-    neighbours
-        How many of them share this machine.
-    on_host
-        Whether :meth:`sum` takes NumPy arrays; else arrays of the device.
+    rank, size : int
+        The number of this process, from 0, and the number of processes.
+    neighbours : int
+        The number of processes on this machine.
+    on_host : bool
+        Whether :meth:`sum` takes NumPy arrays, or arrays of the device.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class Group:
 
     @property
     def is_divided(self) -> bool:
-        """Whether batches are cut for this group."""
+        """Whether batches are cut into parts for this group."""
         return self.tree or self.size > 1
 
     @property
@@ -66,7 +66,17 @@ class Group:
         )
 
     def spans(self, rows: int) -> list[slice]:
-        """Return the rows of a batch that this rank computes: one span, or with a tree a span for each leaf.
+        """Return the rows of a batch that this rank computes.
+
+        Parameters
+        ----------
+        rows : int
+            The number of rows of the batch, which all ranks have.
+
+        Returns
+        -------
+        list of slice
+            One slice; with a tree, one for each leaf.
 
         Examples
         --------
@@ -80,7 +90,13 @@ class Group:
         return Cut(1, count).spans(slice(0, rows))[self.rank * own :][:own]
 
     def sum(self, buffer: Array) -> None:
-        """Replace an array by its sum over the ranks, which has the same bits on all of them."""
+        """Replace an array by its sum over the ranks, which has the same bits on all of them.
+
+        Parameters
+        ----------
+        buffer : array
+            Of the same shape and dtype on all ranks.
+        """
         if not self.tree:
             self._sum(buffer)
             return
@@ -91,20 +107,47 @@ class Group:
             distance *= 2
 
     def gather(self, value: Any) -> list[Any]:
-        """Return the values of all ranks, in their order."""
+        """Return the values of all ranks.
+
+        Parameters
+        ----------
+        value : object
+            The value of this rank; it must be possible to pickle it.
+
+        Returns
+        -------
+        list
+            In the order of the ranks.
+        """
         return [value]
 
     def broadcast(self, value: Any) -> Any:
-        """Return the value of rank 0."""
+        """Return the value of rank 0.
+
+        Parameters
+        ----------
+        value : object
+            Only that of rank 0 is used.
+
+        Returns
+        -------
+        object
+            The same value on all ranks.
+        """
         return self.gather(value if self.rank == 0 else None)[0]
 
     def check_alike(self, facts: Mapping[str, Any]) -> None:
         """Raise if the ranks differ in one of these facts.
 
+        Parameters
+        ----------
+        facts : dict
+            Facts by name; their texts are compared.
+
         Raises
         ------
         ValueError
-            On all ranks; it names what differs.
+            On all ranks, with the name of the fact and two texts that differ.
         """
         texts = self.gather({name: str(value) for name, value in facts.items()})
         for name, text in texts[0].items():
@@ -117,7 +160,15 @@ class Group:
                     raise ValueError(msg)
 
     def fail(self, code: int, show: Callable[[], None]) -> None:
-        """Show an error once, and end the ranks that did not have it, with an exit code."""
+        """Show an error once, and end the ranks that do not have it.
+
+        Parameters
+        ----------
+        code : int
+            The exit code.
+        show : function
+            Prints the error.
+        """
         del code
         show()
 
@@ -125,7 +176,7 @@ class Group:
         """Replace an array by its sum over the ranks, added in any order."""
 
     def _swap(self, buffer: np.ndarray, other: int) -> np.ndarray:
-        """Exchange arrays with another rank, and return its array."""
+        """Exchange arrays with another rank, and return the array of that rank."""
         raise NotImplementedError
 
 
@@ -184,6 +235,16 @@ def share(bounds: Sequence[tuple[int, int]], counts: Sequence[int], rank: int) -
 def total(parts: Sequence[Any]) -> Any:
     """Return the sum of parts, added in pairs, and the pairs in pairs.
 
+    Parameters
+    ----------
+    parts : sequence
+        Arrays, or other objects with ``+``.
+
+    Returns
+    -------
+    object
+        The sum; the only part if there is one.
+
     Examples
     --------
     >>> total(["a", "b", "c", "d"])
@@ -196,12 +257,17 @@ def total(parts: Sequence[Any]) -> Any:
 
 
 def check_tree(size: int) -> None:
-    """Raise if the leaves of a tree cannot be shared equally by this many ranks.
+    """Raise if the leaves of a tree cannot be divided equally among the ranks.
+
+    Parameters
+    ----------
+    size : int
+        The number of ranks.
 
     Raises
     ------
     ValueError
-        If the leaves cannot be shared out equally.
+        If it does not divide ``LEAVES``.
 
     Examples
     --------

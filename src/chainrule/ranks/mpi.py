@@ -1,7 +1,7 @@
-"""MPI: ranks are processes that ``mpiexec`` started, on one machine or many; sums are over arrays of the host.
+"""MPI: ranks are processes that ``mpiexec`` started, on one machine or several; sums are over arrays of the host.
 
-An MPI job hangs if one process ends while the others wait for it. So an exception that nobody catches ends all of
-them, and so does an error of the command line.
+An MPI job hangs if one process ends while the others wait for it. Therefore an uncaught exception ends all
+processes, and so does an error of the command line.
 """
 
 import sys
@@ -21,11 +21,11 @@ except ImportError as error:
     hint = f"ranks='mpi' needs mpi4py and an MPI; {how_to_install('mpi')} and an MPI such as: pip install mpich"
     raise ImportError(hint) from error
 
-GRACE_SECONDS = 1.0  # within which the others have the same error
+GRACE_SECONDS = 1.0  # the other ranks have the same error within this time
 
 
 class MpiGroup(Group):
-    """A rank that is a process of MPI; ``communicator`` is mpi4py's, that of all processes by default."""
+    """A rank that is a process of MPI; ``communicator`` is mpi4py's, by default that of all processes."""
 
     name = "mpi"
     joined: ClassVar[Group | None] = None
@@ -33,7 +33,7 @@ class MpiGroup(Group):
     def __init__(self, communicator: Any = None, *, tree: bool = False) -> None:
         super().__init__(tree=tree)
         given = communicator or MPI.COMM_WORLD
-        # Of their own, so that no message of the caller's is mistaken for one of ours.
+        # Copies, so that messages of the caller and ours are never confused.
         self._all, self._failing = given.Dup(), given.Dup()
         self.rank, self.size = given.Get_rank(), given.Get_size()
         self.neighbours = given.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
@@ -49,7 +49,7 @@ class MpiGroup(Group):
         return values
 
     def fail(self, code: int, show: Callable[[], None]) -> None:
-        """Show an error once, and end the ranks that did not have it, with an exit code."""
+        """Show an error once, and end the ranks that do not have it, with an exit code."""
         if self.rank == 0:
             show()
         if self._have_all_failed():
@@ -77,7 +77,7 @@ class MpiGroup(Group):
 
 
 def _fail(group: Group, usual: Callable[..., None], *error: Any) -> None:
-    """Show an exception that nobody caught, with its rank, and end all ranks."""
+    """Show an uncaught exception with its rank, and end all ranks."""
 
     def show() -> None:
         sys.stderr.write(f"rank {group.rank} of {group.size}:\n")

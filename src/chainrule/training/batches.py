@@ -1,4 +1,4 @@
-"""Batches: the rows of training, their order and the dropout keys, which are drawn on the host from the seed."""
+"""Batches: the rows of training, and random numbers for their order and for dropout, drawn on the host from the seed."""
 
 from collections.abc import Generator
 from copy import copy
@@ -19,9 +19,9 @@ class Chance:
 
     Parameters
     ----------
-    seed
-        Equal seeds give equal draws on every backend. ``None`` draws one from NumPy's global state,
-        so that ``numpy.random.seed`` makes even an unseeded run repeatable.
+    seed : int, optional
+        Equal seeds give equal numbers on every backend. ``None`` draws a seed from NumPy's global state,
+        so that ``numpy.random.seed`` makes an unseeded run repeatable.
 
     Examples
     --------
@@ -47,39 +47,71 @@ class Chance:
             draws.bit_generator.state = state
 
     def of_rank(self, rank: int) -> "Chance":
-        """Return the draws of one rank that has rows of its own; every call returns other ones.
+        """Return the random numbers of one rank that has its own rows; each call returns other ones.
 
-        All ranks must call it at the same time: this object then stays the same on all of them.
+        All ranks must call it at the same time, so that this object stays the same on all of them.
+
+        Parameters
+        ----------
+        rank : int
+            The number of the rank.
+
+        Returns
+        -------
+        Chance
+            Its orders differ between ranks; its dropout keys are the same.
         """
         own = copy(self)
         own._orders = np.random.default_rng([self.row_seed(), rank])
         return own
 
     def order(self, n: int) -> np.ndarray:
-        """Return a permutation of the rows ``(n,)``, int64."""
+        """Return a permutation of ``range(n)``.
+
+        Parameters
+        ----------
+        n : int
+            The number of rows.
+
+        Returns
+        -------
+        array
+            ``(n,)``, int64.
+        """
         return self._orders.permutation(n)
 
     def row_seed(self) -> int:
-        """Return a seed for the orders of the rows in each window of an epoch."""
+        """Return an int to seed the orders of the rows within the windows of an epoch."""
         return int(self._orders.integers(2**63))
 
     def keys(self, steps: int) -> np.ndarray:
-        """Return the dropout keys of ``steps`` steps, ``(steps,)`` int32, uniform over all values."""
+        """Return the dropout keys of some steps.
+
+        Parameters
+        ----------
+        steps : int
+            The number of keys.
+
+        Returns
+        -------
+        array
+            ``(steps,)`` int32, uniform over all values.
+        """
         return self._keys.integers(-(2**31), 2**31, size=steps, dtype=np.int32)
 
 
 class TrainingRows:
-    """The rows to train on, in memory.
+    """The rows to train on, in memory. The subclasses read them from elsewhere.
 
     Parameters
     ----------
-    data
+    data : Batch
         The rows, on the backend or on the host.
 
     Attributes
     ----------
     counts : tuple of int or None
-        The number of rows on each rank, where every rank has rows of its own.
+        The number of rows on each rank, if every rank has its own rows.
     """
 
     in_memory = True
@@ -108,27 +140,27 @@ class TrainingRows:
         return {"columns of X, y and weights": [shape and shape[1:] for shape in shapes]}
 
     def some(self) -> Batch:
-        """Return some of the rows."""
+        """Return some of the rows as a ``Batch``."""
         return self.data
 
     def order(self, chance: Chance, *, shuffle: bool) -> np.ndarray:
-        """Return the order of the rows in an epoch ``(n,)``."""
+        """Return the order of the rows in an epoch: an array ``(n,)`` of int64."""
         return chance.order(len(self)) if shuffle else np.arange(len(self))
 
     def spans(self, plan: Epoch) -> Generator[Epoch, None, None]:
-        """Yield the steps of an epoch, or of a part of one, in spans whose rows are in memory."""
+        """Yield the steps of an epoch, or of a part of it, as parts whose rows are in memory: objects of ``Epoch``."""
         yield plan
 
     def parts(self) -> Generator[Batch, None, None]:
-        """Yield all rows in parts that fit into memory."""
+        """Yield all rows in parts that fit into memory: objects of ``Batch``."""
         yield self.data
 
     def loaded(self) -> "TrainingRows":
-        """Return these rows; those of a file are read into memory if a batch has all of them."""
+        """Return these rows; rows of a file are read into memory if a batch has all of them."""
         return self
 
     def shared(self, group: Group, *, own: bool) -> Self:
-        """Return the rows as the ranks of a group share them; ``own``: every rank was given rows of its own."""
+        """Return the rows of this rank; ``own``: each rank was given its own rows."""
         return self._counted(group) if own else self
 
     def _counted(self, group: Group) -> Self:
@@ -137,12 +169,24 @@ class TrainingRows:
         return other
 
     def split(self, fraction: float, chance: Chance) -> tuple["TrainingRows", "TrainingRows"]:
-        """Return the rows to train on and the rows held out: about ``fraction`` of them, chosen at random.
+        """Return the rows to train on and the rows held out, chosen at random.
+
+        Parameters
+        ----------
+        fraction : float
+            The share of the rows to hold out, about.
+        chance : Chance
+            The random numbers.
+
+        Returns
+        -------
+        tuple of TrainingRows
+            The rows to train on, and the rows held out.
 
         Raises
         ------
         TypeError, ValueError
-            If ``fraction`` is not a number between 0 and 1, or leaves one of the two parts empty.
+            If ``fraction`` is not a number between 0 and 1, or one of the two parts would be empty.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""The display of progress: a bar on a terminal, plain lines elsewhere, the notebook's lines by default."""
+"""The display of progress: a bar on a terminal, lines elsewhere, or the lines of the notebook."""
 
 import sys
 import time
@@ -10,16 +10,16 @@ from typing import Any, TextIO
 from chainrule.mathematics.checks import flag
 from chainrule.training.history import Record
 
-# Raised where nobody reads the output any more, which is no reason to stop training.
+# Raised if nobody reads the output any more, which is no reason to stop training.
 _UNREAD = (OSError, ValueError)
 _NARROW = 90  # columns
 
 
 class Display:
-    """Shows nothing; the subclasses show a run while it trains."""
+    """Shows nothing; the subclasses show the progress of a run."""
 
     def shown(self, first: int, stop: int) -> Sequence[int]:
-        """Return which of the epochs from ``first`` up to ``stop``, which have ended, are to be shown."""
+        """Return the epochs to show, of those from ``first`` up to ``stop``, which have ended."""
         return range(max(first, stop - 1), stop)
 
     def show(self, record: Record) -> None:
@@ -29,11 +29,11 @@ class Display:
         """Leave the terminal as it was."""
 
     def note(self, text: str) -> None:
-        """Show a line about the whole run, after :meth:`close`."""
+        """Show a line about the whole run; called after :meth:`close`."""
 
 
 class Lines(Display):
-    """Prints a line for the epochs that are multiples of ``every``, and for the ``last`` one if it is given."""
+    """Prints a line for each epoch that is a multiple of ``every``, and for epoch ``last``."""
 
     def __init__(
         self, every: int, stream: TextIO, line: Callable[[Record], str], last: int = -1
@@ -55,7 +55,7 @@ class Lines(Display):
 
 
 class Bar(Display):
-    """A progress bar (rich), redrawn ten times a second at the most."""
+    """A progress bar (rich), redrawn at most ten times a second."""
 
     def __init__(self, epochs: int, console: Any) -> None:
         from rich import progress
@@ -63,7 +63,7 @@ class Bar(Display):
 
         counts = Column(no_wrap=True, min_width=2 * len(str(epochs)) + 1)
         time_left = Column(no_wrap=True, min_width=len("0:00:00"))
-        # On a narrow terminal the word is left out first, then the bar, then the end of the summary.
+        # On a narrow terminal, first the word is left out, then the bar, then the end of the summary.
         word = [progress.TextColumn("epoch")] if console.width > _NARROW else []
         self._bar = progress.Progress(
             *word,
@@ -80,7 +80,7 @@ class Bar(Display):
         self._bar.start()
 
     def show(self, record: Record) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         self._newest = record
         now = time.monotonic()
         if now - self._drawn >= 0.1:
@@ -88,7 +88,7 @@ class Bar(Display):
             self._draw(record, summary(record))
 
     def close(self) -> None:
-        """Leave the bar at the newest epoch, whichever ended training, and give the cursor back."""
+        """Leave the bar at the newest epoch, also if training ended early, and show the cursor again."""
         if self._newest is not None:
             self._draw(self._newest, f"{summary(self._newest)}  {_passed(self._newest)}")
         with suppress(*_UNREAD):
@@ -105,7 +105,7 @@ class Bar(Display):
 
 
 def say(text: str, stream: TextIO) -> None:
-    """Print a line, whether or not somebody reads it."""
+    """Print a line, also if nobody reads the stream any more."""
     with suppress(*_UNREAD):
         print(text, file=stream, flush=stream is sys.stderr)
 
@@ -133,8 +133,20 @@ def _passed(record: Record) -> str:
 def display(progress: bool | None, epochs: int, every: int, *, plain: bool = True) -> Display:
     """Return the display for ``train(progress=...)``.
 
-    ``True``: a bar on a terminal, lines elsewhere. ``False``: nothing. ``None``: in a ``plain`` run (all rows in every
-    step, none held out) of at least ``every`` epochs, a line every ``every`` epochs; otherwise as ``True``.
+    Parameters
+    ----------
+    progress : bool or None
+        ``True``: a bar on a terminal, lines elsewhere. ``False``: nothing. ``None``: a ``plain`` run of at least ``every``
+        epochs prints a line every ``every`` epochs; other runs are shown as for ``True``.
+    epochs, every : int
+        The number of epochs, and between two lines.
+    plain : bool
+        Whether every step takes all rows, and none are held out.
+
+    Returns
+    -------
+    Display
+        An object that shows records.
     """
     if progress is None and plain and epochs >= every:
         return Lines(every, sys.stdout, lambda record: f"Epoch {record.epoch}, Loss:{record.loss}")

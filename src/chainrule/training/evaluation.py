@@ -21,7 +21,7 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Outputs:
-    """The outputs of a network, as a function; those of equal networks are equal, and compiled once."""
+    """The outputs of a network as a function. Functions of equal networks are equal, so they are compiled once."""
 
     net: Architecture
 
@@ -33,35 +33,43 @@ class Outputs:
 def outputs(theta: Array, X: Array, net: Architecture, backend: Backend) -> Array:
     """Return the outputs ``(n, n_L)`` of the last layer for ``X (n, n_0)``.
 
-    The rows go through in blocks, so that any number of them takes the memory of one block.
+    They are computed in blocks of rows, so the memory does not depend on the number of rows.
     """
     return backend.predict(Outputs(net), theta, X)
 
 
 def right(A: Array, Y: Array, net: Architecture) -> Array:
-    """Return ``(n, 1)`` or ``(n, n_L)`` of 0 and 1: 1 where an output agrees with its target.
+    """Return 1 where an output agrees with its target, else 0: ``(n, 1)`` or ``(n, n_L)``.
 
-    One class of many: the largest output. Independent yes or no (logits): the sign of each output.
+    For one class of many, the largest output must be at the right class. For independent yes or no, the sign of
+    each logit counts.
     """
     xp = namespace(A, Y)
     if net.loss.targets == "classes":
-        said = xp.argmax(A, axis=-1, keepdims=True)  # (n, 1)
-        return xp.astype(said == xp.argmax(Y, axis=-1, keepdims=True), A.dtype)  # (n, 1)
+        predicted = xp.argmax(A, axis=-1, keepdims=True)  # (n, 1)
+        return xp.astype(predicted == xp.argmax(Y, axis=-1, keepdims=True), A.dtype)  # (n, 1)
     return xp.astype((A > 0) == (Y > 0.5), A.dtype)  # (n, n_L)
 
 
-def confusion_counts(truth: Any, said: Any, classes: int) -> np.ndarray:
-    """Return the confusion matrix ``(classes, classes)``, with a row for each true class.
+def confusion_counts(truth: Any, predicted: Any, classes: int) -> np.ndarray:
+    """Return the confusion matrix, with a row for each true class.
 
     Parameters
     ----------
-    truth, said
+    truth, predicted : array
         ``(n,)`` on the host: whole numbers from 0 up to, but not including, ``classes``.
+    classes : int
+        The number of classes.
+
+    Returns
+    -------
+    array
+        ``(classes, classes)``, int64.
 
     Raises
     ------
     ValueError
-        If the two differ in length, are empty, or hold another number.
+        If the two differ in length, are empty, or contain other numbers.
 
     Examples
     --------
@@ -69,17 +77,15 @@ def confusion_counts(truth: Any, said: Any, classes: int) -> np.ndarray:
     array([[1, 0],
            [1, 1]])
     """
-    truth, said = np.asarray(truth), np.asarray(said)  # (n,)
-    sizes = f"{truth.size} true classes and {said.size} predicted"
-    require(truth.shape == said.shape and truth.size > 0, f"got {sizes}; give one of each a sample")
-    for name, given in (("true", truth), ("predicted", said)):
-        if not np.isin(given, np.arange(classes)).all():
-            wrong = given[~np.isin(given, np.arange(classes))][0]
-            msg = f"a {name} class is {wrong}; give whole numbers from 0 to {classes - 1}"
-            raise ValueError(msg)
-    counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(counts, (truth.astype(np.int64), said.astype(np.int64)), 1)
-    return counts
+    truth, predicted = np.asarray(truth), np.asarray(predicted)  # (n,)
+    sizes = f"{truth.size} true classes and {predicted.size} predicted"
+    require(truth.shape == predicted.shape and truth.size > 0, f"got {sizes}; give one of each a sample")
+    for name, given in (("true", truth), ("predicted", predicted)):
+        wrong = given[~np.isin(given, np.arange(classes))].tolist()
+        problem = f"a {name} class is {wrong and wrong[0]}; give whole numbers from 0 to {classes - 1}"
+        require(not wrong, problem)
+    places = (truth * classes + predicted).astype(np.int64)  # (n,)
+    return np.bincount(places, minlength=classes**2).reshape(classes, classes)
 
 
 def score(A: Array, data: Batch, net: Architecture, backend: Backend) -> Score:

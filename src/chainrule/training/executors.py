@@ -1,4 +1,4 @@
-"""Executors: packs of work sent to workers of any kind, and again where a worker dies."""
+"""Executors: packs of work are sent to workers of any kind, and sent again if a worker dies."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -9,25 +9,25 @@ from chainrule.training.interrupts import Interrupts
 
 MOST_SENT = 3  # times that a pack is sent
 LOOK_SECONDS = 0.1  # between two looks for Ctrl-C
-ANSWER = "no further pack is sent, those at work are waited for; a second Ctrl-C does not wait for them"
+ANSWER = "no further pack is sent; a second Ctrl-C does not wait for the packs at work"
 
 
 def scatter(
     executor: Executor, function: Callable[[Any], Any], packs: Sequence[Any]
 ) -> Iterator[tuple[int, Any]]:
-    """Yield the number of each pack and ``function(pack)``, as the workers return them.
+    """Yield the number of each pack and ``function(pack)``, in the order in which workers return them.
 
-    After Ctrl-C, packs that no worker has begun are left out. An executor that is broken for good, as one of
-    processes is once a process has died, has no workers left: the rest runs in this process.
+    After Ctrl-C, packs that no worker has started are left out. If the executor is broken, as a pool of processes is after
+    the death of a process, the remaining packs run in this process.
 
     Parameters
     ----------
-    executor
-        What runs functions: processes, the ranks of ``mpi4py.futures``, the workers of Dask, ...
-    function
-        Of a pack; its errors are raised here.
-    packs
-        What to send; it must be possible to pickle each.
+    executor : concurrent.futures.Executor
+        Processes, the ranks of ``mpi4py.futures``, the workers of Dask, ...
+    function : function
+        Takes a pack; its errors are raised here.
+    packs : sequence
+        Objects that can be pickled.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def scatter(
 
 
 def _send(executor: Executor, function: Callable[[Any], Any], pack: Any) -> Future[Any]:
-    """Return the future of a pack that is sent to a worker, or has run here."""
+    """Submit a pack to a worker, or run it here, and return its future."""
     try:
         return executor.submit(_answer, function, pack)
     except BrokenExecutor as error:
@@ -83,7 +83,7 @@ def _send(executor: Executor, function: Callable[[Any], Any], pack: Any) -> Futu
 
 
 def _answer(function: Callable[[Any], Any], pack: Any) -> tuple[Any, Exception | None]:
-    """Return the result and the error of a function, so that an error of the future is the worker's."""
+    """Return the result and the error of a function; an error of the future is then an error of the worker."""
     try:
         return function(pack), None
     except Exception as error:  # noqa: BLE001  raised where the pack came from

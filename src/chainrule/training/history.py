@@ -43,6 +43,21 @@ _COLUMNS = {
 class History:
     """The records of a run, and how it ended.
 
+    Attributes
+    ----------
+    reported : str
+        The name of the loss.
+    interrupted : bool
+        Whether Ctrl-C or a callback ended training.
+    best_epoch : int or None
+        The epoch whose weights early stopping restored.
+    error : Exception or None
+        The error that ended a network of ``train_many`` early.
+    notes : tuple of str
+        Lines about the run: how a GPU multiplied, why the loss did not fall, ...
+    records : list of Record
+        A record for each epoch; ``len(history)`` is their number, and iteration yields them.
+
     Examples
     --------
     >>> from chainrule import NeuralNetwork
@@ -72,16 +87,16 @@ class History:
         seconds: float,
         held_out: tuple[float | None, float | None] | None = None,
     ) -> None:
-        """Add epochs that ended at ``seconds``; several are assumed to take the same time each.
+        """Add epochs that ended at ``seconds``; several epochs are assumed to take equal times.
 
         Parameters
         ----------
-        losses, rates
-            ``(epochs,)``: the loss of each, and the learning rate of its first step.
-        seconds
-            Since training began.
-        held_out
-            The loss and the accuracy on the data held out, if there are any, of a single epoch.
+        losses, rates : array
+            ``(epochs,)``: the loss of each epoch, and the learning rate of its first step.
+        seconds : float
+            The time since training began.
+        held_out : tuple, optional
+            The loss and the accuracy on held-out data, of a single epoch.
         """
         before = self._numbers[2][-1] if len(self) else 0.0
         ends = np.linspace(before, seconds, len(losses) + 1)[1:]  # (epochs,)
@@ -91,12 +106,24 @@ class History:
             self._held_out.append(held_out)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all records as arrays: ``numbers (3, epochs)`` and ``held_out (epochs, 2)``, or of no rows."""
+        """Return all records as arrays, for a checkpoint.
+
+        Returns
+        -------
+        dict of str to array
+            ``numbers (3, epochs)`` and ``held_out (epochs, 2)``, or ``(0, 2)`` without held-out data.
+        """
         held_out = np.array(self._held_out, np.float64).reshape(-1, 2)  # (epochs, 2); no accuracy is NaN
         return {"numbers": np.array(self._numbers), "held_out": held_out}
 
     def extend(self, numbers: np.ndarray, held_out: np.ndarray) -> None:
-        """Add the records that :meth:`arrays` returned."""
+        """Add the records of :meth:`arrays`.
+
+        Parameters
+        ----------
+        numbers, held_out : array
+            ``(3, epochs)`` and ``(epochs, 2)``.
+        """
         for column, more in zip(self._numbers, numbers, strict=True):
             column.frombytes(more.tobytes())
         rows = held_out.tolist()
@@ -114,7 +141,23 @@ class History:
         return [Record(*row) for row in zip(*self._columns(), strict=True)] if len(self) else []
 
     def record(self, epoch: int) -> Record:
-        """Return the record of one epoch; -1 is the last one."""
+        """Return the record of one epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 0; -1 is the last.
+
+        Returns
+        -------
+        Record
+            ``epoch``, ``loss``, ``validation_loss``, ``validation_accuracy``, ``learning_rate`` and ``seconds``.
+
+        Raises
+        ------
+        IndexError
+            If there is no such epoch.
+        """
         loss, rate, seconds = (column[epoch] for column in self._numbers)
         held_out = self._held_out[epoch] if self._held_out else (None, None)
         return Record(range(len(self))[epoch], loss, *held_out, rate, seconds)
@@ -126,7 +169,7 @@ class History:
         return iter(self.records)
 
     def __getitem__(self, name: str) -> list[Any]:
-        """Return one column: ``history["loss"]``."""
+        """Return one column as a list: ``history["loss"]``."""
         problem = f"history has no column {name!r} (known: {', '.join(Record._fields)})"
         require(name in Record._fields, problem, KeyError)
         return list(self._columns()[Record._fields.index(name)]) if len(self) else []
@@ -152,7 +195,12 @@ class History:
         return "\n".join([*(line[2:] for line in lines), *self.notes])
 
     def to_frame(self) -> "DataFrame":
-        """Return the records as a Polars data frame, a row for each epoch.
+        """Return the records as a Polars data frame.
+
+        Returns
+        -------
+        polars.DataFrame
+            A row for each epoch; the columns are the fields of ``Record``.
 
         Raises
         ------
@@ -164,9 +212,17 @@ class History:
         return pl.DataFrame({name: self[name] for name in dtypes}, schema=dtypes)
 
     def plot(self, ax: "Ax" = None) -> "Picture | Any":
-        """Draw the losses, and the accuracy and the learning rate if they were recorded and vary.
+        """Draw the losses; also the accuracy, and the learning rate if it varies.
 
-        Returns a picture, or ``ax`` with the losses alone: :func:`chainrule.plots.plot_history`.
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw the losses into.
+
+        Returns
+        -------
+        Picture or Axes
+            A picture, or ``ax``: see :func:`chainrule.plots.plot_history`.
 
         Raises
         ------

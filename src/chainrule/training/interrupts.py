@@ -1,8 +1,7 @@
-"""Interrupts: Ctrl-C and SIGTERM take effect between steps, never within one.
+"""Interrupts: Ctrl-C and SIGTERM take effect between steps, never within a step.
 
-A step that is cut off can leave nothing to keep: JAX has been given the old parameters to write the
-new ones over, and a compiled step may write in place. So while training runs, the first signal waits
-until the step has ended.
+A step that is interrupted may leave no valid weights: JAX overwrites the old parameters, and so does a compiled
+step. While training runs, the first signal therefore waits until the step has ended.
 """
 
 import os
@@ -22,24 +21,23 @@ class Interrupts:
     """Delays signals until :meth:`check` is called, while the context lasts.
 
     The first signal is answered by a line on standard error. Only default handlers are replaced, and only
-    in the main thread: a program that handles a signal itself goes on doing so. A context inside another
-    one shares the signals that the outer one received.
+    in the main thread, so a program's own handlers stay. A context inside another context shares its signals.
 
     Parameters
     ----------
-    signals
-        Those to hold back.
-    at_once
-        How many signals end a step without waiting for it.
-    answer
-        What the first signal is answered with.
-    deadline
-        After how many seconds a signal comes by itself, SIGALRM.
+    signals : int
+        The signals to delay. Default: SIGINT.
+    at_once : int
+        The number of signals that end a step without waiting for it.
+    answer : str
+        The line that answers the first signal.
+    deadline : float, optional
+        The number of seconds after which SIGALRM is sent to this process.
 
     Attributes
     ----------
-    received
-        The signals that came, in their order.
+    received : list of int
+        The signals received, in their order.
 
     Examples
     --------
@@ -89,7 +87,7 @@ class Interrupts:
 
     @property
     def is_pending(self) -> bool:
-        """Whether a signal was received; among several ranks, whether they have agreed that one was."""
+        """Whether a signal was received; with several ranks, whether they agreed that one of them received a signal."""
         return bool(self._receiver.received) if self._agreed is None else self._agreed
 
     @property
@@ -99,7 +97,7 @@ class Interrupts:
         return 0.0 if not received else 1.0 if received[0] == signal.SIGINT else _TERMINATED
 
     def agree(self, flags: float) -> None:
-        """Stop at the next :meth:`check` if one of the ranks received a signal; as if this one had received it."""
+        """Stop at the next :meth:`check` if a rank received a signal, as if this rank had received it."""
         self._agreed, received = flags > 0, self._receiver.received
         if self._agreed:
             self.settle()  # a signal to all ranks at once is no second one
@@ -113,7 +111,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def settle(self) -> None:
-        """Delay the second signal as well, while the result of the steps is being kept."""
+        """Also delay the second signal, while the result of the steps is kept."""
         self._receiver._at_once = 3
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Training: the loop over epochs of one or several runs, and what they must have in common."""
+"""Training: runs one network or several, and compares what ranks and resumed runs must have in common."""
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -17,24 +17,29 @@ from chainrule.training.interrupts import Interrupts
 from chainrule.training.run import TrainingRun, checksum
 from chainrule.training.tasks import Member, Outcome
 
-IN_TURN = "the members trained one after the other: nothing runs such steps together here"
+IN_TURN = "the members trained one after the other: nothing here runs such steps together"
 
 
 def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[Outcome]:
     """Train networks, usually one, and return the outcome of each.
 
-    Ctrl-C ends a run like the last epoch: the current step is finished first. An error (a loss that is not
-    finite, or one raised by a callback) ends it with the last good weights, and is returned, to be raised; the
-    other members train on.
+    After Ctrl-C, the current step is finished first, and the run ends as after its last epoch. An error (a loss that is not
+    finite, or an error of a callback) ends a run with its last good weights; it is returned, to be raised later, and the
+    other members continue.
 
     Parameters
     ----------
     members
-        If there are several: on one backend, of equal sizes, without ranks and without folders.
+        Several members must have one backend and equal sizes, no ranks and no folders.
     display
-        What shows the progress.
+        Shows the progress.
     threads
-        How many of them share several members, each whole members.
+        The number of threads that share several members; each thread trains whole members.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the members.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[O
 
 
 def _pack(runs: Sequence[TrainingRun], member: Member, threads: int) -> Pack:
-    """Return the engines of the runs, which run together where the backend can do that."""
+    """Return the engines of the runs; they run together if the backend can do that."""
     pack = None
     if len(runs) > 1 and member.settings.compiled:
         with suppress(UnrecordableError):
@@ -79,7 +84,7 @@ def _pack(runs: Sequence[TrainingRun], member: Member, threads: int) -> Pack:
 
 
 def _drive_all(pack: Pack, runs: Sequence[TrainingRun]) -> None:
-    """Run all to their ends, each part of the pack in a thread."""
+    """Run all members to the end, each part of the pack in its own thread."""
     from chainrule.program.kernels import pool, wait
 
     mine, *others = [[runs[number] for number in part] for part in pack.parts]
@@ -116,7 +121,7 @@ def _drive(pack: Pack, runs: Sequence[TrainingRun]) -> None:
 
 
 def _described(member: Member) -> dict[str, Any]:
-    """Return the settings that a run must share with the one that it continues, by name, for JSON."""
+    """Return, for JSON, the settings that must equal those of the run that is continued, by name."""
     theta, task, settings, chance, _ = member
     net, rate, epochs = task.net, settings.schedule, settings.epochs
     counts = task.data.counts
@@ -145,7 +150,7 @@ def _described(member: Member) -> dict[str, Any]:
 
 
 def _facts(member: Member) -> dict[str, Any]:
-    """Return the facts that must be the same on all ranks, by name."""
+    """Return the facts that must be equal on all ranks, by name."""
     theta, task, settings, chance, _ = member
     shared = _described(member)
     for name in ("backend", "threads"):  # each has its own device, and its own share of the processors

@@ -19,7 +19,7 @@ _SMALL = 4e6  # bytes of a step; the same
 
 
 class MemoryEstimate(NamedTuple):
-    """The bytes that training takes at its peak, by purpose."""
+    """The peak memory of training in bytes, by purpose."""
 
     parameters: int  # the weights and biases, and the copies that training keeps of them
     state: int  # the optimiser's
@@ -28,11 +28,11 @@ class MemoryEstimate(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The sum of all."""
+        """The sum of all purposes."""
         return sum(self)
 
     def __str__(self) -> str:
-        """Return a table, a line each."""
+        """Return a table with a line for each purpose."""
         rows = [*self._asdict().items(), ("total", self.total)]
         return "\n".join(f"{name:<10} {readable(count):>10}" for name, count in rows)
 
@@ -40,16 +40,15 @@ class MemoryEstimate(NamedTuple):
 class Demand(NamedTuple):
     """The memory that training needs on a backend; ``streamed`` if the data stay on the host.
 
-    How a step runs, and so what it takes, depends on whether it is ``compiled``, on how many ``steps`` there will be
-    and on the ``threads``.
+    The memory depends on how a step runs: whether it is ``compiled``, the number of ``steps`` in total, and the ``threads``.
 
     Examples
     --------
     >>> from chainrule.mathematics.architecture import architecture
     >>> from chainrule.backends import named
     >>> from chainrule.mathematics.optimizers import optimizer
-    >>> found = Demand(architecture((2, 4, 1)), optimizer("adam"), "float64", named("numpy")).of(4)
-    >>> found.parameters, found.state, found.batch  # bytes: 17 numbers four times, 35, 12
+    >>> estimate = Demand(architecture((2, 4, 1)), optimizer("adam"), "float64", named("numpy")).of(4)
+    >>> estimate.parameters, estimate.state, estimate.batch  # bytes: 17 numbers four times, 35, 12
     (544, 280, 96)
     """
 
@@ -68,11 +67,10 @@ class Demand(NamedTuple):
         return self.backend.places if self.streamed else 1
 
     def of(self, rows: int) -> MemoryEstimate:
-        """Return the memory that a step on batches of ``rows`` rows takes.
+        """Return the memory of a step on batches of ``rows`` rows.
 
-        Where the step is replayed or compiled, its plan says; where it runs as it is written, every
-        result is counted as kept, which is the most it can be. Where the data are streamed, the steps on both
-        places for a batch share what they compute in.
+        A step that is replayed or compiled takes what its plan says. For a step that runs as it is written, all results are
+        counted, which is an upper bound. Streamed data have two places for a batch, whose steps share their scratch memory.
         """
         backend = self.backend
 
@@ -107,7 +105,7 @@ class Demand(NamedTuple):
         return f"give a batch_size of at most {fits}" if helps else "no batch fits: give narrower layers"
 
     def used_up(self, rows: int) -> str:
-        """Return the error message for a step on ``rows`` rows that ran out of memory in spite of the estimate."""
+        """Return the error message for a step on ``rows`` rows that ran out of memory despite the estimate."""
         problem = f"{self.backend.describe()} ran out of memory for a step on {rows} rows"
         try:
             return f"{problem}, which takes {readable(self.of(rows).total)}; {self.advice(rows)}"
@@ -120,9 +118,9 @@ class Demand(NamedTuple):
         Raises
         ------
         MemoryError
-            It says what is needed, what there is, and the largest batch that fits.
+            The message has the memory that is needed, the memory that is free, and the largest batch that fits.
         """
-        # An upper bound: it saves tracing small steps, and for the smallest reading the free memory.
+        # An upper bound, so that small steps need no tracing, and the smallest no look at the free memory.
         widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
         if widest + self.backend.own_bytes < _SMALL:
             return
@@ -131,7 +129,7 @@ class Demand(NamedTuple):
             return
         try:
             needed = self.of(rows).total
-        except UnrecordableError:  # nothing is known before it runs
+        except UnrecordableError:  # its memory is not known in advance
             return
         if needed > available:
             msg = (
@@ -147,7 +145,7 @@ def check_weights(net: Architecture) -> None:
     Raises
     ------
     MemoryError
-        It says what is needed and what is free.
+        The message has the memory that is needed and the memory that is free.
     """
     needed = 16 * net.layout.total  # each layer, and all of them joined
     available = machine.available_bytes() if needed > _LARGE else None

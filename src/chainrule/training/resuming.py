@@ -1,8 +1,8 @@
-"""Resuming: the checkpoints of a run in a folder, from which it continues bit for bit.
+"""Resuming: checkpoints of a run in a folder, from which the run continues with the same bits.
 
-They are numbered, because clocks go back. A checkpoint is written whole or not at all, and the newest ones are kept,
-so that the last good one is there whatever happens. The folder is locked while a run uses it; the lock is the
-operating system's and ends with the process.
+Checkpoints are numbered, because clocks may go back. A checkpoint is written completely or not at all, and the
+newest ones are kept, so there is always a good one. The folder is locked while a run uses it; the operating
+system releases the lock when the process ends.
 """
 
 import json
@@ -41,26 +41,26 @@ class RunFolder:
 
     Parameters
     ----------
-    path
-        The folder; it is made if there is none.
-    seconds, epochs
+    path : str or path
+        The folder; it is created if it does not exist.
+    seconds, epochs : float, int or None
         How often a checkpoint is due.
-    resume
-        Whether the folder may hold a run, to be continued.
-    group
-        The ranks that train together: rank 0 reads and writes.
+    group : Group
+        The ranks that train together; rank 0 reads and writes.
+    resume : bool
+        Whether to continue the run that the folder may contain.
 
     Attributes
     ----------
-    newest
+    newest : Snapshot or None
         The last good checkpoint, to continue from; ``None`` in a new run.
-    notes
+    notes : list of str
         The lines that were printed.
 
     Raises
     ------
     OSError
-        If the folder is not writable, another run uses it, or it holds a run and ``resume`` is false.
+        If the folder is not writable, another run uses it, or it contains a run and ``resume`` is false.
     """
 
     def __init__(
@@ -126,12 +126,12 @@ class RunFolder:
         return sorted(int(name[1]) for name in names if name)
 
     def say(self, line: str) -> None:
-        """Print a line to standard error, and keep it for the history's notes."""
+        """Print a line to standard error, and keep it for the notes of the history."""
         self.notes.append(line)
         say(line, sys.stderr)
 
     def begin(self, chance: Chance) -> None:
-        """Set the random numbers to the state of the run that is continued."""
+        """Set the random numbers to the state at which the continued run began."""
         if self.newest is not None:
             chance.state = self.newest[1]["first_draws"]
         self._first_draws = chance.state
@@ -144,7 +144,7 @@ class RunFolder:
         Raises
         ------
         ValueError
-            It names the settings that differ.
+            The message names the settings that differ.
         """
         of_data = {"data": self._print_of(data), "validation_data": self._print_of(validation)}
         if not self._leads:  # the ranks are compared elsewhere
@@ -162,7 +162,7 @@ class RunFolder:
             self.say(self._start)
 
     def _print_of(self, data: TrainingRows | None) -> str | None:
-        """Return the fingerprint of data; of all ranks, if each has rows of its own."""
+        """Return the fingerprint of data; of all ranks, if each has its own rows."""
         if data is None:
             return None
         own = fingerprint(data)
@@ -179,11 +179,11 @@ class RunFolder:
         Raises
         ------
         OSError
-            If it cannot be written; the others are as they were.
+            If it cannot be written; the other checkpoints are unchanged.
         """
         if not self._leads:
             return
-        self._written = time.monotonic()  # a failure too is not repeated at once
+        self._written = time.monotonic()  # also after a failure, which is not repeated at once
         file, (arrays, run) = self._file(self._number + 1), snapshot
         try:
             checkpoint.write(
@@ -210,7 +210,7 @@ def _change(before: Any, now: Any) -> str:
 
 
 def fingerprint(data: TrainingRows) -> str:
-    """Return the number of rows and a checksum of data, to compare them.
+    """Return the number of rows and a checksum of data, for comparison.
 
     Examples
     --------

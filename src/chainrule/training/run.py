@@ -1,4 +1,4 @@
-"""Runs: the epochs of one training run, its records, its checkpoints, and the weights that it keeps when it ends early."""
+"""Runs: the epochs of one training run, its records, its checkpoints, and the weights that it keeps."""
 
 import math
 import time
@@ -34,7 +34,7 @@ SPAN_SECONDS = 0.1  # between two looks for a checkpoint that is due
 
 
 class TrainingRun:
-    """One run of training: its records, and the weights worth keeping."""
+    """One run of training: its records, and the best or newest good weights."""
 
     engine: Engine  # from `start` on
 
@@ -89,7 +89,7 @@ class TrainingRun:
         return self._backend.copy(array)
 
     def own_engine(self) -> Engine:
-        """Return what runs this run alone."""
+        """Return the engine that runs this member alone."""
         backend, settings = self._backend, self._settings
         plain: Callable[[Work], Engine] = backend.plain
         engine: Callable[[Work], Engine] = backend.engine
@@ -131,7 +131,7 @@ class TrainingRun:
         folder.newest = None  # its arrays are not kept while the run goes on
 
     def check(self) -> None:
-        """Raise ``KeyboardInterrupt`` after Ctrl-C, unless a checkpoint is to be written first."""
+        """Raise ``KeyboardInterrupt`` after Ctrl-C, unless a checkpoint must be written first."""
         if self._settings.folder is None:
             self._interrupts.check()
 
@@ -139,20 +139,20 @@ class TrainingRun:
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is no further plan."""
+        """Whether there are no further plans."""
         return getgeneratorstate(self._plans) == GEN_CLOSED
 
     def next_plan(self, losses: Sequence[float] | np.ndarray | None = None) -> Epoch | None:
-        """Take the losses of the last plan, and return the next one; ``None`` at the end."""
+        """Take the losses of the last plan, and return the next plan; ``None`` at the end."""
         return self._resume(self._plans.send, losses)
 
     def stop(self, error: BaseException, *, is_cut: bool) -> None:
-        """End by an error that came while the last plan ran; ``is_cut``: within a step."""
+        """End because of an error during the last plan; ``is_cut``: within a step."""
         self._is_cut = is_cut
         self._resume(self._plans.throw, error)
 
     def _resume(self, go_on: Callable[[Any], Epoch], given: Any) -> Epoch | None:
-        """Return the next plan; keep an error that ends training, to be raised once the weights are kept."""
+        """Return the next plan; keep an error that ends training, to be raised after the weights are kept."""
         try:
             return go_on(given)
         except StopIteration:
@@ -166,7 +166,7 @@ class TrainingRun:
         return None
 
     def _train(self) -> Plans[None]:
-        """Yield what the engine is to run until training is over."""
+        """Yield the plans for the engine until training ends."""
         while not self.is_over:
             yield from self._epochs()
         self.check()
@@ -177,7 +177,7 @@ class TrainingRun:
     # -- checkpoints -------------------------------------------------------------------------------
 
     def _snapshot(self, before: Array | None = None, losses: Sequence[float] = ()) -> "Snapshot":
-        """Return the state of the run, at the start of an epoch or within one that began with the weights ``before``."""
+        """Return the state of the run, at the start of an epoch or within an epoch that began with the weights ``before``."""
         theta, state = self.engine.progress
         best_loss, best = self._best or (None, None)
         parts = {"theta": theta, "before": before, "best": best}
@@ -200,7 +200,7 @@ class TrainingRun:
             return
         is_due = folder.is_due or (before is None and folder.epochs and epochs % folder.epochs == 0)
         is_wanted = is_due or self.is_over or self._interrupts.is_pending
-        # Weights that are not finite would be no good checkpoint: the run is about to fail.
+        # Weights that are not finite are not saved: the run is about to fail.
         if is_wanted and _finite(self.engine.progress.theta) and (before is None or _finite(before)):
             folder.keep(self._snapshot(before, losses))
         if not self.is_over:
@@ -209,7 +209,7 @@ class TrainingRun:
     # -- epochs ------------------------------------------------------------------------------------
 
     def _epochs(self) -> Plans[None]:
-        """Run the next epoch; if no callback needs each epoch, as many as the engine runs at once."""
+        """Run the next epoch; if no callback needs each epoch, as many as the engine runs together."""
         first, folder = len(self.history), self._settings.folder
         is_cut = not self._data.in_memory or (folder is not None and len(self._bounds) > 1)
         count = 1 if self._is_watched or is_cut else self.engine.at_once
@@ -231,7 +231,7 @@ class TrainingRun:
             self._rest()
 
     def _run(self, plan: Epoch) -> Plans[None]:
-        """Run one epoch and keep its record."""
+        """Run one epoch and add its record."""
         number, losses = len(self.history), list[float]()
         if self._unfinished is None:
             # Out of reach of an engine that writes over the weights.
@@ -276,7 +276,7 @@ class TrainingRun:
             raise
 
     def _spans(self, plan: Epoch, before: Array, losses: list[float]) -> Plans[np.ndarray]:
-        """Run the steps of an epoch that have no losses yet; with checkpoints, SPAN_SECONDS of them at a time."""
+        """Run the steps of an epoch that have no losses yet; with checkpoints, for SPAN_SECONDS at a time."""
         if self._settings.folder is None and self._data.in_memory:
             return (yield from self._steps(plan, before))
         self._left, self._looked = self._span, time.perf_counter()
@@ -290,7 +290,7 @@ class TrainingRun:
         return np.array(losses)  # (steps,)
 
     def _pieces(self, window: Epoch, before: Array, losses: list[float], steps: int) -> Plans[None]:
-        """Run steps whose rows are in memory, of an epoch of this many, and add their losses to ``losses``."""
+        """Run steps whose rows are in memory, of an epoch of ``steps`` steps, and add their losses to ``losses``."""
         done = 0
         while done < len(window.rates):
             stop = len(window.rates)
@@ -303,7 +303,7 @@ class TrainingRun:
                 self._look(before, losses, steps)
 
     def _look(self, before: Array, losses: list[float], steps: int) -> None:
-        """Look at the clock: fit the number of steps to the next look, and write a checkpoint if one is due."""
+        """Adjust the number of steps until the next look at the clock, and write a checkpoint if one is due."""
         seconds = self._settings.group.broadcast(time.perf_counter() - self._looked)
         if seconds > 2 * SPAN_SECONDS:
             self._span = max(1, self._span // 2)
@@ -318,7 +318,7 @@ class TrainingRun:
         self._good = before if _finite(before) else self._good
 
     def _ends_at(self, record: Record) -> bool:
-        """Return whether a callback or the patience ends training here."""
+        """Return whether a callback or early stopping ends training here."""
         patience = self._settings.patience
         if patience is not None:
             self._keep_if_best(record)
@@ -332,7 +332,7 @@ class TrainingRun:
         return patience is not None and record.epoch - (self.history.best_epoch or 0) >= patience
 
     def outcome(self) -> Outcome:
-        """Return the weights to keep: the best seen with early stopping, else the newest finite ones."""
+        """Return the weights to keep: the best with early stopping, else the newest finite ones."""
         (newest, state), folder = self.engine.progress, self._settings.folder
         self.history.notes += () if folder is None else tuple(folder.notes)
         if self._best is not None:
@@ -352,7 +352,7 @@ class TrainingRun:
             self.history.best_epoch = record.epoch
 
     def _plan(self, first: int, count: int, chance: Chance) -> Epoch:
-        """Return the plan of the batches for so many epochs; if the rows come in windows, for one."""
+        """Return the plan of the batches for ``count`` epochs; one epoch if the rows are not in memory."""
         settings, steps = self._settings, len(self._bounds)
         rate, number = settings.schedule, count * steps
         if isinstance(rate, Constant):

@@ -12,7 +12,14 @@ HEAD = ("layer", "shape", "activation", "parameters", "memory")
 
 @dataclass(frozen=True)
 class NetworkSummary:
-    """A table of the layers; ``itemsize`` is the bytes that a parameter takes.
+    """A table of the layers.
+
+    Parameters
+    ----------
+    net : Architecture
+        The network.
+    itemsize : int
+        The bytes of a parameter.
 
     Examples
     --------

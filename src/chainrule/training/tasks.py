@@ -1,4 +1,4 @@
-"""Tasks: what is trained, on which rows and how; and the outcome."""
+"""Tasks: the network, the rows, the settings, and the outcome of training."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ PATIENCE = 10  # epochs; what early_stopping=True means, as in scikit-learn
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train: everything that is neither the network nor the data."""
+    """How to train: all arguments except the network and the data."""
 
     epochs: int
     batch_size: int | None  # None: all rows in one batch, in their order
@@ -41,7 +41,17 @@ class Settings:
 
 
 def patience(early_stopping: Any) -> int | None:
-    """Return how many epochs ``early_stopping`` allows without a better loss; ``None``: any number.
+    """Return the number of epochs without a smaller loss after which training stops.
+
+    Parameters
+    ----------
+    early_stopping : int, bool or None
+        As in :meth:`chainrule.NeuralNetwork.train`.
+
+    Returns
+    -------
+    int or None
+        ``None`` if training does not stop early.
 
     Raises
     ------
@@ -61,6 +71,16 @@ def patience(early_stopping: Any) -> int | None:
 def callback_list(callbacks: Any) -> tuple[Callback, ...]:
     """Return ``callbacks`` as a tuple of functions.
 
+    Parameters
+    ----------
+    callbacks : iterable of functions
+        As in :meth:`chainrule.NeuralNetwork.train`.
+
+    Returns
+    -------
+    tuple of functions
+        In the same order.
+
     Raises
     ------
     TypeError
@@ -73,14 +93,14 @@ def callback_list(callbacks: Any) -> tuple[Callback, ...]:
 
 
 class DivergedError(FloatingPointError):
-    """The loss or the weights are no longer finite; its arguments: what happened, what is kept, the remedy."""
+    """The loss or the weights are not finite; the arguments: the problem, what is kept, the remedy."""
 
     def __str__(self) -> str:
         return "; ".join(self.args)
 
 
 class Outcome(NamedTuple):
-    """What training came to. The weights are good even where the history has an error to raise."""
+    """The result of training. The weights are good even if the history has an error to raise."""
 
     theta: Array  # (P,)
     history: History
@@ -97,7 +117,7 @@ class Task(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A network to train: where it starts, on what, how, and with which random draws."""
+    """A network to train: its initial weights, its data, the settings, and its random numbers."""
 
     theta: Array  # (P,)
     task: Task

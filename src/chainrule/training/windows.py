@@ -1,8 +1,8 @@
-"""Windows: a stream as the data of training. Two windows of its rows are in memory: one in use, one being read.
+"""Windows: a stream as the data of training. Memory holds two windows of rows: one in use, one being read.
 
-The order of an epoch is drawn in two steps. The blocks of the stream are shuffled, and each run of them that fits into a window
-is one; then the rows of each window are shuffled among each other. Both follow from the seed and the epoch alone, so
-training may begin in the middle of an epoch, and windows that lie before its first row are not read.
+The order of an epoch is drawn in two steps. The blocks of the stream are shuffled and joined to windows of at most a given
+number of rows; then the rows of each window are shuffled. Both depend only on the seed and the epoch, so
+training may start in the middle of an epoch without reading the windows before.
 """
 
 import zlib
@@ -34,9 +34,9 @@ class BufferedRows(TrainingRows):
     net, door
         The network, and the backend and dtype of its data.
     rows
-        The rows in the buffer.
+        The number of rows in the buffer.
     most
-        The most rows that the steps of a span have.
+        The largest number of rows in a span of steps.
     is_weighted
         Whether the rows have weights.
     """
@@ -59,7 +59,7 @@ class BufferedRows(TrainingRows):
 
     @property
     def data(self) -> Batch:  # type: ignore[override]
-        """The data that an engine is built for: the buffer, or one row of it if its rows are copied to a device."""
+        """The data that an engine is built for: the buffer, or one row of it if rows are copied to a device."""
         if self.is_shared:
             return self._buffer
         return _each(self._buffer, lambda part: self._backend.asarray(part[:1]))
@@ -80,23 +80,23 @@ class BufferedRows(TrainingRows):
 class Windows(BufferedRows):
     """The rows of a stream, window by window.
 
-    The buffer has room for rows that are left of the window before, fewer than a batch, and for two windows.
+    The buffer has room for the rows that the last window left, fewer than a batch, and for two windows.
 
     Parameters
     ----------
     stream
-        Where the rows are.
+        The source of the rows.
     net
-        The network, whose loss says what targets are.
+        The network; its loss determines the form of the targets.
     door
         The backend and the dtype.
     batch_size
-        Rows a step.
+        The number of rows in a step.
 
     Raises
     ------
     ValueError
-        If there is no batch size, or the stream has another number of features than the network.
+        If there is no batch size, or the number of features is not that of the network.
     """
 
     def __init__(self, stream: Stream, net: Architecture, door: Door, batch_size: int | None) -> None:
@@ -135,7 +135,7 @@ class Windows(BufferedRows):
         return self._batch(blocks[0]) if blocks else _each(self._buffer, lambda part: part[:0])
 
     def loaded(self) -> TrainingRows:
-        """Return these windows; if a batch has all rows, all rows in their order, on the backend."""
+        """Return these windows; if a batch has all rows, all rows in their order, in the memory of the backend."""
         if self.total > self._carried:
             return self
         asarray, xp = self._backend.asarray, self._backend.xp
@@ -148,7 +148,7 @@ class Windows(BufferedRows):
         return rows
 
     def shared(self, group: Group, *, own: bool) -> Self:
-        """Return the blocks that this rank reads."""
+        """Return the rows of this rank: all rows of its own stream, or its blocks of a stream that all ranks have."""
         if own:
             return self._counted(group)
         if group.tree:  # whose sum is over leaves of the same batch on any number of ranks
@@ -194,12 +194,12 @@ class Windows(BufferedRows):
                     array[: len(left)] = array[places[used:]]
 
     def parts(self) -> Generator[Batch, None, None]:
-        """Return the rows block by block, on the backend."""
+        """Yield the rows block by block, on the backend."""
         for batch in ahead(self._batch, self._stream.blocks):
             yield _each(batch, self._backend.asarray)
 
     def split(self, fraction: float, chance: Chance) -> tuple[TrainingRows, TrainingRows]:
-        """Return the blocks to train on and those held out: see :meth:`~chainrule.data.streams.Stream.split`."""
+        """Return the blocks to train on and the blocks held out: see :meth:`~chainrule.data.streams.Stream.split`."""
         learnt, kept = copy(self), copy(self)
         learnt._stream, kept._stream = self._stream.split(fraction, chance.order)
         return learnt, kept
@@ -227,7 +227,7 @@ class Windows(BufferedRows):
         return places if seed < 0 else np.random.default_rng([seed, first]).permutation(places)
 
     def _batch(self, block: Block, out: np.ndarray | None = None) -> Batch:
-        """Return the rows of a block as the network takes them, on the host; X in ``out``, if given."""
+        """Return the rows of a block as the network takes them, on the host, with X in ``out`` if it is given."""
         shape = block.rows, self._net.sizes[0]
         X = np.empty(shape, self._host.dtype) if out is None else out  # (n, n_0)
         raw = self._stream.read(block, X)
