@@ -1,10 +1,9 @@
 """The data of a cell: the same X and Y, initial weights, batches and learning rate for every contestant.
 
-A contestant is called for a pass: one step on each of several batches, whose rows it takes out of resident
-arrays by one permutation, as training does. Steps on a single batch would find all of it in the cache.
+A contestant is called for a pass: one step on each of several batches, whose rows it gathers from arrays on the device by one
+permutation, as training does. Steps on a single batch would find all of it in the cache.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,8 +14,8 @@ from chainrule.program.engine import bounds
 
 ADAM_RATE = 1e-6
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-# Of a pass, by the device: at most this many batches, bytes of X, floating-point operations, and bytes of parameters
-# that are updated; but two batches. On a GPU a pass is long, so that waiting for its end once does not decide.
+# The limits of a pass, by the device: batches, bytes of X, floating-point operations, and bytes of updated parameters; but it
+# has at least two batches. On a GPU a pass is long, so that one wait for its end does not count.
 MOST = {"cpu": (50, 64 << 20, 2e9, 32 << 20), "cuda": (50, 320 << 20, 2e11, 1 << 40)}
 
 
@@ -26,19 +25,19 @@ class CellData(NamedTuple):
     cell: Cell
     X: np.ndarray  # (batches n, n_0)
     Y: np.ndarray  # (batches n, n_L)   values; with adam, one-hot
-    order: np.ndarray  # (batches n,) int64   the rows, in the order in which they are taken
+    order: np.ndarray  # (batches n,) int64   the order of the rows
     weights: tuple[np.ndarray, ...]  # (n_in, n_out) each
     biases: tuple[np.ndarray, ...]  # (1, n_out) each
     rate: float
 
     @property
     def steps(self) -> int:
-        """The batches of a pass, and so its steps."""
+        """The steps of a pass, one for each batch."""
         return len(self.X) // self.cell.batch
 
     @property
     def bounds(self) -> list[tuple[int, int]]:
-        """Where in the order each batch starts and ends."""
+        """The start and the end of each batch in the order."""
         return bounds(len(self.X), self.cell.batch)
 
     @property
@@ -59,17 +58,20 @@ class CellData(NamedTuple):
 
     @property
     def parameters(self) -> list[np.ndarray]:
-        """The start: the weights, then the biases."""
+        """The initial weights, then the biases."""
         return [*self.weights, *self.biases]
 
     def copies(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return the start as arrays to write over: weights and biases."""
+        """Return copies of the initial weights and biases."""
         return [W.copy() for W in self.weights], [b.copy() for b in self.biases]
 
-    def in_float64(self) -> "CellData":
-        """Return the same data in float64."""
-        weights, biases = (_all(parts, "float64") for parts in (self.weights, self.biases))
-        X, Y = _all((self.X, self.Y), "float64")
+    def astype(self, dtype: str) -> "CellData":
+        """Return the same data in another dtype."""
+        X, Y = (array.astype(dtype, copy=False) for array in (self.X, self.Y))
+        weights, biases = (
+            tuple(array.astype(dtype, copy=False) for array in arrays)
+            for arrays in (self.weights, self.biases)
+        )
         return self._replace(X=X, Y=Y, weights=weights, biases=biases)
 
 
@@ -79,7 +81,7 @@ def cell_data(cell: Cell, device: str = "cpu") -> CellData:
     Parameters
     ----------
     cell
-        What is measured.
+        The cell.
     device
         "cpu", or "cuda" for the longer passes of cells that are measured on a GPU.
 
@@ -98,8 +100,7 @@ def cell_data(cell: Cell, device: str = "cpu") -> CellData:
         np.float32(0.1) * rng.standard_normal((1, n), dtype="float32") for n in cell.sizes[1:]
     )
     Y, order = _targets(rng, cell, rows), rng.permutation(rows)
-    X, Y = _all((X, Y), cell.dtype)
-    return CellData(cell, X, Y, order, _all(weights, cell.dtype), _all(biases, cell.dtype), _rate(cell))
+    return CellData(cell, X, Y, order, weights, biases, _rate(cell)).astype(cell.dtype)
 
 
 def _batches(cell: Cell, device: str) -> int:
@@ -112,15 +113,11 @@ def _batches(cell: Cell, device: str) -> int:
     return max(2, min(batches, *fits))
 
 
-def _all(arrays: Sequence[np.ndarray], dtype: str) -> tuple[np.ndarray, ...]:
-    return tuple(array.astype(dtype, copy=False) for array in arrays)
-
-
 def _glorot(rng: np.random.Generator, n_in: int, n_out: int) -> np.ndarray:
-    """Return weights that saturate nothing.
+    """Return initial weights that saturate no sigmoid.
 
-    Standard normal ones over 784 inputs make every sigmoid 0 or 1, every delta a denormal, and the step
-    ten times slower than training is.
+    Standard normal ones over 784 inputs make every sigmoid 0 or 1 and every delta a denormal, which makes a step ten times
+    slower than in training.
     """
     limit = np.float32(np.sqrt(6 / (n_in + n_out)))
     return limit * (2 * rng.random((n_in, n_out), dtype="float32") - 1)  # (n_in, n_out)
@@ -136,7 +133,7 @@ def _targets(rng: np.random.Generator, cell: Cell, rows: int) -> np.ndarray:
 
 
 def _rate(cell: Cell) -> float:
-    """Return a learning rate at which many thousand steps stay where they started to look alike.
+    """Return a learning rate so small that many thousand steps hardly change the loss.
 
     The loss is a sum over rows, and its curvature grows as rows times width.
     """

@@ -364,9 +364,8 @@ def env(as_json: AsJson = False) -> None:
         missing = one.missing() + (["a CUDA device"] if needs_device else [])
         text = f"needs {', '.join(missing)}" if missing else one.description
         table.rows.append((one.name, one.group, text))
-        contestants.append(
-            {"name": one.name, "group": one.group, "missing": missing, "description": one.description}
-        )
+        facts_of_it = {"name": one.name, "group": one.group, "missing": missing}
+        contestants.append(facts_of_it | {"description": one.description})
     if not as_json:
         console().print(facts_table(dict(facts(here))))
     _show([table], {**here, "contestants": contestants}, as_json=as_json)

@@ -1,4 +1,4 @@
-"""The recommendation: which backend for one network, from the stored map or measured now, and what is stored."""
+"""The recommendation: the fastest backend for one network, from the stored map or measured now; and what is stored."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from chainrule.bench.judge.statistics import typical
 from chainrule.bench.link import second_machine
 from chainrule.bench.store import Records
 
-BUDGET = 15.0  # seconds; what is begun in them, and the start of Python, is over within 20
+BUDGET = 15.0  # seconds; with the start of Python and what is under way, the answer comes within 20
 HEAD = ("backend", "us/step", "95 % interval", "known")
 
 
@@ -47,26 +47,25 @@ def recommend(
     again: bool = False,
     seconds: float = BUDGET,
 ) -> Recommendation:
-    """Return which backend to use for a network and a batch size.
+    """Return the backend to use for a network and a batch size.
 
-    From the stored map, where it was measured there or the spots about it decide; else it is measured and
-    stored.
+    The stored map answers if the network was measured, or if its neighbours decide; otherwise it is measured and stored.
 
     Parameters
     ----------
     measure
-        Called at most once.
+        Measures contestants in a cell; called at most once.
     contestants
-        Of which backends; unless given, all that are installed.
+        The backends; by default all that are installed.
     again
-        Measure whatever is stored.
+        Measure even if the stored map answers.
     seconds
-        The most that measuring may take.
+        The longest time to measure.
 
     Raises
     ------
     RuntimeError
-        If nothing could be measured; it says why.
+        If nothing could be measured; the message has the reason.
     """
     names = installed() if contestants is None else list(contestants)
     known, notes = _stored()
@@ -91,7 +90,7 @@ def recommend(
 
 
 def _ranks(choice: Choice, cell: Cell) -> str:
-    """Return whether a second machine pays."""
+    """Return in words whether a second machine pays."""
     return second_machine(choice.estimates[0].seconds.estimate, cell.parameters * cell.itemsize)
 
 
@@ -115,7 +114,7 @@ def _stored() -> tuple[SpeedMap, list[str]]:
 
 
 def _choice(known: SpeedMap, cell: Cell, names: Sequence[str]) -> Choice | None:
-    """Return the choice by a map; ``None`` where it has nothing near."""
+    """Return the choice by a map; ``None`` if it has nothing near."""
     wanted = {backend_of(name) for name in names}
     try:
         return choose(known, Workload(*cell), lambda name: name in wanted)
@@ -124,7 +123,7 @@ def _choice(known: SpeedMap, cell: Cell, names: Sequence[str]) -> Choice | None:
 
 
 def _is_enough(choice: Choice, names: Sequence[str]) -> bool:
-    """Return whether measuring would add little: every backend was measured there, or it is decided."""
+    """Return whether every backend is known, and all were measured or the choice is decided."""
     rows = choice.estimates
     is_complete = {backend_of(name) for name in names} <= {row.backend for row in rows}
     is_measured = all(row.how == "measured" for row in rows)
@@ -133,21 +132,18 @@ def _is_enough(choice: Choice, names: Sequence[str]) -> bool:
 
 
 def store(results: Results) -> SpeedMap:
-    """Add the results to the stored map of this machine, and return it; a map of other versions is replaced."""
+    """Add the results to the stored map of this machine, and return it; replaces a map of other versions."""
     merged = _stored()[0].with_spots(spots(results))
     write(merged)
     return merged
 
 
 def spots(results: Results) -> list[Spot]:
-    """Return a spot for each cell in which one of our backends has a valid time.
-
-    With the threads that each library chooses by itself, as in training.
-    """
+    """Return a spot for each cell in which one of our backends has a valid time with its own choice of threads."""
     known = []
     for cell in results.cells:
         places = [Place(cell, name) for name in roster.of(roster.BACKEND)]
-        # The roster names a backend's faster form after it: that is the one that runs where it is installed.
+        # The roster lists a backend's faster form after it, which is the one that runs if it is installed.
         valid = {backend_of(p.contestant): p for p in places if results.figures(p).is_valid}
         samples = {name: [m.per_step for m in results.timed(place)] for name, place in valid.items()}
         times = {n: Time(place.contestant, typical(samples[n])) for n, place in valid.items()}
@@ -159,7 +155,7 @@ def spots(results: Results) -> list[Spot]:
 
 
 def backend_of(contestant: str) -> str:
-    """Return the name that ``backend=`` takes for it.
+    """Return the name of its backend for ``backend=``.
 
     Examples
     --------

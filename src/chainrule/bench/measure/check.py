@@ -10,13 +10,13 @@ from chainrule.bench.contestant import Contestant, State
 from chainrule.bench.contestants.notebook import forward, notebook
 from chainrule.bench.measure.product_precision import TF32, of_products
 
-# By what products are computed in. Those of TF32: some ten times the largest error of steps whose factors were
+# By the precision of products. Those of TF32 are some ten times the largest error of steps whose factors were
 # rounded to 10 bits on a CPU, in cells from 64-16-16-8 to 784-1024-10.
-# Relative, of the loss: it is a sum over up to 1e6 terms. Of outputs: a row's sum over the inputs.
+# Relative errors of the loss, a sum over up to 1e6 terms, and of outputs, a row's sum over the inputs.
 LOSS_TOLERANCE = {TF32: 3e-3, "float32": 1e-5, "float64": 1e-12}
 OUTPUT_TOLERANCE = {TF32: 2e-2, "float32": 1e-4, "float64": 1e-11}
-# Of the distance that the pass goes, for SGD and for Adam. Adam divides each gradient by its own size, so
-# that what is left of one by rounding counts as much as any other.
+# Shares of the distance from the start, for SGD and for Adam. Adam divides each gradient by its own size, so
+# a gradient that is only a rounding error counts as much as any other.
 STEP_TOLERANCE = {
     ("sgd", TF32): 1e-2,
     ("adam", TF32): 1e-1,
@@ -25,7 +25,7 @@ STEP_TOLERANCE = {
     ("sgd", "float64"): 1e-9,
     ("adam", "float64"): 1e-6,
 }
-# Roundings of the parameters themselves, each step's, which a short way cannot hide. Not only one a step: a
+# Roundings of the parameters themselves in each step. More than one: a
 # product that adds to the parameters in place (torch's addmm_) rounds them again at every panel of rows.
 ROUNDINGS = 2.5
 
@@ -33,14 +33,14 @@ ROUNDINGS = 2.5
 def check(
     contestant: Contestant, returned: Any, data: CellData, cache: Path | None = None
 ) -> dict[str, Any]:
-    """Return what was compared after the first pass, and under "wrong" what does not agree.
+    """Return the comparison after the first pass, and under "wrong" what does not agree.
 
     Parameters
     ----------
     contestant, data
-        Who, on what.
+        The contestant, and its data.
     returned
-        What the pass returned.
+        The result of the pass.
     cache
         A folder where the reference is kept for the next contestant.
     """
@@ -49,23 +49,23 @@ def check(
     if contestant.state is None:
         return {"exempt": contestant.exempt, "wrong": ""}
     got = contestant.state(returned)
-    compared: dict[str, Any] = {"loss": got.loss, "exempt": contestant.exempt, "wrong": ""}
-    if contestant.exempt:
-        return compared | {"wrong": "" if np.isfinite(got.loss) else f"its loss is {got.loss}"}
-    return compared | _compared(got, reference(data, cache), data)
+    if not contestant.exempt:
+        return {"loss": got.loss, "exempt": ""} | _compared(got, reference(data, cache), data)
+    wrong = "" if np.isfinite(got.loss) else f"its loss is {got.loss}"
+    return {"loss": got.loss, "exempt": contestant.exempt, "wrong": wrong}
 
 
 def reference(data: CellData, cache: Path | None = None) -> State:
-    """Return where a pass of plain NumPy in float64 leads; kept in the folder ``cache``, if given."""
-    file = None if cache is None else cache / f"{data.cell.name}-{data.steps}.npz"
-    if file is not None and file.exists():
+    """Return the state after a pass of plain NumPy in float64; kept in the folder ``cache``, if given."""
+    file = cache / f"{data.cell.name}-{data.steps}.npz" if cache else None
+    if file and file.exists():
         with np.load(file) as kept:
             loss, *parameters = (kept[name] for name in kept.files)
             return State(float(loss), parameters)
-    made = notebook(data.in_float64(), "step")
-    assert made.state is not None  # noqa: S101  it is a step
-    state = made.state(made.run())
-    if file is not None:
+    one = notebook(data.astype("float64"), "step")
+    assert one.state is not None  # noqa: S101  it is a step
+    state = one.state(one.run())
+    if file:
         np.savez(file, state.loss, *state.parameters)
     return state
 
@@ -87,16 +87,16 @@ def worst_share(got: Any, wanted: Any, data: CellData) -> float:
     tolerance = STEP_TOLERANCE[cell.rule, of_products(cell.dtype)]
     roundings = ROUNDINGS * data.steps * float(np.finfo(cell.dtype).eps)
     shares = []
-    for mine, right, start in zip(got, wanted, data.parameters, strict=True):
-        if mine.shape != right.shape:
+    for ours, theirs, start in zip(got, wanted, data.parameters, strict=True):
+        if ours.shape != theirs.shape:
             return float("inf")
-        allowed = tolerance * np.linalg.norm(right - start) + roundings * np.linalg.norm(right)
-        shares.append(float(np.linalg.norm(mine - right) / allowed))
+        allowed = tolerance * np.linalg.norm(theirs - start) + roundings * np.linalg.norm(theirs)
+        shares.append(float(np.linalg.norm(ours - theirs) / allowed))
     return max(shares)
 
 
 def _outputs(got: np.ndarray, data: CellData) -> dict[str, Any]:
-    wanted = forward(data.in_float64(), data.rows[-1])  # (n, n_L)
+    wanted = forward(data.astype("float64"), data.rows[-1])  # (n, n_L)
     if got.shape != wanted.shape:
         return {"wrong": f"outputs of shape {got.shape}, wanted {wanted.shape}"}
     error = float(np.abs(got - wanted).max() / np.abs(wanted).max())

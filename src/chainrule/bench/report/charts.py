@@ -4,6 +4,7 @@ On the page each panel is a picture of its own, so that panels wrap where the wi
 chart are one picture.
 """
 
+import itertools
 import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -144,14 +145,13 @@ def _draw_map(one: Slice, looks: Looks, ax: Any) -> None:
     for axis, values, label in (("x", one.batches, "batch size B"), ("y", one.hidden, "hidden size H")):
         ax.set(**{f"{axis}lim": (-0.5, len(values) - 0.5), f"{axis}label": label})
         ax.set(**{f"{axis}ticks": range(len(values)), f"{axis}ticklabels": map(str, values)})
-    handles = []
-    if any(look.is_hatched for look in looks.values()):
-        hatched = {"facecolor": "none", "edgecolor": drawing.MUTED, "hatch": "////", "linewidth": 0}
-        handles.append(Patch(label="undecided", **hatched))
-    absent = [look.text for look in looks.values() if look.colour == drawing.ABSENT]
-    if letters := letters_used(absent):
-        handles.append(Patch(facecolor=drawing.ABSENT, label=letters))
-    drawing.legend(ax, handles, 2)
+    letters = letters_used(look.text for look in looks.values() if look.colour == drawing.ABSENT)
+    hatched = {"facecolor": "none", "edgecolor": drawing.MUTED, "hatch": "////", "linewidth": 0}
+    handles = {
+        Patch(label="undecided", **hatched): any(look.is_hatched for look in looks.values()),
+        Patch(facecolor=drawing.ABSENT, label=letters): letters,
+    }
+    drawing.legend(ax, [handle for handle, is_used in handles.items() if is_used], 2)
 
 
 # -- The time of a step, the machine's limit and the bare matrix products --------------------------------
@@ -201,33 +201,23 @@ SHAPES = "osD^vPX*<>"
 EDGE = {"markersize": 6, "markeredgecolor": drawing.MUTED, "markeredgewidth": 0.6}  # for dark pages
 
 
-class Point(NamedTuple):
-    """A step under its roof."""
+# The cell; FLOP of the products for each byte that any implementation must move; GFLOP/s of the step and of its roof.
+Point = tuple[Cell, float, float, float]
 
-    cell: Cell
-    intensity: float  # FLOP of the products for each byte that any implementation must move
-    rate: float  # GFLOP/s
-    roof: float
 
-    @classmethod
-    def of(cls, f: Figures, limit: float) -> "Point":
-        """Return the point of some figures and their limit."""
-        flops = f.place.flops
-        return cls(
-            f.place.cell, flops / f.place.least_bytes, 1e-9 * (f.rate or 0.0), 1e-9 * flops / limit
-        )
+def _point(f: Figures) -> Point:
+    flops = f.place.flops
+    rate, roof = (1e-9 * flops / (seconds or math.inf) for seconds in (f.step, f.limit))
+    return f.place.cell, flops / f.place.least_bytes, rate, roof
 
 
 def roofline(run: Results) -> Chart:
     """Return a panel for each grid, all with the same axes; none where no best rate was measured."""
-    points = {
-        one.title: [Point.of(f, f.limit) for f in one.bests() if f.limit]
-        for one in run.slices
-        if one.is_grid
-    }
+    grids = [one for one in run.slices if one.is_grid]
+    points = {one.title: [_point(f) for f in one.bests() if f.limit] for one in grids}
     every = [point for group in points.values() for point in group]
-    across = drawing.ends(point.intensity for point in every)
-    up = drawing.ends(rate for point in every for rate in (point.rate, point.roof))
+    across = drawing.ends(point[1] for point in every)
+    up = drawing.ends(rate for point in every for rate in point[2:])
     return _chart("roofline", points, partial(_draw_roofline, across, up), (3.3, 0.0))
 
 
@@ -236,11 +226,11 @@ def _draw_roofline(across: Ends, up: Ends, points: Sequence[Point], ax: Any) -> 
 
     drawing.log_axis(ax, "x", *across, "FLOP for each byte")
     drawing.log_axis(ax, "y", *up, "GFLOP/s")
-    hidden, batches = (sorted({getattr(p.cell, name) for p in points}) for name in ("hidden", "batch"))
+    cells, x, rates, roofs = zip(*points, strict=True)
+    hidden, batches = (sorted({getattr(cell, name) for cell in cells}) for name in ("hidden", "batch"))
     colours = matplotlib.colormaps["viridis"](np.linspace(0.1, 0.95, len(hidden)))
     shades = dict(zip(hidden, colours, strict=True))
-    shapes = {B: SHAPES[place % len(SHAPES)] for place, B in enumerate(batches)}
-    _, x, rates, roofs = zip(*points, strict=True)
+    shapes = dict(zip(batches, itertools.cycle(SHAPES), strict=False))
     ax.vlines(x, rates, roofs, color=drawing.GRID, linewidth=1)
     ax.plot(x, roofs, "_", color=drawing.INK, markersize=8, markeredgewidth=1.6)
     for cell, intensity, rate, _ in points:

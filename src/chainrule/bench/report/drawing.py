@@ -1,6 +1,6 @@
-"""Drawing: charts and their panels, the style that all share, and how they become pictures.
+"""Drawing: charts and their panels, their common style, and how they become pictures.
 
-The style is in ``report.mplstyle``. A chart is described without matplotlib; only drawing needs it.
+The style is in ``report.mplstyle``. Only drawing needs matplotlib.
 """
 
 import math
@@ -19,7 +19,7 @@ SMALL = 8.0  # points
 
 
 class Panel(NamedTuple):
-    """One set of axes: its title, and how it is drawn."""
+    """One set of axes: its title, and the function that draws it."""
 
     title: str
     draw: Callable[[Any], None]
@@ -27,7 +27,7 @@ class Panel(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Panels that belong together, the caption that explains them, and what each shows, for those who cannot see it."""
+    """Panels that belong together, their caption, and a description for readers who cannot see them."""
 
     name: str
     title: str
@@ -38,12 +38,12 @@ class Chart(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """What tells it from the other charts of its section."""
+        """Its heading within its section."""
         return self.network or self.title
 
 
 def dark_rules() -> str:
-    """Return style rules that show the inks of an SVG in other colours on a dark screen; paper stays light.
+    """Return style rules that replace the colours of an SVG on a dark screen, but not on paper.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def ends(values: Iterable[float]) -> tuple[float, float]:
 
 
 def readable_on(colour: Any) -> str:
-    """Return black or white, whichever stands out more from a colour (WCAG 2.2, 1.4.3)."""
+    """Return black or white, with the higher contrast to a colour (WCAG 2.2, 1.4.3)."""
     from matplotlib.colors import to_rgb
 
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
