@@ -9,13 +9,16 @@ DIGITS = Path(__file__).with_name("datasets") / "digits.csv.gz"
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Return 1797 handwritten digits: ``X (1797, 64)`` float32 of 0 to 16, ``y (1797,)`` int64.
-
-    A row of ``X`` is an image of 8 x 8 pixels, row by row; ``y`` is the digit drawn.
+    """Return 1797 images of handwritten digits, with 8 x 8 pixels.
 
     This is the test part of "Optical Recognition of Handwritten Digits" by E. Alpaydin and
     C. Kaynak (1998), UCI Machine Learning Repository, https://doi.org/10.24432/C50P49, licensed
     under CC BY 4.0.
+
+    Returns
+    -------
+    tuple of array
+        ``X (1797, 64)``, float32 from 0 to 16, the pixels of an image row by row; ``y (1797,)``, int64, the digit.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Facts: the columns, scales and labels of a table that a network needs for another table."""
+"""Facts: the columns, scales and labels of a table, which a network needs to predict from another table."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Self
@@ -28,16 +28,43 @@ class Facts(NamedTuple):
 
     @classmethod
     def fit(cls, samples: Samples, target: str, rows: np.ndarray) -> Self:
-        """Return the facts of ``rows`` of the samples, without the held-out rows, which must not affect the scale."""
+        """Return the facts of some rows of the samples; held-out rows must not affect the scale.
+
+        Parameters
+        ----------
+        samples : Samples
+            The table.
+        target : str
+            The name of the target.
+        rows : array
+            ``(n,)``: the rows to train on.
+
+        Returns
+        -------
+        Facts
+            With the scale of these rows.
+        """
         scaler = _scaler([samples.X[rows]], samples.features)
         of_target = None if samples.labels else _scaler([samples.y[rows, None]], [target])
         return cls(samples.task, target, samples.features, list(samples.labels), scaler, of_target)
 
     @classmethod
     def over(cls, stream: Stream, learnt: Stream, task: str | None, group: Group) -> Self:
-        """Return the facts of a stream in one pass: the scales of the rows in ``learnt``, the labels of all rows.
+        """Return the facts of a stream in one pass; each rank reads its own blocks, and all return the same facts.
 
-        Each rank reads its own blocks of the stream, and all return the same facts.
+        Parameters
+        ----------
+        stream, learnt : Stream
+            All rows, whose labels count; and the rows to train on, whose scale counts.
+        task : str, optional
+            "classification" or "regression", if the target does not decide.
+        group : Group
+            The ranks that share the rows.
+
+        Returns
+        -------
+        Facts
+            With the scale of the rows in ``learnt``.
 
         Raises
         ------
@@ -70,13 +97,13 @@ class Facts(NamedTuple):
         return cls(kind, target, list(stream.features), labels, of_features, of_target)
 
     def applied(self, stream: Stream) -> Stream:
-        """Return the stream with scaled features, and its target as :meth:`targets`."""
+        """Return the stream with scaled features, and its target as :meth:`targets` returns it."""
         scaled = stream.standardized(self.scaler)
         scaled.places = lambda y: self.truth({self.target: y})
         return scaled
 
     def inputs(self, table: Table) -> np.ndarray:
-        """Return the features of a table, by name and in the order learnt, scaled: ``(n, d)``."""
+        """Return the features of a table by name, in the order that the network takes, scaled: ``(n, d)``."""
         X = numbers(table, self.features, "a feature that the model takes")  # (n, d)
         return self.scaler.apply(X)  # (n, d)
 
@@ -85,12 +112,12 @@ class Facts(NamedTuple):
         return y if self.target_scaler is None else self.target_scaler.apply(y[:, None])
 
     def truth(self, table: Table) -> np.ndarray:
-        """Return the targets for the rows of a table, as :meth:`targets`.
+        """Return the targets for the rows of a table, as :meth:`targets` returns them.
 
         Raises
         ------
         ValueError
-            If the table lacks the column, or it holds a label that the network does not know.
+            If the table does not have the column, or it contains a label that the network does not know.
         """
         given = column(table, self.target, "the target")
         if not self.labels:
@@ -111,12 +138,12 @@ class Facts(NamedTuple):
         return self.target_scaler.undo(outputs.astype(np.float64))[:, 0]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the facts as JSON has them; :func:`chainrule.saving.schema.parsed` reads them."""
+        """Return the facts for JSON; :func:`chainrule.saving.schema.parsed` reads them."""
         of_target = None if self.target_scaler is None else self.target_scaler.to_dict()
         return self._asdict() | {"scaler": self.scaler.to_dict(), "target_scaler": of_target}
 
     def check(self, inputs: int, outputs: int, loss: str) -> None:
-        """Raise ``ValueError`` if the facts do not fit a network of this size and loss."""
+        """Raise ``ValueError`` if the facts do not match a network of this size and loss."""
         classes = outputs if self.task == "classification" else 0
         network = f"the network has {inputs} inputs, {outputs} outputs and the loss {quoted(loss)}"
         features, labels = set(self.features), set(map(str, self.labels))
@@ -133,7 +160,7 @@ class Facts(NamedTuple):
 
 
 def _joined(values: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the sorted distinct values; arrays without any have no dtype to keep."""
+    """Return the sorted distinct values of some arrays."""
     some = [part for part in values if part.size]
     return np.unique(np.concatenate(some)) if some else np.array([])
 

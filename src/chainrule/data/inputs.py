@@ -1,8 +1,7 @@
 """Inputs: the user's arrays, checked and moved to the backend of the network.
 
-Host data (lists, NumPy arrays, data frames) may be moved to the network's device: that was asked for
-by naming the backend. An array of a device is never moved by itself: that would be a silent copy.
-Each error is one line: what was got, what was wanted, the remedy.
+Host data (lists, NumPy arrays, data frames) are moved to the network's device, since the user chose that backend. An
+array on a device is never moved silently. Each error is one line: what was got, what was wanted, the remedy.
 """
 
 import math
@@ -45,9 +44,19 @@ class Door(NamedTuple):
     finite: bool = True
 
     def wide(self, X: Any, sizes: Sequence[int]) -> "Door":
-        """Return the door for data used in batches; large data may stay on the host, to be streamed.
+        """Return the door for data that are used in batches; large data may stay on the host, to be streamed.
 
-        ``sizes`` are the widths of the network's layers.
+        Parameters
+        ----------
+        X
+            The samples, before they are checked.
+        sizes : sequence of int
+            The widths of the network's layers.
+
+        Returns
+        -------
+        Door
+            With the backend that holds the data.
         """
         if is_device_array(X):
             return self
@@ -56,17 +65,49 @@ class Door(NamedTuple):
 
 
 def is_device_array(x: Any) -> bool:
-    """Return whether ``x`` is an array of a library other than NumPy."""
+    """Return whether ``x`` is an array of a library other than NumPy.
+
+    Parameters
+    ----------
+    x : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        ``False`` for NumPy arrays, and for objects that are not arrays.
+    """
     return array_api_compat.is_array_api_obj(x) and not isinstance(x, np.ndarray | np.generic)
 
 
 def host(array: Any) -> Any:
-    """Return an array of any library as a NumPy array; other objects are returned unchanged."""
+    """Return an array of any library as a NumPy array.
+
+    Parameters
+    ----------
+    array : object
+        Of any shape; objects that are not arrays are returned unchanged.
+
+    Returns
+    -------
+    array
+        On the host, of the same shape and dtype.
+    """
     return backends.of(array).to_numpy(array) if is_device_array(array) else array
 
 
 def count(X: Any) -> int:
-    """Return the number of rows of X before it is checked; 1 if it has no length.
+    """Return the number of rows of X before it is checked.
+
+    Parameters
+    ----------
+    X : object
+        The samples.
+
+    Returns
+    -------
+    int
+        1 if X has no length.
 
     Examples
     --------
@@ -80,25 +121,49 @@ def count(X: Any) -> int:
 
 
 def features(X: Any, n_in: int, door: Door) -> Array:
-    """Return ``X (n, n_in)`` on the backend, in ``dtype``, every entry finite.
+    """Return the samples on the backend, with finite entries.
+
+    Parameters
+    ----------
+    X : array
+        ``(n, n_in)``.
+    n_in : int
+        The number of features.
+    door : Door
+        The backend and dtype.
+
+    Returns
+    -------
+    array
+        ``X (n, n_in)``.
 
     Raises
     ------
     TypeError
-        If X is not an array of numbers, or on another device.
+        If X is not an array of numbers, or is on another device.
     ValueError
-        If it is empty, has another shape, or holds NaN or infinity; the first place is named.
+        If X is empty, has another shape, or contains NaN or infinity; the message has the first place.
     """
     return placed(matrix(X, n_in, door), "X", door)
 
 
 def matrix(X: Any, n_in: int, door: Door) -> Any:
-    """Return ``X (n, n_in)`` on its own device and in its own dtype, after a check of its shape.
+    """Return the samples on their own device and in their own dtype, after a check of their shape.
+
+    Parameters
+    ----------
+    X, n_in, door
+        As in :func:`features`.
+
+    Returns
+    -------
+    array
+        ``X (n, n_in)``.
 
     Raises
     ------
     TypeError, ValueError
-        If :func:`features` would raise it, but for NaN and infinity.
+        As in :func:`features`, except for NaN and infinity.
     """
     shown = "X" if array_api_compat.is_array_api_obj(X) else "np.asarray(X)"
     X = numbers(X, "X", door.backend)
@@ -122,7 +187,19 @@ def matrix(X: Any, n_in: int, door: Door) -> Any:
 def blocks(X: Any, door: Door) -> Iterator[Array]:
     """Yield the rows of a :func:`matrix` in blocks, each as :func:`features` returns it.
 
-    A file mapped into memory, or an array of another dtype, is so never converted as a whole.
+    A file mapped into memory, or an array of another dtype, is never converted as a whole.
+
+    Parameters
+    ----------
+    X : array
+        ``(n, d)``.
+    door : Door
+        The backend and dtype.
+
+    Returns
+    -------
+    iterator of array
+        Each ``(rows, d)``.
     """
     rows, columns = X.shape
     most = max(_BLOCK_BYTES // (columns * np.dtype(door.dtype).itemsize * BLOCK), 1) * BLOCK
@@ -131,14 +208,30 @@ def blocks(X: Any, door: Door) -> Iterator[Array]:
 
 
 def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Array:
-    """Return a parameter of this shape on the backend, in ``dtype``, every entry finite.
+    """Return a parameter on the backend, with finite entries.
+
+    Parameters
+    ----------
+    given : array
+        The parameter.
+    shape : tuple of int
+        Its shape.
+    name : str
+        Its name in error messages.
+    door : Door
+        The backend and dtype.
+
+    Returns
+    -------
+    array
+        Of this shape.
 
     Raises
     ------
     TypeError
-        If it is not an array of numbers, or on another device.
+        If it is not an array of numbers, or is on another device.
     ValueError
-        If it is of another shape, or not finite.
+        If it has another shape, or is not finite.
     """
     array = numbers(given, name, door.backend)
     require(tuple(array.shape) == shape, f"{name} has shape {tuple(array.shape)}, wanted {shape}")
@@ -146,12 +239,26 @@ def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Arra
 
 
 def numbers(x: Any, name: str, backend: Backend) -> Any:
-    """Return ``x`` as an array of numbers, on the host or on the backend's device, where it is.
+    """Return ``x`` as an array of numbers, on the host or on the backend's device, without moving it.
+
+    Parameters
+    ----------
+    x : object
+        An array, a list or a data frame.
+    name : str
+        Its name in error messages.
+    backend : Backend
+        The backend of the network.
+
+    Returns
+    -------
+    array
+        Of real numbers, in any shape.
 
     Raises
     ------
     TypeError
-        If it is not an array of numbers, or on another device.
+        If it is not an array of real numbers, or is on another device.
     ValueError
         If its rows differ in length, or it has masked entries.
     """
@@ -182,7 +289,7 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
 
 
 def _refuse(x: Any, name: str, kind: str) -> NoReturn:
-    """Raise ``TypeError`` with a remedy for what is not an array of real numbers; ``kind`` is that of its dtype."""
+    """Raise ``TypeError`` with a remedy for an array that does not contain real numbers; ``kind`` is that of its dtype."""
     shown = name if array_api_compat.is_array_api_obj(x) else f"np.asarray({name})"
     remedies = {
         "c": f"is complex; give {shown}.real, or abs({name})",
@@ -221,12 +328,28 @@ def _place(place: Sequence[int]) -> str:
 
 
 def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
-    """Return an array of numbers on the backend, in ``dtype``, after a check for NaN and infinity.
+    """Return an array of numbers on the backend, after a check for NaN and infinity.
+
+    Parameters
+    ----------
+    array : array
+        Of any shape.
+    name : str
+        Its name in error messages.
+    door : Door
+        The backend and dtype.
+    first_row : int
+        The number of the first row in error messages.
+
+    Returns
+    -------
+    array
+        Of the same shape.
 
     Raises
     ------
     ValueError
-        It names the first place, counted from 0 where the array starts at ``first_row``, and the dtype.
+        With the first place of NaN or infinity, counted from 0.
     """
     array = in_plain_order(array)
     with door.backend.quiet():
@@ -243,7 +366,18 @@ def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
 
 
 def in_plain_order(array: Any) -> Any:
-    """Return an array on the host with a byte order, strides and a dtype that every library accepts."""
+    """Return an array on the host with a byte order, strides and a dtype that every library accepts.
+
+    Parameters
+    ----------
+    array : array
+        Arrays of a device are returned unchanged.
+
+    Returns
+    -------
+    array
+        Contiguous, of the same shape.
+    """
     if not isinstance(array, np.ndarray):
         return array
     plain = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.float64
@@ -252,6 +386,16 @@ def in_plain_order(array: Any) -> Any:
 
 def precision(dtype: str | None) -> tuple[str | None, str | None]:
     """Return the dtype of the parameters, and that of the products in training if it is another.
+
+    Parameters
+    ----------
+    dtype : str or dtype, optional
+        "float32", "float64", "float16" or "bfloat16", or a dtype of NumPy or another library.
+
+    Returns
+    -------
+    tuple
+        Two names of dtypes, or ``None``.
 
     Examples
     --------

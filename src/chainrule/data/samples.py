@@ -21,7 +21,7 @@ _CODE = re.compile(r"0[0-9]+")  # such as 007: no integer is printed so
 
 
 class Use(NamedTuple):
-    """The use of a column of a table, and the reason."""
+    """What a column of a table is used for, and the reason."""
 
     name: str
     role: Literal["target", "feature", "left out", "refused"]
@@ -30,7 +30,7 @@ class Use(NamedTuple):
 
 
 class Samples(NamedTuple):
-    """Features and targets on the host, with one row for each sample."""
+    """Features and targets on the host, with a row for each sample."""
 
     X: np.ndarray  # (n, d), float64
     y: np.ndarray  # (n,), int64 places in `labels`, or float64 values
@@ -42,7 +42,7 @@ class Samples(NamedTuple):
 
 
 class ColumnChoice(NamedTuple):
-    """Which columns and rows of a table to learn from."""
+    """The columns and rows of a table to learn from."""
 
     drop: Sequence[str] = ()  # columns to leave out
     features: Sequence[str] | None = None  # None: all but the target and an index
@@ -55,22 +55,21 @@ ALL = ColumnChoice()
 def features_and_target(
     table: Table, target: str, task: str | None = None, choice: ColumnChoice = ALL
 ) -> Samples:
-    """Return the column ``target`` as the target, and the other columns as features.
+    """Return one column of a table as the target, and the other columns as features.
 
-    Without a ``task``, the target decides. Text and booleans are classes. So are integers that take
-    two values, or more but at most 50 and at most the square root of the number of rows. Other
-    integers, and floats, are quantities: regression.
+    Without a ``task``, the target decides. Text and booleans are classes. So are integers with two values, or with at
+    most 50 values and at most the square root of the number of rows. Other integers, and floats, are quantities: regression.
 
     Parameters
     ----------
-    table
+    table : dict of str to array
         Columns by name, as :func:`chainrule.data.tables.read_table` returns them.
-    target
+    target : str
         The name of the column to learn.
-    task
-        ``"classification"`` or ``"regression"``, instead of what the target suggests.
-    choice
-        Columns to leave out or to take, and words for a missing value. An index, which plainly numbers or names
+    task : str, optional
+        ``"classification"`` or ``"regression"``, if the target does not decide.
+    choice : ColumnChoice
+        Columns to leave out or to use, and words for a missing value. An index, which numbers or names
         the rows, is left out unless ``choice.features`` names it.
 
     Returns
@@ -81,7 +80,7 @@ def features_and_target(
     Raises
     ------
     ValueError
-        If a column or value is missing, features are not numbers (each is named), the target is neither clearly
+        If a column or a value is missing, features are not numbers (each is named), the target is neither clearly
         classes nor clearly a quantity, or there is nothing to learn.
 
     Examples
@@ -109,12 +108,22 @@ def features_and_target(
 
 
 def uses_of(table: Table, target: str, choice: ColumnChoice = ALL) -> list[Use]:
-    """Return the use of each column and the reason, in the order of the table.
+    """Return what each column is used for, and the reason.
+
+    Parameters
+    ----------
+    table, target, choice
+        As in :func:`features_and_target`.
+
+    Returns
+    -------
+    list of Use
+        In the order of the table.
 
     Raises
     ------
     ValueError
-        If there is no column of a name that is asked for.
+        If a column that is named does not exist.
 
     Examples
     --------
@@ -129,7 +138,7 @@ def uses_of(table: Table, target: str, choice: ColumnChoice = ALL) -> list[Use]:
 
 
 def _examined(table: Table, target: str, choice: ColumnChoice) -> tuple[Table, list[Use]]:
-    """Return the columns to use, without the rows that have no value where asked, and the use of every column."""
+    """Return the columns to use, without rows that have no value if asked, and the use of every column."""
     for name in (target, *choice.drop, *(choice.features or ())):
         column(table, name, "the target" if name == target else "--drop or --features")
     uses = {name: _left_out(name, values, target, choice) for name, values in table.items()}
@@ -167,7 +176,7 @@ def _use(name: str, values: Column, target: str) -> Use:
 def _target(
     values: Column, name: str, task: str | None, choice: ColumnChoice
 ) -> tuple[Column, list[Label]]:
-    """Return places in labels and the labels, or quantities and no labels."""
+    """Return the places of the targets among the labels, and the labels; or quantities and no labels."""
     shown, gap = f"the target column {quoted(name)}", gaps(values)  # gap (n,)
     remedy = "drop the row, or leave such rows out with --missing ''"
     require(not gap.any(), f"row {gap.argmax() + 1} has no value in {shown}; {remedy}")
@@ -184,12 +193,28 @@ def _target(
 
 
 def class_labels(distinct: Column, rows: int, name: str, task: str | None) -> list[Label]:
-    """Return the classes of the sorted distinct values of a target; none if they are quantities.
+    """Return the classes of a target; none if its values are quantities.
+
+    Parameters
+    ----------
+    distinct : array
+        ``(k,)``, the sorted distinct values.
+    rows : int
+        The number of rows.
+    name : str
+        The name of the column, for error messages.
+    task : str, optional
+        As in :func:`features_and_target`.
+
+    Returns
+    -------
+    list
+        The classes, sorted.
 
     Raises
     ------
     ValueError
-        If there is one value, or each of the rows has a value of its own.
+        If there is only one value, or every row has its own value.
 
     Examples
     --------
@@ -210,7 +235,7 @@ def class_labels(distinct: Column, rows: int, name: str, task: str | None) -> li
 
 
 def _plain(values: Column, shown: str) -> Column:
-    """Return numbers and booleans unchanged, and text as an array of objects; other values are refused."""
+    """Return numbers and booleans unchanged, and text as an array of objects; refuse other values."""
     kinds = {type(value) for value in values.tolist()} if values.dtype.kind in "OUT" else set()
     if values.dtype.kind in "biuf":
         return values
@@ -224,7 +249,7 @@ def _plain(values: Column, shown: str) -> Column:
 
 
 def _ask(texts: Column, shown: str, task: str | None, choice: ColumnChoice) -> None:
-    """Raise if a word may mean a missing value, or if a few words are among numbers."""
+    """Raise if a word may mean a missing value, or if there are a few words among numbers."""
     distinct, rows, counts = np.unique(texts, return_index=True, return_counts=True)
     is_word = np.array([not is_number(text) for text in distinct.tolist()])  # (k,)
     words = int(counts[is_word].sum())
@@ -262,15 +287,28 @@ def _is_class(distinct: Column, rows: int) -> bool:
 def split(
     samples: Samples, fraction: float, rng: "np.random.Generator"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and the rows held out: two sorted arrays of indices.
+    """Return the rows to train on and the rows held out, chosen at random.
 
-    About ``fraction`` of the rows are held out, chosen at random; of classes, the same share of each, and
-    never all rows of one.
+    Of classes, the same share of each is held out, and never all rows of one.
+
+    Parameters
+    ----------
+    samples : Samples
+        The rows.
+    fraction : float
+        The share of the rows to hold out, about.
+    rng : numpy.random.Generator
+        The random numbers.
+
+    Returns
+    -------
+    tuple of array
+        Two sorted arrays of row numbers.
 
     Raises
     ------
     ValueError
-        If ``fraction`` is not between 0 and 1, or leaves one of the two parts empty.
+        If ``fraction`` is not between 0 and 1, or one of the two parts would be empty.
 
     Examples
     --------
@@ -290,9 +328,9 @@ def split(
 
 
 def _places(groups: np.ndarray, rng: "np.random.Generator") -> np.ndarray:
-    """Spread the rows of each group evenly over (0, 1), in random order; its last is at 1.
+    """Spread the rows of each group evenly over (0, 1), in random order; its last row is at 1.
 
-    Any leading part of the rows so ordered holds the same share of every group.
+    The first part of the rows in this order, of any length, has the same share of every group.
     """
     place = np.empty(groups.size)
     _, sizes = np.unique(groups, return_counts=True)

@@ -1,4 +1,4 @@
-"""Scaling: columns brought to mean 0 and standard deviation 1, and back."""
+"""Scaling: columns are scaled to mean 0 and standard deviation 1, and back."""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -13,7 +13,7 @@ Floats = NDArray[np.floating]
 
 
 class _Moments(NamedTuple):
-    """The count, mean and sum of squares of each column of some rows."""
+    """The number of rows, and for each column its extremes, mean and variance."""
 
     rows: int
     low: Floats  # (d,)
@@ -27,7 +27,7 @@ class _Moments(NamedTuple):
         return cls(len(X), *(f(X, axis=0) for f in (np.min, np.max, np.mean, np.var)))
 
     def merged(self, other: "_Moments") -> "_Moments":
-        """Return the moments of the rows of both, which are not none."""
+        """Return the moments of the rows of both."""
         rows = self.rows + other.rows
         if not rows:
             return self
@@ -41,7 +41,12 @@ _NO_ROWS = _Moments(0, *map(np.asarray, (np.inf, -np.inf, 0.0, 0.0)))
 
 
 class Scaler(NamedTuple):
-    """The mean and the scale of each column: the mean is subtracted, the result divided by the scale.
+    """The mean and the scale of each column: the mean is subtracted, and the result is divided by the scale.
+
+    Attributes
+    ----------
+    mean, scale : array
+        ``(d,)``.
 
     Examples
     --------
@@ -61,17 +66,38 @@ class Scaler(NamedTuple):
 
     @classmethod
     def fit(cls, X: Floats) -> Self:
-        """Return the scaler of ``X (n, d)``. A column with a single value becomes 0."""
+        """Return the scaler of a matrix. A column with a single value becomes 0.
+
+        Parameters
+        ----------
+        X : array
+            ``(n, d)``.
+
+        Returns
+        -------
+        Scaler
+            Of d columns.
+        """
         return cls.over([X])
 
     @classmethod
     def over(cls, blocks: Iterable[Floats], group: Group = ALONE) -> Self:
-        """Return the scaler of the rows of all ``blocks``, each ``(n, d)``, in one pass and in float64.
-
-        It is that of the blocks of all ranks of the ``group``.
+        """Return the scaler of the rows of all blocks, in one pass and in float64.
 
         The mean and variance of each block are merged with those of the blocks before it: T. F. Chan, G. H. Golub and
         R. J. LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979.
+
+        Parameters
+        ----------
+        blocks : iterable of array
+            Each ``(n, d)``.
+        group : Group
+            The blocks of all ranks of the group count; all get the same scaler.
+
+        Returns
+        -------
+        Scaler
+            Of d columns.
 
         Examples
         --------
@@ -87,15 +113,45 @@ class Scaler(NamedTuple):
         return cls(mean, np.where(constant | (deviation == 0), 1.0, deviation))
 
     def apply(self, X: Floats, out: Floats | None = None) -> Floats:
-        """Return ``(X - mean) / scale``, for ``X (n, d)``; in ``out``, if given."""
+        """Return ``(X - mean) / scale``.
+
+        Parameters
+        ----------
+        X : array
+            ``(n, d)``.
+        out : array, optional
+            ``(n, d)``, for the result.
+
+        Returns
+        -------
+        array
+            ``(n, d)``.
+        """
         if out is None:  # X may be of any library: a prediction with its scaler is recorded for ONNX
             return (X - self.mean) / self.scale  # (n, d)
         return np.divide(np.subtract(X, self.mean, out=out), self.scale, out=out)  # (n, d)
 
     def undo(self, X: Floats) -> Floats:
-        """Return ``X * scale + mean``, for ``X (n, d)`` that was scaled."""
+        """Return ``X * scale + mean``.
+
+        Parameters
+        ----------
+        X : array
+            ``(n, d)``, scaled.
+
+        Returns
+        -------
+        array
+            ``(n, d)``.
+        """
         return X * self.scale + self.mean
 
     def to_dict(self) -> dict[str, list[float]]:
-        """Return the scaler for JSON, without rounding."""
+        """Return the scaler for JSON, without rounding.
+
+        Returns
+        -------
+        dict
+            Lists of d floats: ``mean`` and ``scale``.
+        """
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}

@@ -1,8 +1,8 @@
-"""Tables: named columns read from a file, and the checks that they hold numbers.
+"""Tables: named columns read from a file, and the checks that they contain numbers.
 
-CSV and gzipped CSV are decoded, checked, and split by Polars where it is installed (the extra ``data``), else by the
-standard library's csv module. Both leave the same columns: text without blanks around it, and numbers where every value
-is one. Parquet is read by Polars, npz by NumPy.
+CSV and gzipped CSV are decoded and checked here, and split by Polars if it is installed (the extra ``data``), else by the
+standard library's csv module. Both give the same columns: text without surrounding blanks, or numbers if all values
+are numbers. Polars reads Parquet, and NumPy reads npz.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -31,7 +31,19 @@ _OTHER_KINDS = {"M": "dates", "m": "durations", "S": "bytes", "V": "records", "c
 
 
 def unique_names(path: Path, names: Sequence[str]) -> list[str]:
-    """Return the names of columns, stripped of blanks.
+    """Return the names of columns, without surrounding blanks.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for error messages.
+    names : sequence of str
+        The names as in the file.
+
+    Returns
+    -------
+    list of str
+        In the same order.
 
     Raises
     ------
@@ -60,14 +72,23 @@ def unique_names(path: Path, names: Sequence[str]) -> list[str]:
 
 
 def check_memory(path: Path, size: str, cells: int) -> None:
-    """Raise ``ValueError`` if a table of this many cells does not fit into the free memory.
+    """Raise ``ValueError`` if a table does not fit into the free memory.
 
-    A compressed file of a few kilobytes may hold gigabytes.
+    A compressed file of a few kilobytes may contain gigabytes.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the message.
+    size : str
+        Its size in words, for the message.
+    cells : int
+        The number of values.
 
     Raises
     ------
     ValueError
-        It says how much memory the table takes, and how much is free.
+        With the memory that the table takes, and the memory that is free.
 
     Examples
     --------
@@ -83,7 +104,17 @@ def check_memory(path: Path, size: str, cells: int) -> None:
 
 
 def as_array(series: Any) -> Column:
-    """Return a Polars series as an array ``(n,)``: of objects where it has gaps, or holds lists or records.
+    """Return a Polars series as an array.
+
+    Parameters
+    ----------
+    series : polars.Series
+        Of any type.
+
+    Returns
+    -------
+    array
+        ``(n,)``; of objects if the series has gaps, lists or records.
 
     Examples
     --------
@@ -102,7 +133,17 @@ def as_array(series: Any) -> Column:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number, or text that can be read as one; ``1_000`` cannot.
+    """Return whether a value is a number, or text that can be read as a number; ``1_000`` cannot.
+
+    Parameters
+    ----------
+    value : object
+        Any value of a table.
+
+    Returns
+    -------
+    bool
+        Whether ``float(value)`` is its number.
 
     Examples
     --------
@@ -117,9 +158,19 @@ def is_number(value: Any) -> bool:
 
 
 def as_numbers(values: Column) -> tuple[Column, str]:
-    """Return a column as float64 ``(n,)``, and the problem if it does not hold one finite number in each row.
+    """Return a column as numbers, and the problem if it does not have one finite number in each row.
 
-    Rows count from 1, the line of names not among them.
+    Rows count from 1, without the line of names.
+
+    Parameters
+    ----------
+    values : array
+        ``(n,)``, of any dtype.
+
+    Returns
+    -------
+    tuple
+        A float64 array ``(n,)``, and a text, empty without a problem.
 
     Examples
     --------
@@ -148,9 +199,19 @@ def as_numbers(values: Column) -> tuple[Column, str]:
 
 
 def gaps(values: Column, words: Sequence[str] = ()) -> Column:
-    """Return ``(n,)`` of bool, true for the rows without a value: a gap, NaN, or one of ``words``.
+    """Return which rows have no value: a gap, NaN, or one of ``words``.
 
-    A word may be a number, such as -999.
+    Parameters
+    ----------
+    values : array
+        ``(n,)``, of any dtype.
+    words : sequence of str
+        Words for a missing value; also numbers, such as -999.
+
+    Returns
+    -------
+    array
+        ``(n,)``, bool.
 
     Examples
     --------
@@ -170,7 +231,17 @@ def gaps(values: Column, words: Sequence[str] = ()) -> Column:
 
 
 def never_repeats(values: Column) -> bool:
-    """Return whether no two of the values are the same, and they are whole numbers or text.
+    """Return whether all values are different, and are whole numbers or text.
+
+    Parameters
+    ----------
+    values : array
+        ``(n,)``, of any dtype.
+
+    Returns
+    -------
+    bool
+        ``False`` for floats.
 
     Examples
     --------
@@ -186,6 +257,18 @@ def never_repeats(values: Column) -> bool:
 def is_index(name: str, values: Column) -> bool:
     """Return whether a column is an index: it numbers or names the rows, as data frames write it.
 
+    Parameters
+    ----------
+    name : str
+        The name of the column.
+    values : array
+        ``(n,)``, its values.
+
+    Returns
+    -------
+    bool
+        Whether the name is one of an index, and no value repeats.
+
     Examples
     --------
     >>> is_index("", np.array([0, 1, 2])), is_index("id", np.array([0, 1, 2]))
@@ -196,6 +279,16 @@ def is_index(name: str, values: Column) -> bool:
 
 def has_index_name(name: str) -> bool:
     """Return whether data frames write row numbers under this name.
+
+    Parameters
+    ----------
+    name : str
+        The name of a column.
+
+    Returns
+    -------
+    bool
+        Whether pandas or R use it.
 
     Examples
     --------
@@ -220,12 +313,12 @@ class Dialect(NamedTuple):
     spelled: Collection[str] = ()  # columns that stay text, as they are spelled
 
     def check(self) -> None:
-        """Raise unless there is such an encoding, and the separator is one character.
+        """Raise unless the encoding exists and the separator is one character.
 
         Raises
         ------
         ValueError
-            It names the one that is none.
+            It names the one that is wrong.
         """
         problem = f"unknown encoding {quoted(self.encoding)}; give one such as utf-8, cp1252 or utf-16"
         with refusing(LookupError, problem):
@@ -241,13 +334,25 @@ COMMAS = Dialect()
 def read_delimited(path: Path, dialect: Dialect) -> Table:
     r"""Return the columns of a CSV file, gzipped if its name ends in ``.gz``.
 
-    Blank rows are ignored. With the separator ``;`` numbers may have a decimal comma.
+    Blank rows are ignored. With the separator ``;``, numbers may have a decimal comma.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    dialect : Dialect
+        Its encoding and separator.
+
+    Returns
+    -------
+    dict of str to array
+        Columns ``(n,)``.
 
     Raises
     ------
     ValueError
-        If it is not text in this encoding, two columns have one name, a row has more fields than there are names,
-        or there is not enough memory for it.
+        If it is not text in this encoding, two columns have the same name, a row has more fields than there are names,
+        or there is not enough memory.
     ModuleNotFoundError
         If it is too large to be read without Polars, which is not installed.
 
@@ -311,7 +416,7 @@ def _decoded(path: Path, encoding: str) -> str:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Return the lines of a text, cut one at a time: all at once would take several times its memory."""
+    """Yield the lines of a text one at a time; all at once would take several times its memory."""
     start = 0
     while start < len(text):
         end = text.index("\n", start) + 1
@@ -320,7 +425,7 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
-    """Return the rows that are not blank, each held to the number of names in the first."""
+    """Yield the rows that are not blank; none may have more fields than the first, which has the names."""
     from csv import Error
 
     names = None
@@ -410,28 +515,28 @@ _SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
 
 
 def read_table(path: PathLike, dialect: Dialect = COMMAS) -> Table:
-    """Return the columns of a table, in the order of the file, by name.
+    """Return the columns of a table by name, in the order of the file.
 
     Parameters
     ----------
-    path
+    path : str or path
         A file whose name ends in ``.csv``, ``.csv.gz`` (both with a line of column names),
-        ``.parquet`` or ``.npz``. An npz file holds either one array a column, or ``X (n, d)`` and
+        ``.parquet`` or ``.npz``. An npz file contains one array for each column, or ``X (n, d)`` and
         ``y (n,)``, whose columns are then called ``X_0``, ``X_1``, … and ``y``.
-    dialect
-        How CSV is written: its encoding, the separator, and columns to keep as text.
+    dialect : Dialect
+        The encoding and separator of CSV, and columns to keep as text.
 
     Returns
     -------
     dict of str to array
-        Columns ``(n,)``; in arrays of objects ``None`` is a gap.
+        Columns ``(n,)``; in arrays of objects, ``None`` is a gap.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is of another kind, cannot be read, holds no rows, or has two columns of one name.
+        If the file is of another kind, cannot be read, has no rows, or has two columns of the same name.
     ModuleNotFoundError
         If Polars is needed and not installed.
 
@@ -461,7 +566,17 @@ def read_table(path: PathLike, dialect: Dialect = COMMAS) -> Table:
 
 
 def polars(what: str) -> Any:
-    """Import Polars, which ``what`` needs, and return it.
+    """Import Polars, and return it.
+
+    Parameters
+    ----------
+    what : str
+        What needs it, for the error message.
+
+    Returns
+    -------
+    module
+        Polars.
 
     Raises
     ------
@@ -524,12 +639,26 @@ def _columns_of(arrays: Table) -> Iterable[tuple[str, Column]]:
 
 
 def column(table: Table, name: str, purpose: str) -> Column:
-    """Return the column ``name``, or raise with the nearest name.
+    """Return a column of a table by name.
+
+    Parameters
+    ----------
+    table : dict of str to array
+        Columns by name.
+    name : str
+        The name of the column.
+    purpose : str
+        What the column is for, for the error message.
+
+    Returns
+    -------
+    array
+        ``(n,)``.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If there is no column of that name; the message suggests the nearest name.
 
     Examples
     --------
@@ -549,23 +678,28 @@ def column(table: Table, name: str, purpose: str) -> Column:
 def numbers(
     table: Table, names: Sequence[str], purpose: str, remedy: str = "fill or correct it first"
 ) -> np.ndarray:
-    """Return the columns ``names`` as one float64 matrix ``(n, len(names))``.
+    """Return columns of a table as one matrix.
 
-    Rows count from 1 in the messages, the line of column names not among them.
+    Rows count from 1 in the messages, without the line of names.
 
     Parameters
     ----------
-    table
+    table : dict of str to array
         Columns by name.
-    names
-        Those to take, in this order.
-    purpose, remedy
-        What they are for, and what to do where one cannot be taken.
+    names : sequence of str
+        The columns to use, in this order.
+    purpose, remedy : str
+        What they are for, and what to do if one cannot be used.
+
+    Returns
+    -------
+    array
+        ``(n, len(names))``, float64.
 
     Raises
     ------
     ValueError
-        If a column is missing, or columns are not one finite number in every row; each is named.
+        If a column is missing, or does not have one finite number in every row; each is named.
 
     Examples
     --------

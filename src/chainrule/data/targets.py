@@ -17,7 +17,21 @@ _LARGE = 1e8  # bytes; less is not compared with the memory left
 
 
 def batch(given: Sequence[Any], net: Architecture, door: Door) -> Batch:
-    """Return ``(X, y, sample_weight)`` as a network takes them; the weights may be ``None``.
+    """Return ``(X, y, sample_weight)`` as a network takes them.
+
+    Parameters
+    ----------
+    given : sequence
+        X ``(n, n_in)``, y, and the weights or ``None``.
+    net : Architecture
+        The network.
+    door : Door
+        The backend and dtype.
+
+    Returns
+    -------
+    Batch
+        ``X (n, n_in)``, ``Y (n, n_out)``, and weights ``(n, 1)`` or ``None``.
 
     Raises
     ------
@@ -29,7 +43,22 @@ def batch(given: Sequence[Any], net: Architecture, door: Door) -> Batch:
 
 
 def beside(X: Any, y: Any, weights: Any, net: Architecture, door: Door) -> Batch:
-    """Return a batch of ``X (n, n_in)``, which was checked before, with ``y`` and the weights converted."""
+    """Return a batch of samples that were checked before, with y and the weights converted.
+
+    Parameters
+    ----------
+    X : array
+        ``(n, n_in)``, returned unchanged.
+    y, weights : array
+        As in :func:`targets` and :func:`sample_weights`; the weights may be ``None``.
+    net, door
+        As in :func:`batch`.
+
+    Returns
+    -------
+    Batch
+        ``X (n, n_in)``, ``Y (n, n_out)``, and weights ``(n, 1)`` or ``None``.
+    """
     rows = X.shape[0]
     with door.backend.quiet():
         Y = targets(y, rows, net.sizes[-1], net.loss, door)
@@ -37,7 +66,17 @@ def beside(X: Any, y: Any, weights: Any, net: Architecture, door: Door) -> Batch
 
 
 def validation(given: Any) -> Sequence[Any]:
-    """Return ``validation_data`` as ``(X, y, sample_weight)``; the weights may be ``None``.
+    """Return ``validation_data`` as ``(X, y, sample_weight)``.
+
+    Parameters
+    ----------
+    given : tuple or list
+        ``(X, y)`` or ``(X, y, sample_weight)``.
+
+    Returns
+    -------
+    sequence
+        Three entries; the last is ``None`` without weights.
 
     Raises
     ------
@@ -50,15 +89,31 @@ def validation(given: Any) -> Sequence[Any]:
 
 
 def targets(y: Any, rows: int, n_out: int, loss: Loss, door: Door) -> Array:
-    """Return ``Y (rows, n_out)`` on the backend, in ``dtype``; class labels become one-hot rows.
+    """Return the targets on the backend; class labels become one-hot rows.
+
+    Parameters
+    ----------
+    y : array
+        ``(rows,)`` or ``(rows, n_out)``.
+    rows, n_out : int
+        The number of samples and of outputs.
+    loss : Loss
+        It takes values, probabilities or classes.
+    door : Door
+        The backend and dtype.
+
+    Returns
+    -------
+    array
+        ``Y (rows, n_out)``.
 
     Raises
     ------
     TypeError
-        If y is of a dtype without order, or on another device.
+        If y has a dtype without order, or is on another device.
     ValueError
-        If its length or shape does not fit, it holds NaN or infinity, or it is not what the loss
-        takes: labels from 0 to n_out - 1, or probabilities.
+        If the length or the shape does not match, y contains NaN or infinity, or values that the loss does not
+        take: it takes labels from 0 to n_out - 1, or probabilities.
     """
     y = numbers(y, "y", door.backend)
     if len(y.shape) == 0 or y.shape[0] != rows:
@@ -86,12 +141,26 @@ def targets(y: Any, rows: int, n_out: int, loss: Loss, door: Door) -> Array:
 
 
 def sample_weights(weights: Any, rows: int, door: Door) -> Array:
-    """Return ``(rows, 1)`` on the backend, in ``dtype``: finite and not negative.
+    """Return the sample weights on the backend: finite and not negative.
+
+    Parameters
+    ----------
+    weights : array
+        ``(rows,)`` or ``(rows, 1)``.
+    rows : int
+        The number of samples.
+    door : Door
+        The backend and dtype.
+
+    Returns
+    -------
+    array
+        ``(rows, 1)``.
 
     Raises
     ------
     TypeError
-        If they are of a dtype without order, or on another device.
+        If they have a dtype without order, or are on another device.
     ValueError
         If their number is not that of the rows, or one is negative or not finite.
     """
@@ -109,7 +178,7 @@ def sample_weights(weights: Any, rows: int, door: Door) -> Array:
 def _probabilities(Y: Array, loss: Loss) -> Array:
     """Check targets that are probabilities, and divide those of classes by their sum.
 
-    Value and slope of the loss agree only where that sum is 1.
+    The gradient of the loss is the derivative of its value only if that sum is 1.
     """
     if loss.targets == "values":
         return Y
