@@ -5,7 +5,7 @@ The class holds the parameters and the backend; its methods call functions of th
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -61,7 +61,8 @@ Data = tuple[AnyArray, AnyArray] | tuple[AnyArray, AnyArray, AnyArray]
 Weights = AnyArray | None
 Large = PathLike[str] | Stream | Iterable[Any]  # data that are read during training
 BackendLike = str | Backend | ModuleType
-Rule = tuple[str, dict[str, Any]]  # an optimizer by its name and its settings
+# An optimizer's name and settings, and its state.
+Kept = tuple[tuple[str, dict[str, Any]], State]
 
 FIRST, LAST_HIDDEN, LAST = 0, -2, -1  # layers
 # Names of methods in other libraries, and what to call here.
@@ -187,7 +188,7 @@ class NeuralNetwork:
         self._changing: dict[int, Lock] = {}
         self._backend: Backend | None = None
         self._forward: Forward | None = None
-        self._kept: tuple[Rule, State] | None = None  # the optimizer and its state, to continue from
+        self._kept: Kept | None = None  # to continue from
         seed = None if seed is None else at_least(0, "seed", seed)
         chosen, self._is_auto = backends.get(backend), backends.is_auto(backend)
         check_weights(self.architecture)
@@ -533,7 +534,7 @@ class NeuralNetwork:
         """
         net, door = self.architecture, self._place_for(X)
         X = inputs.matrix(X, net.sizes[0], door)
-        data = targets.beside(X, y, sample_weight, net, door.wide(X, net.sizes))
+        data = targets.with_targets(X, y, sample_weight, net, door.wide(X, net.sizes))
         with self.backend.quiet():
             return score(self._outputs(X, net, door), data, net, self.backend)
 
@@ -938,22 +939,15 @@ class NeuralNetwork:
         state = self.__dict__ | {"_forward": None}
         del state["_changing"]
         if self._backend is not None:
-            host = self._backend.to_numpy
-            state["_theta"] = host(self._theta)  # (P,)
-            state["_kept"] = self._kept and (
-                self._kept[0],
-                record_like(self._kept[1], map(host, self._kept[1])),
-            )
+            state["_theta"] = self._backend.to_numpy(self._theta)  # (P,)
+            state["_kept"] = _mapped(self._backend.to_numpy, self._kept)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_changing": {}}
         if self._backend is not None:
-            backend = self._place(self._backend)
-            if self._kept is not None:
-                rule, arrays = self._kept
-                moved = (backend.copy(backend.asarray(a, self.dtype)) for a in arrays)
-                self._kept = rule, record_like(arrays, moved)
+            backend, dtype = self._place(self._backend), self.dtype
+            self._kept = _mapped(lambda a: backend.copy(backend.asarray(a, dtype)), self._kept)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the parameters, the architecture and the metadata to a safetensors file.
@@ -1041,6 +1035,11 @@ class NeuralNetwork:
         if net._backend is not None:
             net._place(net._backend)
         return net
+
+
+def _mapped(function: Callable[[Any], Any], kept: Kept | None) -> Kept | None:
+    """Return a state that is kept, with ``function`` of each of its arrays."""
+    return None if kept is None else (kept[0], record_like(kept[1], map(function, kept[1])))
 
 
 Run = tuple[NeuralNetwork, tasks.Task, tasks.Settings]

@@ -4,7 +4,6 @@ A *block* is a run of consecutive rows of one file that are read together. The m
 number of rows; ``training/windows.py`` brings the blocks to training.
 """
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from copy import copy
 from itertools import product
@@ -349,13 +348,13 @@ def ahead(read: Callable[[Item], Read], items: Iterable[Item]) -> Generator[Read
     from concurrent.futures import ThreadPoolExecutor  # so that `import chainrule` stays light
 
     with ThreadPoolExecutor(1, "chainrule-reader") as pool:
-        pending = deque[Any]()
+        pending: Any = None
         for item in items:
-            pending.append(pool.submit(read, item))
-            if len(pending) == 2:
-                yield pending.popleft().result()
-        if pending:
-            yield pending.popleft().result()
+            previous, pending = pending, pool.submit(read, item)
+            if previous is not None:
+                yield previous.result()
+        if pending is not None:
+            yield pending.result()
 
 
 def _runs(groups: list[int], most: int) -> Iterator[tuple[int, int]]:

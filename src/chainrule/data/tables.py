@@ -218,16 +218,15 @@ def gaps(values: Column, words: Sequence[str] = ()) -> Column:
     >>> gaps(np.array(["3", "NA", None], dtype=object), ["NA"]), gaps(np.array([1, -999]), ["-999"])
     (array([False,  True,  True]), array([False,  True]))
     """
-    found: Column
     if values.dtype.kind in "Mm":
-        found = np.isnat(values)
-    elif values.dtype.kind in "biuf":
+        return np.asarray(np.isnat(values))
+    if values.dtype.kind in "biuf":
         stand_ins = [float(word) for word in words if is_number(word)]
-        found = np.isnan(values) | np.isin(values, stand_ins)
-    else:
-        texts = {"", *words}
-        found = np.array([v is None or (isinstance(v, str) and v in texts) for v in values.tolist()])
-    return found
+        return np.asarray(np.isnan(values) | np.isin(values, stand_ins))
+    texts = {None, "", *words}
+    return np.array(
+        [value is None or (isinstance(value, str) and value in texts) for value in values.tolist()]
+    )
 
 
 def never_repeats(values: Column) -> bool:

@@ -39,10 +39,10 @@ def batch(given: Sequence[Any], net: Architecture, door: Door) -> Batch:
         As :func:`chainrule.data.inputs.features`, :func:`targets` and :func:`sample_weights`.
     """
     X, y, weights = given
-    return beside(features(X, net.sizes[0], door), y, weights, net, door)
+    return with_targets(features(X, net.sizes[0], door), y, weights, net, door)
 
 
-def beside(X: Any, y: Any, weights: Any, net: Architecture, door: Door) -> Batch:
+def with_targets(X: Any, y: Any, weights: Any, net: Architecture, door: Door) -> Batch:
     """Return a batch of samples that were checked before, with y and the weights converted.
 
     Parameters
@@ -216,11 +216,10 @@ def _one_hot(y: Any, rows: int, n_out: int, door: Door) -> Array:
     y = in_plain_order(namespace(y).reshape(y, (rows, 1)))
     moved = door.backend.asarray(y, door.dtype)  # (rows, 1)
     labels = y if isinstance(y, np.ndarray) else door.backend.to_numpy(moved)  # (rows, 1)
-    known = _are_labels(labels, n_out)  # (rows, 1)
-    if not known.all():
-        row = int(np.argmin(known))
+    wrong = np.flatnonzero(~_are_labels(labels, n_out))
+    if wrong.size:
         msg = (
-            f"y holds label {labels[row, 0].item()!r} at row {row}, but the network has {n_out} classes: "
+            f"y holds label {labels[wrong[0], 0].item()!r} at row {wrong[0]}, but the network has {n_out} classes: "
             f"give whole numbers from 0 to {n_out - 1}"
         )
         raise ValueError(msg)

@@ -52,7 +52,7 @@ class SparseRows(BufferedRows):
         self._spans = parts(data.X, batch_size or n)
         most = self._spans[0][1]
         super().__init__(net, door, most, most, is_weighted=data.weights is not None)
-        self._rows = targets.beside(*data, net, self._host)
+        self._rows = targets.with_targets(*data, net, self._host)
 
     def __len__(self) -> int:
         return int(self._rows.X.shape[0])

@@ -195,9 +195,9 @@ class PlannedBatch(BlockedBatch):
         if len(self._gradients) == 1:
             return []
         specs = tuple(spec(g, f"g{n}") for n, g in enumerate(self._gradients, 1))
-        made = _plan_total(specs, self._kernels)
+        plan = _plan_total(specs, self._kernels)
         outputs = {0: self._buffer[:-2].view(np.uint8)}
-        return self._shared(made, Arrays(made, self._gradients, self._kernels.library, outputs))
+        return self._shared(plan, Arrays(plan, self._gradients, self._kernels.library, outputs))
 
     def _finish(self) -> list[list[list[Item]]]:
         return self._update([self._buffer[:-2]])

@@ -69,7 +69,7 @@ class History:
 
     reported: str  # the name of the loss in the loss column
     interrupted: bool = False  # Ctrl-C, or a callback that returned True
-    best_epoch: int | None = None  # where early stopping found the weights that it restored
+    best_epoch: int | None = None  # whose weights early stopping restored
     error: Exception | None = field(
         default=None, repr=False
     )  # the error that ended a member of `train_many` early

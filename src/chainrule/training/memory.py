@@ -85,8 +85,8 @@ class Demand(NamedTuple):
         if self.compiled and backend.plans:
             scratch = backend.scratch_bytes(plan_of, rows, self.steps, self.threads)
         else:
-            made = [operation.result for operation in plan.operations if not operation.is_view]
-            scratch = plan.constant_bytes + sum(value.nbytes for value in made)
+            results = [operation.result for operation in plan.operations if not operation.is_view]
+            scratch = plan.constant_bytes + sum(result.nbytes for result in results)
         return MemoryEstimate(
             parameters=sizes["parameter"] * (1 + KEPT_WEIGHTS),
             state=sizes.get("state", 0),

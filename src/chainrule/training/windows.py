@@ -232,7 +232,7 @@ class Windows(BufferedRows):
         X = np.empty(shape, self._host.dtype) if out is None else out  # (n, n_0)
         raw = self._stream.read(block, X)
         try:
-            return targets.beside(X, raw.y, raw.weights, self._net, self._host)
+            return targets.with_targets(X, raw.y, raw.weights, self._net, self._host)
         except (TypeError, ValueError) as error:
             msg = f"from {self._stream.where(block, 0)}: {error}"
             raise type(error)(msg) from None
