@@ -107,11 +107,11 @@ def test_what_the_backend_asks_of_cupy_is_there():
     import cupy
 
     from chainrule.backends import cupy_device
-    from chainrule.program.cuda.source import prelude
+    from chainrule.program.cuda.source import PRELUDE
     from support.cuda.texts import every_function, kernel_of
 
     text = kernel_of(every_function("float32"))[1]
-    kernel = cupy.RawKernel(prelude() + text.source, text.name, options=cupy_device.OPTIONS)
+    kernel = cupy.RawKernel(PRELUDE + text.source, text.name, options=cupy_device.OPTIONS)
     assert callable(kernel)
     for owner, names in {
         cupy.cuda.Stream: ("begin_capture", "end_capture", "record", "wait_event", "synchronize"),

@@ -7,7 +7,7 @@ import pytest
 
 from chainrule.program.chains import DTYPES, Chain, Operand, Output, Statement
 from chainrule.program.cuda.gather import gather
-from chainrule.program.cuda.source import prelude
+from chainrule.program.cuda.source import PRELUDE
 from chainrule.program.fusion import Extent
 from support.cuda.checks import BIAS_TANH
 from support.cuda.nvrtc import cubin, library, ptx
@@ -31,7 +31,7 @@ def compiled(request):
 
 
 def _compiled(cuda, architecture, texts):
-    code = cubin(prelude() + "".join(text.source for text in texts), cuda, architecture)
+    code = cubin(PRELUDE + "".join(text.source for text in texts), cuda, architecture)
     assert code[:4] == b"\x7fELF"
     for text in texts:
         assert text.name.encode() in code  # the name under which it is looked up
@@ -59,7 +59,7 @@ def test_loads_are_on_their_way_before_the_first_is_used():
     library(13)
     delta = kernel_of(BIAS_TANH, Extent(4096, 128))[1]
     for text, end in ((gather(["float32"]), "st.global"), (delta, "add.ftz.f32")):
-        code = ptx(prelude() + text.source, 13, "compute_90")
+        code = ptx(PRELUDE + text.source, 13, "compute_90")
         assert "ld.global.v4" in code
         runs = [part.count("ld.global.v4") for part in code.split(end)]
         assert max(runs) >= 8, text.name
@@ -73,7 +73,7 @@ def test_persistent_kernels_of_every_step_compile(share):
     texts += cluster_kernels() if architecture != "sm_80" else []
     _compiled(cuda, architecture, texts)
     for text, generation in ((texts[0], "compute_80"), (texts[-1], "compute_90")):
-        code = ptx(prelude() + text.source, cuda, generation)
+        code = ptx(PRELUDE + text.source, cuda, generation)
         assert ".local" not in code  # the sums of a product stay in registers
         assert ("mapa" in code) == (
             text.blocks > 1

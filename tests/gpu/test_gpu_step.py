@@ -85,12 +85,14 @@ def test_the_persistent_step_of_a_cluster_is_the_plain_one(gpu):
 
 @pytest.mark.parametrize("straight", [False, True])
 @pytest.mark.parametrize("sizes", [(256, 128), (1000, 30)], ids=str)
-def test_wide_layers_and_many_rows(gpu, sizes, straight):
+def test_wide_layers_and_many_rows(gpu, monkeypatch, sizes, straight):
+    monkeypatch.setattr("chainrule.program.cuda.planning.LARGE", 0 if straight else 10**9)
+
     def work():
         return made_work(Case(sizes, "gelu", "cross_entropy"), 4000, batch_size=1024)
 
     plans = epochs(work(), 3)
-    engine = GraphEngine(on_device(gpu, work()), gpu, straight=straight)
+    engine = GraphEngine(on_device(gpu, work()), gpu)
     assert worst(ran(engine, plans), ran(plain(work()), plans)) < 2**14 * EPSILON
     assert is_captured(engine)
 

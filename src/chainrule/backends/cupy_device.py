@@ -18,7 +18,7 @@ from chainrule.program.cuda.cublas import WORKSPACE_BYTES, Cublas, matrix
 from chainrule.program.cuda.cublas_lt import LtProduct
 from chainrule.program.cuda.device import CAPTURING, CannotCaptureError, Launchable, Product
 from chainrule.program.cuda.loop import THREADS
-from chainrule.program.cuda.source import KernelText, prelude
+from chainrule.program.cuda.source import PRELUDE, KernelText
 from chainrule.program.operations import Operation
 from chainrule.program.primitives import PRIMITIVES, REDUCTIONS
 from chainrule.program.replay import Call
@@ -175,7 +175,7 @@ class CupyDevice(CupyLibrary):
     def kernel(self, text: KernelText) -> Launchable:
         """Return a kernel, compiled now or from CuPy's cache on disk."""
         if text.name not in self._kernels:
-            kernel = cupy.RawKernel(prelude() + text.source, text.name, options=OPTIONS)
+            kernel = cupy.RawKernel(PRELUDE + text.source, text.name, options=OPTIONS)
             try:
                 kernel.compile()
                 if text.shared_bytes:  # a kernel has to ask for more than 48 KB
@@ -195,7 +195,7 @@ class CupyDevice(CupyLibrary):
         if product.bias is not None:
             library, bias = find_library("cublasLt"), self.address(product.bias)
             lt = LtProduct(library, self._cublas, arguments, bias, relu=product.relu)
-            return _launch, (lt, product)
+            return lt, (product,)
         if product.scale is not None:
             arguments.append(self.address(product.scale))
         if product.scale is not None and product.onto:
@@ -226,7 +226,7 @@ class CupyDevice(CupyLibrary):
                 function(*arguments)
 
         once()
-        count = max(1, min(TIMED_CALLS, int(TIMED_MILLISECONDS / self._milliseconds(once))))
+        count = max(1, min(TIMED_CALLS, int(TIMED_MILLISECONDS / (1e-3 + self._milliseconds(once)))))
         launch = self.graph([*calls] * count)
         return min(self._milliseconds(launch) for _ in range(TIMES)) * 1e3 / count
 
@@ -282,10 +282,6 @@ def device_of(number: int, *, tf32: bool) -> CupyDevice:
 
 def _multiply(cublas: Cublas, _kept: Product, arguments: tuple[Any, ...]) -> None:
     cublas.multiply(*arguments)
-
-
-def _launch(product: LtProduct, _kept: Product) -> None:
-    product()
 
 
 @contextmanager

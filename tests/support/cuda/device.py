@@ -23,7 +23,7 @@ from chainrule.mathematics.arrays import size
 from chainrule.program.cuda.cublas import Cublas, matrix
 from chainrule.program.cuda.cublas_lt import LtProduct
 from chainrule.program.cuda.device import CannotCaptureError
-from chainrule.program.cuda.source import prelude
+from chainrule.program.cuda.source import PRELUDE
 from support.needs import absent
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ def function_of(name):
     """Return what runs a kernel; all that are known by then and not compiled yet are compiled with it."""
     if name not in RUNS:
         new = [text for text in KNOWN.values() if text.name not in RUNS]
-        source = (HERE / "threads.h").read_text(encoding="utf-8") + prelude()
+        source = (HERE / "threads.h").read_text(encoding="utf-8") + PRELUDE
         library = compiled(source + "".join(map(wrapped, new)))
         RUNS.update({text.name: getattr(library, f"run_{text.name}") for text in new})
     return RUNS[name]

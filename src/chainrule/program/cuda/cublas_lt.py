@@ -73,8 +73,8 @@ class LtProduct:
         self._layouts = of_B, of_A, of_out, of_out
         self._algorithm = self._chosen()
 
-    def __call__(self) -> None:
-        """Launch it."""
+    def __call__(self, _kept: object = None) -> None:
+        """Launch it; a call keeps its arguments, such as the arrays whose addresses are used here."""
         addresses = [ctypes.c_void_p(matrix.address) for matrix in self._matrices]
         B, A, old, out = zip(addresses, self._layouts, strict=True)
         self._call(

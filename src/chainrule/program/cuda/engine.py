@@ -17,7 +17,6 @@ import numpy as np
 from chainrule.program.cuda.batch import BoundBatch, Scratch
 from chainrule.program.cuda.device import CannotCaptureError, Device, Mark
 from chainrule.program.cuda.feed import FeedShape
-from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Epoch, Work
 from chainrule.program.replay import Call
@@ -88,8 +87,6 @@ class GraphEngine:
         What to run, its data on the device; the arrays of its progress are overwritten.
     device
         The device.
-    straight
-        Whether products go straight into the weights where they can; by default a rule decides.
 
     Raises
     ------
@@ -97,15 +94,13 @@ class GraphEngine:
         If the step does something that the kernels cannot, or the device's compiler refuses one of them.
     """
 
-    def __init__(self, work: Work, device: Device, *, straight: bool | None = None) -> None:
+    def __init__(self, work: Work, device: Device) -> None:
         self.progress = work.progress
         self._work, self._device = work, device
         self._dtype = numpy_dtype(work.progress[0].dtype)
         scratch = Scratch(device)
         self._batches = {
-            rows: BoundBatch(
-                work, rows, device, plan=cuda_plan(work.plan(rows), straight=straight), scratch=scratch
-            )
+            rows: BoundBatch(work, rows, device, scratch=scratch)
             for rows in sorted(work.batch_sizes, reverse=True)
         }
         self._most = {rows: most_steps(batch) for rows, batch in self._batches.items()}

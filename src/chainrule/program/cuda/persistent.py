@@ -8,7 +8,6 @@ The blocks of a cluster divide the rows of a batch, as ranks do: each has its ow
 gradients through each other's shared memory, always in the same order, and all make the same update.
 """
 
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -41,6 +40,9 @@ GROUP_MICROSECONDS, FLOPS_A_MICROSECOND, BYTES_A_MICROSECOND = 0.2, 220_000, 200
 BARRIERS_MICROSECONDS, REMOTE_BYTES_A_MICROSECOND = 1.5, 100_000
 PER_BATCH, PER_STEP = ("sample", "target", "weight"), ("rate", "key")  # roles of inputs
 ROLES = ("parameter", "state", *PER_BATCH, *PER_STEP)
+
+# The functions of a persistent kernel that are the same for all networks.
+HELPERS = Path(__file__).with_name("persistent.cuh").read_text(encoding="utf-8")
 
 
 class Persistent(NamedTuple):
@@ -96,7 +98,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
 def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
     """Return the plan of a step; for a cluster that of a block's rows, and that of the update by the sum of the gradients."""
     if blocks == 1:
-        return [cuda_plan(work.plan(rows), straight=False)]
+        return [cuda_plan(work.plan(rows))]  # of few weights: their update stores the gradient
     progress, batch = progress_spec(work.progress), batch_spec(work.data, rows // blocks)
     theta, state = progress
     rate = Spec((), theta.dtype, "learning_rate", "rate")
@@ -195,7 +197,7 @@ class _Printer:
         arguments = "const long long *table, const long long first, const long long last"
         cluster = f"__cluster_dims__({self._blocks}, 1, 1) " if self._blocks > 1 else ""
         lines = [
-            f"namespace of_{key} {{\n{helpers()}{functions}}}",
+            f"namespace of_{key} {{\n{HELPERS}{functions}}}",
             f'extern "C" __global__ void {cluster}__launch_bounds__({THREADS}, 1) steps_{key}({arguments}) {{',
             f"  using namespace of_{key};",
             *indented(body),
@@ -307,9 +309,3 @@ class _Printer:
         place = self._memory.place(array)
         base = turn if place < self._turn else "memory"
         return f"({STORED[array.dtype.name]} *)({base} + {place})"
-
-
-@cache
-def helpers() -> str:
-    """Return the functions of a persistent kernel that are the same for all networks."""
-    return Path(__file__).with_name("persistent.cuh").read_text(encoding="utf-8")

@@ -16,14 +16,10 @@ from chainrule.program.plan import Plan, plan
 LARGE = 4_000_000
 
 
-def cuda_plan(step: Plan, *, straight: bool | None = None, thin: bool = True) -> Plan:
-    """Return the plan of the same step, its operations grouped as a CUDA device runs them.
-
-    ``thin``: see ``grouped``. ``straight``: whether products go straight into the weights where they can; by default, if
-    there are so many weights that it pays.
-    """
+def cuda_plan(step: Plan, *, thin: bool = True) -> Plan:
+    """Return the plan of the same step, its operations grouped as a CUDA device runs them; ``thin``: see ``grouped``."""
     update = descent(step.program)
-    if update is not None and (update.weights >= LARGE if straight is None else straight):
+    if update is not None and update.weights >= LARGE:
         minus = Value((), update.rate.dtype, "-learning_rate", role="negated rate")
         return direct(step.program, update, minus, partial(grouped, thin=thin))
     return plan(step.program, step.carried, grouped(step.program, thin=thin))

@@ -6,7 +6,6 @@ outputs of the tail; and, if there are sums, the memory for their parts and the 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,6 +15,9 @@ from chainrule.program.cuda.expressions import REGISTERS, STORED, assignment
 from chainrule.program.cuda.loop import THREADS, Loop
 from chainrule.program.cuda.rows import rows
 from chainrule.program.cuda.strips import flat, tile
+
+# The beginning of every kernel's source.
+PRELUDE = Path(__file__).with_name("prelude.cuh").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,6 @@ class KernelText:
     source: str
     shared_bytes: int = 0  # of the array ``memory``, in shared memory
     blocks: int = 1  # of a cluster
-
-
-@cache
-def prelude() -> str:
-    """Return the beginning of every kernel's source."""
-    return Path(__file__).with_name("prelude.cuh").read_text(encoding="utf-8")
 
 
 def write(loop: Loop, tail: Tail | None = None) -> KernelText:
