@@ -142,21 +142,22 @@ CLUSTERS = {
 
 def test_larger_batches_are_divided_among_the_blocks_of_a_cluster(monkeypatch):
     monkeypatch.setattr("chainrule.program.cuda.persistent.MOST_FLOPS", 50_000)
+    runs = []
     for (batch_size, case), dtype in zip(
         CLUSTERS.items(), ("float64", "float64", "float32"), strict=True
     ):
         rows = 80 if batch_size == 64 else batch_size  # one has a ragged batch, for one block
-        work, got = made_work(case, rows, dtype, batch_size), []
-        for backwards in (False, True):
-            device = need_device(backwards=backwards)
-            engine = made(device, case, rows, dtype, batch_size)
-            assert engine.kernels[batch_size].text.blocks == (8 if batch_size == 24 else 16)
-            got.append(ran(engine, epochs(work)))
-            device.check_guards()
-        assert bits(*got[0]) == bits(*got[1])
-        limit = 2.0**-6 if dtype == "float32" else 64 * EPSILON
-        assert worst(got[0], ran(plain(work), epochs(work))) < limit
-        assert device.launches == 3 * len(work.batch_sizes)
+        engines = [made(need_device(backwards=b), case, rows, dtype, batch_size) for b in (False, True)]
+        runs.append((made_work(case, rows, dtype, batch_size), engines))
+        assert engines[0].kernels[batch_size].text.blocks == (8 if batch_size == 24 else 16)
+    for work, engines in runs:  # all are made: their kernels are compiled at once
+        forwards, backwards = (ran(engine, epochs(work)) for engine in engines)
+        assert bits(*forwards) == bits(*backwards)
+        limit = 2.0**-6 if work.carried[0].dtype == np.float32 else 64 * EPSILON
+        assert worst(forwards, ran(plain(work), epochs(work))) < limit
+        for engine in engines:
+            engine.device.check_guards()
+            assert engine.device.launches == 3 * len(work.batch_sizes)
 
 
 def test_networks_side_by_side_on_clusters_have_the_bits_of_each_alone(stand_in, monkeypatch):
