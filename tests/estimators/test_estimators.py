@@ -579,7 +579,9 @@ def test_targets_and_weights_that_cannot_be_are_refused(rng):
 def test_a_warm_start_with_other_layers_is_refused(rng):
     X, y, name = problem(rng, "one quantity")
     model = getattr(estimators, name)("squared_error", (4,), max_iter=1, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match="the network has 5-4-1 units, relu, identity, and now 5-6-1"):
+    with pytest.raises(
+        ValueError, match=r"the network is 5-4-1 \(relu, identity\), and the parameters describe 5-6-1"
+    ):
         model.set_params(hidden_layer_sizes=(6,)).fit(X, y)
     model.set_params(hidden_layer_sizes=(4,), alpha=0.5, dropout=0.1).fit(X, y)
     assert model.network_.architecture.dropout == 0.1

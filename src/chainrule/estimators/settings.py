@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from chainrule import NeuralNetwork
 from chainrule.estimators.stopping import Plateau
 from chainrule.mathematics.activations import Activation
-from chainrule.mathematics.architecture import Architecture, architecture
+from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.losses import loss as named_loss
 from chainrule.mathematics.naming import require
@@ -55,14 +55,10 @@ def continued(network: NeuralNetwork, model: Any, data: Batch, loss: str) -> Neu
     was, function = network.architecture, _activation(model.activation)
     additions = _additions(model, data, loss)
     now = architecture(_sizes(model, data), function, None, loss, compute=was.compute, **additions)
-    problem = f"the network has {_layers(was)}, and now {_layers(now)}; fit with warm_start=False"
+    problem = f"the network is {was}, and the parameters describe {now}; fit with warm_start=False"
     require((was.sizes, was.activations) == (now.sizes, now.activations), problem)
     network.architecture = now
     return network
-
-
-def _layers(net: Architecture) -> str:
-    return "-".join(map(str, net.sizes)) + " units, " + ", ".join(f.name for f in net.activations)
 
 
 def _sizes(model: Any, data: Batch) -> tuple[int, Any, int]:
