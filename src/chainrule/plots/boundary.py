@@ -130,16 +130,17 @@ def _size(points: np.ndarray) -> float:
 
 
 def _predicted(model: Any, X: np.ndarray, features: tuple[int, int], plane: _Axes) -> np.ndarray:
-    """Return the predictions at each point of the plane ``(p, p, k)``, row by row."""
+    """Return the predictions at each point of the plane ``(p, p, k)``."""
     function = getattr(model, "predict_proba", None) or getattr(model, "predict", model)
     problem = f"predict is {type(model).__name__!r}; give a network, an estimator, or a function of X"
     require(callable(function), problem, TypeError)
-    rows = []
-    for value in plane[1]:
-        points = np.tile(np.median(X, axis=0), (_POINTS, 1))  # (p, d)
-        points[:, features[0]], points[:, features[1]] = plane[0], value
-        rows.append(np.asarray(host(function(points))).reshape(_POINTS, -1))  # (p, k)
-    return np.stack(rows)  # (p, p, k)
+    parts = []
+    for some in np.array_split(plane[1], 10):  # a tenth of the plane at a time, to save memory
+        across, upwards = np.meshgrid(plane[0], some)  # (p / 10, p)
+        points = np.tile(np.median(X, axis=0), (across.size, 1))  # (p p / 10, d)
+        points[:, features[0]], points[:, features[1]] = across.ravel(), upwards.ravel()
+        parts.append(np.asarray(host(function(points))).reshape(*across.shape, -1))
+    return np.concatenate(parts)  # (p, p, k)
 
 
 def _one_column(y: np.ndarray, rows: int) -> np.ndarray:
