@@ -70,7 +70,7 @@ class BlockedBatch:
     def __init__(
         self, work: Work, rows: int, cut: Cut, kernels: Kernels, direct: Plan | None = None
     ) -> None:
-        self._work, self._cut, self._kernels, self._rows = work, cut, kernels, rows
+        self._work, self._cut, self._kernels, self.rows = work, cut, kernels, rows
         self._direct = direct
         theta, count = work.progress[0], cut.threads
         # The arrays that steps read and write have a row for each step.
@@ -102,7 +102,7 @@ class BlockedBatch:
         made._orders, made._rates, made._keys, made._losses = map(np.zeros_like, fed)
         others = made._orders, made._rates, made._keys, made._losses
         old = *self._work.carried, *self._work.arrays, *fed
-        made._run = self._run.twin(list(zip(old, (*work.carried, *work.arrays, *others), strict=True)))
+        made.run = self.run.twin(list(zip(old, (*work.carried, *work.arrays, *others), strict=True)))
         return made
 
     def _new_gradients(self) -> list[np.ndarray]:
@@ -111,14 +111,14 @@ class BlockedBatch:
         empty = self._kernels.library.empty
         return [empty(theta.shape, theta.dtype) for _ in range(self._cut.threads)]  # (P,) each
 
-    _run: Any  # runs a number of steps: see `_runner`
+    run: Any  # runs a number of steps: see `_runner`
     _first = (
         0  # the row of the batch with which the data begin, if a process has only a part of the batch
     )
 
     def _ready(self, parts: list[list[Item]], finish: list[list[list[Item]]]) -> None:
         """Prepare to run the items of each thread in the forward and backward pass, then the phases of the update."""
-        self._run = self._runner([parts, *finish])
+        self.run = self._runner([parts, *finish])
 
     def _runner(self, phases: list[list[list[Item]]]) -> Callable[[int], None]:
         """Return a callable that runs a number of steps of these phases."""
@@ -132,20 +132,15 @@ class BlockedBatch:
         return self._cut.threads
 
     def feed(
-        self,
-        rates: Sequence[float] | np.ndarray,
-        keys: np.ndarray | None,
-        order: np.ndarray | None,
-    ) -> Callable[[int], None]:
-        """Store the learning rates, keys and rows of the next steps; return a callable that runs them."""
+        self, rates: Sequence[float] | np.ndarray, keys: np.ndarray | None, order: np.ndarray | None
+    ) -> None:
+        """Store the learning rates, keys and rows of the next steps."""
         steps = len(rates)
         self._rates[:steps] = rates
         if keys is not None:
             self._keys[:steps] = keys
         if order is not None:
-            self._orders[:steps] = order.reshape(steps, self._rows)
-        run: Callable[[int], None] = self._run
-        return run
+            self._orders[:steps] = order.reshape(steps, self.rows)
 
     def losses(self, steps: int) -> np.ndarray:
         """Return the loss before each of the steps that have run."""
@@ -154,7 +149,7 @@ class BlockedBatch:
 
     def _spans(self) -> list[slice]:
         """Return the rows of each block."""
-        return self._cut.spans(slice(0, self._rows))
+        return self._cut.spans(slice(0, self.rows))
 
     def _threads(self) -> list[list[Item]]:
         """Return the items of each thread in the forward and backward pass."""
@@ -201,7 +196,7 @@ class BlockedBatch:
         theta = spec(self._work.progress[0], "theta", "parameter")
         key = Spec((), np.int32, "key", "key") if self._work.drops else None
         data, first = batch_spec(self._work.data, where.stop - where.start), where.start if key else 0
-        program = trace_block(self._work.step, theta, data, key, self._rows, first)
+        program = trace_block(self._work.step, theta, data, key, self.rows, first)
         return plan_block(program, self._kernels)
 
     def _finish(self) -> list[list[list[Item]]]:

@@ -288,7 +288,7 @@ class _Planner:
             return Home(Storage(result.nbytes))
         if group.is_elementwise:
             for operand in group.inputs:
-                if self._may_take(number, group, operand) and self._fits(operand, result):
+                if self._may_take(number, group, operand, result):
                     home = self._homes(operand)
                     self._last_use[id(self._roots.of(operand))] = -1  # taken over
                     return home
@@ -307,22 +307,19 @@ class _Planner:
         """Return whether a value is an output: then it has a storage of its own, which may be anywhere."""
         return any(self._roots.of(output) is value for output in self._plan.program.outputs)
 
-    def _may_take(self, number: int, group: Fusion, operand: Value) -> bool:
-        """Return whether a group may overwrite an operand: it is the last to read it, entry by entry."""
+    def _may_take(self, number: int, group: Fusion, operand: Value, result: Value) -> bool:
+        """Return whether a result may overwrite an operand: its group is the last to read it, entry by entry."""
         if operand.is_constant or group.reads_rows_of(operand):
             return False
-        root = self._roots.of(operand)
-        home = self._homes(operand)
+        root, home = self._roots.of(operand), self._homes(operand)
+        is_free = home.storage.is_scratch and home.whole is None and not self._is_joined(root)
+        is_alike = operand.shape == result.shape and operand.dtype == result.dtype
         return (
             self._last_use.get(id(root)) == number
-            and home.storage.is_scratch
-            and home.whole is None
-            and not self._is_joined(root)
+            and is_free
+            and is_alike
+            and self._roots.is_whole(operand)
         )
-
-    def _fits(self, operand: Value, result: Value) -> bool:
-        same = operand.shape == result.shape and operand.dtype == result.dtype
-        return same and self._roots.is_whole(operand)
 
     def _join(self, operation: Operation) -> None:
         """Set the place of a concatenation, and copy the parts that were not computed there."""
@@ -359,16 +356,15 @@ class _Planner:
         for operand in group.inputs:
             root = self._roots.of(operand)
             home = self._plan.homes.get(id(root))
-            alone = home is not None and home.whole is None and home.storage.is_scratch
-            if home is not None and alone and self._last_use.get(id(root)) == number:
+            is_last = self._last_use.get(id(root)) == number
+            if home and home.whole is None and home.storage.is_scratch and is_last:
                 self._last_use[id(root)] = -1
                 self._free.append(home.storage)
 
     def _keep_constants(self, group: Fusion) -> None:
         for value in group.inputs:
-            if value.data is None or id(value) in self._plan.homes:
-                continue
-            if value.data.ndim > 0 or not group.is_elementwise:
+            is_array = value.data is not None and (value.data.ndim > 0 or not group.is_elementwise)
+            if is_array and id(value) not in self._plan.homes:
                 self._plan.homes[id(value)] = Home(Storage(value.nbytes, value))
 
 

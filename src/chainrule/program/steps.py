@@ -1,7 +1,7 @@
 """Steps: the engine that runs blocked batches, and its choice, which depends on shapes and never on timing."""
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -62,9 +62,6 @@ def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
     return Steps(work, batches)
 
 
-Launch = tuple[Any, int]  # a callable that runs steps, and their number
-
-
 class Steps:
     """The engine that runs blocked batches: in each call, as many steps of one batch size as take ``LAUNCH_SECONDS``.
 
@@ -101,27 +98,25 @@ class Steps:
         """Run an epoch: see ``Engine``."""
         return _run_launches({self: epoch}, check)[self]
 
-    def launches(self, epoch: Epoch) -> Generator[Launch, float | None, np.ndarray]:
-        """Yield the launches of an epoch, and receive the seconds that each took."""
-        losses = np.empty(len(epoch.rates))  # (steps,)
-        bounds, first = epoch.bounds, 0
-        while first < len(losses):
-            start, stop = bounds[first]
-            rows, batch = stop - start, self._batches[stop - start]
-            last = first + min(len(losses) - first, batch.at_once, self._at_once[rows])
-            order = epoch.order
-            if order is not None:
-                # Only consecutive batches of one size can run together.
-                while bounds[last - 1][1] - start != (last - first) * rows:
-                    last -= 1
-                order = order[start : bounds[last - 1][1]]
-            keys = None if epoch.keys is None else epoch.keys[first:last]
-            seconds = yield batch.feed(epoch.rates[first:last], keys, order), last - first
-            losses[first:last] = batch.losses(last - first)
-            if seconds is not None and seconds < LAUNCH_SECONDS / 2:
-                self._at_once[rows] = 2 * (last - first)
-            first = last
-        return losses
+    def prepare(self, epoch: Epoch, first: int) -> tuple[BlockedBatch, int]:
+        """Return the batch that runs the next steps of an epoch, from step ``first``, and their number."""
+        (start, stop), left = epoch.bounds[first], len(epoch.rates) - first
+        batch = self._batches[stop - start]
+        last = first + min(left, batch.at_once, self._at_once[stop - start])
+        order = epoch.order
+        if order is not None:
+            # Only consecutive batches of one size can run together.
+            while epoch.bounds[last - 1][1] - start != (last - first) * (stop - start):
+                last -= 1
+            order = order[start : epoch.bounds[last - 1][1]]
+        keys = None if epoch.keys is None else epoch.keys[first:last]
+        batch.feed(epoch.rates[first:last], keys, order)
+        return batch, last - first
+
+    def learn(self, batch: BlockedBatch, steps: int, seconds: float) -> None:
+        """Let the next launch have more steps if this one, of so many, took less than half of ``LAUNCH_SECONDS``."""
+        if seconds < LAUNCH_SECONDS / 2:
+            self._at_once[batch.rows] = 2 * steps
 
 
 class StepsPack(Pack):
@@ -153,24 +148,21 @@ class StepsPack(Pack):
 
 def _run_launches(epochs: Mapping[Steps, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:
     """Run an epoch of each engine, and return the losses of its steps."""
-    going = {engine: engine.launches(epoch) for engine, epoch in epochs.items()}
-    losses, seconds = dict[Any, np.ndarray](), None
-    while going:
-        ready = dict[Steps, Launch]()
-        for engine, launches in going.items():
-            try:
-                ready[engine] = launches.send(seconds)
-            except StopIteration as end:
-                losses[engine] = end.value  # (steps,)
-        going = {engine: going[engine] for engine in ready}
-        if ready:
-            check()
-            began = time.perf_counter()
-            (run, steps), *others = ready.values()
-            if others:
-                run.together(list(ready.values()))
-            else:
-                run(steps)
-            # Each engine may take as long as a single one, but all together no longer than Ctrl-C may wait.
-            seconds = (time.perf_counter() - began) / min(len(ready), MOST_LAUNCHES)
+    losses = {engine: np.empty(len(epoch.rates)) for engine, epoch in epochs.items()}  # (steps,) each
+    done = dict.fromkeys(epochs, 0)
+    while left := [engine for engine in epochs if done[engine] < len(losses[engine])]:
+        launches = [engine.prepare(epochs[engine], done[engine]) for engine in left]
+        check()
+        began = time.perf_counter()
+        (batch, steps), *others = launches
+        if others:
+            batch.run.together([(batch.run, steps) for batch, steps in launches])
+        else:
+            batch.run(steps)
+        # Each engine may take as long as a single one, but all together no longer than Ctrl-C may wait.
+        seconds = (time.perf_counter() - began) / min(len(launches), MOST_LAUNCHES)
+        for engine, (batch, steps) in zip(left, launches, strict=True):
+            losses[engine][done[engine] : done[engine] + steps] = batch.losses(steps)
+            engine.learn(batch, steps, seconds)
+            done[engine] += steps
     return losses

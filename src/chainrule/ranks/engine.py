@@ -163,7 +163,7 @@ class PlannedBatch(BlockedBatch):
             self._orders[0, self._first : self._first + len(rows)] = rows
         if self._is_idle:
             self._buffer[...] = 0
-        self._run(1)
+        self.run(1)
         self._buffer[-2] = total(list(self._loss))
         return self._buffer
 
@@ -187,7 +187,7 @@ class PlannedBatch(BlockedBatch):
         return gradients
 
     def _ready(self, parts: list[list[Item]], finish: list[list[list[Item]]]) -> None:
-        self._run = self._runner([parts, *self._total()])
+        self.run = self._runner([parts, *self._total()])
         self._run_finish = self._runner(finish)
 
     def _total(self) -> list[list[list[Item]]]:
