@@ -375,6 +375,9 @@ class TrainingRun:
     def _reported(self, losses: np.ndarray) -> list[float]:
         """Return the loss over each epoch, on the scale that is reported, from the losses of its steps."""
         loss, n_out = self._net.loss, self._net.sizes[-1]
+        if len(self._bounds) == 1:  # for short epochs, a sum of each would take longer than the steps
+            reported: list[float] = loss.reported(losses, self._rows, n_out).tolist()
+            return reported
         losses = losses.reshape(-1, len(self._bounds))  # (epochs, steps)
         size, last = (stop - start for start, stop in (self._bounds[0], self._bounds[-1]))
         # All batches but the last are of one size.
