@@ -1,6 +1,6 @@
-"""Doctests of a module that imports an optional library run where that library is installed.
+"""Doctests of a module that imports an optional library run only if that library is installed.
 
-Native functions are kept in a folder of this run's own, so that the code under test compiles them.
+Native functions are cached in a temporary folder, so that the code under test compiles them.
 """
 
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # With a process for each core, further threads of BLAS would only wait for one another. Tests of threads
-    # ask for theirs. Set before anything imports NumPy, and for the processes that tests start.
+    # With a process for each core, more threads of BLAS would only wait for each other. Tests of threads set their
+    # own number. This must happen before NumPy is imported, and applies to the processes that tests start.
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
 else:  # the processes of a run share its folder

@@ -2,7 +2,7 @@
 # /// script
 # dependencies = ["nox>=2025.5"]
 # ///
-"""What can be run here: `nox` runs the default set, `nox -l` lists all, `nox -s NAME` runs one."""
+"""Sessions for contributors: `nox` runs the default ones, `nox -l` lists all, `nox -s NAME` runs one."""
 
 import filecmp
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.5"
-nox.options.default_venv_backend = "venv"  # plain pip: a machine with only Python has it
+nox.options.default_venv_backend = "venv"  # every machine with Python has it
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -20,7 +20,7 @@ TORCH_CPU = "torch==2.13.0"
 NIGHTLY = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
 NVRTC = ("nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc>=13")
 
-# The array libraries in the table of the page on backends: module, packages, whether it trains or is refused.
+# The table of array libraries in docs/backends.md: module, packages, "trains" or "refused".
 NAMESPACES = re.findall(
     r"^\| `([\w.]+)` \| `([^`]+)` \| \S+ \| (trains|refused)",
     Path("docs/backends.md").read_text(encoding="utf-8"),
@@ -33,7 +33,7 @@ def group(name: str) -> list[str]:
 
 
 def run_tests(session: nox.Session, *arguments: str, **required: str) -> None:
-    """Run pytest on all cores; what ``REQUIRE_BACKEND`` and ``REQUIRE_EXTRA`` name may not be missing."""
+    """Run pytest on all cores; fail if a library in ``REQUIRE_BACKEND`` or ``REQUIRE_EXTRA`` is missing."""
     session.run("pytest", "-n", "auto", *arguments, *session.posargs, env=required)
 
 
@@ -47,7 +47,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def tests_without_gil(session: nox.Session) -> None:
     """The tests on free-threaded Python; without Polars, which has no wheel for it."""
-    session.install("-e", ".", *group("test"))  # nor has safetensors: pip compiles it, with Rust
+    session.install("-e", ".", *group("test"))  # nor for safetensors, which pip compiles with Rust
     run_tests(session, PYTHON_GIL="0")
 
 
@@ -71,7 +71,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tests_libraries(session: nox.Session) -> None:
-    """The tests that PyTorch, JAX, native code (llvmlite) and ONNX make possible; all must be there."""
+    """The tests that need PyTorch, JAX, native code (llvmlite) or ONNX; a missing library fails."""
     session.install("-e", ".[data,jax,jit,onnx]", TORCH_CPU, "onnxruntime", *group("test_jit"))
     required = {"REQUIRE_BACKEND": "torch,jax", "REQUIRE_EXTRA": "jit,onnx,onnxruntime"}
     run_tests(session, "--needs", "torch,jax,jit,onnx", **required)
@@ -79,14 +79,14 @@ def tests_libraries(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def mpi(session: nox.Session) -> None:
-    """Ranks as processes of MPICH, two and three of them; it must be there."""
-    session.install("-e", ".[data,jit,mpi]", "mpich", *group("test"))
-    session.run("pytest", "tests/ranks", *session.posargs, env={"REQUIRE_EXTRA": "mpi"})
+    """Ranks as two or three processes of MPICH, which must be there."""
+    session.install("-e", ".[data,jit,mpi]", "mpich", *group("test_tools"))
+    session.run("pytest", "tests/ranks/test_mpi.py", *session.posargs, env={"REQUIRE_EXTRA": "mpi"})
 
 
 @nox.session(default=False)
 def soak(session: nox.Session) -> None:
-    """Damaged files, kills, signals, engines on drawn runs: the long form of tests that run a sample."""
+    """The long form of tests that otherwise run a sample: damaged files, kills, signals, random runs."""
     session.install("-e", ".[data,jit]", *group("test"))
     training = [f"tests/training/test_{name}.py" for name in ("interrupts", "resuming", "windows")]
     tests = ["tests/saving", *training, "tests/program/test_drawn_runs.py"]
@@ -98,7 +98,7 @@ def soak(session: nox.Session) -> None:
 def namespaces(session: nox.Session, module: str, packages: str, result: str) -> None:
     """The array libraries in the table of docs/backends.md: each trains, or is refused in one line."""
     session.install("-e", ".", *packages.split())
-    opencl = f"{session.virtualenv.location}/lib/libintelocl.so"  # where dpnp brings one; it does not look there
+    opencl = f"{session.virtualenv.location}/lib/libintelocl.so"  # dpnp installs it but does not find it
     codes = [0] if result == "trains" else [1, 2]
     session.run(
         *("chainrule", "info", "--namespace", module),
@@ -117,14 +117,14 @@ def cuda(session: nox.Session) -> None:
 @nox.session(default=False)
 def cuda_without_device(session: nox.Session) -> None:
     """NVIDIA's compilers of CUDA 12 and 13 take every kernel; CuPy without a driver says what is missing."""
-    session.install("-e", ".[data,cuda12]", *NVRTC, *group("test"))
+    session.install("-e", ".[data,cuda12]", *NVRTC, *group("test_tools"))
     tests = ("tests/cuda/test_nvrtc.py", "tests/cuda/test_cupy_without_driver.py")
     run_tests(session, *tests, REQUIRE_EXTRA="cupy,nvrtc")
 
 
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """Build the sdist and the wheel twice, the wheel from the sdist and from here: dist/ must be the same bytes."""
+    """Build the sdist and the wheel twice, once from the sdist and once from the clone, and compare the bytes."""
     session.install("build")
     first, second = Path("dist"), Path(session.create_tmp(), "again")
     for folder, what in ((first, ()), (second, ("--sdist", "--wheel"))):
@@ -143,7 +143,7 @@ def run_notebook(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """The documentation site, into build/site, warnings being errors; the notebook, run on its own."""
+    """Build the site of the documentation in build/site, with warnings as errors, and run the notebook."""
     session.install("-e", ".[data,plots]", *group("docs"))
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "docs", "build/site", *session.posargs)
     run_notebook(session)
@@ -151,7 +151,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def pages(session: nox.Session) -> None:
-    """The same, and every page in headless Chromium, which must be there: 400 and 1400 pixels, light and dark."""
+    """The same, and open every page in headless Chromium: 400 and 1400 pixels, light and dark."""
     session.install("-e", ".[data,plots]", *group("pages"))
     run_notebook(session)
     required = {"REQUIRE_EXTRA": "browser"}
@@ -167,7 +167,7 @@ def gpu(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def sanitizer(session: nox.Session) -> None:
-    """The kernels and the captured step under NVIDIA's compute-sanitizer, which the CUDA toolkit brings."""
+    """The kernels and the captured step under compute-sanitizer of the CUDA toolkit."""
     session.install("-e", ".[data,cuda12]", *group("test"))
     for tool in ("memcheck", "racecheck", "synccheck", "initcheck"):
         session.run(".ci/gpu", tool, *session.posargs, external=True, env={"PYTHON": "python"})

@@ -1,11 +1,11 @@
-"""What all tests share. The fixtures and hooks themselves stand in ``support/``, one theme a file."""
+"""Fixtures and hooks of all tests, which are defined in ``support/``."""
 
 import os
 import signal
 
-# Before anything imports JAX: it computes float64 only when told so.
+# Before JAX is imported: it computes in float64 only with this variable.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
-# And before anything imports SciPy: scikit-learn's check of array libraries runs only with it.
+# Before SciPy is imported: scikit-learn's check of array libraries needs it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
@@ -28,7 +28,7 @@ from support.needs import (  # noqa: F401
 from support.site import site  # noqa: F401
 from support.workers import _own_contestants, process  # noqa: F401
 
-# The same examples at every run, and no verdict by the clock of a busy machine.
+# The same examples in every run, and no time limits.
 settings.register_profile(
     "repeatable",
     max_examples=50,
@@ -45,5 +45,5 @@ def _no_backend_from_outside(monkeypatch):
     monkeypatch.setenv("CHAINRULE_EPILOGUE", "plain")  # else layers are timed, and the times stored
 
 
-# A shell has what it runs in the background ignore Ctrl-C, which tests of Ctrl-C would wait for in vain.
+# Processes in the background of a shell ignore Ctrl-C, but tests of Ctrl-C need it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
