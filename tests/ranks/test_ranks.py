@@ -36,7 +36,8 @@ def assert_alike(runs):
 def test_ranks_hold_the_same_bits_and_train_what_one_process_does(backend, given):
     given = {"epochs": 2} | given
     weights, history = trained(backend=backend, **given)
-    for size in (2, 3, 8):  # of 8, some have no rows of the last batch
+    # Of 8 ranks, some have no rows of the last batch. JAX compiles each number of rows, which takes long.
+    for size in (3,) if backend.name.startswith("jax") else (2, 3, 8):
         runs = run(size, lambda group: trained(group, backend, **given))
         assert_alike(runs)
         np.testing.assert_allclose(runs[0][0], weights, rtol=1e-6, atol=1e-9)
