@@ -142,7 +142,7 @@ def test_the_machine_is_measured_once_in_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(Crew, "rates", measured)
     campaign.run(plan("notebook", processes=2), tmp_path)
     again = campaign.run(plan("notebook", processes=2), tmp_path)
-    libraries = [one.library for one in roster.ROSTER.values() if one.group == roster.PRODUCTS]
+    libraries = {roster.entry(name).library for name in roster.of(roster.BACKEND)}
     assert asked[0] == ("numpy", 0)
     assert len(asked) == len(set(asked)) <= len(libraries)
     assert again.rates == [rates(*what[:1]) for what in asked]
@@ -175,8 +175,10 @@ def test_a_cell_hardly_begun_says_why_and_is_measured_again(tmp_path, monkeypatc
         kept = read(tmp_path).measurements[-2:]
         assert {one.status for one in kept} == {"interrupted"}
         assert {one.reason for one in kept} == reasons
-    results = Results(campaign.run(two, tmp_path))
+    records = campaign.run(two, tmp_path)
+    results = Results(records)
     assert [results.figures(place).status for place in results.places] == ["ok", "ok"]
+    assert campaign.run(two, tmp_path) == records  # and not measured once more
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")

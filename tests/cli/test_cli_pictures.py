@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_is_refused_before_training(chainrule, monkeypat
     refused(
         chainrule(f"{command} --plots flowers.npz"), "flowers.npz is a file; give the name of a folder"
     )
-    refused(chainrule(f"{command} --plots none/out"), "to make out in; make it first")
+    refused(chainrule(f"{command} --plots none/out"), "to write out into; make it first")
     Path("out").mkdir()
     usual = os.access
 

@@ -258,10 +258,10 @@ def compare(
     for row in result.rows:
         times = microseconds(row.before), microseconds(row.after)
         table.rows.append(
-            (row.place.cell.name, row.place.contestant, *times, *_texts(row.ratio), row.verdict)
+            (row.place.cell.name, row.place.contestant, *times, *_ratio(row.ratio), row.verdict)
         )
     for mean in result.means:
-        texts = NONE, NONE, *_texts(mean.ratio)
+        texts = NONE, NONE, *_ratio(mean.ratio)
         table.rows.append((f"mean of {mean.cells}", mean.contestant, *texts, mean.verdict))
     table.notes = result.notes
     _show([table], {"rows": table.records, "notes": [*result.notes]}, as_json=as_json)
@@ -269,7 +269,7 @@ def compare(
         raise typer.Exit(SLOWER)
 
 
-def _texts(ratio: Interval) -> tuple[str, str]:
+def _ratio(ratio: Interval) -> tuple[str, str]:
     ends = f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio.is_bounded else "too few rounds"
     return f"{ratio.estimate:.3f}", ends
 

@@ -2,7 +2,6 @@
 
 import json
 import platform
-import time
 from importlib import import_module
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
@@ -38,7 +37,6 @@ def info(
         "cores": cores(),
         "numpy": np.__version__,
         "blas": _blas(),
-        "matrix products": _products(),
         "native code": _native(),
         "array-api-compat": version("array-api-compat"),
     }
@@ -100,21 +98,6 @@ def _blas() -> str | None:
     np.ones((2, 2)) @ np.ones((2, 2))  # loads it
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return "; ".join(map(library, pools)) or None
-
-
-def _products() -> str:
-    """Return the rate of NumPy's own matrix products, and what a faster BLAS would bring."""
-    A = np.ones((1024, 1024), dtype=np.float32)
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        A @ A
-        seconds.append(time.perf_counter() - start)
-    rate = 2 * 1024**3 / min(seconds) / 1e9
-    return (
-        f"{rate:.0f} GFLOP/s (1024 x 1024, float32); a BLAS with a higher rate, such as MKL on Intel's "
-        "processors, shortens the wide layers' steps in proportion"
-    )
 
 
 def _native() -> str:

@@ -1,5 +1,6 @@
-"""Machines: whether two runs were measured on one and the same, and what else differs between them."""
+"""Machines: whether two runs are of the same machine, and what else differs between them."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -16,32 +17,26 @@ WITHOUT_GPU = ("variables CUPY_TF32", "variables NVIDIA_TF32_OVERRIDE")
 def differences(before: Records, after: Records, wanted: Collection[str] = MACHINE) -> list[str]:
     """Return a line for each fact in which the environments of common contestants differ.
 
-    A contestant is compared with itself at the same number of threads, for each loads libraries of its own.
+    A contestant is compared with itself at the same number of threads, since each loads its own libraries.
     """
+    old, new = _facts(before), _facts(after)
     lines = []
-    for who in sorted(_contestants(before) & _contestants(after)):
-        ours, theirs = _facts(before, *who), _facts(after, *who)
-        for fact in sorted(ours.keys() | theirs.keys()):
-            was, now = ours.get(fact, {"none"}), theirs.get(fact, {"none"})
+    for key in sorted(old.keys() & new.keys()):
+        for fact in sorted(old[key].keys() | new[key].keys()):
+            was, now = (" or ".join(sorted(run[key].get(fact, {"none"}))) for run in (old, new))
             if was != now and (fact in wanted or fact.partition(" ")[0] in wanted):
-                old, new = (" or ".join(sorted(values)) for values in (was, now))
-                lines.append(f"{fact}: {old}, then {new}")
+                lines.append(f"{fact}: {was}, then {now}")
     return list(dict.fromkeys(lines))
 
 
-def _contestants(records: Records) -> set[tuple[str, int]]:
-    return {(one.contestant, one.threads) for one in records.measurements if one.status == "ok"}
-
-
-def _facts(records: Records, contestant: str, threads: int) -> dict[str, set[str]]:
-    """Return the values of each fact in the environments of a contestant's processes."""
-    values: dict[str, set[str]] = {}
+def _facts(records: Records) -> dict[tuple[str, int], dict[str, set[str]]]:
+    """Return by contestant and threads the values of each fact in the environments of its processes."""
+    values: dict[tuple[str, int], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for one in records.measurements:
-        if (one.status, one.contestant, one.threads) == ("ok", contestant, threads):
-            environment = records.environments.get(one.environment, {})
-            for fact, value in facts(environment):
-                if fact not in (() if environment.get("gpu") else WITHOUT_GPU):
-                    values.setdefault(fact, set()).add(value)
+        environment = records.environments.get(one.environment, {}) if one.status == "ok" else {}
+        for fact, value in facts(environment):
+            if environment.get("gpu") or fact not in WITHOUT_GPU:
+                values[one.contestant, one.threads][fact].add(value)
     return values
 
 
@@ -61,7 +56,7 @@ def _leaves(record: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]
 
 
 def library(facts: dict[str, Any]) -> str:
-    """Return a BLAS or OpenMP in words.
+    """Return the name, version and threads of a BLAS or OpenMP library.
 
     Examples
     --------

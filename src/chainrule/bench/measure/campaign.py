@@ -239,9 +239,11 @@ def run(campaign: Campaign, folder: Path, listener: Listener = lambda *_: None) 
         After Ctrl-C, when the measurements so far have been written.
     """
     records = _begin(campaign, folder)
-    units = [(one.process, one.cell, one.operation) for one in records.measurements]
-    undone = {u for u, m in zip(units, records.measurements, strict=True) if m.status == "interrupted"}
-    done = set(units) - undone
+    statuses = {
+        (m.process, m.cell, m.operation, m.contestant, m.threads): m.status for m in records.measurements
+    }
+    undone = {subject[:3] for subject, status in statuses.items() if status == "interrupted"}
+    done = {subject[:3] for subject in statuses} - undone
     units = campaign.units()
     left = [unit for unit in units if unit not in done]
     count = len(units) - len(left)
@@ -286,13 +288,13 @@ def _measured(
 
 def _rates(campaign: Campaign, one: Crew, records: Records) -> Iterator[dict[str, Any]]:
     """Yield the best rates of the machine with every library, once in a run."""
-    known = {(rates.library, rates.dtype, rates.threads) for rates in records.rates}
-    entries = [roster.entry(name) for name in campaign.contestants]
-    devices = {entry.device for entry in entries}
-    for name, threads in product(roster.of(roster.PRODUCTS), campaign.threads):
+    measured = {(rates.library, rates.dtype, rates.threads) for rates in records.rates}
+    devices = {roster.entry(name).device for name in campaign.contestants}
+    for name, threads in product(roster.of(roster.BACKEND), campaign.threads):
         entry = roster.entry(name)
-        is_known = (entry.library, one.dtype, threads) in known
-        if entry.device in devices and entry.is_at_hand and not is_known:
+        key = entry.library, one.dtype, threads
+        if entry.device in devices and entry.is_at_hand and key not in measured:
+            measured.add(key)
             yield from one.rates(entry.library, threads)
 
 

@@ -25,6 +25,7 @@ VARIABLES = (
     *("JAX_ENABLE_X64", "JAX_PLATFORMS", "CUPY_TF32", "NVIDIA_TF32_OVERRIDE"),
     *("CHAINRULE_THREADS", "CHAINRULE_EPILOGUE"),
 )
+POOL_FACTS = ("user_api", "internal_api", "version", "architecture", "num_threads")  # no paths
 GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
 GPU_FACTS = ("name", "driver_version", "memory.total", "clocks.sm", "clocks.max.sm", "temperature.gpu")
 GPU_THROTTLES = (
@@ -35,8 +36,6 @@ GPU_THROTTLES = (
 BUSY, STOLEN = 0.1, 0.05
 _THROTTLES = "devices/system/cpu/cpu*/thermal_throttle/core_throttle_count"
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-
-Question = Callable[[Any], Any]  # asked of a loaded library
 
 
 def environment() -> dict[str, Any]:
@@ -49,7 +48,7 @@ def environment() -> dict[str, Any]:
         "governor": _text(GOVERNOR).strip() or None,
         "python": platform.python_version(),
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
-        "blas": blas(),
+        "blas": [{key: pool[key] for key in POOL_FACTS if key in pool} for pool in threadpool_info()],
         "versions": versions([*PACKAGES, "scikit-learn", "threadpoolctl"]),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "precision": precision(),
@@ -105,20 +104,14 @@ def flags(before: Pulse, after: Pulse) -> tuple[str, ...]:
     return tuple(name for name, holds in doubts.items() if holds)
 
 
-def blas() -> list[dict[str, Any]]:
-    """Return the libraries with threads that are loaded, without their paths."""
-    keys = ("user_api", "internal_api", "version", "architecture", "num_threads")
-    return [{key: info[key] for key in keys if key in info} for info in threadpool_info()]
-
-
 def precision() -> dict[str, Any]:
     """Return how the loaded libraries multiply float32, which they may round to TF32."""
-    asked: dict[str, Question] = {
+    settings: dict[str, Callable[[Any], Any]] = {
         "torch": lambda torch: torch.get_float32_matmul_precision(),
         "jax": lambda jax: jax.config.jax_default_matmul_precision or "default",
         "cupy": lambda _: of_products("float32"),
     }
-    return {name: ask(sys.modules[name]) for name, ask in asked.items() if sys.modules.get(name)}
+    return {name: ask(sys.modules[name]) for name, ask in settings.items() if sys.modules.get(name)}
 
 
 def gpu() -> dict[str, str] | None:
