@@ -263,10 +263,6 @@ class CupyDevice(CupyLibrary):
         """Return an event, which is recorded on the stream of :meth:`at_work`."""
         return cupy.cuda.Event(disable_timing=True)
 
-    def copy(self, target: Array, source: Array) -> None:
-        """Copy one array of the device into another."""
-        cupy.copyto(target, source)
-
 
 _devices = threading.local()  # those of a thread, by number and precision
 

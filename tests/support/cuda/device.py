@@ -201,10 +201,6 @@ class StandIn(NumpyLibrary):
     def mark(self):
         return LateMark(self)
 
-    def copy(self, target, source):
-        self.copies += 1
-        target[...] = source
-
     # -- launches ---------------------------------------------------------------------------------
 
     def kernel(self, text):

@@ -122,6 +122,3 @@ class Device(Library, Protocol):
 
     def mark(self) -> Mark:
         """Return a new mark."""
-
-    def copy(self, target: Array, source: Array) -> None:
-        """Copy one array of the device into another."""

@@ -169,10 +169,9 @@ class PersistentPack(Pack):
 
 def small(work: Work, device: Device) -> PersistentEngine | None:
     """Return the engine of a step that one block or one cluster is enough for; ``None`` for others."""
-    kernels = {rows: _kernel(work, rows, device) for rows in work.batch_sizes}
-    if None in kernels.values():
-        return None
-    return PersistentEngine(work, device, {rows: kernel for rows, kernel in kernels.items() if kernel})
+    sizes = work.batch_sizes
+    kernels = {rows: kernel for rows in sizes if (kernel := _kernel(work, rows, device)) is not None}
+    return PersistentEngine(work, device, kernels) if len(kernels) == len(sizes) else None
 
 
 def _kernel(work: Work, rows: int, device: Device) -> Persistent | None:

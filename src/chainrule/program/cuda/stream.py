@@ -88,7 +88,8 @@ class StreamEngine:
     def __init__(self, work: Work, device: Device) -> None:
         self.progress = work.progress
         self._work, self._device, scratch = work, device, Scratch(device)
-        self._losses = device.empty((len(work.bounds),), numpy_dtype(work.progress[0].dtype))
+        self._losses = device.pinned((len(work.bounds),), numpy_dtype(work.progress[0].dtype))
+        self._mark = device.mark()
         self._places = {
             rows: [BatchPlace(work, rows, device, scratch) for _ in range(PLACES)]
             for rows in sorted(work.batch_sizes, reverse=True)
@@ -99,7 +100,7 @@ class StreamEngine:
         """Return a context to run in: everything goes to the device's own stream."""
         return self._device.at_work()
 
-    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
         """Run an epoch: see ``Engine``."""
         for number, (start, stop) in enumerate(epoch.bounds):
             check()
@@ -107,6 +108,7 @@ class StreamEngine:
             place.fill(self._work, epoch, number)
             place.run()
             place.lane.release()
-            self._device.copy(self._losses[number : number + 1], place.losses)
-        # sync: the losses, once an epoch.
-        return self._device.listed(self._losses[: len(epoch.bounds)])
+            self._device.fetch(self._losses[number : number + 1], place.losses)
+        self._mark.record()
+        self._mark.synchronize()  # sync: the losses, once an epoch
+        return self._losses[: len(epoch.bounds)].copy()
