@@ -1,4 +1,4 @@
-"""Estimators: beside scikit-learn's own, in its pipelines and searches, on every backend."""
+"""Estimators: compared with scikit-learn's own, in its pipelines and searches, on every backend."""
 
 import pickle
 import tracemalloc
@@ -58,7 +58,7 @@ def from_one_start(name, X, y, **settings):
     return mine, other
 
 
-# -- beside scikit-learn's -----------------------------------------------------------------------------
+# -- compared with scikit-learn -----------------------------------------------------------------------------
 
 SOLVERS = pytest.mark.parametrize(
     "settings",
@@ -564,12 +564,10 @@ def test_targets_and_weights_that_cannot_be_are_refused(rng):
         clone(model).partial_fit(X, y)
     model.partial_fit(X, y, classes=[0, 1, 2, 3])
     with pytest.raises(
-        ValueError, match=r"y holds the labels \[0, 1, 2, 9\], but the classes are \[0, 1, 2, 3\]"
+        ValueError, match=r"y holds the labels \[0, 1, 2, 9\], but the classes are \[0, 1"
     ):
         model.partial_fit(X, np.where(y == 3, 9, y))
-    with pytest.raises(
-        ValueError, match=r"classes are \[0, 1\], and were \[0, 1, 2, 3\]; leave them out"
-    ):
+    with pytest.raises(ValueError, match=r"classes are \[0, 1\], and were \[0, 1, 2, 3\]; leave"):
         model.partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
         model.set_params(early_stopping=True).partial_fit(X, y)
@@ -579,9 +577,7 @@ def test_targets_and_weights_that_cannot_be_are_refused(rng):
 def test_a_warm_start_with_other_layers_is_refused(rng):
     X, y, name = problem(rng, "one quantity")
     model = getattr(estimators, name)("squared_error", (4,), max_iter=1, warm_start=True).fit(X, y)
-    with pytest.raises(
-        ValueError, match=r"the network is 5-4-1 \(relu, identity\), and the parameters describe 5-6-1"
-    ):
+    with pytest.raises(ValueError, match=r"the network is 5-4-1 \(relu, identity\), .* describe 5-6-1"):
         model.set_params(hidden_layer_sizes=(6,)).fit(X, y)
     model.set_params(hidden_layer_sizes=(4,), alpha=0.5, dropout=0.1).fit(X, y)
     assert model.network_.architecture.dropout == 0.1

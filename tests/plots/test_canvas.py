@@ -55,12 +55,9 @@ def test_the_same_picture_is_the_same_file_and_the_letters_of_an_svg_are_text(dr
     assert b"dc:date" not in first
     assert len(re.findall(rb"<text ", first)) >= 3
     assert dict(matplotlib.rcParams) == before
-
-
-def test_a_picture_is_written_as_png_and_shows_itself_in_a_notebook(drawn, tmp_path):
     picture = drawn["predictions"]()
     assert plots.save(picture, tmp_path / "a.PNG").read_bytes().startswith(b"\x89PNG\r\n")
-    assert picture._repr_png_().startswith(b"\x89PNG\r\n")
+    assert picture._repr_png_().startswith(b"\x89PNG\r\n")  # for a notebook
 
 
 def test_pictures_need_no_pyplot_and_importing_chainrule_no_matplotlib():
@@ -88,9 +85,7 @@ def test_axes_of_ones_own_are_saved_as_the_figure_around_them(tmp_path):
 
 def test_another_suffix_and_a_missing_folder_are_refused_and_nothing_written(tmp_path):
     for name, reason in (("a.gif", r"ends in \.gif"), ("a", "ends in no suffix")):
-        with pytest.raises(
-            ValueError, match=rf"{reason}; give a name that ends in \.png, \.svg or \.pdf"
-        ):
+        with pytest.raises(ValueError, match=rf"{reason}; give a name that ends in \.png, \.svg or"):
             plots.save(Figure(), tmp_path / name)
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*none"):
         plots.save(Figure(), tmp_path / "none" / "a.png")
@@ -116,8 +111,6 @@ def test_each_class_has_a_colour_and_a_log_scale_suits_a_spread_over_a_power_of_
 
 
 def test_without_matplotlib_one_line_says_what_to_install(without_matplotlib):
-    with pytest.raises(
-        ImportError,
-        match=r"^pictures need matplotlib; pip install '\.\[plots\]' in a clone of chainrule$",
-    ):
+    remedy = r"pip install '\.\[plots\]' in a clone of chainrule"
+    with pytest.raises(ImportError, match=f"^pictures need matplotlib; {remedy}$"):
         from chainrule import plots  # noqa: F401

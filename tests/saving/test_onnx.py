@@ -111,9 +111,7 @@ def test_what_onnx_cannot_hold_is_refused_in_one_line_and_nothing_is_written(tmp
     with pytest.raises(ValueError, match=r"this one is an ONNX file: 'net\.onnx'"):
         net.to_onnx(tmp_path / "net.safetensors")
     monkeypatch.setattr("chainrule.saving.onnx._LARGEST", 100)
-    with pytest.raises(
-        ValueError, match="the weights take 104 bytes, and an ONNX file holds 2 GiB; use"
-    ):
+    with pytest.raises(ValueError, match="the weights take 104 bytes, and an ONNX file holds 2 GiB"):
         net.to_onnx(tmp_path / "net.onnx")
     assert list(tmp_path.iterdir()) == []
 
