@@ -264,12 +264,11 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
     """
     if is_device_array(x):
         home = backends.of(x)
-        if home != backend:
-            msg = (
-                f"{name} is on {home.describe()} but the network is on {backend.describe()}; nothing "
-                "is copied between devices silently: move one of them"
-            )
-            raise TypeError(msg)
+        problem = (
+            f"{name} is on {home.describe()} but the network is on {backend.describe()}; nothing "
+            "is copied between devices silently: move one of them"
+        )
+        require(home == backend, problem, TypeError)
         if namespace(x).isdtype(x.dtype, "complex floating"):
             _refuse(x, name, "c")
         return x

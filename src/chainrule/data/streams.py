@@ -433,9 +433,11 @@ class _Frames:
         drop: Sequence[str],
     ) -> None:
         targets = [y] if isinstance(y, str) else y
-        if not isinstance(targets, list) or not all(isinstance(name, str) for name in targets):
-            msg = f"y is {quoted(y)}; give the name of the target's column in {self.name}, such as y='label'"
-            raise TypeError(msg)
+        are_names = isinstance(targets, list) and all(isinstance(name, str) for name in targets)
+        problem = (
+            f"y is {quoted(y)}; give the name of the target's column in {self.name}, such as y='label'"
+        )
+        require(are_names, problem, TypeError)
         taken = [*targets, *([] if weights is None else [weights])]
         names = dict.fromkeys(schema)
         others = (name for name in schema if name not in {*taken, *drop} and not has_index_name(name))
@@ -466,10 +468,9 @@ class _Parquet(_Frames):
         pl = polars(f"reading {path.name}")
         self.name = str(path)
         self._files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-        if not path.exists() or not self._files:
-            got = "a folder without .parquet files" if path.is_dir() else "no file or folder"
-            msg = f"{path} is {got}; give a Parquet file, or a folder of them"
-            raise FileNotFoundError(msg)
+        got = "a folder without .parquet files" if path.is_dir() else "no file or folder"
+        problem = f"{path} is {got}; give a Parquet file, or a folder of them"
+        require(path.exists() and self._files, problem, FileNotFoundError)
         parquet = str(path.with_suffix(".parquet"))
         problem = (
             f"{path} is CSV; give Parquet: polars.read_csv({str(path)!r}).write_parquet({parquet!r})"
@@ -504,12 +505,11 @@ class _Records(_Frames):
         self._pl, self._source = polars("reading record batches"), source
         self._held: Any = None  # the batch read last
         self._at = 0  # the row that it starts at
-        if isinstance(source, Iterator):
-            msg = (
-                f"got a {type(source).__name__}, which can be read only once, and the rows are counted first; give a list "
-                "of record batches, or a function that returns a new iterator"
-            )
-            raise TypeError(msg)
+        problem = (
+            f"got a {type(source).__name__}, which can be read only once, and the rows are counted first; give a list "
+            "of record batches, or a function that returns a new iterator"
+        )
+        require(not isinstance(source, Iterator), problem, TypeError)
         schema, rows = None, []
         for number, frame in enumerate(self._frames()):
             schema = schema or dict(frame.schema)
@@ -531,9 +531,8 @@ class _Records(_Frames):
             while row >= self._at + self._held.height:
                 self._at += self._held.height
                 self._held = next(self._batches, None)
-                if self._held is None:
-                    msg = f"the record batches ended at row {self._at}, wanted {sum(self.groups[0])} as at first; give the same rows each time"
-                    raise ValueError(msg)
+                problem = f"the record batches ended at row {self._at}, wanted {sum(self.groups[0])} as at first; give the same rows each time"
+                require(self._held is not None, problem)
             parts.append(self._held.slice(row - self._at, block.stop - row))
             row += parts[-1].height
         return self.raw(self._pl.concat(parts))
@@ -543,12 +542,10 @@ class _Records(_Frames):
 
 
 def _check_columns(wanted: dict[str, Any], got: dict[str, Any], name: str, first: str) -> None:
-    if got == wanted:
-        return
     differ = sorted(name for name in {*wanted, *got} if wanted.get(name) != got.get(name))
     listed = ", ".join(
         f"{quoted(column)} ({got.get(column, 'missing')}, there {wanted.get(column, 'missing')})"
         for column in differ[:4]
     )
-    msg = f"{name} has other columns than {first}: {listed}; write all of them with the same names and types"
-    raise ValueError(msg)
+    problem = f"{name} has other columns than {first}: {listed}; write all of them with the same names and types"
+    require(got == wanted, problem)

@@ -6,7 +6,7 @@ import warnings
 from functools import cache
 from typing import Any
 
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.naming import quoted, require
 from chainrule.ranks.group import Group
 
 KINDS = ("alone", "mpi", "nccl")
@@ -51,9 +51,9 @@ def join(given: Any = None) -> Group:
         _warn_of_launcher()
         return Group()
     kind, colon, sum_name = str(given).partition(":")
-    if kind not in KINDS or (colon and sum_name != "tree") or str(given) == "nccl:tree":
-        msg = f"ranks is {quoted(given)}; give 'alone', 'mpi', 'nccl', 'alone:tree' or 'mpi:tree'"
-        raise ValueError(msg)
+    problem = f"ranks is {quoted(given)}; give 'alone', 'mpi', 'nccl', 'alone:tree' or 'mpi:tree'"
+    has_tree = sum_name == "tree" and kind != "nccl"
+    require(kind in KINDS and (has_tree or not colon), problem)
     return _named(kind, tree=bool(colon))
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.mathematics.arrays import Array
-from chainrule.mathematics.naming import quoted
+from chainrule.mathematics.naming import quoted, require
 
 LEAVES = 8  # parts of a batch that the tree adds, and the largest number of ranks
 
@@ -56,14 +56,11 @@ class Group:
     @property
     def notes(self) -> tuple[str, ...]:
         """The notes on the group for the history."""
-        if not self.is_divided:
-            return ()
         where = f"{self.size} rank{'s' * (self.size > 1)} ({self.name})"
+        how = ": all have the same bits, which another number of ranks would round differently"
         if self.tree:
-            return (f"{where}, sums by a tree: the same bits on 1, 2, 4 and {LEAVES} ranks",)
-        return (
-            f"{where}: all have the same bits, which another number of ranks would round differently",
-        )
+            how = f", sums by a tree: the same bits on 1, 2, 4 and {LEAVES} ranks"
+        return (f"{where}{how}",) if self.is_divided else ()
 
     def spans(self, rows: int) -> list[slice]:
         """Return the rows of a batch that this rank computes.
@@ -152,12 +149,11 @@ class Group:
         texts = self.gather({name: str(value) for name, value in facts.items()})
         for name, text in texts[0].items():
             for rank, others in enumerate(texts):
-                if others.get(name) != text:
-                    msg = (
-                        f"the ranks differ in {name}: {quoted(text)} on rank 0, {quoted(others.get(name))} on rank {rank}; "
-                        "start all of them in the same way, with a seed"
-                    )
-                    raise ValueError(msg)
+                problem = (
+                    f"the ranks differ in {name}: {quoted(text)} on rank 0, {quoted(others.get(name))} on rank {rank}; "
+                    "start all of them in the same way, with a seed"
+                )
+                require(others.get(name) == text, problem)
 
     def fail(self, code: int, show: Callable[[], None]) -> None:
         """Show an error once, and end the ranks that do not have it.
@@ -276,6 +272,5 @@ def check_tree(size: int) -> None:
         ...
     ValueError: sums by a tree run on 1, 2, 4 or 8 ranks, these are 3; leave ':tree' out
     """
-    if LEAVES % size:
-        msg = f"sums by a tree run on 1, 2, 4 or {LEAVES} ranks, these are {size}; leave ':tree' out"
-        raise ValueError(msg)
+    problem = f"sums by a tree run on 1, 2, 4 or {LEAVES} ranks, these are {size}; leave ':tree' out"
+    require(LEAVES % size == 0, problem)

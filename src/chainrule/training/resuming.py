@@ -87,9 +87,10 @@ class RunFolder:
         self.path.mkdir(exist_ok=True)
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
-            if not lock(self._lock, wait=False):
-                msg = f"another run uses the folder {self.path}; wait until it ends, or give another folder"
-                raise BlockingIOError(msg)
+            problem = (
+                f"another run uses the folder {self.path}; wait until it ends, or give another folder"
+            )
+            require(lock(self._lock, wait=False), problem, BlockingIOError)
             self._open()
         except BaseException:
             os.close(self._lock)
@@ -102,19 +103,17 @@ class RunFolder:
     def _open(self) -> None:
         numbers = self._numbers()
         self._number = max(numbers, default=0)
-        if numbers and not self._resume:
-            msg = f"the folder {self.path} holds a run already; resume it, or give another folder"
-            raise FileExistsError(msg)
+        problem = f"the folder {self.path} holds a run already; resume it, or give another folder"
+        require(self._resume or not numbers, problem, FileExistsError)
         for number in reversed(numbers):
             try:
                 arrays, record = checkpoint.read(self._file(number))
-                if {"settings", "draws"} <= record.keys():
-                    self.newest, self._start = (arrays, record), f"continuing from {self._file(number)}"
-                    return
-                problem = "it is no checkpoint of a run"
+                require({"settings", "draws"} <= record.keys(), "it is no checkpoint of a run")
             except (OSError, ValueError) as error:
-                problem = str(error)
-            self.say(f"{self._file(number)} is not used: {problem}")
+                self.say(f"{self._file(number)} is not used: {error}")
+            else:
+                self.newest, self._start = (arrays, record), f"continuing from {self._file(number)}"
+                return
         if self._resume:
             self._start = f"no checkpoint in {self.path}: starting from the beginning"
 
