@@ -46,12 +46,12 @@ def _room(name: str) -> ModuleType:
     return import_module(f"chainrule.backends.{name}")
 
 
-def named(given: str) -> Backend:
+def named(full_name: str) -> Backend:
     """Return the backend with this name.
 
     Parameters
     ----------
-    given
+    full_name
         A library, with a device or without: "numpy", "cupy:1", "torch:cuda", "jax:cpu".
 
     Returns
@@ -71,10 +71,10 @@ def named(given: str) -> Backend:
     >>> named("numpy").name
     'numpy'
     """
-    name, _, device = given.partition(":")
+    name, _, device = full_name.partition(":")
     if name not in INSTALL:
         names = sorted(INSTALL)
-        msg = f"unknown backend {given!r}{nearest(name, names)} (known: {', '.join(names)})"
+        msg = f"unknown backend {full_name!r}{nearest(name, names)} (known: {', '.join(names)})"
         raise ValueError(msg)
     if find_spec(name) is None:
         msg = f"backend {name!r} is not installed; {INSTALL[name]}, or use 'numpy'"
@@ -112,17 +112,17 @@ def of(array: Array) -> Backend:
     >>> of(np.ones(3)).name
     'numpy'
     """
-    known = (name for name in INSTALL if getattr(array_api_compat, f"is_{name}_array")(array))
-    backend: Backend = _room(next(known, "namespace")).of(array)
+    names = (name for name in INSTALL if getattr(array_api_compat, f"is_{name}_array")(array))
+    backend: Backend = _room(next(names, "namespace")).of(array)
     return backend
 
 
-def get(given: Any = None) -> Backend | None:
+def get(choice: Any = None) -> Backend | None:
     """Return the backend for a ``backend=`` argument; ``None`` if the arrays decide.
 
     Parameters
     ----------
-    given
+    choice
         A name, a :class:`Backend` or an Array API namespace. ``None`` stands for ``CHAINRULE_BACKEND``,
         if that is set.
 
@@ -138,7 +138,7 @@ def get(given: Any = None) -> Backend | None:
     BackendUnavailableError
         If it cannot be used here.
     TypeError
-        If ``given`` is none of these.
+        If ``choice`` is none of these.
 
     Examples
     --------
@@ -146,22 +146,22 @@ def get(given: Any = None) -> Backend | None:
     >>> get("numpy").name, get(array_api_strict).name
     ('numpy', 'array_api_strict')
     """
-    given = _asked(given)
-    if is_auto(given):
+    choice = _asked(choice)
+    if is_auto(choice):
         return None
-    if given is None or isinstance(given, Backend):
-        return given
-    if isinstance(given, str):
-        return named(given)
+    if choice is None or isinstance(choice, Backend):
+        return choice
+    if isinstance(choice, str):
+        return named(choice)
     for name in INSTALL:
         is_one = getattr(array_api_compat, f"is_{name}_namespace")
-        if isinstance(given, ModuleType) and is_one(given):
+        if isinstance(choice, ModuleType) and is_one(choice):
             return named(name)
-    backend: Backend = _room("namespace").make(given)
+    backend: Backend = _room("namespace").make(choice)
     return backend
 
 
-def is_auto(given: Any = None) -> bool:
+def is_auto(choice: Any = None) -> bool:
     """Return whether a ``backend=`` argument is "auto"; ``None`` stands for ``CHAINRULE_BACKEND``.
 
     Examples
@@ -169,12 +169,12 @@ def is_auto(given: Any = None) -> bool:
     >>> is_auto("auto"), is_auto("numpy")
     (True, False)
     """
-    asked = _asked(given)
+    asked = _asked(choice)
     return isinstance(asked, str) and asked == "auto"
 
 
-def _asked(given: Any) -> Any:
-    return os.environ.get("CHAINRULE_BACKEND") or None if given is None else given
+def _asked(choice: Any) -> Any:
+    return os.environ.get("CHAINRULE_BACKEND") or None if choice is None else choice
 
 
 def available() -> list[Availability]:
@@ -202,7 +202,7 @@ def _probed(name: str) -> Availability:
     with suppress(Exception):  # a broken installation may raise anything
         version = import_module(name).__version__
     try:
-        found: Availability = _room(name).probe()
+        availability: Availability = _room(name).probe()
     except Exception as error:  # noqa: BLE001  a driver may raise anything; the reason is shown
         return Availability(name, usable=False, version=version, reason=one_line(error))
-    return found
+    return availability

@@ -145,9 +145,9 @@ class Backend:
         """
         return self.xp.asarray(x, dtype=self.dtype(dtype), device=self.device)
 
-    def dtype(self, given: Any) -> Any:
+    def dtype(self, name: Any) -> Any:
         """Return the dtype of the library with this name; a dtype or ``None`` is returned unchanged."""
-        return getattr(self.xp, given) if isinstance(given, str) else given
+        return getattr(self.xp, name) if isinstance(name, str) else name
 
     def to_numpy(self, array: Array) -> np.ndarray:
         """Return ``array`` on the host as a copy, or as a view if it is there already; bfloat16 becomes float32."""

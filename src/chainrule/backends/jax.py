@@ -129,8 +129,8 @@ def make(device: str | None = None) -> JaxBackend:
     """
     platform, _, number = (device or "").partition(":")
     try:
-        found = jax.devices(platform or None)
-        return JaxBackend("jax", xp, found[int(number or 0)])
+        listed = jax.devices(platform or None)
+        return JaxBackend("jax", xp, listed[int(number or 0)])
     except (RuntimeError, IndexError, ValueError) as error:
         why = str(error).partition("\n")[0]
         msg = f"backend 'jax:{device}' cannot be used here: {why}; try backend='jax:cpu'"

@@ -19,12 +19,12 @@ def step_plan(
 ) -> Any:
     """Return the plan of a step on batches of ``rows`` rows; ``named``: with the names of its values."""
     from chainrule.program.engine import plan_step
-    from chainrule.program.trace import Spec, made_by
+    from chainrule.program.trace import Spec, specs_of
 
     theta = Spec((net.layout.total,), dtype, "theta", "parameter")
-    made = made_by(optimizer.init, theta)
-    parts = [part._replace(name=f"state{n}", role="state") for n, part in enumerate(made, start=1)]
-    state = record_like(made, parts)
+    specs = specs_of(optimizer.init, theta)
+    parts = [part._replace(name=f"state{n}", role="state") for n, part in enumerate(specs, start=1)]
+    state = record_like(specs, parts)
     X = Spec((rows, net.sizes[0]), dtype, "X", "sample")
     Y = Spec((rows, net.sizes[-1]), dtype, "Y", "target")
     weights = Spec((rows, 1), dtype, "weights", "weight") if weighted else None

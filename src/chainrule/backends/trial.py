@@ -86,9 +86,9 @@ def every_problem(backend: Backend, dtype: str = "float32") -> list[str]:
         if row.kind == "elementwise" and row.name not in {"astype", "copy"}:
             kind = next(kind for kind in (dtype, "int32", "bool") if row.accepts(kind))
             first = Spec((2, 3), "bool" if row.name == "where" else kind, "x")
-            taken = [first] + [Spec((2, 3), kind, f"x{n}") for n in range(1, row.arity)]
+            arguments = [first] + [Spec((2, 3), kind, f"x{n}") for n in range(1, row.arity)]
             call = NUMBERS.get(row.name, lambda *x, name=row.name: getattr(namespace(*x), name)(*x))
-            programs.append(trace(call, *taken[: 1 if row.name in NUMBERS else row.arity]))
+            programs.append(trace(call, *arguments[: 1 if row.name in NUMBERS else row.arity]))
     lines = [line for program in programs for line in problems(program, backend)]
     return list({line.partition(" ")[0]: line for line in reversed(lines)}.values())[::-1]
 

@@ -96,14 +96,14 @@ class BlockedBatch:
 
         It shares scratch memory, so the two must not run at the same time.
         """
-        made = copy(self)
-        made._work = work
+        batch = copy(self)
+        batch._work = work
         fed = self._orders, self._rates, self._keys, self._losses
-        made._orders, made._rates, made._keys, made._losses = map(np.zeros_like, fed)
-        others = made._orders, made._rates, made._keys, made._losses
+        batch._orders, batch._rates, batch._keys, batch._losses = map(np.zeros_like, fed)
+        others = batch._orders, batch._rates, batch._keys, batch._losses
         old = *self._work.carried, *self._work.arrays, *fed
-        made.run = self.run.twin(list(zip(old, (*work.carried, *work.arrays, *others), strict=True)))
-        return made
+        batch.run = self.run.twin(list(zip(old, (*work.carried, *work.arrays, *others), strict=True)))
+        return batch
 
     def _new_gradients(self) -> list[np.ndarray]:
         """Return the arrays to which blocks add their gradients: one for each thread."""
@@ -181,13 +181,13 @@ class BlockedBatch:
         key = (self._key[thread],) if work.drops else ()
         loss = self._loss[number : number + 1].view(np.uint8)
         if self._direct is None:
-            made, given = self._part(where), (work.progress[0], *taken, *key)
+            planned, inputs = self._part(where), (work.progress[0], *taken, *key)
             outputs = {0: loss, 1: self._gradients[gradient].view(np.uint8)}
         else:
-            made, given = self._direct, (*work.carried, *taken, self._rate, *key)
-            outputs = {len(made.program.outputs) - 1: loss}
-        arrays = Arrays(made, given, self._kernels.library, outputs, arena.empty)
-        for group in made.groups:
+            planned, inputs = self._direct, (*work.carried, *taken, self._rate, *key)
+            outputs = {len(planned.program.outputs) - 1: loss}
+        arrays = Arrays(planned, inputs, self._kernels.library, outputs, arena.empty)
+        for group in planned.groups:
             items += self._kernels.item(group, arrays, slice(None), add=turn > 0)
         return items
 
@@ -208,13 +208,13 @@ class BlockedBatch:
         progress = self._work.progress
         inputs = (*self._work.carried, *gradients, self._rate)
         parts = tuple(spec(g, f"g{n}") for n, g in enumerate(gradients, 1))
-        made = plan_update(self._work.step, progress_spec(progress), parts, self._kernels)
-        return self._shared(made, Arrays(made, inputs, self._kernels.library))
+        planned = plan_update(self._work.step, progress_spec(progress), parts, self._kernels)
+        return self._shared(planned, Arrays(planned, inputs, self._kernels.library))
 
-    def _shared(self, made: Plan, arrays: Arrays) -> list[list[list[Item]]]:
+    def _shared(self, planned: Plan, arrays: Arrays) -> list[list[list[Item]]]:
         """Return a plan as phases; the threads share the columns of long elementwise operations."""
         count, phases = self._cut.threads, list[list[list[Item]]]()
-        for group in made.groups:
+        for group in planned.groups:
             if count > 1 and _is_long_update(group):
                 columns = shares(over(group.operations[0]).columns, count)
                 phases.append([self._kernels.item(group, arrays, share, add=False) for share in columns])

@@ -113,13 +113,13 @@ class Chain:
 def _derive(statement: Statement, facts: Mapping[str, _Facts]) -> _Facts:
     """Return the facts of a statement's result, from those of its arguments."""
     function, _, arguments, target = statement
-    known = [facts[name] for name in arguments if isinstance(name, str)]
+    operands = [facts[name] for name in arguments if isinstance(name, str)]
     if function == "dot":
-        return _Facts("full", known[0].dtype, 0)
-    stage = max(fact.stage for fact in known)
+        return _Facts("full", operands[0].dtype, 0)
+    stage = max(fact.stage for fact in operands)
     if function in ROW_FUNCTIONS:
-        return _Facts("column", known[0].dtype, stage + 1)
-    chosen = known[1:] if function == "where" else known  # the first one is the condition
+        return _Facts("column", operands[0].dtype, stage + 1)
+    chosen = operands[1:] if function == "where" else operands  # the first one is the condition
     dtype = target or PRIMITIVES[function].gives or chosen[0].dtype
-    kinds = {fact.kind for fact in known} - {"scalar"}
+    kinds = {fact.kind for fact in operands} - {"scalar"}
     return _Facts(kinds.pop() if len(kinds) == 1 else "full" if kinds else "scalar", dtype, stage)

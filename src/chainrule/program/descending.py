@@ -79,8 +79,8 @@ def _weight_products(program: Program, gradient: Operation) -> dict[int, Operati
 
 def rest(gradient: Operation, products: Iterable[int]) -> list[Run]:
     """Return the ranges of parameters whose gradients are not among these products, such as the biases."""
-    known, runs, start = set(products), [], 0
-    for is_rest, placed in groupby(_placed(gradient), lambda place: place[0] not in known):
+    starts, runs, start = set(products), [], 0
+    for is_rest, placed in groupby(_placed(gradient), lambda place: place[0] not in starts):
         parts = tuple(part for _, part in placed)
         stop = start + sum(part.shape[-1] for part in parts)
         if is_rest:
@@ -104,11 +104,11 @@ def _read(program: Program) -> list[Value]:
 @lru_cache(maxsize=64)
 def native_descent(program: Program, kernels: Kernels) -> Plan | None:
     """Return the plan of a step whose products subtract from large weights; ``None`` if it has none of them."""
-    found = descent(program) if kernels.can_subtract else None
-    products = {} if found is None else {s: op for s, op in found.products.items() if _pays(op.result)}
-    if found is None or not products:
+    update = descent(program) if kernels.can_subtract else None
+    products = {} if update is None else {s: op for s, op in update.products.items() if _pays(op.result)}
+    if update is None or not products:
         return None
-    return direct(program, found._replace(products=products), found.rate, kernels.groups)
+    return direct(program, update._replace(products=products), update.rate, kernels.groups)
 
 
 def _pays(weight: Value) -> bool:
@@ -116,13 +116,13 @@ def _pays(weight: Value) -> bool:
 
 
 def direct(
-    program: Program, found: Descent, scale: Value, groups: Callable[[Program], Sequence[Fusion]]
+    program: Program, update: Descent, scale: Value, groups: Callable[[Program], Sequence[Fusion]]
 ) -> Plan:
     """Return the plan of the same step with each weight's product added to the weight itself.
 
     Parameters
     ----------
-    program, found
+    program, update
         The step, and its update.
     scale
         The number that the products are scaled by: the setting ``rate`` of their operations. If the program has
@@ -135,22 +135,22 @@ def direct(
     Plan
         Its outputs are the parts of the parameters, written in their places, and those of ``program`` after them.
     """
-    onto = {start: _onto(product, scale) for start, product in found.products.items()}
-    updates = {run.where.start: _update(found, run) for run in rest(found.gradient, found.products)}
+    onto = {start: _onto(product, scale) for start, product in update.products.items()}
+    updates = {run.where.start: _update(update, run) for run in rest(update.gradient, update.products)}
     others = [op for operations in updates.values() for op in operations]
-    gone = {id(op) for op in (found.gradient, found.scaled, found.updated, *found.products.values())}
+    gone = {id(op) for op in (update.gradient, update.scaled, update.updated, *update.products.values())}
     kept = [op for op in program.operations if id(op) not in gone]
-    made = {start: product.result for start, product in onto.items()}
-    made |= {start: operations[-1].result for start, operations in updates.items()}
+    outputs = {start: product.result for start, product in onto.items()}
+    outputs |= {start: operations[-1].result for start, operations in updates.items()}
     stepped = Program(
         (*program.inputs, *(() if scale in program.inputs else (scale,))),
-        (*made.values(), *program.outputs[1:]),
+        (*outputs.values(), *program.outputs[1:]),
         (*kept, *others, *onto.values()),
     ).without_dead_code()
     planned = plan(stepped, (), groups(stepped))
-    theta = planned.homes[id(found.theta)].storage
-    for start, value in made.items():
-        planned.homes[id(value)] = Home(theta, start, found.theta.shape)
+    theta = planned.homes[id(update.theta)].storage
+    for start, value in outputs.items():
+        planned.homes[id(value)] = Home(theta, start, update.theta.shape)
     return planned
 
 
@@ -159,13 +159,13 @@ def _onto(product: Operation, scale: Value) -> Operation:
     return replace(product, result=result, settings={**product.settings, "rate": scale})
 
 
-def _update(found: Descent, run: Run) -> list[Operation]:
+def _update(update: Descent, run: Run) -> list[Operation]:
     """Return the operations of ``theta[where] - rate g[where]`` for a range."""
-    shape, dtype = (run.where.stop - run.where.start,), found.theta.dtype
+    shape, dtype = (run.where.stop - run.where.start,), update.theta.dtype
     old, g, scaled, new = (Value(shape, dtype) for _ in range(4))
     return [
-        Operation("slice", (found.theta,), old, {"places": (run.where,)}),
+        Operation("slice", (update.theta,), old, {"places": (run.where,)}),
         Operation("concat", run.parts, g),
-        replace(found.scaled, operands=(found.rate, g), result=scaled),
-        replace(found.updated, operands=(old, scaled), result=new),
+        replace(update.scaled, operands=(update.rate, g), result=scaled),
+        replace(update.updated, operands=(old, scaled), result=new),
     ]

@@ -102,9 +102,9 @@ class Few:
         """Return the outputs ``(n, n_out)``."""
         self._calls += 1
         if self._calls == CALLS_AS_WRITTEN and (
-            made := _plan(self._forward, self._specs, self._kernels)
+            planned := _plan(self._forward, self._specs, self._kernels)
         ):
-            self._run = _bound(made, self._theta, self._kernels)
+            self._run = _bound(planned, self._theta, self._kernels)
         if self._run is None:
             return self._forward(theta, X)
         np.copyto(self._theta, theta)
@@ -134,10 +134,10 @@ def predict(
     todo = deque(range(0, len(X), how.rows))  # where the blocks start
     done: dict[int, np.ndarray] = {}  # their outputs, each (rows, n_out)
     specs = Spec(theta.shape, theta.dtype, "theta"), Spec((how.rows, X.shape[1]), X.dtype, "X")
-    made = _plan(forward, specs, kernels) if how.is_planned else None
+    planned = _plan(forward, specs, kernels) if how.is_planned else None
 
     def work() -> None:
-        run = partial(forward, theta) if made is None else _bound(made, theta, kernels)
+        run = partial(forward, theta) if planned is None else _bound(planned, theta, kernels)
         with np.errstate(all="ignore"):  # a thread has an error state of its own
             while todo:
                 try:
@@ -169,18 +169,18 @@ def _plan(forward: Forward, specs: tuple[Spec, Spec], kernels: Kernels) -> Plan 
     return plan(program, (), kernels.groups(program))
 
 
-def _bound(made: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
+def _bound(planned: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
     """Return a function that runs the plan of a block, in memory of its own."""
-    _, samples = made.program.inputs
-    taken = kernels.library.empty(samples.shape, samples.dtype)  # (rows, n_in)
-    arrays = Arrays(made, (theta, taken), kernels.library)
-    items = [kernels.item(group, arrays, slice(None), add=False) for group in made.groups]
+    _, samples = planned.program.inputs
+    buffer = kernels.library.empty(samples.shape, samples.dtype)  # (rows, n_in)
+    arrays = Arrays(planned, (theta, buffer), kernels.library)
+    items = [kernels.item(group, arrays, slice(None), add=False) for group in planned.groups]
     run_steps = kernels.ready([[[item for part in items for item in part]]], [np.zeros(1, np.int64)])
-    A = arrays.of(made.program.outputs[0])  # (rows, n_out)
+    A = arrays.of(planned.program.outputs[0])  # (rows, n_out)
 
     def run(X: np.ndarray) -> np.ndarray:
-        np.copyto(taken[: len(X)], X)
-        taken[len(X) :] = 0.0  # if the last block is short: other numbers may be slow to compute with
+        np.copyto(buffer[: len(X)], X)
+        buffer[len(X) :] = 0.0  # if the last block is short: other numbers may be slow to compute with
         run_steps(1)
         outputs: np.ndarray = A[: len(X)].copy()  # (len(X), n_out)
         return outputs

@@ -107,9 +107,9 @@ def _chains(segment: list[Operation], readers: dict[int, list[Operation]]) -> li
 
 
 def _group(chain: list[Operation], readers: dict[int, list[Operation]], kept: set[int]) -> Fusion:
-    made = {id(operation.result) for operation in chain}
+    results_here = {id(operation.result) for operation in chain}
     here = {id(operation) for operation in chain}
-    inputs = {id(v): v for operation in chain for v in operation.inputs if id(v) not in made}
+    inputs = {id(v): v for operation in chain for v in operation.inputs if id(v) not in results_here}
     results = [
         operation.result
         for operation in chain
@@ -155,16 +155,16 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
     entries = {
         id(v) for op in group.operations for v in op.inputs[: len(op.inputs) - len(op.read_by_rows)]
     }
-    given = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and not _is_number(v)]
-    names = {id(value): f"x{number}" for number, (value, *_) in enumerate(given)}
+    read = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and not _is_number(v)]
+    names = {id(value): f"x{number}" for number, (value, *_) in enumerate(read)}
     few: dict[int, str] = {}  # the names of operands of which whole rows or columns are read
     for operation in group.operations:
         for value, spread in zip(
             operation.read_by_rows, ("thin", _OTHER[operation.is_turned]), strict=False
         ):
             if id(value) not in few:
-                few[id(value)] = f"x{len(given)}"
-                given.append((value, spread, operation.read_by_rows[0].shape[-1]))
+                few[id(value)] = f"x{len(read)}"
+                read.append((value, spread, operation.read_by_rows[0].shape[-1]))
     statements, sums = [], {}
     for number, operation in enumerate(group.operations):
         if is_total(operation) or operation.is_row_product:
@@ -182,9 +182,9 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
         else:
             statements.append(_statement(operation, names))
     operands = tuple(
-        Operand(f"x{n}", spread, v.dtype.name, count) for n, (v, spread, count) in enumerate(given)
+        Operand(f"x{n}", spread, v.dtype.name, count) for n, (v, spread, count) in enumerate(read)
     )
-    inputs = tuple(value for value, *_ in given)
+    inputs = tuple(value for value, *_ in read)
     outputs = tuple(sums.get(id(v)) or Output(names[id(v)]) for v in group.results)
     return Lowered(Chain(operands, tuple(statements), outputs), where, inputs, group.results)
 

@@ -85,14 +85,14 @@ def asked_threads(asked: int | None = None) -> int | None:
     >>> asked_threads(3)
     3
     """
-    given = asked if asked is not None else os.environ.get("CHAINRULE_THREADS") or None
-    if given is None:
+    wanted = asked if asked is not None else os.environ.get("CHAINRULE_THREADS") or None
+    if wanted is None:
         return None
     name = "threads" if asked is not None else "CHAINRULE_THREADS"
-    if not str(given).isdecimal() or int(given) < 1:
-        msg = f"{name} is {given!r}; give a whole number of 1 or more"
+    if not str(wanted).isdecimal() or int(wanted) < 1:
+        msg = f"{name} is {wanted!r}; give a whole number of 1 or more"
         raise ValueError(msg)
-    return int(given)
+    return int(wanted)
 
 
 def threads(asked: int | None = None) -> int:
@@ -189,8 +189,8 @@ def _blas_libraries(_modules: int) -> list[Any]:
     """Return the BLAS libraries of this process; imports of more modules may load others, so it searches again then."""
     from threadpoolctl import ThreadpoolController
 
-    found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
-    return found
+    controllers: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return controllers
 
 
 @functools.cache
@@ -222,10 +222,10 @@ def available_bytes(root: Path = Path("/")) -> int | None:
     left = [1024 * free for free in _facts(root / "proc/meminfo", "MemAvailable:")]
     for group, version in _control_groups("memory", root):
         *names, cache = _MEMORY_FILES[version]
-        most, taken = (_text(group / name).strip() for name in names)
-        if most.isdecimal() and taken and int(most) < _UNLIMITED:  # version 2 says "max"
+        most, used_now = (_text(group / name).strip() for name in names)
+        if most.isdecimal() and used_now and int(most) < _UNLIMITED:  # version 2 says "max"
             cached = _facts(group / "memory.stat", f"{cache}active_file", f"{cache}inactive_file")
-            left.append(int(most) - int(taken) + sum(cached))
+            left.append(int(most) - int(used_now) + sum(cached))
     for limit, size in _ULIMITS.items():
         allowed = resource.getrlimit(getattr(resource, limit))[0] if resource else _UNLIMITED
         if 0 <= allowed < _UNLIMITED:

@@ -72,8 +72,7 @@ class Plan:
     @cached_property
     def storages(self) -> list[Storage]:
         """All storages, each once."""
-        found = {id(home.storage): home.storage for home in self.homes.values()}
-        return list(found.values())
+        return list({id(home.storage): home.storage for home in self.homes.values()}.values())
 
     operations = _of_program("operations", "The operations of the program, in order.")
     matmuls = _of_program(
@@ -389,8 +388,8 @@ def plan(program: Program, carried: Carried = (), groups: Sequence[Fusion] | Non
     --------
     >>> from chainrule.mathematics.arrays import namespace
     >>> from chainrule.program.trace import Spec, trace
-    >>> made = plan(trace(lambda x: namespace(x).tanh(-(x + 1.0)), Spec((3, 2), "float32", "x")))
-    >>> made.scratch_bytes  # one for the sum and its negative, one for the output
+    >>> planned = plan(trace(lambda x: namespace(x).tanh(-(x + 1.0)), Spec((3, 2), "float32", "x")))
+    >>> planned.scratch_bytes  # one for the sum and its negative, one for the output
     48
     """
     if groups is None:

@@ -146,11 +146,11 @@ class Arrays:
         return whole[..., home.start : home.start + length].reshape(value.shape)
 
     def _whole(self, home: Home, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        known = home.storage.value
-        if known is not None and known.data is not None:
-            return self._library.constant(np.broadcast_to(known.data, known.shape))
-        if known is not None:
-            return self._inputs[id(known)]
+        source = home.storage.value
+        if source is not None and source.data is not None:
+            return self._library.constant(np.broadcast_to(source.data, source.shape))
+        if source is not None:
+            return self._inputs[id(source)]
         if id(home.storage) not in self._raw:
             self._raw[id(home.storage)] = self.empty((home.storage.nbytes,), np.dtype("u1"))
         return self._library.reshaped(self._raw[id(home.storage)], shape, dtype)
@@ -234,13 +234,13 @@ class Replay(Engine):
 
     def _batch(self, rows: int) -> BoundCalls:
         work = self._work
-        made = work.plan(rows)
+        planned = work.plan(rows)
         buffers = work.arrays if work.is_one_batch else self._buffers(rows)
         key = (self._key,) if work.drops else ()
-        given = (self.progress[0], *self.progress[1], *buffers, self._rate, *key)
-        arrays = Arrays(made, given, self._library)
-        calls = [call(group.only, arrays, self._library) for group in made.groups]
-        return BoundCalls(buffers, calls, arrays.of(made.program.outputs[-1]))
+        inputs = (self.progress[0], *self.progress[1], *buffers, self._rate, *key)
+        arrays = Arrays(planned, inputs, self._library)
+        calls = [call(group.only, arrays, self._library) for group in planned.groups]
+        return BoundCalls(buffers, calls, arrays.of(planned.program.outputs[-1]))
 
     def _buffers(self, rows: int) -> tuple[Array, ...]:
         empty, sources = self._library.empty, self._work.arrays

@@ -98,7 +98,7 @@ def one_core(theta: np.ndarray, rows: int) -> bool:
 
 def _row_bytes(program: Program, rows: int) -> float:
     """Return the bytes of a row: its samples and the results of products."""
-    made = [op.result for op in program.operations if op.is_matrix_product]
-    activations = sum(value.nbytes for value in made if value.shape[-2] == rows)
+    products = [op.result for op in program.operations if op.is_matrix_product]
+    activations = sum(value.nbytes for value in products if value.shape[-2] == rows)
     samples = next(value.nbytes for value in program.inputs if value.name == "X")
     return (activations + samples) / rows

@@ -76,9 +76,9 @@ class Scan(Engine):
             steps = len(list(alike))
             along = [self._along(plan.part(first, first + steps)) for plan in plans]
             counts = [np.int32(0 if epoch is None else steps) for epoch in epochs]
-            given = [engine.progress for engine in engines], data, orders, along, counts
+            arguments = [engine.progress for engine in engines], data, orders, along, counts
             for engine, part, (progress, losses) in zip(
-                engines, parts, self._loops[rows](*given), strict=True
+                engines, parts, self._loops[rows](*arguments), strict=True
             ):
                 engine.progress = progress
                 part.append((losses, steps))
@@ -172,9 +172,9 @@ def _compiled(step: Step, rows: int) -> Any:
         carried: tuple[Any, jax.Array] = jax.lax.fori_loop(0, steps, one, (progress, losses))
         return carried
 
-    def loop(progress: Any, data: Any, *given: Any) -> list[Any]:
+    def loop(progress: Any, data: Any, *columns: Any) -> list[Any]:
         """Return the progress and the losses of each run; the arguments have an entry for each run."""
-        runs = list(zip(progress, *given, strict=True))
+        runs = list(zip(progress, *columns, strict=True))
         if len(runs) == 1:
             return [run(data, *runs[0])]
         stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *enumerate(runs))

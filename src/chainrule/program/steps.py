@@ -49,8 +49,8 @@ def product_threads(work: Work) -> int | None:
 def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
     """Return the cut of each batch size of the work."""
     most = threads(work.threads)
-    programs = {rows: work.plan(rows).program for rows in work.batch_sizes}
-    return {rows: cut(made, rows, most, native=native) for rows, made in programs.items()}
+    sizes = work.batch_sizes
+    return {rows: cut(work.plan(rows).program, rows, most, native=native) for rows in sizes}
 
 
 def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":

@@ -87,13 +87,13 @@ def trace(function: Callable[..., Any], *arguments: Any, named: bool = False) ->
     return Program(tuple(inputs), tuple(outputs), operations, tuple(mentions)).without_dead_code()
 
 
-def made_by(function: Callable[..., Any], *arguments: Any) -> Any:
+def specs_of(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return the records that a function returns, with a :class:`Spec` for each of their arrays.
 
     Examples
     --------
     >>> from chainrule.mathematics.optimizers import momentum
-    >>> made_by(momentum().init, Spec((3,), "float32", "theta"))[0].shape
+    >>> specs_of(momentum().init, Spec((3,), "float32", "theta"))[0].shape
     (3,)
     """
     recorder = Recorder()

@@ -61,11 +61,11 @@ class Recorder:
 
     def reshape(self, x: "Tracer", shape: Sequence[int]) -> "Tracer":
         """Record a reshape; one length may be -1."""
-        known = size([length for length in shape if length >= 0])
-        made = tuple(size(x.shape) // known if length < 0 else length for length in shape)
-        if made == x.shape:
+        fixed = size([length for length in shape if length >= 0])
+        new_shape = tuple(size(x.shape) // fixed if length < 0 else length for length in shape)
+        if new_shape == x.shape:
             return x
-        return self.record("reshape", (x,), made, x.dtype, to_shape=made)
+        return self.record("reshape", (x,), new_shape, x.dtype, to_shape=new_shape)
 
     def concat(self, arrays: Sequence["Tracer"], *, axis: int) -> "Tracer":
         """Record a concatenation along the last axis."""
@@ -162,16 +162,16 @@ class Recorder:
     ) -> "Tracer":
         """Return the result of a function: recorded, found among earlier ones, or computed if it is constant."""
         values = tuple(_operand(operand) for operand in operands)
-        made = Operation(function, values, Value(tuple(shape), numpy_dtype(dtype)), settings)
-        if all(value.is_constant for value in made.inputs):
-            return self.constant(_folded(made), tuple(shape))
+        operation = Operation(function, values, Value(tuple(shape), numpy_dtype(dtype)), settings)
+        if all(value.is_constant for value in operation.inputs):
+            return self.constant(_folded(operation), tuple(shape))
         key = (function, tuple(map(_identity, values)), tuple(shape), repr(settings))
         if key not in self._known:
             caller = _caller()
-            made.origin = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
-            made.within = calls(caller)
-            self.operations.append(made)
-            self._known[key] = Tracer(self, made.result)
+            operation.origin = f"{caller.f_code.co_filename}:{caller.f_lineno}" if caller else ""
+            operation.within = calls(caller)
+            self.operations.append(operation)
+            self._known[key] = Tracer(self, operation.result)
         return self._known[key]
 
     def _reduce(self, function: str, x: "Tracer", axis: "Axis", keepdims: bool) -> "Tracer":
@@ -283,12 +283,12 @@ for _row in PRIMITIVES.values():
         setattr(Tracer, f"__r{_symbol}__", partialmethod(Tracer.reflected, _row.name))
 
 
-def _operand(given: Any) -> Operand:
-    if isinstance(given, Tracer):
-        return given.value
-    if isinstance(given, bool | int | float):
-        return given
-    msg = f"it combines an array with {type(given).__name__}; make that an argument of the step"
+def _operand(operand: Any) -> Operand:
+    if isinstance(operand, Tracer):
+        return operand.value
+    if isinstance(operand, bool | int | float):
+        return operand
+    msg = f"it combines an array with {type(operand).__name__}; make that an argument of the step"
     raise TypeError(msg)
 
 

@@ -84,8 +84,8 @@ def _without_settings(chain: Chain) -> tuple[Chain, list[Array]]:
                 settings[name] = np.array(argument, dtype)
         statements.append(statement._replace(arguments=tuple(arguments)))
     operands = [Operand(name, "scalar", array.dtype.name) for name, array in settings.items()]
-    made = Chain((*chain.inputs, *operands), tuple(statements), chain.outputs)
-    return made, list(settings.values())
+    general = Chain((*chain.inputs, *operands), tuple(statements), chain.outputs)
+    return general, list(settings.values())
 
 
 def product(
@@ -97,22 +97,22 @@ def product(
     """
     rates = () if rate is None else (rate,)
     shapes = _matrix(A), _matrix(B), _matrix(out)
-    made = ProductShape(out.dtype.name, *shapes, adds=adds or bool(rates), has_rate=bool(rates))
+    shape = ProductShape(out.dtype.name, *shapes, adds=adds or bool(rates), has_rate=bool(rates))
     blas = find_blas()
-    if made.is_small or blas is None:
-        scratch = np.empty(made.scratch_items, out.dtype)
+    if shape.is_small or blas is None:
+        scratch = np.empty(shape.scratch_items, out.dtype)
 
         def write(writer: Writer, places: list[Value]) -> None:
-            write_product(writer, made, places[:4], *places[4:])
+            write_product(writer, shape, places[:4], *places[4:])
 
-        return Instruction(write, ("product", made), (A, B, out, scratch, *rates))
+        return Instruction(write, ("product", shape), (A, B, out, scratch, *rates))
 
     def write_call(writer: Writer, places: list[Value]) -> None:
         *places, function = places
-        write_blas_call(writer, made, blas.integer_bits, function, places[:3], *places[3:])
+        write_blas_call(writer, shape, blas.integer_bits, function, places[:3], *places[3:])
 
-    addresses = (blas.gemv if len(A) == 1 else blas.gemm)[made.dtype]
-    return Instruction(write_call, ("blas", made, blas.integer_bits), (A, B, out, *rates), (addresses,))
+    addresses = (blas.gemv if len(A) == 1 else blas.gemm)[shape.dtype]
+    return Instruction(write_call, ("blas", shape, blas.integer_bits), (A, B, out, *rates), (addresses,))
 
 
 def _matrix(array: Array) -> Strided:

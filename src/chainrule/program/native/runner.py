@@ -67,14 +67,14 @@ class StepRunner:
 
         The two must not run at the same time.
         """
-        made = copy.copy(self)
-        made._kept = [self, moved]
-        made._tables = [
+        other = copy.copy(self)
+        other._kept = [self, moved]
+        other._tables = [
             (step, functions, [_moved(line, moved) for line in lines])
             for step, functions, lines in self._tables
         ]
-        made._bind()
-        return made
+        other._bind()
+        return other
 
     def __call__(self, steps: int) -> None:
         """Run this many steps, from number 0, and return when they are done."""
