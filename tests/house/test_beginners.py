@@ -1,6 +1,6 @@
-"""Mistakes of beginners: each ends in one line, and the remedy that the line has works when it is pasted.
+"""Mistakes of beginners: each gives an error of one line, with a remedy that works when it is pasted.
 
-In a mistake, ``<<...>>`` marks what is wrong. The group of its pattern is what the message has the reader write there.
+``<<...>>`` marks the mistake. The group of the pattern is the remedy, which the test writes in its place.
 """
 
 import re
@@ -18,7 +18,7 @@ WORDS = TABLE.replace("height", "colour").replace(",0,", ",red,").replace(",1,",
 
 @pytest.fixture
 def names(tmp_path, monkeypatch):
-    """What a session of Python has in which mistakes are made."""
+    """Return the variables of a Python session."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "table.csv").write_text(TABLE)
     X, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([[0.0], [1], [1], [0]])
@@ -79,11 +79,11 @@ def test_a_mistake_in_python_is_one_line_and_its_remedy_works(mistake, pattern, 
         eval(re.sub("<<|>>", "", mistake), names)  # noqa: S307  ours
     message = str(caught.value)
     assert "\n" not in message
-    found = re.search(pattern, message)
-    assert found, message
-    if found.groups():
+    match = re.search(pattern, message)
+    assert match, message
+    if match.groups():
         names["y"] = names["words"] if "words" in mistake else names["y"]
-        eval(re.sub("<<.*>>", lambda _: found[1], mistake), names)  # noqa: S307
+        eval(re.sub("<<.*>>", lambda _: match[1], mistake), names)  # noqa: S307
 
 
 ON_THE_COMMAND_LINE = [
@@ -126,8 +126,8 @@ def test_a_mistake_on_the_command_line_is_one_line_and_its_remedy_works(
     assert result.exit_code == 2
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("error: ")
-    found = re.search(pattern, line)
-    assert found, line
-    if found.groups():
-        repaired = re.sub("<<.*>>", lambda _: found[1], mistake)
+    match = re.search(pattern, line)
+    assert match, line
+    if match.groups():
+        repaired = re.sub("<<.*>>", lambda _: match[1], mistake)
         assert chainrule("", *shlex.split(repaired)).exit_code == 0
