@@ -60,7 +60,7 @@ def test_the_verdict_counts_the_cells_of_each_backend_and_names_the_range_of_rat
     assert others == "▲ 9"
     middle, low, high = map(float, re.findall(r"[\d.]+", times))
     assert 1 < low < middle < high
-    assert re.fullmatch(r"\d+ %\n\(\d+ % to \d+ %\)", limit)
+    assert re.fullmatch(r"\d+ % \(\d+ % to \d+ %\)", limit)
     assert [row[1] for row in tables.fastest(whole).rows] == leads
 
 

@@ -20,8 +20,8 @@ SECONDS, SUM_SECONDS = 0.4, 0.1  # of a series of steps, and of sums
 FLOPS_A_SECOND = 3e10  # of a rank, roughly: it decides only the length of a series
 SIZES = [4**power for power in range(2, 11)]  # numbers in a sum
 HEAD = (
-    *("rows", "a rank", "alone, µs", "ranks, µs", "model, µs", "efficiency", "95 % interval"),
-    "by the model",
+    *("rows", "rows\na rank", "one rank,\nµs", "all ranks,\nµs", "model,\nµs"),
+    *("efficiency", "95 %\ninterval", "by the\nmodel"),
 )
 SIMULATED_HEAD = ("ranks", "rows a rank", "step, µs", "speed-up", "efficiency")
 

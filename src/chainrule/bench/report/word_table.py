@@ -38,8 +38,9 @@ class Table:
 
     @property
     def records(self) -> list[dict[str, str]]:
-        """The rows by the names of the columns."""
-        return [dict(zip(self.head, row, strict=True)) for row in self.rows]
+        """The rows by the names of the columns, each text on one line."""
+        head, *rows = ([text.replace("\n", " ") for text in line] for line in (self.head, *self.rows))
+        return [dict(zip(head, row, strict=True)) for row in rows]
 
     def markdown(self, level: int = 3) -> str:
         """Return it as Markdown, its title a heading of this level; 0 for no title."""
