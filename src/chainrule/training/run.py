@@ -368,16 +368,17 @@ class TrainingRun:
             orders = [self._data.order(draws, shuffle=shuffle) for _ in range(count)]
             order = np.concatenate(orders)  # (count * n,)
         keys = chance.keys(number) if self._net.dropout else None  # (number,)
-        starts = range(0, count * rows, rows) if steps > 1 and count > 1 else [0] * count
-        spans = [(start + low, start + high) for start in starts for low, high in self.work.bounds]
+        spans = list(self.work.bounds) * (count if steps == 1 else 1)
+        if steps > 1 and count > 1:
+            starts = range(0, count * rows, rows)
+            spans = [(start + low, start + high) for start in starts for low, high in self.work.bounds]
         return Epoch(order, spans, rates, keys, places=share and share.places)
 
-    def _reported(self, losses: np.ndarray) -> list[float]:
+    def _reported(self, losses: np.ndarray) -> list[float] | np.ndarray:
         """Return the loss over each epoch, on the scale that is reported, from the losses of its steps."""
         loss, n_out = self._net.loss, self._net.sizes[-1]
         if len(self._bounds) == 1:  # for short epochs, a sum of each would take longer than the steps
-            reported: list[float] = loss.reported(losses, self._rows, n_out).tolist()
-            return reported
+            return np.asarray(loss.reported(losses, self._rows, n_out))
         losses = losses.reshape(-1, len(self._bounds))  # (epochs, steps)
         size, last = (stop - start for start, stop in (self._bounds[0], self._bounds[-1]))
         # All batches but the last are of one size.
