@@ -1,4 +1,4 @@
-"""The notebook on backpropagation runs from top to bottom, as a reader's own run would."""
+"""The notebook on backpropagation runs from top to bottom."""
 
 import os
 import re
@@ -26,13 +26,13 @@ def test_it_is_kept_without_outputs_so_that_none_can_be_stale(notebook):
 
 
 def computed_by_children():
-    """Return the seconds that processes computed which this one started: what others do is not counted."""
+    """Return the processor time of the processes started by this one, without other programs."""
     times = os.times()
     return times.children_user + times.children_system
 
 
 def with_answers(notebook):
-    """Return a notebook in which the code of each folded answer is a cell that runs below it."""
+    """Return the notebook with the code of each folded answer as a cell below it."""
     cells = []
     for cell in notebook.cells:
         cells.append(cell)

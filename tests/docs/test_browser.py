@@ -1,4 +1,4 @@
-"""The browser's own eyes: each fault that pages are searched for is found where it was put."""
+"""The checks of pages in the browser find every kind of fault."""
 
 import pytest
 
@@ -22,14 +22,14 @@ def faults(browser, tmp_path):
 
 def test_a_sound_page_has_no_fault(faults):
     assert [faults(SOUND, view) for view in VIEWS] == [[]] * len(VIEWS)
-    # What scrolls by itself and what is hidden is none.
+    # Scrolling elements and hidden text are no faults.
     wide = "<div style='overflow-x: auto'><div style='width: 600px'>wide</div></div>"
     hidden = "<p style='visibility: hidden; color: white'>unseen</p><p hidden>unseen</p>"
     assert faults(wide + hidden) == []
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("<script>console.error('so it goes')</script>", "console: so it goes"),
         ("<script>nothing_of_this_name()</script>", "nothing_of_this_name is not defined"),
@@ -42,8 +42,8 @@ def test_a_sound_page_has_no_fault(faults):
         ("<svg><text y=20 style='fill: #eee'>faint</text></svg>", "contrast"),
     ],
 )
-def test_a_fault_is_named(faults, body, said):
-    assert said in "\n".join(faults(body))
+def test_a_fault_is_named(faults, body, message):
+    assert message in "\n".join(faults(body))
 
 
 def test_the_scheme_and_the_width_reach_the_page(browser, tmp_path):

@@ -1,4 +1,4 @@
-"""The pages of the documentation: their examples run as they stand and print what is shown."""
+"""The pages of the documentation: their examples run and print what the page shows."""
 
 import re
 import sys
@@ -22,13 +22,13 @@ def named(page):
 
 
 def needing(page):
-    """A page as a parameter, marked with the libraries that its examples import."""
+    """Return a page as a parameter, marked with the libraries that its examples import."""
     text = page.read_text(encoding="utf-8")
     libraries = re.findall(r"^import (torch|jax|onnxruntime)$", text, re.MULTILINE)
     return pytest.param(page, id=named(page), marks=pytest.mark.needs(*libraries))
 
 
-# What cannot be imported where an extra is not installed; polars, which other libraries look for, is left in.
+# Modules that need an extra; polars is not listed, because other libraries look for it.
 EXTRAS = {
     "onnx": ["onnx"],
     "plots": ["matplotlib", "chainrule.plots"],
@@ -37,7 +37,7 @@ EXTRAS = {
 
 
 def without_extras_that_are_not_named(page, monkeypatch):
-    """Take away what the reader of a page was not told to install."""
+    """Make the modules of extras that a page does not mention impossible to import."""
     text = page.read_text(encoding="utf-8")
     for extra, modules in EXTRAS.items():
         if not re.search(rf"extras? `{extra}`|\.\[[\w,]*\b{extra}\b[\w,]*\]", text):
@@ -89,7 +89,7 @@ def test_the_links_of_all_pages_lead_somewhere():
     assert [(named(page), link) for page, link in links if not (page.parent / link).exists()] == []
 
 
-# -- the running itself --------------------------------------------------------------------------
+# -- the runner of examples ----------------------------------------------------------------------
 
 
 HOLDS = (
@@ -102,7 +102,7 @@ FAILS = {
     "```console\n$ chainrule --version\nchainrule 0.0\n```\n": "page.md:2 shows",
     "```sh\nchainrule predict none none.csv\n```\n": "there is no file none",
     "```sh\nrm -r /\n```\n": "is 'rm -r /' to be run?",
-    "```js\n1\n```\n": "nothing is known of a block of 'js'",
+    "```js\n1\n```\n": "unknown kind of block 'js'",
 }
 
 

@@ -1,4 +1,4 @@
-"""The reference is as good as its docstrings: a line that says it, the errors raised, an example that runs."""
+"""Docstrings of the reference have a summary, the errors raised and an example."""
 
 import ast
 import re
@@ -10,9 +10,9 @@ PAGES = sorted((ROOT / "docs" / "api").glob("*.rst"))
 MODULES = sorted(
     {name for p in PAGES for name in re.findall(r"automodule:: (\S+)", p.read_text("utf-8"))}
 )
-# A function whose example would be that of the function beside it, or needs a run of training.
+# Functions whose example would repeat another one, or would need a whole training run.
 SHOWN_ELSEWHERE = {
-    "chainrule.data.inputs": "NeuralNetwork.train, which hands everything on to it",
+    "chainrule.data.inputs": "NeuralNetwork.train, which passes its arguments on",
     "chainrule.data.targets": "NeuralNetwork.train, likewise",
     "chainrule.training.memory": "NeuralNetwork.memory_estimate",
     "chainrule.training.tasks": "NeuralNetwork.train",
@@ -27,14 +27,14 @@ def file_of(module):
 
 
 def drawn_from(package):
-    """The modules and names that a package shows as its own."""
+    """Return the modules and names that a package re-exports."""
     tree = ast.parse(file_of(package).read_text("utf-8"))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     return {(node.module, alias.name) for node in imports for alias in node.names}
 
 
 def public(module):
-    """Every public function and class of a module, with their methods, as ``(name, node)``."""
+    """Yield every public function and class of a module, with their methods, as ``(name, node)``."""
     tree = ast.parse(file_of(module).read_text("utf-8"))
     stack = [("", node) for node in tree.body]
     while stack:

@@ -1,4 +1,4 @@
-"""The README's examples and commands run as they stand, each by itself."""
+"""Each example and command of the README runs on its own."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The report's page, as readers see it: on a telephone and a screen, in light and in dark."""
+"""The HTML page of a report in a browser: narrow and wide, light and dark."""
 
 import json
 
@@ -46,16 +46,16 @@ def test_a_heading_sorts_by_number_and_again_the_other_way(browser, page):
     assert heads.nth(place).get_attribute("aria-sort") == "descending"
 
 
-def test_the_json_can_be_taken_away(browser, page, tmp_path):
+def test_the_json_can_be_downloaded(browser, page, tmp_path):
     tab = browser.open(page, VIEWS[2])
     with tab.expect_download() as waiting:
         tab.locator("#download").click()
-    file = tmp_path / "taken.json"
+    file = tmp_path / "report.json"
     waiting.value.save_as(file)
     assert json.loads(file.read_text(encoding="utf-8"))["rows"]
 
 
-def test_the_sections_come_in_the_order_of_what_matters(browser, page):
+def test_sections_are_in_order_figures_have_descriptions_and_reasons_are_text(browser, page):
     tab = browser.open(page, VIEWS[0])
     order = tab.evaluate("[...document.querySelectorAll('section')].map(section => section.id)")
     assert order == [
@@ -66,17 +66,11 @@ def test_the_sections_come_in_the_order_of_what_matters(browser, page):
         "[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.hash))"
     )
 
-
-def test_every_figure_has_a_description(browser, page):
-    tab = browser.open(page, VIEWS[0])
     labels = tab.evaluate(
         "[...document.querySelectorAll('svg')].map(svg => svg.getAttribute('aria-label'))"
     )
     assert len(labels) >= 6
     assert all(len(text) > 40 for text in labels)
 
-
-def test_a_reason_is_text_wherever_it_stands(browser, page):
-    tab = browser.open(page, VIEWS[0])
     assert "throw 'it ran'" in tab.evaluate("document.querySelector('#rows').textContent")
     assert tab.evaluate("document.scripts.length") == 2

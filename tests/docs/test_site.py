@@ -1,4 +1,4 @@
-"""Every page of the documentation, opened as readers open it: wide and narrow, light and dark."""
+"""Every page of the documentation in a browser: narrow and wide, light and dark."""
 
 import re
 from html import unescape
@@ -17,17 +17,17 @@ def pages(site):
 
 
 def seen(site, view):
-    """The pages to open in a view; those that show source are alike, so two views do for them."""
+    """Return the pages to open in a view; pages of source code look alike, so two views are enough for them."""
     both = view in (VIEWS[0], VIEWS[-1])
     return [page for page in pages(site) if both or "_modules" not in page.parts]
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=str)
 def test_no_page_has_a_fault(site, browser, view):
-    found = seen(site, view)
-    assert len(found) > 20
-    faults = {str(page.relative_to(site)): browser.faults(page, view) for page in found}
-    assert {page: said for page, said in faults.items() if said} == {}
+    opened = seen(site, view)
+    assert len(opened) > 20
+    faults = {str(page.relative_to(site)): browser.faults(page, view) for page in opened}
+    assert {page: lines for page, lines in faults.items() if lines} == {}
 
 
 def test_every_link_from_page_to_page_leads_to_a_place_that_is_there(site):

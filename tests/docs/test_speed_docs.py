@@ -1,4 +1,4 @@
-"""The figures in the documentation are those of the samples that are kept beside the benchmarks."""
+"""The figures in the documentation agree with the stored samples of the benchmark."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The order of the rooms, held as data: a file imports only from those above it, and never in a circle."""
+"""The order of the rooms: a file imports only from rooms above its own, and never in a circle."""
 
 import ast
 import re
@@ -16,8 +16,7 @@ HOUSE = Path(chainrule.__file__).parent
 CONTRIBUTING = HOUSE.parents[1] / "CONTRIBUTING.md"
 TESTS = Path(__file__).parents[1]
 
-# From the ground up. A folder is one room; a file that stands lower than the rest of its room has a line of
-# its own.
+# From the ground up. A folder is a room; a file below the rest of its room has its own line.
 ORDER = [
     "_version",
     "mathematics",
@@ -39,7 +38,7 @@ ORDER = [
     "cli",
     "__main__",
 ]
-HOST_SIDE = {"initializers"}  # of the mathematics: drawn on the host, in NumPy
+HOST_SIDE = {"initializers"}  # the module of the mathematics that uses NumPy, to draw on the host
 
 ACCELERATORS = {"cupy", "cupyx", "torch", "jax", "numba", "llvmlite"}
 ARRAY_LIBRARIES = ACCELERATORS | {"numpy", "array_api_strict"}
@@ -54,13 +53,13 @@ MODULES = {
 
 
 def room(module):
-    """The last line of the order that the module's file belongs to."""
+    """Return the line of the order that a module belongs to."""
     name = str(MODULES[module].relative_to(HOUSE).with_suffix(""))
     return next(line for line in (name, name.partition("/")[0]) if line in ORDER)
 
 
 def imported(module):
-    """The dotted names that a module imports, at its top or inside a function."""
+    """Return the dotted names that a module imports, at its top or inside a function."""
     names = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -129,7 +128,7 @@ def test_the_mathematics_names_no_array_library():
 
 
 def test_only_backends_and_program_name_an_accelerator_library():
-    # The contestants of the benchmark are others' libraries, measured as their own users call them.
+    # The contestants of the benchmark call other libraries as their users do.
     allowed = (
         *("chainrule.backends", "chainrule.program", "chainrule.bench.contestants"),
         "chainrule.ranks.nccl",
@@ -157,8 +156,8 @@ def test_importing_chainrule_loads_nothing_heavy():
 
 @pytest.mark.timed
 def test_importing_chainrule_takes_at_most_60_ms_over_numpy():
-    # The import alone, in time of its processor, best of five fresh interpreters: the machine may be busy. On
-    # one so slow that NumPy itself takes more than the 72 ms of where the limit was set, it grows with it.
+    # Processor time of the import, best of five interpreters, because the machine may be busy. On a machine that is
+    # slower than the one of the limit, which took 72 ms for NumPy, the limit grows accordingly.
     code = (
         "from time import thread_time as now; start = now(); import numpy; middle = now();"
         "import chainrule; print(middle - start, now() - middle)"

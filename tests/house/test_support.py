@@ -1,4 +1,4 @@
-"""The tests' own tools: read-only arrays refuse writes, and a required backend is not skipped."""
+"""The tools of the tests: read-only arrays refuse writes, and a required backend is not skipped."""
 
 import os
 import subprocess

@@ -1,1 +1,1 @@
-"""What the tests are built from: backends to run on, data to run with, oracles to compare with."""
+"""Helpers of the tests: backends, data, and results to compare with."""

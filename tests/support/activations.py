@@ -1,4 +1,4 @@
-"""Activations as users write them, with the functions of the standard, and one that is made of all of them."""
+"""Activations as users write them, with functions of the standard, and the mean of all of them."""
 
 from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.arrays import namespace

@@ -1,7 +1,7 @@
-"""Tests that compare clocks run alone, though the others run in several processes at once (pytest-xdist).
+"""Tests that measure time run alone, while other tests run in several processes (pytest-xdist).
 
-A test marked ``timed`` waits until the tests of the other processes have ended, and keeps further ones from
-starting until it has ended itself, by a lock that all the others share.
+A test marked ``timed`` takes a lock that all other tests share: it waits until they have ended, and no other test
+starts before it ends.
 """
 
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ except ImportError:  # Windows
 
 
 def _lock(item, name):
-    """The file of a lock that only the processes of this run share: a test may start a run of its own."""
+    """Open a lock file of this run only, because a test may start another run."""
     folder = item.config._tmp_path_factory.getbasetemp().parent  # as pytest-xdist's documentation has it
     return (folder / f"{name}.lock").open("ab")
 
@@ -28,7 +28,7 @@ def pytest_runtest_protocol(item):
     with ExitStack() as held:
         lock = held.enter_context(_lock(item, "all"))
         with _lock(item, "turn") as turn:
-            # In turn: else the others, who share the lock, could keep a timed test out for ever.
+            # Take turns, otherwise the other tests, which share the lock, could make a timed test wait forever.
             fcntl.flock(turn, fcntl.LOCK_EX)
             fcntl.flock(lock, fcntl.LOCK_EX if timed else fcntl.LOCK_SH)
         return (yield)

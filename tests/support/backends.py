@@ -1,7 +1,4 @@
-"""The backends that the same tests run on, as data, and the fixture over them.
-
-Each is marked with the library that it needs (``support.needs``).
-"""
+"""The backends to run tests on, each marked with the library that it needs, and the fixture over them."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,7 +15,7 @@ from support.readonly import ReadOnlyBackend
 
 @dataclass(frozen=True)
 class Kind:
-    """A backend to test on: its name here, the library that it needs, and how it is made."""
+    """A backend to test on: its name, the library that it needs, and the function that creates it."""
 
     name: str
     library: str
@@ -32,7 +29,7 @@ class Kind:
 
 
 def _strict(stack: ExitStack) -> backends.Backend:
-    """The standard and nothing beyond it, on a device whose arrays NumPy cannot read."""
+    """Create a backend with only the standard, on a device whose arrays NumPy cannot read."""
     import array_api_strict as xp
 
     flags = {"boolean_indexing": False, "data_dependent_shapes": False, "enabled_extensions": ()}
@@ -55,7 +52,7 @@ KINDS = (
 
 
 def opened(kind: Kind, stack: ExitStack) -> backends.Backend:
-    """Return the backend of this kind; what it changed is put back when ``stack`` closes."""
+    """Return the backend of this kind; its changes are undone when ``stack`` closes."""
     try:
         return kind.make(stack)
     except backends.BackendUnavailableError as error:
@@ -63,18 +60,18 @@ def opened(kind: Kind, stack: ExitStack) -> backends.Backend:
 
 
 def params(*left_out: str) -> list[Any]:
-    """Return the kinds but for those left out, to parametrise a test or a fixture with."""
+    """Return all kinds except some, as parameters of a test or a fixture."""
     return [pytest.param(k, id=k.name, marks=k.marks) for k in KINDS if k.name not in left_out]
 
 
 @pytest.fixture(params=params())
 def backend(request):
-    """Every backend in turn, as ``chainrule`` sees it."""
+    """Every backend in turn."""
     with ExitStack() as stack:
         yield opened(request.param, stack)
 
 
 @pytest.fixture
 def reference():
-    """NumPy, which the others are compared with."""
+    """NumPy, to compare the others with."""
     return backends.named("numpy")

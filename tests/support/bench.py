@@ -1,4 +1,4 @@
-"""Whole runs of the benchmark from a formula: a call's cost, and a rate of products."""
+"""Runs of the benchmark computed from a formula: the cost of the calls and a rate of products."""
 
 from chainrule.bench.cells import parse, preset
 from chainrule.bench.judge.results import Results
@@ -19,7 +19,7 @@ GRID = "H=16,256,4096 B=1,64,4096"
 
 
 def records(cells=None, names=tuple(FORMULAS), **options):
-    """The records of a run of these contestants in these cells, the preset digits on a grid by itself."""
+    """Return the records of a run of some contestants in some cells, by default the preset digits on a grid."""
     cells = preset("digits", GRID) if cells is None else list(map(parse, cells))
     seconds = {
         cell: {
@@ -33,12 +33,12 @@ def records(cells=None, names=tuple(FORMULAS), **options):
 
 
 def results(*args, **options):
-    """What follows from them."""
+    """Return the results of such a run."""
     return Results(records(*args, **options))
 
 
 def without(made, *contestants, status="skipped", reason="it is not installed", cell=None):
-    """Take contestants' figures out of some records, in one cell or in all, for a reason."""
+    """Remove the figures of contestants from records, in one cell or in all, with a reason."""
     for place, one in enumerate(made.measurements):
         if one.contestant in contestants and cell in (None, one.cell.name):
             made.measurements[place] = measurement(

@@ -1,7 +1,7 @@
-"""A real browser, without a window: pages opened as readers open them, and what is wrong with them.
+"""Headless Chromium, which opens pages and reports their faults.
 
-``CHROMIUM`` names the program; else Chromium or Chrome is looked for. Where it or Playwright is absent,
-the tests skip with the reason; ``REQUIRE_EXTRA=browser`` turns those skips into failures.
+``CHROMIUM`` names the program; otherwise Chromium or Chrome is used. Tests are skipped without a browser or Playwright;
+``REQUIRE_EXTRA=browser`` turns these skips into failures.
 """
 
 import os
@@ -16,14 +16,14 @@ import pytest
 from support.needs import absent
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND")  # no name of a host is ever looked up
+FLAGS = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND")  # never looks up the name of a host
 EXAMINE = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
-PATIENCE = 120_000  # milliseconds; nothing waits for them but a busy machine
+PATIENCE = 120_000  # milliseconds; only a busy machine needs them
 
 
 @dataclass(frozen=True)
 class View:
-    """How a reader looks at a page: a telephone or a screen, light or dark."""
+    """The width of a window, and light or dark colours."""
 
     width: int  # CSS pixels
     scheme: str  # "light", "dark"
@@ -42,14 +42,14 @@ def program():
 
 
 class Browser:
-    """Chromium, with one tab for each view; what a tab complains of while it loads is kept."""
+    """Chromium, with a tab for each view, which records errors while it loads."""
 
     def __init__(self, chromium):
         self._chromium = chromium
         self._tabs = {}
 
     def tab(self, view):
-        """Return Playwright's page for a view, and the list of what it complained of."""
+        """Return Playwright's page for a view, and the list of its errors."""
         if view not in self._tabs:
             size = {"width": view.width, "height": 900}
             context = self._chromium.new_context(viewport=size, color_scheme=view.scheme)
@@ -70,10 +70,10 @@ class Browser:
         return tab
 
     def faults(self, page, view, picture=None):
-        """Open a page and return what is wrong with it, a line each; with a path, keep a picture.
+        """Open a page and return its faults as lines; with a path, save a picture.
 
-        A script or a request that failed, a request to another machine, content wider than the window,
-        an image that shows nothing, text that its background swallows (WCAG 2.2, 1.4.3).
+        Faults are scripts or requests that failed, requests to another machine, content wider than the window, images
+        that show nothing, and text with too little contrast (WCAG 2.2, 1.4.3).
         """
         tab = self.open(page, view)
         _, complaints = self.tab(view)

@@ -1,4 +1,4 @@
-"""Chains evaluated by NumPy, a statement at a time: what every printer of them must compute."""
+"""Chains evaluated by NumPy, one statement at a time, to compare generated code with."""
 
 import numpy as np
 

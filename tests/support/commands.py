@@ -1,4 +1,4 @@
-"""The command line, run in this process in an empty folder; small tables to learn; what a refused command prints."""
+"""The command line, run in this process in an empty folder, with small tables and models."""
 
 import shutil
 
@@ -11,9 +11,9 @@ def refused(result, message):
     """Assert that a command ended with exit code 2 and one line that has ``message``."""
     assert result.exit_code == 2
     assert result.stdout == ""
-    *progress, said = result.stderr.strip().splitlines()
-    assert said.startswith("error: ")
-    assert message in said
+    *progress, line = result.stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert message in line
     assert all(line.startswith("epoch ") for line in progress)
 
 
@@ -34,7 +34,7 @@ def chainrule(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def learned(tmp_path_factory):
-    """Two small tables that can be learnt, one of classes and one of a quantity, and a model of each."""
+    """Return a folder with two small tables, one of classes and one of a quantity, and a model of each."""
     from chainrule.cli.app import app
 
     folder = tmp_path_factory.mktemp("learned")
@@ -62,14 +62,14 @@ def write(path, columns):
 
 @pytest.fixture
 def flowers(tmp_path, learned):
-    """The text of ``flowers.csv``, which lies in the folder."""
+    """Copy ``flowers.csv`` into the folder and return its text."""
     shutil.copy(learned / "flowers.csv", tmp_path)
     return (tmp_path / "flowers.csv").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def models(tmp_path, learned, flowers):
-    """Both tables and both models in the folder: ``kind.safetensors`` and ``price.safetensors``."""
+    """Copy both tables and both models into the folder: ``kind.safetensors`` and ``price.safetensors``."""
     for name in ("prices.csv", "kind.safetensors", "price.safetensors"):
         shutil.copy(learned / name, tmp_path)
     return flowers

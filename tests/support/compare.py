@@ -1,10 +1,10 @@
-"""How results are compared: by the largest difference, relative to the largest entry."""
+"""Compare results by the largest difference, relative to the largest entry."""
 
 import numpy as np
 
 
 def relative_error(got, wanted):
-    """Return ``max |got - wanted| / max |wanted|``; NaN and other shapes are errors of their own."""
+    """Return ``max |got - wanted| / max |wanted|``; NaN, infinity and different shapes fail."""
     got, wanted = np.asarray(got, np.float64), np.asarray(wanted, np.float64)
     assert got.shape == wanted.shape
     assert np.isfinite(got).all()

@@ -1,6 +1,6 @@
-"""Contestants that are known to be slow, wrong or unruly: what the benchmark is tested with.
+"""Contestants that are slow, wrong or faulty, to test the benchmark with.
 
-A worker finds them by name, as `support.contestants:slower`.
+A worker imports them by name, as `support.contestants:slower`.
 """
 
 import os

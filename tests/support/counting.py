@@ -1,4 +1,4 @@
-"""How many matrix products a computation does: counted where the library does them."""
+"""Count the matrix products of a computation in the library that computes them."""
 
 from contextlib import contextmanager
 

@@ -1,4 +1,4 @@
-"""This Python as one in which an optional library is not installed."""
+"""Make this Python behave as if an optional library were not installed."""
 
 import sys
 
@@ -16,11 +16,11 @@ def _without(monkeypatch, library, room):
 
 @pytest.fixture
 def without_matplotlib(monkeypatch):
-    """Make this Python one in which matplotlib is not installed."""
+    """Make matplotlib impossible to import."""
     _without(monkeypatch, "matplotlib", "plots")
 
 
 @pytest.fixture
 def without_scikit_learn(monkeypatch):
-    """Make this Python one in which scikit-learn is not installed."""
+    """Make scikit-learn impossible to import."""
     _without(monkeypatch, "sklearn", "estimators")

@@ -1,8 +1,8 @@
-"""Memory in signs: a plan run with a sign for each number instead of the number.
+"""Run a plan on signs instead of numbers, to check its use of memory.
 
-Every item of every value gets a sign of its own, told from the program alone. Running the plan on signs
-shows whether each operand read is the value last written there: whether two values that are needed at
-the same time ever share memory. Nothing of ``plan.py`` is used but the homes, which are the result.
+Every item of every value gets its own sign, which depends only on the program. Running the plan on signs shows whether
+each operand is still the value that was written there, so whether two values that are needed at the same time ever share
+memory. Of the plan, only the homes are used, which are to be checked.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
-"""What a test needs and a machine may lack: an optional library, a compiler, a browser.
+"""Optional libraries, compilers and browsers that tests need.
 
-``@pytest.mark.needs("torch")`` skips a test where the library is not installed, and the summary counts such
-skips in one line for each reason. ``REQUIRE_BACKEND`` and ``REQUIRE_EXTRA`` (names, with commas) turn the skips
-of what they name into failures, so that a session that is meant to have it cannot pass by skipping.
-``pytest --needs torch`` runs only the tests that torch makes possible, and those marked ``uses("torch")``: they
-run without it as well, but otherwise.
+``@pytest.mark.needs("torch")`` skips a test if the library is not installed, and the summary has one line for each
+reason with the number of skips. ``REQUIRE_BACKEND`` and ``REQUIRE_EXTRA`` (names, with commas) turn skips
+for the named libraries into failures, so that a session with them cannot pass by skipping.
+``pytest --needs torch`` runs only the tests that need torch, and those marked ``uses("torch")``, which run differently
+without it.
 """
 
 import os

@@ -1,10 +1,10 @@
-"""The examples of a page in Markdown: found, run in order as a reader would, compared with what is shown.
+"""Run the examples of a page in Markdown in order, and compare their output with the page.
 
 - A ``python`` block is run; the blocks of a page share their names, as the cells of a notebook do.
 - A ``text`` block right after a ``python`` block is what that block prints.
-- In a ``console`` block, a line ``$ chainrule ...`` is run, and the lines up to the next ``$`` are what it
-  prints; none means that it is not compared. In a ``sh`` block every line ``chainrule ...`` is run.
-- ``...`` stands for anything, ``# ...`` ends a line with a remark.
+- In a ``console`` block, a line ``$ chainrule ...`` is run and compared with the lines up to the next ``$``, if there
+  are any. In a ``sh`` block every line ``chainrule ...`` is run.
+- ``...`` matches anything; ``# ...`` at the end of a line is a comment.
 """
 
 import os
@@ -24,9 +24,9 @@ from chainrule.cli.app import app
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```[ ]*$", re.DOTALL | re.MULTILINE)
 BACKEND = re.compile(r'backend="(\w+)[^"]*"')
-# What a page may tell a reader to type that is not run here: it installs, or it takes long.
-# These time the machine for a minute or more, or read what they have timed: they are parsed only.
+# These commands measure the machine for a minute, or read such measurements: only their options are parsed.
 PARSED = tuple(f"chainrule bench {name}" for name in ("run", "report", "compare", "recommend", "scale"))
+# Commands that install something or take long.
 NOT_RUN = (
     *("pip ", "python ", "python3 ", "nox", "pre-commit ", "source ", "benchmarks/"),
     *(".ci/", "LIMIT=", "PYTHONPATH=", "mpiexec "),
@@ -35,7 +35,7 @@ NOT_RUN = (
 
 @dataclass
 class Example:
-    """Something to run, and what it is said to print (``None``: nothing is said)."""
+    """Something to run, and the output that the page shows, or ``None``."""
 
     language: str  # "python", "shell"
     text: str
@@ -57,14 +57,14 @@ def examples(page):
         elif language in ("sh", "console"):
             found += commands(language, body, line)
         elif language not in ("text", ""):
-            msg = f"{page.name}:{line - 1}: nothing is known of a block of {language!r}"
+            msg = f"{page.name}:{line - 1}: unknown kind of block {language!r}"
             raise ValueError(msg)
         end = fence.end()
     return found
 
 
 def commands(language, body, line):
-    """Yield the commands of a block; one that is neither ours nor known to be left out is an error."""
+    """Yield the commands of a block; a command that is neither ours nor in ``NOT_RUN`` is an error."""
     prompt = "$ " if language == "console" else ""
     last = None
     for number, written in enumerate(body.splitlines(), start=line):
@@ -83,12 +83,12 @@ def commands(language, body, line):
 
 
 def run_page(page, folder, monkeypatch):
-    """Run a page in an empty folder; a failure says on which line of the page it was."""
+    """Run a page in an empty folder; failures give the line of the page."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "80")
-    # Tests may run where no shell is among the parents of the process.
+    # There may be no shell among the parent processes.
     monkeypatch.setattr("shellingham.detect_shell", lambda *_: ("bash", "/bin/bash"))
-    (folder / "figures").mkdir(exist_ok=True)  # where a page draws its own
+    (folder / "figures").mkdir(exist_ok=True)  # for the pictures of the page
     names = {"__name__": "__main__"}
     found = examples(page)
     for example in found:
@@ -96,7 +96,7 @@ def run_page(page, folder, monkeypatch):
             printed = (
                 run_python(example, page, names) if example.language == "python" else run_shell(example)
             )
-        except Exception:  # noqa: BLE001  whatever an example raises is told with its place
+        except Exception:  # noqa: BLE001  any error is reported with its line
             msg = f"{page.name}:{example.line}: {traceback.format_exc()}"
             raise AssertionError(msg) from None
         if example.shown is not None:
@@ -129,7 +129,7 @@ def here(text):
 
 @cache
 def rooms():
-    """Return what is known of each backend here, by its name."""
+    """Return the record of each backend, by its name."""
     return {record.name: record for record in backends.available()}
 
 
@@ -143,6 +143,6 @@ def run_shell(example):
 
 
 def assert_printed(printed, example, page):
-    """Hold what was printed to what the page shows."""
+    """Compare the output with the one that the page shows."""
     alike = OutputChecker().check_output(example.shown, printed, ELLIPSIS | NORMALIZE_WHITESPACE)
     assert alike, f"{page.name}:{example.line} shows\n{example.shown}\nand this is printed:\n{printed}"

@@ -1,4 +1,4 @@
-"""Few cases instead of all combinations: every pair of values of two axes occurs together in one of them."""
+"""Few cases instead of all combinations: every pair of values of two axes occurs in one of them."""
 
 from itertools import combinations, cycle, product
 

@@ -1,7 +1,7 @@
-"""Read-only NumPy: an array whose every result refuses to be written to.
+"""NumPy arrays that are read-only, with read-only results.
 
-The mathematics must never write in place: some libraries cannot. On these arrays a hidden ``+=``, an
-``out=`` or an assignment to elements raises an error.
+The mathematics must not write in place, because some libraries cannot. On these arrays ``+=``, ``out=`` and assignments to
+elements raise an error.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ class ReadOnly(np.ndarray):
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
         if out is not None:
-            msg = f"{ufunc.__name__} was told to write into an array"
+            msg = f"{ufunc.__name__} got out=, but arrays are read-only"
             raise ValueError(msg)
         return frozen(getattr(ufunc, method)(*map(_plain, inputs), **kwargs))
 

@@ -1,4 +1,4 @@
-"""Runs of the benchmark as a simulated machine would have made them, for what is computed from them."""
+"""Runs of the benchmark on a simulated machine, to compute results from."""
 
 import numpy as np
 

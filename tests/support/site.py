@@ -1,4 +1,4 @@
-"""The documentation site, built for the tests as it is for readers: warnings are errors."""
+"""The documentation site, built with warnings as errors."""
 
 import os
 import shutil
@@ -18,14 +18,14 @@ SITE = ROOT / "build" / "site"
 
 @pytest.fixture(scope="session")
 def site():
-    """Return the folder of the site, built afresh: an earlier build may have pages of its own."""
+    """Build the site and return its folder, without pages of an earlier build."""
     if find_spec("furo") is None:
         absent("browser", "Sphinx and its theme are not installed (dependency group 'docs')")
     shutil.rmtree(SITE, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "docs", str(SITE)]
     here = os.environ | {
-        "PYTHONPATH": str(ROOT / "src"),  # for the notebook's own process as well
-        "GITHUB_REPOSITORY": REPOSITORY,  # so that the badges are there to be looked at
+        "PYTHONPATH": str(ROOT / "src"),  # also for the process of the notebook
+        "GITHUB_REPOSITORY": REPOSITORY,  # so that the badges are shown
     }
     done = subprocess.run(command, cwd=ROOT, env=here, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

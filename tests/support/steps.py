@@ -1,4 +1,4 @@
-"""Training steps of every kind, as data: what a trace, a plan or an engine must be able to run."""
+"""Training steps of every kind, to test traces, plans and engines with."""
 
 from dataclasses import dataclass, field
 from itertools import cycle

@@ -1,4 +1,4 @@
-"""Rows written as each kind of source, and the order in which a stream hands them to training."""
+"""Rows written as each kind of source, and the order in which a stream reads them."""
 
 import numpy as np
 import polars as pl

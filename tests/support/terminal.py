@@ -1,4 +1,4 @@
-"""A terminal of 80 columns and 24 lines: what a program writes where it believes a person is watching."""
+"""A terminal of 80 columns and 24 lines, and what a program writes to it."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""A process of the benchmark, with a worker in it that finds the contestants of the tests."""
+"""A process of the benchmark whose worker can import the contestants of the tests."""
 
 import os
 from pathlib import Path
