@@ -1,5 +1,6 @@
 """Threads as ranks: for tests, and to try ranks where there is no MPI."""
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, BrokenBarrierError
@@ -59,8 +60,13 @@ def run(size: int, function: Callable[[Group], Any], *, tree: bool = False) -> l
             barrier.abort()
             return None
 
-    with ThreadPoolExecutor(size) as pool:
-        results = list(pool.map(work, range(size)))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)  # seconds: the ranks wait for each other in every step
+    try:
+        with ThreadPoolExecutor(size) as pool:
+            results = list(pool.map(work, range(size)))
+    finally:
+        sys.setswitchinterval(interval)
     if errors:
         raise errors[0]
     return results
