@@ -9,6 +9,11 @@ import numpy as np
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
     """Return NumPy's dtype for a name, a type or the dtype of any library.
 
+    Returns
+    -------
+    numpy.dtype
+        The dtype with this name.
+
     Raises
     ------
     ImportError

@@ -20,7 +20,7 @@ def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None)
 
     It is NumPy if nothing is stored, if the map is of other versions or has no neighbours of the workload, if it
     is undecided between NumPy and another, and for a step that cannot be recorded. Backends that cannot be used
-    here, or that do not compute in the dtype by default, are left out.
+    here, or that do not use the dtype by default, are left out.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def command(work: Workload) -> str:
 
 
 def _usable(name: str, dtype: str, *, is_asked: bool) -> Backend | None:
-    """Return a backend that is available here and computes in the dtype, or ``None``."""
+    """Return a backend if it is available here and supports the dtype; otherwise ``None``."""
     try:
         backend = backends.named(name)
         backend.check_dtype(dtype)

@@ -108,7 +108,19 @@ class Workload(NamedTuple):
 def network(sizes: Sequence[int], rule: str) -> tuple[Architecture, Optimizer]:
     """Return the network and the optimizer that are measured for a rule.
 
-    ``sgd``: sigmoid units, half the sum of squared errors. ``adam``: relu, softmax cross-entropy.
+    With "sgd": sigmoid units, half the sum of squared errors. With "adam": relu, softmax cross-entropy.
+
+    Parameters
+    ----------
+    sizes
+        The number of units of each layer, from the inputs to the outputs.
+    rule
+        "sgd" or "adam".
+
+    Returns
+    -------
+    tuple of Architecture and Optimizer
+        The network and its optimizer.
     """
     first, *hidden, last = sizes
     if rule == "adam":
@@ -153,7 +165,7 @@ class Spot(NamedTuple):
 
 
 class SpeedMap(NamedTuple):
-    """Everything measured on one machine with one set of versions."""
+    """All measurements on one machine with one set of versions."""
 
     spots: Sequence[Spot] = ()
 

@@ -1,4 +1,4 @@
-"""The stored map: a JSON file in the cache folder, valid for the machine and the versions that it names."""
+"""The stored map: a JSON file in the cache folder, valid for the machine and the versions in it."""
 
 import json
 import platform
@@ -29,6 +29,11 @@ def file() -> Path:
 def key() -> dict[str, str]:
     """Return the facts for which a map is valid.
 
+    Returns
+    -------
+    dict of str to str
+        The processor, cores, threads, devices and versions.
+
     Examples
     --------
     >>> key()["numpy"].count(".") >= 1
@@ -54,7 +59,12 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def read() -> SpeedMap:
-    """Return the stored map; an empty one where none is stored.
+    """Return the stored map.
+
+    Returns
+    -------
+    SpeedMap
+        The map; an empty one if none is stored, or if the file is damaged.
 
     Raises
     ------
@@ -78,7 +88,18 @@ def read() -> SpeedMap:
 
 
 def write(kept: SpeedMap) -> Path:
-    """Write the map, in place of the stored one, and return its file."""
+    """Store a map in place of the old one.
+
+    Parameters
+    ----------
+    kept
+        The map.
+
+    Returns
+    -------
+    Path
+        Its file.
+    """
     content = {"schema": SCHEMA, "key": key(), "spots": [_line(spot) for spot in kept.spots]}
     file().parent.mkdir(parents=True, exist_ok=True)
     write_whole(file(), json.dumps(content, indent=1).encode())
