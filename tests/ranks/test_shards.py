@@ -118,6 +118,7 @@ def test_ranks_read_the_blocks_of_a_stream_once_and_train_what_one_process_does(
         patch.setattr(Stream, "read", counted)
         runs = run(ranks, lambda group: trained((stream(), None), group, backend=backend))
     assert_alike(runs)
+    assert any(note.startswith("each rank has its own rows") for note in runs[0][1].notes)
     assert sorted(read) == stream().blocks
     assert all(len(set(by)) == 1 for by in read.values())
     # Two epochs; after them, the closing line looks at a block on each rank.

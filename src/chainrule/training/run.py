@@ -62,9 +62,10 @@ class TrainingRun:
             threads=settings.threads,
         )
         in_16_bits = (f"multiplied in {net.compute}, under float32 weights",) if net.compute else ()
-        self.history = History(
-            net.loss.reported_name, notes=backend.notes + in_16_bits + settings.group.notes
-        )
+        notes = backend.notes + in_16_bits + settings.group.notes
+        if self._share is not None:
+            notes += ("each rank has its own rows, in another order than one process has",)
+        self.history = History(net.loss.reported_name, notes=notes)
         # The newest weights known to be finite, and a place for those before the epoch in hand.
         self._good, self._spare = backend.copy(start), backend.copy(start)
         self._newest_is_good = True
