@@ -1,4 +1,4 @@
-"""A badge on each notebook that opens it in Colab, where the repository's public address is known.
+"""A badge that opens each notebook in Colab, if the public address of the repository is known.
 
 The address is ``OWNER/NAME`` on GitHub. Its runners say it in ``GITHUB_REPOSITORY``; elsewhere, without
 that variable, there is no badge, since there is nothing for it to open.
@@ -36,7 +36,7 @@ def insert(app: Sphinx, document: nodes.document) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Listen to pages as they are read."""
+    """Register the extension."""
     app.add_config_value("colab_repository", "", "env", str)
     app.add_config_value("colab_branch", "main", "env", str)
     app.connect("doctree-read", insert)

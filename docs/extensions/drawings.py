@@ -1,4 +1,4 @@
-"""Drawings in SVG that take the page's colours, put into the page itself, so that they follow it.
+"""SVG drawings inside the page, so that they use its colours.
 
 They are known by ``currentColor``. In the source they are images like any other, which shows them on a
 code host, too.
@@ -12,13 +12,13 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 
 class Inline(SphinxPostTransform):
-    """Replace the image of a drawing by the drawing."""
+    """Replace images of drawings by inline SVG."""
 
     default_priority = 5  # before images are collected and copied
     formats = ("html",)
 
     def run(self, **_: object) -> None:
-        """Replace every image whose file is an SVG of ours."""
+        """Replace every image whose file is one of our drawings."""
         for image in list(self.document.findall(nodes.image)):
             path = Path(self.app.srcdir) / image["uri"]
             drawing = path.read_text(encoding="utf-8") if path.suffix == ".svg" and path.exists() else ""

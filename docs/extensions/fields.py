@@ -1,4 +1,4 @@
-"""Fields of tuples and dataclasses, described by the comment beside each in the source.
+"""Fields of tuples and dataclasses, described by the comments next to them in the source.
 
 The house writes a field's shape where the field is declared: ``W: Array  # (n_in, n_out)``. That comment
 is the documentation, so it is shown, and not copied into a docstring where it could go stale.
@@ -23,13 +23,13 @@ said: dict[str, list[str]] = {}
 
 
 def has_fields(found: Any) -> bool:
-    """Return whether it is a class of named fields."""
+    """Return whether a class has named fields."""
     return inspect.isclass(found) and (is_dataclass(found) or hasattr(found, "_fields"))
 
 
 @cache
 def fields(owner: type) -> dict[str, tuple[str, str]]:
-    """Return the type of each annotated field of a class, and the comment beside it, or nothing."""
+    """Return the type of each annotated field of a class, and the comment next to it, or an empty one."""
     source = inspect.cleandoc("\n" + inspect.getsource(owner))
     at = {
         token.start[0]: token.string.lstrip("# ")
@@ -46,7 +46,7 @@ def fields(owner: type) -> dict[str, tuple[str, str]]:
 
 
 def add_fields(_: Sphinx, what: str, name: str, obj: Any, __: Any, lines: list[str]) -> None:
-    """Add the fields of a class to what it says, unless it tells them itself."""
+    """Add the fields of a class to its docstring, unless it describes them."""
     if what in ("property", "data", "attribute"):
         said[name] = [*lines]
     if what == "class" and has_fields(obj) and not SECTIONS & set(lines):
@@ -56,7 +56,7 @@ def add_fields(_: Sphinx, what: str, name: str, obj: Any, __: Any, lines: list[s
 
 
 def literal_shape(comment: str) -> str:
-    """Return a comment with the shape that it begins with in the letters of code."""
+    """Return a comment with the shape at its beginning marked as code."""
     depth = 0
     for place, letter in enumerate(comment if comment.startswith("(") else ""):
         depth += {"(": 1, ")": -1}.get(letter, 0)
@@ -66,19 +66,19 @@ def literal_shape(comment: str) -> str:
 
 
 def restore(_: Sphinx, __: str, name: str, *rest: Any) -> None:
-    """Say what a property said before napoleon read it."""
+    """Restore the docstring that a property had before napoleon changed it."""
     if name in said:
         rest[-1][:] = [*said[name], ""]
 
 
 def is_left_out(_: Sphinx, what: str, name: str, obj: Any, *__: Any) -> bool | None:
-    """Leave out the fields of a tuple as members of their own: its parameters tell them."""
+    """Skip the fields of a tuple as members, because its parameters describe them."""
     del name
     return True if what == "class" and type(obj).__name__ == "_tuplegetter" else None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Listen to autodoc, before and after napoleon does."""
+    """Connect to autodoc, before and after napoleon."""
     app.connect("autodoc-process-docstring", add_fields, priority=BEFORE_NAPOLEON)
     app.connect("autodoc-process-docstring", restore, priority=AFTER_NAPOLEON)
     app.connect("autodoc-skip-member", is_left_out)

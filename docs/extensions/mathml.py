@@ -1,4 +1,4 @@
-"""Formulae as MathML, which browsers draw themselves: no script, no font, no request."""
+"""Formulas as MathML, which browsers draw without scripts, fonts or requests."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from sphinx.application import Sphinx
 
 
 def inline(writer: Any, node: nodes.math) -> None:
-    """Write a formula in a line of text."""
+    """Write a formula inside a line of text."""
     writer.body.append(convert(node.astext()))
     raise nodes.SkipNode
 
 
 def block(writer: Any, node: nodes.math_block) -> None:
-    """Write a formula on a line of its own; one that is wider than the window scrolls."""
+    """Write a displayed formula, which scrolls if it is wider than the window."""
     writer.body.append(f'<div class="displayed">{convert(node.astext(), display="block")}</div>\n')
     raise nodes.SkipNode
 
