@@ -378,6 +378,8 @@ class TrainingRun:
     def _reported(self, losses: np.ndarray) -> list[float] | np.ndarray:
         """Return the loss over each epoch, on the scale that is reported, from the losses of its steps."""
         loss, n_out = self._net.loss, self._net.sizes[-1]
+        if len(losses) == 1:  # a number is 15 us faster than an array of one
+            return [float(loss.reported(losses[0], self._rows, n_out))]
         if len(self._bounds) == 1:  # for short epochs, a sum of each would take longer than the steps
             return np.asarray(loss.reported(losses, self._rows, n_out))
         losses = losses.reshape(-1, len(self._bounds))  # (epochs, steps)
