@@ -42,6 +42,7 @@ autodoc_default_options = {"members": True}
 viewcode_follow_imported_members = False
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_use_param = False  # types are words, not links
 python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 
@@ -59,7 +60,9 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#8cc8f0", "color-brand-content": "#8cc8f0"},
 }
 
-# Names of other libraries lead nowhere: looking them up would ask their sites.
+# Names of other libraries are no links, because looking them up would ask their sites. Nor is "array", which may be of
+# any library.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|concurrent|contextlib|typing|numpy|np|types|pathlib|os|sklearn)\..*")
+    ("py:class", "array"),
+    ("py:.*", r"(collections|concurrent|contextlib|typing|numpy|np|types|pathlib|os|sklearn)\..*"),
 ]
