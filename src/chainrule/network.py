@@ -443,7 +443,7 @@ class NeuralNetwork:
     @contextmanager
     def _change(self) -> Iterator[None]:
         """Hold the lock of the parameters, or raise if another call holds it."""
-        # One lock a process: in a forked child no thread is left that could release its parent's.
+        # One lock per process: a forked child has no thread that could release its parent's lock.
         lock = self._changing.setdefault(os.getpid(), Lock())
         problem = "the network is training; change it after train has returned, or change a copy.deepcopy of it"
         require(lock.acquire(blocking=False), problem, RuntimeError)

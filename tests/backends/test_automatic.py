@@ -88,7 +88,7 @@ def test_another_backend_is_used_where_the_map_speaks_for_it(said):
     assert said()[0].startswith("backend auto: torch; ")
 
 
-FAR = "since 64-16-10, batch 256 in float32 lies outside of what was measured; measure with"
+FAR = "since 64-16-10, batch 256 in float32 lies outside the measured range; measure with"
 
 
 @pytest.mark.parametrize(

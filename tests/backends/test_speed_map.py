@@ -55,7 +55,7 @@ def test_outside_of_what_was_measured_there_is_no_choice():
         Workload((64, 256, 10), 16, dtype="float64"),
         Workload((64, 256, 10), 16, rule="adam"),
     ):
-        with pytest.raises(OutsideMapError, match="lies outside of what was measured"):
+        with pytest.raises(OutsideMapError, match="lies outside the measured range"):
             choose(KNOWN, work)
 
 

@@ -83,9 +83,9 @@ def written(folder, *lines):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": 0}, "blocks of 0 steps"),
+        ({"steps": 0}, "got 0 steps per block"),
         ({"seconds": [1.0]}, "2 rounds and 1 seconds; wanted as many of each"),
-        ({"seconds": [1.0, 0.0]}, "the shortest of 0.0 s; wanted more than 0"),
+        ({"seconds": [1.0, 0.0]}, "shortest 0.0 s; both must be above 0"),
         ({"cell": "64"}, "no cell '64'"),
     ],
 )

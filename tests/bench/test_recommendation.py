@@ -124,7 +124,7 @@ def test_nothing_measured_is_an_error_in_one_line(monkeypatch):
     result = CliRunner().invoke(app, ["bench", "recommend", "--layers", "784,256,10", "--batch", "128"])
     assert result.exit_code == 2
     assert result.stderr == (
-        "error: nothing could be measured of 784-256-10,128 (numpy: the time was over); "
+        "error: 784-256-10,128 could not be measured (numpy: the time was over); "
         "measure again when the machine is less busy, or give a smaller batch\n"
     )
 

@@ -567,7 +567,9 @@ def test_targets_and_weights_that_cannot_be_are_refused(rng):
         ValueError, match=r"y holds the labels \[0, 1, 2, 9\], but the classes are \[0, 1"
     ):
         model.partial_fit(X, np.where(y == 3, 9, y))
-    with pytest.raises(ValueError, match=r"classes are \[0, 1\], and were \[0, 1, 2, 3\]; leave"):
+    with pytest.raises(
+        ValueError, match=r"classes are \[0, 1\], but were \[0, 1, 2, 3\] in the first call; omit"
+    ):
         model.partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
         model.set_params(early_stopping=True).partial_fit(X, y)

@@ -105,7 +105,7 @@ ON_THE_COMMAND_LINE = [
     ("train semicolons.csv --target kind -o m <<>>", "has one column, .* give (--separator ';')"),
     ("train words.csv --target kind -o m <<>>", "in 'colour' .text, .* leave columns out with (--drop 'colour')"),
     ("train notes.txt --target kind -o m", "notes.txt: unsupported table format; use one of .csv"),
-    ("predict <<table.csv learned>>", "table.csv is no model file, .* give one that chainrule saved"),
+    ("predict <<table.csv learned>>", "table.csv is not a model file, .* give one that chainrule saved"),
     ("predict learned <<other.csv>>", "no column 'height' for a feature that the model takes"),
     ("predict learned table.csv -o <<p.xlsx>>", "names another kind of file; predictions are CSV: '(p.csv)'"),
     ("info --namespace nonsense", "cannot import 'nonsense' .*; give an installed module, such as array_api_strict"),

@@ -188,7 +188,7 @@ MOVED = {
 
 @pytest.mark.parametrize("function", MOVED.values(), ids=MOVED)
 def test_inputs_may_change_places(function):
-    # An optimizer that keeps the last parameters does, as Polyak's heavy ball with theta - theta_before.
+    # An optimizer that keeps the last parameters does, as Polyak's heavy-ball method with theta - theta_before.
     program = trace(function, *(Spec((5,), "float64", f"v{number}") for number in range(3)))
     made = plan(program, list(zip(program.inputs, program.outputs, strict=True)))
     SignedMemory(made).run()

@@ -20,7 +20,7 @@ def test_a_launcher_without_ranks_warns_once(monkeypatch):
     ranks._warn_of_launcher.cache_clear()
     monkeypatch.setenv("PMI_RANK", "0")
     monkeypatch.setenv("PMI_SIZE", "4")
-    with pytest.warns(RuntimeWarning, match="4 processes train a network each"):
+    with pytest.warns(RuntimeWarning, match="4 processes would each train a network"):
         ranks.join()
     ranks.join()
     ranks._warn_of_launcher.cache_clear()

@@ -46,7 +46,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "m.safetensors"
     for content in (b"", b"a,b\n1,2\n" * 9, pickle.dumps({"W": [1.0]})):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="no model file, or is cut short") as error:
+        with pytest.raises(ValueError, match="not a model file, or is truncated") as error:
             checkpoint.read(path)
         assert "\n" not in str(error.value)
 

@@ -184,7 +184,7 @@ class Backend:
         n = X.shape[0]
         if n <= BLOCK:
             return forward(theta, self.near(X))
-        # The standard does not define slices that end beyond X; those of bounds() do not.
+        # The standard does not define slices that end past X; the slices of bounds() never do.
         parts = [forward(theta, self.near(X[start:stop, :])) for start, stop in bounds(n, BLOCK)]
         return self.xp.concat(parts, axis=0)
 

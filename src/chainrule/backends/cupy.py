@@ -25,10 +25,10 @@ from chainrule.program.engine import Engine, Pack, Work
 from chainrule.program.plan import Plan
 from chainrule.program.replay import Replay
 
-SHARE_FOR_DATA = 0.5  # of the free memory; larger data stay on the host
+SHARE_FOR_DATA = 0.5  # share of the free memory; larger data stay on the host
 PART_BYTES = 8 << 20  # more than a kernel needs for partial sums over 1024 columns in float64
 FIRST_WITH_BFLOAT16 = 14
-CONVERTS_BFLOAT16 = 80  # compute capability, ten times: Ampere
+CONVERTS_BFLOAT16 = 80  # compute capability 8.0 (Ampere), times ten
 LOG = logging.getLogger("chainrule")
 
 

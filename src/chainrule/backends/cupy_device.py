@@ -24,9 +24,9 @@ from chainrule.program.primitives import PRIMITIVES, REDUCTIONS
 from chainrule.program.replay import Call
 
 OPTIONS = ("--std=c++17",)
-# How often timed calls are repeated in one graph, at most and unless they take longer; and how often that is launched.
+# Timing: repetitions per graph and milliseconds per graph, both at most, and launches of the graph.
 TIMED_CALLS, TIMED_MILLISECONDS, TIMES = 20, 10, 5
-MOST_BLOCKS, FIRST_WITH_CLUSTERS = 16, 9  # of a cluster, as many as an H100 allows; compute capability
+MOST_BLOCKS, FIRST_WITH_CLUSTERS = 16, 9  # blocks per cluster on an H100; least compute capability
 NON_PORTABLE_CLUSTER = 14  # CUfunction_attribute: more than 8 blocks
 REFUSALS = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, RuntimeError)
 

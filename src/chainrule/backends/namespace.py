@@ -80,7 +80,7 @@ def make(xp: Namespace, device: Any = None) -> NamespaceBackend:
         If the object is not an Array API namespace, or its arrays cannot be copied to the host.
     """
     try:
-        xp = namespace_of(xp.asarray([0.0]))  # array-api-compat's, where it has one
+        xp = namespace_of(xp.asarray([0.0]))  # the wrapper of array-api-compat, if it has one
     except (AttributeError, TypeError) as error:
         msg = f"backend {xp!r} is not an Array API namespace ({error}); give a name such as 'numpy', or a module such as array_api_strict"
         raise TypeError(msg) from None

@@ -27,7 +27,7 @@ from chainrule.program.watch import Evaluated
 EXTRAS: dict[str, Any] = {"dropout": 0.5, "weight_decay": 0.1, "clip_norm": 1.0}
 # Primitives that take Python numbers besides an array.
 NUMBERS: dict[str, Any] = {"clip": lambda x: namespace(x).clip(x, 0.2, 0.8), "pow": lambda x: x**3}
-TOLERANCE = 1e4  # roundings: a larger error comes from another function, not from another order of a sum
+TOLERANCE = 1e4  # in roundings; a larger error means another function, not another order of a sum
 
 
 def first_problem(work: Work, backend: Backend) -> str:

@@ -49,7 +49,7 @@ class Link(NamedTuple):
 
 
 def second_machine(alone: float, nbytes: int) -> str:
-    """Return in words whether a second machine pays.
+    """Return in words whether a second machine is worthwhile.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from chainrule.bench.measure.environment import gpu
 from chainrule.mathematics.naming import lookup
 
-# The step's matrix products alone; chainrule; other libraries.
+# Groups: the step's matrix products alone; chainrule; other libraries.
 PRODUCTS, BACKEND, PEER = "products", "backend", "peer"
 OPERATIONS = {
     "step": "a training step",

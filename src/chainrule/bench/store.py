@@ -74,7 +74,9 @@ class Measurement:
         problem = f"{len(self.rounds)} rounds and {len(self.seconds)} seconds; wanted as many of each"
         require(len(self.rounds) == len(self.seconds), problem)
         if self.seconds and (self.steps < 1 or min(self.seconds) <= 0):
-            msg = f"blocks of {self.steps} steps, the shortest of {min(self.seconds)} s; wanted more than 0"
+            msg = (
+                f"got {self.steps} steps per block, shortest {min(self.seconds)} s; both must be above 0"
+            )
             raise ValueError(msg)
 
     @property
@@ -149,7 +151,7 @@ class Records:
         Raises
         ------
         ValueError, KeyError, TypeError
-            If it is no line of a benchmark.
+            If it is not a line of a benchmark file.
         """
         kind = line.get("record")
         if kind == "plan":
@@ -171,7 +173,7 @@ def read(path: Path) -> Records:
     FileNotFoundError
         If there is none.
     ValueError
-        If a line is no record of this schema.
+        If a line is not a record of this schema.
     """
     file = path / FILE if path.is_dir() else path
     if not file.exists():

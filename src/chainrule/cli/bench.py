@@ -306,7 +306,7 @@ def recommend(
 def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
     """Return the cell that the options describe."""
     sizes = words(layers)
-    # Of two hidden layers or more there is only the one kind.
+    # Two or more hidden layers are only defined with adam.
     chosen_rule = rule or ("sgd" if len(sizes) == 3 else "adam")
     listed("rule", chosen_rule, list(RULES))
     listed("dtype", dtype, list(DTYPES))

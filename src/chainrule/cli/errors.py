@@ -18,7 +18,7 @@ from chainrule.training.tasks import DivergedError
 MISUSE = 2
 INTERRUPTED = 130
 
-_LONGEST = 1500  # characters of a message; what is left out stands between what was got and the remedy
+_LONGEST = 1500  # characters of a message; cut between what was got and the remedy, to keep both
 
 # Errors of the library whose message is one line: got, wanted, remedy.
 # Anything else is a mistake of ours and keeps its traceback.
@@ -47,7 +47,7 @@ def _misuse(error: Any) -> str:
     if context and hasattr(error, "possibilities"):  # there is no such option
         option, options = error.option_name, [param.opts for param in context.command.params]
         known = [name for names in options for name in names if name.startswith("--")]
-        # --lr is --learning-rate: the first letters of its words.
+        # Match abbreviations by initials: --lr is --learning-rate.
         short = {"--" + "".join(word[:1] for word in name.split("-")): name for name in known}
         close = [short[option]] if option in short else get_close_matches(option, known, n=1)
         text = error.message + "".join(f"; did you mean {name}?" for name in close)
@@ -80,7 +80,7 @@ class OneLineGroup(TyperGroup):
         except DivergedError as error:
             fail(f"{error.args[0]}; no model was written; lower --learning-rate")
         except SystemExit as stop:
-            # Click leaves with 1 where the reader of the output has gone, which is no failure.
+            # Click leaves with 1 if the reader of the output is gone, which is not a failure.
             sys.exit(0 if isinstance(stop.__context__, BrokenPipeError) else stop.code)
         except AT_THE_DOOR as error:
             fail(one_line(error))

@@ -26,7 +26,7 @@ from chainrule.program.machine import cores
 def info(
     namespace: Annotated[str | None, option("info.namespace")] = None, as_json: AsJson = False
 ) -> None:
-    """Show the installed versions, and the backends that can be used or why not."""
+    """Show the installed versions, and for each backend whether it can be used, or why not."""
     if namespace is not None:
         _check(namespace)
         return

@@ -62,7 +62,7 @@ Plots = Annotated[Path | None, option("shared.plots")]
 def spread(arguments: list[str]) -> list[str]:
     """Give each number that follows ``--hidden`` a ``--hidden`` of its own.
 
-    An option of Typer takes a fixed number of values, but there are as many numbers as layers. A word that is no number ends
+    An option of Typer takes a fixed number of values, but there are as many numbers as layers. A word that is not a number ends
     them, so the table may come before or after.
 
     Examples
@@ -130,7 +130,7 @@ def names(words: Sequence[str] | None, known: Collection[str]) -> list[str] | No
 
 
 def seconds(duration: str) -> float:
-    """Return a duration in seconds, written as a number of seconds or as hours, minutes and seconds.
+    """Return the seconds in a duration: a number of seconds, or hours, minutes and seconds.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def seconds(duration: str) -> float:
     """
     parts = re.fullmatch(_DURATION, duration)
     if parts is None or not duration:
-        msg = f"{quoted(duration)} is no duration; give seconds, or hours and minutes such as 1h30m"
+        msg = f"{quoted(duration)} is not a duration; give seconds, or hours and minutes such as 1h30m"
         raise ValueError(msg)
     return sum(float(part or 0) * size for part, size in zip(parts.groups(), (3600, 60, 1), strict=True))
 

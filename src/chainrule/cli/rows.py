@@ -17,10 +17,10 @@ class Rows(NamedTuple):
 
     facts: Facts
     training: tuple[Any, Any]  # X and y, as ``train`` takes them
-    watched: tuple[Any, Any]  # those held out
-    # Features and target held out, as the table has them; of a stream, those that this rank reads.
+    watched: tuple[Any, Any]  # X and y of the held-out rows, as ``validation_data``
+    # Held-out features and targets, unscaled; for a stream, those that this rank reads.
     checked: Iterable[tuple[np.ndarray, np.ndarray]]
-    commonest: int | None  # class of the others; None: taken to be that of the rows held out
+    commonest: int | None  # most common class in training; None: that of the held-out rows
     trained: int  # rows
     held_out: int
     left_out: int = 0

@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as per cent.
+    """Return a share as a percentage.
 
     Examples
     --------

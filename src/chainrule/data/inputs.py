@@ -142,7 +142,7 @@ def features(X: Any, n_in: int, door: Door) -> Array:
     TypeError
         If X is not an array of numbers, or is on another device.
     ValueError
-        If X is empty, has another shape, or contains NaN or infinity; the message has the first place.
+        If X is empty, has another shape, or contains NaN or infinity; the message names the first one.
     """
     return placed(matrix(X, n_in, door), "X", door)
 

@@ -14,10 +14,10 @@ from chainrule.mathematics.naming import check_known, quoted, require
 Task = Literal["classification", "regression"]
 Label = str | int | float | bool
 
-MOST_CLASSES = 50  # of whole numbers, unless asked for
+MOST_CLASSES = 50  # distinct whole numbers, unless --task asks for classes
 _FEW_ROWS = 10  # in fewer, whole numbers often differ without numbering the rows
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # as an integer is printed
-_CODE = re.compile(r"0[0-9]+")  # such as 007: no integer is printed so
+_CODE = re.compile(r"0[0-9]+")  # such as 007, which is not how an integer is printed
 
 
 class Use(NamedTuple):
@@ -46,7 +46,7 @@ class ColumnChoice(NamedTuple):
 
     drop: Sequence[str] = ()  # columns to leave out
     features: Sequence[str] | None = None  # None: all but the target and an index
-    missing: Sequence[str] | None = None  # words for no value, whose rows are left out; None: refused
+    missing: Sequence[str] | None = None  # words for gaps, whose rows are left out; None: refuse gaps
 
 
 ALL = ColumnChoice()

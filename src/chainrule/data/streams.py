@@ -22,8 +22,8 @@ from chainrule.ranks import join
 # Of float32 features, in a window by default. A block is below 32 MiB, above which glibc maps new memory for each array.
 WINDOW_BYTES = 120_000_000
 BLOCKS = 4  # in a window, at least
-FEWEST_BLOCKS = 16  # of all rows, so that some can be held out of a small file
-_TILE = 256, 384  # rows and columns that are checked, scaled and turned at once, in a core's own cache
+FEWEST_BLOCKS = 16  # at least this many blocks, so that some can be held out of a small file
+_TILE = 256, 384  # rows and columns that are checked, scaled and transposed at once, in a core's cache
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
@@ -155,7 +155,7 @@ class Stream:
         raw: RawRows = self._source.read(block)
         scratch = np.empty(
             _TILE
-        )  # kept: an array of this size given back and taken again costs more than the arithmetic
+        )  # reused: freeing and allocating an array of this size costs more than the arithmetic
         corners = product(
             *(range(0, length, step) for length, step in zip(raw.X.shape, _TILE, strict=True))
         )
@@ -422,7 +422,7 @@ class _Frames:
     """Tables with named columns, as frames of Polars."""
 
     name: str
-    groups: list[list[int]]  # of each file: how many rows each of its row groups has
+    groups: list[list[int]]  # for each file, the number of rows in each of its row groups
 
     def __init__(
         self,
@@ -454,7 +454,7 @@ class _Frames:
 
     def raw(self, frame: Any) -> RawRows:
         """Return a frame as arrays, with NaN for missing values."""
-        # By columns, as the frame holds them: turning tile by tile, while they are read, is faster.
+        # Column by column, as in the frame: transposing tile by tile, on reading, is faster.
         X = frame.select(self.features).to_numpy(order="fortran")  # (n, d)
         weights = None if self._weights is None else frame[self._weights].to_numpy()
         return RawRows(X, frame[self._y].to_numpy(), weights)

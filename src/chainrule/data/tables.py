@@ -712,5 +712,5 @@ def numbers(
         columns.append(values)
         problems += [f"{quoted(name)} ({problem})"] if problem else []
     more = f" and {len(problems) - 8} more" if len(problems) > 8 else ""
-    require(not problems, f"wanted one number a row in {', '.join(problems[:8])}{more}; {remedy}")
+    require(not problems, f"wanted one number per row in {', '.join(problems[:8])}{more}; {remedy}")
     return np.column_stack(columns)

@@ -14,9 +14,9 @@ from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.step import Batch, Progress, TrainingStep, forward
 from chainrule.training.tasks import Outcome, Settings, Task
 
-_MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # of a forward pass: a large network is given fewer rows
-_LEARNT = 0.95  # of the loss of one answer for all rows: below it, the network has learnt
-_RISEN = 3.0  # times the loss at the start, or that of one answer for all rows
+_MOST_ROWS, _MOST_PRODUCTS = 1000, 10**9  # per forward pass: a large network gets fewer rows
+_LEARNT = 0.95  # relative to the loss of a constant prediction: below it, the network has learnt
+_RISEN = 3.0  # relative to the initial loss, or to the loss of a constant prediction
 _FEWEST_STEPS = 10  # fewer steps need not lower the loss
 
 

@@ -23,7 +23,7 @@ from chainrule.mathematics.step import Batch
 _FAULTS = tomllib.loads(Path(__file__).with_name("faults.toml").read_text(encoding="utf-8"))
 _FAR = 20.0  # an input at which every common activation has its limiting slope
 _VERY_FAR = (1e3, 1e6)  # inputs between which a bounded activation does not change
-_FLAT = 0.04  # of the steepest slope: a sigmoid beyond ±4.6
+_FLAT = 0.04  # relative to the steepest slope; a sigmoid is below it outside ±4.6
 FEWEST = 20  # rows; fewer may agree by coincidence
 
 
@@ -49,7 +49,7 @@ class Evidence:
     learning_rate: float
     loss_before: float
     loss_after: float
-    loss_of_guess: float  # of the same answer for every row
+    loss_of_guess: float  # the loss of predicting the mean target for every row
 
     @property
     def has_learnt(self) -> bool:
@@ -108,9 +108,9 @@ def flag(kind: str, where: str, **figures: Any) -> Flag:
     return Flag(kind, where, row["what"].format(**figures), row["remedy"].format(**figures))
 
 
-_LARGEST, _SPREAD = 10.0, 100.0  # rms of a column, and against the median column
-_MARGIN = 1e-3  # of the output's range; targets at its border can be approached
-_CONTRADICTED = 0.5  # of the rows
+_LARGEST, _SPREAD = 10.0, 100.0  # rms of a column; its ratio to the median column's
+_MARGIN = 1e-3  # relative to the output's range; targets at its bounds can be approached
+_CONTRADICTED = 0.5  # share of the rows
 
 
 def features(X: np.ndarray) -> Iterator[Flag]:
@@ -163,8 +163,8 @@ def out_of_reach(Y: np.ndarray, output: Curve) -> Iterator[Flag]:
     yield flag("targets out of reach", "y", curve=output, remedy=remedy, **counts)
 
 
-_MOST = 0.6  # of a layer's slopes that may be flat
-_MOST_DEAD = 0.5  # of a layer's units
+_MOST = 0.6  # largest share of a layer's slopes that may be flat
+_MOST_DEAD = 0.5  # largest share of a layer's units that may be dead
 
 
 def _slopes(evidence: Evidence, but: Collection[str]) -> Iterator[tuple[int, Curve, np.ndarray]]:
@@ -231,11 +231,11 @@ def _copies(parameters: np.ndarray, slopes: np.ndarray) -> int:
     return sum(part.shape[1] for part in alike if np.ptp(part, axis=1).max() <= tolerance)
 
 
-_LOST, _BLOWN = 1e-3, 1e3  # of the last layer's gradient
-_LEAST_CHANGE = 3e-6  # of the weights, in one step
-_LEAST_PULL = 1e-3  # of the gradient against the weights; below it, a small step is not the rate's fault
-_TOO_FAR = 10.0  # a change against the weights, or against those of a usual start where these are larger
-_USUAL = 0.01  # a change against the weights
+_LOST, _BLOWN = 1e-3, 1e3  # relative to the last layer's gradient: vanished below, exploded above
+_LEAST_CHANGE = 3e-6  # relative to the weights, in one step
+_LEAST_PULL = 1e-3  # gradient relative to the weights; below it, the rate does not explain a small step
+_TOO_FAR = 10.0  # change relative to the weights, or to the usual initial ones if larger
+_USUAL = 0.01  # usual change relative to the weights
 
 
 def through_layers(evidence: Evidence) -> Iterator[Flag]:
@@ -264,7 +264,7 @@ def step_length(evidence: Evidence) -> Iterator[Flag]:
         rows, advised = len(evidence.arrays["X"]), _rounded(rate * min(0.1, _USUAL / ratio))
         yield flag("learning rate too large", where, step=evidence, most=most, rows=rows, rate=advised)
         return
-    usual = max(update.gradient / update.norm for update in weights)  # of plain descent at rate 1
+    usual = max(update.gradient / update.norm for update in weights)  # ratio for SGD at rate 1
     pull = max(usual, ratio / rate if rate else 0.0)
     if ratio < _LEAST_CHANGE and pull > _LEAST_PULL and not evidence.has_learnt:
         yield flag("learning rate too small", where, ratio=ratio, rate=_rounded(0.1 * _USUAL / pull))

@@ -13,7 +13,7 @@ from chainrule.mathematics.arrays import size
 from chainrule.mathematics.naming import check_known
 from chainrule.mathematics.step import Batch, gradient
 
-_FLOOR = 1e-4  # of the loss, or of the largest entry of the whole gradient
+_FLOOR = 1e-4  # relative to the loss or the gradient's largest entry, whichever is larger
 _MOST = 200  # entries compared in each parameter
 
 
@@ -23,7 +23,7 @@ class ParameterCheck(NamedTuple):
     name: str
     shape: tuple[int, ...]
     checked: int  # how many entries were compared
-    errors: Mapping[str, float]  # by oracle: the largest difference over the largest entry, or the floor
+    errors: Mapping[str, float]  # by oracle: largest difference / max(largest entry, floor)
     verdict: str  # "ok", "wrong" or "skipped"
     factor: float | None = None  # the derived gradient over the oracle's, if that is one number
 

@@ -21,7 +21,7 @@ Objective = Callable[[Array], Array]
 NAMES = ("differences", "complex step", "torch", "jax")
 
 _LONGEST_STEP = 1e-4
-_ROUNDING = 4 * np.finfo(np.float64).eps  # of a value of the function
+_ROUNDING = 4 * np.finfo(np.float64).eps  # rounding error relative to the function's value
 _COMPLEX_STEP = 1e-30  # its square vanishes in rounding; nothing is subtracted, so no digits cancel
 
 
@@ -30,7 +30,7 @@ class Oracle(NamedTuple):
 
     name: str
     tolerance: float  # relative to the largest entry of a parameter's gradient
-    slopes: Callable[[np.ndarray], np.ndarray]  # places (k,) of the flat parameters -> (k,)
+    slopes: Callable[[np.ndarray], np.ndarray]  # indices (k,) into the flat parameters -> slopes (k,)
 
 
 def smooth_differences(objective: Objective, theta: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -178,7 +178,7 @@ def norm(array: np.ndarray) -> float:
 
 
 def figure(number: float) -> str:
-    """Return a number in four digits.
+    """Return a number with four significant digits.
 
     Returns
     -------

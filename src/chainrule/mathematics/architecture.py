@@ -14,7 +14,7 @@ from chainrule.mathematics.naming import require
 from chainrule.mathematics.parameters import Layout
 from chainrule.mathematics.precision import HALVES
 
-# Dropout compares a hash of 32 bits with a threshold: a larger probability has none.
+# Dropout compares a 32-bit hash with a threshold, which no larger probability has.
 DROPOUT = Range("a number from 0 to 1 - 2^-32", lambda p: 0.0 <= p <= 1.0 - 2.0**-32)
 _CLIP = Range("a number above 0, or None", lambda norm: 0.0 < norm < math.inf)
 

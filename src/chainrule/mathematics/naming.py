@@ -45,7 +45,7 @@ def quoted(value: object, most: int = 60) -> str:
     >>> quoted("a\x1b[31m"), quoted("x" * 100, 9)
     ("'a\\x1b[31m'", "'xxxxxxxx…")
     """
-    text = repr(value).replace("\n", " ")  # an array's has several lines
+    text = repr(value).replace("\n", " ")  # the repr of an array may span several lines
     return text if len(text) <= most else f"{text[:most]}…"
 
 

@@ -113,7 +113,7 @@ def at_rest(theta: Array) -> State:
 
 
 def momentum(decay: float = 0.9) -> Optimizer:
-    """Return the heavy ball: ``v <- decay v + g``, ``theta <- theta - lr v``.
+    """Return the heavy-ball method: ``v <- decay v + g``, ``theta <- theta - lr v``.
 
     Polyak 1964, USSR Comput. Math. 4(5); as in PyTorch, the rate is not part of the velocity.
 

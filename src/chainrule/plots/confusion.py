@@ -63,7 +63,7 @@ def plot_confusion(
     (axes,), drawn = panels(ax, size)
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     axes.figure.colorbar(image, ax=axes, label="share of the true class")
-    every = 1 + k // 40  # of a hundred classes, every third has its name
+    every = 1 + k // 40  # with a hundred classes, every third is labelled
     angle = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_turned else {}
     axes.set_xticks(range(0, k, every), names[::every], **angle)
     axes.set_yticks(range(0, k, every), names[::every])

@@ -17,7 +17,7 @@ from chainrule.plots.canvas import NEGATIVE, POSITIVE, Ax, Picture, panels
 from chainrule.plots.subject import Subject
 
 _WIDEST = 4.0  # points
-_FEW = 16  # weights; up to so many are also written as numbers
+_FEW = 16  # weights; up to this many are also written as numbers
 
 
 def plot_network(
@@ -151,7 +151,7 @@ def _draw_weights(ax: Any, W: np.ndarray, left: _Column, right: _Column, widest:
 
 
 def _write_weights(ax: Any, W: np.ndarray, left: _Column, right: _Column) -> None:
-    # Each weight on its line; all weights of one unit are in one column, so that none overlap.
+    # Write each weight on its line; those of one unit share a column, so that none overlap.
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
     narrow = int(np.argmin(W.shape))  # the side with fewer units has fewer columns
     for place, weight in np.ndenumerate(W):

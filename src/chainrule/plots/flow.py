@@ -12,7 +12,7 @@ from chainrule.plots.canvas import OKABE_ITO, QUIET, Ax, Picture, panels
 from chainrule.plots.subject import Subject
 
 _SPREAD, _NORM = OKABE_ITO[0], OKABE_ITO[3]
-_USUAL = (1e-4, 1e-2)  # of ‖ΔW‖ / ‖W‖
+_USUAL = (1e-4, 1e-2)  # usual range of ‖ΔW‖ / ‖W‖
 
 
 def plot_gradient_flow(

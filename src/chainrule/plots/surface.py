@@ -135,7 +135,7 @@ def random_directions(theta: np.ndarray, layout: Layout, seed: int) -> np.ndarra
     layers = []
     for d, own in zip(layout.split(drawn), layout.split(theta), strict=True):
         lengths = _unit_norms(own)  # (1, n_out)
-        # A unit whose parameters are all 0 would not move: its part has length 1.
+        # A unit whose parameters are all 0 would not move, so its direction has length 1.
         scale = np.where(lengths > 0, lengths, 1.0) / _unit_norms(d)  # (2, 1, n_out)
         layers.append(Dense(d.W * scale, d.b * scale))
     directions: np.ndarray = layout.join(layers)  # (2, P)

@@ -22,8 +22,8 @@ from chainrule.program.replay import Allocator, Arrays
 from chainrule.program.row_blocks import Cut
 from chainrule.program.trace import Spec, trace
 
-ORDERED_ROWS = 2**20  # rows of the steps that run at once: their order takes at most 8 MB
-SHARED_UPDATE = 30_000  # parameters; one thread updates fewer before two threads could meet
+ORDERED_ROWS = 2**20  # most rows of the steps in one call: their order then takes at most 8 MB
+SHARED_UPDATE = 30_000  # parameters; with fewer, one thread is done before two could synchronize
 
 
 class Arena:
@@ -35,7 +35,7 @@ class Arena:
         self._used = 0
 
     def rewind(self) -> None:
-        """Start to give out the same memory again."""
+        """Give out the same memory again, from the start."""
         self._used = 0
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:

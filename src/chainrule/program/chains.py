@@ -22,7 +22,7 @@ from chainrule.program.primitives import PRIMITIVES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# (rows, columns), (1, columns), (rows, 1), (); for a few numbers, (rows, few), (few, columns), (columns, few).
+# Shapes: (rows, columns), (1, columns), (rows, 1), (), (rows, few), (few, columns), (columns, few).
 Kind = Literal["full", "row", "column", "scalar", "thin", "few rows", "few columns"]
 Number = bool | int | float
 Argument = str | Number  # the name of an operand or of an earlier result, or a Python number
@@ -60,8 +60,8 @@ class Output(NamedTuple):
     value: str
     total: bool = False
     columns: bool = False  # (1, columns)
-    by: str = ""  # with `columns`: a thin operand; its row times the value is summed, (few, columns)
-    turned: bool = False  # with `by`: written as (columns, few)
+    by: str = ""  # with `columns`: a thin operand, whose row is multiplied by the value before the sum
+    turned: bool = False  # with `by`: the sum is (columns, few), not (few, columns)
 
 
 class _Facts(NamedTuple):

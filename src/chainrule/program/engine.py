@@ -35,7 +35,7 @@ class Epoch(NamedTuple):
     rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: no dropout
     data: Any = None  # the record whose rows the order selects, if not the work's; never if engines read a host buffer
-    # Of each step, where ranks have rows of their own: the rows of the whole batch, and the first of these in it.
+    # If ranks have their own rows: for each step, the rows of the whole batch, and this rank's first one.
     places: Sequence[tuple[int, int]] | None = None
 
     def part(self, first: int, stop: int) -> "Epoch":

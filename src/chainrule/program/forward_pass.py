@@ -29,16 +29,16 @@ from chainrule.program.unrecordable import UnrecordableError
 Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]  # theta (P,), X (n, n_in) -> A (n, n_out)
 Run = Callable[[np.ndarray], np.ndarray]  # X (rows, n_in) -> A (rows, n_out)
 
-FLOPS_A_SECOND = 100e9  # of a core in float32; a rough value, to distinguish little work from much
+FLOPS_A_SECOND = 100e9  # per core in float32; a rough value, to tell small jobs from large ones
 FLOPS_A_UNIT = 150  # FLOPs that take as long as the bias and activation of a unit
-SHARED_SECONDS = 2.5e-3  # for each thread; below, the threads of BLAS are as fast on all rows at once
-PLANNED_SECONDS = 5e-3  # for each thread; below, a plan saves less than it takes to bind it
-PLANNED_ROWS = 512  # of a block: with fewer rows products are slower, with more the caches overflow
-MOST_ROWS = 1024  # of a block that runs as written
-FEWEST_ROWS = 256  # of such a block: with fewer rows BLAS is slower
-# Of the parameters, and of the rows; with more bytes, the overhead of calls does not matter.
+SHARED_SECONDS = 2.5e-3  # per thread; below this, BLAS threads on all rows at once are as fast
+PLANNED_SECONDS = 5e-3  # per thread; below this, a plan saves less time than binding it takes
+PLANNED_ROWS = 512  # per planned block: with fewer, products are slower; with more, caches overflow
+MOST_ROWS = 1024  # per block that runs without a plan
+FEWEST_ROWS = 256  # per such block: with fewer, BLAS is slower
+# Limit for the parameters and for the rows; above it, call overhead does not matter.
 FEW_BYTES = 2**18
-CALLS_AS_WRITTEN = 50  # for few rows: in these, a plan saves as much time as it takes to make
+CALLS_AS_WRITTEN = 50  # for few rows; after this many, a plan has saved the time it takes to make
 BLOCKS_A_THREAD = 4  # at least, so that no thread waits long for the last blocks
 
 
@@ -180,7 +180,7 @@ def _bound(planned: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
 
     def run(X: np.ndarray) -> np.ndarray:
         np.copyto(buffer[: len(X)], X)
-        buffer[len(X) :] = 0.0  # if the last block is short: other numbers may be slow to compute with
+        buffer[len(X) :] = 0.0  # pad a short last block: leftover values may be slow to compute with
         run_steps(1)
         outputs: np.ndarray = A[: len(X)].copy()  # (len(X), n_out)
         return outputs

@@ -19,7 +19,7 @@ except ImportError:  # Windows
 
 _L2_BYTES = 1 << 20  # if the system does not report it: small for a server, large for a laptop
 _UNLIMITED = 1 << 60  # version 1 reports a larger number for a group without a limit
-# For each version of control groups: the files of the limit and use, and the prefix of the page cache in memory.stat.
+# By control-group version: the files of the limit and the usage, and the page cache's prefix in memory.stat.
 _MEMORY_FILES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
     2: ("memory.max", "memory.current", ""),

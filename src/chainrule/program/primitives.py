@@ -24,7 +24,7 @@ class Primitive(NamedTuple):
     name: str
     kind: Kind = "elementwise"
     arity: int = 1
-    operator: Callable[..., Any] | None = None  # Python's, of arrays, tracers and lanes alike
+    operator: Callable[..., Any] | None = None  # Python's operator, for arrays, tracers and lanes
     takes: str = "number"  # the dtypes for which it is defined: see ``accepts``
     gives: str = ""  # the dtype of its result, if it differs from that of its operands
     cuda: str = ""  # an expression of CUDA C; {f} is "f" in float32

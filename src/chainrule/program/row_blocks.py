@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.program import machine
 from chainrule.program.operations import Program
 
-# A step below this takes some 20 us, and two hand-offs between threads some 5.
+# A step below this takes about 20 us, and two hand-offs between threads about 5.
 _SHARED_FLOPS = 2_500_000
 # A thread with fewer rows than this multiplies matrices at a lower rate.
 _SHARED_ROWS = 24
@@ -23,7 +23,7 @@ _SHARED_FLOPS_A_CALL = 1_400_000
 # With this many FLOPs for each byte of an activation, only the products matter, and a BLAS with threads of its own
 # computes those fastest: interpreted blocks would gain nothing.
 _PRODUCTS_ALONE = 100
-_PASSES = 3  # products of a weight: forward, its gradient, and that of what it multiplies
+_PASSES = 3  # matrix products per weight: forward, dL/dW and dL/dX
 
 
 class Cut(NamedTuple):

@@ -114,7 +114,7 @@ class Steps:
         return batch, last - first
 
     def learn(self, batch: BlockedBatch, steps: int, seconds: float) -> None:
-        """Let the next launch have more steps if this one, of so many, took less than half of ``LAUNCH_SECONDS``."""
+        """Let the next launch have more steps if this one took less than half of ``LAUNCH_SECONDS``."""
         if seconds < LAUNCH_SECONDS / 2:
             self._at_once[batch.rows] = 2 * steps
 

@@ -101,7 +101,7 @@ class Recorder:
     def pow(self, x1: Any, x2: Any) -> "Tracer":
         """Record a power with a small whole number as exponent."""
         if not isinstance(x2, int | float) or x2 not in range(LARGEST_POWER + 1):
-            msg = f"it takes a power that is no whole number from 0 to {LARGEST_POWER}"
+            msg = f"it takes a power that is not a whole number from 0 to {LARGEST_POWER}"
             raise TypeError(msg)
         if x2 < 2:
             return x1 if x2 else self.ones_like(x1)
@@ -313,7 +313,7 @@ def _dtype_of(row: Primitive, operands: Sequence[Any]) -> np.dtype[Any]:
     if row.name == "where":
         condition, *operands = operands
         if getattr(condition, "dtype", None) != np.bool_:
-            msg = "it calls xp.where with a condition that is no array of bool; compare first"
+            msg = "it calls xp.where with a condition that is not a bool array; compare first"
             raise TypeError(msg)
     arrays = [operand for operand in operands if isinstance(operand, Tracer)]
     if not arrays:
@@ -342,7 +342,7 @@ def _common_dtype(function: str, arrays: Sequence[Tracer]) -> np.dtype[Any]:
 
 def _identity(value: Operand) -> Any:
     if not isinstance(value, Value):
-        return ("number", repr(value))  # its repr, for 0.0 == -0.0
+        return ("number", repr(value))  # by its repr, since 0.0 == -0.0
     if value.data is not None and value.data.ndim == 0:
         return ("filled", repr(value.data.item()), value.shape, value.dtype)
     return id(value)

@@ -76,7 +76,7 @@ def _warn_of_launcher() -> None:
     for rank, size in _LAUNCHED:
         if os.environ.get(rank) == "0" and os.environ.get(size, "1") != "1":
             msg = (
-                f"{os.environ[size]} processes train a network each, and write the same files; give ranks='mpi' "
+                f"{os.environ[size]} processes would each train a network and write the same files; give ranks='mpi' "
                 "(or CHAINRULE_RANKS=mpi) to train one together, or ranks='alone'"
             )
             warnings.warn(msg, RuntimeWarning, stacklevel=4)

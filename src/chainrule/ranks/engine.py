@@ -24,8 +24,8 @@ from chainrule.ranks.group import Group, Share, total
 class Part(NamedTuple):
     """The part of a batch that a rank has: all rows, of which it computes some, or its own rows."""
 
-    rows: int  # of the whole batch
-    size: int  # of the rows that this rank has
+    rows: int  # number of rows in the whole batch
+    size: int  # number of rows that this rank has
     first: int  # the place of the first of them in the batch
     is_own: bool  # whether no other rank has them
 
@@ -92,7 +92,7 @@ class RankEngine:
                 how = _cut(work, group, part, kernels, most)
                 self._batches[part] = PlannedBatch(work, part, how, kernels, group)
                 threads = max(threads, how.threads)
-        # A leaf must not depend on the number of threads; and with threads of ours, BLAS uses one thread in each.
+        # A leaf must not depend on the number of threads; and with our own threads, BLAS uses one thread in each.
         self._blas_threads = 1 if threads > 1 or group.tree else most
         stop.agree(0.0)
 
@@ -122,7 +122,7 @@ class RankEngine:
         sizes = [stop - start for start, stop in bounds]
         if places is None:
             return [Part(size, size, 0, is_own=False) for size in sizes]
-        # Only dropout depends on the place: without it, fewer parts differ.
+        # Only dropout depends on the position in the batch: without it, fewer parts differ.
         return [
             Part(rows, size, first * self._drops, is_own=True)
             for size, (rows, first) in zip(sizes, places, strict=True)

@@ -189,7 +189,7 @@ class Share(NamedTuple):
 
 
 def share(bounds: Sequence[tuple[int, int]], counts: Sequence[int], rank: int) -> Share:
-    """Return what a rank adds to each batch of the rows of all ranks.
+    """Return the rows that a rank contributes to each batch of all ranks' rows.
 
     A batch holds the rows of rank 0, then those of rank 1, and so on, each in proportion to what the rank has.
 

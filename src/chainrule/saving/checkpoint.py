@@ -108,7 +108,7 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
     path = Path(path)
     problem = f"{path} is a folder; give a file" if path.is_dir() else f"there is no file {path}"
     require(path.is_file(), problem, FileNotFoundError)
-    problem = f"{path} is no model file, or is cut short ({{}}); give one that chainrule saved"
+    problem = f"{path} is not a model file, or is truncated ({{}}); give one that chainrule saved"
     with refusing(SafetensorError, problem), safe_open(path, framework="numpy") as file:
         record = _record(path, file.metadata() or {})
         checksum = record.pop(_CHECKSUM, None)  # None in files of the first versions
@@ -119,7 +119,7 @@ def read(path: PathLike, check: Check | None = None) -> tuple[dict[str, np.ndarr
             problem = f"{path} holds array {quoted(name)} of {dtype}, wanted {_DTYPES}; convert it first"
             require(re.fullmatch(r"BOOL|[IU](8|16|32|64)|F(16|32|64)", dtype), problem)
         shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
-        damaged = f"{path} is damaged, or is no model of chainrule: {{}}; save the model again"
+        damaged = f"{path} is damaged, or is not a chainrule model: {{}}; save the model again"
         with refusing((TypeError, ValueError), damaged):
             if check is not None:
                 check(metadata, shapes)

@@ -15,7 +15,7 @@ from chainrule.mathematics.naming import require
 
 PathLike = str | os.PathLike[str]
 
-_PREFIX, _SUFFIX = ".chainrule-", ".part"  # of temporary files
+_PREFIX, _SUFFIX = ".chainrule-", ".part"  # for the names of temporary files
 
 
 def check_writable(path: PathLike, inputs: tuple[PathLike, ...] = ()) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.mathematics.naming import quoted, require
 
-_LARGEST = 2**63  # of whole numbers; JSON has no bound
+_LARGEST = 2**63  # bound for whole numbers; JSON has none
 
 
 class NetworkRecord(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from chainrule.mathematics.checks import flag
 from chainrule.training.history import Record
 
-# Raised if nobody reads the output any more, which is no reason to stop training.
+# Raised if nobody reads the output any more, which should not stop training.
 _UNREAD = (OSError, ValueError)
 _NARROW = 90  # columns
 

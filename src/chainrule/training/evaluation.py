@@ -79,7 +79,7 @@ def confusion_counts(truth: Any, predicted: Any, classes: int) -> np.ndarray:
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)  # (n,)
     sizes = f"{truth.size} true classes and {predicted.size} predicted"
-    require(truth.shape == predicted.shape and truth.size > 0, f"got {sizes}; give one of each a sample")
+    require(truth.shape == predicted.shape and truth.size > 0, f"got {sizes}; give both for each sample")
     for name, given in (("true", truth), ("predicted", predicted)):
         wrong = given[~np.isin(given, np.arange(classes))].tolist()
         problem = f"a {name} class is {wrong and wrong[0]}; give whole numbers from 0 to {classes - 1}"

@@ -21,10 +21,10 @@ class Record(NamedTuple):
     """The results of one epoch."""
 
     epoch: int  # counted from 0
-    loss: float  # over the epoch's batches, each before its update
+    loss: float  # mean over the epoch's batches, each before its update
     validation_loss: float | None  # after the epoch's last update
     validation_accuracy: float | None  # share of right classes, 0 to 1; None where there are none
-    learning_rate: float  # of the epoch's first step
+    learning_rate: float  # at the epoch's first step
     seconds: float  # since training began
 
 
@@ -74,7 +74,7 @@ class History:
         default=None, repr=False
     )  # the error that ended a member of `train_many` early
     notes: tuple[str, ...] = ()  # how a GPU multiplied, why the loss did not fall, ...
-    # The losses, the learning rates and the seconds: plain numbers, for adding a record must not cost more than a step.
+    # The losses, the learning rates and the seconds: plain numbers, since adding a record must not cost more than a step.
     _numbers: tuple["array[float]", ...] = field(
         default_factory=lambda: (array("d"), array("d"), array("d")), repr=False
     )

@@ -66,7 +66,7 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            # Of both signals: one of them may be ignored, as Ctrl-C is in a background job.
+            # Check both signals: one may be ignored, as Ctrl-C is in a background job.
             for number in {*self._signals, signal.SIGINT, signal.SIGTERM}:
                 handler = signal.getsignal(number)
                 around = getattr(handler, "__self__", None)
@@ -100,7 +100,7 @@ class Interrupts:
         """Stop at the next :meth:`check` if a rank received a signal, as if this rank had received it."""
         self._agreed, received = flags > 0, self._receiver.received
         if self._agreed:
-            self.settle()  # a signal to all ranks at once is no second one
+            self.settle()  # a signal to all ranks at once does not count as a second one
         if self._agreed and not received:
             received.append(signal.SIGTERM if flags >= _TERMINATED else signal.SIGINT)
 

@@ -14,8 +14,8 @@ from chainrule.program.unrecordable import UnrecordableError
 # Copies of the parameters that training keeps: before the epoch, the last good, the best.
 KEPT_WEIGHTS = 3
 
-_LARGE = 1e8  # bytes of weights to draw; for less, the memory left is not looked at
-_SMALL = 4e6  # bytes of a step; the same
+_LARGE = 1e8  # bytes of initial weights; for fewer, the free memory is not checked
+_SMALL = 4e6  # bytes of a step; likewise
 
 
 class MemoryEstimate(NamedTuple):

@@ -29,10 +29,10 @@ from chainrule.training.display import say
 
 KEPT = 3  # checkpoints
 _NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
-_MOST_BYTES = 2**28  # of data; of more, only evenly spaced rows are compared
+_MOST_BYTES = 2**28  # of data; if there are more, only evenly spaced rows are compared
 
 
-# A run between two steps: arrays, and plain values.
+# The state of a run between two steps: arrays and plain values.
 Snapshot = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
@@ -108,7 +108,7 @@ class RunFolder:
         for number in reversed(numbers):
             try:
                 arrays, record = checkpoint.read(self._file(number))
-                require({"settings", "draws"} <= record.keys(), "it is no checkpoint of a run")
+                require({"settings", "draws"} <= record.keys(), "it is not a checkpoint of a run")
             except (OSError, ValueError) as error:
                 self.say(f"{self._file(number)} is not used: {error}")
             else:

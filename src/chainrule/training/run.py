@@ -361,7 +361,7 @@ class TrainingRun:
         else:
             epochs = [first + i / steps for i in range(number)]
             rates = np.array([rate(epoch, settings.epochs) for epoch in epochs])  # (number,)
-        # One batch is all rows: an engine takes them where they lie, in the caller's own array.
+        # A single batch has all rows: the engine reads them in place, from the caller's array.
         order, rows, share = None, len(self._data), self._share
         if steps > 1 or not self._data.in_memory:
             draws = chance if share is None else chance.of_rank(settings.group.rank)

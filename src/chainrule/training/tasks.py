@@ -35,7 +35,7 @@ class Settings:
     show: Callable[[Array], None] | None = None  # gets a copy of the weights (P,) before the callbacks
     shuffle: bool = True  # False: batches of rows in their order
     compiled: bool = True  # False: run the step as it is written
-    threads: int | None = None  # None: CHAINRULE_THREADS, else one a core
+    threads: int | None = None  # None: CHAINRULE_THREADS, else one per core
     group: Group = field(default_factory=Group)  # the ranks that train together
     folder: "RunFolder | None" = None  # for checkpoints
 

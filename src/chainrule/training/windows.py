@@ -71,7 +71,7 @@ class BufferedRows(TrainingRows):
         part = part._replace(order=places, bounds=bounds)
         if self.is_shared:
             return part
-        # As many rows each time: JAX compiles for every shape.
+        # The same number of rows each time, since JAX compiles for every shape.
         rows = np.resize(places, self._most)  # (most,)
         data = _each(self._buffer, lambda array: self._backend.asarray(array[rows]))
         return part._replace(order=np.arange(len(places)), data=data)
@@ -177,7 +177,7 @@ class Windows(BufferedRows):
             return
         windows = [w for w in self._windows(numbers) if w[0] < stop and w[0] + _rows(w[1]) > start]
         tasks = [(place % 2, seed, first, blocks) for place, (first, blocks) in enumerate(windows)]
-        left, step = np.arange(0), 0  # places of rows that are still to be used; steps that are done
+        left, step = np.arange(0), 0  # indices of the unused rows; number of steps done
         skipped = start - windows[0][0]  # rows of the first window
         with closing(ahead(lambda task: self._fill(*task), tasks)) as filled:
             for window in filled:
@@ -188,7 +188,7 @@ class Windows(BufferedRows):
                 used = plan.bounds[last - 1][1] - begin if last > step else 0
                 if last > step:
                     yield self._sent(plan.part(step, last), places[:used])
-                # The window's place is filled again next.
+                # The window's buffer is refilled next, so copy what is left of it.
                 left, step = np.arange(len(places) - used), last
                 for array in _arrays(self._buffer):
                     array[: len(left)] = array[places[used:]]

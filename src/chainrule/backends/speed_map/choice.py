@@ -101,7 +101,7 @@ def choose(known: SpeedMap, work: Workload, usable: Callable[[str], bool] = lamb
     near = _neighbours(known, work)
     names = [name for name in near[0][0].times if usable(name) and all(name in s.times for s, _ in near)]
     if not names:
-        msg = f"no backend that was measured can be used for {work.name} here"
+        msg = f"no measured backend can be used for {work.name} here"
         raise OutsideMapError(msg)
     how = "measured" if len(near) == 1 else "interpolated"
     rows = []
@@ -135,7 +135,7 @@ def _neighbours(known: SpeedMap, work: Workload) -> list[tuple[Spot, float]]:
             low, high = max(below), min(above)
             share = math.log(value / low) / math.log(high / low)
             return [(spots[low], 1.0 - share), (spots[high], share)]
-    msg = f"{work.name} in {work.dtype} lies outside of what was measured"
+    msg = f"{work.name} in {work.dtype} lies outside the measured range"
     raise OutsideMapError(msg)
 
 

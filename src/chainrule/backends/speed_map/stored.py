@@ -14,7 +14,7 @@ from chainrule.saving.files import write_whole
 
 SCHEMA = 3
 PACKAGES = ["chainrule", "numpy", "llvmlite", "torch", "jax", "jaxlib", "cupy-cuda12x", "cupy-cuda13x"]
-DEVICES = "/proc/driver/nvidia/gpus"  # Linux names them there; no library is loaded
+DEVICES = "/proc/driver/nvidia/gpus"  # lists NVIDIA's devices on Linux, without loading a library
 
 
 class StaleMapError(LookupError):

@@ -17,7 +17,7 @@ MOST_NAMED = 4  # measurements of only one run that a note names
 
 
 class Compared(NamedTuple):
-    """One contestant in one cell, before and after: median seconds a step, and their ratio."""
+    """One contestant in one cell, before and after: median seconds per step, and their ratio."""
 
     place: Place
     before: float

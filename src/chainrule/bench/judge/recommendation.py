@@ -13,7 +13,7 @@ from chainrule.bench.judge.statistics import typical
 from chainrule.bench.link import second_machine
 from chainrule.bench.store import Records
 
-BUDGET = 15.0  # seconds; with the start of Python and what is under way, the answer comes within 20
+BUDGET = 15.0  # seconds; the answer comes within 20, with Python's start and the last measurement
 HEAD = ("backend", "us/step", "95 % interval", "known")
 
 
@@ -79,7 +79,7 @@ def recommend(
     if choice is None:
         why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         msg = (
-            f"nothing could be measured of {cell.name} ({why or 'the time was over before'}); "
+            f"{cell.name} could not be measured ({why or 'the time ran out first'}); "
             "measure again when the machine is less busy, or give a smaller batch"
         )
         raise RuntimeError(msg)

@@ -77,7 +77,7 @@ class Figures:
 
     @property
     def samples_per_second(self) -> float | None:
-        """Rows of X a second."""
+        """Rows of X per second."""
         return self.place.cell.batch / self.step if self.step else None
 
     @property
@@ -219,7 +219,7 @@ class Slice:
 
     @property
     def slug(self) -> str:
-        """Its name in names of files."""
+        """Its name for use in file names."""
         words = [self.template, self.dtype, self.operation]
         kept = [word for word in words if word not in {"float32", "step"}]
         return "-".join(kept).replace(",", "-").lower()
@@ -318,7 +318,7 @@ class Results:
         return [one for one in self.measurements(place) if one.is_timed]
 
     def times(self, place: Place) -> list[float]:
-        """Return the seconds a step of all rounds."""
+        """Return the seconds per step, for all rounds."""
         return [time for one in self.timed(place) for time in one.per_step]
 
     def limit(self, place: Place) -> float | None:
@@ -332,7 +332,7 @@ class Results:
         ]
         if not rates or place.operation == "transfer":
             return None
-        # The best of all libraries; copies at the size of the cell's working set.
+        # The best rate of any library; that of copies, for the cell's working set.
         products = max(one.products for one in rates)
         copies = max(one.copy_rate(place.cell.working_set) for one in rates)
         return max(place.flops / products, place.least_bytes / copies)
@@ -376,7 +376,7 @@ class Results:
 
 
 def side_by_side(over: Iterable[Measurement], under: Iterable[Measurement]) -> Pairs:
-    """Return, for each process, the seconds a step of both in the rounds that both took part in."""
+    """Return, for each process, the seconds per step of both, in the rounds that have both."""
     others = {(m.run, m.process): dict(zip(m.rounds, m.per_step, strict=True)) for m in under}
     pairs = []
     for one in over:

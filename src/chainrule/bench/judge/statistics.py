@@ -122,7 +122,7 @@ def _median(logs: list[np.ndarray]) -> Interval:
     """Return the median of all rounds; ``logs`` has an array ``(rounds,)`` for each process."""
     require(bool(logs), "got no round to compare; measure at least one")
     rounds = np.sort(np.concatenate(logs))  # (n,)
-    # The sorted values that enclose the median at 99 %, or at 95 % where so few do not reach that.
+    # The order statistics that enclose the median at 99 %, or at 95 % if there are too few rounds.
     rank = _rank(rounds.size, 0.99) or _rank(rounds.size, 0.95)
     low, high = (rounds[rank - 1], rounds[-rank]) if rank else (-math.inf, math.inf)
     if len(logs) > 1 and _are_apart(logs):

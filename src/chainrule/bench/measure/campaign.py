@@ -26,7 +26,7 @@ OVER = {"status": "skipped", "reason": "the time was over"}
 NOT_STARTED = {"status": "interrupted", "reason": "stopped before its turn"}
 LATE = 1.0  # seconds to wait for an answer after the time is over
 FEWEST = 3  # rounds that are kept, however late it is
-SHORT_PASS = 0.01  # seconds; to fill a cache again takes less than a hundredth of it
+SHORT_PASS = 0.01  # seconds; refilling a cache takes less than a hundredth of it
 LONGEST_PASS = 4.0  # seconds; a cell whose pass takes longer is not measured
 
 
@@ -49,8 +49,8 @@ class Care:
     least_rounds: int = 3
     warm: float = 0.05
     block: float = 0.006
-    budget: float = 10.0  # for the rounds of a cell: there are fewer where they take long
-    until: float = math.inf  # by time.monotonic(): nothing starts after it
+    budget: float = 10.0  # seconds for the rounds of a cell; a slow cell gets fewer rounds
+    until: float = math.inf  # deadline by time.monotonic(); nothing starts after it
     clock: str = WALL  # which one times the blocks
 
 
@@ -190,7 +190,7 @@ def crew(run: str, number: int, dtype: str, care: Care) -> Iterator[Crew]:
 
 # A cell to be measured by one set of processes: the set's number, the cell, the operation.
 Unit = tuple[int, Cell, str]
-# Called at the start and after each unit: how many are done, how many there are, and the lines of the last.
+# Called at the start and after each unit with the number done, the total, and the lines of the last unit.
 Listener = Callable[[int, int, Sequence[dict[str, Any]]], None]
 
 
@@ -229,7 +229,7 @@ class Campaign:
 
 
 def run(campaign: Campaign, folder: Path, listener: Listener = lambda *_: None) -> Records:
-    """Measure what of the campaign is not in the folder yet, and return all records.
+    """Measure the part of the campaign that is not in the folder yet, and return all records.
 
     Raises
     ------

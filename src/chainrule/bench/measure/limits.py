@@ -84,8 +84,8 @@ def warm_up(contestant: Contestant, seconds: float, block_seconds: float = BLOCK
 WORKING_SETS = tuple(1 << power for power in range(14, 29, 2))  # bytes: 16 KB, 64 KB, ... 256 MB
 LARGE_ON_CUDA = 1 << 30  # bytes, of which next to nothing stays in a second-level cache of 50 MB
 SMALL, LARGE, LARGEST = 256, 1024, 8192  # of square matrices
-LONG = 0.01  # seconds; when a large product takes longer, larger ones are hardly faster
-SWEEPS = 3  # over everything: a moment in which the machine is busy does not count
+LONG = 0.01  # seconds; once a product takes longer, the rate of larger ones is hardly higher
+SWEEPS = 3  # repetitions of all measurements; the best counts, in case the machine was busy
 WARM, BLOCK = 0.003, 0.005  # seconds
 
 
@@ -118,7 +118,7 @@ def best(library: str, dtype: str = "float32", threads: int = 0) -> Rates:
 
 
 def _rate(work: Work, passes: int) -> float:
-    """Return FLOPs or bytes a second."""
+    """Return FLOPs or bytes per second."""
     amount, contestant = work
     return amount * passes / block(contestant, passes)
 

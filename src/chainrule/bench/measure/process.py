@@ -14,7 +14,7 @@ from chainrule.bench.measure import product_precision
 from chainrule.program.machine import cores
 
 Answer = dict[str, Any]
-PATIENCE = 300.0  # seconds for one answer; a process that takes longer hangs
+PATIENCE = 300.0  # seconds for one answer; a process that takes longer is considered hung
 SLICE = 1.0  # seconds
 CAN_STOP = hasattr(signal, "SIGSTOP")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CHAINRULE_THREADS")
@@ -113,7 +113,7 @@ def _variables(threads: int, dtype: str) -> dict[str, str]:
     """Return the environment variables of the worker that differ from this process's."""
     return {
         **{name: str(threads) for name in _THREADS if threads},
-        "PYTHONWARNINGS": "ignore",  # of other libraries
+        "PYTHONWARNINGS": "ignore",  # silences warnings of other libraries
         # JAX would take three quarters of a device's memory at once, and leave too little to the others.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         **({"JAX_ENABLE_X64": "1"} if dtype == "float64" else {}),

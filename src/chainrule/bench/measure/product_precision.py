@@ -25,7 +25,7 @@ def of_products(dtype: str) -> str:
 
 
 def variables() -> Mapping[str, str]:
-    """Return the environment variables that make every library multiply like that."""
+    """Return the environment variables that make every library multiply at that precision."""
     if is_tf32():
         return {"JAX_DEFAULT_MATMUL_PRECISION": "tensorfloat32", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
     return {"NVIDIA_TF32_OVERRIDE": "0", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}

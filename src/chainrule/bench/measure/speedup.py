@@ -17,7 +17,7 @@ from chainrule.ranks.group import Group
 
 ROUNDS = 3
 SECONDS, SUM_SECONDS = 0.4, 0.1  # of a series of steps, and of sums
-FLOPS_A_SECOND = 3e10  # of a rank, roughly: it decides only the length of a series
+FLOPS_A_SECOND = 3e10  # per rank, roughly; it only sets the length of a series
 SIZES = [4**power for power in range(2, 11)]  # numbers in a sum
 HEAD = (
     *("rows", "rows\na rank", "one rank,\nµs", "all ranks,\nµs", "model,\nµs"),
@@ -55,7 +55,7 @@ class Scaling(NamedTuple):
         return (self.cell.parameters + 2) * self.cell.itemsize
 
     def model(self, point: ScalePoint) -> float:
-        """Return the seconds of a step on all ranks: a rank's own step and the sum of so many bytes."""
+        """Return the seconds of a step on all ranks: a rank's own step, and a sum of this many bytes."""
         if not self.sums:
             return point.share.estimate
         sizes, seconds = np.log(list(self.sums)), np.log(list(self.sums.values()))  # (sizes,)
@@ -92,7 +92,7 @@ class Scaling(NamedTuple):
 def measure(cell: Cell, group: Group, threads: int | None) -> Scaling:
     """Measure a cell, and batches of a quarter and a sixteenth of its rows, on the ranks of a group.
 
-    All ranks call it; each uses so many threads. The result is that of rank 0.
+    All ranks call it; each uses this many threads. The result is that of rank 0.
     """
     points = []
     for rows in (max(group.size, cell.batch // part) for part in (16, 4, 1)):

@@ -75,7 +75,7 @@ Looks = dict[tuple[int, int], Look]  # by hidden size and batch size
 
 
 def crossover(one: Slice) -> Chart:
-    """Return the maps of a grid; none for a slice that is no grid or has no backend of ours."""
+    """Return the maps of a grid; none for a slice that is not a grid or has no chainrule backend."""
     maps: dict[str, Looks] = {}
     if one.is_grid and one.leads:
         maps["fastest backend, µs a step"] = {
@@ -285,7 +285,7 @@ def _draw_forest(names: list[str], limits: Ends, ratios: Ratios, ax: Any) -> Non
 
 
 def sections(run: Results) -> dict[str, list[Chart]]:
-    """Return the charts that there are data for, by section of the report."""
+    """Return the charts for which there are data, by section of the report."""
     every = {
         "map": map(crossover, run.slices),
         "limit": [step_times(run), roofline(run)],

@@ -45,7 +45,7 @@ def summary(run: Results) -> list[Table]:
 
 
 def verdict(run: Results) -> Table:
-    """Return what holds of all training steps together, then of each kind of network."""
+    """Return the verdict on all training steps together, then on each kind of network."""
     steps = [one for one in run.slices if one.operation == "step"]
     groups = {one.title: [one] for one in run.slices}
     groups = ({"all steps": steps} if len(steps) > 1 else {}) | groups

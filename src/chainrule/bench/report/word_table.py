@@ -17,7 +17,7 @@ NONE = "-"
 SIGNS = {"faster": "▲", "slower": "▼", "same": "=", "undecided": "?"}
 LETTERS = {"skipped": "s", "interrupted": "i", "wrong": "w", "failed": "f", "invalid": "!"}
 LETTERS |= {"not measured": "·"}
-# Their styles on a terminal; without colour, they say the same.
+# Their styles on a terminal; the signs alone carry the same information.
 STYLES = {"▲": "bold green", "▼": "bold red", "=": "cyan", "?": "yellow", "!": "yellow"}
 STYLES |= dict.fromkeys("siwf·", "dim")
 _BUTTON = "<button type=button>{}</button>"
@@ -131,7 +131,7 @@ def microseconds(seconds: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share as whole per cent.
+    """Return a share as a whole percentage.
 
     Examples
     --------

@@ -68,7 +68,7 @@ class LtProduct:
             A,
             out,
             out,
-        )  # the last two: what is read, which is multiplied by 0, and what is written
+        )  # B, A, then C, which is multiplied by 0, and the result D
         of_B, of_A, of_out = map(self._layout, (B, A, out))
         self._layouts = of_B, of_A, of_out, of_out
         self._algorithm = self._chosen()

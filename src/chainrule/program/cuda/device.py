@@ -70,7 +70,7 @@ class Device(Library, Protocol):
     name: str  # with the versions that times depend on
     multiprocessors: int
     shared_bytes: int  # the most shared memory that a block may have
-    most_blocks: int  # of a cluster; 1 where a device has no clusters
+    most_blocks: int  # per cluster; 1 if the device has no clusters
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context in which everything is launched on the device's stream, in order."""

@@ -22,7 +22,7 @@ from chainrule.program.engine import Epoch, Work
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")
-# Of one graph. An H100 takes some 20 ms in float32 for so many floating-point operations.
+# Limits of one graph. In float32, an H100 takes about 20 ms for this many floating-point operations.
 MOST_STEPS, MOST_NODES, MOST_FLOPS = 64, 2000, 1e12
 TOGETHER = 4  # graphs of epochs of one batch that run before their losses are read
 UNDER_WAY = 2  # graphs at most that are launched and not yet waited for

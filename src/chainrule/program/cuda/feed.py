@@ -48,7 +48,7 @@ class FeedShape(NamedTuple):
     """The number of steps of a feed, and what they read."""
 
     steps: int
-    rows: int  # of all its steps; 0 if each step takes all rows in their order
+    rows: int  # total over its steps; 0 if each step takes all rows in their order
     dtype: np.dtype[Any]  # of the rates and the losses
     keys: bool
 

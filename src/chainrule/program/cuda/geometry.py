@@ -9,11 +9,11 @@ from chainrule.program.cuda.lowering import Fused
 from chainrule.program.fusion import Extent
 
 PACK_BYTES = 16  # the most that a thread loads or stores at once
-STREAMING_BLOCKS = 16  # of a multiprocessor if nothing is summed: enough to hide the memory's latency
-SUMMING_BLOCKS = 4  # if each block leaves a part to be added up
-THIN_BLOCKS = 2  # if the part is of an outer product: no more of them fit
-THIN_PARTS = 4  # of these parts, for each thread of the last block
-MOST_NUMBERS = 96  # of thin products in a thread's registers
+STREAMING_BLOCKS = 16  # per multiprocessor if nothing is summed: enough to hide the memory latency
+SUMMING_BLOCKS = 4  # per multiprocessor if each block writes a partial sum
+THIN_BLOCKS = 2  # likewise, if the partial sum is an outer product: no more fit
+THIN_PARTS = 4  # partial outer products that each thread of the last block adds up
+MOST_NUMBERS = 96  # entries of thin products that a thread keeps in registers
 
 
 class Launch(NamedTuple):
@@ -80,7 +80,7 @@ def launch(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
         return Launch(
             Loop(kernel.chain, width), where, (min(blocks, most) if sums else blocks, 1), (THREADS, 1)
         )
-    # A block with few columns has more rows; the last blocks share the parts of all columns.
+    # Blocks with few columns get more rows; the last block of each column range adds its partial sums.
     across = min(STRIP // width if sums_rows else WARP, _power_of_two(_ceil(where.columns, width)))
     columns = _ceil(where.columns, across * width)
     down = THREADS // across

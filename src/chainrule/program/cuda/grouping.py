@@ -50,7 +50,7 @@ class KernelDraft:
         return ""
 
     def add(self, operation: Operation, place: str) -> None:
-        """Take an operation in."""
+        """Add an operation."""
         (self.main if place == "main" else self.tail).append(operation)
         result = id(operation.result)
         if place == "tail" or is_total(operation) or is_column_sum(operation):
@@ -90,7 +90,7 @@ def is_column_sum(operation: Operation) -> bool:
 
 
 def extent(operation: Operation) -> Extent:
-    """Return the grid that an operation of a kernel runs over: a sum over rows, that of what it sums."""
+    """Return the grid that an operation of a kernel runs over; for a sum over rows, that of its operand."""
     if not is_column_sum(operation):
         return over(operation)
     *_, rows, columns = operation.inputs[operation.is_row_product].shape

@@ -13,7 +13,7 @@ from chainrule.program.chains import ROW_FUNCTIONS, Chain, Operand, Output
 from chainrule.program.cuda.expressions import BYTES, REGISTERS
 
 Form = Literal["flat", "tile", "row"]
-THREADS: Final = 256  # of a block
+THREADS: Final = 256  # per block
 WARP: Final = 32
 # The most columns of a kernel by rows that sums over rows, since it keeps their sums in registers. The sums of wider rows
 # are another kernel, whose blocks have a few columns each.

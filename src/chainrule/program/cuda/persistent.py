@@ -31,9 +31,9 @@ from chainrule.program.plan import Plan, plan
 from chainrule.program.replay import Arrays
 from chainrule.program.trace import Spec, trace
 
-# Of a block's products in a step: beyond that the many blocks of ordinary kernels are faster.
+# In one block's matrix products per step; above this, ordinary kernels with many blocks are faster.
 MOST_FLOPS = 3_000_000
-# A model of a step on one multiprocessor of an H100, not a measurement: a barrier and the latency of the first loads for
+# A model of a step on one multiprocessor of an H100, not a measurement: a barrier, the latency of the first loads of
 # each group, half of its 450 GFLOP/s in float32 for the products, and nearly all of what its shared memory moves.
 GROUP_MICROSECONDS, FLOPS_A_MICROSECOND, BYTES_A_MICROSECOND = 0.2, 220_000, 200_000
 # Three barriers of a cluster, and each number of the gradient read twice from another block.
@@ -98,7 +98,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
 def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
     """Return the plan of a step; for a cluster that of a block's rows, and that of the update by the sum of the gradients."""
     if blocks == 1:
-        return [cuda_plan(work.plan(rows))]  # of few weights: their update stores the gradient
+        return [cuda_plan(work.plan(rows))]  # the weights are few: their update stores the gradient
     progress, batch = progress_spec(work.progress), batch_spec(work.data, rows // blocks)
     theta, state = progress
     rate = Spec((), theta.dtype, "learning_rate", "rate")
@@ -122,7 +122,7 @@ class SharedMemory:
         return array
 
     def skip(self, nbytes: int) -> int:
-        """Reserve so many bytes; return where they begin."""
+        """Reserve this many bytes, and return where they begin."""
         start = self.used
         self.used += -(-nbytes // PACK_BYTES) * PACK_BYTES
         return start
@@ -153,7 +153,7 @@ class _Printer:
         self._inputs = sorted(inputs.values(), key=lambda value: ROLES.index(value.role))
         room = sum(stage.peak_bytes + PACK_BYTES * len(stage.homes) for stage in plans)
         self._memory = SharedMemory(2 * (room + 8 * rows + PACK_BYTES))
-        # Inputs that change from step to step come first and have two places: one is filled while the other is read.
+        # Inputs that change from step to step come first, in two copies: one is filled while the other is read.
         self._order = self._memory.empty((rows // blocks * gathers,), np.dtype(np.int64))
         changing = [value for value in self._inputs if self._changes(value)]
         self._places = {v.name: self._memory.empty(v.shape, v.dtype) for v in changing}
@@ -171,7 +171,7 @@ class _Printer:
             self._arrays.append(arrays)
             self._places["g"] = arrays.of(
                 stage.program.outputs[-1]
-            )  # of a block's rows: what the update reads
+            )  # the gradient over a block's rows, which the update reads
         self.constants = tuple(data for data, _ in constants)
         # What a kernel reads by the addresses in its table, and where it keeps that.
         self._read = [(value.role, self._places[value.name]) for value in self._inputs]

@@ -22,10 +22,10 @@ from chainrule.program.engine import Epoch, Pack, Step, Work
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")
-# Of a launch, by the model of its kernel: Ctrl-C ends training between two launches.
+# Longest launch, by the model of its kernel: Ctrl-C takes effect between launches.
 LAUNCH_MICROSECONDS = 5_000
-CLUSTERS = 16, 8, 4, 2  # blocks; masks of dropout would need the number of a block's first row
-MOST_EPOCHS = 4096  # of one batch, before their losses are read
+CLUSTERS = 16, 8, 4, 2  # blocks; not with dropout, whose masks need each block's first row
+MOST_EPOCHS = 4096  # epochs of a single batch that run before their losses are read
 
 Bounds = Sequence[tuple[int, int]]
 
@@ -200,7 +200,7 @@ def fastest(work: Work, device: Device) -> PersistentEngine | GraphEngine:
 
 
 def side_by_side(works: Sequence[Work], device: Device) -> PersistentPack | None:
-    """Return a pack for works of equal shapes; ``None`` if one block or one cluster each is not enough."""
+    """Return a pack for steps of equal shapes; ``None`` if a block or cluster is too small for one of them."""
     known, engines = dict[Step, PersistentEngine](), list[PersistentEngine]()
     for work in works:
         first = known.get(work.step)

@@ -11,7 +11,7 @@ from chainrule.program.descending import descent, direct
 from chainrule.program.operations import Value
 from chainrule.program.plan import Plan, plan
 
-# From so many weights on it pays, since they (16 MB of float32) no longer stay in a device's second-level cache between two passes.
+# Worthwhile from this many weights on: 16 MB of float32 no longer stay in a device's L2 cache between two passes.
 # The bound follows from the size of that cache (50 MB on an H100); it is not measured.
 LARGE = 4_000_000
 

@@ -6,7 +6,7 @@ from chainrule.program.chains import ROW_FUNCTIONS
 from chainrule.program.cuda.expressions import REGISTERS, assignment
 from chainrule.program.cuda.loop import Loop, indented
 
-# How a value of the whole row is found: where it starts, how an entry is taken in, and how the threads join theirs.
+# How a row is reduced: the initial value, how an entry is added, and how the threads combine their results.
 _REDUCED = {
     "row_sum": ("0", "{0} += {1};", "block.sum_over_row"),
     "row_max": ("-INFINITY", "{0} = larger({0}, {1});", "block.max_over_row"),

@@ -38,7 +38,7 @@ class KernelText:
     name: str
     source: str
     shared_bytes: int = 0  # of the array ``memory``, in shared memory
-    blocks: int = 1  # of a cluster
+    blocks: int = 1  # per cluster
 
 
 def write(loop: Loop, tail: Tail | None = None) -> KernelText:

@@ -40,7 +40,7 @@ class BatchPlace:
         self._threads = threads(work.threads)
 
     def fill(self, work: Work, epoch: Epoch, step: int) -> None:
-        """Gather the rows of a step on the host and send them, after those before have been sent."""
+        """Gather the rows of a step on the host and send them once the previous ones have been sent."""
         self.lane.wait_until_sent()
         self._host.write(epoch, step)
         start, stop = epoch.bounds[step]

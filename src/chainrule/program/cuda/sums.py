@@ -48,7 +48,7 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
             lines.append("  });")
         lines.append("}")
     if totals:
-        # If one block has all columns, the last block of the columns is the last of all: it counts once.
+        # If one block spans all columns, its last block is also the last of all: count it once.
         others = "gridDim.x == 1 ? ends_columns : " if sums else ""
         lines.append(f"if ({others}block.is_last(counters + gridDim.x, blocks)) {{")
         for n in totals:

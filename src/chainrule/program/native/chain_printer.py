@@ -77,7 +77,7 @@ class _Kernel:
         self.waiting = {name: index for index, name in enumerate(_waiting(chain))}
         self.operands = {operand.name: index for index, operand in enumerate(chain.inputs)}
         self.totals = [self.accumulator("row_sum", "") if o.total else None for o in chain.outputs]
-        self.scalars: dict[str, Lanes] = {}  # values of one lane: 0-d, and of this row
+        self.scalars: dict[str, Lanes] = {}  # single values: 0-d operands, and those of the current row
 
     def accumulator(self, function: str, dtype: str) -> Value:
         """Return a variable with one value for each lane, set to the neutral element of a sum (in float64) or maximum."""
@@ -117,7 +117,7 @@ def _write_row(kernel: _Kernel, row: Value) -> None:
             for statement in chain.statements
             if statement.function in ROW_FUNCTIONS and chain.stages[statement.result] == stage + 1
         }
-        # A last stage that only writes (rows, 1) does not need the row's columns.
+        # If the last stage writes only (rows, 1), skip its loop over columns.
         if stage < kernel.last_stage or any(chain.kinds[o.value] == "full" for o in chain.outputs):
             _write_strips(kernel, row, stage, sums)
         for statement, variable in sums.items():
@@ -256,7 +256,7 @@ def _across(kernel: _Kernel, function: str, variable: Value) -> Lanes:
 
 
 def across(lanes: Lanes, function: str) -> Lanes:
-    """Combine lanes into one: halves upon halves."""
+    """Combine all lanes into one, halving their number each time."""
     width = lanes.width
     while width > 1:
         width //= 2

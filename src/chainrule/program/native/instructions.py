@@ -29,7 +29,7 @@ class Instruction(NamedTuple):
     write: Callable[[Writer, list[Value]], None]  # the values: the addresses of the arrays
     recipe: tuple[Any, ...]
     arrays: tuple[Array, ...]
-    addresses: tuple[int, ...] = ()  # of functions; they follow those of the arrays
+    addresses: tuple[int, ...] = ()  # addresses of functions, passed after those of the arrays
 
     @property
     def arguments(self) -> Array:

@@ -21,8 +21,8 @@ PLAIN: Final = 111  # CblasNoTrans
 TRANSPOSED: Final = 112  # CblasTrans
 _ROW_MAJOR: Final = 101
 _VECTOR_BYTES: Final = 64
-_ROW_BYTES: Final = 256  # if C has one row: rows of B are read in longer pieces
-_ROWS: Final = (6, 5, 4)  # of a block: two 32-byte registers for each row, of 16
+_ROW_BYTES: Final = 256  # if C has one row: B is then read in longer pieces
+_ROWS: Final = (6, 5, 4)  # rows per block; each takes two of the 16 32-byte registers
 # Multiplications up to which a printed product is faster than a BLAS (AMD EPYC, AVX2, one thread, float32: 5 times at
 # 16 x 16 x 64, 1.0 to 1.4 at 64 x 64 x 64, 0.8 to 1.2 with twice as many, 0.8 at 64 x 128 x 128).
 PRINTED: Final = 2**19

@@ -39,13 +39,13 @@ class StepRunner:
     def __init__(self, phases: Sequence[Phase], steps: Sequence[Array]) -> None:
         self.threads = len(steps)
         meet = [_barrier(self.threads)] if self.threads > 1 else []
-        tables = [  # a phase may leave out the last threads: they do nothing in it
+        tables = [  # a phase may list fewer threads: the others are idle in it
             [item for phase in phases for items in (*phase[thread : thread + 1], meet) for item in items]
             for thread in range(self.threads)
         ]
         functions = iter(addresses([item for table in tables for item in table]))
         self._kept: list[object] = [phases, steps, meet]
-        self._tables = [  # for each thread: the place of the step's number, its functions, the arguments of each
+        self._tables = [  # per thread: the address of the step number, its functions and their arguments
             (step.ctypes.data, [next(functions) for _ in table], [item.arguments for item in table])
             for step, table in zip(steps, tables, strict=True)
         ]
