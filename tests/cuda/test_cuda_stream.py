@@ -1,5 +1,7 @@
 """Data that stays on the host: the same training, its batches sent one ahead."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,15 @@ def test_batches_from_the_host_train_the_same(stand_in, name, batch_size):
     engine = StreamEngine(Work(data.step, start, data.data, data.bounds, drops=data.drops), stand_in)
     assert worst(ran(engine, plans), wanted) < 32 * np.finfo(np.float64).eps
     assert all(np.array_equal(x, y) for x, y in zip(kept, data.arrays, strict=True))
+
+
+def test_an_epoch_that_ends_early_waits_for_its_copies(stand_in):
+    work = made_work(Case(), 15, batch_size=4)
+    on_device = Work(work.step, uploaded(stand_in, work.progress), work.data, work.bounds)
+    engine = StreamEngine(on_device, stand_in)
+    with pytest.raises(KeyboardInterrupt):
+        engine.run(epochs(work, 1)[0], Mock(side_effect=[None, None, KeyboardInterrupt]))
+    assert (stand_in.waits, stand_in.under_way, stand_in.fetched) == (1, 0, [])
 
 
 def test_a_large_batch_is_gathered_by_several_threads(monkeypatch, rng):

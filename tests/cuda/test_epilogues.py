@@ -7,8 +7,9 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from chainrule import NeuralNetwork, backends
+from chainrule import Activation, NeuralNetwork, backends
 from chainrule.backends.numpy import NumpyBackend
+from chainrule.mathematics.arrays import namespace
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.engine import GraphEngine
 from chainrule.program.cuda.stream import StreamEngine
@@ -17,8 +18,8 @@ from support.cuda.work import on_device
 from support.engines import worst
 from support.steps import Case, epochs, made_work, plain, ran
 
-WIDE = Case((40, 33, 24), "relu", "cross_entropy", "momentum")
-LAYERS = ["(12, 40) @ (40, 33) float32 relu", "(12, 33) @ (33, 24) float32 relu"]
+WIDE = Case((41, 32, 22), "relu", "cross_entropy", "momentum")
+LAYERS = ["(12, 41) @ (41, 32) float32 relu", "(12, 32) @ (32, 22) float32 relu"]
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def made(device, case=WIDE, rows=12, dtype="float32", engine=GraphEngine, **more
 
 def test_steps_with_epilogues_are_the_plain_one_and_a_launch_shorter_for_each_layer():
     kinds = [("relu", None), ("identity", "float16"), ("relu", "bfloat16")]
-    cases = [Case((40, 33), kind, "cross_entropy", additions={"compute": half}) for kind, half in kinds]
+    cases = [Case((40, 32), kind, "cross_entropy", additions={"compute": half}) for kind, half in kinds]
     # All are made before one runs: their kernels are compiled at once.
     pairs = [
         [made(device_on_which(fast), case, batch_size=6) for fast in ("lt", "plain")] for case in cases
@@ -68,16 +69,29 @@ def test_each_shape_is_timed_once_and_the_times_are_stored_with_the_device(cache
     device = device_on_which("lt")
     first = made(device)
     assert device.timings == 4
-    assert json.loads(cache.read_text()) == {"lt is fast": {name: [1.0, 2.0] for name in LAYERS}}
+    keys = [f"lt is fast: {name}, aligned to 256 4 256 32 bytes" for name in LAYERS]  # A, B, out, bias
+    assert json.loads(cache.read_text()) == {key: [1.0, 2.0] for key in keys}
     assert first.notes == tuple(f"{name}: one call of cuBLASLt; timed 1.0 and 2.0 µs" for name in LAYERS)
     again = device_on_which("plain", "lt is fast")  # the stored times decide
     assert made(again).notes == first.notes
     assert again.timings == 0
     other = device_on_which("plain")
     assert "product and kernel; timed 2.0 and 1.0 µs" in made(other).notes[0]
-    assert set(json.loads(cache.read_text())) == {"lt is fast", "plain is fast"}
-    cache.write_text("[]")  # damaged: timed again
-    assert made(device).notes == first.notes
+    assert {key.split(":")[0] for key in json.loads(cache.read_text())} == {
+        "lt is fast",
+        "plain is fast",
+    }
+    for damaged in ([], {"lt is fast": {LAYERS[0]: [1.0, 2.0]}}, {key: [2.0] for key in keys}):
+        cache.write_text(json.dumps(damaged))
+        device.timings = 0
+        assert made(device).notes == first.notes
+        assert device.timings == 4
+
+
+def test_cublaslt_must_be_faster_by_more_than_the_noise_of_a_timing(monkeypatch):
+    device = device_on_which("lt")
+    monkeypatch.setattr(device, "timed", lambda calls: 0.96 if len(calls) == 1 else 1.0)
+    assert "product and kernel; timed 1.0 and 1.0 µs" in made(device).notes[0]
 
 
 @pytest.mark.parametrize("fast", ["lt", "plain"])
@@ -101,13 +115,22 @@ def test_a_layer_that_cublaslt_refuses_is_a_product_and_a_kernel_and_the_note_sa
         "float64 relu: product and kernel, since cuBLASLt has no algorithm for it"
     )
     assert worst(ran(engine, plans), ran(plain(made_work(WIDE, 12)), plans)) < 1e-13
-    missing = CannotCaptureError("libcublasLt of CUDA 12 is not found")
-    monkeypatch.setattr(device, "cublas_lt", Mock(side_effect=missing))
-    assert (
-        made(device)
-        .notes[0]
-        .endswith("float32 relu: product and kernel, since libcublasLt of CUDA 12 is not found")
-    )
+    (note,) = made(device, Case((40, 33), "relu")).notes
+    assert note.endswith("product and kernel, since its bias does not begin at a multiple of 16 bytes")
+    monkeypatch.setenv("CHAINRULE_EPILOGUE", "lt")
+    for place, reason in (
+        ("support.cuda.device.LtProduct.__call__", "cublasLtMatmul failed with cuBLAS's status 15"),
+        ("support.cuda.device.StandIn.cublas_lt", "libcublasLt of CUDA 12 is not found"),
+    ):
+        monkeypatch.setattr(place, Mock(side_effect=CannotCaptureError(reason)))
+        assert made(device).notes[0].endswith(f"float32 relu: product and kernel, since {reason}")
+
+
+def test_an_error_of_the_device_is_not_taken_for_a_refusal(monkeypatch):
+    error = RuntimeError("an illegal memory access was encountered")
+    monkeypatch.setattr("support.cuda.device.LtProduct.__call__", Mock(side_effect=error))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        made(device_on_which("lt"))
 
 
 class OnStandIn(NumpyBackend):
@@ -120,15 +143,56 @@ class OnStandIn(NumpyBackend):
 def test_the_choice_is_in_the_notes_of_the_history(rng):
     backend = OnStandIn("numpy", backends.named("numpy").xp, device_on_which("lt"))
     net = NeuralNetwork(
-        40, 33, 3, activation="relu", loss="cross_entropy", backend=backend, dtype="float32"
+        41, 32, 3, activation="relu", loss="cross_entropy", backend=backend, dtype="float32"
     )
-    history = net.train(rng.standard_normal((12, 40)), rng.integers(0, 3, 12), 2, 0.1, progress=False)
+    history = net.train(rng.standard_normal((12, 41)), rng.integers(0, 3, 12), 2, 0.1, progress=False)
     assert f"{LAYERS[0]}: one call of cuBLASLt; timed 1.0 and 2.0 µs" in history.notes
 
 
+class Overflowing(GraphEngine):
+    """After each epoch, a number of the first layer's weights is NaN."""
+
+    def run(self, epoch, check):
+        losses = super().run(epoch, check)
+        self.progress.theta[0] = np.nan
+        return losses
+
+
+class OnOverflowing(OnStandIn):
+    """NumPy, but that steps run on the stand-in ``device``, where weights become NaN."""
+
+    def engine(self, work):
+        return Overflowing(on_device(self.device, work), self.device)
+
+
+def test_weights_that_become_nan_end_training_though_the_relu_of_cublaslt_hides_them(rng):
+    backend = OnOverflowing("numpy", backends.named("numpy").xp, device_on_which("lt"))
+    net = NeuralNetwork(
+        41, 32, 3, activation="relu", loss="cross_entropy", backend=backend, dtype="float32"
+    )
+    X, y = rng.standard_normal((12, 41)), rng.integers(0, 3, 12)
+    before = net.predict(X)
+    with pytest.raises(FloatingPointError, match="diverged in epoch 1: the loss became nan"):
+        net.train(X, y, 5, 0.1, batch_size=6, progress=False)
+    np.testing.assert_array_equal(net.predict(X), before)
+
+
+def _own_relu(Z):
+    xp = namespace(Z)
+    return xp.maximum(Z, xp.zeros_like(Z))
+
+
+def _slope(Z, _):
+    return namespace(Z).astype(Z > 0, Z.dtype)
+
+
 def test_only_layers_whose_chain_is_bias_and_relu_are_timed():
-    device = device_on_which("lt")
-    for case in (Case((40, 33), "tanh"), Case((40, 33), "relu", additions={"dropout": 0.5})):
+    device, reads_Z = device_on_which("lt"), Activation("own", _own_relu, _slope)
+    for case in (
+        Case((40, 33), "tanh"),
+        Case((40, 33), reads_Z),
+        Case((40, 33), "relu", additions={"dropout": 0.5}),
+    ):
         assert made(device, case).notes == ()
     assert device.timings == 0
 

@@ -162,19 +162,21 @@ def test_larger_batches_are_divided_among_the_blocks_of_a_cluster(monkeypatch):
 
 def test_networks_side_by_side_on_clusters_have_the_bits_of_each_alone(stand_in, monkeypatch):
     monkeypatch.setattr("chainrule.program.cuda.persistent.MOST_FLOPS", 50_000)
-    works = [made_work(CLUSTERS[64], 80, batch_size=64) for _ in range(2)]
+    works = [made_work(CLUSTERS[64], 144, batch_size=64) for _ in range(2)]
     works[1].progress.theta[...] *= 2
     (plan,) = epochs(works[0], 1)
     alone = [ran(fastest(on_device(stand_in, work), stand_in), [plan]) for work in works]
-    pack, before = (
-        side_by_side([on_device(stand_in, work) for work in works], stand_in),
-        stand_in.launches,
-    )
-    losses = pack.run(dict.fromkeys(pack.engines, plan), lambda: None)
-    assert stand_in.launches - before == 2  # the whole batch and the ragged one, each for both networks
-    for engine, wanted in zip(pack.engines, alone, strict=True):
-        theta, state = engine.progress
-        assert bits(losses[engine], [host(part) for part in (theta, *state)]) == bits(*wanted)
+    # Two whole batches and the ragged one, each for both networks. If both clusters do not run at once, a launch of
+    # the time that two steps take has one.
+    for at_once, launches in ((2, 2), (1, 3)):
+        pack = side_by_side([on_device(stand_in, work) for work in works], stand_in)
+        monkeypatch.setattr(SMALL, 2 * pack.engines[0].kernels[64].microseconds)
+        stand_in.clusters, before = at_once, stand_in.launches
+        losses = pack.run(dict.fromkeys(pack.engines, plan), lambda: None)
+        assert stand_in.launches - before == launches
+        for engine, wanted in zip(pack.engines, alone, strict=True):
+            theta, state = engine.progress
+            assert bits(losses[engine], [host(part) for part in (theta, *state)]) == bits(*wanted)
 
 
 def test_a_device_without_room_for_a_cluster_takes_a_smaller_one_or_runs_graphs(monkeypatch, caplog):

@@ -74,8 +74,14 @@ def _where() -> Any:
     return cupy.ElementwiseKernel("bool c, T yes, T no", "T out", "out = c ? yes : no", "where_into")
 
 
-def check_cluster(kernel: int, text: KernelText) -> None:
-    """Allow a kernel its cluster of blocks; raise ``CannotCaptureError`` if the device has no room for one."""
+def allow_clusters(kernel: int, text: KernelText) -> int:
+    """Allow a kernel its clusters of blocks; return how many run at once.
+
+    Raises
+    ------
+    CannotCaptureError
+        If the device has no room for one.
+    """
     cupy.cuda.driver.funcSetAttribute(kernel, NON_PORTABLE_CLUSTER, 1)
     # CUlaunchConfig, 56 bytes: grid and block in three dimensions, bytes of shared memory, and neither stream nor attributes.
     config = (ctypes.c_uint * 14)(text.blocks, 1, 1, THREADS, 1, 1, text.shared_bytes)
@@ -85,6 +91,7 @@ def check_cluster(kernel: int, text: KernelText) -> None:
     if status or not count.value:
         msg = f"the device has no room for a cluster of {text.blocks} blocks (status {status})"
         raise CannotCaptureError(msg)
+    return count.value
 
 
 class CupyLane:
@@ -133,18 +140,20 @@ class CupyDevice(CupyLibrary):
     Raises
     ------
     CannotCaptureError
-        If cuBLAS cannot be reached.
+        If cuBLAS or cuBLASLt, which cuBLAS itself needs, cannot be reached.
     """
 
     def __init__(self, device: cupy.cuda.Device, *, tf32: bool = False) -> None:
         self._device = device
         self._kernels: dict[str, Launchable] = {}
+        self._clusters: dict[str, int] = {}  # of a kernel, at once
         self._ones: dict[str, Array] = {}
         self._copying: cupy.cuda.Stream | None = None
         with device:
             facts = cupy.cuda.runtime.getDeviceProperties(device.id)
-            version = cupy.cuda.runtime.runtimeGetVersion()
-            self.name = f"{facts['name'].decode()}, CUDA {version}, TF32 {'on' if tf32 else 'off'}"
+            version = find_library("cublasLt").cublasLtGetVersion
+            version.restype = ctypes.c_size_t
+            self.name = f"{facts['name'].decode()}, cuBLASLt {version()}, TF32 {'on' if tf32 else 'off'}"
             self.multiprocessors: int = facts["multiProcessorCount"]
             self.shared_bytes: int = facts["sharedMemPerBlockOptin"]
             self.most_blocks = MOST_BLOCKS if facts["major"] >= FIRST_WITH_CLUSTERS else 1
@@ -181,13 +190,17 @@ class CupyDevice(CupyLibrary):
                 if text.shared_bytes:  # a kernel has to ask for more than 48 KB
                     kernel.max_dynamic_shared_size_bytes = text.shared_bytes
                     if text.blocks > 1:
-                        check_cluster(kernel.kernel.ptr, text)
+                        self._clusters[text.name] = allow_clusters(kernel.kernel.ptr, text)
                     kernel = partial(kernel, shared_mem=text.shared_bytes)
             except (cupy.cuda.compiler.CompileException, *REFUSALS) as error:
                 msg = f"a kernel cannot be used: {str(error).strip().partition(chr(10))[0]}"
                 raise CannotCaptureError(msg) from None
             self._kernels[text.name] = kernel
         return self._kernels[text.name]
+
+    def clusters_at_once(self, text: KernelText) -> int:
+        """Return how many clusters of a kernel run at once; all blocks of a cluster are in one part of the device."""
+        return self._clusters.get(text.name, self.multiprocessors)
 
     def product(self, product: Product) -> Call:
         """Return the call that multiplies two matrices; it keeps the arrays, since cuBLAS gets their addresses only."""

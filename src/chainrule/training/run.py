@@ -240,6 +240,8 @@ class TrainingRun:
         else:
             (before, losses), self._unfinished = self._unfinished, None
         (loss,) = self._reported((yield from self._spans(plan, before, losses)))
+        if math.isfinite(loss) and not _finite(before):
+            loss = math.nan  # a relu of cuBLASLt may turn NaN into 0
         if not math.isfinite(loss):
             self._go_back_to(before)
             raise self._diverged(number, f"the loss became {loss}", plan.rates[0])

@@ -117,6 +117,7 @@ int cublasLtMatmulAlgoGetHeuristic(Handle *, Desc *d, Layout *A, Layout *B, Layo
   found->workspace = p->workspace;
   return 0;
 }
+// Its relu turns NaN into 0, which the real one may do.
 // Column-major D (m, n) <- f(op(A) op(B) + bias), with a number of the bias for each row, as cublasLtMatmul.
 int cublasLtMatmul(Handle *h, Desc *d, const void *alpha, const void *A, Layout *a, const void *B, Layout *b, const void *beta,
                    const void *C, Layout *c, void *D, Layout *e, const Algorithm *algorithm, void *workspace, size_t bytes, void *stream) {
@@ -126,14 +127,14 @@ int cublasLtMatmul(Handle *h, Desc *d, const void *alpha, const void *A, Layout 
     if (!algorithm->data[i] || places[i] % algorithm->data[i]) return 7;
   if (workspace != h->workspace || bytes != h->bytes || stream != h->stream || C != D || c != e) return 7;
   if ((long long)(d->tb ? b->columns : b->rows) != k || (long long)e->rows != m || (long long)e->columns != n) return 7;
-  if ((d->epilogue != 4 && d->epilogue != 6) || !d->bias || *(const float *)alpha != 1 || *(const float *)beta != 0) return 7;
+  if ((d->epilogue != 4 && d->epilogue != 6) || !d->bias || (size_t)d->bias % 16 || *(const float *)alpha != 1 || *(const float *)beta != 0) return 7;
   lt_calls++, compute = d->compute;
   for (long long j = 0; j < n; j++)
     for (long long i = 0; i < m; i++) {
       double sum = get(d->bias, e->type, i);
       for (long long l = 0; l < k; l++)
         sum += get(A, a->type, d->ta ? l + i * a->ld : i + l * a->ld) * get(B, b->type, d->tb ? j + l * b->ld : l + j * b->ld);
-      put(D, e->type, i + j * e->ld, d->epilogue == 6 && sum < 0 ? 0 : sum);
+      put(D, e->type, i + j * e->ld, d->epilogue == 6 && !(sum > 0) ? 0 : sum);
     }
   return 0;
 }

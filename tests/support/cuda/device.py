@@ -138,6 +138,7 @@ class StandIn(NumpyLibrary):
 
     name = "stand-in"
     shared_bytes, most_blocks = 232448, 16  # an H100's
+    clusters = 1  # that run at once
     fast = "plain"  # what is timed as faster than the other: a layer by cuBLASLt ("lt"), or a product and a kernel
 
     def __init__(self, multiprocessors=3, *, backwards=False, captures=True, tf32=False):
@@ -226,6 +227,9 @@ class StandIn(NumpyLibrary):
             self.fences = function(places, shape, self.backwards)
         else:
             self.capturing.append((function, places, shape, numbers, arguments))
+
+    def clusters_at_once(self, text):
+        return self.multiprocessors if text.blocks == 1 else self.clusters
 
     def product(self, product):
         A, B, out = (matrix(a, a.ctypes.data, a.dtype.name) for a in product[:3])

@@ -18,12 +18,22 @@ BIAS: Final = 4
 RELU_BIAS: Final = 6
 # cublasLtMatmulPreferenceAttributes_t; the alignments are those of A, B, C and D.
 WORKSPACE, REDUCTION, ALIGNMENTS = 1, 3, (5, 6, 7, 8)
-IN_COMPUTE_TYPE: Final = (
-    2  # cublasLtReductionScheme_t: parts of a sum are kept in float32, in the workspace
-)
+# cublasLtReductionScheme_t: parts of a sum are kept in float32, in the workspace.
+IN_COMPUTE_TYPE: Final = 2
 MOST_ALIGNED: Final = 256  # bytes; cuBLASLt asks for no more
 # cublasLtMatmulHeuristicResult_t is 96 bytes, of which the first 64 are the algorithm.
 HEURISTIC: Final = ctypes.c_uint64 * 12
+
+
+def alignment(address: int) -> int:
+    """Return the largest power of 2, at most 256, that divides an address.
+
+    Examples
+    --------
+    >>> alignment(48), alignment(4096)
+    (16, 256)
+    """
+    return min(address & -address, MOST_ALIGNED)
 
 
 class LtProduct:
@@ -45,12 +55,16 @@ class LtProduct:
     Raises
     ------
     CannotCaptureError
-        If cuBLASLt has no algorithm for it.
+        If cuBLASLt has no algorithm for it, or the bias does not begin at a multiple of 16 bytes.
     """
 
     def __init__(
         self, library: Any, cublas: Cublas, matrices: Sequence[Matrix], bias: int, *, relu: bool
     ) -> None:
+        # The heuristic does not ask for the alignment of the bias, but may choose a kernel that reads 16 bytes at once.
+        if bias % 16:
+            msg = "its bias does not begin at a multiple of 16 bytes"
+            raise CannotCaptureError(msg)
         self._library, self._cublas = library, cublas
         A, B, out = matrices
         compute, number = cublas.compute(A, out)
@@ -63,12 +77,8 @@ class LtProduct:
         self._set("MatmulDesc", self._product, TRANSPOSE_B, ctypes.c_int(A.turned))
         self._set("MatmulDesc", self._product, EPILOGUE, ctypes.c_int(RELU_BIAS if relu else BIAS))
         self._set("MatmulDesc", self._product, BIAS_POINTER, ctypes.c_void_p(bias))
-        self._matrices = (
-            B,
-            A,
-            out,
-            out,
-        )  # B, A, then C, which is multiplied by 0, and the result D
+        # B, A, then C, which is multiplied by 0, and the result D.
+        self._matrices = B, A, out, out
         of_B, of_A, of_out = map(self._layout, (B, A, out))
         self._layouts = of_B, of_A, of_out, of_out
         self._algorithm = self._chosen()
@@ -94,7 +104,7 @@ class LtProduct:
         """Return the algorithm that cuBLASLt's heuristic puts first."""
         preference, heuristic, count = self._new("MatmulPreference"), HEURISTIC(), ctypes.c_int()
         for attribute, matrix in zip(ALIGNMENTS, self._matrices, strict=True):
-            aligned = min(matrix.address & -matrix.address, MOST_ALIGNED)
+            aligned = alignment(matrix.address)
             self._set("MatmulPreference", preference, attribute, ctypes.c_uint32(aligned))
         self._set("MatmulPreference", preference, REDUCTION, ctypes.c_uint32(IN_COMPUTE_TYPE))
         _, nbytes = self._cublas.workspace

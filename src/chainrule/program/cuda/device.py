@@ -87,6 +87,9 @@ class Device(Library, Protocol):
             If the compiler refuses it, or the device has no room for a cluster of its blocks.
         """
 
+    def clusters_at_once(self, text: KernelText) -> int:
+        """Return how many clusters of a kernel run at once; one block is a cluster of its own."""
+
     def product(self, product: Product) -> Call:
         """Return the call that multiplies two matrices.
 

@@ -65,7 +65,7 @@ class PersistentEngine:
         return min(self.most_steps(self.work.bounds[0][1]), self.work.steps, MOST_EPOCHS)
 
     def most_steps(self, rows: int, waves: int = 1) -> int:
-        """Return the largest number of steps of a launch, if ``waves`` blocks run one after the other on a multiprocessor."""
+        """Return the largest number of steps of a launch, if ``waves`` clusters run one after the other in one place."""
         return max(1, int(LAUNCH_MICROSECONDS / (waves * self.kernels[rows].microseconds)))
 
     def at_work(self) -> AbstractContextManager[object]:
@@ -156,12 +156,12 @@ class PersistentPack(Pack):
             sent[:] = table
             here = self._device.empty(sent.shape, sent.dtype)
             self._device.send(here, sent)
-            blocks = len(table) * engine.kernels[rows].text.blocks
-            most = engine.most_steps(rows, -(-blocks // self._device.multiprocessors))
+            text = engine.kernels[rows].text
+            most = engine.most_steps(rows, -(-len(table) // self._device.clusters_at_once(text)))
             for first in range(0, steps, most):
                 last = min(first + most, steps)
                 arguments = here, np.int64(first), np.int64(last)
-                call = (blocks, 1), (THREADS, 1), arguments
+                call = (len(table) * text.blocks, 1), (THREADS, 1), arguments
                 launches.append((engine.functions[rows], call))
             self._sent.append(sent)
         return launches

@@ -102,13 +102,15 @@ class StreamEngine:
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> np.ndarray:
         """Run an epoch: see ``Engine``."""
-        for number, (start, stop) in enumerate(epoch.bounds):
-            check()
-            place = self._places[stop - start][number % PLACES]
-            place.fill(self._work, epoch, number)
-            place.run()
-            place.lane.release()
-            self._device.fetch(self._losses[number : number + 1], place.losses)
-        self._mark.record()
-        self._mark.synchronize()  # sync: the losses, once an epoch
+        try:
+            for number, (start, stop) in enumerate(epoch.bounds):
+                check()
+                place = self._places[stop - start][number % PLACES]
+                place.fill(self._work, epoch, number)
+                place.run()
+                place.lane.release()
+                self._device.fetch(self._losses[number : number + 1], place.losses)
+        finally:
+            self._mark.record()
+            self._mark.synchronize()  # sync: the losses, once an epoch; no copy outlives its pinned memory
         return self._losses[: len(epoch.bounds)].copy()
