@@ -93,7 +93,7 @@ class Cell(Workload):
 
     @property
     def itemsize(self) -> int:
-        """The bytes of a number."""
+        """The bytes per number."""
         return 8 if self.dtype == "float64" else 4
 
     @property

@@ -32,8 +32,8 @@ class Link(NamedTuple):
     (30.002, 2.68)
     """
 
-    latency: float  # seconds of a message, a
-    bandwidth: float  # bytes a second, b
+    latency: float  # seconds per message, a
+    bandwidth: float  # bytes per second, b
 
     def seconds(self, ranks: float, nbytes: float) -> float:
         """Return the seconds of a sum of this many bytes."""

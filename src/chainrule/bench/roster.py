@@ -22,7 +22,7 @@ OPERATIONS = {
     "epoch": "a step within an epoch of training",  # its batches drawn and its history kept
     "transfer": "a training step with its batch copied from the host",
 }
-OWN_COLOUR, OWN_MARK = "#6f7781", "H"  # of contestants that are not in the roster
+OWN_COLOUR, OWN_MARK = "#6f7781", "H"  # for contestants that are not in the roster
 _CUDA = {"cupy", "torch-cuda"}  # libraries
 
 

@@ -86,7 +86,7 @@ class Measurement:
 
     @property
     def per_step(self) -> list[float]:
-        """Seconds a step, for each round."""
+        """Seconds per step, for each round."""
         return [seconds / self.steps for seconds in self.seconds]
 
     def line(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class Rates:
         return {"record": "rates", **asdict(self)}
 
     def copy_rate(self, working_set: int) -> float:
-        """Return the best rate, in bytes a second, at which a working set of this size can be copied.
+        """Return the best rate, in bytes per second, at which a working set of this size can be copied.
 
         Between two measured sizes, it is the rate of the smaller one. No size counts as slower than a
         larger one: a small copy takes long only because of the call. Below the smallest size it is infinite.
@@ -192,7 +192,7 @@ def _lines(file: Path) -> Iterator[str]:
     opened = gzip.open if file.suffix == ".gz" else open
     with opened(file, "rt", encoding="utf-8") as lines:
         for text in lines:
-            # A line without its end was being written when the machine went down.
+            # A line without a newline was being written when the machine went down.
             if text.strip() and text.endswith("\n"):
                 yield text
 
@@ -202,13 +202,13 @@ def append(folder: Path, lines: Iterable[dict[str, Any]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
     if file.exists() and not (held := file.read_bytes()).endswith(b"\n"):
-        file.write_bytes(held[: held.rfind(b"\n") + 1])  # without the line that was never finished
+        file.write_bytes(held[: held.rfind(b"\n") + 1])  # without the unfinished line
     with file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(line) + "\n" for line in lines)
 
 
 def _known(kind: type, line: dict[str, Any]) -> dict[str, Any]:
-    """Return what a line says of the fields of a record."""
+    """Return the values in a line for the fields of a record."""
     names = {one.name for one in fields(kind)}
     return {name: _tuple(value) for name, value in line.items() if name in names}
 

@@ -81,7 +81,7 @@ def thread_counts(text: str | None) -> tuple[int, ...]:
     if text == BEST:
         return tuple(2**power for power in range(cores().bit_length()) if 2**power <= cores())
     are_counts = all(word.isdecimal() and int(word) for word in words(text))
-    problem = f"--threads {text}: wanted whole numbers of 1 or more with commas, or {BEST}"
+    problem = f"--threads {text}: wanted whole numbers of 1 or more, separated by commas, or {BEST}"
     require(are_counts, problem)
     return tuple(int(word) for word in words(text))
 
@@ -236,7 +236,7 @@ def report(
 
 # -- compare -----
 
-SLOWER = 1  # the exit code
+SLOWER = 1  # exit code if a contestant is slower
 HEAD = ("cell", "contestant", "before, µs", "after, µs", "times", "95 % interval", "verdict")
 
 

@@ -21,7 +21,7 @@ INTERRUPTED = 130
 _LONGEST = 1500  # characters of a message; cut between what was got and the remedy, to keep both
 
 # Errors of the library whose message is one line: got, wanted, remedy.
-# Anything else is a mistake of ours and keeps its traceback.
+# Any other error is a bug of chainrule and keeps its traceback.
 AT_THE_DOOR = (ValueError, TypeError, OSError, ImportError, MemoryError, BackendUnavailableError)
 
 
@@ -44,7 +44,7 @@ def _misuse(error: Any) -> str:
     """Return the message for a wrong command line, with the option that may have been meant."""
     context = getattr(error, "ctx", None)
     text = " ".join(error.format_message().split())
-    if context and hasattr(error, "possibilities"):  # there is no such option
+    if context and hasattr(error, "possibilities"):  # an unknown option
         option, options = error.option_name, [param.opts for param in context.command.params]
         known = [name for names in options for name in names if name.startswith("--")]
         # Match abbreviations by initials: --lr is --learning-rate.
@@ -70,7 +70,7 @@ class OneLineGroup(TyperGroup):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line; in standalone mode, leave with its exit code."""
         standalone = options.pop("standalone_mode", True)
-        options |= {"standalone_mode": False, "prog_name": "chainrule"}  # the errors come here
+        options |= {"standalone_mode": False, "prog_name": "chainrule"}  # so that errors are raised here
         if not standalone:
             return super().main(*args, **options)
         try:

@@ -95,7 +95,7 @@ def _difference(backend: backends.Backend) -> list[str]:
 
 def _blas() -> str | None:
     """Return the library that multiplies NumPy's matrices, and its threads."""
-    np.ones((2, 2)) @ np.ones((2, 2))  # loads it
+    np.ones((2, 2)) @ np.ones((2, 2))  # loads the BLAS
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return "; ".join(map(library, pools)) or None
 

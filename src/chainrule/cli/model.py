@@ -90,7 +90,7 @@ def explain(
     problem = "--flags, --json, --latex and --html each say how to print it; give one"
     require(as_json + as_latex + as_html + flags_only <= 1, problem)
     network, facts = loaded(model, backend)
-    spelled = (facts.target,) if facts.labels else ()  # labels as training had them
+    spelled = (facts.target,) if facts.labels else ()  # keep the spelling of the labels in training
     whole = read_table(table_path(data), dialect(encoding, separator, spelled))
     table = {name: values[:rows] for name, values in whole.items()}
     step = network.explain(

@@ -60,7 +60,7 @@ Plots = Annotated[Path | None, option("shared.plots")]
 
 
 def spread(arguments: list[str]) -> list[str]:
-    """Give each number that follows ``--hidden`` a ``--hidden`` of its own.
+    """Repeat ``--hidden`` before each number that follows it.
 
     An option of Typer takes a fixed number of values, but there are as many numbers as layers. A word that is not a number ends
     them, so the table may come before or after.
@@ -87,7 +87,7 @@ def spread(arguments: list[str]) -> list[str]:
 
 
 def sizes(words: list[str]) -> tuple[int, ...]:
-    """Return the numbers in ``words``, each a number or several with commas.
+    """Return the numbers in ``words``, each a number or several separated by commas.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def dialect(encoding: str, separator: str, spelled: Collection[str] = ()) -> Dia
 
 
 def names(words: Sequence[str] | None, known: Collection[str]) -> list[str] | None:
-    """Return the names of columns in ``words``, each a name or several with commas; ``None`` if not given.
+    """Return the names of columns in ``words``, each a name or several separated by commas; ``None`` without any.
 
     Examples
     --------

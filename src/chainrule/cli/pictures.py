@@ -10,7 +10,7 @@ from chainrule.cli.rows import Rows
 from chainrule.data.samples import Samples
 from chainrule.saving.files import check_folder
 
-_SMALL = 16  # units of the widest layer; a diagram of more shows lines, not weights
+_SMALL = 16  # most units of the widest layer; for more, a diagram shows lines, not weights
 
 
 def check_plots(folder: Path | None) -> None:
@@ -24,7 +24,7 @@ def check_plots(folder: Path | None) -> None:
         If the folder can neither be written to nor be made.
     """
     if folder is not None:
-        from chainrule import plots  # noqa: F401  says what to install
+        from chainrule import plots  # noqa: F401  its error names the extra to install
 
         check_folder(folder)
 

@@ -25,12 +25,12 @@ class Rows(NamedTuple):
     held_out: int
     left_out: int = 0
     uses: Sequence[Use] = ()
-    places: tuple[np.ndarray, ...] = ()  # of the rows to train on, and of those held out
-    group: Group = ALONE  # the ranks that share the rows held out
+    places: tuple[np.ndarray, ...] = ()  # indices of the training rows and of the held-out rows
+    group: Group = ALONE  # the ranks that share the held-out rows
 
 
 def in_memory(samples: Samples, target: str, held_out: float, seed: int) -> Rows:
-    """Return the samples of a table, of which rows are held out."""
+    """Return the samples of a table, with some rows held out."""
     learnt, kept = np.arange(len(samples.y)), np.arange(0)
     if held_out:
         learnt, kept = split(samples, held_out, np.random.default_rng(seed))
@@ -51,7 +51,7 @@ def in_memory(samples: Samples, target: str, held_out: float, seed: int) -> Rows
 
 
 def read_in_windows(stream: Stream, task: str | None, held_out: float, seed: int, group: Group) -> Rows:
-    """Return the rows of a stream, of which blocks are held out."""
+    """Return the rows of a stream, with some blocks held out."""
     if not held_out:
         facts = Facts.over(stream, stream, task, group)
         return Rows(facts, (facts.applied(stream), None), (None, None), (), None, len(stream), 0)
@@ -67,9 +67,9 @@ def read_in_windows(stream: Stream, task: str | None, held_out: float, seed: int
 
 
 def score(rows: Rows, network: NeuralNetwork) -> dict[str, float | None]:
-    """Return the accuracy, or R² and the root of the mean squared error, over the rows held out.
+    """Return the accuracy, or R² and the root of the mean squared error, over the held-out rows.
 
-    Beside the accuracy stands that of always answering the class that is commonest among the others.
+    The record also has the accuracy of always predicting the most common class in training.
     """
     if not rows.held_out:
         return {}

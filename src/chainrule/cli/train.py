@@ -33,11 +33,11 @@ from chainrule.training.interrupts import Interrupts
 Dtype = Literal["float32", "float64", "float16", "bfloat16"]
 
 _ACTIVATIONS = f"{', '.join(ACTIVATIONS)}."
-_TERMINATED = 128 + SIGTERM  # the exit code of shells for a program that SIGTERM ended
+_TERMINATED = 128 + SIGTERM  # exit code, as in shells, of a program that SIGTERM ended
 _TRY_AGAIN = 75  # EX_TEMPFAIL: batch queues run the job again
 _WHOLE = "--missing, --dry-run and --plots look at the whole table; leave them out with --stream, a folder or .npy"
 _NUMBERS = "--dropout", "--weight-decay", "--learning-rate", "--held-out"
-_WATCHED = 0.1  # the share of the training rows that --early-stopping watches
+_WATCHED = 0.1  # share of the training rows that --early-stopping watches
 
 
 def train(

@@ -30,10 +30,10 @@ if TYPE_CHECKING:  # numpy.typing takes milliseconds to import
             """Return the memory of the array."""
 
 
-# What is read as an array: lists, NumPy arrays, data frames, tensors.
+# Everything that is read as an array: lists, NumPy arrays, data frames, tensors.
 AnyArray: TypeAlias = Union["ArrayLike", "SupportsDLPack"]
 
-_BLOCK_BYTES = 2**26  # of rows that are converted at once
+_BLOCK_BYTES = 2**26  # size of the rows that are converted at once
 
 
 class Door(NamedTuple):
@@ -288,7 +288,7 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
 
 
 def _refuse(x: Any, name: str, kind: str) -> NoReturn:
-    """Raise ``TypeError`` with a remedy for an array that does not contain real numbers; ``kind`` is that of its dtype."""
+    """Raise ``TypeError`` with a remedy for an array that does not contain real numbers; ``kind`` is its dtype's kind."""
     shown = name if array_api_compat.is_array_api_obj(x) else f"np.asarray({name})"
     remedies = {
         "c": f"is complex; give {shown}.real, or abs({name})",
@@ -384,7 +384,7 @@ def in_plain_order(array: Any) -> Any:
 
 
 def precision(dtype: str | None) -> tuple[str | None, str | None]:
-    """Return the dtype of the parameters, and that of the products in training if it is another.
+    """Return the dtype of the parameters, and the dtype of the products in training if it differs.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ Task = Literal["classification", "regression"]
 Label = str | int | float | bool
 
 MOST_CLASSES = 50  # distinct whole numbers, unless --task asks for classes
-_FEW_ROWS = 10  # in fewer, whole numbers often differ without numbering the rows
+_FEW_ROWS = 10  # in fewer rows, distinct whole numbers are often not row numbers
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # as an integer is printed
 _CODE = re.compile(r"0[0-9]+")  # such as 007, which is not how an integer is printed
 
@@ -26,18 +26,18 @@ class Use(NamedTuple):
     name: str
     role: Literal["target", "feature", "left out", "refused"]
     reason: str
-    doubtful: bool = False  # decided without being asked, and perhaps wrongly
+    doubtful: bool = False  # the choice was automatic, and may be wrong
 
 
 class Samples(NamedTuple):
     """Features and targets on the host, with a row for each sample."""
 
     X: np.ndarray  # (n, d), float64
-    y: np.ndarray  # (n,), int64 places in `labels`, or float64 values
+    y: np.ndarray  # (n,), int64 indices into `labels`, or float64 values
     features: list[str]  # names of the columns of X
     labels: Sequence[Label]  # sorted; empty for regression
     task: Task
-    uses: Sequence[Use] = ()  # of all columns of the table
+    uses: Sequence[Use] = ()  # one for each column of the table
     left_out: int = 0  # rows without a value
 
 
@@ -108,7 +108,7 @@ def features_and_target(
 
 
 def uses_of(table: Table, target: str, choice: ColumnChoice = ALL) -> list[Use]:
-    """Return what each column is used for, and the reason.
+    """Return the use of each column, and the reason.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _use(name: str, values: Column, target: str) -> Use:
 def _target(
     values: Column, name: str, task: str | None, choice: ColumnChoice
 ) -> tuple[Column, list[Label]]:
-    """Return the places of the targets among the labels, and the labels; or quantities and no labels."""
+    """Return the targets as indices into the labels, and the labels; or quantities and no labels."""
     shown, gap = f"the target column {quoted(name)}", gaps(values)  # gap (n,)
     remedy = "drop the row, or leave such rows out with --missing ''"
     require(not gap.any(), f"row {gap.argmax() + 1} has no value in {shown}; {remedy}")
@@ -287,7 +287,7 @@ def _is_class(distinct: Column, rows: int) -> bool:
 def split(
     samples: Samples, fraction: float, rng: "np.random.Generator"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and the rows held out, chosen at random.
+    """Return the training rows and the held-out rows, chosen at random.
 
     Of classes, the same share of each is held out, and never all rows of one.
 

@@ -127,7 +127,7 @@ class Scaler(NamedTuple):
         array
             ``(n, d)``.
         """
-        if out is None:  # X may be of any library: a prediction with its scaler is recorded for ONNX
+        if out is None:  # X may be of any library: ONNX export records a prediction with its scaler
             return (X - self.mean) / self.scale  # (n, d)
         return np.divide(np.subtract(X, self.mean, out=out), self.scale, out=out)  # (n, d)
 

@@ -19,9 +19,9 @@ from chainrule.mathematics.checks import FRACTION, at_least, check_number
 from chainrule.mathematics.naming import quoted, refusing, require
 from chainrule.ranks import join
 
-# Of float32 features, in a window by default. A block is below 32 MiB, above which glibc maps new memory for each array.
+# Bytes of float32 features per window. A block is below 32 MiB, above which glibc maps new memory for each array.
 WINDOW_BYTES = 120_000_000
-BLOCKS = 4  # in a window, at least
+BLOCKS = 4  # per window, at least
 FEWEST_BLOCKS = 16  # at least this many blocks, so that some can be held out of a small file
 _TILE = 256, 384  # rows and columns that are checked, scaled and transposed at once, in a core's cache
 
@@ -107,7 +107,7 @@ class Stream:
         self._source = _opened(source, y, sample_weight, features, drop)
         self.features, self.target = self._source.features, y
         self.scaler: Scaler | None = None
-        self.places: Callable[[np.ndarray], np.ndarray] | None = None  # of labels among the classes
+        self.places: Callable[[np.ndarray], np.ndarray] | None = None  # labels to indices of classes
         rows = sum(map(sum, self._source.groups))
         require(rows > 0, f"{self._source.name} holds no rows; give at least one")
         by_default = max(BLOCKS, WINDOW_BYTES // (4 * len(self.features)))
@@ -213,7 +213,7 @@ class Stream:
         return other
 
     def split(self, fraction: float, draw: Callable[[int], np.ndarray]) -> tuple[Self, Self]:
-        """Return the blocks to train on and those held out.
+        """Return the training blocks and the held-out blocks.
 
         Parameters
         ----------
@@ -476,7 +476,7 @@ class _Parquet(_Frames):
             f"{path} is CSV; give Parquet: polars.read_csv({str(path)!r}).write_parquet({parquet!r})"
         )
         require(path.suffix != ".csv", problem)
-        # A lazy frame keeps the metadata of its file, which are large where there are many columns.
+        # A lazy frame keeps the metadata of its file, which are large if there are many columns.
         self._lazy = [pl.scan_parquet(file) for file in self._files]
         schemas, self.groups = [], []
         for file, lazy in zip(self._files, self._lazy, strict=True):
@@ -503,8 +503,8 @@ class _Records(_Frames):
 
     def __init__(self, source: Any, *columns: Any) -> None:
         self._pl, self._source = polars("reading record batches"), source
-        self._held: Any = None  # the batch read last
-        self._at = 0  # the row that it starts at
+        self._held: Any = None  # the latest batch that was read
+        self._at = 0  # its first row
         problem = (
             f"got a {type(source).__name__}, which can be read only once, and the rows are counted first; give a list "
             "of record batches, or a function that returns a new iterator"

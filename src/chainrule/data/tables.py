@@ -19,11 +19,11 @@ from chainrule.mathematics.naming import nearest, one_line, quoted, refusing, re
 from chainrule.program.machine import available_bytes
 from chainrule.saving.files import PathLike
 
-Column = np.ndarray  # (n,), of any dtype; where it holds objects, ``None`` is a gap
+Column = np.ndarray  # (n,), any dtype; among objects, ``None`` is a gap
 Table = dict[str, Column]
 
-_BYTES_A_CELL = 48  # while a table is read: its text, the column, and the matrix of features
-_INDEX_NAMES = {"", "Unnamed: 0", "rownames", "row.names"}  # of pandas and of R
+_BYTES_A_CELL = 48  # bytes per cell while a table is read: text, column, and matrix of features
+_INDEX_NAMES = {"", "Unnamed: 0", "rownames", "row.names"}  # as pandas and R write them
 MISSING = {"na", "n/a", "#n/a", "nan", "nil", "null", "none", "missing", "?", "-", "--", "."}
 """Words that usually mean that there is no value, in lower case."""
 
@@ -297,7 +297,7 @@ def has_index_name(name: str) -> bool:
     return name in _INDEX_NAMES or name.startswith("__index_level_")
 
 
-# Bytes of text that the csv module splits; more takes minutes, and Polars seconds.
+# Most bytes of text for the csv module; larger text would take minutes, and takes Polars seconds.
 _MOST_BY_CSV = 32 << 20
 _DAMAGED = "cannot be read ({}); is it damaged, or of another format?"
 _OTHER_SEPARATORS = ";\t|"
@@ -309,7 +309,7 @@ class Dialect(NamedTuple):
 
     encoding: str = "utf-8"
     separator: str = ","
-    spelled: Collection[str] = ()  # columns that stay text, as they are spelled
+    spelled: Collection[str] = ()  # columns that stay text, with their spelling
 
     def check(self) -> None:
         """Raise unless the encoding exists and the separator is one character.
@@ -410,7 +410,7 @@ def _decoded(path: Path, encoding: str) -> str:
         raise ValueError(msg) from None
     problem = f"{path} holds NUL characters; is it no text, or UTF-16 (--encoding utf-16-le)?"
     require("\0" not in text, problem)
-    text = text if "\n" in text else text.replace("\r", "\n")  # as old Macs ended lines
+    text = text if "\n" in text else text.replace("\r", "\n")  # line ends of old Macs
     return text if text.endswith("\n") else text + "\n"
 
 
@@ -448,7 +448,7 @@ def _by_csv(names: list[str], rows: Iterator[list[str]], dialect: Dialect) -> Ta
     width = len(names)
     table: Table = {}
     columns = zip(*(row + [""] * (width - len(row)) for row in rows), strict=True)
-    for name, fields in zip(names, columns, strict=False):  # of no rows there are no columns
+    for name, fields in zip(names, columns, strict=False):  # without rows there are no columns
         texts = [field.strip() or None for field in fields]
         table[name] = (
             np.array(texts, dtype=object) if name in dialect.spelled else _typed(texts, dialect)
@@ -457,7 +457,7 @@ def _by_csv(names: list[str], rows: Iterator[list[str]], dialect: Dialect) -> Ta
 
 
 def _typed(texts: Sequence[str | None], dialect: Dialect) -> Column:
-    """Return the texts as integers, floats or booleans, where all of them are."""
+    """Return the texts as integers, floats or booleans if all of them are."""
     plain = ["nan" if text is None else _point(text, dialect) for text in texts]
     for dtype in (np.int64, np.float64):
         with suppress(ValueError, OverflowError):
@@ -498,7 +498,7 @@ def _by_polars(
 
 
 def _cast(series: Any, dialect: Dialect) -> Any:
-    """Return a series of text as integers, floats or booleans, where all of its values are."""
+    """Return a series of text as integers, floats or booleans if all of its values are."""
     import polars as pl
 
     plain = series.str.replace(",", ".", literal=True) if dialect.separator == ";" else series
@@ -613,7 +613,7 @@ def _read_npz(path: Path) -> Table:
         size = 0
     check_memory(path, f"{size:,} bytes", size // 8)
     problem = f"{path} cannot be read as npz; write it with numpy.savez, without object arrays"
-    # NumPy passes on the error of the layer that failed.
+    # NumPy raises the error of whichever layer failed.
     with refusing(Exception, problem), np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     columns = list(_columns_of(arrays))

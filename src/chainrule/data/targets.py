@@ -13,7 +13,7 @@ from chainrule.mathematics.losses import Loss
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
 
-_LARGE = 1e8  # bytes; less is not compared with the memory left
+_LARGE = 1e8  # bytes; smaller targets are not compared with the free memory
 
 
 def batch(given: Sequence[Any], net: Architecture, door: Door) -> Batch:
@@ -176,7 +176,7 @@ def sample_weights(weights: Any, rows: int, door: Door) -> Array:
 
 
 def _probabilities(Y: Array, loss: Loss) -> Array:
-    """Check targets that are probabilities, and divide those of classes by their sum.
+    """Check targets that are probabilities, and divide the probabilities of classes by their sum.
 
     The gradient of the loss is the derivative of its value only if that sum is 1.
     """

@@ -1,4 +1,4 @@
-"""JAX: the step compiled by XLA, called once a step, or for all batches of a pass by ``lax.scan``."""
+"""JAX: the step compiled by XLA, called once per step, or for all batches of a pass by ``lax.scan``."""
 
 from functools import partial
 from typing import Any
@@ -63,7 +63,7 @@ class _Run:
         self.carried: Any = (start, m, v, numpy.zeros((), data.cell.dtype))
 
     def step(self, carried: Any, X: Any, Y: Any, rows: Any) -> Any:
-        """Return what a step on some rows carries on, and its loss."""
+        """Return the carry of a step on some rows, and its loss."""
         # The default mode compares every index with the bounds.
         X, Y = (numpy.take(part, rows, axis=0, mode="clip") for part in (X, Y))  # (n, n_0), (n, n_L)
         parameters, m, v, t = carried
@@ -102,7 +102,7 @@ def _loss(rule: str, parameters: list[Any], X: Any, Y: Any) -> Any:
 
 
 def _adam(parameters: list[Any], g: list[Any], m: Any, v: Any, t: Any, rate: float) -> Any:
-    """Return what a step with Adam carries on."""
+    """Return the carry of a step with Adam."""
     m = [BETA1 * a + (1 - BETA1) * d for a, d in zip(m, g, strict=True)]
     v = [BETA2 * a + (1 - BETA2) * d * d for a, d in zip(v, g, strict=True)]
     correction1, correction2 = 1 - BETA1**t, 1 - BETA2**t

@@ -25,7 +25,7 @@ class Shallow:
 
     def __init__(self, data: CellData) -> None:
         (self.W1, self.W2), (self.b1, self.b2) = data.copies()
-        self.predicted_output = data.Y  # (n, n_2)   of the last step
+        self.predicted_output = data.Y  # (n, n_2)   the outputs of the last step
 
     @staticmethod
     def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from chainrule.program.engine import Engine, Epoch, Work
 from chainrule.training.evaluation import outputs
 from chainrule.training.history import History
 
-MANY = 10**9  # steps of a run that is worth compiling for
+MANY = 10**9  # steps; a run this long is worth compiling for
 
 
 def numpy(data: CellData, operation: str) -> Contestant:
@@ -51,7 +51,7 @@ def cupy_plain(data: CellData, _operation: str) -> Contestant:
 
 
 def available(name: str) -> Backend:
-    """Return a backend; raise ``UnavailableError`` where it cannot be used here."""
+    """Return a backend; raise ``UnavailableError`` if it cannot be used here."""
     try:
         return backends.named(name)
     except BackendUnavailableError as why:
@@ -114,7 +114,7 @@ def _transfer(data: CellData, backend: Backend) -> Contestant:
 
 
 def _epochs(data: CellData, backend: Backend) -> Contestant:
-    """Return epochs of ``train``: batches drawn, history kept; this many of them a call."""
+    """Return epochs of ``train``, which draw batches and keep a history; this many per call."""
     net = trained(data, backend)
     X, Y = backend.asarray(data.X), backend.asarray(data.Y)
 

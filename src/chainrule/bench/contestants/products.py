@@ -15,7 +15,7 @@ from chainrule.program.row_blocks import one_core
 
 EXEMPT = "it takes no step"
 
-# A, B, and the array of their product; of NumPy's arrays or another library's.
+# A, B, and the array for their product; arrays of NumPy or another library.
 Product = tuple[Any, Any, Any]
 
 
@@ -50,7 +50,7 @@ def cupy(data: CellData, operation: str) -> Contestant:
         return replace(_with_out(calls, backend.xp.matmul, data.steps), wait=wait)
     from chainrule.program.cuda.products_only import products as captured
 
-    device = backend.cuda_device()  # type: ignore[attr-defined]  # in TF32 where ours is
+    device = backend.cuda_device()  # type: ignore[attr-defined]  # in TF32 if our step uses TF32
     run = captured(ours.work(data.first_batch(), backend), device, data.steps)
     return Contestant(run, data.steps, wait=wait, exempt=EXEMPT, context=device.at_work)
 

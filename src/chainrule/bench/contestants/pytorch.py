@@ -95,7 +95,8 @@ def _captured(run: Callable[[], Any], model: "_Model") -> tuple[Any, Any]:
         for _ in range(3):
             run()
     torch.cuda.current_stream().wait_stream(side)
-    model.optimizer.zero_grad(set_to_none=True)  # the graph makes its own gradients, and adds to none
+    # The graph allocates its own gradients, and does not accumulate.
+    model.optimizer.zero_grad(set_to_none=True)
     captured = torch.cuda.CUDAGraph()
     with torch.cuda.graph(captured):
         loss = run()
@@ -123,7 +124,7 @@ class _Model:
         # With Adam the loss takes logits.
         self.module = torch.nn.Sequential(*modules[: -1 if is_adam else None]).to(device)
         self.parameters = list(self.module.parameters())
-        # The sum of squares at half the rate: the same step as half the sum, an operation less.
+        # The sum of squares at half the rate: the same step as with half the sum, with one operation less.
         self._scale = 1.0 if is_adam else 0.5
         self._criterion = torch.nn.CrossEntropyLoss() if is_adam else torch.nn.MSELoss(reduction="sum")
         rate = data.rate * self._scale

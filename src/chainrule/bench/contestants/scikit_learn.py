@@ -15,7 +15,7 @@ REASON = (
 
 
 def partial_fit(data: CellData, _operation: str) -> Contestant:
-    """Return a pass; the checks of the data are part of it, as they are for its users.
+    """Return a pass; it includes the checks of the data, which users cannot skip either.
 
     It takes the batches in their order: shuffling would be its own.
     """
@@ -35,7 +35,7 @@ def partial_fit(data: CellData, _operation: str) -> Contestant:
     else:
         plain = {"momentum": 0.0, "nesterovs_momentum": False}
         model = MLPRegressor(activation="logistic", solver="sgd", **plain, **common)
-        y = data.Y[:, 0] if cell.sizes[-1] == 1 else data.Y  # a column it would warn of
+        y = data.Y[:, 0] if cell.sizes[-1] == 1 else data.Y  # 1-d: scikit-learn warns of a single column
     return Contestant(partial(model.partial_fit, data.X, y), data.steps, _state, exempt=REASON)
 
 

@@ -13,7 +13,7 @@ from chainrule.bench.store import Measurement, Records
 from chainrule.mathematics.naming import require
 
 NOT_PAIRED = "not measured side by side: the machine's drift is not cancelled"
-MOST_NAMED = 4  # measurements of only one run that a note names
+MOST_NAMED = 4  # a note names at most this many measurements that only one run has
 
 
 class Compared(NamedTuple):
@@ -60,7 +60,7 @@ class Comparison(NamedTuple):
         return [row for row in slower if roster.entry(row.place.contestant).group != roster.PRODUCTS]
 
 
-# A place, and its measurements before and after.
+# The subject of a measurement, and its measurements before and after.
 Pair = tuple[Place, Sequence[Measurement], Sequence[Measurement]]
 
 
@@ -119,7 +119,7 @@ def compare_contestants(records: Records, before: str, after: str) -> Comparison
 
 
 def _rows(pairs: Iterable[Pair]) -> list[Compared]:
-    """Return a row for each place that has times before and after."""
+    """Return a row for each subject that has times before and after."""
     rows = []
     for place, old, new in pairs:
         if not old or not new:

@@ -10,7 +10,7 @@ from chainrule.bench.store import Records
 # device's clocks and temperature are never the same.
 MACHINE = ("cpu", "cores", "governor", "system", "gpu name", "precision", "blas", "variables")
 SOFTWARE = ("python", "gil", "versions")
-# They change nothing where there is no GPU.
+# They have no effect without a GPU.
 WITHOUT_GPU = ("variables CUPY_TF32", "variables NVIDIA_TF32_OVERRIDE")
 
 

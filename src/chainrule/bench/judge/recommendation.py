@@ -95,7 +95,7 @@ def _ranks(choice: Choice, cell: Cell) -> str:
 
 
 def installed() -> list[str]:
-    """Return our backends that are installed; NumPy in its faster form where the extra is.
+    """Return our backends that are installed; NumPy with native code if that extra is installed.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def _stored() -> tuple[SpeedMap, list[str]]:
 
 
 def _choice(known: SpeedMap, cell: Cell, names: Sequence[str]) -> Choice | None:
-    """Return the choice by a map; ``None`` if it has nothing near."""
+    """Return the choice by a map; ``None`` if the map does not cover the network."""
     wanted = {backend_of(name) for name in names}
     try:
         return choose(known, Workload(*cell), lambda name: name in wanted)

@@ -1,4 +1,4 @@
-"""Results: figures computed from the measurements of a run."""
+"""Results: statistics computed from the measurements of a run."""
 
 import tomllib
 from collections import defaultdict
@@ -18,7 +18,7 @@ from chainrule.bench.store import Measurement, Records
 CLOSE = {"same", "undecided"}  # verdicts that leave open which of two is faster
 
 FLAGS: dict[str, str] = tomllib.loads(Path(__file__).with_name("flags.toml").read_text(encoding="utf-8"))
-IMPOSSIBLE = 0.5  # a step that takes less than this share of its limit was not measured correctly
+IMPOSSIBLE = 0.5  # share of the limit; a step that takes less was not measured correctly
 
 
 class Place(NamedTuple):
@@ -42,7 +42,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of one contestant in one cell; times in seconds a step, ``None`` where not known.
+    """The results of one contestant in one cell; times in seconds per step, ``None`` if unknown.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Figures:
 
     @property
     def is_valid(self) -> bool:
-        """Whether there is a figure, and the machine can reach it."""
+        """Whether there is a result, and the machine can reach it."""
         return self.step is not None and "invalid" not in self.flags
 
 
@@ -114,7 +114,7 @@ class Match(NamedTuple):
     reason: str = ""
 
 
-Group = dict[str, tuple["Slice", Cell]]  # cells that a figure lists together, by label
+Group = dict[str, tuple["Slice", Cell]]  # cells that a chart lists together, by label
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,22 +140,22 @@ class Slice:
     by_size: dict[tuple[int, int], Cell]  # by hidden size and batch
 
     def figures(self, cell: Cell, names: Sequence[str] | None = None) -> list[Figures]:
-        """Return the figures of contestants in a cell, for all their numbers of threads."""
+        """Return the results of contestants in a cell, for all their numbers of threads."""
         names = self.run.backends if names is None else names
         places = self.run.in_cell[cell, self.operation]
         return [self.run.figures(place) for place in places if place.contestant in names]
 
     def best(self, cell: Cell, names: Sequence[str] | None = None) -> Figures | None:
-        """Return the fastest valid figures of contestants in a cell."""
+        """Return the fastest valid results of contestants in a cell."""
         valid = [f for f in self.figures(cell, names) if f.is_valid]
         return min(valid, key=lambda f: f.step or 0.0, default=None)
 
     def bests(self, names: Sequence[str] | None = None) -> list[Figures]:
-        """Return the fastest figures of contestants in each cell that has any."""
+        """Return the fastest results of contestants in each cell that has any."""
         return [best for cell in self.cells if (best := self.best(cell, names))]
 
     def measured(self, names: Iterable[str]) -> list[str]:
-        """Return those of these contestants that have a figure in one of the cells."""
+        """Return the contestants among these that have a result in one of the cells."""
         return [name for name in names if self.bests([name])]
 
     def match(
@@ -178,7 +178,7 @@ class Slice:
 
     @cached_property
     def leads(self) -> dict[Cell, list[str]]:
-        """By cell the fastest backend and, after it, those that may be as fast."""
+        """By cell, the fastest backend and then the backends that may be as fast."""
         leads = {}
         for best in self.bests():
             others = [f.place for f in self.figures(best.place.cell) if f.is_valid]
@@ -190,7 +190,7 @@ class Slice:
 
     @property
     def title(self) -> str:
-        """Its name in tables and figures."""
+        """Its name in tables and charts."""
         pattern = PRESETS.get(self.template, "").partition(",")[0]
         name = ", ".join(filter(None, (self.template, pattern)))
         more = [] if self.dtype == "float32" else [self.dtype]
@@ -298,7 +298,7 @@ class Results:
         return sorted(every, key=lambda s: (order.index(s.operation), -len(s.by_size), s.template))
 
     def groups(self, most: int) -> dict[str, Group]:
-        """Return by title the cells of each slice, at most ``most``, and the cells that are alone in theirs."""
+        """Return by title the cells of each slice, at most ``most``, and the cells that are alone in their slice."""
         grids: dict[str, Group] = {
             one.title: {f"H {c.hidden}, B {c.batch}": (one, c) for c in spread(one.cells, most)}
             for one in self.slices
@@ -310,11 +310,11 @@ class Results:
         return grids | ({"other networks": alone} if alone else {})
 
     def measurements(self, place: Place) -> list[Measurement]:
-        """Return the measurements of a place, one for each process."""
+        """Return the measurements of a subject, one for each process."""
         return list(self._held.get(place, {}).values())
 
     def timed(self, place: Place) -> list[Measurement]:
-        """Return the measurements of a place that have times."""
+        """Return the measurements of a subject that have times."""
         return [one for one in self.measurements(place) if one.is_timed]
 
     def times(self, place: Place) -> list[float]:
@@ -339,12 +339,12 @@ class Results:
 
     @cached_property
     def rows(self) -> list[Figures]:
-        """All figures, by cell."""
+        """All results, by cell."""
         order = self.cells.index
         return [self.figures(p) for p in sorted(self._held, key=lambda p: (order(p.cell), p.operation))]
 
     def _figures(self, place: Place) -> Figures:
-        """Return the figures of a contestant in a cell."""
+        """Return the results of a contestant in a cell."""
         timed, times = self.timed(place), self.times(place)
         if not times:
             last = self.measurements(place)[-1:]

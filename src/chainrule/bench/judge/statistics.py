@@ -23,14 +23,19 @@ import numpy as np
 from chainrule.backends.speed_map.spots import Interval
 from chainrule.mathematics.naming import require
 
-# For each process, the seconds of A and of B in each round; and those of A alone.
+# For each process, the seconds of A and of B in each round; and the seconds of A alone.
 Pairs = Sequence[Sequence[tuple[float, float]]]
 Samples = Sequence[Sequence[float]]
 Verdict = Literal["faster", "slower", "same", "undecided"]
 
 BAND = 0.03  # ratios within 3 % of 1 count as the same
-APART = 2.4  # processes this many times as far apart as their rounds explain differ by themselves
-_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # Student's 97.5 % quantiles; above, a series
+APART = 2.4  # processes differ if they are this many times as far apart as their rounds explain
+_T = {
+    1: 12.706,
+    2: 4.303,
+    3: 3.182,
+    4: 2.776,
+}  # Student's 97.5 % quantiles by degrees of freedom; above 4, a series
 
 
 def paired(pairs: Pairs) -> Interval:

@@ -24,8 +24,8 @@ from chainrule.mathematics.naming import require
 
 OVER = {"status": "skipped", "reason": "the time was over"}
 NOT_STARTED = {"status": "interrupted", "reason": "stopped before its turn"}
-LATE = 1.0  # seconds to wait for an answer after the time is over
-FEWEST = 3  # rounds that are kept, however late it is
+LATE = 1.0  # seconds to wait for an answer after the deadline
+FEWEST = 3  # rounds that are measured even after the deadline
 SHORT_PASS = 0.01  # seconds; refilling a cache takes less than a hundredth of it
 LONGEST_PASS = 4.0  # seconds; a cell whose pass takes longer is not measured
 
@@ -51,7 +51,7 @@ class Care:
     block: float = 0.006
     budget: float = 10.0  # seconds for the rounds of a cell; a slow cell gets fewer rounds
     until: float = math.inf  # deadline by time.monotonic(); nothing starts after it
-    clock: str = WALL  # which one times the blocks
+    clock: str = WALL  # the clock that times the blocks
 
 
 QUICK = Care(rounds=9, warm=0.03, block=0.005, budget=3.0)
@@ -81,7 +81,7 @@ class Crew:
         devices = {roster.entry(seat.contestant).device for seat in seats}
         try:
             for seat in seats:
-                answers[seat] = self._make(seat, cell, operation, max(devices))  # "cuda" if there is one
+                answers[seat] = self._make(seat, cell, operation, max(devices))  # "cuda" if any is
             ready = {seat: answer for seat, answer in answers.items() if answer["status"] == "ok"}
             self._rounds(cell, ready, turns)
         except KeyboardInterrupt:
@@ -120,7 +120,7 @@ class Crew:
 
     @property
     def _left(self) -> float:
-        """The seconds until the time is over."""
+        """The seconds until the deadline."""
         return self.care.until - time.monotonic()
 
     def _process(self, seat: Seat) -> Process:
@@ -250,7 +250,7 @@ def run(campaign: Campaign, folder: Path, listener: Listener = lambda *_: None) 
     listener(count, len(units), [])
     for number, dtype in dict.fromkeys((number, cell.dtype) for number, cell, _ in left):
         with crew(records.plan["run"], number, dtype, campaign.care) as one:
-            if campaign.care.until == math.inf:  # a quick look has no time for the machine's limit
+            if campaign.care.until == math.inf:  # a quick look does not measure the machine's limit
                 _keep(_rates(campaign, one, records), folder, records)
             for _, cell, operation in (u for u in left if (u[0], u[1].dtype) == (number, dtype)):
                 lines = _keep(_measured(campaign, one, cell, operation, records), folder, records)
@@ -272,7 +272,7 @@ def _keep(lines: Iterable[dict[str, Any]], folder: Path, records: Records) -> li
 def _measured(
     campaign: Campaign, one: Crew, cell: Cell, operation: str, records: Records
 ) -> Iterable[dict[str, Any]]:
-    """Return the lines of a cell; where it is too large for this machine, they are the reason."""
+    """Return the lines of a cell; if it is too large for this machine, the lines have the reason."""
     able = [name for name in campaign.contestants if operation in roster.entry(name).operations]
     seats = [Seat(name, threads) for name, threads in product(able, campaign.threads)]
     peaks = [rates.products for rates in records.rates if rates.dtype == cell.dtype]
@@ -299,7 +299,7 @@ def _rates(campaign: Campaign, one: Crew, records: Records) -> Iterator[dict[str
 
 
 def _begin(campaign: Campaign, folder: Path) -> Records:
-    """Return the records of the campaign; write its plan where there is none yet."""
+    """Return the records of the campaign; write its plan if there is none yet."""
     if not (folder / FILE).exists():
         records = Records()
         _keep([campaign.line(time.strftime("%Y-%m-%dT%H:%M:%S"))], folder, records)

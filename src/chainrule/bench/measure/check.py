@@ -25,7 +25,7 @@ STEP_TOLERANCE = {
     ("sgd", "float64"): 1e-9,
     ("adam", "float64"): 1e-6,
 }
-# Roundings of the parameters themselves in each step. More than one: a
+# Roundings of the parameters per step. More than one: a
 # product that adds to the parameters in place (torch's addmm_) rounds them again at every panel of rows.
 ROUNDINGS = 2.5
 

@@ -61,17 +61,17 @@ def environment() -> dict[str, Any]:
 
 
 class Pulse(NamedTuple):
-    """Counters of the machine, 0 where the system does not count."""
+    """Counters of the machine; 0 if the system does not count."""
 
-    seconds: float  # by the clock
-    computed: float  # seconds of its processors, by all programs
-    ours: float  # by the benchmark's own processes
-    stolen: float  # by other guests of the machine
-    throttled: int  # how often a processor's clock was lowered because it was hot
+    seconds: float  # wall-clock time
+    computed: float  # processor seconds of all programs
+    ours: float  # processor seconds of the benchmark's processes
+    stolen: float  # processor seconds that other guests of the machine took
+    throttled: int  # how often a hot processor's clock was lowered
 
 
 def pulse(processes: Iterable[int] = ()) -> Pulse:
-    """Return the machine's counters; ``processes`` are the benchmark's own, besides this one."""
+    """Return the machine's counters; ``processes`` are the benchmark's processes other than this one."""
     words = _text("/proc/stat").partition("\n")[0].split()[1:9]
     user, nice, system, _, _, irq, softirq, stolen = (int(word) / _TICKS for word in words or "00000000")
     ours = time.process_time() + sum(map(_processor_seconds, processes))
@@ -115,7 +115,7 @@ def precision() -> dict[str, Any]:
 
 
 def gpu() -> dict[str, str] | None:
-    """Return the driver's facts of the first CUDA device; ``None`` where there is none."""
+    """Return the driver's facts of the first CUDA device; ``None`` if there is none."""
     return _ask_gpu(GPU_FACTS)
 
 
@@ -133,7 +133,7 @@ def _ask_gpu(facts: Sequence[str]) -> dict[str, str] | None:
 
 
 def _text(path: str) -> str:
-    """Return the content of a file, or nothing where there is no such file."""
+    """Return the content of a file, or "" if there is no such file."""
     with suppress(OSError):
         return Path(path).read_text(encoding="utf-8")
     return ""

@@ -20,17 +20,17 @@ from chainrule.bench.roster import device_of
 from chainrule.bench.store import Rates
 
 WALL, PROCESSOR = "wall", "processor"
-FINE = 1e-6  # seconds: the coarsest resolution of a clock that times a block
+FINE = 1e-6  # seconds; a clock that times blocks must resolve this
 WARM_CALLS = 3
 BLOCK_SECONDS = 0.01
-LEAST_TICKS = 1000  # a block takes this many times as long as reading the clock and waiting for nothing
+LEAST_TICKS = 1000  # a block takes this many times as long as reading the clock and an empty wait
 
 
 class Warm(NamedTuple):
     """The measurements of a contestant after its warm-up."""
 
-    passes: int  # of a block
-    seconds: float  # of a pass
+    passes: int  # per block
+    seconds: float  # per pass
 
 
 def block(contestant: Contestant, passes: int, clock: str = WALL) -> float:
@@ -76,20 +76,20 @@ def warm_up(contestant: Contestant, seconds: float, block_seconds: float = BLOCK
             break
         if took < block_seconds:
             passes *= 2
-    overhead = min(block(contestant, 0) for _ in range(5))  # to read the clock, and to wait for nothing
+    overhead = min(block(contestant, 0) for _ in range(5))  # seconds of an empty block
     wanted = max(block_seconds, LEAST_TICKS * overhead)
     return Warm(max(1, math.ceil(wanted * passes / took)), took / passes)
 
 
 WORKING_SETS = tuple(1 << power for power in range(14, 29, 2))  # bytes: 16 KB, 64 KB, ... 256 MB
-LARGE_ON_CUDA = 1 << 30  # bytes, of which next to nothing stays in a second-level cache of 50 MB
-SMALL, LARGE, LARGEST = 256, 1024, 8192  # of square matrices
+LARGE_ON_CUDA = 1 << 30  # bytes, of which a 50 MB L2 cache keeps almost nothing
+SMALL, LARGE, LARGEST = 256, 1024, 8192  # sizes of square matrices
 LONG = 0.01  # seconds; once a product takes longer, the rate of larger ones is hardly higher
 SWEEPS = 3  # repetitions of all measurements; the best counts, in case the machine was busy
 WARM, BLOCK = 0.003, 0.005  # seconds
 
 
-Work = tuple[float, Contestant]  # FLOPs or bytes of a call, and the call
+Work = tuple[float, Contestant]  # FLOPs or bytes per call, and the call
 
 
 def best(library: str, dtype: str = "float32", threads: int = 0) -> Rates:

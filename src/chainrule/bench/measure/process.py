@@ -15,7 +15,7 @@ from chainrule.program.machine import cores
 
 Answer = dict[str, Any]
 PATIENCE = 300.0  # seconds for one answer; a process that takes longer is considered hung
-SLICE = 1.0  # seconds
+SLICE = 1.0  # seconds per wait for an answer
 CAN_STOP = hasattr(signal, "SIGSTOP")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CHAINRULE_THREADS")
 
@@ -48,7 +48,7 @@ class Process:
         assert self._process.stdout is not None  # noqa: S101
         self._requests, self._answers = self._process.stdin, self._process.stdout
         if 0 < threads < cores() and hasattr(os, "sched_setaffinity"):
-            # XLA takes the number of its threads from nothing else.
+            # XLA takes its number of threads only from the affinity.
             os.sched_setaffinity(self.pid, sorted(os.sched_getaffinity(0))[:threads])
 
     def ask(self, do: str, patience: float = math.inf, **request: Any) -> Answer:
@@ -89,7 +89,7 @@ class Process:
         self._process.kill()
         self._process.wait()
         for pipe in (self._requests, self._answers):
-            with suppress(BrokenPipeError):  # a request was not read
+            with suppress(BrokenPipeError):  # the worker did not read a request
                 pipe.close()
 
     def _signal(self, name: str) -> None:
@@ -114,7 +114,7 @@ def _variables(threads: int, dtype: str) -> dict[str, str]:
     return {
         **{name: str(threads) for name in _THREADS if threads},
         "PYTHONWARNINGS": "ignore",  # silences warnings of other libraries
-        # JAX would take three quarters of a device's memory at once, and leave too little to the others.
+        # JAX would take three quarters of a device's memory at once, and leave too little for the others.
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         **({"JAX_ENABLE_X64": "1"} if dtype == "float64" else {}),
         **product_precision.variables(),

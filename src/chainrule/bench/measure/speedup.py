@@ -16,7 +16,7 @@ from chainrule.bench.link import Simulation, line
 from chainrule.ranks.group import Group
 
 ROUNDS = 3
-SECONDS, SUM_SECONDS = 0.4, 0.1  # of a series of steps, and of sums
+SECONDS, SUM_SECONDS = 0.4, 0.1  # length of a series of steps, and of a series of sums
 FLOPS_A_SECOND = 3e10  # per rank, roughly; it only sets the length of a series
 SIZES = [4**power for power in range(2, 11)]  # numbers in a sum
 HEAD = (
@@ -36,9 +36,9 @@ class ScalePoint(NamedTuple):
     """The seconds of a step on a batch."""
 
     rows: int
-    alone: Interval  # on one rank, while the others wait
-    share: Interval  # on each rank by itself, of its share of the rows
-    together: Interval  # on all ranks
+    alone: Interval  # the whole batch on one rank, while the others wait
+    share: Interval  # each rank's share of the rows, without the sum
+    together: Interval  # the whole batch on all ranks
 
 
 class Scaling(NamedTuple):
@@ -98,7 +98,7 @@ def measure(cell: Cell, group: Group, threads: int | None) -> Scaling:
     for rows in (max(group.size, cell.batch // part) for part in (16, 4, 1)):
         wide, own = cell._replace(batch=rows), cell._replace(batch=max(1, rows // group.size))
         alone, share, together = list[list[float]](), list[list[float]](), list[list[float]]()
-        for _ in range(ROUNDS):  # in turn, since the speed of a machine changes
+        for _ in range(ROUNDS):  # alternately, since the speed of a machine changes
             share.append(_steps(own, OneRank(tree=group.tree), threads))
             if group.size == 1:
                 continue

@@ -27,7 +27,7 @@ from chainrule.bench.measure.limits import block as timed
 from chainrule.bench.measure.process import Answer
 
 VERBS = ("make", "time", "drop", "rates")  # methods of a worker
-_environment = cache(environment)  # once in a process, after the contestant has loaded its libraries
+_environment = cache(environment)  # once per process, after the contestant has loaded its libraries
 _PR_SET_PDEATHSIG = 1
 
 
@@ -60,7 +60,7 @@ class Worker:
             one = entry.maker()(data, operation)
         except UnavailableError as why:
             return {"status": "skipped", "reason": str(why)}
-        # Collect garbage now and not while a step is timed, as timeit does.
+        # As timeit does, collect garbage now and not while a step is timed.
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -110,7 +110,7 @@ class Worker:
 
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the input ends."""
     worker = Worker()
     verbs = {verb: getattr(worker, verb) for verb in VERBS}
     for line in requests:

@@ -26,7 +26,7 @@ from chainrule.bench.report.tables import letters_used, sign
 from chainrule.bench.report.word_table import microseconds, number
 from chainrule.bench.report.words import share_text
 
-Ends = tuple[float, float]  # of an axis
+Ends = tuple[float, float]  # limits of an axis
 
 
 @cache
@@ -60,11 +60,11 @@ def _chart(
 
 # -- The crossover map: which side is faster, by hidden size and batch size, and by how much -------------
 
-FULL_COLOUR = 2.0  # log2 of the ratio that has it
+FULL_COLOUR = 2.0  # log2 of the ratio from which on the colour is full
 
 
 class Look(NamedTuple):
-    """The look of a cell; a grey one has no figure."""
+    """The look of a cell; a grey cell has no result."""
 
     text: str
     colour: Any = drawing.ABSENT
@@ -101,7 +101,7 @@ def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
             [f.place.contestant for f in sorted(some, key=lambda f: f.step or 0.0)] for some in valid
         ]
         places = {name: [row.index(name) for row in ranking if name in row] for name in ours}
-        # Most often the fastest; among equals, most often the second.
+        # Sort by how often a backend is the fastest, then by how often it is second.
         first, second = sorted(ours, key=lambda name: [-places[name].count(n) for n in (0, 1)])[:2]
         pairs.append((f"{first} against {second}", [first], [second]))
     return [*pairs, *([("chainrule against the fastest other", ours, peers)] if peers else [])]
@@ -160,7 +160,7 @@ Rows = dict[str, Figures]  # the fastest backend of each cell, by the label of t
 
 
 def step_times(run: Results, most: int = 10) -> Chart:
-    """Return a panel for each kind of network with a known limit; none where there is no limit."""
+    """Return a panel for each kind of network with a known limit; none without a limit."""
     rows: dict[str, Rows] = {
         title: {label: f for label, (one, cell) in group.items() if (f := one.best(cell)) and f.limit}
         for title, group in run.groups(most).items()
@@ -170,7 +170,7 @@ def step_times(run: Results, most: int = 10) -> Chart:
 
 
 def _times(f: Figures) -> tuple[float, ...]:
-    """Return microseconds of the step, of its limit and of the bare products; nan where unknown."""
+    """Return microseconds of the step, of its limit and of the bare products; NaN if unknown."""
     return tuple(math.nan if time is None else 1e6 * time for time in (f.step, f.limit, f.bare))
 
 
@@ -194,14 +194,14 @@ def _draw_times(limits: Ends, rows: Rows, ax: Any) -> None:
 
 # -- The measured roofline: the rate of a step's products against their arithmetic intensity --------------
 # S. Williams, A. Waterman, D. Patterson, "Roofline", Communications of the ACM 52 (4), 2009,
-# doi:10.1145/1498765.1498785; the roof is measured, in the same run. Its slope is that of a copy of the cell's
-# own working set, which fits into a cache or does not, so each point has a roof of its own.
+# doi:10.1145/1498765.1498785; the roof is measured in the same run. Its slope is the rate of a copy of the cell's
+# working set, which may or may not fit into a cache, so each point has its own roof.
 
 SHAPES = "osD^vPX*<>"
 EDGE = {"markersize": 6, "markeredgecolor": drawing.MUTED, "markeredgewidth": 0.6}  # for dark pages
 
 
-# The cell; FLOP of the products for each byte that any implementation must move; GFLOP/s of the step and of its roof.
+# The cell; FLOP of the products per byte that any implementation must move; GFLOP/s of the step and of its roof.
 Point = tuple[Cell, float, float, float]
 
 
@@ -212,7 +212,7 @@ def _point(f: Figures) -> Point:
 
 
 def roofline(run: Results) -> Chart:
-    """Return a panel for each grid, all with the same axes; none where no best rate was measured."""
+    """Return a panel for each grid, all with the same axes; none if no best rate was measured."""
     grids = [one for one in run.slices if one.is_grid]
     points = {one.title: [_point(f) for f in one.bests() if f.limit] for one in grids}
     every = [point for group in points.values() for point in group]
@@ -247,7 +247,7 @@ Ratios = dict[str, dict[str, Interval]]  # by cell and library
 
 
 def forest(run: Results, most: int = 8) -> Chart:
-    """Return a panel for each kind of network; none where no other library was measured."""
+    """Return a panel for each kind of network; none if no other library was measured."""
     rows = {title: _ratios(run, group) for title, group in run.groups(most).items()}
     every = [ratio for ratios in rows.values() for row in ratios.values() for ratio in row.values()]
     limits = drawing.ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
@@ -281,7 +281,7 @@ def _draw_forest(names: list[str], limits: Ends, ratios: Ratios, ax: Any) -> Non
     drawing.legend(ax, drawing.marks(names))
 
 
-# -- All of them ------------------------------------------------------------------------------------------
+# -- All charts -------------------------------------------------------------------------------------------
 
 
 def sections(run: Results) -> dict[str, list[Chart]]:

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from chainrule.bench import roster
 
-WIDTH = 3.9  # inches of a panel: 374 CSS pixels, the width of a telephone
-# Inks, and their colours on a dark page.
+WIDTH = 3.9  # inches per panel: 374 CSS pixels, the width of a telephone
+# Colours of lines and text, and their replacements on a dark page.
 INK, MUTED, GRID, ABSENT = "#1b1f24", "#575f68", "#e1e4e8", "#d5d8dc"
 DARK = {"#ffffff": "#14171b", INK: "#e6e9ed", MUTED: "#a3abb5", GRID: "#2d333b"}
-BLACK, WHITE = "#050505", "#fdfdfd"  # text on a coloured cell, the same on a dark page
+BLACK, WHITE = "#050505", "#fdfdfd"  # text on a coloured cell, also on a dark page
 SMALL = 8.0  # points
 
 
@@ -34,7 +34,7 @@ class Chart(NamedTuple):
     caption: str
     alt: str
     panels: Sequence[Panel]
-    network: str = ""  # the kind of network, where there is a chart for each
+    network: str = ""  # the kind of network, if each kind has its own chart
 
     @property
     def subject(self) -> str:
@@ -93,7 +93,7 @@ def log_axis(ax: Any, axis: str, low: float, high: float, label: str) -> None:
     one.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e5 else f"{value:.0e}")
     )
-    one.set_minor_locator(NullLocator())  # dozens of ticks without labels, and half of the file
+    one.set_minor_locator(NullLocator())  # they would be dozens of unlabelled ticks and half of the file
     ax.grid(axis=axis)
 
 

@@ -41,15 +41,15 @@ def markdown(run: Results) -> str:
 # -- As JSON -----
 
 SCHEMA = 4
-DIGITS = 5  # significant ones: no time is known better
+DIGITS = 5  # significant digits: no time is known to more
 
-# Times in seconds a step, rates a second.
+# Times are in seconds per step, rates per second.
 FIGURES = ("limit", "share", "step", "least", "samples_per_second", "rate", "bare", "first_call")
 COLUMNS = ("cell", "contestant", "operation", "threads", "status", "reason", "flags", *FIGURES)
 
 
 def derived(run: Results) -> str:
-    """Return all figures as JSON."""
+    """Return all results as JSON."""
     return json.dumps(record(run), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -65,11 +65,12 @@ def record(run: Results) -> dict[str, Any]:
                     "cell": cell.name,
                     "operation": one.operation,
                     "flops": cell.flops,
-                    "fastest": one.leads.get(cell, []),  # and after it those that may be as fast
+                    "fastest": one.leads.get(cell, []),  # then the backends that may be as fast
                     "other": other and other.place.contestant,
                     "standing": standing,
                     "reason": reason,
-                    "times_as_fast": ratio and [*map(_rounded, ratio)],  # with the ends of its interval
+                    "times_as_fast": ratio
+                    and [*map(_rounded, ratio)],  # the ratio, then the ends of its interval
                 }
             )
     return {
@@ -105,7 +106,7 @@ CHARTS = {
     "limit": "Distance from the machine's limit",
     "peers": "Compared with other libraries",
 }
-OPEN = 2  # figures of a section that are open at first
+OPEN = 2  # figures per section that are unfolded at first
 _NO_FIGURES = f"<p>The figures need matplotlib: {how_to_install('plots')}, and make the report again."
 _OFFER = '<p class="tools">Click a heading to sort. <button type=button id=download hidden>Download the JSON</button>'
 

@@ -21,7 +21,7 @@ MEANINGS = (
 )
 NOTHING = "Nothing was measured; the table of all rows says why."
 
-# The heads of all rows, each with its unit, and how its text is made.
+# The column heads of all rows with their units, and the function that formats each value.
 COLUMNS: dict[str, Callable[[Figures], str]] = {
     "cell": lambda f: f.place.cell.name,
     "contestant": lambda f: f.place.contestant,
@@ -78,14 +78,14 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def _ranged(middle: Any, values: Sequence[float], text: Callable[[float], str]) -> str:
-    """Return a middle and, on a line of its own, the range of the values."""
+    """Return a typical value and, on the next line, the range of the values."""
     if len(values) < 2:
         return text(middle) if values else NONE
     return f"{text(middle)}\n({text(min(values))} to {text(max(values))})"
 
 
 def sign(match: Match) -> str:
-    """Return a ratio with the sign of its verdict, or the letter of a cell that has none.
+    """Return a ratio with the sign of its verdict, or the letter of a cell without a ratio.
 
     Examples
     --------
@@ -125,13 +125,13 @@ def fastest(run: Results) -> Table:
 
 
 def every_row(run: Results) -> Table:
-    """Return all figures, with the reason where there is none."""
+    """Return all results, or the reason why there is none."""
     rows = [[text(f) for text in COLUMNS.values()] for f in run.rows]
     return Table("All rows", [*COLUMNS], [*rows], texts=5)
 
 
 def missing(run: Results) -> Table:
-    """Return the contestants without a figure and the reasons, each once."""
+    """Return the contestants without a result and the reasons, each once."""
     counts = Counter((f.place.contestant, f.status, f.reason) for f in run.rows if f.step is None)
     rows: list[Sequence[str]] = [[*key, str(count)] for key, count in counts.items()]
     return Table("Without a figure", ["contestant", "status", "reason", "cells"], rows, texts=3)

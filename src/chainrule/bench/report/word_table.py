@@ -13,7 +13,7 @@ from chainrule.backends.speed_map.spots import three_digits
 
 NONE = "-"
 
-# The sign after a ratio, for each verdict; the letter of a cell without a figure, for each reason.
+# The sign after a ratio, by verdict; the letter in a cell without a result, by reason.
 SIGNS = {"faster": "▲", "slower": "▼", "same": "=", "undecided": "?"}
 LETTERS = {"skipped": "s", "interrupted": "i", "wrong": "w", "failed": "f", "invalid": "!"}
 LETTERS |= {"not measured": "·"}
@@ -34,7 +34,7 @@ class Table:
     head: Sequence[str] = ()
     rows: list[Sequence[str]] = field(default_factory=list)
     notes: Sequence[str] = ()
-    texts: int = 1  # the first columns, which are words; the others are aligned to the right
+    texts: int = 1  # number of leading columns with words; the others are aligned to the right
 
     @property
     def records(self) -> list[dict[str, str]]:
@@ -75,7 +75,7 @@ class Table:
         """Return it as HTML in a box that scrolls by itself; a sortable one has a button in each heading."""
         if not self.head:
             return f"<ul>{''.join(f'<li>{escape(note)}' for note in self.notes)}</ul>"
-        # Without end tags, which HTML does not need: of thousands of cells they are a tenth of the page.
+        # Without end tags, which HTML does not need: for thousands of cells, they would be a tenth of the page.
         head = "".join(
             f"<th scope=col{self._side(place)}>{_BUTTON.format(text) if is_sortable else text}"
             for place, text in enumerate(map(escape, self.head))

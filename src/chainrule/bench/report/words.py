@@ -1,4 +1,4 @@
-"""The words of the report: what makes its figures doubtful, the method, and the machine."""
+"""The words of the report: the reasons to doubt its results, the method, and the machine."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from chainrule.bench.judge.statistics import BAND
 from chainrule.bench.report.word_table import Table, number, percent
 from chainrule.bench.store import Measurement
 
-ABOVE = "above limit"  # the flag of a step that seems to be faster than its limit
+ABOVE = "above limit"  # the flag of a step that seems faster than its limit
 UNKNOWN = "an unknown machine"
 FEW_PROCESSES = 3
-NOISY = 0.25  # the range of a contestant's blocks over their median
-BUSY = 0.5  # load average for each core
+NOISY = 0.25  # range of a contestant's blocks / their median
+BUSY = 0.5  # load average per core
 
 
 def share_text(figures: Figures) -> str:
-    """Return the machine's limit over the time of the step, with "!" where the step seems to be faster."""
+    """Return the machine's limit over the time of the step, with "!" if the step seems faster than the limit."""
     return percent(figures.share) + (" !" if ABOVE in figures.flags else "")
 
 
@@ -29,7 +29,7 @@ def _measured(run: Results) -> list[Measurement]:
 
 
 def doubts(run: Results) -> Table:
-    """Return the reasons to doubt the figures: a busy machine, errors, noise, few processes."""
+    """Return the reasons to doubt the results: a busy machine, errors, noise, few processes."""
     measured = _measured(run)
     cells = {(m.run, m.process, m.cell, m.operation): m.flags for m in run.records.measurements}
     counts = Counter(flag for flags in cells.values() for flag in flags)
@@ -80,7 +80,7 @@ def method(run: Results) -> Table:
 
 
 def _facts(run: Results) -> Mapping[str, str]:
-    """Return every fact of the environments by name, with all values where they differ."""
+    """Return every fact of the environments by name, with all values if they differ."""
     values: dict[str, dict[str, None]] = {}
     for name, value in (fact for one in run.environments for fact in facts(one)):
         values.setdefault(name, {})[value] = None
