@@ -5,18 +5,15 @@ import pytest
 
 from chainrule import NeuralNetwork
 from support import engines
-from support.needs import need
-
-pytestmark = need("jit", module=True)
 
 
 def watched(_record):
     """Be called after each epoch, which therefore runs alone."""
 
 
-def trained(monkeypatch, callbacks, **given):
+def trained(monkeypatch, engine, callbacks, **given):
     """Return what 500 epochs come to: the history, the weights, the error."""
-    engines.use(monkeypatch, "native")
+    engines.use(monkeypatch, engine)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
     net = NeuralNetwork(
@@ -30,6 +27,7 @@ def trained(monkeypatch, callbacks, **given):
     return [record[:-1] for record in history], np.concatenate([W.ravel() for W, _ in net.layers]), error
 
 
+@pytest.mark.parametrize("engine", ["replay", engines.NATIVE])
 @pytest.mark.parametrize(
     "given",
     [
@@ -39,16 +37,17 @@ def trained(monkeypatch, callbacks, **given):
         {"learning_rate": 3e150},  # the first update overflows
     ],
 )
-def test_epochs_run_together_are_those_run_one_by_one(given, monkeypatch):
-    together, alone = (trained(monkeypatch, callbacks, **given) for callbacks in ([], [watched]))
+def test_epochs_run_together_are_those_run_one_by_one(given, engine, monkeypatch):
+    together, alone = (trained(monkeypatch, engine, callbacks, **given) for callbacks in ([], [watched]))
     assert together[0] == alone[0]
     assert (together[1] == alone[1]).all()
     assert together[2] == alone[2]
     assert together[2] or len(together[0]) == 500
 
 
-def test_seconds_grow_from_epoch_to_epoch(monkeypatch):
-    engines.use(monkeypatch, "native")
+@pytest.mark.parametrize("engine", ["replay", engines.NATIVE])
+def test_seconds_grow_from_epoch_to_epoch(engine, monkeypatch):
+    engines.use(monkeypatch, engine)
     net = NeuralNetwork(2, 4, 1, seed=0)
     seconds = net.train([[0, 0], [1, 0]], [[0], [1]], 3000, progress=False)["seconds"]
     assert (np.diff(seconds) > 0).all()

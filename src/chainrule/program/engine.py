@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule`
     from chainrule.program.plan import Plan
     from chainrule.program.trace import Spec
 
+LAUNCH_SECONDS = 0.004  # of work between two checks for Ctrl-C
 KEPT = 64  # programs and plans of each kind, which hold no arrays
 
 

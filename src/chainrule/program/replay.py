@@ -7,6 +7,7 @@ the plain step, in the same order, so the bits are the same.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Engine, Epoch, Work, arrays_of
+from chainrule.program.engine import LAUNCH_SECONDS, Engine, Epoch, Work, arrays_of
 from chainrule.program.machine import asked_threads, blas_threads
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.plan import Home, Plan
@@ -205,7 +206,13 @@ class Replay(Engine):
         self._rate = asarray(np.zeros(()), work.progress[0].dtype)  # ()
         self._key = asarray(np.zeros((), dtype=np.int32))  # ()
         self._losses = asarray(np.zeros(len(work.bounds)), work.progress[0].dtype)  # (steps,)
+        self._epochs_at_once = 1
         self._batches = {rows: self._batch(rows) for rows in work.batch_sizes}
+
+    @property
+    def at_once(self) -> int:
+        """The number of epochs that take ``LAUNCH_SECONDS``."""
+        return self._epochs_at_once
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in, in which BLAS has the requested number of threads."""
@@ -213,11 +220,14 @@ class Replay(Engine):
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
-        fill = self._library.fill
+        fill, began, steps = self._library.fill, perf_counter(), len(epoch.bounds)
+        if steps > len(self._losses):
+            self._losses = self._asarray(np.zeros(steps), self.progress[0].dtype)  # (steps,)
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
-        sources = arrays_of(epoch.data or self._work.data)
+        sources, epochs = arrays_of(epoch.data or self._work.data), steps // len(self._work.bounds)
         for number, (start, stop) in enumerate(epoch.bounds):
-            check()
+            if number == 0 or epochs < 2:  # epochs that run together are recorded together
+                check()
             batch = self._batches[stop - start]
             if order is not None:
                 for source, buffer in zip(sources, batch.buffers, strict=True):
@@ -230,7 +240,10 @@ class Replay(Engine):
             self._losses[number] = batch.L
             if batch.is_fresh:
                 batch.calls, batch.is_fresh = self._library.captured(batch.calls), False
-        return self._library.listed(self._losses[: len(epoch.bounds)])  # sync: the losses, once an epoch
+        losses = self._library.listed(self._losses[:steps])  # sync: the losses, once per call
+        if perf_counter() - began < LAUNCH_SECONDS / 2:
+            self._epochs_at_once = max(self._epochs_at_once, 2 * epochs)
+        return losses
 
     def _batch(self, rows: int) -> BoundCalls:
         work = self._work

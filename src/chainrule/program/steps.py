@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.program.blocks import BlockedBatch
 from chainrule.program.chains import HALVES
 from chainrule.program.descending import native_descent
-from chainrule.program.engine import Epoch, Pack, Work
+from chainrule.program.engine import LAUNCH_SECONDS, Epoch, Pack, Work
 from chainrule.program.kernels import Kernels
 from chainrule.program.machine import asked_threads, blas_threads, threads
 from chainrule.program.operations import Program
@@ -20,7 +20,6 @@ from chainrule.program.row_blocks import Cut, cut, one_core
 # a run that ends in a moment from one that is worth compiling for.
 CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 1.5e-6, 1 / 40e9, 1 / 10e9
 LONG_SECONDS = 0.05  # less than compiling takes, about as long as loading compiled code from disk
-LAUNCH_SECONDS = 0.004  # of work between two checks for Ctrl-C
 MOST_LAUNCHES = 25  # engines that may each run LAUNCH_SECONDS in one call
 LIMIT_SECONDS = 0.02  # in a shorter run, setting the threads of BLAS (0.3 ms) does not pay
 
