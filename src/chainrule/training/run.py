@@ -111,7 +111,10 @@ class TrainingRun:
     def start(self, engine: Engine) -> None:
         """Take the engine; write the first checkpoint, or continue from the newest one."""
         self.engine = engine
-        self.history.notes += getattr(engine, "notes", ())  # how a CUDA device multiplies
+        notes = getattr(engine, "notes", ())  # how a CUDA device multiplies
+        self.history.notes += notes
+        # The relu of cuBLASLt may turn NaN into 0. Checking all weights takes longer than a small network's steps.
+        self._hides_nan = any("relu: one call of cuBLASLt" in note for note in notes)
         folder, history = self._settings.folder, self.history
         if folder is None:
             return
@@ -240,8 +243,8 @@ class TrainingRun:
         else:
             (before, losses), self._unfinished = self._unfinished, None
         (loss,) = self._reported((yield from self._spans(plan, before, losses)))
-        if math.isfinite(loss) and not _finite(before):
-            loss = math.nan  # a relu of cuBLASLt may turn NaN into 0
+        if self._hides_nan and math.isfinite(loss) and not _finite(before):
+            loss = math.nan
         if not math.isfinite(loss):
             self._go_back_to(before)
             raise self._diverged(number, f"the loss became {loss}", plan.rates[0])
