@@ -401,6 +401,17 @@ class NeuralNetwork:
             group=group,
             folder=folder,
         )
+        if group.size > 1:  # what decides which messages the ranks send
+            facts = {
+                "seed": self._chance.seed,
+                "sharded": own,
+                "checkpoint": folder is not None,
+                "data": "a stream" if is_stream(X, y) else "arrays",
+                "validation_data": validation_data is not None,
+                "validation_fraction": validation_fraction,
+                "sample_weight": sample_weight is not None,
+            }
+            group.check_alike(facts)
         plain = batch_size is None and validation_data is None and validation_fraction is None
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every), plain=plain)
         if group.rank > 0:

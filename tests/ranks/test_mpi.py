@@ -179,3 +179,54 @@ def test_many_networks_on_the_ranks_of_an_executor_have_the_bits_of_one_process(
     command = [MPIEXEC, "-n", "3", sys.executable, "-m", "mpi4py.futures", "many.py"]
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False, timeout=60)
     assert done.stdout == f"{[True] * 5}\n", done.stderr
+
+
+ESTIMATOR = """
+import json, zlib
+import numpy as np
+from mpi4py import MPI
+from chainrule import NeuralNetwork
+from chainrule.estimators import MLPClassifier
+from chainrule.ranks import join
+X = np.random.default_rng(0).normal(size=(300, 3))
+y = np.where(X[:, 0] > 0.7, "a", "b")
+settings = {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 2}
+model = MLPClassifier((8,), random_state=0, max_iter=30, early_stopping=True, **settings).fit(X, y)
+facts = model.n_iter_, model.validation_scores_, model.history_.best_epoch, zlib.crc32(model.predict_proba(X).tobytes())
+group = join(MPI.COMM_WORLD)
+called = []
+net = NeuralNetwork(3, 4, 2, loss="cross_entropy", seed=0)
+net.train(X, (y == "a").astype(int), 3, ranks=MPI.COMM_WORLD, progress=False, callbacks=[called.append] * (group.rank == 0))
+everyone = group.gather((facts, len(called), join(MPI.COMM_WORLD) is group))
+if group.rank == 0:
+    print(json.dumps(everyone))
+"""
+
+
+def test_ranks_end_with_one_estimator_and_one_group_for_each_communicator(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_RANKS", "mpi")
+    code, out, err = ended(job(tmp_path, 2, ESTIMATOR))
+    assert code == 0, err
+    (facts, called, is_kept), (others, none, _) = json.loads(out)
+    assert facts == others
+    assert (called, none, is_kept) == (3, 0, True)
+
+
+LATE = """
+import os, signal, threading, time
+from mpi4py import MPI
+from chainrule.ranks import join
+if MPI.COMM_WORLD.rank:
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+else:
+    time.sleep(1.5)
+join("mpi").gather(1)
+time.sleep(60)
+"""
+
+
+def test_ctrl_c_on_a_rank_that_waits_for_a_late_one_ends_all(tmp_path):
+    code, _, err = ended(job(tmp_path, 2, LATE), LIMIT + 5)  # with the start of two processes
+    assert code != 0
+    assert "rank 1 of 2:" in err
+    assert err.count("KeyboardInterrupt") == 1

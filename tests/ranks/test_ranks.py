@@ -1,5 +1,7 @@
 """Ranks train as one process does: the same network, up to rounding, and the same bits on each of them."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -99,20 +101,34 @@ def test_only_rank_0_calls_back_and_shows(capsys):
         called.append(record.epoch)
         return record.epoch == 1
 
-    runs = run(3, lambda group: trained(group, progress=None, print_every=1, callbacks=[callback]))
+    def on_rank_0(group):
+        return trained(group, progress=None, print_every=1, callbacks=[callback] * (group.rank == 0))
+
+    runs = run(3, on_rank_0)
     assert called == [0, 1]
     assert [len(history) for _, history in runs] == [2, 2, 2]
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition("  ")[0] for line in lines] == ["epoch 1/4", "epoch 2/4"]
 
 
-def test_ranks_that_differ_are_refused_and_an_error_on_one_ends_all():
+def test_ranks_that_differ_are_refused_and_an_error_on_one_ends_all(tmp_path):
     def seeded(group):
         net = NeuralNetwork(6, 4, 3, loss="cross_entropy", seed=group.rank)
         return trained(group, network=net)
 
     with pytest.raises(ValueError, match="the ranks differ in seed: '0' on rank 0, '1' on rank 1"):
         run(2, seeded)
+
+    def on_rank_1(group, **given):
+        given = given if group.rank else {}
+        return trained(group, validation_fraction=None, early_stopping=None, **given)
+
+    for given in ({"checkpoint": tmp_path}, {"validation_data": (X, Y)}, {"sharded": True}):
+        (name,) = given
+        with pytest.raises(
+            ValueError, match=f"the ranks differ in {name}: 'False' on rank 0, 'True' on"
+        ):
+            run(2, partial(on_rank_1, **given))
 
     def failing(record):
         raise KeyError(record.epoch)

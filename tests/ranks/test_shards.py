@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import NeuralNetwork
+from chainrule.data import streams
 from chainrule.data.streams import Stream
 from chainrule.program.engine import Epoch, bounds
 from chainrule.ranks.group import share
@@ -149,7 +150,7 @@ def test_rows_are_held_out_on_one_rank_each_and_all_in_one_batch_are_those_of_on
             np.testing.assert_allclose(runs[0][1][column], alone[1][column], rtol=1e-2)
 
 
-def test_statistics_are_those_of_the_rows_of_all_ranks(tmp_path):
+def test_statistics_are_those_of_the_rows_of_all_ranks(tmp_path, monkeypatch):
     path, places = folder(tmp_path, X, Y), np.split(np.arange(len(X)), (300,))
     wanted = Stream(path, "y").standardized().scaler
     parts = [{"y": Y[part], **{f"x{n}": X[part, n] for n in range(6)}} for part in places]
@@ -159,6 +160,9 @@ def test_statistics_are_those_of_the_rows_of_all_ranks(tmp_path):
         own = Stream([parts[group.rank]], "y").standardized(ranks=group, sharded=True)
         return common.scaler, own.scaler
 
+    monkeypatch.setattr(streams, "join", None)  # ranks are not asked for where the scaler is known
+    assert Stream(path, "y").standardized(wanted).scaler is wanted
+    monkeypatch.undo()
     for pair in run(2, scalers):
         for scaler in pair:
             np.testing.assert_allclose(scaler, wanted, rtol=1e-12)
@@ -197,7 +201,17 @@ def test_ranks_whose_data_differ_are_refused_at_the_start(tmp_path):
         features = [f"x{number}" for number in range(6)][:: 1 - 2 * group.rank]
         return trained((Stream(path, "y", features=features), None), group)
 
+    def other_window(group):
+        return trained((Stream(path, "y", window=97 + group.rank), None), group)
+
+    def scaled_together(group):
+        columns = {"a": np.arange(9.0), "y": np.zeros(9)}
+        files = [columns] * (2 + group.rank)
+        return Stream(files, "y").standardized(ranks=group)
+
     for function, what in (
+        (other_window, "window"),
+        (scaled_together, "data"),
         (scaled_alone, "scaler"),
         (other_classes, "sizes"),
         (other_columns, "features"),

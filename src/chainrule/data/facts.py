@@ -72,7 +72,7 @@ class Facts(NamedTuple):
             If a row has no target, or the targets are neither classes nor numbers.
         """
         target, distinct, training = str(stream.target), np.array([]), set(learnt.blocks)
-        own = stream.shard(group.rank, group.size)
+        own = stream.shared(group)
 
         def columns() -> Iterator[np.ndarray]:
             nonlocal distinct

@@ -4,6 +4,7 @@ A *block* is a run of consecutive rows of one file that are read together. The m
 number of rows; ``training/windows.py`` brings the blocks to training.
 """
 
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from copy import copy
 from itertools import product
@@ -18,6 +19,7 @@ from chainrule.data.tables import column, has_index_name, polars
 from chainrule.mathematics.checks import FRACTION, at_least, check_number
 from chainrule.mathematics.naming import quoted, refusing, require
 from chainrule.ranks import join
+from chainrule.ranks.group import Group
 
 # Bytes of float32 features per window. A block is below 32 MiB, above which glibc maps new memory for each array.
 WINDOW_BYTES = 120_000_000
@@ -207,9 +209,12 @@ class Stream:
         >>> Stream([{"a": [0.0, 2.0], "y": [1, 0]}], "y").standardized().scaler
         Scaler(mean=array([1.]), scale=array([1.]))
         """
-        other, group = copy(self), join(ranks)
-        own = self if sharded or group.size == 1 else self.shard(group.rank, group.size)
-        other.scaler = scaler or Scaler.over((raw.X for raw in own.read_all()), group)
+        other = copy(self)
+        if scaler is None:
+            group = join(ranks)
+            own = self if sharded else self.shared(group)
+            scaler = Scaler.over((raw.X for raw in own.read_all()), group)
+        other.scaler = scaler
         return other
 
     def split(self, fraction: float, draw: Callable[[int], np.ndarray]) -> tuple[Self, Self]:
@@ -262,6 +267,40 @@ class Stream:
         rows = np.array([block.rows for block in self.blocks])  # (blocks,)
         middles = np.cumsum(rows) - rows / 2  # (blocks,)
         return self._only(np.flatnonzero(middles * size // rows.sum() == rank))
+
+    def shared(self, group: Group) -> Self:
+        """Return the blocks of this rank, if all ranks have the same stream.
+
+        Parameters
+        ----------
+        group : Group
+            The ranks.
+
+        Returns
+        -------
+        Stream
+            As :meth:`shard` returns it.
+
+        Raises
+        ------
+        ValueError
+            If the ranks differ in the window, the features or the blocks.
+
+        Examples
+        --------
+        >>> from chainrule.ranks import join
+        >>> len(Stream([{"a": [0.0, 1.0], "y": [1.0, 3.0]}], "y").shared(join("alone")))
+        2
+        """
+        blocks = zlib.crc32(np.array(self.blocks).tobytes())  # of (blocks, 3)
+        group.check_alike(
+            {
+                "window": self.window,
+                "features": self.features,
+                "data": f"{len(self)} rows in blocks with checksum {blocks:08x}",
+            }
+        )
+        return self.shard(group.rank, group.size)
 
     def _only(self, numbers: np.ndarray) -> Self:
         other = copy(self)

@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from chainrule.estimators import settings
 from chainrule.mathematics.arrays import namespace
 from chainrule.mathematics.step import Batch
+from chainrule.ranks import join
 from chainrule.training.history import Record
 
 OUT_ACTIVATIONS = {"cross_entropy": "softmax", "poisson": "exp", "half_squared_error": "identity"}
@@ -30,6 +31,10 @@ class Monitor:
         The most epochs; ``None`` for ``partial_fit``, which does not call scikit-learn's callbacks.
     """
 
+    on_all_ranks = (
+        True  # each rank keeps the best weights; rank 0 alone prints and calls scikit-learn's callbacks
+    )
+
     def __init__(self, model: Any, data: Batch, held_out: Batch | None, epochs: int | None) -> None:
         self._model, self._data, self._held_out, self._epochs = model, data, held_out, epochs
         self._penalty = self._penalty_now()
@@ -38,7 +43,8 @@ class Monitor:
         self.has_ended = False
         self._context: Any = None
         self._task: Any = None
-        if epochs is not None and hasattr(model, "_init_callback_context"):
+        self._group = join()
+        if epochs is not None and self._group.rank == 0 and hasattr(model, "_init_callback_context"):
             self._context = model._init_callback_context(max_subtasks=epochs)
             self._hook("begin", self._context)
             self._begin_task()
@@ -62,6 +68,7 @@ class Monitor:
             self._task = None
             if not self.has_ended and model.n_iter_ < self._epochs:
                 self._begin_task()
+        self.has_ended = self._group.broadcast(self.has_ended)
         return self.has_ended
 
     def close(self) -> None:
@@ -119,7 +126,7 @@ class Monitor:
         return float(0.5 * net.weight_decay * squares * ceil(n / rows) * rows / n)
 
     def _say(self, line: str) -> None:
-        if self._model.verbose:
+        if self._model.verbose and self._group.rank == 0:
             with suppress(OSError, ValueError):  # the reader has closed the stream
                 print(line)  # noqa: T201  asked for by the user
 

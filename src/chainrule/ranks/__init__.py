@@ -46,7 +46,7 @@ def join(given: Any = None) -> Group:
     if hasattr(given, "Get_rank"):
         from chainrule.ranks.mpi import MpiGroup
 
-        return MpiGroup(given)
+        return MpiGroup.of(given)
     if given is None:
         _warn_of_launcher()
         return Group()

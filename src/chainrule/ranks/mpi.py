@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule._version import how_to_install
-from chainrule.ranks.group import Group, check_tree
+from chainrule.ranks.group import ALONE, Group, check_tree
 
 try:
     from mpi4py import MPI
@@ -21,6 +21,7 @@ except ImportError as error:
     hint = f"ranks='mpi' needs mpi4py and an MPI; {how_to_install('mpi')} and an MPI such as: pip install mpich"
     raise ImportError(hint) from error
 
+_GROUP = MPI.Comm.Create_keyval()
 GRACE_SECONDS = 1.0  # the other ranks have the same error within this time
 
 
@@ -33,15 +34,28 @@ class MpiGroup(Group):
     def __init__(self, communicator: Any = None, *, tree: bool = False) -> None:
         super().__init__(tree=tree)
         given = communicator or MPI.COMM_WORLD
-        # Copies, so that messages of the caller and ours are never confused.
-        self._all, self._failing = given.Dup(), given.Dup()
         self.rank, self.size = given.Get_rank(), given.Get_size()
-        self.neighbours = given.Split_type(MPI.COMM_TYPE_SHARED).Get_size()
         if tree:
             check_tree(self.size)
-        if self.size > 1:
+        self._all, self._failing = given, None
+        if self.size > 1:  # before the first message, which may wait for a rank that starts late
+            if MpiGroup.joined is None:
+                sys.excepthook = partial(_fail, sys.excepthook)
             MpiGroup.joined = self
-            sys.excepthook = partial(_fail, self, sys.excepthook)
+        # Copies, so that messages of the caller and ours are never confused.
+        self._all, self._failing = given.Dup(), given.Dup()
+        neighbours = given.Split_type(MPI.COMM_TYPE_SHARED)
+        self.neighbours = neighbours.Get_size()
+        neighbours.Free()
+
+    @classmethod
+    def of(cls, communicator: Any) -> "MpiGroup":
+        """Return the group of a communicator, which is made once and kept with the communicator."""
+        group: MpiGroup | None = communicator.Get_attr(_GROUP)
+        if group is None:
+            group = cls(communicator)
+            communicator.Set_attr(_GROUP, group)
+        return group
 
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all ranks, in their order."""
@@ -60,6 +74,8 @@ class MpiGroup(Group):
         self._all.Abort(code)
 
     def _have_all_failed(self) -> bool:
+        if self._failing is None:
+            return False
         meeting, end = self._failing.Ibarrier(), time.monotonic() + GRACE_SECONDS
         while not meeting.Test():
             if time.monotonic() > end:
@@ -76,8 +92,9 @@ class MpiGroup(Group):
         return received
 
 
-def _fail(group: Group, usual: Callable[..., None], *error: Any) -> None:
+def _fail(usual: Callable[..., None], *error: Any) -> None:
     """Show an uncaught exception with its rank, and end all ranks."""
+    group = MpiGroup.joined or ALONE
 
     def show() -> None:
         sys.stderr.write(f"rank {group.rank} of {group.size}:\n")

@@ -71,8 +71,10 @@ class TrainingRun:
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
+        # Of rank 0, which calls them: the other ranks may have none.
+        self._has_callbacks = settings.group.broadcast(bool(settings.callbacks))
         self._is_watched = (
-            bool(settings.callbacks) or settings.patience is not None or self._validation is not None
+            self._has_callbacks or settings.patience is not None or self._validation is not None
         )
         self.is_over = False
         self._is_cut = False  # whether an error may have cut an update in two
@@ -330,9 +332,13 @@ class TrainingRun:
             self._keep_if_best(record)
         if self._settings.show is not None and self._settings.callbacks:
             self._settings.show(self._backend.copy(self.engine.progress.theta))
-        group, callbacks = self._settings.group, self._settings.callbacks
-        stops = [group.rank == 0 and callback(record) is True for callback in callbacks]
-        if callbacks and group.broadcast(any(stops)):
+        group = self._settings.group
+        stops = [
+            callback(record) is True
+            for callback in self._settings.callbacks
+            if group.rank == 0 or getattr(callback, "on_all_ranks", False)
+        ]
+        if self._has_callbacks and group.broadcast(any(stops)):
             self.history.interrupted = True
             return True
         return patience is not None and record.epoch - (self.history.best_epoch or 0) >= patience

@@ -151,10 +151,10 @@ class Windows(BufferedRows):
         """Return the rows of this rank: all rows of its own stream, or its blocks of a stream that all ranks have."""
         if own:
             return self._counted(group)
+        other = copy(self)
+        other._stream = self._stream.shared(group)
         if group.tree:  # whose sum is over leaves of the same batch on any number of ranks
             return self
-        other = copy(self)
-        other._stream = self._stream.shard(group.rank, group.size)
         return other._counted(group)
 
     def order(self, chance: Chance, *, shuffle: bool) -> np.ndarray:
