@@ -61,11 +61,11 @@ Data = tuple[AnyArray, AnyArray] | tuple[AnyArray, AnyArray, AnyArray]
 Weights = AnyArray | None
 Large = PathLike[str] | Stream | Iterable[Any]  # data that are read during training
 BackendLike = str | Backend | ModuleType
-# An optimizer's name and settings, and its state.
+# The name and settings of an optimizer, and its state.
 Kept = tuple[tuple[str, dict[str, Any]], State]
 
 FIRST, LAST_HIDDEN, LAST = 0, -2, -1  # layers
-# Names of methods in other libraries, and what to call here.
+# Names of methods in other libraries, and the methods here.
 _ELSEWHERE = {
     "fit": "train(X, y, epochs=100), or MLPClassifier and MLPRegressor of chainrule.estimators",
     "partial_fit": "train(X, y, epochs=1, resume=True)",
@@ -188,7 +188,7 @@ class NeuralNetwork:
         self._changing: dict[int, Lock] = {}
         self._backend: Backend | None = None
         self._forward: Forward | None = None
-        self._kept: Kept | None = None  # to continue from
+        self._kept: Kept | None = None  # the state to continue from
         seed = None if seed is None else at_least(0, "seed", seed)
         chosen, self._is_auto = backends.get(backend), backends.is_auto(backend)
         check_weights(self.architecture)
@@ -203,7 +203,7 @@ class NeuralNetwork:
         def __getattr__(self, name: str) -> Any:
             problem = f"NeuralNetwork has no attribute {name!r}; use {_ELSEWHERE.get(name)}"
             require(name not in _ELSEWHERE, problem, AttributeError)
-            return super().__getattribute__(name)  # raises the usual error, or that of a property
+            return super().__getattribute__(name)  # raises the usual error, or a property's error
 
     def __repr__(self) -> str:
         net = self.architecture
@@ -572,8 +572,8 @@ class NeuralNetwork:
         X, y, sample_weight
             As in :meth:`train`, but NaN and infinity are allowed, and reported in ``flags``.
         learning_rate, optimizer
-            Of the step. The optimizer continues from the state that ``train(resume=True)`` left, if that had the
-            same optimizer; otherwise it starts from its initial state.
+            Settings of the step. The optimizer continues from the state that ``train(resume=True)`` left, if
+            that had the same optimizer; otherwise it starts from its initial state.
         detail
             "named" shows the values that have a name in the formulas; "all" shows every operation.
 
@@ -607,7 +607,7 @@ class NeuralNetwork:
         rule = training.optimizer.name, dict(training.optimizer.settings)
         state = self._kept[1] if self._kept and self._kept[0] == rule else None
         progress = Progress(self._theta, state or training.optimizer.init(self._theta))
-        key = self._key(deepcopy(self._chance))  # the next one, which stays the next one
+        key = self._key(deepcopy(self._chance))  # from a copy, so that the next step still has this key
         inputs = progress, batch, self._rate(learning_rate), key
         return explain(training, inputs, self.backend, every=detail == "all")
 
@@ -698,7 +698,7 @@ class NeuralNetwork:
         batch_size : int
             The number of rows in a step.
         backend : str, Backend or module, optional
-            By default the backend of the network.
+            The default is the backend of the network.
         optimizer : str or Optimizer
             As in :meth:`train`.
         streamed : bool
@@ -748,7 +748,8 @@ class NeuralNetwork:
         """
         from chainrule.training.summary import NetworkSummary
 
-        dtype = self._asked_dtype or self._theta.dtype  # asks for no backend, which the data may choose
+        # Not with ``backend``: the data may still choose it.
+        dtype = self._asked_dtype or self._theta.dtype
         return NetworkSummary(self.architecture, numpy_dtype(dtype).itemsize)
 
     # -- its parameters --------------------------------------------------------------------------
@@ -839,12 +840,12 @@ class NeuralNetwork:
         Parameters
         ----------
         x : float or array
-            Of any shape.
+            Array of any shape.
 
         Returns
         -------
         array
-            Of the shape of ``x``.
+            Array of the shape of ``x``.
 
         Examples
         --------
@@ -865,7 +866,7 @@ class NeuralNetwork:
         Returns
         -------
         float or array
-            Of the shape of ``a``.
+            Array of the shape of ``a``.
 
         Examples
         --------
@@ -1024,7 +1025,7 @@ class NeuralNetwork:
         backend : str, Backend or module, optional
             As for a new network.
         dtype : str, optional
-            By default that of the file.
+            The default is the file's.
 
         Returns
         -------
@@ -1111,7 +1112,7 @@ def train_many(
     Parameters
     ----------
     networks : sequence of NeuralNetwork
-        Of equal sizes, activations, loss, dtype and backend. They may differ in seed and weights, ``dropout``,
+        Networks of equal sizes, activations, loss, dtype and backend. They may differ in seed and weights, ``dropout``,
         ``weight_decay`` and ``clip_norm``.
     X, y, epochs, batch_size, shuffle, optimizer, compile
         As in :meth:`NeuralNetwork.train`. Each network draws its own order of the rows and its own dropout.

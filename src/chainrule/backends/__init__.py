@@ -99,7 +99,7 @@ def of(array: Array) -> Backend:
     Returns
     -------
     Backend
-        That of its library and device.
+        The backend of its library and device.
 
     Raises
     ------

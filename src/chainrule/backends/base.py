@@ -21,7 +21,7 @@ BLOCK = 8192  # rows; limits the memory of a forward pass over many rows
 
 
 class BackendUnavailableError(RuntimeError):
-    """A requested backend cannot be used here; the message says why, and what helps."""
+    """A requested backend cannot be used here; the message has the reason and the remedy."""
 
 
 class Availability(NamedTuple):
@@ -76,7 +76,7 @@ class Backend:
     name: str
     xp: Namespace = field(compare=False, repr=False)
     device: Any = None
-    plans: ClassVar[bool] = False  # whether a step runs in planned memory
+    plans: ClassVar[bool] = False  # whether steps run in planned memory
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Modules cannot be pickled: unpickling finds the library and the device by their names.
@@ -208,7 +208,7 @@ class Backend:
         Parameters
         ----------
         function
-            From the parameters, (P,), to a number, ().
+            Function from the parameters, (P,), to a number, ().
         theta
             The parameters, (P,).
 

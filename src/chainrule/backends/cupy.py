@@ -38,7 +38,7 @@ class CupyBackend(Backend):
     plans = True
 
     def __hash__(self) -> int:
-        return hash(self.describe())  # CuPy's devices have no hash
+        return hash(self.describe())  # CuPy's devices are not hashable
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """Return ``x`` as a C-contiguous CuPy array on the device."""
@@ -82,7 +82,7 @@ class CupyBackend(Backend):
 
     @property
     def own_bytes(self) -> int:
-        """The memory that a run takes besides its arrays: cuBLAS's workspace, and room for partial sums."""
+        """The memory that a run needs in addition to its arrays: cuBLAS's workspace and partial sums."""
         return WORKSPACE_BYTES + PART_BYTES
 
     @property
@@ -108,7 +108,7 @@ class CupyBackend(Backend):
         return isinstance(x, np.ndarray)
 
     def plain(self, work: Work) -> Engine:
-        """Return the engine that runs the step as it is written; its data must be on the device."""
+        """Return the engine that runs the step as written; its data must be on the device."""
         if self.streams(work.data.X):
             msg = f"{self.describe()} has no room for the data; leave compile=False out to have them streamed"
             raise ValueError(msg)
@@ -124,7 +124,7 @@ class CupyBackend(Backend):
         with self.device:
             try:
                 device = self.cuda_device()
-                with device.at_work():  # so that what it allocates is ready before the first step
+                with device.at_work():  # so that its allocations are ready before the first step
                     return StreamEngine(work, device) if streams else fastest(work, device)
             except CannotCaptureError as error:
                 if streams:
@@ -149,7 +149,7 @@ class CupyBackend(Backend):
             device = self.cuda_device()
             with device.at_work():
                 return side_by_side(works, device)
-        except CannotCaptureError:  # cuBLAS is missing, which the engines report
+        except CannotCaptureError:  # without cuBLAS; the engines report it
             return None
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
@@ -187,7 +187,7 @@ def make(device: str | None = None) -> CupyBackend:
         chosen = cupy.cuda.Device(None if device is None else int(device))
         with chosen:
             (cupy.zeros(1) + 1).get()
-    except Exception as error:  # noqa: BLE001  no driver, NVRTC or headers: each has errors of its own
+    except Exception as error:  # noqa: BLE001  no driver, NVRTC or headers: each raises its own errors
         shown = "cupy" if device is None else f"cupy:{device}"
         why = str(error).strip().partition("\n")[0].removesuffix(".")
         msg = f"backend {shown!r} cannot be used here: {why}; try backend='numpy'"

@@ -95,7 +95,7 @@ def allow_clusters(kernel: int, text: KernelText) -> int:
 
 
 class CupyLane:
-    """Copies from pinned memory to one place on the device, on another stream.
+    """Copies from pinned memory to one buffer on the device, on another stream.
 
     Parameters
     ----------
@@ -109,14 +109,14 @@ class CupyLane:
 
     def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
         """Copy after everything that reads the targets now, and before everything that is launched later."""
-        self._copying.wait_event(self._free)  # an event that was never recorded is not waited for
+        self._copying.wait_event(self._free)  # returns at once if the event was never recorded
         for target, source in zip(targets, sources, strict=True):
             target.set(source, stream=self._copying)
         self._sent.record(self._copying)
         self._computing.wait_event(self._sent)
 
     def release(self) -> None:
-        """Mark the end of what reads the targets: nothing that is launched later does."""
+        """Mark the last launch that reads the targets."""
         self._free.record(self._computing)
 
     def wait_until_sent(self) -> None:
@@ -146,7 +146,7 @@ class CupyDevice(CupyLibrary):
     def __init__(self, device: cupy.cuda.Device, *, tf32: bool = False) -> None:
         self._device = device
         self._kernels: dict[str, Launchable] = {}
-        self._clusters: dict[str, int] = {}  # of a kernel, at once
+        self._clusters: dict[str, int] = {}  # clusters that run at once, by kernel
         self._ones: dict[str, Array] = {}
         self._copying: cupy.cuda.Stream | None = None
         with device:
@@ -166,7 +166,7 @@ class CupyDevice(CupyLibrary):
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Launch everything on the stream: after what the caller has launched, and before what the caller launches later."""
+        """Launch everything on the stream: after the caller's earlier launches, and before the later ones."""
         with self._device:
             outside = cupy.cuda.get_current_stream()
             self.stream.wait_event(outside.record())
@@ -187,7 +187,7 @@ class CupyDevice(CupyLibrary):
             kernel = cupy.RawKernel(PRELUDE + text.source, text.name, options=OPTIONS)
             try:
                 kernel.compile()
-                if text.shared_bytes:  # a kernel has to ask for more than 48 KB
+                if text.shared_bytes:  # a kernel must request more than 48 KB
                     kernel.max_dynamic_shared_size_bytes = text.shared_bytes
                     if text.blocks > 1:
                         self._clusters[text.name] = allow_clusters(kernel.kernel.ptr, text)
@@ -265,11 +265,11 @@ class CupyDevice(CupyLibrary):
             return CupyLane(self.stream, self._copying)
 
     def send(self, target: Array, source: np.ndarray) -> None:
-        """Copy pinned host memory to the device, in order with what is launched; returns at once."""
+        """Copy pinned host memory to the device, in order with launches; return at once."""
         target.set(source, stream=self.stream)
 
     def fetch(self, target: np.ndarray, source: Array) -> None:
-        """Copy an array of the device to pinned host memory, in order with what is launched; returns at once."""
+        """Copy an array of the device to pinned host memory, in order with launches; return at once."""
         source.get(stream=self.stream, out=target, blocking=False)
 
     def mark(self) -> cupy.cuda.Event:
@@ -277,12 +277,12 @@ class CupyDevice(CupyLibrary):
         return cupy.cuda.Event(disable_timing=True)
 
 
-_devices = threading.local()  # those of a thread, by number and precision
+_devices = threading.local()  # each thread's devices, by number and precision
 
 
 def device_of(number: int, *, tf32: bool) -> CupyDevice:
     """Return this thread's :class:`CupyDevice` of a number and precision, which is made once."""
-    known: dict[str, CupyDevice] = vars(_devices)  # this thread's
+    known: dict[str, CupyDevice] = vars(_devices)  # this thread's devices devices
     name = f"{number}, {tf32}"
     if name not in known:
         known[name] = CupyDevice(cupy.cuda.Device(number), tf32=tf32)
@@ -315,7 +315,7 @@ def find_library(name: str) -> Any:
     """
     major = cupy.cuda.runtime.runtimeGetVersion() // 1000
     with suppress(ImportError):
-        # CuPy loads both here at the latest, also those of NVIDIA's wheels; they are then found by name.
+        # CuPy has loaded both here, also from NVIDIA's wheels, so that they can be found by name.
         _ = cupy.cuda.cublas
     for file in (f"lib{name}.so.{major}", f"{name}64_{major}.dll"):
         with suppress(OSError):

@@ -18,7 +18,7 @@ from chainrule.program.replay import Call, Replay
 from chainrule.program.row_blocks import Cut, cut
 from chainrule.program.steps import LONG_SECONDS, StepsPack, blocked, cuts, is_native, product_threads
 
-FEW_STEPS = 3  # binding a plan to memory takes as long as it saves in some five steps
+FEW_STEPS = 3  # binding a plan to memory takes as long as it saves in about five steps
 CACHE_LINE = 64  # bytes; also the widest vector
 
 
@@ -59,7 +59,7 @@ class NumpyBackend(Backend):
         return native_is_at_hand() and is_native(work.plan(max(work.batch_sizes)).program, work.steps)
 
     def scratch_bytes(self, plan_of: PlanOf, rows: int, steps: int, threads: int | None) -> int:
-        """Return the bytes of memory for intermediate results; with row blocks, those of one block for each thread."""
+        """Return the bytes of memory for intermediate results; with row blocks, the bytes of one block per thread."""
         whole = plan_of(rows)
         native = native_is_at_hand() and is_native(whole.program, steps)
         how = cut(whole.program, rows, machine.threads(threads), native=native)
@@ -125,7 +125,7 @@ class NumpyLibrary:
             return np.dot, (*arguments, out)  # the same BLAS call and bits, with half the overhead
         if function == "where":
             return _choice(arguments, out)
-        if function in {"maximum", "minimum", "clip"}:  # they take out by keyword only
+        if function in {"maximum", "minimum", "clip"}:  # take ``out`` only by keyword
             return partial(getattr(np, function), out=out), tuple(arguments)
         return getattr(np, function), (*arguments, out)
 

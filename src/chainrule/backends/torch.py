@@ -112,7 +112,7 @@ class TorchLibrary(NumpyLibrary):
             return out.copy_, (arguments[0],)
         if function == "sign":
             return _sign, (arguments[0], out)
-        if function == "pow":  # by multiplication if the exponent is a Python number
+        if function == "pow":  # torch multiplies if the exponent is a Python number
             arguments[1] = operation.operands[1]
         named = getattr(torch, PRIMITIVES[function].torch or function)
         over = {}
@@ -140,11 +140,11 @@ class TorchLibrary(NumpyLibrary):
 
 
 def _sign(x: torch.Tensor, out: torch.Tensor) -> None:
-    torch.where(x.isnan(), x, torch.sign(x), out=out)  # torch's own returns 0 for NaN
+    torch.where(x.isnan(), x, torch.sign(x), out=out)  # torch.sign returns 0 for NaN
 
 
 def _tensor(data: np.ndarray, device: torch.device, dtype: Any = None) -> torch.Tensor:
-    if data.dtype.name == "bfloat16":  # torch does not take NumPy's
+    if data.dtype.name == "bfloat16":  # torch does not accept NumPy's bfloat16
         return _tensor(data.astype(np.float32), device, dtype or torch.bfloat16)
     return torch.tensor(data, dtype=dtype, device=device)
 

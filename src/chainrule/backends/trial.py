@@ -25,7 +25,7 @@ from chainrule.program.unrecordable import UnrecordableError
 from chainrule.program.watch import Evaluated
 
 EXTRAS: dict[str, Any] = {"dropout": 0.5, "weight_decay": 0.1, "clip_norm": 1.0}
-# Primitives that take Python numbers besides an array.
+# Primitives that take Python numbers in addition to an array.
 NUMBERS: dict[str, Any] = {"clip": lambda x: namespace(x).clip(x, 0.2, 0.8), "pow": lambda x: x**3}
 TOLERANCE = 1e4  # in roundings; a larger error means another function, not another order of a sum
 
@@ -39,7 +39,7 @@ def first_problem(work: Work, backend: Backend) -> str:
         failed = failed_call(error)
     try:
         return next(problems(work.plan(2).program, backend), failed)
-    except UnrecordableError:  # its functions are unknown
+    except UnrecordableError:  # no program lists its functions
         return failed
 
 
@@ -119,7 +119,7 @@ def _problem(operation: Operation, operands: list[Any], wanted: np.ndarray, back
     shapes = ", ".join(str(np.shape(o)) for o in operands)
     name = f"{operation.function} of {shapes}"
     try:
-        there: list[Array] = [  # NumPy's functions return numbers in place of 0-d arrays
+        there: list[Array] = [  # NumPy's functions return numbers instead of 0-d arrays
             # Training copies no boolean array from the host, so the library's name of the dtype does not matter.
             backend.asarray(o, None if o.dtype == bool else o.dtype.name)
             if isinstance(o, np.ndarray | np.generic)

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     description
         One line for tables.
     operations
-        Which of :data:`OPERATIONS` it can do.
+        The :data:`OPERATIONS` that it can do.
     is_slow_to_make
         Whether it compiles for seconds in every cell; it then runs only if it is named.
     colour, mark

@@ -18,7 +18,7 @@ from chainrule.training.tasks import DivergedError
 MISUSE = 2
 INTERRUPTED = 130
 
-_LONGEST = 1500  # characters of a message; cut between what was got and the remedy, to keep both
+_LONGEST = 1500  # characters of a message; longer ones are cut in the middle, to keep the problem and the remedy
 
 # Errors of the library whose message is one line: got, wanted, remedy.
 # Any other error is a bug of chainrule and keeps its traceback.

@@ -18,9 +18,9 @@ class Rows(NamedTuple):
     facts: Facts
     training: tuple[Any, Any]  # X and y, as ``train`` takes them
     watched: tuple[Any, Any]  # X and y of the held-out rows, as ``validation_data``
-    # Held-out features and targets, unscaled; for a stream, those that this rank reads.
+    # Held-out features and targets, unscaled; for a stream, only the rows that this rank reads.
     checked: Iterable[tuple[np.ndarray, np.ndarray]]
-    commonest: int | None  # most common class in training; None: that of the held-out rows
+    commonest: int | None  # most common class in training; None: use the held-out rows' class
     trained: int  # rows
     held_out: int
     left_out: int = 0
@@ -86,5 +86,5 @@ def score(rows: Rows, network: NeuralNetwork) -> dict[str, float | None]:
             "commonest_class": float(np.mean(truth == commonest)),
         }
     error = float(np.mean((predicted - truth) ** 2))
-    spread = np.mean((truth - np.mean(truth)) ** 2)  # the error of always answering the mean
+    spread = np.mean((truth - np.mean(truth)) ** 2)  # the error of predicting the mean
     return {"r2": float(1 - error / spread) if spread > 0 else None, "rmse": error**0.5}

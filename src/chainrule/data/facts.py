@@ -23,8 +23,8 @@ class Facts(NamedTuple):
     target: str
     features: list[str]
     labels: list[Label]  # sorted; empty for regression
-    scaler: Scaler  # of the features
-    target_scaler: Scaler | None  # of the target, for regression
+    scaler: Scaler  # for the features
+    target_scaler: Scaler | None  # for the target; None: classes
 
     @classmethod
     def fit(cls, samples: Samples, target: str, rows: np.ndarray) -> Self:
@@ -42,7 +42,7 @@ class Facts(NamedTuple):
         Returns
         -------
         Facts
-            With the scale of these rows.
+            The facts, with the scale of these rows.
         """
         scaler = _scaler([samples.X[rows]], samples.features)
         of_target = None if samples.labels else _scaler([samples.y[rows, None]], [target])
@@ -64,7 +64,7 @@ class Facts(NamedTuple):
         Returns
         -------
         Facts
-            With the scale of the rows in ``learnt``.
+            The facts, with the scale of the rows in ``learnt``.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Facts(NamedTuple):
                 first = stream.where(block, int(gap.argmax()))
                 require(not gap.any(), f"{first} has no value in {quoted(target)}; drop the row")
                 is_number = raw.y.dtype.kind in "iuf"
-                # Whole numbers of this many values are quantities.
+                # Whole numbers with this many distinct values are quantities.
                 if not is_number or task == "classification" or distinct.size <= MOST_CLASSES:
                     distinct = _joined([distinct, np.unique(raw.y)])
                 if block in training:

@@ -56,7 +56,7 @@ class Door(NamedTuple):
         Returns
         -------
         Door
-            With the backend that holds the data.
+            The door, with the backend that holds the data.
         """
         if is_device_array(X):
             return self
@@ -86,7 +86,7 @@ def host(array: Any) -> Any:
     Parameters
     ----------
     array : object
-        Of any shape; objects that are not arrays are returned unchanged.
+        Array of any shape; objects that are not arrays are returned unchanged.
 
     Returns
     -------
@@ -224,7 +224,7 @@ def parameter(given: Any, shape: tuple[int, ...], name: str, door: Door) -> Arra
     Returns
     -------
     array
-        Of this shape.
+        Array of this shape.
 
     Raises
     ------
@@ -253,7 +253,7 @@ def numbers(x: Any, name: str, backend: Backend) -> Any:
     Returns
     -------
     array
-        Of real numbers, in any shape.
+        Real numbers, in any shape.
 
     Raises
     ------
@@ -332,7 +332,7 @@ def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
     Parameters
     ----------
     array : array
-        Of any shape.
+        Array of any shape.
     name : str
         Its name in error messages.
     door : Door
@@ -343,12 +343,12 @@ def placed(array: Any, name: str, door: Door, first_row: int = 0) -> Array:
     Returns
     -------
     array
-        Of the same shape.
+        Array of the same shape.
 
     Raises
     ------
     ValueError
-        With the first place of NaN or infinity, counted from 0.
+        The message has the first index of NaN or infinity, counted from 0.
     """
     array = in_plain_order(array)
     with door.backend.quiet():

@@ -118,7 +118,7 @@ def uses_of(table: Table, target: str, choice: ColumnChoice = ALL) -> list[Use]:
     Returns
     -------
     list of Use
-        In the order of the table.
+        One for each column, in the order of the table.
 
     Raises
     ------
@@ -289,7 +289,7 @@ def split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the training rows and the held-out rows, chosen at random.
 
-    Of classes, the same share of each is held out, and never all rows of one.
+    If the targets are classes, the same share of each class is held out, and never all rows of one.
 
     Parameters
     ----------
@@ -334,7 +334,7 @@ def _places(groups: np.ndarray, rng: "np.random.Generator") -> np.ndarray:
     """
     place = np.empty(groups.size)
     _, sizes = np.unique(groups, return_counts=True)
-    # Sorted once: there may be as many groups as rows.
+    # Sort only once: there may be as many groups as rows.
     for group in np.split(np.argsort(groups, kind="stable"), np.cumsum(sizes)[:-1]):
         rows = rng.permutation(group)
         place[rows] = (np.arange(rows.size) + rng.random()) / rows.size

@@ -76,7 +76,7 @@ class Scaler(NamedTuple):
         Returns
         -------
         Scaler
-            Of d columns.
+            Scaler for d columns.
         """
         return cls.over([X])
 
@@ -97,7 +97,7 @@ class Scaler(NamedTuple):
         Returns
         -------
         Scaler
-            Of d columns.
+            Scaler for d columns.
 
         Examples
         --------

@@ -77,7 +77,7 @@ class Stream:
     features : list of str
         The names of the columns of X.
     scaler : Scaler or None
-        What X is scaled by.
+        The scaler of X.
 
     Raises
     ------
@@ -202,7 +202,7 @@ class Stream:
         Returns
         -------
         Stream
-            With its ``scaler``.
+            The stream, with its ``scaler`` set.
 
         Examples
         --------

@@ -43,7 +43,7 @@ def unique_names(path: Path, names: Sequence[str]) -> list[str]:
     Returns
     -------
     list of str
-        In the same order.
+        The names, in the same order.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def as_array(series: Any) -> Column:
     Parameters
     ----------
     series : polars.Series
-        Of any type.
+        Series of any type.
 
     Returns
     -------
@@ -570,7 +570,7 @@ def polars(what: str) -> Any:
     Parameters
     ----------
     what : str
-        What needs it, for the error message.
+        The purpose, for the error message.
 
     Returns
     -------
@@ -647,7 +647,7 @@ def column(table: Table, name: str, purpose: str) -> Column:
     name : str
         The name of the column.
     purpose : str
-        What the column is for, for the error message.
+        The purpose of the column, for the error message.
 
     Returns
     -------
@@ -688,7 +688,7 @@ def numbers(
     names : sequence of str
         The columns to use, in this order.
     purpose, remedy : str
-        What they are for, and what to do if one cannot be used.
+        Their purpose, and the remedy if one cannot be used.
 
     Returns
     -------

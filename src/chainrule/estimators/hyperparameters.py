@@ -118,7 +118,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn is option
         The features and outputs of the data.
     """
 
-    # The constraints of scikit-learn's parameters, then of ours.
+    # The constraints of scikit-learn's parameters, then of chainrule's.
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **neural_network.MLPClassifier._parameter_constraints,
         "activation": [StrOptions({"logistic", *ACTIVATIONS}), Activation, list, tuple],
@@ -127,7 +127,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn is option
         "initializer": [StrOptions(set(INITIALIZERS)), callable, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "backend": "no_validation",  # the errors of NeuralNetwork are better
+        "backend": "no_validation",  # NeuralNetwork raises better errors
         "dtype": "no_validation",
         "threads": [Interval(Integral, 1, None, closed="left"), None],
     }

@@ -57,7 +57,7 @@ class Monitor:
         penalty, is_stochastic = self._penalty, model.solver != "lbfgs"
         if is_stochastic:
             model.t_ += rows
-            # Over minibatches the penalty is the mean of those of the first and the last weights.
+            # Over minibatches, use the mean of the penalties of the first and the last weights.
             in_one_batch = settings.batch_rows(model, rows) == rows
             penalty = before if in_one_batch else 0.5 * (before + penalty)
         model.loss_curve_.append(record.loss + penalty)
@@ -83,7 +83,7 @@ class Monitor:
         model.best_validation_score_ = model._plateau.best if scored else None
         model.n_layers_ = net.depth + 1
         model.out_activation_ = OUT_ACTIVATIONS.get(net.loss.name, "logistic")
-        if self._task is not None:  # of an epoch that never ran
+        if self._task is not None:  # the task of an epoch that never ran
             self._task.call_on_fit_task_end(estimator=model)
         if self._context is not None:
             self._hook("end", self._context, reconstruction_attributes=self._fitted)
@@ -115,13 +115,14 @@ class Monitor:
         return float(metric(model._decoded(Y), model._decoded(P), sample_weight=weights))
 
     def _penalty_now(self) -> float:
-        """Return the penalty on scikit-learn's scale: the penalty of a step, times the steps for each full batch."""
+        """Return the penalty on scikit-learn's scale: the penalty of a step, times the steps per full batch."""
         network, n = self._model.network_, self._data.X.shape[0]
         net = network.architecture
         if not net.weight_decay:
             return 0.0
         W = network._theta[: net.layout.weights]  # (all weights,)
-        squares = float(namespace(W).sum(W * W))  # asks for no backend, which the data may still choose
+        # Not with ``network.backend``: the data may still choose it.
+        squares = float(namespace(W).sum(W * W))
         rows = settings.batch_rows(self._model, n)
         return float(0.5 * net.weight_decay * squares * ceil(n / rows) * rows / n)
 

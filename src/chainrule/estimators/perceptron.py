@@ -44,10 +44,10 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
 
     loss_curve_: list[float]
     validation_scores_: list[float] | None
-    _plateau: Plateau  # decides when training stops, over warm starts and calls of partial_fit
+    _plateau: Plateau  # decides when training stops, across warm starts and calls of partial_fit
     _loss: str  # the name of the network's loss
     _samples: Callable[..., Batch]  # X, y, sample_weight -> the rows as arrays
-    _decoded: Callable[[Any], Any]  # (n, n_outputs) -> what ``predict`` returns
+    _decoded: Callable[[Any], Any]  # (n, n_outputs) -> the return value of ``predict``
 
     @property
     def coefs_(self) -> list[np.ndarray]:
@@ -132,7 +132,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
             self.loss_curve_, self.t_ = [], 0
         else:
             self.network_ = settings.continued(self.network_, self, rows, self._loss)
-            if epochs is not None:  # the state of the optimizer is for partial_fit
+            if epochs is not None:  # only partial_fit continues with the optimizer's state
                 self.network_._kept, self._plateau.factor = None, 1.0
         if from_start or (held_out is None) != (self.validation_scores_ is None):  # another criterion
             self._plateau, self.validation_scores_ = Plateau(), None if held_out is None else []

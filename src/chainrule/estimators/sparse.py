@@ -12,7 +12,7 @@ from chainrule.mathematics.step import Batch
 from chainrule.program.engine import Epoch, bounds
 from chainrule.training.windows import BufferedRows
 
-BYTES = 2**25  # of rows made dense at a time, unless a batch is larger
+BYTES = 2**25  # size of rows made dense at a time, unless a batch is larger
 
 
 def parts(X: Any, rows: int = 1) -> list[tuple[int, int]]:

@@ -48,7 +48,7 @@ def closing_line(start: Array, task: Task, settings: Settings, outcome: Outcome)
 
 
 def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str:
-    # On the host, where nothing has to be compiled. Dropout and 16 bits belong to training alone; a fault
+    # On the host, where nothing has to be compiled. Only training uses dropout and 16 bits; a fault
     # shows without them.
     net, data = task.net, task.data.some()
     net, numpy = replace(net, dropout=0.0, compute=None), backends.named("numpy")
@@ -70,7 +70,7 @@ def _line(start: Array, task: Task, settings: Settings, outcome: Outcome) -> str
     if not rose:
         course += f", no better than one answer for all rows ({guess:.4g})"
     few, rate = _some(rows, max(FEWEST, size)), history.record(0).learning_rate
-    for theta in thetas:  # the start shows the cause, the end its effects
+    for theta in thetas:  # the initial weights show the cause, the final ones its effects
         for flag in _flags(theta, TrainingStep(net, settings.optimizer), few, rate):
             return f"{course}: {flag}"
     clip = "" if net.clip_norm else ", or set clip_norm=1.0"

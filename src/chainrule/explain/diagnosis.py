@@ -35,16 +35,16 @@ class Curve(NamedTuple):
     flat: float  # slopes below it count as flat
     saturates: bool  # whether it is flat on both sides, as a sigmoid is
     dies: bool  # whether it is flat on one side only, as a relu is
-    low: float  # -inf where it has no lower bound
+    low: float  # -inf without a lower bound
     high: float
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The arrays of a step by name, and the figures to judge them by."""
+    """The arrays of a step by name, and the numbers to judge them by."""
 
     arrays: Mapping[str, np.ndarray]
-    curves: tuple[Curve, ...]  # of each layer's activation
+    curves: tuple[Curve, ...]  # one for each layer's activation
     updates: tuple[Update, ...]
     learning_rate: float
     loss_before: float
@@ -53,7 +53,7 @@ class Evidence:
 
     @property
     def has_learnt(self) -> bool:
-        """Whether the loss is at most half of that of a guess."""
+        """Whether the loss is at most half the loss of a constant prediction."""
         return 0.0 < self.loss_of_guess >= 2.0 * self.loss_before
 
 
@@ -77,7 +77,7 @@ def curve(activation: Activation, backend: Backend) -> Curve:
 
 
 def loss_of_guess(batch: Batch, net: Architecture, backend: Backend) -> float:
-    """Return the loss of the same answer for every row: the mean target.
+    """Return the loss of predicting the mean target for every row.
 
     The mean of a few rows says little. If the targets of a few rows are classes, the answer is equal
     probabilities.
@@ -97,7 +97,7 @@ def loss_of_guess(batch: Batch, net: Architecture, backend: Backend) -> float:
 
 
 def flag(kind: str, where: str, **figures: Any) -> Flag:
-    """Return the flag of a fault, with these figures in its text.
+    """Return the flag of a fault, with these numbers in its text.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def saturated(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | 
         share = float(np.mean(dA_dZ < curve.flat))
         if evidence.has_learnt or not curve.saturates or share < _MOST:
             continue
-        if evidence.loss_of_guess == 0.0:  # one answer is right for all rows: no more to learn
+        if evidence.loss_of_guess == 0.0:  # a constant prediction is right for all rows
             yield f"whether layer {number} is flat too soon (y is the same in every row)"
         else:
             median = np.median(np.abs(evidence.arrays[f"Z{number}"]))
@@ -210,7 +210,7 @@ def dead(evidence: Evidence, but: Collection[str] = ()) -> Iterator[Flag | str]:
 
 
 def symmetric(evidence: Evidence) -> Iterator[Flag]:
-    """Yield hidden layers where at least half of the units are, and stay, copies of another."""
+    """Yield hidden layers where at least half of the units are, and remain, copies of another."""
     arrays, depth = evidence.arrays, len(evidence.curves)
     no_weights = not any(arrays[f"W{number}"].any() for number in range(1, depth + 1))
     for number in range(1, depth):
@@ -286,7 +286,7 @@ def _rises(evidence: Evidence, ratio: float) -> bool:
 def _is_far(update: Update) -> bool:
     """Return whether the step replaces a weight matrix, even if the loss happens to fall."""
     n_in, n_out = update.shape
-    usual = math.sqrt(2.0 * n_in * n_out / (n_in + n_out))  # the norm of Glorot's start
+    usual = math.sqrt(2.0 * n_in * n_out / (n_in + n_out))  # expected norm of Glorot's initial weights
     return update.change > _TOO_FAR * max(update.norm, usual)
 
 
@@ -300,7 +300,7 @@ def diagnosed(evidence: Evidence) -> tuple[tuple[Flag, ...], tuple[str, ...]]:
     X, Y = evidence.arrays["X"], evidence.arrays["Y"]
     alike = list(symmetric(evidence))
     unreachable = list(out_of_reach(Y, evidence.curves[-1]))
-    # Targets out of reach drive the output to where it is flat or dead.
+    # Targets out of range make the output flat or dead.
     driven = {f"layer {len(evidence.curves)}"} if unreachable else set()
     results = [
         *features(X),
@@ -309,7 +309,7 @@ def diagnosed(evidence: Evidence) -> tuple[tuple[Flag, ...], tuple[str, ...]]:
         *contradicted(X, Y),
         *alike,
         *saturated(evidence, but=driven),
-        # A relu of weight 0 is flat at 0: dead because symmetric.
+        # A relu with weights of 0 is flat: its units are dead because they are symmetric.
         *dead(evidence, but=driven | {flag.where for flag in alike}),
         *through_layers(evidence),
         *step_length(evidence),

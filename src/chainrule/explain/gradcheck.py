@@ -14,7 +14,7 @@ from chainrule.mathematics.naming import check_known
 from chainrule.mathematics.step import Batch, gradient
 
 _FLOOR = 1e-4  # relative to the loss or the gradient's largest entry, whichever is larger
-_MOST = 200  # entries compared in each parameter
+_MOST = 200  # largest number of entries compared per parameter
 
 
 class ParameterCheck(NamedTuple):
@@ -23,16 +23,16 @@ class ParameterCheck(NamedTuple):
     name: str
     shape: tuple[int, ...]
     checked: int  # how many entries were compared
-    errors: Mapping[str, float]  # by oracle: largest difference / max(largest entry, floor)
+    errors: Mapping[str, float]  # for each oracle: largest difference / max(largest entry, floor)
     verdict: str  # "ok", "wrong" or "skipped"
-    factor: float | None = None  # the derived gradient over the oracle's, if that is one number
+    factor: float | None = None  # derived gradient / the oracle's, if the ratio is one number
 
 
 class GradientCheck(NamedTuple):
     """The check of all parameters; prints as a table with a column for each oracle."""
 
     parameters: tuple[ParameterCheck, ...]
-    tolerances: Mapping[str, float]  # by oracle
+    tolerances: Mapping[str, float]  # one for each oracle
     notes: tuple[str, ...] = ()  # which oracles were left out, and why
 
     @property
@@ -53,7 +53,7 @@ class GradientCheck(NamedTuple):
 
     @property
     def advice(self) -> str:
-        """Where to look: an error shows in its own layer and in all layers below it."""
+        """The likely location: an error shows in its own layer and in all layers below it."""
         if self.unchecked and not self.wrong:
             layers = ", ".join(map(str, self.unchecked))
             reason = "no oracle has a finite slope there"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from chainrule.explain.records import CAPTION, COLUMNS, Document, Line, figures
 
-# Its colours are those of the page with less opacity, so that they suit light and dark pages.
+# It uses the page's colours with less opacity, which suits light and dark pages.
 _STYLE = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
 
 def page(document: Document) -> str:
-    """Return a ``<div>`` with its own style."""
+    """Return an explanation as a ``<div>`` that contains its style."""
     parts = [f"<p><b>{escape(document.title)}</b><br>{escape(document.subtitle)}</p>"]
     for flag in document.flags:
         what = f"<b>{escape(flag.kind)}, {escape(flag.where)}:</b> {escape(flag.what)}"

@@ -31,7 +31,7 @@ from chainrule.program.watch import Evaluated
 
 
 def of_line(origin: str) -> tuple[str, str]:
-    """Return the place of ``path:line`` as "layers.py:90", and the statement there, without its comment.
+    """Return ``path:line`` in the form "layers.py:90", and the statement on that line, without its comment.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def of_variable(code: CodeType, variable: str) -> tuple[str, str]:
 def _tree(path: str) -> ast.Module:
     try:
         return ast.parse("".join(linecache.getlines(path)))
-    except SyntaxError:  # a cell of a notebook with commands of its own
+    except SyntaxError:  # a notebook cell with IPython commands
         return ast.Module([], [])
 
 
@@ -70,7 +70,7 @@ def _statement(path: str, line: int) -> str:
         for node in ast.walk(_tree(path))
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
-    # The innermost statement begins last.
+    # The innermost statement is the one that begins last.
     innermost = max(inside, key=lambda node: node.lineno, default=None)
     if innermost is None or isinstance(innermost, ast.FunctionDef | ast.ClassDef):
         return linecache.getline(path, line).partition("#")[0].strip()
@@ -223,7 +223,8 @@ class Builder:
         value, code = mention.value, mention.code
         scope = Scope({}, lambda other: "" if other.is_constant else self._names.get(id(other), ""))
         if mention.variable in code.co_varnames[: code.co_argcount]:
-            source = of_line(self._makers[id(value)].origin)  # an argument: where its value was computed
+            # For an argument, the line that computed its value.
+            source = of_line(self._makers[id(value)].origin)
         else:
             source = of_variable(code, mention.variable)
         formula = Formula(*(notation(scope).write(value) for notation in _NOTATIONS))
@@ -247,7 +248,7 @@ class Builder:
         return self.run.of(self.program.outputs[0])
 
     def updates(self, arrays: dict[str, np.ndarray]) -> Iterator[Update]:
-        """Yield how the step changes each parameter; ``arrays`` are those of the lines, by name."""
+        """Yield how the step changes each parameter; ``arrays`` are the arrays of the lines, by name."""
         thetas = map(self._backend.to_numpy, (self._before, self.theta))
         before, after = map(self._layout.split, thetas)
         for name, shape in self._layout.named_shapes:

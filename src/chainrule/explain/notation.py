@@ -13,13 +13,13 @@ from chainrule.explain.records import Line
 from chainrule.program.operations import Operand, Operation, Value
 from chainrule.program.primitives import ATOM, PRIMITIVES, Primitive
 
-_SILENT = {"astype", "reshape"}  # not shown: they change how an array is stored, not its entries
+_SILENT = {"astype", "reshape"}  # not shown: they change an array's storage, not its entries
 
 
 class Scope(NamedTuple):
     """The names of values in a formula, and the operations that compute values without a name."""
 
-    makers: Mapping[int, Operation]  # by the ``id`` of a value
+    makers: Mapping[int, Operation]  # the operation of each value, by the value's ``id``
     name: Callable[[Value], str]  # "" for a value without a name
 
     def symbol(self, operand: Operand) -> str:

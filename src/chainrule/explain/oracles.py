@@ -55,7 +55,7 @@ def smooth_differences(objective: Objective, theta: np.ndarray, places: np.ndarr
     array([nan,  1.])
     """
     slopes, longer = np.full((2, len(places)), np.nan)  # each (k,)
-    rough = np.arange(len(places))  # (rough,)   the places that still need a shorter step
+    rough = np.arange(len(places))  # (rough,)   indices into `places` that still need a shorter step
     value, scale = abs(float(objective(theta))), 0.0
     for step in _LONGEST_STEP * 0.1 ** np.arange(7):
         rounding = _ROUNDING * value / step
@@ -81,14 +81,14 @@ def _one_sided(objective: Objective, theta: np.ndarray, places: np.ndarray, step
         up, down = theta.copy(), theta.copy()
         up[place] += h
         down[place] -= h
-        # Half the difference of the arguments after rounding, which is not h.
+        # Half the difference of the rounded arguments, which differs from h.
         half = 0.5 * (up[place] - down[place])
         slopes[:, number] = (objective(up) - here) / half, (here - objective(down)) / half
     return slopes
 
 
 def complex_step(objective: Objective, theta: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return ``Im f(x + ih) / h`` at those places ``(k,)``: the derivative to the last digits.
+    """Return ``Im f(x + ih) / h`` for the parameters at these indices ``(k,)``: accurate to the last digits.
 
     Nothing cancels, so h may be as small as 1e-30. f must be analytic and run on complex numbers
     (Squire & Trapp 1998, SIAM Review 40(1), 110-112).
@@ -130,7 +130,7 @@ def all_of(
     Returns
     -------
     oracles : list of Oracle
-        In the order of ``wanted``.
+        The usable oracles, in the order of ``wanted``.
     notes : tuple of str
         A line for each oracle that was left out.
 

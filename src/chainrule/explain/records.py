@@ -9,7 +9,7 @@ import numpy as np
 
 COLUMNS = ("", "before", "gradient", "change", "change / before")
 CAPTION = "what the step changes, in norms"
-_FIRST = 4  # entries shown of an array
+_FIRST = 4  # number of entries shown per array
 
 
 class Formula(NamedTuple):
@@ -31,7 +31,7 @@ class Line:
     formula: Formula  # "(dZ/dW1).T @ dL/dZ1"; empty for inputs
     products: tuple[str, ...]  # "(2, 4) @ (4, 4) -> (2, 4)"
     source: str  # "layers.py:90"
-    code: str  # the statement there
+    code: str  # the statement on that line
     array: np.ndarray = field(repr=False, compare=False)
     renews: bool = False  # whether it replaces the value of the same name
 
@@ -74,14 +74,14 @@ class Update:
 
     name: str  # "W1"
     shape: tuple[int, ...]
-    norm: float  # before
+    norm: float  # the norm before the step
     gradient: float  # the norm of dL/dW1, before weight decay and clipping
-    change: float  # the norm of the difference
+    change: float  # the norm of the change
     after: np.ndarray = field(repr=False, compare=False)
 
     @property
     def ratio(self) -> float:
-        """The norm of the change over that of the parameter; NaN if the parameter is 0."""
+        """The norm of the change divided by the norm of the parameter; NaN if the parameter is 0."""
         return self.change / self.norm if self.norm else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Flag(NamedTuple):
 
     kind: str  # "saturated units"
     where: str  # "layer 1", "X", "the step"
-    what: str  # with figures
+    what: str  # the fault, with numbers
     remedy: str
 
     def __str__(self) -> str:

@@ -48,7 +48,7 @@ class Activation:
 
 def _sigmoid(Z: Array) -> Array:
     # sigmoid(z) = (1 + tanh(z/2)) / 2 cannot overflow, and it saturates to exact 0 and 1 instead of denormal
-    # numbers, which slow a processor down tenfold. In float32 it rounds to 0 below z = -20 or so. Therefore the
+    # numbers, which slow a processor down tenfold. In float32 it rounds to 0 below about z = -20. Therefore the
     # cross-entropies take logits instead of log(A), and predictions use `exact_sigmoid`.
     xp = namespace(Z)
     return 0.5 * xp.tanh(0.5 * Z) + 0.5  # (..., n, n_out)
@@ -85,7 +85,7 @@ def _relu_derivative(_: Array, A: Array) -> Array:
 
 # gelu(z) = z/2 (1 + tanh(u)), u = sqrt(2/pi) (z + 0.044715 z^3)  (Hendrycks & Gimpel 2016,
 # arXiv:1606.08415, section 2). The standard has no erf, so this form, within 5e-4 of the exact one,
-# is the definition here, and the derivative is that of this form.
+# is the definition here, and the derivative matches it.
 _GELU_SCALE = math.sqrt(2.0 / math.pi)
 _GELU_CUBIC = 0.044715
 

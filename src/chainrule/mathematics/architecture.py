@@ -69,7 +69,7 @@ class Architecture:
     clip_norm: float | None = None
     compute: str | None = None
     depth: int = field(init=False)
-    layout: Layout = field(init=False, compare=False, repr=False)  # of the flat parameters
+    layout: Layout = field(init=False, compare=False, repr=False)  # layout of the flat parameters
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", len(self.sizes) - 1)
@@ -179,7 +179,7 @@ def architecture(
     activations
         One name for all hidden layers, or one for each.
     output_activation
-        By default that of the loss.
+        The output activation. The default is the loss's.
     objective
         The loss.
     additions

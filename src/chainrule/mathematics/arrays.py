@@ -62,7 +62,7 @@ def arange(count: int, like: Array) -> Array:
     [0, 1, 2]
     """
     xp, place = namespace(like), device(like)
-    on = {} if place is None else {"device": place}  # not every library takes a device
+    on = {} if place is None else {"device": place}  # not every library has devices
     return xp.arange(count, dtype=xp.int32, **on)  # (count,)
 
 

@@ -63,7 +63,7 @@ def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int =
     """
     xp = namespace(A, key)
     n, n_out = A.shape[-2:]
-    # Places are counted from a start for each layer; below 2**31 elements none of them overflows.
+    # Indices are counted from a start for each layer; below 2**31 elements, none of them overflows.
     start = (layer * _LAYER_STRIDE) % 2**31 - 2**31 + first_row * n_out
     place = start + arange(n * n_out, like=A)  # (n * n_out,)
     place = xp.reshape(place, (n, n_out))  # (n, n_out)

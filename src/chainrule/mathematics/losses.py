@@ -208,7 +208,7 @@ def _exponential_minus_target(Z: Array, Y: Array) -> Array:
 
 
 # Half the sum of squared errors over the batch, not divided by n: its gradient through a sigmoid,
-# (A - Y) A (1 - A), is the one of every first course on backpropagation. Reported as the mean.
+# (A - Y) A (1 - A), is the one in every first course on backpropagation. Reported as the mean.
 squared_error = Loss(
     "squared_error",
     _half_square,

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 Thing = TypeVar("Thing")
 
-# The names of these things in other libraries.
+# Names in other libraries, and the names here.
 ELSEWHERE = {
     "mse": "mean_squared_error",
     "bce": "binary_cross_entropy",

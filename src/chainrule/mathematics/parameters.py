@@ -13,7 +13,7 @@ from chainrule.mathematics.layers import Dense
 
 
 class Layout:
-    """The places of each layer's ``W`` and ``b`` in the flat parameters of a network.
+    """The positions of each layer's ``W`` and ``b`` in the flat parameters of a network.
 
     Parameters
     ----------

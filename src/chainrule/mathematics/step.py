@@ -233,7 +233,7 @@ def data_gradient(
 
 
 def penalised(g: Array, theta: Array, net: Architecture) -> Array:
-    """Return ``g + lambda W``: the gradient with that of the penalty, which excludes biases.
+    """Return ``g + lambda W``: the gradient including the penalty, which excludes biases.
 
     Returns
     -------

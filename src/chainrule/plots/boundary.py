@@ -92,7 +92,7 @@ def _draw_classes(
     """Colour each region by its probability, and draw a line where the predicted class changes."""
     colours, k = class_colours(len(labels)), len(labels)
     winner = shares.argmax(axis=-1)  # (p, p)
-    sure = (shares.max(axis=-1) - 1 / k) / max(1 - 1 / k, 0.5)  # (p, p)   0 where all are equal
+    sure = (shares.max(axis=-1) - 1 / k) / max(1 - 1 / k, 0.5)  # (p, p)   0 if all shares are equal
     tint = 0.12 + 0.38 * np.clip(sure, 0.0, 1.0)[..., None]  # (p, p, 1)
     picture = 1 - tint * (1 - to_rgba_array(colours)[winner, :3])  # (p, p, 3)
     edges = [end for axis in plane for end in axis[[0, -1]]]

@@ -24,11 +24,11 @@ OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "
 PETROFF = "petroff10"  # M. A. Petroff, "Accessible Color Sequences for Data Visualization" (2021), arXiv:2107.02270
 POSITIVE, NEGATIVE, QUIET = OKABE_ITO[0], OKABE_ITO[3], "0.45"
 
-Ax: TypeAlias = Axes | Sequence[Axes] | None  # where to draw; ``None`` for a new picture
+Ax: TypeAlias = Axes | Sequence[Axes] | None  # the axes to draw in; ``None`` for a new picture
 
 # The metadata field of the date in each format.
 _DATES = {".png": "Creation Time", ".svg": "Date", ".pdf": "CreationDate"}
-# The same picture gives the same bytes: no date, no random names. Text stays text.
+# Equal pictures have equal bytes: no date, no random names. Text is stored as text.
 _STEADY = {"svg.hashsalt": "chainrule", "svg.fonttype": "none"}
 
 
@@ -58,7 +58,7 @@ def panels(
     axes : list of Axes
         One for each panel, row by row.
     picture : Picture or Axes
-        What the caller returns.
+        The return value of the caller.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def spans_decades(values: Any) -> bool:
     return bool(finite.size and finite.min() > 0 and finite.max() >= 10 * finite.min())
 
 
-# What an SVG inside a page does not need: metadata, comments, unused names, the list of fonts (text takes
+# Parts that an SVG inside a page does not need: metadata, comments, unused names, fonts (text takes
 # the page's font), rotations by 0, digits beyond a hundredth of a point.
 _NEEDLESS = re.compile(
     r"<metadata>.*?</metadata>|<!--.*?-->| id=\"[a-zA-Z]+[a-zA-Z.0-9]*_\d+\"| font-family: [^;]*;"

@@ -10,8 +10,8 @@ from chainrule.mathematics.naming import require
 from chainrule.plots.canvas import OKABE_ITO, QUIET, Ax, Picture, panels
 from chainrule.training.evaluation import confusion_counts
 
-_MOST_FIGURES = 25  # classes; more counts would not be legible
-_LONGEST = 24  # letters of a name
+_MOST_FIGURES = 25  # most classes with counts; more would not be legible
+_LONGEST = 24  # letters per name
 _MANY = 2000  # points; more are drawn as one image inside an SVG
 
 

@@ -52,7 +52,7 @@ def plot_history(
     rows = list(records)
     require(bool(rows), "the history has no epochs, so there is nothing to draw; train first")
     columns = [np.array([getattr(row, field) for row in rows], dtype=float) for field in _FIELDS]
-    epoch, loss, held_out, accuracy, rates = columns  # each (epochs,), NaN where a record has none
+    epoch, loss, held_out, accuracy, rates = columns  # each (epochs,); NaN for missing values
     below = []
     if ax is None:
         below += ["accuracy"] if np.isfinite(accuracy).any() else []
@@ -60,7 +60,7 @@ def plot_history(
     count = 1 + len(below)
     ratios = [2.2, *(1.0 for _ in below)]
     axes, drawn = panels(ax, (6.4, 2.4 + 1.4 * count), rows=count, sharex=True, height_ratios=ratios)
-    # A line through one point is invisible, and through a few it hides where they are.
+    # A line through one point is invisible, and a line through a few hides the points.
     style: dict[str, Any] = {"marker": "o", "markersize": 4} if len(rows) <= 12 else {}
     axes[0].plot(epoch, loss, color=_TRAINING, label="training", **style)
     if np.isfinite(held_out).any():

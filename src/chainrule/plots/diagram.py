@@ -16,7 +16,7 @@ from chainrule.plots import subject
 from chainrule.plots.canvas import NEGATIVE, POSITIVE, Ax, Picture, panels
 from chainrule.plots.subject import Subject
 
-_WIDEST = 4.0  # points
+_WIDEST = 4.0  # width of the widest line, in points
 _FEW = 16  # weights; up to this many are also written as numbers
 
 
@@ -80,7 +80,7 @@ def _headings(shape: Architecture) -> list[str]:
 
 
 def _draw_layers(ax: Any, layers: Sequence[Dense], headings: Sequence[str], most: int) -> None:
-    # The input has no biases: its discs are white, as those of biases of 0.
+    # The input has no biases: its discs are white, as for biases of 0.
     biases = [np.zeros(len(layers[0].W)), *(layer.b[0] for layer in layers)]  # each (n_l,)
     columns = [_column(place, len(b), most) for place, b in enumerate(biases)]
     widest = max(float(np.abs(layer.W).max()) for layer in layers)
@@ -110,18 +110,18 @@ def _draw_layers(ax: Any, layers: Sequence[Dense], headings: Sequence[str], most
 
 
 class _Column(NamedTuple):
-    # The units of a layer that are drawn, and where.
+    # The units of a layer that are drawn, and their positions.
     place: int
     units: np.ndarray  # (shown,)
     heights: np.ndarray  # (shown,)
     dots: float | None  # the height of the dots that stand for the other units
-    size: float  # of a disc, in square points
+    size: float  # area of a disc, in square points
 
 
 def _column(place: int, width: int, most: int) -> _Column:
     half = max(1, most // 2)
     is_whole = width <= 2 * half
-    slots = width if is_whole else 2 * half + 1  # one for the dots
+    slots = width if is_whole else 2 * half + 1  # one more for the dots
     gap = min(0.32, 0.96 / max(1, slots - 1))
     heights = 0.5 + gap * ((slots - 1) / 2 - np.arange(slots))  # (slots,)
     size = float(np.clip((gap * 200) ** 2 / 4, 30, 320))
@@ -151,11 +151,11 @@ def _draw_weights(ax: Any, W: np.ndarray, left: _Column, right: _Column, widest:
 
 
 def _write_weights(ax: Any, W: np.ndarray, left: _Column, right: _Column) -> None:
-    # Write each weight on its line; those of one unit share a column, so that none overlap.
+    # Write each weight on its line; the weights of one unit share a column, so that none overlap.
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
     narrow = int(np.argmin(W.shape))  # the side with fewer units has fewer columns
     for place, weight in np.ndenumerate(W):
-        share = 0.25 + 0.5 * (place[narrow] + 0.5) / W.shape[narrow]  # of the way along the line
+        share = 0.25 + 0.5 * (place[narrow] + 0.5) / W.shape[narrow]  # position along the line
         height = (1 - share) * left.heights[place[0]] + share * right.heights[place[1]]
         at = {"fontsize": 7, "ha": "center", "va": "center", "bbox": box}
         ax.text(left.place + share, height, f"{weight:.2g}", **at)

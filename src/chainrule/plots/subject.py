@@ -66,7 +66,7 @@ def updates(
 
 def losses(thetas: np.ndarray, data: Batch, net: Architecture) -> np.ndarray:
     """Return the objective at each of ``thetas (k, P)``, on the scale that training reports: ``(k,)``."""
-    with np.errstate(over="ignore", invalid="ignore"):  # far away a loss may overflow; it is left blank
+    with np.errstate(over="ignore", invalid="ignore"):  # a distant loss may overflow, and is left blank
         L = np.array([objective(theta, data, net) for theta in thetas])  # (k,)
     losses: np.ndarray = net.loss.reported(L, data.X.shape[0], net.sizes[-1])  # (k,)
     return losses

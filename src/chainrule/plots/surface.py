@@ -98,7 +98,7 @@ def plot_loss_surface(
 
 def _draw_surface(ax: Any, grid: np.ndarray, L: np.ndarray, name: str) -> None:
     """Draw ``L (p, p)`` over ``grid (2, p)`` as contours, by powers of ten if it spans them."""
-    shown = np.ma.masked_invalid(L)  # (p, p)   where the loss overflowed there is nothing to draw
+    shown = np.ma.masked_invalid(L)  # (p, p)   without the points where the loss overflowed
     problem = "the loss is nowhere finite on this plane; scale X, or start with smaller weights"
     require(shown.count() > 0, problem)
     low, high = float(shown.min()), float(shown.max())

@@ -73,12 +73,12 @@ class BlockedBatch:
         self._work, self._cut, self._kernels, self.rows = work, cut, kernels, rows
         self._direct = direct
         theta, count = work.progress[0], cut.threads
-        # The arrays that steps read and write have a row for each step.
+        # The arrays that steps read and write have one row per step.
         self.at_once = max(1, min(kernels.at_once, work.steps, ORDERED_ROWS // rows))
         self._orders = np.zeros((self.at_once, rows), dtype=np.int64)  # indices of rows of the data
         self._rates = np.zeros(self.at_once, dtype=theta.dtype)
         self._keys = np.zeros(self.at_once, dtype=np.int32)
-        self._losses = np.zeros((self.at_once, count * cut.blocks), dtype=theta.dtype)  # of each block
+        self._losses = np.zeros((self.at_once, count * cut.blocks), dtype=theta.dtype)  # per block
         # The number of the current step and its dropout key, for each thread.
         self._steps = [np.zeros(1, dtype=np.int64) for _ in range(count)]
         self._rate = np.zeros((), dtype=theta.dtype)  # ()
@@ -111,7 +111,7 @@ class BlockedBatch:
         empty = self._kernels.library.empty
         return [empty(theta.shape, theta.dtype) for _ in range(self._cut.threads)]  # (P,) each
 
-    run: Any  # runs a number of steps: see `_runner`
+    run: Any  # a callable that runs a number of steps: see `_runner`
     _first = (
         0  # the row of the batch with which the data begin, if a process has only a part of the batch
     )
@@ -243,7 +243,7 @@ def plan_update(step: Step, progress: Any, gradients: tuple[Spec, ...], kernels:
 
     def finish(progress: Any, gradients: tuple[Any, ...], rate: Any) -> Any:
         total = gradients[0]
-        for g in gradients[1:]:  # in the order of the threads
+        for g in gradients[1:]:  # in thread order
             total = total + g
         return step.finish(progress, total, rate)
 

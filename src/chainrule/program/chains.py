@@ -27,7 +27,7 @@ Kind = Literal["full", "row", "column", "scalar", "thin", "few rows", "few colum
 Number = bool | int | float
 Argument = str | Number  # the name of an operand or of an earlier result, or a Python number
 
-# On CUDA only: computed in float32, rounded when they are stored.
+# On CUDA only: values are computed in float32 and rounded when stored.
 HALVES: Final = ("float16", "bfloat16")
 DTYPES: Final = ("bool", "int32", "uint32", "int64", "float32", "float64", *HALVES)
 ROW_FUNCTIONS: Final = ("row_max", "row_sum")
@@ -39,7 +39,7 @@ class Operand(NamedTuple):
     name: str
     kind: Kind
     dtype: str
-    few: int = 0  # for the last three kinds, the few numbers of a row or column
+    few: int = 0  # for the last three kinds, how many numbers a row or column has
 
 
 class Statement(NamedTuple):

@@ -36,7 +36,7 @@ class Descent(NamedTuple):
     gradient: Operation  # the concatenation
     scaled: Operation
     updated: Operation
-    products: dict[int, Operation]  # by where their weights start in the parameters
+    products: dict[int, Operation]  # by the start of their weights in the parameters
 
     @property
     def weights(self) -> int:
@@ -160,7 +160,7 @@ def _onto(product: Operation, scale: Value) -> Operation:
 
 
 def _update(update: Descent, run: Run) -> list[Operation]:
-    """Return the operations of ``theta[where] - rate g[where]`` for a range."""
+    """Return the operations of ``theta[where] - rate g[where]`` for a range ``where``."""
     shape, dtype = (run.where.stop - run.where.start,), update.theta.dtype
     old, g, scaled, new = (Value(shape, dtype) for _ in range(4))
     return [

@@ -14,17 +14,17 @@ import numpy as np
 from chainrule.mathematics.arrays import Array, namespace, record_like
 from chainrule.program.dtypes import numpy_dtype
 
-if TYPE_CHECKING:  # imported where a step is traced, so that `import chainrule` stays light
+if TYPE_CHECKING:  # imported when a step is traced, so that `import chainrule` stays light
     from chainrule.program.operations import Role
     from chainrule.program.plan import Plan
     from chainrule.program.trace import Spec
 
-LAUNCH_SECONDS = 0.004  # of work between two checks for Ctrl-C
-KEPT = 64  # programs and plans of each kind, which hold no arrays
+LAUNCH_SECONDS = 0.004  # work between two checks for Ctrl-C
+KEPT = 64  # cached programs and plans of each kind; they hold no arrays
 
 
 class Epoch(NamedTuple):
-    """The steps that an engine runs in one call: those of an epoch, or of a part of one. The arrays are on the host.
+    """The steps that an engine runs in one call: an epoch, or a part of one. The arrays are on the host.
 
     A step takes the rows ``order[start:stop]`` of its bounds. The batch sizes are those of the engine's work.
     """
@@ -91,7 +91,7 @@ class Work:
     bounds: Sequence[tuple[int, int]]  # the start and stop of each batch of a whole epoch
     drops: bool = False  # whether a step has a dropout key
     steps: int = 1  # the largest number of steps of the run
-    threads: int | None = None  # None: CHAINRULE_THREADS, otherwise one for each core
+    threads: int | None = None  # None: CHAINRULE_THREADS, else one per core
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -271,7 +271,7 @@ class Pack:
         self.engines, self.parts = engines, parts(len(engines), threads)
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run epochs in: that of the first engine, since all change the same settings."""
+        """Return a context to run epochs in. The first engine's is enough, since all change the same settings."""
         return self.engines[0].at_work()
 
     def run(self, epochs: Mapping[Engine, Epoch], check: Callable[[], None]) -> Mapping[Any, Losses]:

@@ -30,7 +30,7 @@ Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]  # theta (P,), X (n, n_
 Run = Callable[[np.ndarray], np.ndarray]  # X (rows, n_in) -> A (rows, n_out)
 
 FLOPS_A_SECOND = 100e9  # per core in float32; a rough value, to tell small jobs from large ones
-FLOPS_A_UNIT = 150  # FLOPs that take as long as the bias and activation of a unit
+FLOPS_A_UNIT = 150  # FLOPs that take as long as one unit's bias and activation
 SHARED_SECONDS = 2.5e-3  # per thread; below this, BLAS threads on all rows at once are as fast
 PLANNED_SECONDS = 5e-3  # per thread; below this, a plan saves less time than binding it takes
 PLANNED_ROWS = 512  # per planned block: with fewer, products are slower; with more, caches overflow
@@ -39,7 +39,7 @@ FEWEST_ROWS = 256  # per such block: with fewer, BLAS is slower
 # Limit for the parameters and for the rows; above it, call overhead does not matter.
 FEW_BYTES = 2**18
 CALLS_AS_WRITTEN = 50  # for few rows; after this many, a plan has saved the time it takes to make
-BLOCKS_A_THREAD = 4  # at least, so that no thread waits long for the last blocks
+BLOCKS_A_THREAD = 4  # at least this many, so that no thread waits long for the last blocks
 
 
 class Blocks(NamedTuple):
@@ -130,15 +130,15 @@ def few(forward: Forward, theta: np.ndarray, X: np.ndarray, kernels: Kernels) ->
 def predict(
     forward: Forward, theta: np.ndarray, X: np.ndarray, how: Blocks, kernels: Kernels
 ) -> np.ndarray:
-    """Return the outputs ``(n, n_out)`` of ``X (n, n_in)``, cut as ``how`` says."""
-    todo = deque(range(0, len(X), how.rows))  # where the blocks start
+    """Return the outputs ``(n, n_out)`` of ``X (n, n_in)``, with the rows cut by ``how``."""
+    todo = deque(range(0, len(X), how.rows))  # starts of the blocks
     done: dict[int, np.ndarray] = {}  # their outputs, each (rows, n_out)
     specs = Spec(theta.shape, theta.dtype, "theta"), Spec((how.rows, X.shape[1]), X.dtype, "X")
     planned = _plan(forward, specs, kernels) if how.is_planned else None
 
     def work() -> None:
         run = partial(forward, theta) if planned is None else _bound(planned, theta, kernels)
-        with np.errstate(all="ignore"):  # a thread has an error state of its own
+        with np.errstate(all="ignore"):  # each thread has its own error state
             while todo:
                 try:
                     start = todo.popleft()
@@ -153,7 +153,7 @@ def predict(
         finally:
             todo.clear()  # after an error or Ctrl-C, no thread starts another block
             for other in others:
-                # One that has not begun is cancelled: its thread is busy with another call.
+                # Cancel a future that has not begun: its thread is busy with another call.
                 if not other.cancel():
                     other.result()  # raises the error of that thread
     return np.concatenate([done[start] for start in sorted(done)])  # (n, n_out)

@@ -40,7 +40,7 @@ def grid(shape: tuple[int, ...]) -> Extent:
 
 
 def over(operation: Operation) -> Extent:
-    """Return the grid that an operation runs over; for a reduction, that of its operand."""
+    """Return the grid that an operation runs over; for a reduction, the grid of its operand."""
     reduced = operation.function in REDUCTIONS
     return grid((operation.inputs[0] if reduced else operation.result).shape)
 
@@ -95,7 +95,7 @@ def _chains(segment: list[Operation], readers: dict[int, list[Operation]]) -> li
         for operation in reversed(left):
             reads = {id(reader) for reader in readers.get(id(operation.result), ())}
             here = {id(link) for link in chain}
-            # A total is known after its chain has ended, so no operation of that chain can read it.
+            # A total is only known at the end of its chain, so no operation of that chain can read it.
             free = not reads & waiting and not (is_total(operation) and reads & here)
             if free and where in (None, over(operation)):
                 where = over(operation)
@@ -157,7 +157,7 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
     }
     read = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and not _is_number(v)]
     names = {id(value): f"x{number}" for number, (value, *_) in enumerate(read)}
-    few: dict[int, str] = {}  # the names of operands of which whole rows or columns are read
+    few: dict[int, str] = {}  # names of the operands whose whole rows or columns are read
     for operation in group.operations:
         for value, spread in zip(
             operation.read_by_rows, ("thin", _OTHER[operation.is_turned]), strict=False
@@ -191,7 +191,7 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
 
 def kind(value: Value, where: Extent) -> Kind:
     """Return how a value is broadcast over the grid of a chain."""
-    kinds: dict[Extent, Kind] = {  # the last one that fits is taken
+    kinds: dict[Extent, Kind] = {  # later entries replace equal keys
         Extent(where.rows, 1): "column",
         Extent(1, where.columns): "row",
         Extent(1, 1): "scalar",

@@ -1,4 +1,4 @@
-"""Kernels: what runs the groups of a plan, in several threads.
+"""Kernels: they run the groups of a plan, in several threads.
 
 There are two kinds: calls of the array library, here, and native instructions (``native/kernels.py``). The functions
 of the library release the GIL while they work, so long blocks run in parallel; short ones would wait for the GIL
@@ -44,13 +44,13 @@ if hasattr(os, "register_at_fork"):  # a forked child has none of these threads
     os.register_at_fork(after_in_child=pool.cache_clear)
 
 
-Item = Any  # what runs a group: a call, or a native instruction
+Item = Any  # runs one group: a call, or a native instruction
 
 Phase = Sequence[Sequence[Item]]  # the items of each thread; threads without any may be left out
 
 
 class Kernels:
-    """What runs the groups of a plan: one call of the array library with ``out`` for each operation.
+    """Runs the groups of a plan: one call of the array library with ``out`` for each operation.
 
     The subclass ``NativeKernels`` fuses operations and compiles them.
 
@@ -77,7 +77,7 @@ class Kernels:
         function, arguments = call(group.only, arrays, self.library, columns)
         if add and arrays.is_part(group.only.result):
             *operands, out = arguments
-            product = arrays.empty(out.shape, out.dtype)  # where the last block had it
+            product = arrays.empty(out.shape, out.dtype)  # at the same address for each block
             return [(function, (*operands, product)), (np.add, (out, product, out))]
         return [(function, arguments)]
 
@@ -113,7 +113,7 @@ def _run(calls: Sequence[Call]) -> None:
 
 
 def run_all(threads: Sequence[Sequence[Call]]) -> None:
-    """Make the calls of each thread, at the same time as those of the others."""
+    """Make the calls of each thread; all threads run at the same time."""
     others = [pool(len(threads)).submit(_quietly, calls) for calls in threads[1:]]
     try:
         _run(threads[0])
@@ -122,5 +122,5 @@ def run_all(threads: Sequence[Sequence[Call]]) -> None:
 
 
 def _quietly(calls: Sequence[Call]) -> None:
-    with np.errstate(all="ignore"):  # a thread has an error state of its own
+    with np.errstate(all="ignore"):  # each thread has its own error state
         _run(calls)

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows
     resource = None
 
-_L2_BYTES = 1 << 20  # if the system does not report it: small for a server, large for a laptop
+_L2_BYTES = 1 << 20  # used if the system reports none: small for a server, large for a laptop
 _UNLIMITED = 1 << 60  # version 1 reports a larger number for a group without a limit
 # By control-group version: the files of the limit and the usage, and the page cache's prefix in memory.stat.
 _MEMORY_FILES = {
@@ -29,7 +29,7 @@ _ULIMITS = {"RLIMIT_AS": "VmSize:", "RLIMIT_DATA": "VmData:"}
 
 
 def cores(root: Path = Path("/")) -> int:
-    """Return the number of processors for this process: those of its affinity, or fewer with a CPU quota.
+    """Return the number of processors for this process: its affinity, or fewer with a CPU quota.
 
     ``root`` is the folder of ``proc`` and ``sys``.
 
@@ -51,7 +51,7 @@ def cpu_quota(root: Path = Path("/")) -> int:
     granted = []
     for group, version in _control_groups("cpu", root):
         names = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-        words = " ".join(_text(group / name) for name in names).split()  # a quota and its period
+        words = " ".join(_text(group / name) for name in names).split()  # the quota, then its period
         if len(words) == 2 and words[0].isdecimal():  # neither "max" nor -1
             granted.append(int(words[0]) // int(words[1]))
     return min(granted, default=sys.maxsize)
@@ -150,7 +150,7 @@ class _Blas:
         self._lock = threading.Lock()
         # The number and the thread of each request; lists, so that equal requests remain different objects.
         self._asked: list[list[int]] = []
-        self._before: dict[str, tuple[Any, int]] = {}  # by the library's file
+        self._before: dict[str, tuple[Any, int]] = {}  # by file of the library
         while_forking(self._lock, in_child=self._forked)
 
     @contextmanager
@@ -240,7 +240,7 @@ def _control_groups(controller: str, root: Path) -> list[tuple[Path, int]]:
         _, controllers, path = line.split(":", 2)
         if not controllers or controller in controllers.split(","):
             top = root / "sys/fs/cgroup" / (controller if controllers else "")  # version 2 names none
-            # In some containers this is a path of the host, of which only the top exists.
+            # In some containers this is a path of the host, and only its top folder exists here.
             inner = top / path.lstrip("/")
             folders = [folder for folder in (inner, *inner.parents) if folder.is_relative_to(top)]
             groups += [(folder, 1 if controllers else 2) for folder in folders]

@@ -55,7 +55,7 @@ class Operation:
     result: Value
     settings: dict[str, Any] = field(default_factory=dict)
     origin: str = ""  # path:line in the mathematics
-    within: tuple[CodeType, ...] = ()  # the active functions there, from the traced one down
+    within: tuple[CodeType, ...] = ()  # the functions active at that line, from the traced one down
 
     @property
     def source(self) -> str:
@@ -169,7 +169,7 @@ class Fusion:
 def alone(operation: Operation) -> Fusion:
     """Return a fusion of one operation.
 
-    A reduction cannot take the place of what it reduces, but no result has the shape to do so.
+    A reduction cannot overwrite its operand, but its result never has the operand's shape.
     """
     return Fusion((operation,), operation.inputs, (operation.result,))
 
@@ -179,7 +179,7 @@ def _is_ones(value: Value) -> bool:
 
 
 class Mention(NamedTuple):
-    """A name of a value: that of a local variable in a function of the mathematics.
+    """A name of a value: a local variable in a function of the mathematics.
 
     A value may have several names: the ``A`` of a layer is the ``dZ_dW`` of the next one.
     """
@@ -187,8 +187,8 @@ class Mention(NamedTuple):
     value: Value
     variable: str  # "dL_dW"
     layer: int | None  # the number of the layer, from 1
-    call: int  # the number of the call that has the variable
-    code: CodeType  # of the function
+    call: int  # number of the call that has the variable
+    code: CodeType  # the code of the function
     within: tuple[CodeType, ...]  # the active functions, from the step down to this one
 
     @property

@@ -1,4 +1,4 @@
-"""The plan: the place of each value of a program in memory, decided before it runs.
+"""The plan: the position of each value of a program in memory, decided before it runs.
 
 Each result gets a place in a storage. If it is the last to read an operand and can be computed in place, it takes
 the storage of that operand; otherwise a free storage, or a new one. Values that are carried from step to step (the
@@ -32,7 +32,7 @@ class Storage:
 
 
 class Home(NamedTuple):
-    """The place of a value: the elements from ``start`` along the last axis of an array of shape ``whole``.
+    """The position of a value: the elements from ``start`` along the last axis of an array of shape ``whole``.
 
     The storage holds that array. Without leading dimensions it is flat.
     """
@@ -43,13 +43,13 @@ class Home(NamedTuple):
 
 
 def _of_program(name: str, doc: str) -> Any:
-    """Return a property of a plan: the same one of its program."""
+    """Return a property of a plan that reads the same property of its program."""
     return property(lambda plan: getattr(plan.program, name), doc=doc)
 
 
 @dataclass
 class Plan:
-    """A program with a place for each of its values.
+    """A program with a position in memory for each of its values.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Plan:
 
 
 class Roots:
-    """Finds the value that owns the memory of a view, and the place of the view in it."""
+    """Finds the value that owns the memory of a view, and the view's position in it."""
 
     def __init__(self, program: Program) -> None:
         self._maker = {id(operation.result): operation for operation in program.operations}
@@ -153,7 +153,7 @@ class Roots:
 
 
 class _Planner:
-    """Finds a place in memory for each value of a program."""
+    """Assigns memory to each value of a program."""
 
     def __init__(self, program: Program, carried: Carried, groups: Sequence[Fusion]) -> None:
         self._plan = Plan(program, tuple(carried))
@@ -180,7 +180,7 @@ class _Planner:
         return self._plan
 
     def _carry(self) -> None:
-        """Copy carried values that were not computed in their places; inputs may be exchanged."""
+        """Copy carried values that were not computed in their own memory; inputs may be exchanged."""
         moves = [(output, value) for value, output in self._plan.carried]
         moves = [(o, v) for o, v in moves if self._homes(o).storage is not self._homes(v).storage]
         while moves:
@@ -190,7 +190,7 @@ class _Planner:
                 self._copy(*free[0])
                 moves.remove(free[0])
                 continue
-            output, _ = moves[0]  # a cycle: keep a copy of one of them, to be moved from there
+            output, _ = moves[0]  # a cycle: copy one of them first, and move it from the copy
             aside = Value(output.shape, output.dtype)
             self._plan.homes[id(aside)] = Home(self._scratch(output.nbytes))
             self._copy(output, aside)
@@ -210,7 +210,7 @@ class _Planner:
         return last
 
     def _adopted(self) -> dict[int, tuple[Value, int]]:
-        """Return the place of each result that can be computed in its place of a concatenation.
+        """Return the position of each result that can be computed inside its concatenation.
 
         A later concatenation that contains a part of an earlier one, at the same place, takes over its memory, if
         nothing reads the earlier one after the other parts have been computed.
@@ -226,10 +226,10 @@ class _Planner:
         self, number: int, concat: Operation, maker: dict[int, int], parts: dict[int, tuple[Value, int]]
     ) -> None:
         start, whole = 0, concat.result
-        fresh: list[tuple[Value, int]] = []  # roots that can be computed in their places
+        fresh: list[tuple[Value, int]] = []  # roots that can be computed inside the concatenation
         kept: list[
             tuple[Value, Value]
-        ] = []  # roots that are in their places already, each with its whole
+        ] = []  # roots that are part of a whole already, each with that whole
         others: list[int] = []  # roots of parts that must be copied
         for part in concat.inputs:
             root = self._roots.of(part)
@@ -289,21 +289,21 @@ class _Planner:
             for operand in group.inputs:
                 if self._may_take(number, group, operand, result):
                     home = self._homes(operand)
-                    self._last_use[id(self._roots.of(operand))] = -1  # taken over
+                    self._last_use[id(self._roots.of(operand))] = -1  # its memory is reused
                     return home
         return Home(self._scratch(result.nbytes))
 
     def _whole(self, whole: Value) -> Home:
         if id(whole) not in self._plan.homes:
             nbytes = whole.nbytes
-            # If it is an output, or becomes one, it has a storage of its own.
+            # An output, or a value that becomes one, has its own storage.
             leaves = self._last_use.get(id(whole)) == math.inf
             storage = Storage(nbytes) if leaves else self._scratch(nbytes)
             self._plan.homes[id(whole)] = Home(storage)
         return self._plan.homes[id(whole)]
 
     def _is_output(self, value: Value) -> bool:
-        """Return whether a value is an output: then it has a storage of its own, which may be anywhere."""
+        """Return whether a value is an output: then it has its own storage."""
         return any(self._roots.of(output) is value for output in self._plan.program.outputs)
 
     def _may_take(self, number: int, group: Fusion, operand: Value, result: Value) -> bool:
@@ -321,7 +321,7 @@ class _Planner:
         )
 
     def _join(self, operation: Operation) -> None:
-        """Set the place of a concatenation, and copy the parts that were not computed there."""
+        """Set the position of a concatenation, and copy the parts that were not computed in it."""
         whole, _ = self._parts.get(id(operation.result), (operation.result, 0))
         home = self._whole(whole)
         self._plan.homes[id(operation.result)] = home
@@ -368,7 +368,7 @@ class _Planner:
 
 
 def plan(program: Program, carried: Carried = (), groups: Sequence[Fusion] | None = None) -> Plan:
-    """Return a program with a place in memory for each value.
+    """Return a program with memory assigned to each value.
 
     Parameters
     ----------

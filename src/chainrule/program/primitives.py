@@ -29,11 +29,11 @@ class Primitive(NamedTuple):
     gives: str = ""  # the dtype of its result, if it differs from that of its operands
     cuda: str = ""  # an expression of CUDA C; {f} is "f" in float32
     sign: str = ""  # between two operands, in a formula
-    binds: int = ATOM  # the precedence of the sign
-    latex: str = ""  # by default the sign, or the name in upright letters
+    binds: int = ATOM  # precedence of the sign
+    latex: str = ""  # default: the sign, or the name in upright letters
     torch: str = ""  # PyTorch's name, if it differs
     cupy: str = ""  # CuPy's name, if it differs
-    onnx: str = ""  # ONNX's operator, if there is one; for bits, that of bools: see ``saving/onnx.py``
+    onnx: str = ""  # ONNX's operator, if any; for bits, the operator of bools: see ``saving/onnx.py``
     is_analytic: bool = False  # so the complex step can differentiate it
 
     def accepts(self, dtype: str) -> bool:
@@ -65,7 +65,7 @@ def _comparison(
     name: str, function: Callable[..., Any], sign: str, onnx: str = "", latex: str = "", torch: str = ""
 ) -> Primitive:
     cuda = f"{{0}} {sign} {{1}}"
-    # Iverson's bracket: 1 where it holds, otherwise 0.
+    # Iverson's bracket: 1 where the condition holds, otherwise 0.
     relation = rf"\left[{{0}} {latex or sign} {{1}}\right]"
     return Primitive(
         name, "elementwise", 2, function, "", "bool", cuda, sign, 0, relation, torch, onnx=onnx
@@ -140,7 +140,7 @@ _ROWS = (
         "bitwise_invert", operator=operator.invert, takes="integer", cuda="inverted({0})", binds=3, latex=r"\lnot {0}",
         torch="bitwise_not", cupy="invert", onnx="Not",
     ),
-    # -- functions with settings besides their operands
+    # -- functions with settings in addition to operands
     Primitive("astype", takes="", onnx="Cast"),  # each printer has its own types
     Primitive("copy", takes="", cuda="{0}"),  # added by the planner, for carried values and parts of concatenations
     Primitive("sum", "reduction", binds=2, latex=r"\sum {0}", onnx="ReduceSum", is_analytic=True),

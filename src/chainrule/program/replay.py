@@ -128,7 +128,7 @@ class Arrays:
         if view.function == "reshape":
             reshaped = array.reshape(view.result.shape)
             if not self._library.shares(reshaped, array):
-                # A transposed array cannot be reshaped in place, and a copy would never change again.
+                # A transposed array cannot be reshaped without a copy, and the copy would not follow later changes.
                 msg = (
                     "the step cannot be replayed: it reshapes a transposed array, or a part of one, to "
                     f"{view.result.shape}, which copies it ({view.source}); reshape first"
@@ -174,7 +174,7 @@ def _columns(array: Array, columns: slice) -> Array:
 class BoundCalls:
     """The calls for one batch size, and their arrays."""
 
-    buffers: tuple[Array, ...]  # X, Y and the weights, if any, of the batch
+    buffers: tuple[Array, ...]  # X, Y and, if given, the weights of the batch
     calls: list[Call]
     L: Array  # ()
     is_fresh: bool = True  # whether the calls have not been made yet

@@ -17,10 +17,10 @@ from chainrule.program.operations import Program
 _SHARED_FLOPS = 2_500_000
 # A thread with fewer rows than this multiplies matrices at a lower rate.
 _SHARED_ROWS = 24
-# Without native code each call of a block may wait some 10 us for the GIL; a call with this many FLOPs for each
+# Without native code each call of a block may wait about 10 us for the GIL; a call with this many FLOPs for each
 # thread takes several times as long.
 _SHARED_FLOPS_A_CALL = 1_400_000
-# With this many FLOPs for each byte of an activation, only the products matter, and a BLAS with threads of its own
+# With this many FLOPs for each byte of an activation, only the products matter, and a BLAS with its own threads
 # computes those fastest: interpreted blocks would gain nothing.
 _PRODUCTS_ALONE = 100
 _PASSES = 3  # matrix products per weight: forward, dL/dW and dL/dX
@@ -97,7 +97,7 @@ def one_core(theta: np.ndarray, rows: int) -> bool:
 
 
 def _row_bytes(program: Program, rows: int) -> float:
-    """Return the bytes of a row: its samples and the results of products."""
+    """Return the bytes per row: its samples and the results of products."""
     products = [op.result for op in program.operations if op.is_matrix_product]
     activations = sum(value.nbytes for value in products if value.shape[-2] == rows)
     samples = next(value.nbytes for value in program.inputs if value.name == "X")

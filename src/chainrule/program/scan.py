@@ -120,7 +120,7 @@ class ScanPack(Pack):
     def __init__(self, works: Sequence[Work], threads: int, asarray: Callable[..., jax.Array]) -> None:
         engines = [Scan(work, asarray) for work in works]
         super().__init__(engines, threads)
-        self._groups: list[tuple[list[Scan], Any]] = []  # runs with equal steps, and their data
+        self._groups: list[tuple[list[Scan], Any]] = []  # each: runs with equal steps, and their data
         for part in self.parts:
             groups: dict[Step, list[int]] = {}
             for number in part:
@@ -157,7 +157,7 @@ def _compiled(step: Step, rows: int) -> Any:
     ) -> tuple[Any, jax.Array]:
         """Return the progress after the steps, and ``(most,)`` losses, the first of which are those of the steps."""
         starts, rates, keys = along  # (most,) each
-        if order is None:  # outside of a loop, XLA uses more threads
+        if order is None:  # outside a loop, XLA uses more threads
             progress, L = step.whole(progress, data, rates[0], None if keys is None else keys[0])
             return progress, L[None]  # (1,)
 

@@ -19,9 +19,9 @@ from chainrule.program.row_blocks import Cut, cut, one_core
 # Rough costs of a replayed step: a call, a FLOP of a product, a byte of memory. They only have to distinguish
 # a run that ends in a moment from one that is worth compiling for.
 CALL_SECONDS, FLOP_SECONDS, BYTE_SECONDS = 1.5e-6, 1 / 40e9, 1 / 10e9
-LONG_SECONDS = 0.05  # less than compiling takes, about as long as loading compiled code from disk
+LONG_SECONDS = 0.05  # less than compiling takes, and about as much as loading compiled code
 MOST_LAUNCHES = 25  # engines that may each run LAUNCH_SECONDS in one call
-LIMIT_SECONDS = 0.02  # in a shorter run, setting the threads of BLAS (0.3 ms) does not pay
+LIMIT_SECONDS = 0.02  # in a shorter run, setting the threads of BLAS (0.3 ms) is not worthwhile
 
 
 def seconds(program: Program, steps: int) -> float:
@@ -132,7 +132,7 @@ class StepsPack(Pack):
     """
 
     def __init__(self, works: Sequence[Work], threads: int, engine: Callable[[Work], Any]) -> None:
-        first = dict[Any, Any]()  # by the part and the step
+        first = dict[Any, Any]()  # the first engine of each thread and step
         engines = []
         for number, work in enumerate(works):
             kind = number % threads, work.step

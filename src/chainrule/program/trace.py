@@ -156,8 +156,8 @@ class _Scribe:
 
     def __init__(self, recorder: Recorder | None) -> None:
         self._operations = recorder.operations if recorder else []
-        self._made: dict[int, int] = {}  # by id of a value, the index of its operation
-        self._starts: list[int] = []  # for each active call, the number of operations before it
+        self._made: dict[int, int] = {}  # index of the operation that made a value, by the value's id
+        self._starts: list[int] = []  # number of operations before each active call
         self._calls = 0
         self._found: list[tuple[tuple[int, int, int, int], Mention]] = []
         self._by_function: set[int] = set()  # values named after the function that returned them
@@ -185,7 +185,7 @@ class _Scribe:
         mentions: dict[tuple[int, str], Mention] = {}
         for (_, is_made, *_), mention in self._found:
             if is_made and mention.value.name != mention.name:
-                continue  # it has a better name now
+                continue  # a variable has named it since
             mentions.setdefault((id(mention.value), mention.name), mention)
         return list(mentions.values())
 
@@ -263,7 +263,7 @@ def _layer(number: str) -> int | None:
 
 
 def _layer_number(frame: FrameType | None) -> str:
-    """Return the number of the layer of this call: that of the ``layer`` or ``cache`` of a caller."""
+    """Return the number of the layer of this call: the number of a caller's ``layer`` or ``cache``."""
     while frame is not None and _is_mathematics(frame):
         for record, part in (("layer", "W"), ("cache", "Z")):
             held = getattr(frame.f_locals.get(record), part, None)

@@ -21,7 +21,7 @@ from chainrule.program.operations import Operand, Operation, Role, Value
 from chainrule.program.primitives import PRIMITIVES, Primitive
 
 _HERE = str(Path(__file__).parent)
-LARGEST_POWER = 8  # each factor rounds once more
+LARGEST_POWER = 8  # every factor adds one rounding
 
 
 class Recorder:
@@ -121,7 +121,7 @@ class Recorder:
 
     def asarray(self, obj: Any, *, dtype: Any = None, device: None = None) -> "Tracer":
         """Return a constant: a Python number with a dtype."""
-        del device  # a tracer is on no device
+        del device  # tracers have no device
         if not isinstance(obj, bool | int | float) or dtype is None:
             msg = "it makes an array of more than a Python number with a dtype; make it an argument of the step"
             raise TypeError(msg)
@@ -219,7 +219,7 @@ class Tracer:
         return self
 
     def __pow__(self, other: Any) -> "Tracer":
-        # NumPy's operator squares, its function does not, and the bits have to be the same.
+        # NumPy's operator squares, its function does not, and the bits must be equal.
         is_square = isinstance(other, int | float) and other == 2
         return self.applied("square") if is_square else self._recorder.pow(self, other)
 
@@ -258,7 +258,7 @@ class Tracer:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **_: Any) -> NoReturn:
         for other in inputs:
-            _operand(other)  # a NumPy array among the operands is the likelier reason
+            _operand(other)  # a NumPy operand is the more likely reason
         msg = f"it calls np.{ufunc.__name__}; use xp.{ufunc.__name__} of xp = namespace(...)"
         raise TypeError(msg)
 

@@ -10,7 +10,7 @@ from chainrule.mathematics.naming import quoted, require
 from chainrule.ranks.group import Group
 
 KINDS = ("alone", "mpi", "nccl")
-# The variables in which launchers give a process its number and that of all: Open MPI, then MPICH and Intel MPI.
+# The environment variables of launchers for a process's rank and the number of ranks: Open MPI; MPICH and Intel MPI.
 _LAUNCHED = (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"))
 
 

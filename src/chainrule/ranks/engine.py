@@ -26,8 +26,8 @@ class Part(NamedTuple):
 
     rows: int  # number of rows in the whole batch
     size: int  # number of rows that this rank has
-    first: int  # the place of the first of them in the batch
-    is_own: bool  # whether no other rank has them
+    first: int  # index of this rank's first row in the batch
+    is_own: bool  # whether no other rank has these rows
 
     def spans(self, group: Group) -> list[slice]:
         """Return the rows of the batch that the rank computes: see ``Group.spans``."""
@@ -53,7 +53,7 @@ class RankEngine:
     work
         The step and the data. Without a ``share``, the bounds are those of whole batches.
     backend, group
-        Where the steps run, and the ranks.
+        The backend of the steps, and the group of ranks.
     stop
         The signals that end training; all ranks end after the same step.
     share
@@ -209,7 +209,7 @@ def _plan_total(gradients: tuple[Spec, ...], kernels: Kernels) -> Plan:
 
 
 class WrittenBatch:
-    """A rank's rows of a batch, by the step as it is written, or as the backend compiles its two parts."""
+    """A rank's rows of a batch, computed by the step as written, or with its two parts compiled by the backend."""
 
     def __init__(self, work: Work, part: Part, step: Step, backend: Backend, group: Group) -> None:
         self._work, self._part, self._step = work, part, step

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import quoted, require
 
-LEAVES = 8  # parts of a batch that the tree adds, and the largest number of ranks
+LEAVES = 8  # number of parts that the tree adds, and largest number of ranks
 
 
 class Group:
@@ -92,14 +92,14 @@ class Group:
         Parameters
         ----------
         buffer : array
-            Of the same shape and dtype on all ranks.
+            The array, with the same shape and dtype on all ranks.
         """
         if not self.tree:
             self._sum(buffer)
             return
         distance = 1
         while distance < self.size:
-            # a + b and b + a have the same bits.
+            # a + b and b + a have equal bits.
             np.add(buffer, self._swap(buffer, self.rank ^ distance), out=buffer)
             distance *= 2
 
@@ -114,7 +114,7 @@ class Group:
         Returns
         -------
         list
-            In the order of the ranks.
+            The values, in the order of the ranks.
         """
         return [value]
 
@@ -180,12 +180,12 @@ ALONE = Group()
 
 
 class Share(NamedTuple):
-    """One rank's rows of each batch of an epoch, where every rank has rows of its own."""
+    """One rank's rows of each batch of an epoch, if every rank has its own rows."""
 
-    bounds: list[tuple[int, int]]  # in the order of its own rows; some may be empty
+    bounds: list[tuple[int, int]]  # start and stop in the order of its own rows; some may be empty
     places: list[
         tuple[int, int]
-    ]  # the rows of the whole batch, and the place of the first of its own in it
+    ]  # the rows of the whole batch, and the index of this rank's first row in it
 
 
 def share(bounds: Sequence[tuple[int, int]], counts: Sequence[int], rank: int) -> Share:
@@ -196,7 +196,7 @@ def share(bounds: Sequence[tuple[int, int]], counts: Sequence[int], rank: int) -
     Parameters
     ----------
     bounds
-        Of the batches of all rows, as ``chainrule.program.engine.bounds`` returns them.
+        The bounds of the batches of all rows, as ``chainrule.program.engine.bounds`` returns them.
     counts
         The number of rows of each rank.
     rank

@@ -22,11 +22,11 @@ except ImportError as error:
     raise ImportError(hint) from error
 
 _GROUP = MPI.Comm.Create_keyval()
-GRACE_SECONDS = 1.0  # the other ranks have the same error within this time
+GRACE_SECONDS = 1.0  # the other ranks raise the same error within this time
 
 
 class MpiGroup(Group):
-    """A rank that is a process of MPI; ``communicator`` is mpi4py's, by default that of all processes."""
+    """A rank that is a process of MPI; ``communicator`` is mpi4py's, by default the communicator of all processes."""
 
     name = "mpi"
     joined: ClassVar[Group | None] = None
@@ -42,7 +42,7 @@ class MpiGroup(Group):
             if MpiGroup.joined is None:
                 sys.excepthook = partial(_fail, sys.excepthook)
             MpiGroup.joined = self
-        # Copies, so that messages of the caller and ours are never confused.
+        # Duplicates, so that our messages are never confused with the caller's.
         self._all, self._failing = given.Dup(), given.Dup()
         neighbours = given.Split_type(MPI.COMM_TYPE_SHARED)
         self.neighbours = neighbours.Get_size()

@@ -19,10 +19,10 @@ from chainrule.saving.files import PathLike, write_whole
 FORMAT = 1
 """The version of the record. Files of later versions are refused."""
 
-Shapes = dict[str, tuple[int, ...]]  # of the arrays, by name
+Shapes = dict[str, tuple[int, ...]]  # shapes of the arrays, by name
 Check = Callable[[dict[str, Any], Shapes], object]
 
-_KEY, _CHECKSUM = "chainrule", "crc32"  # in the header, and in the record there
+_KEY, _CHECKSUM = "chainrule", "crc32"  # keys in the header, and in the record inside it
 _DTYPES = "float16, float32, float64, integers and bool"
 
 

@@ -132,7 +132,7 @@ def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
             os.close(descriptor)  # another process removed it before it was locked
     try:
         if old is not None:
-            with contextlib.suppress(PermissionError):  # only root gives files away
+            with contextlib.suppress(PermissionError):  # only root may change the owner
                 os.fchown(descriptor, old.st_uid, old.st_gid)
             os.fchmod(descriptor, mode)
         yield descriptor, temporary
@@ -149,7 +149,7 @@ def lock(descriptor: int, *, wait: bool) -> bool:
     bool
         ``False`` if another process holds the lock, or the file system has none.
     """
-    import fcntl  # here, because Windows has none
+    import fcntl  # imported here, because Windows lacks it
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -161,7 +161,7 @@ def lock(descriptor: int, *, wait: bool) -> bool:
 def _remove_leftovers(folder: Path) -> None:
     """Remove our temporary files that no process has locked: those of killed processes."""
     for leftover in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-        with contextlib.suppress(OSError):  # not ours, a link, or gone already
+        with contextlib.suppress(OSError):  # not ours, a link, or removed already
             descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 status = os.fstat(descriptor)

@@ -32,7 +32,7 @@ except ImportError:
     raise ImportError(_MISSING) from None
 
 _IR_VERSION = 8  # the first version of the file format with functions
-_DOMAIN = "chainrule"  # of those functions
+_DOMAIN = "chainrule"  # domain of those functions
 # Version 18 of ONNX's operators is the first one in which all reductions take their axes as an input.
 _OPSETS = [helper.make_opsetid("", 18), helper.make_opsetid(_DOMAIN, 1)]
 _LARGEST = 2**31 - 2**20  # bytes of weights: a protobuf message, such as an ONNX file, holds 2 GiB
@@ -44,13 +44,13 @@ def _expm1(x: Array) -> Array:
 
 
 def _log1p(x: Array) -> Array:
-    # Kahan's method: log(y) and y - 1 have the same error, where y is 1 + x rounded.
+    # Kahan's method: with y = 1 + x rounded, log(y) and y - 1 have the same error.
     xp = namespace(x)
     y = 1.0 + x  # (...)
     return xp.where(y == 1.0, x, xp.where(y == x, xp.log(y), xp.log(y) * x / (y - 1.0)))  # (...)
 
 
-# The primitives without an operator in ONNX, composed of others.
+# Primitives without an ONNX operator, composed of others.
 _COMPOSED: dict[str, Callable[..., Array]] = {
     "square": lambda x: x * x,
     "expm1": _expm1,
@@ -71,7 +71,7 @@ def write(path: PathLike, theta: np.ndarray, net: Architecture, metadata: Mappin
     check_name(path, ".onnx", "this one is an ONNX file")
     problem = f"the weights take {theta.nbytes} bytes, and an ONNX file holds 2 GiB; use float32 or a smaller network"
     require(theta.nbytes <= _LARGEST, problem)
-    # The number of rows is free in the file: traces for two numbers must give the same model.
+    # The file allows any number of rows, so traces with two numbers of rows must give the same model.
     facts = facts_of(metadata)
     content, other = (_model(theta, net, facts, rows).SerializeToString() for rows in (2, 3))
     problem = "an activation depends on the number of rows, which is free in an ONNX file; give a function of Z alone"

@@ -64,7 +64,7 @@ def parsed(value: Any, kind: Any, place: str) -> Any:
     """
     origin, parts = get_origin(kind), get_args(kind)
     if origin is UnionType:
-        # One of several plain types that fits exactly, or the one that is not None.
+        # The plain type that matches exactly, or else the one that is not None.
         same = [part for part in parts if type(value) is part]
         kind = same[0] if same else next(part for part in parts if part is not NoneType)
         return parsed(value, kind, place)

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from chainrule.mathematics.checks import flag
 from chainrule.training.history import Record
 
-# Raised if nobody reads the output any more, which should not stop training.
+# Raised if the reader of the output is gone, which should not stop training.
 _UNREAD = (OSError, ValueError)
 _NARROW = 90  # columns
 
@@ -55,7 +55,7 @@ class Lines(Display):
 
 
 class Bar(Display):
-    """A progress bar (rich), redrawn at most ten times a second."""
+    """A progress bar (rich), redrawn at most ten times per second."""
 
     def __init__(self, epochs: int, console: Any) -> None:
         from rich import progress
@@ -63,7 +63,7 @@ class Bar(Display):
 
         counts = Column(no_wrap=True, min_width=2 * len(str(epochs)) + 1)
         time_left = Column(no_wrap=True, min_width=len("0:00:00"))
-        # On a narrow terminal, first the word is left out, then the bar, then the end of the summary.
+        # On a narrow terminal, omit the word first, then the bar, then the end of the summary.
         word = [progress.TextColumn("epoch")] if console.width > _NARROW else []
         self._bar = progress.Progress(
             *word,
@@ -157,7 +157,7 @@ def display(progress: bool | None, epochs: int, every: int, *, plain: bool = Tru
     console = Console(stderr=True)
     if console.is_terminal:
         return Bar(epochs, console)
-    # Some twenty lines over the whole run.
+    # About twenty lines in the whole run.
     return Lines(max(1, epochs // 20), sys.stderr, partial(_line, epochs), last=epochs - 1)
 
 

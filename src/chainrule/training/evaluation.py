@@ -16,7 +16,7 @@ class Score(NamedTuple):
     """The loss and the accuracy of a network on some data."""
 
     loss: float  # on the scale that is reported
-    accuracy: float | None  # share of right classes, 0 to 1; None where the targets are values
+    accuracy: float | None  # share of correct classes, 0 to 1; None if the targets are values
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from chainrule.training.interrupts import Interrupts
 
-MOST_SENT = 3  # times that a pack is sent
-LOOK_SECONDS = 0.1  # between two looks for Ctrl-C
+MOST_SENT = 3  # largest number of times that a pack is sent
+LOOK_SECONDS = 0.1  # between two checks for Ctrl-C
 ANSWER = "no further pack is sent; a second Ctrl-C does not wait for the packs at work"
 
 
@@ -86,5 +86,5 @@ def _answer(function: Callable[[Any], Any], pack: Any) -> tuple[Any, Exception |
     """Return the result and the error of a function; an error of the future is then an error of the worker."""
     try:
         return function(pack), None
-    except Exception as error:  # noqa: BLE001  raised where the pack came from
+    except Exception as error:  # noqa: BLE001  raised in the calling process
         return None, error

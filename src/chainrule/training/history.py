@@ -23,13 +23,13 @@ class Record(NamedTuple):
     epoch: int  # counted from 0
     loss: float  # mean over the epoch's batches, each before its update
     validation_loss: float | None  # after the epoch's last update
-    validation_accuracy: float | None  # share of right classes, 0 to 1; None where there are none
+    validation_accuracy: float | None  # share of correct classes, 0 to 1; None without classes
     learning_rate: float  # at the epoch's first step
     seconds: float  # since training began
 
 
-_MOST_ROWS = 20  # of the table that a history prints
-# Its columns: the place in a record, the width and the format.
+_MOST_ROWS = 20  # rows of the printed table, at most
+# Its columns: the index in a record, the width and the format.
 _COLUMNS = {
     "epoch": (0, 7, ""),
     "loss": (1, 12, ".6g"),
@@ -69,7 +69,7 @@ class History:
 
     reported: str  # the name of the loss in the loss column
     interrupted: bool = False  # Ctrl-C, or a callback that returned True
-    best_epoch: int | None = None  # whose weights early stopping restored
+    best_epoch: int | None = None  # the epoch whose weights early stopping restored
     error: Exception | None = field(
         default=None, repr=False
     )  # the error that ended a member of `train_many` early

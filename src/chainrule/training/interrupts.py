@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from chainrule.training.display import say
 
-_TERMINATED = 2.0**16  # more than there are ranks
+_TERMINATED = 2.0**16  # more than the number of ranks
 ANSWER = "stopping after this step; a second Ctrl-C does not wait for it"
 
 
@@ -60,7 +60,7 @@ class Interrupts:
         if deadline is not None:
             self._signals += (signal.SIGALRM,)
         self._at_once, self._answer = at_once, answer
-        self._receiver = self  # the context that has the handlers: this one, or one around it
+        self._receiver = self  # the context that installed the handlers: this or an outer one
         self._agreed: bool | None = None  # whether the ranks agreed to stop; None: this process is alone
         self._replaced: dict[int, Any] = {}
 
@@ -76,7 +76,7 @@ class Interrupts:
                     self._replaced[number] = handler
                     signal.signal(number, self._note)
         if self._deadline is not None:
-            signal.setitimer(signal.ITIMER_REAL, max(self._deadline, 1e-3))  # 0 would be never
+            signal.setitimer(signal.ITIMER_REAL, max(self._deadline, 1e-3))  # 0 would disable the timer
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,5 +122,5 @@ class Interrupts:
         if len(self.received) == 1:
             try:
                 say(self._answer, sys.stderr)
-            except RuntimeError:  # the signal came while the stream was being written to
+            except RuntimeError:  # the signal came during a write to the stream
                 os.write(2, f"{self._answer}\n".encode())

@@ -39,7 +39,7 @@ def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[O
     Returns
     -------
     list of Outcome
-        In the order of the members.
+        One for each member, in order.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[O
                 _drive_all(pack, runs)
         except KeyboardInterrupt:  # a second one
             if group.size > 1:
-                raise  # the other ranks know nothing of it
+                raise  # the other ranks have not received it
         interrupts.settle()
         if group.size > 1 and runs[0].history.error is None:
             theta = runs[0].engine.progress.theta
@@ -105,7 +105,7 @@ def _drive(pack: Pack, runs: Sequence[TrainingRun]) -> None:
         runs[0].check()
         at_work = True
 
-    with np.errstate(all="ignore"):  # a thread has an error state of its own
+    with np.errstate(all="ignore"):  # each thread has its own error state
         try:
             going = {run: run.next_plan() for run in runs}
             while plans := {run.engine: plan for run, plan in going.items() if plan is not None}:

@@ -23,7 +23,7 @@ class MemoryEstimate(NamedTuple):
 
     parameters: int  # the weights and biases, and the copies that training keeps of them
     state: int  # the optimiser's
-    batch: int  # the samples and the targets of one step; where they are streamed, of two
+    batch: int  # the samples and targets of one step, or of two if they are streamed
     scratch: int  # everything between them: activations, deltas, gradients
 
     @property
@@ -100,7 +100,7 @@ class Demand(NamedTuple):
         needed = self.of(rows).total
         if left is not None:
             fits = bisect_right(range(1, rows), left, key=lambda batch: self.of(batch).total)
-        # Where there seemed to be room, a smaller batch helps only if most of it is for the batch.
+        # If there seemed to be room, a smaller batch helps only if the batch takes most of the memory.
         helps = fits and (2 * self.of(1).total < needed or (left is not None and left < needed))
         return f"give a batch_size of at most {fits}" if helps else "no batch fits: give narrower layers"
 
@@ -120,7 +120,7 @@ class Demand(NamedTuple):
         MemoryError
             The message has the memory that is needed, the memory that is free, and the largest batch that fits.
         """
-        # An upper bound, so that small steps need no tracing, and the smallest no look at the free memory.
+        # An upper bound: small steps need no tracing, and the smallest ones no check of the free memory.
         widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
         if widest + self.backend.own_bytes < _SMALL:
             return
@@ -129,7 +129,7 @@ class Demand(NamedTuple):
             return
         try:
             needed = self.of(rows).total
-        except UnrecordableError:  # its memory is not known in advance
+        except UnrecordableError:  # its memory cannot be known in advance
             return
         if needed > available:
             msg = (
@@ -147,7 +147,7 @@ def check_weights(net: Architecture) -> None:
     MemoryError
         The message has the memory that is needed and the memory that is free.
     """
-    needed = 16 * net.layout.total  # each layer, and all of them joined
+    needed = 16 * net.layout.total  # each layer, and all layers joined
     available = machine.available_bytes() if needed > _LARGE else None
     if available is not None and needed > available:
         msg = (

@@ -27,9 +27,9 @@ from chainrule.saving.files import PathLike, check_folder, lock
 from chainrule.training.batches import Chance, TrainingRows
 from chainrule.training.display import say
 
-KEPT = 3  # checkpoints
+KEPT = 3  # number of checkpoints to keep
 _NAME = re.compile(r"checkpoint-(\d+)\.safetensors")
-_MOST_BYTES = 2**28  # of data; if there are more, only evenly spaced rows are compared
+_MOST_BYTES = 2**28  # size of data; of larger data, only evenly spaced rows are compared
 
 
 # The state of a run between two steps: arrays and plain values.
@@ -146,7 +146,7 @@ class RunFolder:
             The message names the settings that differ.
         """
         of_data = {"data": self._print_of(data), "validation_data": self._print_of(validation)}
-        if not self._leads:  # the ranks are compared elsewhere
+        if not self._leads:  # `loop` compares the ranks
             return
         self._settings = json.loads(json.dumps({**settings, **of_data}, default=float))
         saved = self._settings if self.newest is None else self.newest[1]["settings"]
@@ -161,7 +161,7 @@ class RunFolder:
             self.say(self._start)
 
     def _print_of(self, data: TrainingRows | None) -> str | None:
-        """Return the fingerprint of data; of all ranks, if each has its own rows."""
+        """Return the fingerprint of the data, or of all ranks' data if each rank has its own rows."""
         if data is None:
             return None
         own = fingerprint(data)
@@ -193,7 +193,7 @@ class RunFolder:
             raise OSError(msg) from error
         self._number += 1
         for number in self._numbers()[:-KEPT]:
-            with suppress(OSError):  # a folder of that name, or gone already
+            with suppress(OSError):  # a folder of that name, or removed already
                 self._file(number).unlink()
 
     def keep(self, snapshot: Snapshot) -> None:

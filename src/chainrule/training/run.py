@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # What yields plans for an engine to run and is sent the losses of their steps.
 Plans = Generator[Epoch, Sequence[float] | np.ndarray | None, T]
-SPAN_SECONDS = 0.1  # between two looks for a checkpoint that is due
+SPAN_SECONDS = 0.1  # between two checks whether a checkpoint is due
 
 
 class TrainingRun:
@@ -66,7 +66,7 @@ class TrainingRun:
         if self._share is not None:
             notes += ("each rank has its own rows, in another order than one process has",)
         self.history = History(net.loss.reported_name, notes=notes)
-        # The newest weights known to be finite, and a place for those before the epoch in hand.
+        # The newest weights known to be finite, and a buffer for the weights before the current epoch.
         self._good, self._spare = backend.copy(start), backend.copy(start)
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
@@ -78,15 +78,15 @@ class TrainingRun:
         )
         self.is_over = False
         self._is_cut = False  # whether an error may have cut an update in two
-        self._drawn: list[Any] = []  # the state of the draws before the epoch in hand
-        # An epoch that a checkpoint cut in two.
+        self._drawn: list[Any] = []  # the state of the random numbers before the current epoch
+        # If a checkpoint was written within an epoch: the weights before the epoch, and its losses so far.
         self._unfinished: tuple[Array, list[float]] | None = None
-        self._span = self._left = 16  # steps between two looks at the clock, and to the next one
-        self._looked = 0.0  # when that was
+        self._span = self._left = 16  # steps between two looks at the clock, and until the next one
+        self._looked = 0.0  # time of the last look at the clock
         self._plans = self._train()
 
     def _start(self, name: str, given: Array) -> Array:
-        """Return a copy of an array to start from: that of the newest checkpoint, if there is one."""
+        """Return a copy of an array to start from, or of the newest checkpoint's array if there is one."""
         newest = self._settings.folder and self._settings.folder.newest
         array = self._backend.asarray(newest[0][name], given.dtype) if newest else given
         return self._backend.copy(array)
@@ -145,7 +145,7 @@ class TrainingRun:
 
     @property
     def has_ended(self) -> bool:
-        """Whether there are no further plans."""
+        """Whether the run has ended."""
         return getgeneratorstate(self._plans) == GEN_CLOSED
 
     def next_plan(self, losses: Sequence[float] | np.ndarray | None = None) -> Epoch | None:
@@ -165,7 +165,7 @@ class TrainingRun:
             pass
         except KeyboardInterrupt:
             if self._settings.group.size > 1 and not self._interrupts.is_pending:
-                raise  # a second Ctrl-C, which the other ranks know nothing of
+                raise  # a second Ctrl-C, which the other ranks have not received
             self.history.interrupted = True
         except Exception as stopped:  # noqa: BLE001
             self.history.error = stopped
@@ -240,7 +240,7 @@ class TrainingRun:
         """Run one epoch and add its record."""
         number, losses = len(self.history), list[float]()
         if self._unfinished is None:
-            # Out of reach of an engine that writes over the weights.
+            # A copy, since the engine may overwrite the weights.
             before = self._backend.copy(self.engine.progress.theta, out=self._spare)
         else:
             (before, losses), self._unfinished = self._unfinished, None
@@ -277,8 +277,8 @@ class TrainingRun:
         try:
             return np.asarray((yield plan))  # (steps,)
         except BaseException:
-            # An error in a step, or a second Ctrl-C. Where the engine writes over the weights, half of
-            # the update may stand in them.
+            # An error in a step, or a second Ctrl-C. If the engine overwrites the weights, the update
+            # may be half done.
             if self._is_cut and self.engine.progress.theta is theta:
                 self._go_back_to(before)
             raise
@@ -306,7 +306,7 @@ class TrainingRun:
                 stop = min(stop, done + self._left)
             losses.extend((yield from self._steps(window.part(done, stop), before)))
             self._left, done = self._left - (stop - done), stop
-            # Windows end at other steps on each rank, but all ranks count the same steps to the next look.
+            # Windows end at different steps on each rank, but all ranks count the same steps to the next look.
             if self._settings.folder is not None and (self._left == 0 or len(losses) == steps):
                 self._look(before, losses, steps)
 
@@ -356,8 +356,8 @@ class TrainingRun:
     def _keep_if_best(self, record: Record) -> None:
         loss, theta = record.validation_loss, self.engine.progress.theta
         if loss is None:
-            # In full batch the loss is that of the weights before the update; over minibatches it is
-            # a mean along the way, and the newest weights are the nearest to it.
+            # In full batch, the loss belongs to the weights before the update; over minibatches it is
+            # a mean over the epoch, and the newest weights are the nearest.
             loss, theta = record.loss, self._good if len(self._bounds) == 1 else theta
         if (self._best is None or loss < self._best[0]) and math.isfinite(loss) and _finite(theta):
             self._best = loss, self._backend.copy(theta)
@@ -391,7 +391,7 @@ class TrainingRun:
         loss, n_out = self._net.loss, self._net.sizes[-1]
         if len(losses) == 1:  # a number is 15 us faster than an array of one
             return [float(loss.reported(losses[0], self._rows, n_out))]
-        if len(self._bounds) == 1:  # for short epochs, a sum of each would take longer than the steps
+        if len(self._bounds) == 1:  # for short epochs, summing each would take longer than the steps
             return np.asarray(loss.reported(losses, self._rows, n_out))
         losses = losses.reshape(-1, len(self._bounds))  # (epochs, steps)
         size, last = (stop - start for start, stop in (self._bounds[0], self._bounds[-1]))

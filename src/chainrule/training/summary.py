@@ -52,7 +52,7 @@ class NetworkSummary:
         """Return the table as text."""
         table = [HEAD, *self.rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        sides = "<<<>>"  # words to the left, numbers to the right
+        sides = "<<<>>"  # alignment: words to the left, numbers to the right
         lines = ["  ".join(map("{:{}{}}".format, row, sides, widths)) for row in table]
         return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from chainrule.ranks.group import Group
 from chainrule.training.batches import Chance, TrainingRows
 from chainrule.training.history import History, Record
 
-if TYPE_CHECKING:  # imported where a run has checkpoints, so that `import chainrule` stays light
+if TYPE_CHECKING:  # imported for a run with checkpoints, so that `import chainrule` stays light
     from chainrule.training.resuming import RunFolder
 
 Callback = Callable[[Record], object]
@@ -79,7 +79,7 @@ def callback_list(callbacks: Any) -> tuple[Callback, ...]:
     Returns
     -------
     tuple of functions
-        In the same order.
+        The callables, in the same order.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class Outcome(NamedTuple):
 
     theta: Array  # (P,)
     history: History
-    state: State | None  # the optimizer's arrays at these weights; None if it is ahead of them
+    state: State | None  # the optimizer's arrays at these weights; None if they belong to later weights
 
 
 class Task(NamedTuple):

@@ -148,12 +148,12 @@ class Windows(BufferedRows):
         return rows
 
     def shared(self, group: Group, *, own: bool) -> Self:
-        """Return the rows of this rank: all rows of its own stream, or its blocks of a stream that all ranks have."""
+        """Return this rank's rows: all rows of its own stream, or its blocks of a shared stream."""
         if own:
             return self._counted(group)
         other = copy(self)
         other._stream = self._stream.shared(group)
-        if group.tree:  # whose sum is over leaves of the same batch on any number of ranks
+        if group.tree:  # the tree sums leaves of the same batch on any number of ranks
             return self
         return other._counted(group)
 
@@ -215,7 +215,7 @@ class Windows(BufferedRows):
         return windows
 
     def _fill(self, half: int, seed: int, first: int, blocks: list[Block]) -> np.ndarray:
-        """Read blocks into a half of the buffer, and return the places of their rows in the order of the epoch."""
+        """Read blocks into a half of the buffer, and return the indices of their rows in the order of the epoch."""
         start = stop = self._carried + half * self._size
         for block in blocks:
             rows = slice(stop, stop + block.rows)

@@ -25,7 +25,7 @@ def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None)
     Parameters
     ----------
     net, optimizer
-        What is trained.
+        The workload to train.
     batch
         Rows of a batch.
     dtype

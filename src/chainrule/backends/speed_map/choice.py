@@ -113,7 +113,7 @@ def choose(known: SpeedMap, work: Workload, usable: Callable[[str], bool] = lamb
         return Choice(work, rows)
     first, second, *others = rows
     ratio = _between(near, [spot.ratio(second.backend, first.backend) for spot, _ in near])
-    if ratio.estimate < 1.0:  # rounds taken side by side are more exact than the medians of each alone
+    if ratio.estimate < 1.0:  # paired rounds are more exact than separate medians
         return Choice(work, [second, first, *others], ratio.inverse())
     return Choice(work, rows, ratio)
 
@@ -140,7 +140,7 @@ def _neighbours(known: SpeedMap, work: Workload) -> list[tuple[Spot, float]]:
 
 
 def _between(near: Sequence[tuple[Spot, float]], intervals: Sequence[Interval]) -> Interval:
-    """Return the interval between those of two spots, its estimate log-linear in the hidden or batch size.
+    """Return an interval interpolated between two spots: log-linear in the hidden or batch size.
 
     It covers both, so it holds wherever the value rises or falls from one to the other, however it bends.
     """

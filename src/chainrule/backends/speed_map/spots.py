@@ -142,7 +142,7 @@ class Time(NamedTuple):
     contestant
         How it was run: "numpy-jit" is the backend "numpy" with the extra ``jit``.
     seconds
-        Of a step.
+        The seconds per step.
     """
 
     contestant: str
@@ -153,7 +153,7 @@ class Spot(NamedTuple):
     """A workload, its time on each backend, and the ratios of backends measured side by side."""
 
     workload: Workload
-    times: Mapping[str, Time]  # by backend
+    times: Mapping[str, Time]  # the time on each backend
     ratios: Mapping[tuple[str, str], Interval]  # (a, b): the time of a divided by the time of b
 
     def ratio(self, over: str, under: str) -> Interval:

@@ -107,7 +107,7 @@ def write(kept: SpeedMap) -> Path:
 
 
 def _line(spot: Spot) -> dict[str, Any]:
-    """Return a spot for JSON, where tuples are lists."""
+    """Return a spot as a record for JSON, with each ratio as one list."""
     return spot._asdict() | {"ratios": [[*pair, *ratio] for pair, ratio in spot.ratios.items()]}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from chainrule.bench.store import Records
 
-# Facts of the environment that times depend on, and those that a comparison may be about. A
+# Facts of the environment that times depend on, and facts that a comparison may be about. A
 # device's clocks and temperature are never the same.
 MACHINE = ("cpu", "cores", "governor", "system", "gpu name", "precision", "blas", "variables")
 SOFTWARE = ("python", "gil", "versions")

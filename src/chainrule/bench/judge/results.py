@@ -121,7 +121,7 @@ Group = dict[str, tuple["Slice", Cell]]  # cells that a chart lists together, by
 class Slice:
     """Cells of a run that differ only in hidden size and batch size.
 
-    Where a method takes names of contestants, ``None`` means our backends.
+    In methods that take names of contestants, ``None`` means chainrule's backends.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class Slice:
     template: str
     dtype: str
     operation: str
-    by_size: dict[tuple[int, int], Cell]  # by hidden size and batch
+    by_size: dict[tuple[int, int], Cell]  # the cell of each hidden size and batch
 
     def figures(self, cell: Cell, names: Sequence[str] | None = None) -> list[Figures]:
         """Return the results of contestants in a cell, for all their numbers of threads."""
@@ -254,9 +254,9 @@ class Results:
     figures, ratio
         ``_figures`` and ``_ratio`` with a cache.
     cells
-        By network, then hidden size, then batch.
+        The cells, sorted by network, then hidden size, then batch.
     contestants, backends, peers
-        Of the run, in the order of the roster: all; chainrule's; other libraries.
+        The contestants of the run, in the order of the roster: all; chainrule's; other libraries.
     environments
         The machines and versions of the processes.
     """
@@ -332,7 +332,7 @@ class Results:
         ]
         if not rates or place.operation == "transfer":
             return None
-        # The best rate of any library; that of copies, for the cell's working set.
+        # The best rates of any library; the rate of copies is for the cell's working set.
         products = max(one.products for one in rates)
         copies = max(one.copy_rate(place.cell.working_set) for one in rates)
         return max(place.flops / products, place.least_bytes / copies)

@@ -131,7 +131,7 @@ def _median(logs: list[np.ndarray]) -> Interval:
     rank = _rank(rounds.size, 0.99) or _rank(rounds.size, 0.95)
     low, high = (rounds[rank - 1], rounds[-rank]) if rank else (-math.inf, math.inf)
     if len(logs) > 1 and _are_apart(logs):
-        ends = _student(np.array([np.median(one) for one in logs]))  # of (processes,)
+        ends = _student(np.array([np.median(one) for one in logs]))  # from medians (processes,)
         low, high = min(low, ends[0]), max(high, ends[1])
     return Interval.of_logs(float(np.median(rounds)), float(low), float(high))
 

@@ -10,7 +10,7 @@ from chainrule.bench.contestant import Contestant, State
 from chainrule.bench.contestants.notebook import forward, notebook
 from chainrule.bench.measure.product_precision import TF32, of_products
 
-# By the precision of products. Those of TF32 are some ten times the largest error of steps whose factors were
+# Tolerances by the precision of products. For TF32, about ten times the largest error of steps whose factors were
 # rounded to 10 bits on a CPU, in cells from 64-16-16-8 to 784-1024-10.
 # Relative errors of the loss, a sum over up to 1e6 terms, and of outputs, a row's sum over the inputs.
 LOSS_TOLERANCE = {TF32: 3e-3, "float32": 1e-5, "float64": 1e-12}

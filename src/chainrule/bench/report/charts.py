@@ -71,7 +71,7 @@ class Look(NamedTuple):
     is_hatched: bool = False
 
 
-Looks = dict[tuple[int, int], Look]  # by hidden size and batch size
+Looks = dict[tuple[int, int], Look]  # the look of each hidden size and batch size
 
 
 def crossover(one: Slice) -> Chart:
@@ -243,7 +243,7 @@ def _draw_roofline(across: Ends, up: Ends, points: Sequence[Point], ax: Any) -> 
 
 # -- The forest plot of the other libraries: how many times as long they take as the fastest backend -------
 
-Ratios = dict[str, dict[str, Interval]]  # by cell and library
+Ratios = dict[str, dict[str, Interval]]  # the ratio of each cell and library
 
 
 def forest(run: Results, most: int = 8) -> Chart:

@@ -114,7 +114,7 @@ _OFFER = '<p class="tools">Click a heading to sort. <button type=button id=downl
 def html(run: Results) -> str:
     """Return the report as one HTML file that contains its figures and loads nothing from elsewhere."""
     machine, doubts = words.short(run), words.doubts(run)
-    skip = 1 + bool(doubts.notes)  # the doubts and the verdict have sections of their own
+    skip = 1 + bool(doubts.notes)  # the doubts and the verdict have their own sections
     parts = {
         "verdict": ("Verdict", tables.verdict(run).html()),
         **_charts(run),

@@ -36,7 +36,7 @@ class Scratch:
         self.empty, self.reshaped, self.shares = device.empty, device.reshaped, device.shares
         self._constants: dict[int, tuple[np.ndarray, Array]] = {}
         self._arena = Arena(device)
-        self.sums: tuple[Array, ...] = ()  # memory for parts of sums; the counters of blocks, all 0
+        self.sums: tuple[Array, ...] = ()  # memory for partial sums; the counters of blocks, all 0
 
     def constant(self, data: np.ndarray) -> Array:
         """Return a constant as an array of the device; each is uploaded once."""
@@ -48,7 +48,7 @@ class Scratch:
     def raw(self, plan: Plan) -> dict[int, Array]:
         """Return memory for each scratch storage of a plan, by ``id``."""
         storages = [storage for storage in plan.storages if storage.is_scratch]
-        # The largest first, so that those of a smaller batch fit into the memory of a larger one.
+        # The largest batch first, so that the arrays of smaller ones fit into its memory.
         storages.sort(key=lambda storage: storage.nbytes, reverse=True)
         self._arena.rewind()
         return {id(storage): self._arena.empty((storage.nbytes,), BYTES) for storage in storages}
@@ -68,7 +68,7 @@ class BoundBatch:
     Parameters
     ----------
     work
-        What to run; the arrays of its progress are overwritten.
+        The run; the arrays of its progress are overwritten.
     rows
         The number of rows of the batch.
     device
@@ -102,9 +102,9 @@ class BoundBatch:
         known, count = self._fused.values(), device.multiprocessors
         self._scratch.make_room([launch(m, count, aligned=a) for m in known for a in (True, False)])
         self._launches: dict[int, tuple[Launch, Launchable]] = {}
-        self._shared: dict[int, Call] = {}  # of groups that neither read nor write a feed
-        self._finished: dict[int, list[Call]] | None = None  # of products that cuBLASLt finishes
-        self.notes: tuple[str, ...] = ()  # on each of them, for the history
+        self._shared: dict[int, Call] = {}  # calls of groups that neither read nor write a feed
+        self._finished: dict[int, list[Call]] | None = None  # calls of products with a cuBLASLt epilogue
+        self.notes: tuple[str, ...] = ()  # one for each of these products, for the history
         roots, program = Roots(self.plan.program), self.plan.program
         feed = program.inputs[1 + len(work.progress[1]) + len(self._batch) :]
         fed = {id(value) for value in (*feed, roots.of(program.outputs[-1]))}
@@ -197,7 +197,7 @@ class BoundBatch:
 
 
 def _arguments(group: Fusion) -> tuple[Value, ...]:
-    """Return what a group reads and writes."""
+    """Return the arrays that a group reads and writes."""
     rates = [op.settings["rate"] for op in group.operations if "rate" in op.settings]
     return (*group.inputs, *group.results, *rates)
 

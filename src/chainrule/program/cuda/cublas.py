@@ -11,19 +11,19 @@ from typing import Any, Final
 
 from chainrule.program.cuda.device import CannotCaptureError
 
-HOST, ON_DEVICE = 0, 1  # where alpha and beta lie
-FULL_SUMS: Final = 16  # cublasMath_t: parts of a 16-bit product are added up in float32, too
+HOST, ON_DEVICE = 0, 1  # location of alpha and beta
+FULL_SUMS: Final = 16  # cublasMath_t: also partial sums of a 16-bit product are added in float32
 DEFAULT_ALGORITHM: Final = -1
 TYPES: Final = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}  # cudaDataType_t
 # cublasComputeType_t: 32F, 64F, 32F_FAST_TF32.
 COMPUTE: Final = {"float32": 68, "float64": 70, "tf32": 77}
-# cublasStatus_t, but for 0, success.
+# cublasStatus_t, except 0 (success).
 STATUSES: Final = {
     1: "not initialized", 3: "allocation failed", 7: "invalid value", 8: "architecture mismatch",
     11: "mapping error", 13: "execution failed", 14: "internal error", 15: "not supported", 16: "license error",
 }  # fmt: skip
 ALLOCATION_FAILED: Final = 3
-WORKSPACE_BYTES: Final = 32 << 20  # what NVIDIA recommends for Hopper; smaller devices need less
+WORKSPACE_BYTES: Final = 32 << 20  # NVIDIA's recommendation for Hopper; smaller devices need less
 
 
 def call(library: Any, function: str, *arguments: Any) -> None:
@@ -52,7 +52,7 @@ class Matrix:
     address: int
     rows: int
     columns: int
-    stride: int  # entries from row to row; of a transpose, from column to column
+    stride: int  # entries from row to row, or for a transpose from column to column
     turned: bool
     dtype: str
 
@@ -132,7 +132,7 @@ class Cublas:
         compute, number = self.compute(A, out)
         alpha = ctypes.c_void_p(scale) if scale else ctypes.byref(number(1.0))
         beta = ctypes.c_void_p(plus) if scale else ctypes.byref(number(0.0))
-        # cuBLAS has columns where we have rows: there, out' = B' A', each the same memory.
+        # cuBLAS is column-major: it computes out' = B' A' on the same memory.
         call(
             self._library, "cublasGemmEx",
             self.handle, int(B.turned), int(A.turned), B.columns, A.rows, A.columns,

@@ -16,11 +16,11 @@ from chainrule.program.cuda.device import CannotCaptureError
 TRANSPOSE_A, TRANSPOSE_B, EPILOGUE, BIAS_POINTER = 3, 4, 7, 8
 BIAS: Final = 4
 RELU_BIAS: Final = 6
-# cublasLtMatmulPreferenceAttributes_t; the alignments are those of A, B, C and D.
+# cublasLtMatmulPreferenceAttributes_t; the alignments of A, B, C and D.
 WORKSPACE, REDUCTION, ALIGNMENTS = 1, 3, (5, 6, 7, 8)
 # cublasLtReductionScheme_t: parts of a sum are kept in float32, in the workspace.
 IN_COMPUTE_TYPE: Final = 2
-MOST_ALIGNED: Final = 256  # bytes; cuBLASLt asks for no more
+MOST_ALIGNED: Final = 256  # bytes; cuBLASLt never requires more
 # cublasLtMatmulHeuristicResult_t is 96 bytes, of which the first 64 are the algorithm.
 HEURISTIC: Final = ctypes.c_uint64 * 12
 
@@ -72,7 +72,7 @@ class LtProduct:
         self._product = self._new(
             "MatmulDesc", compute, TYPES["float64" if number is ctypes.c_double else "float32"]
         )
-        # cuBLASLt has columns where we have rows: there, out' = B' A', and the bias has a number for each row.
+        # cuBLASLt is column-major: it computes out' = B' A', and the bias has one number per row of out'.
         self._set("MatmulDesc", self._product, TRANSPOSE_A, ctypes.c_int(B.turned))
         self._set("MatmulDesc", self._product, TRANSPOSE_B, ctypes.c_int(A.turned))
         self._set("MatmulDesc", self._product, EPILOGUE, ctypes.c_int(RELU_BIAS if relu else BIAS))

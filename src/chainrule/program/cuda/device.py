@@ -1,4 +1,4 @@
-"""The device: what a step needs of CUDA. The backend implements it with CuPy, the tests with a stand-in."""
+"""The device: the CUDA functions that a step needs. The backend implements them with CuPy, the tests with a stand-in."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from chainrule.program.replay import Call, Library
 Launchable = Callable[[tuple[int, int], tuple[int, int], tuple[Any, ...]], None]
 
 
-# Held while steps are captured: meanwhile no other thread may wait for the whole device.
+# Held while steps are captured, when no other thread may wait for the whole device.
 CAPTURING = threading.Lock()
 while_forking(CAPTURING)
 
@@ -42,20 +42,20 @@ class Product(NamedTuple):
 
 
 class Lane(Protocol):
-    """Copies from pinned host memory to one place on the device, while the device computes."""
+    """Copies from pinned host memory to one buffer on the device, while the device computes."""
 
     def send(self, targets: Sequence[Array], sources: Sequence[np.ndarray]) -> None:
         """Copy after everything that reads the targets now, and before everything that is launched later."""
 
     def release(self) -> None:
-        """Mark the end of what reads the targets: nothing that is launched later does."""
+        """Mark the last launch that reads the targets."""
 
     def wait_until_sent(self) -> None:
         """Wait, on the host, until the sources have been read."""
 
 
 class Mark(Protocol):
-    """A place in the order of launches, which the host can wait for."""
+    """A position in the order of launches, which the host can wait for."""
 
     def record(self) -> None:
         """Put the mark after everything that was launched so far."""
@@ -65,11 +65,11 @@ class Mark(Protocol):
 
 
 class Device(Library, Protocol):
-    """What a step needs of a CUDA device, in addition to what replay needs of an array library."""
+    """The functions of a CUDA device that a step needs, in addition to replay's array library."""
 
-    name: str  # with the versions that times depend on
+    name: str  # including the versions that times depend on
     multiprocessors: int
-    shared_bytes: int  # the most shared memory that a block may have
+    shared_bytes: int  # most shared memory per block
     most_blocks: int  # per cluster; 1 if the device has no clusters
 
     def at_work(self) -> AbstractContextManager[object]:
@@ -100,7 +100,7 @@ class Device(Library, Protocol):
         """
 
     def timed(self, calls: Sequence[Call]) -> float:
-        """Return how many microseconds these calls take in a graph."""
+        """Return the microseconds that these calls take in a graph."""
 
     def graph(self, calls: Sequence[Call]) -> Callable[[], None]:
         """Return a function that runs these calls as one graph; each must have been called once before.
@@ -118,10 +118,10 @@ class Device(Library, Protocol):
         """Return a lane for batches from the host to the device."""
 
     def send(self, target: Array, source: np.ndarray) -> None:
-        """Copy pinned host memory to the device, in order with what is launched; returns at once."""
+        """Copy pinned host memory to the device, in order with launches; return at once."""
 
     def fetch(self, target: np.ndarray, source: Array) -> None:
-        """Copy an array of the device to pinned host memory, in order with what is launched; returns at once."""
+        """Copy an array of the device to pinned host memory, in order with launches; return at once."""
 
     def mark(self) -> Mark:
         """Return a new mark."""

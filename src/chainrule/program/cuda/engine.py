@@ -25,7 +25,7 @@ LOG = logging.getLogger("chainrule")
 # Limits of one graph. In float32, an H100 takes about 20 ms for this many floating-point operations.
 MOST_STEPS, MOST_NODES, MOST_FLOPS = 64, 2000, 1e12
 TOGETHER = 4  # graphs of epochs of one batch that run before their losses are read
-UNDER_WAY = 2  # graphs at most that are launched and not yet waited for
+UNDER_WAY = 2  # most graphs that are launched and not yet waited for
 
 
 class Runner:
@@ -41,7 +41,7 @@ class Runner:
     def __call__(self) -> None:
         """Launch them."""
         self._runs += 1
-        if self._runs == 2:  # not before: calls that are made once are not worth a graph
+        if self._runs == 2:  # on the second run: a single run is not worth a graph
             try:
                 self.graph = self._device.graph(self.calls)
             except CannotCaptureError as error:
@@ -84,7 +84,7 @@ class GraphEngine:
     Parameters
     ----------
     work
-        What to run, its data on the device; the arrays of its progress are overwritten.
+        The run, with its data on the device; the arrays of its progress are overwritten.
     device
         The device.
 

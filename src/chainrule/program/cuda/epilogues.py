@@ -68,7 +68,7 @@ def _layer(product: Fusion, chain: Fusion, plan: Plan) -> Layer | None:
     *_, bias = add.inputs
     is_bias = add.operands == (Z, bias) and (bias.shape, bias.dtype) == ((1, Z.shape[-1]), Z.dtype)
     is_relu = len(zeros) == len(relu) and not any(np.any(value.data) for value in zeros)
-    # In the place of Z: nothing else reads it.
+    # Written over Z, which nothing else reads.
     is_alone = plan.homes[id(A)].storage is plan.homes[id(Z)].storage
     return Layer(product, chain, bias, bool(relu)) if is_bias and is_relu and is_alone else None
 
@@ -127,7 +127,7 @@ def _times(key: str, device: Device, one: Sequence[Call], apart: Sequence[Call])
             return lt, plain
     stored[key] = times = device.timed(one), device.timed(apart)
     other = path.with_name(f"{path.name}.{os.getpid()}")
-    with suppress(OSError):  # a folder that is read-only or full: they are measured again
+    with suppress(OSError):  # the folder is read-only or full: the next process measures again
         path.parent.mkdir(parents=True, exist_ok=True)
         other.write_text(json.dumps(stored, indent=1), encoding="utf-8")
         other.replace(path)

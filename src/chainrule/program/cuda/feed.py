@@ -45,11 +45,11 @@ class Feed(NamedTuple):
 
 
 class FeedShape(NamedTuple):
-    """The number of steps of a feed, and what they read."""
+    """The number of steps of a feed, and the sizes of its arrays."""
 
     steps: int
     rows: int  # total over its steps; 0 if each step takes all rows in their order
-    dtype: np.dtype[Any]  # of the rates and the losses
+    dtype: np.dtype[Any]  # dtype of the rates and the losses
     keys: bool
 
     def on(self, device: Device, empty: Callable[..., Array]) -> Feed:

@@ -8,7 +8,7 @@ from chainrule.program.cuda.geometry import STREAMING_BLOCKS
 from chainrule.program.cuda.loop import THREADS, WARP
 from chainrule.program.cuda.source import KernelText
 
-BLOCK: Final = (WARP, THREADS // WARP)  # a warp to each row
+BLOCK: Final = (WARP, THREADS // WARP)  # one warp per row
 
 
 def gather_grid(rows: int, multiprocessors: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from chainrule.program.cuda.loop import STRIP, THREADS, WARP, Loop, form_of
 from chainrule.program.cuda.lowering import Fused
 from chainrule.program.fusion import Extent
 
-PACK_BYTES = 16  # the most that a thread loads or stores at once
+PACK_BYTES = 16  # most bytes that a thread loads or stores at once
 STREAMING_BLOCKS = 16  # per multiprocessor if nothing is summed: enough to hide the memory latency
 SUMMING_BLOCKS = 4  # per multiprocessor if each block writes a partial sum
 THIN_BLOCKS = 2  # likewise, if the partial sum is an outer product: no more fit
@@ -73,7 +73,7 @@ def launch(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
     sums = sums_rows or any(output.total for output in kernel.chain.outputs)
     is_thin = any(output.by for output in kernel.chain.outputs)
     most = multiprocessors * (THIN_BLOCKS if is_thin else SUMMING_BLOCKS if sums else STREAMING_BLOCKS)
-    # The rest of one long row goes one entry at a time; all rows of a tile must begin at a whole vector.
+    # The rest of one long row is read entry by entry; all rows of a tile must begin at a whole vector.
     width = _width(kernel, 0 if form == "flat" else where.columns) if aligned else 1
     if form == "flat":
         blocks = _ceil(where.columns, THREADS * width)
@@ -94,7 +94,7 @@ def _rows(kernel: Fused, multiprocessors: int) -> Launch:
     down = THREADS // across
     keeps = any(output.columns for output in kernel.chain.outputs)
     loop = Loop(kernel.chain, kept=_ceil(where.columns, across) if keeps else 0)
-    # One block adds up all parts: if a thread has several columns, there is at most one block for each multiprocessor.
+    # One block adds up all partial sums: if a thread has several columns, use at most one block per multiprocessor.
     blocks = min(_ceil(where.rows, down), multiprocessors * (1 if loop.kept > 1 else SUMMING_BLOCKS))
     return Launch(loop, where, (1, blocks), (across, down))
 

@@ -28,10 +28,10 @@ class KernelDraft:
     main: list[Operation] = field(default_factory=list)
     tail: list[Operation] = field(default_factory=list)
     late: set[int] = field(default_factory=set)  # values that are known once all blocks are done
-    narrow: set[int] = field(default_factory=set)  # values of one entry a row that are computed here
+    narrow: set[int] = field(default_factory=set)  # values with one entry per row that are computed here
 
     def takes(self, operation: Operation, roots: Roots) -> str:
-        """Return where the operation fits: "main", "tail", or nowhere: ""."""
+        """Return the part that the operation fits into: "main", "tail", or "" for none."""
         inputs, where = {id(value) for value in operation.inputs}, extent(operation)
         viewed = {id(root) for v in operation.inputs if (root := roots.of(v)) is not v}
         viewed |= {id(roots.of(value)) for value in operation.read_by_rows}
@@ -90,7 +90,7 @@ def is_column_sum(operation: Operation) -> bool:
 
 
 def extent(operation: Operation) -> Extent:
-    """Return the grid that an operation of a kernel runs over; for a sum over rows, that of its operand."""
+    """Return the grid that an operation of a kernel runs over; for a sum over rows, the grid of its operand."""
     if not is_column_sum(operation):
         return over(operation)
     *_, rows, columns = operation.inputs[operation.is_row_product].shape
@@ -107,7 +107,9 @@ class _Grouping:
         self._products = [op for op in program.operations if op.is_matrix_product]
         self._parts: list[KernelDraft | Operation] = []
         self._segment: list[KernelDraft] = []  # the drafts since the last product
-        self._makers: dict[int, KernelDraft] = {}  # which draft computes a value, by the value's id
+        self._makers: dict[
+            int, KernelDraft
+        ] = {}  # the draft that computes each value, by the value's id
 
     def groups(self) -> list[Fusion]:
         """Return the groups."""
@@ -165,12 +167,12 @@ class _Grouping:
         return None
 
     def _read_at(self, operation: Operation) -> list[int]:
-        """Return the places in the segment of the drafts that compute what an operation reads."""
+        """Return the indices in the segment of the drafts that compute an operation's inputs."""
         read = {id(self._makers.get(id(self._roots.of(value)))) for value in operation.inputs}
         return [number for number, draft in enumerate(self._segment) if id(draft) in read]
 
     def _group(self, part: KernelDraft | Operation) -> Fusion:
-        """Return a draft as a group: what it reads from outside, and which of its results are read outside."""
+        """Return a draft as a group: the values that it reads from outside, and its results that are read outside."""
         if isinstance(part, Operation):
             return Fusion((part,), _read(part), (part.result,))
         operations = (*part.main, *part.tail)
@@ -191,5 +193,5 @@ def as_group(operations: Sequence[Operation], wanted: set[int]) -> Fusion:
 
 
 def _read(operation: Operation) -> tuple[Value, ...]:
-    """Return what an operation reads; a sum over rows reads no ones."""
+    """Return the values that an operation reads; a sum over rows does not read the ones."""
     return operation.inputs[1:] if operation.is_row_product else operation.inputs

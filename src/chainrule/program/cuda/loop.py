@@ -16,10 +16,10 @@ Form = Literal["flat", "tile", "row"]
 THREADS: Final = 256  # per block
 WARP: Final = 32
 # The most columns of a kernel by rows that sums over rows, since it keeps their sums in registers. The sums of wider rows
-# are another kernel, whose blocks have a few columns each.
+# run in another kernel, whose blocks have a few columns each.
 KEPT_COLUMNS: Final = 128
 THIN: Final = 16  # the most columns of a matrix whose products are parts of a chain
-STRIP: Final = 32  # columns of a block in a tile kernel that sums over rows: 128 bytes of float32
+STRIP: Final = 32  # columns per block in a tile kernel that sums over rows: 128 bytes of float32
 
 
 def form_of(chain: Chain) -> Form:
@@ -36,8 +36,8 @@ class Loop:
     """A chain, and how many columns a thread has at once, or in all."""
 
     chain: Chain
-    width: int = 1  # flat, tile: the columns that a thread loads and stores at once
-    kept: int = 0  # row: the columns of a thread if it keeps sums of them; else 0
+    width: int = 1  # flat, tile: columns that a thread loads and stores at once
+    kept: int = 0  # row: columns per thread if it keeps their sums; else 0
 
     @property
     def form(self) -> Form:

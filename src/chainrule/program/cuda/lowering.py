@@ -15,8 +15,8 @@ class Fused(NamedTuple):
     chain: Chain
     tail: Tail | None
     where: Extent
-    arguments: tuple[Value, ...]  # inputs and outputs of the chain, then those of the tail
-    full: tuple[Value, ...]  # the arguments of which a thread moves several columns at once
+    arguments: tuple[Value, ...]  # inputs and outputs of the chain, then of the tail
+    full: tuple[Value, ...]  # arguments whose columns a thread moves several at a time
 
 
 def fused(group: Fusion) -> Fused:

@@ -36,7 +36,7 @@ MOST_FLOPS = 3_000_000
 # A model of a step on one multiprocessor of an H100, not a measurement: a barrier, the latency of the first loads of
 # each group, half of its 450 GFLOP/s in float32 for the products, and nearly all of what its shared memory moves.
 GROUP_MICROSECONDS, FLOPS_A_MICROSECOND, BYTES_A_MICROSECOND = 0.2, 220_000, 200_000
-# Three barriers of a cluster, and each number of the gradient read twice from another block.
+# Three barriers of a cluster, and two reads of each gradient entry from another block.
 BARRIERS_MICROSECONDS, REMOTE_BYTES_A_MICROSECOND = 1.5, 100_000
 PER_BATCH, PER_STEP = ("sample", "target", "weight"), ("rate", "key")  # roles of inputs
 ROLES = ("parameter", "state", *PER_BATCH, *PER_STEP)
@@ -59,18 +59,18 @@ class Persistent(NamedTuple):
 
 
 def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Persistent | None:
-    """Return the kernel of steps on this many rows; ``None`` where a block has no room, or would take too long.
+    """Return the kernel of steps on this many rows; ``None`` if they do not fit into a block, or would take too long.
 
     Parameters
     ----------
     work
-        What to run.
+        The run.
     rows
-        Of a batch.
+        Rows per batch.
     shared_bytes
-        Of a block.
+        Bytes of shared memory per block.
     blocks
-        Of a cluster, which divide the rows.
+        Blocks per cluster, which divide the rows.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
         If the step does something that the kernels cannot.
     """
     theta, flops = work.progress[0], work.plan(rows).flops / blocks
-    # A block of a cluster has the gradient besides the parameters. Most networks are refused here, before anything is traced.
+    # A block of a cluster holds the gradient and the parameters. Most networks are refused here, before tracing.
     if flops > MOST_FLOPS or theta.nbytes * min(blocks, 2) > shared_bytes:
         return None
     plans = _plans(work, rows, blocks)
@@ -96,7 +96,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
 
 
 def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
-    """Return the plan of a step; for a cluster that of a block's rows, and that of the update by the sum of the gradients."""
+    """Return the plan of a step; for a cluster, the plan of a block's rows, and the plan of the update by the summed gradients."""
     if blocks == 1:
         return [cuda_plan(work.plan(rows))]  # the weights are few: their update stores the gradient
     progress, batch = progress_spec(work.progress), batch_spec(work.data, rows // blocks)
@@ -122,13 +122,13 @@ class SharedMemory:
         return array
 
     def skip(self, nbytes: int) -> int:
-        """Reserve this many bytes, and return where they begin."""
+        """Reserve this many bytes, and return their start."""
         start = self.used
         self.used += -(-nbytes // PACK_BYTES) * PACK_BYTES
         return start
 
     def place(self, array: np.ndarray) -> int:
-        """Return where an array begins."""
+        """Return the start of an array."""
         return array.ctypes.data - self._whole.ctypes.data
 
     def reshaped(self, raw: np.ndarray, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
@@ -140,12 +140,12 @@ class SharedMemory:
         return np.may_share_memory(view, array)
 
     def constant(self, data: np.ndarray) -> np.ndarray:
-        """Return a place for a constant, which the kernel loads."""
+        """Return an address for a constant, which the kernel loads."""
         return self.empty(data.shape, data.dtype)
 
 
 class _Printer:
-    """Prints the kernel of plans: places in shared memory, functions, and the loop over the steps."""
+    """Prints the kernel of plans: addresses in shared memory, functions, and the loop over the steps."""
 
     def __init__(self, plans: list[Plan], rows: int, blocks: int, *, gathers: bool) -> None:
         self._plans, self._rows, self._blocks, self._gathers = plans, rows, blocks, gathers
@@ -173,11 +173,11 @@ class _Printer:
                 stage.program.outputs[-1]
             )  # the gradient over a block's rows, which the update reads
         self.constants = tuple(data for data, _ in constants)
-        # What a kernel reads by the addresses in its table, and where it keeps that.
+        # The inputs that a kernel reads by the addresses in its table, and their addresses in shared memory.
         self._read = [(value.role, self._places[value.name]) for value in self._inputs]
         self._read += [("", array) for _, array in constants]
         self._functions: dict[str, str] = {}
-        self._sums = set[tuple[str, int]]()  # type and length of the arrays in which sums are added up
+        self._sums = set[tuple[str, int]]()  # type and length of the arrays for partial sums
         self._part_bytes = self._counters = 0
 
     @property
@@ -252,7 +252,7 @@ class _Printer:
         ]
 
     def _moves(self) -> tuple[list[str], list[str], list[str]]:
-        """Return the loads before the loop, the copies of what the next step reads, and the stores after the loop."""
+        """Return the loads before the loop, the copies of the next step's inputs, and the stores after the loop."""
         loads, fetches, stores = list[str](), list[str](), list[str]()
         for n, (role, array) in enumerate(self._read):
             here = self._at(array, "next")
@@ -268,7 +268,7 @@ class _Printer:
                 stores.append(f"put_back(p{n}, {here}, {array.size});")
         return loads, fetches, stores
 
-    # -- what a step does ---------------------------------------------------------------------------
+    # -- the operations of a step --------------------------------------------------------------------
 
     def _group(self, group: Fusion, arrays: Arrays) -> str:
         """Return the call of a group. One block computes the blocks of its grid one after the other."""

@@ -36,7 +36,7 @@ class PersistentEngine:
     Parameters
     ----------
     work
-        What to run, its data on the device; the arrays of its progress are overwritten.
+        The run, with its data on the device; the arrays of its progress are overwritten.
     device
         The device.
     kernels
@@ -175,7 +175,7 @@ def small(work: Work, device: Device) -> PersistentEngine | None:
 
 
 def _kernel(work: Work, rows: int, device: Device) -> Persistent | None:
-    """Return the kernel of one block; else that of the largest cluster that divides the rows and has room."""
+    """Return the kernel of one block; else the kernel of the largest cluster that divides the rows and is large enough."""
     clusters = [n for n in CLUSTERS if n <= device.most_blocks and rows % n == 0 and not work.drops]
     for blocks in (1, *clusters):
         try:

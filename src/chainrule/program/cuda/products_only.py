@@ -14,7 +14,7 @@ from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Epoch, Work
 
-TINY = 1e-30  # the learning rate: a product that goes straight into the weights adds nothing to them
+TINY = 1e-30  # learning rate: products that are added to the weights do not change them
 
 
 def products(work: Work, device: Device, count: int = 1) -> Runner:

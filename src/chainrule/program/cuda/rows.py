@@ -27,7 +27,7 @@ def rows(loop: Loop) -> list[str]:
         *loop.thin(),
     ]
     for stage in range(last + 1):
-        for s in chain.statements:  # those on numbers of the row, once for all columns
+        for s in chain.statements:  # statements on numbers of the row, once for all columns
             if (
                 s.result in _known(loop)
                 and s.function not in ROW_FUNCTIONS
@@ -36,7 +36,7 @@ def rows(loop: Loop) -> list[str]:
                 body.append(assignment(s, chain))
         body += _pass(loop, stage, is_last=stage == last)
     column = loop.stored("column")
-    # A result of a row may lie where an operand of the row lies: all threads of the row have read that by now.
+    # A result of a row may overwrite an operand of the row, which all threads have read by now.
     body += ["__syncwarp();"] if column else []
     body += [f"if (live && threadIdx.x == 0) store({n}_ + row, {n});" for n in column]
     for number, output in enumerate(chain.outputs):
@@ -73,7 +73,7 @@ def _pass(loop: Loop, stage: int, *, is_last: bool) -> list[str]:
 
 
 def _entry(loop: Loop, wanted: list[str], work: list[str]) -> list[str]:
-    """Return what is done with one entry of a row."""
+    """Return the lines for one entry of a row."""
     chain, needed = loop.chain, _needed(loop, wanted)
     loads = [
         f"const {REGISTERS[o.dtype]} {o.name} = value_of({o.name}_[{'at' if o.kind == 'full' else 'column'}]);"

@@ -16,7 +16,7 @@ from chainrule.program.cuda.loop import THREADS, Loop
 from chainrule.program.cuda.rows import rows
 from chainrule.program.cuda.strips import flat, tile
 
-# The beginning of every kernel's source.
+# The start of every kernel's source.
 PRELUDE = Path(__file__).with_name("prelude.cuh").read_text(encoding="utf-8")
 
 
@@ -28,7 +28,7 @@ class Tail:
     totals: tuple[
         tuple[str, int], ...
     ]  # the inputs that are totals, and the number of each among the outputs
-    inner: tuple[int, ...]  # the outputs that only the tail reads, and that are not stored
+    inner: tuple[int, ...]  # outputs that only the tail reads, and that are not stored
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class KernelText:
 
     name: str
     source: str
-    shared_bytes: int = 0  # of the array ``memory``, in shared memory
+    shared_bytes: int = 0  # size of the array ``memory``, in shared memory
     blocks: int = 1  # per cluster
 
 

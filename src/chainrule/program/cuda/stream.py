@@ -19,11 +19,11 @@ from chainrule.program.kernels import run_all
 from chainrule.program.machine import threads
 
 PLACES = 2
-SHARE = 1 << 20  # bytes that a thread gathers at least
+SHARE = 1 << 20  # least number of bytes that a thread gathers
 
 
 class BatchPlace:
-    """A place for a batch: its arrays on the device and in pinned memory, and the step on it."""
+    """A buffer for a batch: its arrays on the device and in pinned memory, and the step on it."""
 
     def __init__(self, work: Work, rows: int, device: Device, scratch: Scratch) -> None:
         shapes = [((rows, part.shape[-1]), part.dtype) for part in work.arrays]
@@ -73,7 +73,7 @@ class StreamEngine:
     Parameters
     ----------
     work
-        What to run: the arrays of its progress are on the device, its data are NumPy arrays.
+        The run: the arrays of its progress are on the device, its data are NumPy arrays.
     device
         The device.
 

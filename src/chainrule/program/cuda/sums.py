@@ -28,7 +28,7 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
         return []
     lines = [f"{loop.sums} *const shared = sums_memory<{loop.sums}, {loop.shared}>();"]
     lines.append("const unsigned int blocks = gridDim.x * gridDim.y;")
-    # The parts of the totals lie after those of the columns.
+    # The partial sums of the totals follow those of the columns.
     outputs = loop.chain.outputs
     places = {n: _parts(sum(map(loop.part_lanes, outputs[:n])), 0) for n in sums}
     places |= {n: _parts(sum(map(loop.part_lanes, outputs)), place) for place, n in enumerate(totals)}
@@ -58,7 +58,7 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
 
 
 def _column(loop: Loop, output: Output) -> tuple[str, str]:
-    """Return the column of the sum at place ``at`` of a block, and where it is stored."""
+    """Return the column of the sum at index ``at`` of a block, and the index that it is stored at."""
     if loop.form == "row":
         return f"at / {loop.kept} + at % {loop.kept} * blockDim.x", "column"
     few = loop.few(output)
@@ -67,5 +67,5 @@ def _column(loop: Loop, output: Output) -> tuple[str, str]:
 
 
 def _parts(lanes: int, totals: int) -> str:
-    """Return where the parts of a sum begin: after those of ``lanes`` sums of each thread and of ``totals`` totals."""
+    """Return the start of a sum's parts: after the parts of ``lanes`` sums per thread and of ``totals`` totals."""
     return f"parts + blocks * (long long)({lanes} * blockDim.x + {totals})"

@@ -65,7 +65,7 @@ def _waiting(chain: Chain) -> tuple[str, ...]:
 
 
 class _Kernel:
-    """The code being written: the places of the operands, and the values known at this point."""
+    """The code being written: the addresses of the operands, and the values known at this point."""
 
     def __init__(
         self, writer: Writer, chain: Chain, grid: Grid, scratch: Value, places: list[Value]
@@ -77,7 +77,7 @@ class _Kernel:
         self.waiting = {name: index for index, name in enumerate(_waiting(chain))}
         self.operands = {operand.name: index for index, operand in enumerate(chain.inputs)}
         self.totals = [self.accumulator("row_sum", "") if o.total else None for o in chain.outputs]
-        self.scalars: dict[str, Lanes] = {}  # single values: 0-d operands, and those of the current row
+        self.scalars: dict[str, Lanes] = {}  # single values: 0-d operands, and values of the current row
 
     def accumulator(self, function: str, dtype: str) -> Value:
         """Return a variable with one value for each lane, set to the neutral element of a sum (in float64) or maximum."""
@@ -129,7 +129,7 @@ def _write_row(kernel: _Kernel, row: Value) -> None:
     kernel.scalars = outer
 
 
-# ---- values of one lane: 0-d, and (rows, 1) -------------------------------------------------------------------------
+# ---- single values: 0-d, and (rows, 1) ------------------------------------------------------------------------------
 
 
 def _load_scalars(kernel: _Kernel, kind: str, row: Value) -> None:

@@ -35,10 +35,10 @@ Function = Any  # a ctypes function pointer: called with one integer, the addres
 
 _PROTOTYPE: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _MAGIC: Final = b"chainrule object 1\n"  # then the SHA-256 of the rest, then the object
-_KEPT: Final = 1000  # files on disk, of some 10 kB; the oldest go first
+_KEPT: Final = 1000  # files on disk, about 10 kB each; the oldest are removed first
 _loaded: dict[str, int] = {}
-_keep_alive: list[Any] = []  # libraries whose code is in use: never unloaded
-_lock = threading.RLock()  # held around all use of LLVM, which has locks of its own
+_keep_alive: list[Any] = []  # libraries in use, which are never unloaded
+_lock = threading.RLock()  # held during all use of LLVM, which has its own locks
 machine.while_forking(_lock)
 
 
@@ -76,7 +76,7 @@ def _sources() -> str:
 
 
 def compile_functions(functions: Sequence[tuple[str, Write]]) -> list[int]:
-    """Return the addresses of functions, from memory, from disk or compiled now (some 10 ms each).
+    """Return the addresses of functions, from memory, from disk or compiled now (about 10 ms each).
 
     A function is a recipe, which is unique to it, and a callable that writes its code. Those that are new to this
     process are compiled together.

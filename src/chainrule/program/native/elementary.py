@@ -263,7 +263,7 @@ def minimum(x: Lanes, y: Lanes | float) -> Lanes:
 
 
 def clip(x: Lanes, low: float, high: float) -> Lanes:
-    """Return x limited to [low, high]; NaN where it is NaN."""
+    """Return x limited to [low, high]; NaN remains NaN."""
     above = (x < low).where(low, x)
     return (above > high).where(high, above)
 
@@ -289,5 +289,5 @@ def logical_not(x: Lanes) -> Lanes:
 
 
 def copy(x: Lanes) -> Lanes:
-    """Return x as it is."""
+    """Return x unchanged."""
     return x

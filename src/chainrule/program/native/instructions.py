@@ -20,7 +20,7 @@ from chainrule.program.native.writer import WORD, Value, Writer, call_function
 
 Array = np.ndarray[Any, Any]
 
-_CONSTANTS = (0, 1, -1, 2, 0.5)  # from formulae, not settings of a user
+_CONSTANTS = (0, 1, -1, 2, 0.5)  # constants of formulas, not settings of a user
 
 
 class Instruction(NamedTuple):
@@ -29,7 +29,7 @@ class Instruction(NamedTuple):
     write: Callable[[Writer, list[Value]], None]  # the values: the addresses of the arrays
     recipe: tuple[Any, ...]
     arrays: tuple[Array, ...]
-    addresses: tuple[int, ...] = ()  # addresses of functions, passed after those of the arrays
+    addresses: tuple[int, ...] = ()  # addresses of functions, passed after the addresses of the arrays
 
     @property
     def arguments(self) -> Array:
@@ -69,7 +69,7 @@ def chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> In
 
 @functools.lru_cache(maxsize=256)
 def _without_settings(chain: Chain) -> tuple[Chain, list[Array]]:
-    """Return the chain with a user's settings as operands, and these; otherwise each value would need its own function."""
+    """Return the chain with a user's settings as operands, and the settings, so that all values share a function."""
     statements, settings = [], dict[str, Array]()
     for statement in chain.statements:
         if statement.function == "pow":  # its exponent is the number of multiplications
@@ -159,7 +159,7 @@ def take(source: Array, step: Array, out: Array) -> Instruction:
 
 
 def _write_copy(from_stride: int, to_stride: int, writer: Writer, places: list[Value]) -> None:
-    """Write the copy of a row; the side with a row for each step has a stride, the other side has 0."""
+    """Write the copy of a row; the side with one row per step has a stride, the other has stride 0."""
     source, out, step = places
     number = writer.builder.load(writer.pointer(step), typ=WORD)
     origin, target = (

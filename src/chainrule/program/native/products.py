@@ -61,7 +61,7 @@ class ProductShape(NamedTuple):
     def is_small(self) -> bool:
         """Whether the printed product is faster than a BLAS."""
         (m, k), n = self.oriented.A.shape, self.oriented.B.shape[1]
-        # Transposing B takes 1.5 ns an item, which does not pay for few rows of A.
+        # Transposing B takes 1.5 ns per item, too long for few rows of A.
         is_worth_turning = self.oriented.form != "turned" or k <= 16 or m >= 64 or k * n <= TURNED
         return m * n * k <= PRINTED and is_worth_turning
 
@@ -90,7 +90,7 @@ class ProductShape(NamedTuple):
 def write_product(
     writer: Writer, product: ProductShape, places: list[Value], rate: Value = None
 ) -> None:
-    """Write a product; `places` are the integer addresses of A, B, C and scratch, `rate` that of the rate."""
+    """Write a product; `places` are the integer addresses of A, B, C and scratch, `rate` the address of the rate."""
     A, B, C, scratch = places
     oriented = product.oriented
     if oriented is not product:
@@ -188,7 +188,7 @@ def _parts(length: int, step: int) -> list[tuple[int, int, int]]:
 
 
 def _rows(m: int) -> int:
-    """Return the rows of a block: the most that leave no rest, or the most of all."""
+    """Return the rows per block: the largest number without a remainder, else the largest of all."""
     return next((rows for rows in _ROWS if m % rows == 0), min(m, _ROWS[0]))
 
 
@@ -212,7 +212,7 @@ def write_blas_call(
     beta = ir.Constant(item, float(product.adds))
     (m, k), n = product.A.shape, product.B.shape[1]
     turned_B, ldb = leading(product.B)
-    if m == 1:  # (1, k) @ (k, n) is B' x
+    if m == 1:  # (1, k) @ (k, n): compute B' x
         lies = product.B.shape if turned_B == PLAIN else product.B.shape[::-1]
         kind = TRANSPOSED if turned_B == PLAIN else PLAIN
         steps = [size(_step(row)) for row in (product.A, product.C)]

@@ -19,14 +19,14 @@ from chainrule.program.native.writer import WORD, Value, Writer, call_function
 
 Phase = Sequence[Sequence[Instruction]]  # the instructions of each thread
 
-_YIELD_EVERY: Final = 256  # spins, a power of two: some 5 us
-_LINE: Final = 8  # words of a cache line
+_YIELD_EVERY: Final = 256  # spins, a power of two: about 5 us
+_LINE: Final = 8  # words per cache line
 _busy = threading.Lock()  # all threads of a run must run at the same time, so only one run may use them
 machine.while_forking(_busy)
 
 
 class StepRunner:
-    """Runs steps: the phases of each in order, and in a phase the instructions of each thread.
+    """Runs steps: the phases of a step in order, and in each phase the instructions of every thread.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _run_address() -> int:
 
 
 def _write_run(writer: Writer) -> None:
-    """Write `run`; it takes the number of steps, the place of their number, the table and its length."""
+    """Write `run`; it takes the number of steps, the address of the step number, the table and its length."""
     builder = writer.builder
     steps, number, table, length = (writer.argument(i) for i in range(4))
     with writer.loop(0, steps) as step:
@@ -132,7 +132,7 @@ def _write_run(writer: Writer) -> None:
 
 def _barrier(threads: int) -> Instruction:
     """Return the instruction that waits until all threads have reached it."""
-    # The number of threads that have arrived, and in another cache line how often all have.
+    # The number of threads that have arrived, and in another cache line the number of times that all have.
     words = np.zeros(3 * _LINE, np.int64)
 
     def write(writer: Writer, places: list[Value]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from llvmlite import ir
 
 Number = bool | int | float
-Value = Any  # a value of llvmlite.ir, which has no types of its own
+Value = Any  # a value of llvmlite.ir, which has no type annotations
 
 ITEM_BITS: Final = {"bool": 8, "int32": 32, "uint32": 32, "int64": 64, "float32": 32, "float64": 64}
 POINTER: Final = ir.PointerType()
@@ -227,7 +227,7 @@ class Lanes:
         return Lanes(self.builder, first, self.dtype, width).at([0] * width)
 
     def at(self, places: Sequence[int]) -> "Lanes":
-        """Return the lanes at these places."""
+        """Return the lanes at these indices."""
         mask = ir.Constant(ir.VectorType(INT, len(places)), list(places))
         undefined = ir.Constant(self.value.type, ir.Undefined)
         chosen = self.builder.shuffle_vector(self.value, undefined, mask)
@@ -239,7 +239,7 @@ class Writer:
 
     def __init__(self, module: ir.Module, name: str) -> None:
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), name)
-        function.attributes.add("nounwind")  # no unwind tables
+        function.attributes.add("nounwind")  # without unwind tables
         self.arguments = function.args[0]
         self.builder = ir.IRBuilder(function.append_basic_block("entry"))
 
