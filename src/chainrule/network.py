@@ -423,6 +423,8 @@ class NeuralNetwork:
             if is_stream(X, y) or (settings.batch_size is not None and isinstance(X, np.memmap)):
                 X, y, sample_weight = as_stream(X, y, sample_weight), None, None
             door = self._place_for(X, settings.batch_size, settings.optimizer)
+            if own:  # the other ranks may have all rows
+                door = door._replace(fewest=0)
             data = self._rows((X, y, sample_weight), door, settings.batch_size)
             validation: TrainingRows | None = None
             if validation_fraction is not None:
@@ -446,6 +448,11 @@ class NeuralNetwork:
         steps = settings.epochs * -(-rows // batch_rows)
         what = self.architecture, settings.optimizer, self.dtype, self.backend
         return Demand(*what, streamed, settings.compiled, steps, settings.threads), batch_rows
+
+    def _state(self, rule: Optimizer) -> State | None:
+        """Return the state that the last training kept, if it had this optimizer."""
+        kept, state = self._kept or (None, None)
+        return state if kept == (rule.name, dict(rule.settings)) else None
 
     def _show(self, theta: Array) -> None:
         """Set the parameters ``theta (P,)``, and drop the arrays of the last feedforward."""
@@ -604,9 +611,8 @@ class NeuralNetwork:
         training = TrainingStep(self.architecture, named_optimizer(optimizer))
         door = self._place_for(X)._replace(finite=False)
         batch = targets.batch((X, y, sample_weight), self.architecture, door)
-        rule = training.optimizer.name, dict(training.optimizer.settings)
-        state = self._kept[1] if self._kept and self._kept[0] == rule else None
-        progress = Progress(self._theta, state or training.optimizer.init(self._theta))
+        state = self._state(training.optimizer) or training.optimizer.init(self._theta)
+        progress = Progress(self._theta, state)
         key = self._key(deepcopy(self._chance))  # from a copy, so that the next step still has this key
         inputs = progress, batch, self._rate(learning_rate), key
         return explain(training, inputs, self.backend, every=detail == "all")
@@ -1067,8 +1073,7 @@ def _fit(
     for net, task, settings in runs:
         demand, rows = net._demand(task, settings)
         demand.check(rows)
-        rule = settings.optimizer.name, dict(settings.optimizer.settings)
-        state = net._kept[1] if resume and net._kept and net._kept[0] == rule else None
+        state = net._state(settings.optimizer) if resume else None
         members.append(tasks.Member(net._theta, task, settings, net._chance, state))
     with Interrupts():  # until the weights are kept
         try:
@@ -1078,7 +1083,8 @@ def _fit(
         for (net, _, _), outcome in zip(runs, outcomes, strict=True):
             net._show(outcome.theta)
     for (net, task, settings), member, outcome in zip(runs, members, outcomes, strict=True):
-        net._kept = (rule, outcome.state) if resume and outcome.state is not None else None
+        rule, state = settings.optimizer, outcome.state if resume else None
+        net._kept = None if state is None else ((rule.name, dict(rule.settings)), state)
         if line := closing_line(member.theta, task, settings, outcome):
             outcome.history.notes += (line,)
             shown.note(line)
@@ -1226,7 +1232,7 @@ def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[Tr
     if weights is None:
         return [TrainingRows(data)] * len(networks)
     weights = inputs.numbers(weights, "sample_weight", door.backend)  # (n,), (n, 1) or (K, n)
-    is_list = len(weights.shape) == 2 and weights.shape[1] != 1
+    is_list = len(weights.shape) == 2 and tuple(weights.shape) != (data.X.shape[0], 1)
     return [
         TrainingRows(data._replace(weights=targets.sample_weights(own, data.X.shape[0], door)))
         for own in _of_each("sample_weight", weights, networks, is_list=is_list)

@@ -102,3 +102,11 @@ def test_record_batches_that_end_early_are_refused():
     stream = Stream(lambda: frames(X[: (n := next(sizes))], y[:n], w[:n], 5), "y", drop=["w"])
     with pytest.raises(ValueError, match="the record batches ended at row 12, wanted 20 as at first"):
         train(stream, None, epochs=3)
+
+
+def test_a_file_that_is_damaged_after_it_was_opened_is_named(tmp_path):
+    X, y, _ = rows(20)
+    stream = Stream(folder(tmp_path, X, y), "y")
+    (tmp_path / "000.parquet").write_bytes(b"PAR1xx")
+    with pytest.raises(ValueError, match=r"000\.parquet cannot be read .*; was it changed after"):
+        train(stream, None)

@@ -83,18 +83,20 @@ def test_shares_cover_each_row_once_in_batches_of_one_size(counts, batch_size):
 
 
 def test_ranks_with_rows_of_their_own_train_what_one_process_does(monkeypatch, backend):
-    places = np.split(np.arange(len(X)), (3, 700))  # rows of each of three ranks
+    places = np.split(
+        np.arange(len(X)), (3, 3, 700)
+    )  # rows of each of four ranks, of which one has none
 
     def own(group):
         part = places[group.rank]
         weights = {"sample_weight": WEIGHTS[part], "validation_data": (X[part], Y[part])}
         return trained((X[part], Y[part]), group, backend=backend, sharded=True, **weights)
 
-    runs = run(3, own)
+    runs = run(4, own)
     assert_alike(runs)
     chance, orders = Chance(1), []
     for _ in range(2):
-        draws = draws_of(chance, 3)
+        draws = draws_of(chance, 4)
         orders.append(merged([p[d.order(len(p))] for p, d in zip(places, draws, strict=True)]))
     monkeypatch.setattr(Chance, "order", lambda _self, _n: orders.pop(0))
     weights = {"sample_weight": WEIGHTS, "validation_data": (X, Y)}
@@ -220,6 +222,8 @@ def test_ranks_whose_data_differ_are_refused_at_the_start(tmp_path):
             ValueError, match=f"the ranks differ in {what}: .* on rank 0, .* on rank 1; "
         ):
             run(2, function)
+    with pytest.raises(ValueError, match="X has no rows on any rank"):
+        run(2, lambda group: trained((X[:0], Y[:0]), group, sharded=True))
     with pytest.raises(
         ValueError, match="sums by a tree need the same rows on all ranks; leave out ':tree'"
     ):

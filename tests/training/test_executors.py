@@ -175,6 +175,14 @@ def test_what_does_not_go_together_is_refused_in_one_line(rng, change, given, me
     assert "\n" not in str(error.value)
 
 
+def test_of_a_single_sample_each_network_may_have_its_own_weight(rng):
+    X, y = (part[:1] for part in data(rng))
+    weights, nets, others = np.arange(1.0, 6.0)[:, None], networks(), networks()
+    histories = train_many(nets, X, y, 3, RATES, sample_weight=weights)
+    alone = train_alone(others, X, y, 3, RATES, sample_weight=lambda k: weights[k])
+    check_alike(nets, histories, others, alone)
+
+
 # -- executors -----------------------------------------------------------------------------------------
 
 

@@ -37,11 +37,12 @@ _BLOCK_BYTES = 2**26  # size of the rows that are converted at once
 
 
 class Door(NamedTuple):
-    """The backend and dtype that data are converted to, and whether NaN and infinity are refused."""
+    """The backend and dtype that data are converted to; whether NaN and infinity are refused, and the fewest rows."""
 
     backend: Backend
     dtype: str
     finite: bool = True
+    fewest: int = 1
 
     def wide(self, X: Any, sizes: Sequence[int]) -> "Door":
         """Return the door for data that are used in batches; large data may stay on the host, to be streamed.
@@ -180,7 +181,7 @@ def matrix(X: Any, n_in: int, door: Door) -> Any:
     rows, columns = X.shape
     doubt = "was it transposed?" if rows == n_in else "was a column added or lost?"
     require(columns == n_in, f"X has {columns} features but the network takes {n_in}; {doubt}")
-    require(rows > 0, f"X has no rows; give at least one sample of {n_in} features")
+    require(rows >= door.fewest, f"X has no rows; give at least one sample of {n_in} features")
     return X
 
 

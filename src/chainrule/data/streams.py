@@ -504,7 +504,7 @@ class _Parquet(_Frames):
 
     def __init__(self, source: Any, *columns: Any) -> None:
         path = Path(source)
-        pl = polars(f"reading {path.name}")
+        self._pl = pl = polars(f"reading {path.name}")
         self.name = str(path)
         self._files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         got = "a folder without .parquet files" if path.is_dir() else "no file or folder"
@@ -532,7 +532,11 @@ class _Parquet(_Frames):
 
     def read(self, block: Block) -> RawRows:
         rows = self._lazy[block.file].slice(block.start, block.rows)
-        return self.raw(rows.select(self.columns).collect())
+        problem = f"{self.file(block.file)} cannot be read ({{}}); was it changed after training began?"
+        # A panic of Polars, on a damaged file, is no Exception.
+        errors = self._pl.exceptions
+        with refusing((errors.PolarsError, errors.PanicException), problem):
+            return self.raw(rows.select(self.columns).collect())
 
 
 class _Records(_Frames):

@@ -57,7 +57,7 @@ def require(holds: object, problem: str, error: Callable[[str], Exception] = Val
 
 @contextmanager
 def refusing(
-    kinds: type[Exception] | tuple[type[Exception], ...],
+    kinds: type[BaseException] | tuple[type[BaseException], ...],
     problem: str,
     error: Callable[[str], Exception] = ValueError,
 ) -> Iterator[None]:

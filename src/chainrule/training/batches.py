@@ -166,6 +166,7 @@ class TrainingRows:
     def _counted(self, group: Group) -> Self:
         other = copy(self)
         other.counts = tuple(group.gather(len(self)))
+        require(sum(other.counts) > 0, "X has no rows on any rank; give at least one sample")
         return other
 
     def split(self, fraction: float, chance: Chance) -> tuple["TrainingRows", "TrainingRows"]:
