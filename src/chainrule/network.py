@@ -328,7 +328,7 @@ class NeuralNetwork:
         print_every : int
             See ``progress``.
         compile : bool
-            ``False`` runs the step as it is written, on any backend.
+            ``False`` runs the step as written, on any backend.
         threads : int, optional
             The number of CPU threads. Default: ``CHAINRULE_THREADS``, else the number of cores.
         ranks : str, Group or mpi4py communicator, optional

@@ -1,6 +1,6 @@
-"""The benchmark: where a network runs fastest on this machine, and how near that is to its limit.
+"""The benchmark: the fastest way to run a network on this machine, compared with the machine's limit.
 
 `chainrule bench run` measures, `report` shows, `recommend` answers for one network. Every contestant runs in
-a process of its own; the processes take turns block by block, and what is reported is the ratio of
-neighbouring blocks: a machine that is slow for a while does not move it.
+its own process. The processes take turns block by block, and the report gives the ratio of
+neighbouring blocks, which does not change if the machine is slow for a while.
 """

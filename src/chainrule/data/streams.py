@@ -155,9 +155,8 @@ class Stream:
             If a value is missing or infinite; the message has its column, file and row.
         """
         raw: RawRows = self._source.read(block)
-        scratch = np.empty(
-            _TILE
-        )  # reused: freeing and allocating an array of this size costs more than the arithmetic
+        # Reused: freeing and allocating an array of this size costs more than the arithmetic.
+        scratch = np.empty(_TILE)
         corners = product(
             *(range(0, length, step) for length, step in zip(raw.X.shape, _TILE, strict=True))
         )
@@ -230,7 +229,7 @@ class Stream:
         Returns
         -------
         tuple of Stream
-            The rows to train on, and the rows held out.
+            The training rows, and the held-out rows.
 
         Raises
         ------
@@ -326,9 +325,8 @@ def is_stream(X: Any, y: Any) -> bool:
     >>> is_stream("rows.parquet", "y"), is_stream([[1.0]], [0])
     (True, False)
     """
-    is_text = (
-        isinstance(y, list) and bool(y) and isinstance(y[0], str)
-    )  # names of columns, or labels of rows
+    # Names of columns, or labels of rows.
+    is_text = isinstance(y, list) and bool(y) and isinstance(y[0], str)
     is_named = isinstance(y, str) or (is_text and not hasattr(X, "shape"))
     is_npy = isinstance(X, str | PathLike) and fspath(X).endswith(".npy")
     return is_named or is_npy or isinstance(X, Stream)

@@ -115,6 +115,5 @@ def _finish(ax: Any, notes: dict[int, str]) -> None:
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     else:
-        ax.tick_params(
-            "y", which="both", left=False, labelleft=False
-        )  # nothing is drawn, so no size means anything
+        # Nothing is drawn, so a scale would have no meaning.
+        ax.tick_params("y", which="both", left=False, labelleft=False)

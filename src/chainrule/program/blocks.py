@@ -112,9 +112,7 @@ class BlockedBatch:
         return [empty(theta.shape, theta.dtype) for _ in range(self._cut.threads)]  # (P,) each
 
     run: Any  # a callable that runs a number of steps: see `_runner`
-    _first = (
-        0  # the row of the batch with which the data begin, if a process has only a part of the batch
-    )
+    _first = 0  # index in the batch of the first row; not 0 if a process has only a part of the batch
 
     def _ready(self, parts: list[list[Item]], finish: list[list[list[Item]]]) -> None:
         """Prepare to run the items of each thread in the forward and backward pass, then the phases of the update."""

@@ -1,4 +1,4 @@
-"""Dtypes: NumPy's dtypes stand for those of all libraries."""
+"""Dtypes: NumPy's dtypes represent the dtypes of all libraries."""
 
 from importlib import import_module
 from typing import Any

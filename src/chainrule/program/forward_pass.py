@@ -2,12 +2,12 @@
 
 There are four ways, chosen by shapes alone:
 
-* Few rows run as written, until they have been predicted so often that a plan pays. Each thread keeps its last plans.
+* Few rows run as written, until they have been predicted so often that a plan is worthwhile. Each thread keeps its last plans.
 * More work runs as written, on all rows at once.
 * Still more is cut into blocks, which threads share. They also run as written, so that the first prediction of a
   network needs no preparation.
 * If a thread has more to do than preparation takes, blocks of one size run by a plan, which is made once for a network
-  and kept. Plans hold no arrays: each call binds them to memory of its own, so calls may overlap, and no large array
+  and kept. Plans hold no arrays: each call binds them to its own memory, so calls may overlap, and no large array
   remains after a call.
 """
 
@@ -89,7 +89,7 @@ def cut(theta: np.ndarray, X: np.ndarray) -> Blocks:
 class Few:
     """Predictions of one network for a fixed, small number of rows, in one thread.
 
-    The plan is bound to memory of its own, to which each call copies its parameters.
+    The plan is bound to its own memory, to which each call copies its parameters.
     """
 
     def __init__(self, forward: Forward, parameters: Spec, samples: Spec, kernels: Kernels) -> None:
@@ -170,7 +170,7 @@ def _plan(forward: Forward, specs: tuple[Spec, Spec], kernels: Kernels) -> Plan 
 
 
 def _bound(planned: Plan, theta: np.ndarray, kernels: Kernels) -> Run:
-    """Return a function that runs the plan of a block, in memory of its own."""
+    """Return a function that runs the plan of a block, with its own memory."""
     _, samples = planned.program.inputs
     buffer = kernels.library.empty(samples.shape, samples.dtype)  # (rows, n_in)
     arrays = Arrays(planned, (theta, buffer), kernels.library)

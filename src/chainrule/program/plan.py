@@ -227,9 +227,7 @@ class _Planner:
     ) -> None:
         start, whole = 0, concat.result
         fresh: list[tuple[Value, int]] = []  # roots that can be computed inside the concatenation
-        kept: list[
-            tuple[Value, Value]
-        ] = []  # roots that are part of a whole already, each with that whole
+        kept: list[tuple[Value, Value]] = []  # roots that are part of a whole already, and the whole
         others: list[int] = []  # roots of parts that must be copied
         for part in concat.inputs:
             root = self._roots.of(part)

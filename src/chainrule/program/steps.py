@@ -89,7 +89,7 @@ class Steps:
         return max(1, steps // len(self._work.bounds))
 
     def at_work(self) -> AbstractContextManager[object]:
-        """Return a context to run in: if the engine has threads of its own, BLAS uses one thread in each."""
+        """Return a context to run in: if the engine has its own threads, BLAS uses one thread in each."""
         ours = any(batch.threads > 1 for batch in self._batches.values())
         return blas_threads(1 if ours else product_threads(self._work))
 

@@ -183,9 +183,7 @@ class Share(NamedTuple):
     """One rank's rows of each batch of an epoch, if every rank has its own rows."""
 
     bounds: list[tuple[int, int]]  # start and stop in the order of its own rows; some may be empty
-    places: list[
-        tuple[int, int]
-    ]  # the rows of the whole batch, and the index of this rank's first row in it
+    places: list[tuple[int, int]]  # rows of the whole batch; index of this rank's first row
 
 
 def share(bounds: Sequence[tuple[int, int]], counts: Sequence[int], rank: int) -> Share:

@@ -170,19 +170,19 @@ class TrainingRows:
         return other
 
     def split(self, fraction: float, chance: Chance) -> tuple["TrainingRows", "TrainingRows"]:
-        """Return the rows to train on and the rows held out, chosen at random.
+        """Return the training rows and the held-out rows, chosen at random.
 
         Parameters
         ----------
         fraction : float
-            The share of the rows to hold out, about.
+            The approximate share of the rows to hold out.
         chance : Chance
             The random numbers.
 
         Returns
         -------
         tuple of TrainingRows
-            The rows to train on, and the rows held out.
+            The training rows, and the held-out rows.
 
         Raises
         ------

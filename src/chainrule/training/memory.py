@@ -69,8 +69,8 @@ class Demand(NamedTuple):
     def of(self, rows: int) -> MemoryEstimate:
         """Return the memory of a step on batches of ``rows`` rows.
 
-        A step that is replayed or compiled takes what its plan says. For a step that runs as it is written, all results are
-        counted, which is an upper bound. Streamed data have two places for a batch, whose steps share their scratch memory.
+        The memory of a step that is replayed or compiled is its plan's. For a step that runs as written, all results are
+        counted, which is an upper bound. Streamed data have two buffers for a batch, whose steps share their scratch memory.
         """
         backend = self.backend
 

@@ -96,7 +96,7 @@ class Windows(BufferedRows):
     Raises
     ------
     ValueError
-        If there is no batch size, or the number of features is not that of the network.
+        If there is no batch size, or the number of features differs from the network's.
     """
 
     def __init__(self, stream: Stream, net: Architecture, door: Door, batch_size: int | None) -> None:

@@ -90,7 +90,7 @@ def recommend(
 
 
 def _ranks(choice: Choice, cell: Cell) -> str:
-    """Return in words whether a second machine pays."""
+    """Return in words whether a second machine is worthwhile."""
     return second_machine(choice.estimates[0].seconds.estimate, cell.parameters * cell.itemsize)
 
 

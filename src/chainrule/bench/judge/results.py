@@ -97,14 +97,14 @@ class Match(NamedTuple):
     Attributes
     ----------
     left, right
-        The figures of both, ``None`` where a side has none.
+        The results of both sides; ``None`` for a side without results.
     standing
-        Whether the left side is "faster", "slower", the "same" or "undecided"; where there is no ratio, what
-        a side is instead of measured: "skipped", "failed", "invalid", ...
+        Whether the left side is "faster", "slower", the "same" or "undecided"; without a ratio, the status
+        of a side that was not measured: "skipped", "failed", "invalid", ...
     ratio
-        The right side's time over the left's.
+        The right side's time divided by the left's.
     reason
-        Why there is no ratio.
+        The reason why there is no ratio.
     """
 
     left: Figures | None

@@ -1,1 +1,1 @@
-"""Measuring: contestants run by turns, each in a process of its own."""
+"""Measuring: contestants take turns, each in its own process."""

@@ -57,7 +57,7 @@ def block(contestant: Contestant, passes: int, clock: str = WALL) -> float:
 
 
 def warm_up(contestant: Contestant, seconds: float, block_seconds: float = BLOCK_SECONDS) -> Warm:
-    """Call a contestant until it is warm, and return the passes in a block and the seconds of one.
+    """Call a contestant until it is warm, and return the passes per block and the seconds per pass.
 
     Parameters
     ----------

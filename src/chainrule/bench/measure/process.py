@@ -54,8 +54,8 @@ class Process:
     def ask(self, do: str, patience: float = math.inf, **request: Any) -> Answer:
         """Let it run until it has answered a request; return the answer.
 
-        It is killed if it has not answered after this many seconds, or those of ``PATIENCE``, or if this process is
-        interrupted meanwhile.
+        It is killed if it has not answered after this many seconds, or after ``PATIENCE``, or if this process is
+        interrupted while it waits.
         """
         patience = min(patience, PATIENCE)
         try:

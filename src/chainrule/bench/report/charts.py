@@ -1,6 +1,6 @@
 """The charts of the report, drawn by matplotlib.
 
-On the page each panel is a picture of its own, so that panels wrap where the window is narrow; in a file the panels of a
+On the page each panel is its own picture, so that panels wrap in a narrow window; in a file the panels of a
 chart are one picture.
 """
 

@@ -34,7 +34,7 @@ def call(library: Any, function: str, *arguments: Any) -> None:
     CannotCaptureError
         If the library lacks the function, or the function fails.
     MemoryError
-        If there is no memory left for it.
+        If there is not enough memory for the function.
     """
     if not hasattr(library, function):
         msg = f"the library of CUDA lacks {function}; install another version"
@@ -103,7 +103,7 @@ class Cublas:
     CannotCaptureError
         If the library lacks a function, or a call fails.
     MemoryError
-        If there is no memory left for the handle.
+        If there is not enough memory for the handle.
     """
 
     def __init__(

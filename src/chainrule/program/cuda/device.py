@@ -88,7 +88,7 @@ class Device(Library, Protocol):
         """
 
     def clusters_at_once(self, text: KernelText) -> int:
-        """Return how many clusters of a kernel run at once; one block is a cluster of its own."""
+        """Return how many clusters of a kernel run at once; a single block counts as a cluster."""
 
     def product(self, product: Product) -> Call:
         """Return the call that multiplies two matrices.

@@ -33,9 +33,8 @@ class Runner:
 
     def __init__(self, device: Device, calls: list[Call]) -> None:
         self._device, self.calls = device, calls
-        self.graph: Callable[[], None] | None = (
-            None  # from the second time on, unless it cannot be captured
-        )
+        # Captured at the second run, if possible.
+        self.graph: Callable[[], None] | None = None
         self._runs = 0
 
     def __call__(self) -> None:

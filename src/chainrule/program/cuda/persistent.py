@@ -169,9 +169,8 @@ class _Printer:
                     data = np.ascontiguousarray(np.broadcast_to(value.data, value.shape))
                     constants.append((data, arrays.of(value)))
             self._arrays.append(arrays)
-            self._places["g"] = arrays.of(
-                stage.program.outputs[-1]
-            )  # the gradient over a block's rows, which the update reads
+            # The gradient over a block's rows, which the update reads.
+            self._places["g"] = arrays.of(stage.program.outputs[-1])
         self.constants = tuple(data for data, _ in constants)
         # The inputs that a kernel reads by the addresses in its table, and their addresses in shared memory.
         self._read = [(value.role, self._places[value.name]) for value in self._inputs]

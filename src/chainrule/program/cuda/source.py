@@ -25,9 +25,7 @@ class Tail:
     """Statements on single numbers, such as the totals of a chain, which one thread computes at the end of the kernel."""
 
     chain: Chain
-    totals: tuple[
-        tuple[str, int], ...
-    ]  # the inputs that are totals, and the number of each among the outputs
+    totals: tuple[tuple[str, int], ...]  # inputs that are totals, each with its index in the outputs
     inner: tuple[int, ...]  # outputs that only the tail reads, and that are not stored
 
 

@@ -1,8 +1,8 @@
 """Sums: the partial sums of a kernel's blocks, added up by the last block, always in the same order.
 
 Each block writes its part to memory and increments a counter; the block that increments it last adds up the parts. So a sum
-over all rows needs no launch of its own, and no atomic addition, whose order would differ from run to run. A block
-that is alone in its column of blocks writes no parts.
+over all rows needs no separate launch, and no atomic addition, whose order would differ from run to run. A block
+that is the only one in its column of blocks writes no parts.
 """
 
 from chainrule.program.chains import Output

@@ -46,7 +46,7 @@ class NativeKernels(Kernels):
     put = staticmethod(instructions.put)
 
     def ready(self, phases: Sequence[Phase], steps: Sequence[np.ndarray]) -> StepRunner:
-        """Return the runner of these phases, each thread with instructions of its own."""
+        """Return the runner of these phases, each thread with its own instructions."""
         return StepRunner(phases, steps)
 
 
