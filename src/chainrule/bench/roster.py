@@ -63,21 +63,21 @@ class Entry(NamedTuple):
     mark: str = OWN_MARK
 
     def missing(self) -> list[str]:
-        """Return the modules it needs that are not installed."""
+        """Return the modules that the contestant needs and that are not installed."""
         return [name for name in self.needs if find_spec(name) is None]
 
     @property
     def is_at_hand(self) -> bool:
-        """Whether the modules it needs are installed and the driver reports the device it needs."""
+        """Whether the contestant's modules are installed and the driver reports its device."""
         return not self.missing() and (self.device == "cpu" or gpu() is not None)
 
     @property
     def device(self) -> str:
-        """Its device: "cpu" or "cuda"."""
+        """The contestant's device: "cpu" or "cuda"."""
         return device_of(self.library)
 
     def maker(self) -> Callable[[Any, str], Any]:
-        """Return the function that makes it."""
+        """Return the function that makes the contestant."""
         module, function = self.code.split(":")
         path = module if self.name == self.code else f"chainrule.bench.{module}"
         return partial(getattr(import_module(path), function), *self.arguments)

@@ -81,7 +81,7 @@ class Measurement:
 
     @property
     def is_timed(self) -> bool:
-        """Whether it has valid times."""
+        """Whether the record has valid times."""
         return self.status == "ok" and bool(self.seconds)
 
     @property

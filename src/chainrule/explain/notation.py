@@ -164,7 +164,7 @@ class Text:
 
 
 class Html(Text):
-    """The same with subscripts; ⊙ is the product of entries, a dot the product with a number."""
+    """A formula with subscripts; ⊙ is the product of entries, a dot the product with a number."""
 
     derivative = "<i>∂{}/∂{}</i>"
     below = "<sub>{}</sub>"
@@ -182,7 +182,7 @@ class Html(Text):
 
 
 class Latex(Text):
-    """The same as in papers: matrix products without a sign, ⊙ for products of entries."""
+    """A formula in LaTeX, as in papers: matrix products without a sign, ⊙ for products of entries."""
 
     brackets = r"\left({}\right)"
     derivative = r"\frac{{\partial {}}}{{\partial {}}}"

@@ -181,7 +181,7 @@ class Engine(Protocol):
 
     @property
     def at_once(self) -> int:
-        """The number of epochs that it runs in one call, before it checks for Ctrl-C again."""
+        """The number of epochs that the engine runs in one call, before it checks for Ctrl-C again."""
         return 1
 
     def at_work(self) -> AbstractContextManager[object]:

@@ -186,7 +186,7 @@ _BLAS = _Blas()
 
 @functools.lru_cache(maxsize=1)
 def _blas_libraries(_modules: int) -> list[Any]:
-    """Return the BLAS libraries of this process; imports of more modules may load others, so it searches again then."""
+    """Return the BLAS libraries of this process; imports of more modules may load others, so the search is repeated then."""
     from threadpoolctl import ThreadpoolController
 
     controllers: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers

@@ -68,7 +68,7 @@ class Operation:
         return tuple(operand for operand in self.operands if isinstance(operand, Value))
 
     def computed(self, operands: Sequence[Any], xp: Namespace) -> Array:
-        """Return its result for arrays and numbers: the same call of the same library as in the step."""
+        """Return the operation's result for arrays and numbers: the same call of the same library as in the step."""
         if (operator := PRIMITIVES[self.function].operator) is not None:
             return operator(*operands)  # in every library, either side may be a Python number
         if self.function == "slice":
@@ -94,12 +94,12 @@ class Operation:
 
     @property
     def is_row_product(self) -> bool:
-        """Whether it is the product of a row of ones and a matrix: the gradient of a bias."""
+        """Whether the operation is the product of a row of ones and a matrix: the gradient of a bias."""
         return self.function == "matmul" and self.result.shape[-2] == 1 and _is_ones(self.inputs[0])
 
     @property
     def is_matrix_product(self) -> bool:
-        """Whether it is a matrix product other than a row product."""
+        """Whether the operation is a matrix product other than a row product."""
         return self.function == "matmul" and not self.is_row_product
 
     @property
@@ -148,12 +148,12 @@ class Fusion:
 
     @property
     def is_concat(self) -> bool:
-        """Whether it is a concatenation."""
+        """Whether the group is a concatenation."""
         return self.operations[0].function == "concat"
 
     @property
     def is_product(self) -> bool:
-        """Whether it is a matrix product."""
+        """Whether the group is a matrix product."""
         return self.operations[0].function == "matmul"
 
     @property

@@ -27,7 +27,7 @@ class Storage:
 
     @property
     def is_scratch(self) -> bool:
-        """Whether it is scratch memory."""
+        """Whether the storage is scratch memory."""
         return self.value is None
 
 

@@ -37,7 +37,7 @@ class Primitive(NamedTuple):
     is_analytic: bool = False  # so the complex step can differentiate it
 
     def accepts(self, dtype: str) -> bool:
-        """Return whether it is defined for the dtype of this name.
+        """Return whether the function is defined for the dtype of this name.
 
         Examples
         --------

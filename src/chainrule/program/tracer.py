@@ -212,7 +212,7 @@ class Tracer:
         return self._recorder.elementwise(function, self, *others)
 
     def reflected(self, function: str, other: Any) -> "Tracer":
-        """Return a function of another operand and this array."""
+        """Return a function of another operand and this array, in that order."""
         return self._recorder.elementwise(function, other, self)
 
     def __pos__(self) -> "Tracer":

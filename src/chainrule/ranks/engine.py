@@ -39,10 +39,10 @@ class Stop(Protocol):
 
     @property
     def flag(self) -> float:
-        """The term of this rank in the sum: 0 unless it received a signal."""
+        """The rank's term in the sum: 0 unless the rank received a signal."""
 
     def agree(self, flags: float) -> None:
-        """Take the sum of the flags of all ranks as the decision."""
+        """Decide by the sum of all ranks' flags."""
 
 
 class RankEngine:

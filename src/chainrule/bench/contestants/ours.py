@@ -102,7 +102,7 @@ def _forward(data: CellData, backend: Backend) -> Contestant:
 
 
 def _transfer(data: CellData, backend: Backend) -> Contestant:
-    """Return the copies of the batches, gathered on the host, to the device."""
+    """Return a pass that gathers the batches on the host and copies them to the device."""
 
     def copied(rows: np.ndarray) -> Any:
         X = backend.copy(backend.asarray(data.X[rows]))  # (n, n_0)
@@ -114,7 +114,7 @@ def _transfer(data: CellData, backend: Backend) -> Contestant:
 
 
 def _epochs(data: CellData, backend: Backend) -> Contestant:
-    """Return epochs of ``train``, which draw batches and keep a history; this many per call."""
+    """Return epochs of ``train``, which draw batches and keep a history; several per call."""
     net = trained(data, backend)
     X, Y = backend.asarray(data.X), backend.asarray(data.Y)
 
@@ -141,7 +141,7 @@ def _epochs(data: CellData, backend: Backend) -> Contestant:
 
 
 def trained(data: CellData, backend: Backend) -> NeuralNetwork:
-    """Return the network with the data's initial weights, to call ``train`` on."""
+    """Return a network with the data's initial weights, for calls of ``train``."""
     architecture, _ = network(data.cell.sizes, data.cell.rule)
     net = NeuralNetwork(**architecture.arguments(), backend=backend, dtype=data.cell.dtype, seed=0)
     for number, (W, b) in enumerate(zip(data.weights, data.biases, strict=True)):

@@ -42,7 +42,7 @@ def torch(device: str, data: CellData, operation: str) -> Contestant:
 
 
 def cupy(data: CellData, operation: str) -> Contestant:
-    """Return the products of our own step's CUDA graph, a pass of them one launch; forward, one by one."""
+    """Return the products of chainrule's CUDA graph of a step, one launch per pass; forward, one by one."""
     backend = ours.available("cupy")
     wait = backend.device.synchronize
     if operation == "forward":

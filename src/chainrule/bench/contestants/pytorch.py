@@ -44,7 +44,7 @@ def eager(device: str, data: CellData, operation: str) -> Contestant:
 
 
 def compiled(device: str, mode: str, data: CellData, _operation: str) -> Contestant:
-    """Return the same with the loss and its gradient compiled by ``torch.compile``.
+    """Return the modules with the loss and its gradient compiled by ``torch.compile``.
 
     ``mode="reduce-overhead"`` captures CUDA graphs of the compiled functions.
     """

@@ -190,7 +190,7 @@ class Slice:
 
     @property
     def title(self) -> str:
-        """Its name in tables and charts."""
+        """The slice's name in tables and charts."""
         pattern = PRESETS.get(self.template, "").partition(",")[0]
         name = ", ".join(filter(None, (self.template, pattern)))
         more = [] if self.dtype == "float32" else [self.dtype]
@@ -199,7 +199,7 @@ class Slice:
 
     @property
     def cells(self) -> list[Cell]:
-        """Its cells, narrow and small first."""
+        """The cells, narrow and small first."""
         return [self.by_size[key] for key in sorted(self.by_size)]
 
     @property
@@ -214,12 +214,12 @@ class Slice:
 
     @property
     def is_grid(self) -> bool:
-        """Whether it has more than one hidden size and more than one batch size."""
+        """Whether the slice has more than one hidden size and more than one batch size."""
         return len(self.hidden) > 1 and len(self.batches) > 1
 
     @property
     def slug(self) -> str:
-        """Its name for use in file names."""
+        """The slice's name for use in file names."""
         words = [self.template, self.dtype, self.operation]
         kept = [word for word in words if word not in {"float32", "step"}]
         return "-".join(kept).replace(",", "-").lower()

@@ -43,7 +43,7 @@ Turns = dict[Seat, list[tuple[int, Answer]]]
 
 @dataclass(frozen=True)
 class Care:
-    """The care with which a cell is measured; times in seconds."""
+    """The settings for the measurement of a cell; times in seconds."""
 
     rounds: int = 15
     least_rounds: int = 3
@@ -145,7 +145,7 @@ class Crew:
         return OVER if answer["status"] == "failed" and self._left < 0 else answer
 
     def _rounds(self, cell: Cell, ready: dict[Seat, Answer], turns: Turns) -> None:
-        """Let each contestant take a turn in each round, in a new random order."""
+        """Time each contestant once per round, in a new random order."""
         care = self.care
         again = {seat: answer["pass"] < SHORT_PASS for seat, answer in ready.items()}
         each = sum((answer["passes"] + again[seat]) * answer["pass"] for seat, answer in ready.items())
@@ -219,7 +219,7 @@ class Campaign:
         }
 
     def units(self) -> list[Unit]:
-        """Return everything that is to be measured: set by set, with the cells shuffled in each."""
+        """Return all cells to be measured: set by set, in random order within each set."""
         units = []
         for number in range(self.processes):
             mine = [(number, *pair) for pair in product(self.cells, self.operations)]

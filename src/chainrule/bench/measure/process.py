@@ -52,9 +52,9 @@ class Process:
             os.sched_setaffinity(self.pid, sorted(os.sched_getaffinity(0))[:threads])
 
     def ask(self, do: str, patience: float = math.inf, **request: Any) -> Answer:
-        """Let it run until it has answered a request; return the answer.
+        """Let the worker run until it has answered a request; return the answer.
 
-        It is killed if it has not answered after this many seconds, or after ``PATIENCE``, or if this process is
+        The worker is killed if it has not answered after this many seconds, or after ``PATIENCE``, or if this process is
         interrupted while it waits.
         """
         patience = min(patience, PATIENCE)
@@ -76,16 +76,16 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process ID."""
+        """The process ID of the worker."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still runs."""
+        """Whether the worker still runs."""
         return self._process.poll() is None
 
     def end(self) -> None:
-        """Kill it."""
+        """Kill the worker."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._requests, self._answers):

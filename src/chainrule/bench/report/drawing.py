@@ -38,7 +38,7 @@ class Chart(NamedTuple):
 
     @property
     def subject(self) -> str:
-        """Its heading within its section."""
+        """The heading within the section."""
         return self.network or self.title
 
 

@@ -43,7 +43,7 @@ class Table:
         return [dict(zip(head, row, strict=True)) for row in rows]
 
     def markdown(self, level: int = 3) -> str:
-        """Return it as Markdown, its title a heading of this level; 0 for no title."""
+        """Return the table as Markdown, with its title as a heading of this level; 0 for no title."""
         rule = ["---" if place < self.texts else "---:" for place in range(len(self.head))]
         head, *rows = ([escaped(text) for text in line] for line in (self.head, *self.rows))
         parts = [
@@ -54,7 +54,7 @@ class Table:
         return "\n\n".join(filter(None, parts))
 
     def rich(self) -> RenderableType:
-        """Return it for rich, in colour; title and notes may be wider than the table."""
+        """Return the table for rich, in colour; title and notes may be wider than the table."""
         table = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for place, heading in enumerate(self.head):
             is_text = place < self.texts
@@ -72,7 +72,7 @@ class Table:
         return Group(Text(self.title, style="bold"), *body, *notes)
 
     def html(self, *, is_sortable: bool = False) -> str:
-        """Return it as HTML in a box that scrolls by itself; a sortable one has a button in each heading."""
+        """Return the table as HTML in a box that scrolls; a sortable table has a button in each heading."""
         if not self.head:
             return f"<ul>{''.join(f'<li>{escape(note)}' for note in self.notes)}</ul>"
         # Without end tags, which HTML does not need: for thousands of cells, they would be a tenth of the page.
@@ -104,7 +104,7 @@ class Table:
 
 
 def escaped(text: str) -> str:
-    r"""Return text that stays within its cell of a Markdown table, and is text there.
+    r"""Return text that stays within its cell of a Markdown table, without HTML tags.
 
     Examples
     --------

@@ -253,12 +253,12 @@ def sign(x: Lanes) -> Lanes:
 
 
 def maximum(x: Lanes, y: Lanes | float) -> Lanes:
-    """Return the larger; NaN if either is."""
+    """Return the larger value; NaN if either is NaN."""
     return (x > y).where(x, y) if x.is_integer else x.call("maximum", x.other(y))
 
 
 def minimum(x: Lanes, y: Lanes | float) -> Lanes:
-    """Return the smaller; NaN if either is."""
+    """Return the smaller value; NaN if either is NaN."""
     return (x < y).where(x, y) if x.is_integer else x.call("minimum", x.other(y))
 
 
@@ -274,17 +274,17 @@ def where(condition: Lanes, yes: Lanes | float, no: Lanes | float) -> Lanes:
 
 
 def logical_and(x: Lanes, y: Lanes) -> Lanes:
-    """Return whether both hold."""
+    """Return whether both conditions hold."""
     return x & y
 
 
 def logical_or(x: Lanes, y: Lanes) -> Lanes:
-    """Return whether either holds."""
+    """Return whether either condition holds."""
     return x | y
 
 
 def logical_not(x: Lanes) -> Lanes:
-    """Return whether it does not hold."""
+    """Return whether the condition does not hold."""
     return ~x
 
 

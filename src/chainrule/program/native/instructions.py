@@ -43,7 +43,7 @@ class Instruction(NamedTuple):
 
 
 def addresses(instructions: Sequence[Instruction]) -> list[int]:
-    """Return the addresses of their functions; new ones are compiled."""
+    """Return the addresses of the instructions' functions; new functions are compiled."""
     return compiler.compile_functions([(repr(i.recipe), i.write_function) for i in instructions])
 
 

@@ -67,7 +67,7 @@ class ProductShape(NamedTuple):
 
     @property
     def form(self) -> str:
-        """How it is printed: `rows`, `dots` or `turned`."""
+        """The form of the printed code: `rows`, `dots` or `turned`."""
         if self.B.shape[1] > 1 and self.B.has_rows:
             return "rows"
         if self.B.shape[1] == 1 and self.A.has_rows and self.B.turned.has_rows:
@@ -181,7 +181,7 @@ def _factor(writer: Writer, dtype: str, rate: Value) -> Lanes | None:
 
 
 def _parts(length: int, step: int) -> list[tuple[int, int, int]]:
-    """Return the size, start and stop of the whole steps of a length, and of the rest; without empty ones."""
+    """Return the size, start and stop of the whole steps of a length, and of the rest, unless empty."""
     whole = length - length % step
     parts = [(step, 0, whole), (length - whole, whole, length)]
     return [part for part in parts if part[1] < part[2]]
@@ -225,7 +225,7 @@ def write_blas_call(
 
 
 def leading(matrix: Strided) -> tuple[int, int]:
-    """Return how a BLAS has to take a matrix, and its leading dimension in items."""
+    """Return the transpose argument of a BLAS for a matrix, and the leading dimension in items."""
     rows, columns = matrix.strides
     if matrix.shape[0] == 1 and columns == 1:
         return PLAIN, matrix.shape[1]
