@@ -13,6 +13,7 @@ from chainrule.estimators import settings
 from chainrule.mathematics.arrays import namespace
 from chainrule.mathematics.step import Batch
 from chainrule.ranks import join
+from chainrule.ranks.group import ALONE
 from chainrule.training.history import Record
 
 OUT_ACTIVATIONS = {"cross_entropy": "softmax", "poisson": "exp", "half_squared_error": "identity"}
@@ -43,7 +44,7 @@ class Monitor:
         self.has_ended = False
         self._context: Any = None
         self._task: Any = None
-        self._group = join()
+        self._group = ALONE if model.solver == "lbfgs" else join()  # the ranks run L-BFGS separately
         if epochs is not None and self._group.rank == 0 and hasattr(model, "_init_callback_context"):
             self._context = model._init_callback_context(max_subtasks=epochs)
             self._hook("begin", self._context)
