@@ -409,7 +409,6 @@ class NeuralNetwork:
                 "data": "a stream" if is_stream(X, y) else "arrays",
                 "validation_data": validation_data is not None,
                 "validation_fraction": validation_fraction,
-                "sample_weight": sample_weight is not None,
             }
             group.check_alike(facts)
         plain = batch_size is None and validation_data is None and validation_fraction is None

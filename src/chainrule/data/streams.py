@@ -78,6 +78,8 @@ class Stream:
         The names of the columns of X.
     scaler : Scaler or None
         The scaler of X.
+    is_weighted, is_sequential : bool
+        Whether the rows have weights, and whether blocks can only be read in their order, as for record batches.
 
     Raises
     ------
@@ -108,6 +110,8 @@ class Stream:
     ) -> None:
         self._source = _opened(source, y, sample_weight, features, drop)
         self.features, self.target = self._source.features, y
+        self.is_weighted: bool = self._source.is_weighted
+        self.is_sequential = isinstance(self._source, _Records)
         self.scaler: Scaler | None = None
         self.places: Callable[[np.ndarray], np.ndarray] | None = None  # labels to indices of classes
         rows = sum(map(sum, self._source.groups))
@@ -123,16 +127,6 @@ class Stream:
 
     def __len__(self) -> int:
         return sum(block.rows for block in self.blocks)
-
-    @property
-    def is_weighted(self) -> bool:
-        """Whether the rows have weights."""
-        return bool(self._source.is_weighted)
-
-    @property
-    def is_sequential(self) -> bool:
-        """Whether blocks can only be read in their order, as for record batches."""
-        return isinstance(self._source, _Records)
 
     def read(self, block: Block, out: np.ndarray | None = None) -> RawRows:
         """Read the rows of a block.
@@ -292,13 +286,8 @@ class Stream:
         2
         """
         blocks = zlib.crc32(np.array(self.blocks).tobytes())  # of (blocks, 3)
-        group.check_alike(
-            {
-                "window": self.window,
-                "features": self.features,
-                "data": f"{len(self)} rows in blocks with checksum {blocks:08x}",
-            }
-        )
+        data = f"{len(self)} rows in blocks with checksum {blocks:08x}"
+        group.check_alike({"window": self.window, "features": self.features, "data": data})
         return self.shard(group.rank, group.size)
 
     def _only(self, numbers: np.ndarray) -> Self:
