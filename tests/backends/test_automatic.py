@@ -98,7 +98,7 @@ FAR = "since 64-16-10, batch 256 in float32 lies outside the measured range; mea
         (a_map({"torch": NUMPY, "numpy": NUMPY}, spread=0.05), None, "float32", "undecided"),
         (a_map({"numpy": TORCH, "absent": NUMPY}), None, "float32", "numpy; 64-16-10, batch 256"),
         (a_map(dtype="float64"), None, None, "64-16-10, batch 256:"),
-        (a_map(), "1.0", "float32", "since the stored map was measured with numpy 1.0, here is"),
+        (a_map(), "1.0", "float32", "since the stored map was measured with numpy 1.0, but here it is"),
     ],
     ids=["far from it", "undecided", "not installed", "no dtype", "stale"],
 )

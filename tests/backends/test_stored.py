@@ -46,7 +46,7 @@ def test_a_map_of_another_machine_or_version_is_stale_and_says_why():
         held["key"][fact] = was
         file.write_text(json.dumps(held))
         here = key().get(fact, "none")
-        with pytest.raises(StaleMapError, match=re.escape(f"with {fact} {was}, here is {here}")):
+        with pytest.raises(StaleMapError, match=re.escape(f"with {fact} {was}, but here it is {here}")):
             read()
 
 

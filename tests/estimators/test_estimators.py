@@ -568,7 +568,7 @@ def test_targets_and_weights_that_cannot_be_are_refused(rng):
     ):
         model.partial_fit(X, np.where(y == 3, 9, y))
     with pytest.raises(
-        ValueError, match=r"classes are \[0, 1\], but were \[0, 1, 2, 3\] in the first call; omit"
+        ValueError, match=r"classes are \[0, 1\], but were \[0, 1, 2, 3\] in the first call; give"
     ):
         model.partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):

@@ -53,11 +53,11 @@ CONTRADICTIONS = [
     (lambda a, n, t: t.update(labels={"x": 1}), r"table.labels is .*, wanted list"),
     (lambda a, n, t: t.update(labels=[["x"], "y", "z"]), r"table.labels\[0\] is \['x'\], wanted str"),
     (lambda a, n, t: t.update(features=["a", "a"]), "1 features, but"),
-    (lambda a, n, t: t["scaler"]["mean"].append(0.0), "the scaler lacks 2 means"),
+    (lambda a, n, t: t["scaler"]["mean"].append(0.0), "the scaler needs 2 means"),
     (lambda a, n, t: t["scaler"].update(scale=[1.0, 0.0]), "scales above 0"),
     (lambda a, n, t: t["scaler"].pop("mean"), "table.scaler has no field 'mean'"),
     (lambda a, n, t: t.update(task="regression"), "3 labels, but"),
-    (lambda a, n, t: t.update(target_scaler=t["scaler"]), "the scaler lacks 1 means"),
+    (lambda a, n, t: t.update(target_scaler=t["scaler"]), "the scaler needs 1 means"),
     (lambda a, n, t: n.update(dropout="0.1"), "network.dropout is '0.1', wanted float"),
     (
         lambda a, n, t: n.update(hidden_size=[2**40]),

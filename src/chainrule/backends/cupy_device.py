@@ -232,7 +232,7 @@ class CupyDevice(CupyLibrary):
         return partial(graph.launch, self.stream)
 
     def timed(self, calls: Sequence[Call]) -> float:
-        """Return how many microseconds these calls take, by the device's clock: the least of a few launches of a graph."""
+        """Return the time of these calls in microseconds, by the device's clock: the least of a few graph launches."""
 
         def once() -> None:
             for function, arguments in calls:

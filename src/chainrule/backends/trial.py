@@ -119,8 +119,8 @@ def _problem(operation: Operation, operands: list[Any], wanted: np.ndarray, back
     shapes = ", ".join(str(np.shape(o)) for o in operands)
     name = f"{operation.function} of {shapes}"
     try:
-        there: list[Array] = [  # NumPy's functions return numbers instead of 0-d arrays
-            # Training copies no boolean array from the host, so the library's name of the dtype does not matter.
+        there: list[Array] = [  # np.generic: NumPy's functions return scalars, not 0-d arrays
+            # No dtype for booleans: libraries name it differently, and training never copies booleans from the host.
             backend.asarray(o, None if o.dtype == bool else o.dtype.name)
             if isinstance(o, np.ndarray | np.generic)
             else o

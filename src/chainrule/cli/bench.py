@@ -327,7 +327,7 @@ def scale(
     simulate: Annotated[str | None, option("bench scale.simulate")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how much faster several processes train one network, and compare it with a model.
+    """Measure how much faster several processes train one network, and compare it with a predicted speed-up.
 
     Start it as: mpiexec -n 2 chainrule bench scale --ranks mpi.
     """

@@ -154,7 +154,10 @@ class Facts(NamedTuple):
         for scaler, size in [(self.scaler, inputs), (self.target_scaler, 1)]:
             if scaler is not None:
                 fits = scaler.mean.size == scaler.scale.size == size and np.all(scaler.scale > 0)
-                require(bool(fits), f"the scaler lacks {size} means or scales above 0, but {network}")
+                require(
+                    bool(fits),
+                    f"the scaler needs {size} means and {size} scales above 0, since {network}",
+                )
         agree = bool(classes) == (loss == "cross_entropy") == (self.target_scaler is None)
         require(agree and (classes > 0 or outputs == 1), f"{self.task}, but {network}")
 

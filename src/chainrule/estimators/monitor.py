@@ -122,7 +122,7 @@ class Monitor:
         if not net.weight_decay:
             return 0.0
         W = network._theta[: net.layout.weights]  # (all weights,)
-        # Not with ``network.backend``: the data may still choose it.
+        # Reading ``network.backend`` would choose NumPy, if the data have not chosen a backend yet.
         squares = float(namespace(W).sum(W * W))
         rows = settings.batch_rows(self._model, n)
         return float(0.5 * net.weight_decay * squares * ceil(n / rows) * rows / n)

@@ -14,7 +14,7 @@ from chainrule.mathematics.naming import require
 from chainrule.mathematics.parameters import Layout
 from chainrule.mathematics.precision import HALVES
 
-# Dropout compares a 32-bit hash with a threshold, which no larger probability has.
+# With a larger probability, dropout's threshold would not fit in the 32 bits of the hash it is compared with.
 DROPOUT = Range("a number from 0 to 1 - 2^-32", lambda p: 0.0 <= p <= 1.0 - 2.0**-32)
 _CLIP = Range("a number above 0, or None", lambda norm: 0.0 < norm < math.inf)
 

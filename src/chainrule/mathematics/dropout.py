@@ -15,7 +15,7 @@ _LAYER_STRIDE = 0x9E3779B9  # 2**32 over the golden ratio, so that layers start 
 
 
 def _shifted(H: Array, bits: int) -> Array:
-    # The standard shifts signed integers arithmetically; the mask makes the shift a logical one.
+    # In the Array API standard, >> of signed integers is arithmetic; the mask makes the shift a logical one.
     return (H >> bits) & (2 ** (32 - bits) - 1)
 
 

@@ -16,8 +16,8 @@ from chainrule.program.kernels import Kernels
 from chainrule.program.operations import Fusion, Operation, Program, Value
 from chainrule.program.plan import Home, Plan, Roots, plan
 
-# In native code: products of matrices with fewer weights gain nothing, since their gradient is read from the
-# nearest cache; and a BLAS adds slowly to rows that are shorter than a vector.
+# In native code, adding a product directly to its weights pays only with this many weights and columns: a smaller
+# gradient is read from the nearest cache, and a BLAS adds slowly to rows that are shorter than a vector.
 MANY, WIDE = 10_000, 16
 
 

@@ -35,8 +35,8 @@ class Epoch(NamedTuple):
     bounds: Sequence[tuple[int, int]]  # the start and stop of each step
     rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: no dropout
-    data: Any = None  # the record whose rows the order selects, if not the work's; never if engines read a host buffer
-    # If ranks have their own rows: for each step, the rows of the whole batch, and this rank's first one.
+    data: Any = None  # whose rows the order selects; None: the work's data, always so if engines read a host buffer
+    # If ranks have their own rows: for each step, the size of the whole batch, and the index of this rank's first row.
     places: Sequence[tuple[int, int]] | None = None
 
     def part(self, first: int, stop: int) -> "Epoch":

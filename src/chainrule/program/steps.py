@@ -158,7 +158,8 @@ def _run_launches(epochs: Mapping[Steps, Epoch], check: Callable[[], None]) -> d
             batch.run.together([(batch.run, steps) for batch, steps in launches])
         else:
             batch.run(steps)
-        # Each engine may take as long as a single one, but all together no longer than Ctrl-C may wait.
+        # The time of one engine: a launch may take LAUNCH_SECONDS for each, but for MOST_LAUNCHES at most, so that
+        # Ctrl-C does not wait too long.
         seconds = (time.perf_counter() - began) / min(len(launches), MOST_LAUNCHES)
         for engine, (batch, steps) in zip(left, launches, strict=True):
             losses[engine][done[engine] : done[engine] + steps] = batch.losses(steps)

@@ -219,7 +219,7 @@ class Tracer:
         return self
 
     def __pow__(self, other: Any) -> "Tracer":
-        # NumPy's operator squares, its function does not, and the bits must be equal.
+        # NumPy computes x**2 with np.square, unlike np.power(x, 2), and the bits must be the same as NumPy's.
         is_square = isinstance(other, int | float) and other == 2
         return self.applied("square") if is_square else self._recorder.pow(self, other)
 
@@ -243,7 +243,7 @@ class Tracer:
     def __getitem__(self, key: Any) -> "Tracer":
         places = key if isinstance(key, tuple) else (key,)
         if not all(isinstance(place, slice | EllipsisType) for place in places):
-            msg = "it indexes an array with more than slices; only slices can be recorded"
+            msg = "it indexes an array with something other than slices; only slices can be recorded"
             raise TypeError(msg)
         shape = np.broadcast_to(np.False_, self.shape)[places].shape
         if shape == self.shape:

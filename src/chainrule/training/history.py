@@ -113,7 +113,7 @@ class History:
         dict of str to array
             ``numbers (3, epochs)`` and ``held_out (epochs, 2)``, or ``(0, 2)`` without held-out data.
         """
-        held_out = np.array(self._held_out, np.float64).reshape(-1, 2)  # (epochs, 2); no accuracy is NaN
+        held_out = np.array(self._held_out, np.float64).reshape(-1, 2)  # (epochs, 2); NaN: no accuracy
         return {"numbers": np.array(self._numbers), "held_out": held_out}
 
     def extend(self, numbers: np.ndarray, held_out: np.ndarray) -> None:

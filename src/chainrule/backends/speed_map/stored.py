@@ -82,7 +82,7 @@ def read() -> SpeedMap:
     for name in here | old:
         was, now = old.get(name, "none"), here.get(name, "none")
         if was != now:
-            msg = f"the stored map was measured with {name} {was}, here is {now}"
+            msg = f"the stored map was measured with {name} {was}, but here it is {now}"
             raise StaleMapError(msg)
     return SpeedMap(spots)
 

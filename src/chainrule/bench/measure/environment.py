@@ -115,7 +115,7 @@ def precision() -> dict[str, Any]:
 
 
 def gpu() -> dict[str, str] | None:
-    """Return the driver's facts of the first CUDA device; ``None`` if there is none."""
+    """Return what ``nvidia-smi`` reports about the first CUDA device; ``None`` if there is none."""
     return _ask_gpu(GPU_FACTS)
 
 

@@ -41,7 +41,7 @@ def block(contestant: Contestant, passes: int, clock: str = WALL) -> float:
     contestant, passes
         The contestant, and the number of passes.
     clock
-        "wall", or "processor": the time that this process computes, without what else the machine does, and without waiting for
+        "wall", or "processor": the CPU time of this process, which excludes other processes and waiting for
         a device or a disk. On systems whose processor clock is too coarse, it is "wall".
     """
     if contestant.clocked is not None and passes:

@@ -28,9 +28,7 @@ def products(work: Work, device: Device, count: int = 1) -> Runner:
         If the work has several batches.
     """
     if not work.is_one_batch:
-        msg = (
-            f"the bare products are those of one batch, got {len(work.bounds)}; give bounds of all rows"
-        )
+        msg = f"products alone can be run for one batch only, got {len(work.bounds)} batches; give one with all rows"
         raise ValueError(msg)
     ((_, rows),) = work.bounds
     shape = FeedShape(count, 0, numpy_dtype(work.progress[0].dtype), work.drops)

@@ -60,7 +60,8 @@ def _machine() -> tuple[llvm.TargetMachine, Any, str]:
             cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default"
         )
 
-    # The linker owns its machine. JITLink keeps code and constants together: the usual linker ends the process
+    # The linker takes ownership of a machine, so it gets its own.
+    # JITLink keeps code and constants together: the usual linker ends the process
     # if they are more than 2 GB apart, as in a process with PyTorch and JAX.
     linker = llvm.create_lljit_compiler(machine(), use_jit_link=True, suppress_errors=True)
     return machine(), linker, f"{llvmlite.__version__} {llvm.get_process_triple()} {cpu} {features}"

@@ -31,7 +31,7 @@ TURNED: Final = 2**10
 
 
 class Strided(NamedTuple):
-    """The layout of a matrix: its shape, and the items from row to row and from column to column."""
+    """The layout of a matrix: its shape, and its strides in items, from row to row and from column to column."""
 
     shape: tuple[int, int]
     strides: tuple[int, int]

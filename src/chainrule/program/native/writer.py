@@ -153,7 +153,7 @@ class Lanes:
         return model.like(chosen)
 
     def call(self, intrinsic: str, *others: "Lanes") -> "Lanes":
-        """Return an LLVM intrinsic of these lanes, such as `llvm.sqrt`, in their own type."""
+        """Return the result of an LLVM intrinsic, such as `sqrt`, for these lanes, in their dtype."""
         values = [self.value, *(other.value for other in others)]
         name = f"llvm.{intrinsic}.{suffix(self.dtype, self.width)}"
         return self.like(call_function(self.builder, name, self.value.type, *values))
