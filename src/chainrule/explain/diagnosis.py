@@ -296,7 +296,7 @@ def _rounded(rate: float) -> str:
 
 
 def diagnosed(evidence: Evidence) -> tuple[tuple[Flag, ...], tuple[str, ...]]:
-    """Return the flags of a step without NaN or infinity, and the questions that its rows cannot answer."""
+    """Return the flags of a finite step, and the faults that its rows are too few or too alike to rule out."""
     X, Y = evidence.arrays["X"], evidence.arrays["Y"]
     alike = list(symmetric(evidence))
     unreachable = list(out_of_reach(Y, evidence.curves[-1]))

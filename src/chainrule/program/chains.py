@@ -61,7 +61,7 @@ class Output(NamedTuple):
     total: bool = False
     columns: bool = False  # (1, columns)
     by: str = ""  # with `columns`: a thin operand, whose row is multiplied by the value before the sum
-    turned: bool = False  # with `by`: the sum is (columns, few), not (few, columns)
+    turned: bool = False  # with `by`: the sum is transposed, (columns, few); `few`: the columns of `by`
 
 
 class _Facts(NamedTuple):

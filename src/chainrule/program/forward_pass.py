@@ -38,7 +38,7 @@ MOST_ROWS = 1024  # per block that runs without a plan
 FEWEST_ROWS = 256  # per such block: with fewer, BLAS is slower
 # Limit for the parameters and for the rows; above it, call overhead does not matter.
 FEW_BYTES = 2**18
-CALLS_AS_WRITTEN = 50  # for few rows; after this many, a plan has saved the time it takes to make
+CALLS_AS_WRITTEN = 50  # for few rows: the call that makes a plan, which pays off only over many calls
 BLOCKS_A_THREAD = 4  # at least this many, so that no thread waits long for the last blocks
 
 

@@ -71,7 +71,7 @@ class TrainingRun:
         self._newest_is_good = True
         self._best: tuple[float, Array] | None = None
         self._began = time.perf_counter()
-        # Of rank 0, which calls them: the other ranks may have none.
+        # Whether rank 0 has callbacks: only rank 0 calls them, and the other ranks may have none.
         self._has_callbacks = settings.group.broadcast(bool(settings.callbacks))
         self._is_watched = (
             self._has_callbacks or settings.patience is not None or self._validation is not None

@@ -206,7 +206,7 @@ class Campaign:
     care: Care = field(default_factory=Care)
 
     def line(self, run: str) -> dict[str, Any]:
-        """Return the plan as a line of the file."""
+        """Return the plan as a record of the results file."""
         return {
             "record": "plan",
             "schema": SCHEMA,

@@ -88,7 +88,7 @@ def crossover(one: Slice) -> Chart:
 
 
 def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
-    """Return the sides to compare: device and processor or the two best backends; ours and the others."""
+    """Return the pairs to compare: device and processor, or the two best backends; then ours and others."""
     ours, peers = one.measured(one.run.backends), one.measured(one.run.peers)
     devices = [name for name in ours if roster.entry(name).device != "cpu"]
     processors = [name for name in ours if name not in devices]

@@ -65,7 +65,7 @@ class PersistentEngine:
         return min(self.most_steps(self.work.bounds[0][1]), self.work.steps, MOST_EPOCHS)
 
     def most_steps(self, rows: int, waves: int = 1) -> int:
-        """Return the largest number of steps of a launch, if ``waves`` clusters run one after the other in one place."""
+        """Return how many steps fit into ``LAUNCH_MICROSECONDS`` if the clusters of a launch run in ``waves`` turns."""
         return max(1, int(LAUNCH_MICROSECONDS / (waves * self.kernels[rows].microseconds)))
 
     def at_work(self) -> AbstractContextManager[object]:
