@@ -331,7 +331,7 @@ def test_misuse_of_predict_is_one_line_and_writes_nothing(chainrule, models, tmp
     for words, message in {
         "kind.safetensors none.csv -o out.csv": "there is no file none.csv",
         "none.safetensors flowers.csv -o out.csv": "there is no file none.safetensors",
-        "flowers.csv flowers.csv -o out.csv": "no model file",
+        "flowers.csv flowers.csv -o out.csv": "not a model file",
         "plain.safetensors flowers.csv -o out.csv": "not made by chainrule train",
         "kind.safetensors flowers.csv -o none/out.csv": "there is no folder",
         "kind.safetensors flowers.csv -o kind.safetensors": "would be overwritten",

@@ -49,5 +49,5 @@ def test_the_bare_products_multiply_what_the_step_multiplies(stand_in, monkeypat
 
 def test_the_products_are_of_one_batch(stand_in):
     work = on_device(stand_in, made_work(Case(), 9, batch_size=3))
-    with pytest.raises(ValueError, match="got 3; give bounds of all rows"):
+    with pytest.raises(ValueError, match="got 3 batches; give one with all rows"):
         products(work, stand_in)

@@ -37,7 +37,7 @@ _BLOCK_BYTES = 2**26  # size of the rows that are converted at once
 
 
 class Door(NamedTuple):
-    """The backend and dtype that data are converted to; whether NaN and infinity are refused, and the fewest rows."""
+    """How data are converted and checked: the backend and dtype, whether NaN is refused, and the fewest rows."""
 
     backend: Backend
     dtype: str

@@ -221,7 +221,7 @@ class Replay(Engine):
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
         fill, began, steps = self._library.fill, perf_counter(), len(epoch.bounds)
-        if steps > len(self._losses):
+        if steps > self._losses.shape[0]:
             self._losses = self._asarray(np.zeros(steps), self.progress[0].dtype)  # (steps,)
         order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
         sources, epochs = arrays_of(epoch.data or self._work.data), steps // len(self._work.bounds)
