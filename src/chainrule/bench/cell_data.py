@@ -46,7 +46,13 @@ class CellData(NamedTuple):
         return [self.order[start:stop] for start, stop in self.bounds]
 
     def first_batch(self) -> "CellData":
-        """Return the data with its first batch only."""
+        """Return the data with its first batch only.
+
+        Returns
+        -------
+        CellData
+            ``X (n, n_0)``, ``Y (n, n_L)`` and ``order (n,)`` of n = ``cell.batch`` rows; ``order`` is 0 to n - 1.
+        """
         n = self.cell.batch
         return self._replace(X=self.X[:n], Y=self.Y[:n], order=np.arange(n))
 
@@ -62,11 +68,30 @@ class CellData(NamedTuple):
         return [*self.weights, *self.biases]
 
     def copies(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return copies of the initial weights and biases."""
+        """Return copies of the initial weights and biases.
+
+        Returns
+        -------
+        weights : list of ndarray
+            ``(n_in, n_out)`` each.
+        biases : list of ndarray
+            ``(1, n_out)`` each.
+        """
         return [W.copy() for W in self.weights], [b.copy() for b in self.biases]
 
     def astype(self, dtype: str) -> "CellData":
-        """Return the same data in another dtype."""
+        """Return the same data in another dtype.
+
+        Parameters
+        ----------
+        dtype : str
+            "float32" or "float64".
+
+        Returns
+        -------
+        CellData
+            X, Y, weights and biases in this dtype. Arrays that already have it are not copied.
+        """
         X, Y = (array.astype(dtype, copy=False) for array in (self.X, self.Y))
         weights, biases = (
             tuple(array.astype(dtype, copy=False) for array in arrays)
@@ -80,10 +105,15 @@ def cell_data(cell: Cell, device: str = "cpu") -> CellData:
 
     Parameters
     ----------
-    cell
+    cell : Cell
         The cell.
-    device
+    device : str
         "cpu", or "cuda" for the longer passes of cells that are measured on a GPU.
+
+    Returns
+    -------
+    CellData
+        Two or more batches, in the dtype of the cell.
 
     Examples
     --------

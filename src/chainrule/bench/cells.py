@@ -82,6 +82,16 @@ class Cell(Workload):
 
         Activations and gradients are not counted, since an implementation may keep them in registers or caches.
 
+        Parameters
+        ----------
+        operation : str
+            "forward" for a forward pass; any other, such as "step", counts as a training step.
+
+        Returns
+        -------
+        int
+            The number of bytes per pass or step.
+
         Examples
         --------
         >>> Cell((2, 3, 1), 4).least_bytes()  # 13 parameters, 4 rows of 2 features and a target
@@ -117,6 +127,16 @@ _CELL = re.compile(r"([1-9]\d*(?:-[1-9]\d*){2,}),([1-9]\d*)(?:,(sgd|adam))?(?:,(
 def parse(text: str) -> Cell:
     """Return the cell of this name.
 
+    Parameters
+    ----------
+    text : str
+        The sizes of the layers and the batch size, then optionally the rule and the dtype: "64-16-10,32,adam,float64".
+
+    Returns
+    -------
+    Cell
+        With the rule "sgd" and the dtype "float32" unless the name has others.
+
     Raises
     ------
     ValueError
@@ -142,6 +162,20 @@ def parse(text: str) -> Cell:
 
 def preset(name: str, grid: str, dtype: str = "float32") -> list[Cell]:
     """Return the cells of a preset over a grid, narrow and small first.
+
+    Parameters
+    ----------
+    name : str
+        "tabular", "digits", "mnist" or "deep".
+    grid : str
+        The hidden sizes H and batch sizes B, each a list, or from, to and factor: "H=16,64 B=1..4096:x8".
+    dtype : str
+        "float32" or "float64".
+
+    Returns
+    -------
+    list of Cell
+        A cell for each pair of H and B, sorted by H, then by B.
 
     Raises
     ------
@@ -178,6 +212,16 @@ def _axis(text: str) -> list[int]:
 
 def template_of(cell: Cell) -> str:
     """Return the preset of the cell, or its sizes with H for equal hidden sizes.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell; its batch size and dtype are ignored.
+
+    Returns
+    -------
+    str
+        The name of the preset, or the sizes as in "100-H-5", followed by ",adam" for the rule "adam".
 
     Examples
     --------

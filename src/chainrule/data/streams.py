@@ -173,11 +173,30 @@ class Stream:
         return raw if self.places is None else raw._replace(y=self.places(raw.y))
 
     def where(self, block: Block, row: int) -> str:
-        """Return the number of a row of a block in its file, from 1, and the file."""
+        """Return the number of a row of a block in its file, from 1, and the file.
+
+        Parameters
+        ----------
+        block : Block
+            One of ``blocks``.
+        row : int
+            The number of the row in the block, from 0.
+
+        Returns
+        -------
+        str
+            As in "row 12 of rows.parquet".
+        """
         return f"row {block.start + row + 1} of {self._source.file(block.file)}"
 
     def read_all(self) -> Iterator[RawRows]:
-        """Return an iterator over the ``RawRows`` of each block; the next block is read in a thread."""
+        """Return an iterator over the ``RawRows`` of each block; the next block is read in a thread.
+
+        Returns
+        -------
+        iterator of RawRows
+            As :meth:`read` returns them, in the order of ``blocks``.
+        """
         return ahead(self.read, self.blocks)
 
     def standardized(

@@ -90,6 +90,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, or of each label.
 
+        Parameters
+        ----------
+        X : array or sparse matrix
+            ``(n, n_features)``: the rows.
+
         Returns
         -------
         Array
@@ -105,6 +110,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithms of :meth:`predict_proba`, finite even if a probability rounds to 0.
+
+        Parameters
+        ----------
+        X : array or sparse matrix
+            ``(n, n_features)``: the rows.
 
         Returns
         -------

@@ -44,6 +44,15 @@ def smooth_differences(objective: Objective, theta: np.ndarray, places: np.ndarr
     second derivative (as of ``relu(x)**2`` at 0) a long step is wrong by a term in h. At a kink they never
     agree. The step stays long enough for the rounding of the function not to matter.
 
+    Parameters
+    ----------
+    objective : function
+        Takes ``theta (P,)`` and returns a scalar.
+    theta : ndarray
+        ``(P,)``, float64: where to differentiate.
+    places : ndarray
+        ``(k,)``, integers: the indices of the parameters.
+
     Returns
     -------
     ndarray
@@ -92,6 +101,15 @@ def complex_step(objective: Objective, theta: np.ndarray, places: np.ndarray) ->
 
     Nothing cancels, so h may be as small as 1e-30. f must be analytic and run on complex numbers
     (Squire & Trapp 1998, SIAM Review 40(1), 110-112).
+
+    Parameters
+    ----------
+    objective : function
+        Takes a complex ``theta (P,)`` and returns a scalar.
+    theta : ndarray
+        ``(P,)``, float64: where to differentiate.
+    places : ndarray
+        ``(k,)``, integers: the indices of the parameters.
 
     Returns
     -------

@@ -61,7 +61,14 @@ class Line:
         return tuple(map(float, self.array.reshape(-1)[:_FIRST]))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the line as a ``dict`` for JSON, with its norm, range and first entries instead of the array."""
+        """Return the line as a ``dict`` for JSON, with its norm, range and first entries instead of the array.
+
+        Returns
+        -------
+        dict
+            With the keys ``name``, ``section``, ``layer``, ``products``, ``source``, ``code``, ``shape``, ``norm``,
+            ``smallest``, ``largest``, ``first``, ``formula``, ``latex`` and ``dtype``; NaN and infinity as strings.
+        """
         names = ("name", "section", "layer", "products", "source", "code", "shape")
         record = _for_json(self, *names, "norm", "smallest", "largest", "first")
         record |= {"formula": self.formula.text, "latex": self.formula.latex}
@@ -85,7 +92,14 @@ class Update:
         return self.change / self.norm if self.norm else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the update as a ``dict`` for JSON."""
+        """Return the update as a ``dict`` for JSON.
+
+        Returns
+        -------
+        dict
+            With the keys ``shape``, ``name``, ``norm``, ``gradient``, ``change`` and ``ratio``; NaN and infinity as
+            strings.
+        """
         return _for_json(self, "shape", "name", "norm", "gradient", "change", "ratio")
 
 
@@ -164,6 +178,11 @@ class Document:
 def norm(array: np.ndarray) -> float:
     """Return the Euclidean norm of all entries, computed in float64.
 
+    Parameters
+    ----------
+    array : ndarray
+        Real numbers, in any shape.
+
     Returns
     -------
     float
@@ -180,6 +199,11 @@ def norm(array: np.ndarray) -> float:
 def figure(number: float) -> str:
     """Return a number with four significant digits.
 
+    Parameters
+    ----------
+    number : float
+        The number; it may be NaN or infinite.
+
     Returns
     -------
     str
@@ -195,6 +219,13 @@ def figure(number: float) -> str:
 
 def figures(line: Line, width: float = math.inf) -> str:
     """Return the shape, norm, range and first entries of an array, with as many entries as fit into ``width``.
+
+    Parameters
+    ----------
+    line : Line
+        The line that has the array.
+    width : float
+        The number of characters that the result may have; the shape, norm and range are shown even if they need more.
 
     Returns
     -------
@@ -220,6 +251,11 @@ def figures(line: Line, width: float = math.inf) -> str:
 
 def jsonable(number: Any) -> Any:
     """Return a number, or a tuple of numbers, as JSON can hold it: NaN and infinity as strings.
+
+    Parameters
+    ----------
+    number : int, float, str, None or tuple
+        The number, or a tuple of them; text and ``None`` are returned as they are.
 
     Returns
     -------

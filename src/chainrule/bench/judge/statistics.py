@@ -41,6 +41,16 @@ _T = {
 def paired(pairs: Pairs) -> Interval:
     """Return the median of the rounds' ratios ``A / B``.
 
+    Parameters
+    ----------
+    pairs : sequence of sequences of (float, float)
+        For each process, the seconds of A and of B in each round; above 0. Processes without rounds are skipped.
+
+    Returns
+    -------
+    Interval
+        The median ratio and its 95 % interval, without unit.
+
     Raises
     ------
     ValueError
@@ -59,6 +69,16 @@ def paired(pairs: Pairs) -> Interval:
 
 def typical(samples: Samples) -> Interval:
     """Return the median of the seconds of one contestant.
+
+    Parameters
+    ----------
+    samples : sequence of sequences of float
+        For each process, the seconds of each round; above 0. Processes without rounds are skipped.
+
+    Returns
+    -------
+    Interval
+        The median and its 95 % interval, in seconds.
 
     Raises
     ------
@@ -84,6 +104,18 @@ def verdict(ratio: Interval, band: float = BAND) -> Verdict:
     "undecided" becomes more frequent. "faster" or "slower" comes out in less than 5 % of the runs, also at
     5 %, and where processes differ by 3 %.
 
+    Parameters
+    ----------
+    ratio : Interval
+        The seconds of A divided by those of B.
+    band : float
+        The relative difference that still counts as the same: 0.03 is 3 %.
+
+    Returns
+    -------
+    str
+        "faster", "slower", "same" or "undecided".
+
     Examples
     --------
     >>> verdict(Interval(1.2, 1.15, 1.25)), verdict(Interval(1.0, 0.99, 1.02))
@@ -103,6 +135,16 @@ def geometric_mean(ratios: Sequence[Interval]) -> Interval:
     """Return the geometric mean of the ratios of several cells; its interval shows how much they differ.
 
     Student's t over the logarithms: cells that disagree make it wide. One cell keeps its own interval.
+
+    Parameters
+    ----------
+    ratios : sequence of Interval
+        The ratio of each cell, without unit. Of several cells, only the estimates are used.
+
+    Returns
+    -------
+    Interval
+        The mean and its 95 % interval, without unit.
 
     Raises
     ------
