@@ -1,4 +1,4 @@
-"""Docstrings of the reference have a summary, the errors raised and an example."""
+"""Docstrings of the reference have a summary, parameters, results, the errors raised and an example."""
 
 import ast
 import re
@@ -73,6 +73,22 @@ def test_the_reference_shows_the_library():
 def test_a_docstring_says_in_its_first_line_what_it_is():
     first = {name: docstring(node).partition("\n")[0] for name, _, node in EVERY}
     assert {n: line for n, line in first.items() if line[-1:] not in (".", ":") or len(line) > 105} == {}
+
+
+def test_a_function_describes_its_parameters_and_its_result():
+    lacking = []
+    for name, _, node in FUNCTIONS:
+        if {"property", "cached_property", "setter"} & {
+            getattr(d, "id", getattr(d, "attr", "")) for d in node.decorator_list
+        }:
+            continue
+        text, arguments = docstring(node), [*node.args.args, *node.args.kwonlyargs]
+        if any(a.arg not in ("self", "cls") for a in arguments) and "Parameters\n---" not in text:
+            lacking.append((name, "Parameters"))
+        returned = node.returns is not None and ast.unparse(node.returns) not in ("None", "Self")
+        if returned and "Returns\n---" not in text and "Yields\n---" not in text:
+            lacking.append((name, "Returns"))
+    assert lacking == []
 
 
 def test_a_function_that_raises_says_what_and_when():
