@@ -164,6 +164,16 @@ def get(choice: Any = None) -> Backend | None:
 def is_auto(choice: Any = None) -> bool:
     """Return whether a ``backend=`` argument is "auto"; ``None`` stands for ``CHAINRULE_BACKEND``.
 
+    Parameters
+    ----------
+    choice : object, optional
+        The argument, as in :func:`get`.
+
+    Returns
+    -------
+    bool
+        ``True`` if the measurements decide which backend is used.
+
     Examples
     --------
     >>> is_auto("auto"), is_auto("numpy")

@@ -103,16 +103,50 @@ class Backend:
         return ()
 
     def planned(self, plan: "Plan") -> "Plan":
-        """Return the plan of a step as this backend runs it."""
+        """Return the plan of a step as this backend runs it.
+
+        Parameters
+        ----------
+        plan : Plan
+            The plan of a step, with each operation by itself.
+
+        Returns
+        -------
+        Plan
+            The plan of the same step; ``plan`` itself unless the backend groups operations into kernels.
+        """
         return plan
 
     def scratch_bytes(self, plan_of: PlanOf, rows: int, _steps: int, _threads: int | None) -> int:
-        """Return the bytes of memory for intermediate results of steps on batches of ``rows`` rows."""
+        """Return the bytes of memory for intermediate results of steps on batches of ``rows`` rows.
+
+        Parameters
+        ----------
+        plan_of : function
+            Returns the plan of a step, given the number of rows of a batch.
+        rows : int
+            The number of rows of a batch.
+        _steps : int
+            The number of steps of the run; used by the backend for NumPy only.
+        _threads : int or None
+            The number of threads, likewise; ``None``: ``CHAINRULE_THREADS``, or one per core.
+
+        Returns
+        -------
+        int
+            The number of bytes, constants included.
+        """
         plan = plan_of(rows)
         return plan.constant_bytes + plan.scratch_bytes
 
     def available_bytes(self) -> int | None:
-        """Return the free memory of the device in bytes; ``None`` if it is unknown."""
+        """Return the free memory of the device in bytes; ``None`` if it is unknown.
+
+        Returns
+        -------
+        int or None
+            The number of bytes.
+        """
         return None
 
     def check_dtype(self, dtype: str) -> None:
@@ -146,11 +180,33 @@ class Backend:
         return self.xp.asarray(x, dtype=self.dtype(dtype), device=self.device)
 
     def dtype(self, name: Any) -> Any:
-        """Return the dtype of the library with this name; a dtype or ``None`` is returned unchanged."""
+        """Return the dtype of the library with this name; a dtype or ``None`` is returned unchanged.
+
+        Parameters
+        ----------
+        name : str, dtype or None
+            A name such as "float32", or a dtype of the library.
+
+        Returns
+        -------
+        dtype or None
+            The dtype of the library; ``None`` for ``None``.
+        """
         return getattr(self.xp, name) if isinstance(name, str) else name
 
     def to_numpy(self, array: Array) -> np.ndarray:
-        """Return ``array`` on the host as a copy, or as a view if it is there already; bfloat16 becomes float32."""
+        """Return ``array`` on the host as a copy, or as a view if it is there already; bfloat16 becomes float32.
+
+        Parameters
+        ----------
+        array : Array
+            An array of this backend, of any shape.
+
+        Returns
+        -------
+        numpy.ndarray
+            The same values, of the same shape.
+        """
         host = np.asarray(array)
         return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
 
@@ -158,29 +214,101 @@ class Backend:
         """Wait until ``result`` has been computed."""
 
     def engine(self, work: Work) -> Engine:
-        """Return the fastest engine of this backend; the plain step by default."""
+        """Return the fastest engine of this backend; the plain step by default.
+
+        Parameters
+        ----------
+        work : Work
+            The steps to run, and their arrays.
+
+        Returns
+        -------
+        Engine
+            An engine that starts from ``work.progress``.
+        """
         return self.plain(work)
 
     def plain(self, work: Work) -> Engine:
-        """Return the engine that runs the step as written."""
+        """Return the engine that runs the step as written.
+
+        Parameters
+        ----------
+        work : Work
+            The steps to run, and their arrays.
+
+        Returns
+        -------
+        Engine
+            An engine that starts from ``work.progress``; the reference for all other engines.
+        """
         return Plain(work, self.asarray, self.to_numpy)
 
     def pack(self, works: Sequence[Work], threads: int) -> "Pack | None":
-        """Return an engine that runs several runs of equal shapes together; ``None`` if this backend has none."""
+        """Return an engine that runs several runs of equal shapes together; ``None`` if this backend has none.
+
+        Parameters
+        ----------
+        works : sequence of Work
+            One for each run, with arrays of equal shapes.
+        threads : int
+            The number of threads; each runs a part of the engines.
+
+        Returns
+        -------
+        Pack or None
+            The engine for all runs.
+        """
         del works, threads
         return None
 
     def kernels(self, work: Work) -> "Kernels | None":
-        """Return the kernels for row blocks; ``None`` if this backend does not use row blocks."""
+        """Return the kernels for row blocks; ``None`` if this backend does not use row blocks.
+
+        Parameters
+        ----------
+        work : Work
+            The steps to run, and their arrays.
+
+        Returns
+        -------
+        Kernels or None
+            The kernels.
+        """
         del work
         return None
 
     def compiled_parts(self, step: Step) -> Step:
-        """Return the step with ``part`` and ``finish`` compiled, if the backend compiles functions."""
+        """Return the step with ``part`` and ``finish`` compiled, if the backend compiles functions.
+
+        Parameters
+        ----------
+        step : Step
+            The step as functions of arrays.
+
+        Returns
+        -------
+        Step
+            The same step; ``step`` itself if the backend does not compile functions.
+        """
         return step
 
     def predict(self, forward: Forward, theta: Array, X: Array) -> Array:
-        """Return the outputs ``forward(theta, X)``, of shape (n, n_out), for any number of rows, block by block."""
+        """Return the outputs ``forward(theta, X)``, of shape (n, n_out), for any number of rows, block by block.
+
+        Parameters
+        ----------
+        forward : function
+            Returns the outputs (m, n_out), given the parameters (P,) and m rows (m, n_in).
+        theta : Array
+            The parameters, (P,).
+        X : Array
+            The rows, (n, n_in); on the host if the backend streams them.
+
+        Returns
+        -------
+        Array
+            The outputs, (n, n_out), on the device.
+        """
         n = X.shape[0]
         if n <= BLOCK:
             return forward(theta, self.near(X))
@@ -189,17 +317,50 @@ class Backend:
         return self.xp.concat(parts, axis=0)
 
     def holder(self, nbytes: int) -> "Backend":
-        """Return the backend that holds ``nbytes`` bytes of training data: this one, or one with enough memory."""
+        """Return the backend that holds ``nbytes`` bytes of training data: this one, or one with enough memory.
+
+        Parameters
+        ----------
+        nbytes : int
+            The size of the training data in bytes.
+
+        Returns
+        -------
+        Backend
+            The backend whose arrays hold the data.
+        """
         del nbytes
         return self
 
     def streams(self, x: Array) -> bool:
-        """Return whether data stay on the host and are copied to the device batch by batch."""
+        """Return whether data stay on the host and are copied to the device batch by batch.
+
+        Parameters
+        ----------
+        x : Array
+            Data of any shape.
+
+        Returns
+        -------
+        bool
+            ``True`` if ``x`` is on the host and the steps run on another device.
+        """
         del x
         return False
 
     def near(self, x: Array) -> Array:
-        """Return data as an array on the device: unchanged, unless they are on the host."""
+        """Return data as an array on the device: unchanged, unless they are on the host.
+
+        Parameters
+        ----------
+        x : Array
+            Data of any shape, on the device or on the host.
+
+        Returns
+        -------
+        Array
+            The data, of the shape of ``x``, on the device.
+        """
         return x
 
     def autodiff(self, function: Callable[[Array], Array], theta: Array) -> Array:
@@ -227,14 +388,39 @@ class Backend:
         raise NotImplementedError(msg)
 
     def copy(self, array: Array, out: Array | None = None) -> Array:
-        """Return a copy of ``array`` that shares no memory with it; a backend may write the copy to ``out``."""
+        """Return a copy of ``array`` that shares no memory with it; a backend may write the copy to ``out``.
+
+        Parameters
+        ----------
+        array : Array
+            An array of this backend, of any shape.
+        out : Array, optional
+            An array of the same shape and dtype, which may be overwritten.
+
+        Returns
+        -------
+        Array
+            The copy, of the shape of ``array``; ``out`` if it was written there.
+        """
         del out
         return self.xp.asarray(array, copy=True)
 
     def quiet(self) -> Any:
-        """Return a context without warnings of floating-point overflow: training checks the loss itself."""
+        """Return a context without warnings of floating-point overflow: training checks the loss itself.
+
+        Returns
+        -------
+        context manager
+            The context, for a ``with`` statement.
+        """
         return np.errstate(all="ignore")
 
     def describe(self) -> str:
-        """Return the name for messages, with the device if there are several: "torch:cuda:0"."""
+        """Return the name for messages, with the device if there are several: "torch:cuda:0".
+
+        Returns
+        -------
+        str
+            The name of the library, and the device after a colon.
+        """
         return self.name if self.device is None else f"{self.name}:{self.device}"

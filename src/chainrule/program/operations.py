@@ -68,7 +68,20 @@ class Operation:
         return tuple(operand for operand in self.operands if isinstance(operand, Value))
 
     def computed(self, operands: Sequence[Any], xp: Namespace) -> Array:
-        """Return the operation's result for arrays and numbers: the same call of the same library as in the step."""
+        """Return the operation's result for arrays and numbers: the same call of the same library as in the step.
+
+        Parameters
+        ----------
+        operands : sequence of Array, float or int
+            An array or a number in place of each operand, in their order.
+        xp : Namespace
+            The namespace of the arrays, as in the Array API standard.
+
+        Returns
+        -------
+        Array
+            The result; of the recorded shape if the arrays have the recorded shapes.
+        """
         if (operator := PRIMITIVES[self.function].operator) is not None:
             return operator(*operands)  # in every library, either side may be a Python number
         if self.function == "slice":
@@ -162,7 +175,18 @@ class Fusion:
         return not (self.is_product or self.is_concat)
 
     def reads_rows_of(self, value: Value) -> bool:
-        """Return whether an entry of a result depends on a whole row of a value."""
+        """Return whether an entry of a result depends on a whole row of a value.
+
+        Parameters
+        ----------
+        value : Value
+            A value that the group reads.
+
+        Returns
+        -------
+        bool
+            If ``True``, no result may overwrite the value.
+        """
         return any(value is read for op in self.operations for read in op.read_by_rows)
 
 
@@ -170,6 +194,16 @@ def alone(operation: Operation) -> Fusion:
     """Return a fusion of one operation.
 
     A reduction cannot overwrite its operand, but its result never has the operand's shape.
+
+    Parameters
+    ----------
+    operation : Operation
+        The operation.
+
+    Returns
+    -------
+    Fusion
+        A group with the inputs and the result of the operation.
     """
     return Fusion((operation,), operation.inputs, (operation.result,))
 
@@ -210,7 +244,13 @@ class Program:
     mentions: tuple[Mention, ...] = ()  # all names of all values, in the order of the computation
 
     def without_dead_code(self) -> "Program":
-        """Return the program without operations that no output depends on."""
+        """Return the program without operations that no output depends on.
+
+        Returns
+        -------
+        Program
+            A program with the same inputs and outputs.
+        """
         needed = {id(value) for value in self.outputs}
         kept: list[Operation] = []
         for operation in reversed(self.operations):
@@ -265,7 +305,18 @@ class Program:
         return names
 
     def name(self, operand: Operand) -> str:
-        """Return the name of an operand, or the digits of a number."""
+        """Return the name of an operand, or the digits of a number.
+
+        Parameters
+        ----------
+        operand : Value, float or int
+            An operand of one of the operations.
+
+        Returns
+        -------
+        str
+            The name; "constant" for an array of constants, "?" for a value of another program.
+        """
         if not isinstance(operand, Value):
             return f"{operand}" if isinstance(operand, int) else f"{operand:.6g}"
         if operand.data is not None:

@@ -123,13 +123,35 @@ class Roots:
         self._maker = {id(operation.result): operation for operation in program.operations}
 
     def of(self, value: Value) -> Value:
-        """Return the value that owns the memory of ``value``."""
+        """Return the value that owns the memory of ``value``.
+
+        Parameters
+        ----------
+        value : Value
+            A value of the program, a view or not.
+
+        Returns
+        -------
+        Value
+            The root of the view; ``value`` itself if it is not a view.
+        """
         while (maker := self._view(value)) is not None:
             value = maker.inputs[0]
         return value
 
     def start(self, value: Value) -> int | None:
-        """Return where ``value`` starts along the last axis of its root; ``None`` if it is not a part of that axis."""
+        """Return where ``value`` starts along the last axis of its root; ``None`` if it is not a part of that axis.
+
+        Parameters
+        ----------
+        value : Value
+            A value of the program, a view or not.
+
+        Returns
+        -------
+        int or None
+            The number of elements before it along that axis.
+        """
         start = 0
         while (maker := self._view(value)) is not None:
             if maker.function == "matrix_transpose":
@@ -143,7 +165,18 @@ class Roots:
         return start
 
     def is_whole(self, value: Value) -> bool:
-        """Return whether ``value`` has all entries of its root, in the same order."""
+        """Return whether ``value`` has all entries of its root, in the same order.
+
+        Parameters
+        ----------
+        value : Value
+            A value of the program, a view or not.
+
+        Returns
+        -------
+        bool
+            ``True`` also for a value that is not a view.
+        """
         root = self.of(value)
         return self.start(value) == 0 and size(value.shape) == size(root.shape)
 

@@ -90,6 +90,18 @@ def trace(function: Callable[..., Any], *arguments: Any, named: bool = False) ->
 def specs_of(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return the records that a function returns, with a :class:`Spec` for each of their arrays.
 
+    Parameters
+    ----------
+    function : function
+        Pure, written against the Array API.
+    arguments : object
+        Its arguments, as in :func:`trace`.
+
+    Returns
+    -------
+    object
+        What the function returns, with a :class:`Spec` of the same shape and dtype in place of each array.
+
     Examples
     --------
     >>> from chainrule.mathematics.optimizers import momentum
@@ -137,6 +149,16 @@ def naming(recorder: Recorder | None = None) -> Iterator[list[Mention]]:
     When a function of the mathematics returns, its local variables name their values: ``Z`` in ``dense_forward``,
     with the number of the layer whose ``W`` is an argument. At the end, the list that the context returns
     contains all names of all values, in the order of the computation.
+
+    Parameters
+    ----------
+    recorder : Recorder, optional
+        The recorder of the traced values; without it, nothing may be traced in the context.
+
+    Yields
+    ------
+    list of Mention
+        A list that is empty until the context ends.
     """
     mentions: list[Mention] = []
     if sys.getprofile() is not None:  # do not disturb a profiler; names are only a convenience

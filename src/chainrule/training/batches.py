@@ -81,7 +81,13 @@ class Chance:
         return self._orders.permutation(n)
 
     def row_seed(self) -> int:
-        """Return an int to seed the orders of the rows within the windows of an epoch."""
+        """Return an int to seed the orders of the rows within the windows of an epoch.
+
+        Returns
+        -------
+        int
+            From 0 to 2**63 - 1.
+        """
         return int(self._orders.integers(2**63))
 
     def keys(self, steps: int) -> np.ndarray:
@@ -140,27 +146,82 @@ class TrainingRows:
         return {"columns of X, y and weights": [shape and shape[1:] for shape in shapes]}
 
     def some(self) -> Batch:
-        """Return some of the rows as a ``Batch``."""
+        """Return some of the rows as a ``Batch``.
+
+        Returns
+        -------
+        Batch
+            All rows here; the subclasses may return fewer.
+        """
         return self.data
 
     def order(self, chance: Chance, *, shuffle: bool) -> np.ndarray:
-        """Return the order of the rows in an epoch: an array ``(n,)`` of int64."""
+        """Return the order of the rows in an epoch.
+
+        Parameters
+        ----------
+        chance : Chance
+            The random numbers.
+        shuffle : bool
+            Whether the order is random; otherwise the rows stay as they are.
+
+        Returns
+        -------
+        array
+            ``(n,)``, int64.
+        """
         return chance.order(len(self)) if shuffle else np.arange(len(self))
 
     def spans(self, plan: Epoch) -> Generator[Epoch, None, None]:
-        """Yield the steps of an epoch, or of a part of it, as parts whose rows are in memory: objects of ``Epoch``."""
+        """Yield the steps of an epoch, or of a part of it, as parts whose rows are in memory.
+
+        Parameters
+        ----------
+        plan : Epoch
+            The steps, with the order that :meth:`order` returned.
+
+        Yields
+        ------
+        Epoch
+            Consecutive steps of ``plan``.
+        """
         yield plan
 
     def parts(self) -> Generator[Batch, None, None]:
-        """Yield all rows in parts that fit into memory: objects of ``Batch``."""
+        """Yield all rows in parts that fit into memory.
+
+        Yields
+        ------
+        Batch
+            One part: ``X (n, n_0)``, ``Y (n, n_L)``, and the weights ``(n, 1)`` or ``None``.
+        """
         yield self.data
 
     def loaded(self) -> "TrainingRows":
-        """Return these rows; rows of a file are read into memory if a batch has all of them."""
+        """Return these rows; rows of a file are read into memory if a batch has all of them.
+
+        Returns
+        -------
+        TrainingRows
+            The same rows.
+        """
         return self
 
     def shared(self, group: Group, *, own: bool) -> Self:
-        """Return the rows of this rank; ``own``: each rank was given its own rows."""
+        """Return the rows of this rank.
+
+        Parameters
+        ----------
+        group : Group
+            The ranks.
+        own : bool
+            Whether each rank was given its own rows.
+
+        Returns
+        -------
+        TrainingRows
+            The rows; if each rank has its own, ``counts`` has their number on each rank.
+        """
         return self._counted(group) if own else self
 
     def _counted(self, group: Group) -> Self:

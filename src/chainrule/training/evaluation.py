@@ -34,15 +34,45 @@ def outputs(theta: Array, X: Array, net: Architecture, backend: Backend) -> Arra
     """Return the outputs ``(n, n_L)`` of the last layer for ``X (n, n_0)``.
 
     They are computed in blocks of rows, so the memory does not depend on the number of rows.
+
+    Parameters
+    ----------
+    theta : array
+        ``(P,)``, the parameters.
+    X : array
+        ``(n, n_0)``, the samples.
+    net : Architecture
+        The network.
+    backend : Backend
+        The backend of the arrays.
+
+    Returns
+    -------
+    array
+        ``(n, n_L)``, a row for each sample.
     """
     return backend.predict(Outputs(net), theta, X)
 
 
 def right(A: Array, Y: Array, net: Architecture) -> Array:
-    """Return 1 where an output agrees with its target, else 0: ``(n, 1)`` or ``(n, n_L)``.
+    """Return 1 where an output agrees with its target, else 0.
 
     For one class of many, the largest output must be at the right class. For independent yes or no, the sign of
     each logit counts.
+
+    Parameters
+    ----------
+    A : array
+        ``(n, n_L)``, the outputs of the last layer.
+    Y : array
+        ``(n, n_L)``, the targets.
+    net : Architecture
+        The network; its loss determines which of the two cases it is.
+
+    Returns
+    -------
+    array
+        Of the dtype of A: ``(n, 1)`` for one class of many, ``(n, n_L)`` for independent yes or no.
     """
     xp = namespace(A, Y)
     if net.loss.targets == "classes":
@@ -89,7 +119,24 @@ def confusion_counts(truth: Any, predicted: Any, classes: int) -> np.ndarray:
 
 
 def score(A: Array, data: Batch, net: Architecture, backend: Backend) -> Score:
-    """Return the loss and the accuracy of the outputs ``A (n, n_L)`` over ``data``, whose X is not used."""
+    """Return the loss and the accuracy of the outputs ``A (n, n_L)`` over ``data``, whose X is not used.
+
+    Parameters
+    ----------
+    A : array
+        ``(n, n_L)``, the outputs of the last layer.
+    data : Batch
+        The targets ``Y (n, n_L)``, and the weights ``(n, 1)`` or ``None``.
+    net : Architecture
+        The network.
+    backend : Backend
+        The backend of A.
+
+    Returns
+    -------
+    Score
+        The loss as it is reported, and the accuracy from 0 to 1; it is ``None`` if the targets are values.
+    """
 
     def to_float(array: Array) -> float:
         return float(backend.to_numpy(array))

@@ -71,6 +71,16 @@ class Demand(NamedTuple):
 
         The memory of a step that is replayed or compiled is its plan's. For a step that runs as written, all results are
         counted, which is an upper bound. Streamed data have two buffers for a batch, whose steps share their scratch memory.
+
+        Parameters
+        ----------
+        rows : int
+            The number of rows of a batch.
+
+        Returns
+        -------
+        MemoryEstimate
+            The peak memory in bytes, by purpose.
         """
         backend = self.backend
 
@@ -95,7 +105,18 @@ class Demand(NamedTuple):
         )
 
     def advice(self, rows: int) -> str:
-        """Return the remedy if a step on ``rows`` rows does not fit: a smaller batch, or narrower layers."""
+        """Return the remedy if a step on ``rows`` rows does not fit: a smaller batch, or narrower layers.
+
+        Parameters
+        ----------
+        rows : int
+            The number of rows of a batch.
+
+        Returns
+        -------
+        str
+            The last part of an error message.
+        """
         left, fits = self.backend.available_bytes(), rows - 1
         needed = self.of(rows).total
         if left is not None:
@@ -105,7 +126,18 @@ class Demand(NamedTuple):
         return f"give a batch_size of at most {fits}" if helps else "no batch fits: give narrower layers"
 
     def used_up(self, rows: int) -> str:
-        """Return the error message for a step on ``rows`` rows that ran out of memory despite the estimate."""
+        """Return the error message for a step on ``rows`` rows that ran out of memory despite the estimate.
+
+        Parameters
+        ----------
+        rows : int
+            The number of rows of a batch.
+
+        Returns
+        -------
+        str
+            The message, with the remedy.
+        """
         problem = f"{self.backend.describe()} ran out of memory for a step on {rows} rows"
         try:
             return f"{problem}, which takes {readable(self.of(rows).total)}; {self.advice(rows)}"
@@ -159,6 +191,16 @@ def check_weights(net: Architecture) -> None:
 
 def readable(count: int) -> str:
     """Return a number of bytes with its unit.
+
+    Parameters
+    ----------
+    count : int
+        The number of bytes, 0 or more.
+
+    Returns
+    -------
+    str
+        The number with its unit, B, kB, MB, GB or TB; 1 kB is 1000 bytes.
 
     Examples
     --------

@@ -31,7 +31,18 @@ class Interval(NamedTuple):
 
     @classmethod
     def of_logs(cls, estimate: float, low: float, high: float) -> "Interval":
-        """Return the interval with these logarithms."""
+        """Return the interval with these logarithms.
+
+        Parameters
+        ----------
+        estimate, low, high : float
+            Natural logarithms; infinite for an end that is open.
+
+        Returns
+        -------
+        Interval
+            The interval of their exponentials.
+        """
         return cls(math.exp(estimate), math.exp(low), math.exp(high) if high < 700 else math.inf)
 
     @property
@@ -44,6 +55,16 @@ class Interval(NamedTuple):
 
         The interval joins those of both (Zou & Donner 2008, doi:10.1002/sim.3095).
 
+        Parameters
+        ----------
+        other : Interval
+            The divisor.
+
+        Returns
+        -------
+        Interval
+            This estimate divided by the other one, with its 95 % interval.
+
         Examples
         --------
         >>> ratio = Interval(2.0, 2.0, 2.0).over(Interval(1.0, 0.5, 2.0))
@@ -55,7 +76,13 @@ class Interval(NamedTuple):
         return Interval.of_logs(a - b, a - b - down, a - b + up)
 
     def inverse(self) -> "Interval":
-        """Return the interval of ``1 / x``."""
+        """Return the interval of ``1 / x``.
+
+        Returns
+        -------
+        Interval
+            The reciprocals; ``low`` and ``high`` change places.
+        """
         high = 1.0 / self.low if self.low else math.inf
         return Interval(1.0 / self.estimate, 1.0 / self.high, high)
 
@@ -157,7 +184,18 @@ class Spot(NamedTuple):
     ratios: Mapping[tuple[str, str], Interval]  # (a, b): the time of a divided by the time of b
 
     def ratio(self, over: str, under: str) -> Interval:
-        """Return the time of one divided by the time of the other; from their times if they were measured apart."""
+        """Return the time of one backend divided by that of another; from their times if they were measured apart.
+
+        Parameters
+        ----------
+        over, under : str
+            The names of the two backends, such as "numpy".
+
+        Returns
+        -------
+        Interval
+            The time of ``over`` divided by the time of ``under``.
+        """
         if (over, under) in self.ratios:
             return self.ratios[over, under]
         turned = self.ratios.get((under, over))
@@ -173,6 +211,16 @@ class SpeedMap(NamedTuple):
         """Return the map with new spots, which replace the older ones of the same workload.
 
         A backend that was not measured again keeps its time.
+
+        Parameters
+        ----------
+        spots : sequence of Spot
+            The new measurements.
+
+        Returns
+        -------
+        SpeedMap
+            A map with one spot for each workload.
         """
         merged = {spot.workload: spot for spot in self.spots}
         for spot in spots:
