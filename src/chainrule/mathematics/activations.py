@@ -139,6 +139,11 @@ ACTIVATIONS = {f.name: f for f in (sigmoid, tanh, relu, gelu, softplus, identity
 def activation(choice: str | Activation) -> Activation:
     """Return the activation with this name; an :class:`Activation` is returned unchanged.
 
+    Parameters
+    ----------
+    choice : str or Activation
+        A name, such as "relu", or an activation of your own.
+
     Returns
     -------
     Activation

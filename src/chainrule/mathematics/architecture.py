@@ -146,10 +146,15 @@ class Architecture:
         Each weight takes two per row in the forward pass, two for its gradient, and two for the gradient of the
         layer below, which the first layer does not need: ``6 n sum(n_in n_out) - 2 n n_0 n_1``.
 
+        Parameters
+        ----------
+        batch_size : int
+            The number of rows n of the batch.
+
         Returns
         -------
         int
-            The number for a batch of ``batch_size`` rows.
+            The number of operations in one step.
 
         Examples
         --------

@@ -20,6 +20,16 @@ Namespace = Any
 def namespace(*arrays: Array) -> Namespace:
     """Return the Array API namespace of ``arrays``; ``None`` is ignored.
 
+    Parameters
+    ----------
+    *arrays : Array or None
+        Arrays of any shape, all from one library.
+
+    Returns
+    -------
+    Namespace
+        The module with the functions of the standard.
+
     Raises
     ------
     TypeError
@@ -41,7 +51,15 @@ def namespace(*arrays: Array) -> Namespace:
 def device(array: Array) -> Any:
     """Return the device of ``array``, in its library's own type.
 
-    It is ``None`` under ``jit``, and in libraries whose arrays have no device.
+    Parameters
+    ----------
+    array : Array
+        An array of any shape.
+
+    Returns
+    -------
+    device
+        The device, or ``None`` under ``jit`` and in libraries whose arrays have no device.
 
     Examples
     --------
@@ -53,7 +71,19 @@ def device(array: Array) -> Any:
 
 
 def arange(count: int, like: Array) -> Array:
-    """Return ``0, ..., count - 1`` as int32 ``(count,)``, on the device of ``like``.
+    """Return an array of ``0, ..., count - 1`` on the device of ``like``.
+
+    Parameters
+    ----------
+    count : int
+        The number of integers.
+    like : Array
+        An array of any shape; only its library and its device are used.
+
+    Returns
+    -------
+    Array
+        ``(count,)``, int32.
 
     Examples
     --------
@@ -69,6 +99,16 @@ def arange(count: int, like: Array) -> Array:
 def size(shape: Sequence[int]) -> int:
     """Return the number of elements in an array of this shape.
 
+    Parameters
+    ----------
+    shape : sequence of int
+        The length of each dimension.
+
+    Returns
+    -------
+    int
+        The product of the lengths; 1 for ``()``.
+
     Examples
     --------
     >>> size((3, 4))
@@ -78,7 +118,19 @@ def size(shape: Sequence[int]) -> int:
 
 
 def record_like(record: tuple[Any, ...], parts: Iterable[Any]) -> Any:
-    """Return ``parts`` as a tuple of the type of ``record``; a ``NamedTuple`` stays one.
+    """Return ``parts`` as a tuple of the type of ``record``.
+
+    Parameters
+    ----------
+    record : tuple
+        A plain tuple or a ``NamedTuple``.
+    parts : iterable
+        The new values, in the order of the fields of ``record``.
+
+    Returns
+    -------
+    tuple
+        The values in ``parts``, with the field names of ``record`` if it has any.
 
     Examples
     --------

@@ -75,6 +75,13 @@ def dropout_mask(A: Array, key: Array, rate: float, layer: int, first_row: int =
 def dropped(A: Array, mask: Array) -> Array:
     """Return ``A * M``: the activations that are kept, scaled up.
 
+    Parameters
+    ----------
+    A : Array
+        ``(..., n, n_out)``: the activations.
+    mask : Array
+        ``(n, n_out)``: ``M``, from :func:`dropout_mask`.
+
     Returns
     -------
     Array

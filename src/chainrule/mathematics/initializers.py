@@ -20,17 +20,48 @@ class RandomSource(Protocol):
     """A source of random numbers: a ``Generator``, a ``RandomState``, or ``numpy.random`` itself."""
 
     def standard_normal(self, size: tuple[int, ...]) -> np.ndarray:
-        """Return samples of the normal distribution with mean 0 and variance 1."""
+        """Return samples of the normal distribution with mean 0 and variance 1.
+
+        Parameters
+        ----------
+        size : tuple of int
+            The shape of the result.
+
+        Returns
+        -------
+        ndarray
+            Samples of the shape ``size``, float64.
+        """
 
     def uniform(self, low: float, high: float, size: tuple[int, ...]) -> np.ndarray:
-        """Return samples of the uniform distribution over ``[low, high)``."""
+        """Return samples of the uniform distribution over ``[low, high)``.
+
+        Parameters
+        ----------
+        low, high : float
+            The bounds; ``low`` is included, ``high`` is not.
+        size : tuple of int
+            The shape of the result.
+
+        Returns
+        -------
+        ndarray
+            Samples of the shape ``size``, float64.
+        """
 
 
 Initializer = Callable[[RandomSource, int, int], np.ndarray]
 
 
 def standard_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
-    """Return ``W (n_in, n_out)``, float64, each entry of mean 0 and variance 1.
+    """Return normal weights with mean 0 and variance 1.
+
+    Parameters
+    ----------
+    source : RandomSource
+        The random numbers.
+    n_in, n_out : int
+        The number of inputs and of outputs of the layer.
 
     Returns
     -------
@@ -47,10 +78,17 @@ def standard_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 
 
 def glorot_uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
-    """Return ``W (n_in, n_out)``, float64, uniform over ±sqrt(6 / (n_in + n_out)).
+    """Return weights that are uniform over ±sqrt(6 / (n_in + n_out)).
 
     This keeps the variance of activations and gradients constant through nearly linear layers (Glorot & Bengio
     2010, AISTATS, equation 16).
+
+    Parameters
+    ----------
+    source : RandomSource
+        The random numbers.
+    n_in, n_out : int
+        The number of inputs and of outputs of the layer.
 
     Returns
     -------
@@ -68,10 +106,17 @@ def glorot_uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 
 
 def he_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
-    """Return ``W (n_in, n_out)``, float64, normal with variance 2 / n_in.
+    """Return normal weights with mean 0 and variance 2 / n_in.
 
     The factor 2 compensates for the half of its input that a relu drops (He et al. 2015, arXiv:1502.01852,
     equation 10; not truncated).
+
+    Parameters
+    ----------
+    source : RandomSource
+        The random numbers.
+    n_in, n_out : int
+        The number of inputs and of outputs of the layer.
 
     Returns
     -------
@@ -88,7 +133,16 @@ def he_normal(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 
 
 def zeros(_source: RandomSource, _n_in: int, n_out: int) -> np.ndarray:
-    """Return ``b (1, n_out)``, float64, all 0; no random numbers are used.
+    """Return biases of 0.
+
+    Parameters
+    ----------
+    _source : RandomSource
+        Not used; all initializers take the same arguments.
+    _n_in : int
+        Not used either.
+    n_out : int
+        The number of outputs of the layer.
 
     Returns
     -------
@@ -104,9 +158,16 @@ def zeros(_source: RandomSource, _n_in: int, n_out: int) -> np.ndarray:
 
 
 def uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
-    """Return ``b (1, n_out)``, float64, uniform over ±1 / sqrt(n_in), as in PyTorch's ``Linear``.
+    """Return biases that are uniform over ±1 / sqrt(n_in), as in PyTorch's ``Linear``.
 
     Units with similar weights then bend at different places: with one input and biases of 0, all bend at 0.
+
+    Parameters
+    ----------
+    source : RandomSource
+        The random numbers.
+    n_in, n_out : int
+        The number of inputs and of outputs of the layer.
 
     Returns
     -------
@@ -145,6 +206,13 @@ DEFAULTS = {
 
 def initializer(choice: str | Initializer | None, activation: str) -> Initializer:
     """Return the initializer with this name, or the default for this activation.
+
+    Parameters
+    ----------
+    choice : str, callable or None
+        A name, or ``source, n_in, n_out -> W (n_in, n_out)``; ``None`` is the default.
+    activation : str
+        The name of the layer's activation.
 
     Returns
     -------

@@ -121,7 +121,16 @@ class Loss:
     def gradient(
         self, A: Array, Y: Array, weights: Array | None = None, rows: int | None = None
     ) -> Array:
-        """Return the derivative of :meth:`value` with respect to ``A``, for the same arguments.
+        """Return the derivative of :meth:`value` with respect to ``A``.
+
+        Parameters
+        ----------
+        A, Y : Array
+            ``(..., n, n_out)``: outputs and targets.
+        weights : Array, optional
+            ``(..., n, 1)``: sample weights.
+        rows : int, optional
+            The n of the divisor if ``A`` is only some rows of a batch.
 
         Returns
         -------
@@ -134,7 +143,14 @@ class Loss:
         return self._divided(dL_dA, A, rows)  # (..., n, n_out)
 
     def reported(self, value: Array, rows: int, outputs: int) -> Array:
-        """Return the loss to print for the ``value (...,)`` of a batch of ``rows`` rows.
+        """Return the loss to print for the ``value`` of a batch.
+
+        Parameters
+        ----------
+        value : Array
+            ``(...,)``: what :meth:`value` returned for a batch.
+        rows, outputs : int
+            The batch's number of rows, and the number of outputs ``n_out``.
 
         Returns
         -------
@@ -264,6 +280,11 @@ LOSSES = {
 
 def loss(choice: str | Loss) -> Loss:
     """Return the loss with this name; a :class:`Loss` is returned unchanged.
+
+    Parameters
+    ----------
+    choice : str or Loss
+        A name, such as "cross_entropy", or a loss of your own.
 
     Returns
     -------

@@ -96,7 +96,12 @@ def sgd() -> Optimizer:
 
 
 def at_rest(theta: Array) -> State:
-    """Return a velocity of 0 for ``theta (..., P)``: the initial state of momentum and of Nesterov's method.
+    """Return a velocity of 0, the initial state of momentum and of Nesterov's method.
+
+    Parameters
+    ----------
+    theta : Array
+        ``(..., P)``: the flat parameters.
 
     Returns
     -------
@@ -116,6 +121,11 @@ def momentum(decay: float = 0.9) -> Optimizer:
     """Return the heavy-ball method: ``v <- decay v + g``, ``theta <- theta - lr v``.
 
     Polyak 1964, USSR Comput. Math. 4(5); as in PyTorch, the rate is not part of the velocity.
+
+    Parameters
+    ----------
+    decay : float, optional
+        The share of the velocity that is kept at each step, in [0, 1).
 
     Returns
     -------
@@ -150,6 +160,11 @@ def nesterov(decay: float = 0.9) -> Optimizer:
     """Return Nesterov's method: ``v <- decay v + g``, ``theta <- theta - lr (g + decay v)``.
 
     Sutskever et al. 2013, ICML, equations 3 and 4; as in PyTorch, ``theta`` are the parameters after the look-ahead.
+
+    Parameters
+    ----------
+    decay : float, optional
+        The share of the velocity that is kept at each step, in [0, 1).
 
     Returns
     -------
@@ -187,6 +202,13 @@ def adam(beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> Opt
     (Kingma & Ba 2015, arXiv:1412.6980, algorithm 1; the two corrections are applied to the rate and to epsilon,
     as at the end of section 2 there, but without changing the meaning of epsilon).
 
+    Parameters
+    ----------
+    beta1, beta2 : float, optional
+        The decay rates of the running means of ``g`` and of ``g²``, in [0, 1).
+    epsilon : float, optional
+        A number above 0, which keeps the divisor away from 0.
+
     Returns
     -------
     Optimizer
@@ -215,6 +237,13 @@ def adamw(
 
     Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, with the schedule in the rate; as in PyTorch, biases
     decay as well.
+
+    Parameters
+    ----------
+    beta1, beta2, epsilon : float, optional
+        As in :func:`adam`.
+    weight_decay : float, optional
+        The strength of the decay, 0 or more.
 
     Returns
     -------
@@ -287,6 +316,11 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 
 def optimizer(choice: str | Optimizer) -> Optimizer:
     """Return the optimizer with this name, with default settings; an :class:`Optimizer` is returned unchanged.
+
+    Parameters
+    ----------
+    choice : str or Optimizer
+        A name, such as "adam", or an optimizer with your settings.
 
     Returns
     -------

@@ -52,7 +52,12 @@ class Layout:
         return list(zip(names, self.shapes, strict=True))
 
     def split(self, flat: Array) -> tuple[Dense, ...]:
-        """Return the layers in ``flat (..., P)``, as views if the library has views.
+        """Return the layers in ``flat``, as views if the library has views.
+
+        Parameters
+        ----------
+        flat : Array
+            ``(..., P)``: all weights, layer by layer, then all biases.
 
         Returns
         -------
@@ -79,6 +84,11 @@ class Layout:
 
     def join(self, layers: Sequence[Dense]) -> Array:
         """Return layers as one flat array, the inverse of :meth:`split`.
+
+        Parameters
+        ----------
+        layers : sequence of Dense
+            ``W (..., n_in, n_out)`` and ``b (..., 1, n_out)`` of each layer.
 
         Returns
         -------

@@ -18,12 +18,19 @@ HALVES = ("float16", "bfloat16")
 
 
 def lowered(x: Array, compute: str | None) -> Array:
-    """Return ``x``, of any shape, in the dtype of the computation; unchanged if that is ``None``.
+    """Return ``x`` in the dtype of the computation.
+
+    Parameters
+    ----------
+    x : Array
+        An array of any shape.
+    compute : str or None
+        "float16", "bfloat16", or ``None`` to return ``x`` unchanged.
 
     Returns
     -------
     Array
-        ``x`` in float16 or bfloat16.
+        ``x`` in the dtype ``compute``, of the same shape.
 
     Examples
     --------
@@ -38,12 +45,19 @@ def lowered(x: Array, compute: str | None) -> Array:
 
 
 def raised(x: Array, like: Array) -> Array:
-    """Return ``x``, of any shape, in the dtype of ``like``.
+    """Return ``x`` in the dtype of ``like``.
+
+    Parameters
+    ----------
+    x : Array
+        An array of any shape.
+    like : Array
+        An array of any shape; only its dtype is used.
 
     Returns
     -------
     Array
-        ``x`` in the dtype of ``like``.
+        An array of the shape of ``x``; ``x`` itself if it has that dtype already.
 
     Examples
     --------
@@ -56,6 +70,13 @@ def raised(x: Array, like: Array) -> Array:
 
 def loss_scale(compute: str | None, divisor: float) -> float:
     """Return the factor of the gradient in the backward pass: a power of two, which causes no rounding.
+
+    Parameters
+    ----------
+    compute : str or None
+        "float16", "bfloat16", or ``None``: the dtype of the computation.
+    divisor : float
+        The divisor of the loss.
 
     Returns
     -------
@@ -73,7 +94,14 @@ def loss_scale(compute: str | None, divisor: float) -> float:
 
 
 def scaled(x: Array, scale: float) -> Array:
-    """Return ``scale * x``, of any shape; ``x`` itself if ``scale`` is 1.
+    """Return ``scale * x``; ``x`` itself if ``scale`` is 1.
+
+    Parameters
+    ----------
+    x : Array
+        An array of any shape.
+    scale : float
+        The factor.
 
     Returns
     -------

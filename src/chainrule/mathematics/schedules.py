@@ -30,6 +30,11 @@ class Constant:
 def constant(rate: float) -> Schedule:
     """Return a schedule that is always ``rate``.
 
+    Parameters
+    ----------
+    rate : float
+        The learning rate, 0 or more.
+
     Returns
     -------
     callable
@@ -54,6 +59,13 @@ def cosine(peak: float, floor: float = 0.0) -> Schedule:
 
     ``rate = floor + (peak - floor) (1 + cos(pi epoch / epochs)) / 2``
     (Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts).
+
+    Parameters
+    ----------
+    peak : float
+        The rate at the start, 0 or more.
+    floor : float, optional
+        The rate at the end, 0 or more.
 
     Returns
     -------
@@ -82,6 +94,15 @@ def _cosine(peak: float, floor: float, epoch: float, epochs: int) -> float:
 def step(initial: float, factor: float = 0.1, every: int = 10) -> Schedule:
     """Return a schedule that multiplies ``initial`` by ``factor`` after every ``every`` epochs.
 
+    Parameters
+    ----------
+    initial : float
+        The rate at the start, 0 or more.
+    factor : float, optional
+        The factor, 0 or more.
+    every : int, optional
+        The number of epochs between two changes of the rate, 1 or more.
+
     Returns
     -------
     callable
@@ -109,7 +130,14 @@ def _step(initial: float, factor: float, every: int, epoch: float, _epochs: int)
 
 
 def warm_up(then: float | Schedule, epochs: float = 1.0) -> Schedule:
-    """Return a schedule that rises linearly from 0 to ``then``, a rate or a schedule, over ``epochs`` epochs.
+    """Return a schedule that rises linearly from 0 to ``then`` over ``epochs`` epochs.
+
+    Parameters
+    ----------
+    then : float or callable
+        The rate after the rise, or a schedule for it.
+    epochs : float, optional
+        The length of the rise in epochs, 0 or more.
 
     Returns
     -------
@@ -136,6 +164,11 @@ def _warm_up(then: Schedule, epochs: float, epoch: float, total: int) -> float:
 
 def schedule(rate: float | Schedule) -> Schedule:
     """Return a schedule that checks its rates; a number becomes a constant schedule.
+
+    Parameters
+    ----------
+    rate : float or callable
+        A rate of 0 or more, or ``epoch, epochs -> rate``.
 
     Returns
     -------

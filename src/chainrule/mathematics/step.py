@@ -33,12 +33,19 @@ class Batch(NamedTuple):
 
 
 def rows_of(data: Batch, places: Array) -> Batch:
-    """Return the rows at ``places (rows,)``, integers, as a batch.
+    """Return the rows at ``places`` as a batch.
+
+    Parameters
+    ----------
+    data : Batch
+        ``X (n, n_0)``, ``Y (n, n_L)``, and weights ``(n, 1)`` or ``None``.
+    places : Array
+        ``(rows,)``, integers: the numbers of the rows, from 0.
 
     Returns
     -------
     Batch
-        ``X (rows, n_0)``, ``Y (rows, n_L)``, and the weights ``(rows, 1)``.
+        ``X (rows, n_0)``, ``Y (rows, n_L)``, and the weights ``(rows, 1)`` or ``None``.
 
     Examples
     --------
@@ -107,10 +114,21 @@ def forward(
 def objective(theta: Array, batch: Batch, net: Architecture, key: Array | None = None) -> Array:
     """Return ``L + lambda/2 sum W²``, the function that :func:`gradient` differentiates.
 
+    Parameters
+    ----------
+    theta : Array
+        ``(..., P)``: the flat parameters.
+    batch : Batch
+        ``X (..., n, n_0)``, ``Y (..., n, n_L)``, and weights ``(..., n, 1)`` or ``None``.
+    net : Architecture
+        Sizes, activations, loss, dropout and weight decay.
+    key : Array, optional
+        int32, 0-d: the step's dropout key; ``None`` drops nothing.
+
     Returns
     -------
     Array
-        ``(...,)``.
+        ``(...,)``: the loss with the penalty.
 
     Examples
     --------
@@ -235,6 +253,13 @@ def data_gradient(
 def penalised(g: Array, theta: Array, net: Architecture) -> Array:
     """Return ``g + lambda W``: the gradient including the penalty, which excludes biases.
 
+    Parameters
+    ----------
+    g, theta : Array
+        ``(..., P)``: the gradient of the data, and the flat parameters.
+    net : Architecture
+        Its ``weight_decay`` is lambda.
+
     Returns
     -------
     Array
@@ -257,9 +282,16 @@ def penalised(g: Array, theta: Array, net: Architecture) -> Array:
 
 
 def clipped(g: Array, clip_norm: float | None) -> Array:
-    """Return ``g (..., P)``, scaled down to the norm ``clip_norm`` if its norm is larger.
+    """Return ``g``, scaled down to the norm ``clip_norm`` if its norm is larger.
 
     Pascanu et al. 2013, arXiv:1211.5063, algorithm 1, over all parameters together.
+
+    Parameters
+    ----------
+    g : Array
+        ``(..., P)``: the gradient.
+    clip_norm : float or None
+        The largest Euclidean norm; ``None`` returns ``g`` unchanged.
 
     Returns
     -------
@@ -287,12 +319,23 @@ def gradient(
 ) -> tuple[Array, Array]:
     """Return the loss of the data and the gradient of :func:`objective`.
 
+    Parameters
+    ----------
+    theta : Array
+        ``(..., P)``: the flat parameters.
+    batch : Batch
+        ``X (..., n, n_0)``, ``Y (..., n, n_L)``, and weights ``(..., n, 1)`` or ``None``.
+    net : Architecture
+        Sizes, activations, loss, dropout and weight decay.
+    key : Array, optional
+        int32, 0-d: the step's dropout key; ``None`` drops nothing.
+
     Returns
     -------
     L : Array
-        ``(...,)``.
+        ``(...,)``: the loss, without the penalty.
     g : Array
-        ``(..., P)``.
+        ``(..., P)``: the gradient, with the penalty.
 
     Examples
     --------
@@ -319,7 +362,20 @@ class Progress(NamedTuple):
 def finish(
     progress: Progress, g: Array, learning_rate: Array, net: Architecture, optimizer: Optimizer
 ) -> Progress:
-    """Return the parameters and the state after an update with the gradient of the data ``g (..., P)``.
+    """Return the parameters and the state after an update with the gradient of the data.
+
+    Parameters
+    ----------
+    progress : Progress
+        ``theta (..., P)`` and the optimizer's state.
+    g : Array
+        ``(..., P)``: the gradient of the data, without the penalty.
+    learning_rate : Array
+        0-d, in the dtype of ``theta``.
+    net : Architecture
+        Its ``weight_decay`` and ``clip_norm`` are used.
+    optimizer : Optimizer
+        The update rule.
 
     Returns
     -------
@@ -401,6 +457,17 @@ class TrainingStep(NamedTuple):
     ) -> tuple[Progress, Array]:
         """Run :func:`step`.
 
+        Parameters
+        ----------
+        progress : Progress
+            ``theta (..., P)`` and the optimizer's state.
+        batch : Batch
+            ``X (..., n, n_0)``, ``Y (..., n, n_L)``, and weights ``(..., n, 1)`` or ``None``.
+        learning_rate : Array
+            0-d, in the dtype of ``theta``.
+        key : Array or None
+            int32, 0-d: the step's dropout key; ``None`` drops nothing.
+
         Returns
         -------
         tuple
@@ -411,7 +478,20 @@ class TrainingStep(NamedTuple):
     def part(
         self, theta: Array, batch: Batch, key: Array | None, rows: int, first_row: int
     ) -> tuple[Array, Array]:
-        """Run :func:`data_gradient` on some of the ``rows`` of a batch.
+        """Run :func:`data_gradient` on some rows of a batch.
+
+        Parameters
+        ----------
+        theta : Array
+            ``(..., P)``: the flat parameters.
+        batch : Batch
+            Some rows of a batch: ``X (..., n, n_0)``, ``Y (..., n, n_L)``, and weights ``(..., n, 1)`` or ``None``.
+        key : Array or None
+            int32, 0-d: the step's dropout key; ``None`` drops nothing.
+        rows : int
+            The number of rows of the whole batch.
+        first_row : int
+            The first of these rows in the whole batch.
 
         Returns
         -------
@@ -422,6 +502,15 @@ class TrainingStep(NamedTuple):
 
     def finish(self, progress: Progress, g: Array, learning_rate: Array) -> Progress:
         """Run :func:`finish`.
+
+        Parameters
+        ----------
+        progress : Progress
+            ``theta (..., P)`` and the optimizer's state.
+        g : Array
+            ``(..., P)``: the gradient of the data, without the penalty.
+        learning_rate : Array
+            0-d, in the dtype of ``theta``.
 
         Returns
         -------
