@@ -8,6 +8,16 @@ _INSTALL = "pip install '.[{}]' in a clone of chainrule"  # it is on no package 
 def how_to_install(extra: str) -> str:
     """Return the command that installs an extra.
 
+    Parameters
+    ----------
+    extra : str
+        The name of the extra, such as "torch".
+
+    Returns
+    -------
+    str
+        The command, for a shell.
+
     Examples
     --------
     >>> how_to_install("torch")

@@ -152,6 +152,11 @@ class Backend:
     def check_dtype(self, dtype: str) -> None:
         """Refuse a dtype that the device does not support.
 
+        Parameters
+        ----------
+        dtype
+            The name of the dtype, such as "float32".
+
         Raises
         ------
         ValueError
@@ -211,7 +216,13 @@ class Backend:
         return host.astype(np.float32) if host.dtype.name == "bfloat16" else host
 
     def synchronize(self, result: Array) -> None:
-        """Wait until ``result`` has been computed."""
+        """Wait until an array has been computed.
+
+        Parameters
+        ----------
+        result
+            An array of this backend, of any shape.
+        """
 
     def engine(self, work: Work) -> Engine:
         """Return the fastest engine of this backend; the plain step by default.

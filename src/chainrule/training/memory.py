@@ -145,7 +145,12 @@ class Demand(NamedTuple):
             return f"{problem}; give a smaller batch_size"
 
     def check(self, rows: int) -> None:
-        """Raise ``MemoryError`` if a step on batches of ``rows`` rows does not fit.
+        """Raise ``MemoryError`` if a step does not fit.
+
+        Parameters
+        ----------
+        rows : int
+            The rows of a batch.
 
         Raises
         ------
@@ -173,6 +178,11 @@ class Demand(NamedTuple):
 
 def check_weights(net: Architecture) -> None:
     """Raise ``MemoryError`` if the weights, drawn in float64, do not fit into the memory of the host.
+
+    Parameters
+    ----------
+    net : Architecture
+        The network whose weights are to be drawn.
 
     Raises
     ------
