@@ -31,7 +31,7 @@ from chainrule.mathematics.checks import at_least, flag, whole_number
 from chainrule.mathematics.initializers import Initializer, draw
 from chainrule.mathematics.layers import Dense, DenseCache
 from chainrule.mathematics.losses import Loss
-from chainrule.mathematics.naming import quoted, require
+from chainrule.mathematics.naming import quoted, require, suggesting
 from chainrule.mathematics.optimizers import Optimizer, State, sgd
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import Schedule, schedule
@@ -155,6 +155,7 @@ class NeuralNetwork:
            [0.]])
     """
 
+    @suggesting
     def __init__(
         self,
         input_size: int,
@@ -264,6 +265,7 @@ class NeuralNetwork:
                 start = Progress(self._theta, ())
                 self._theta = step(start, data, rate, key, self.architecture, sgd())[0].theta
 
+    @suggesting
     def train(
         self,
         X: AnyArray | Large,
@@ -1090,6 +1092,7 @@ def _fit(
     return [outcome.history for outcome in outcomes]
 
 
+@suggesting
 def train_many(
     networks: Sequence[NeuralNetwork],
     X: Any,
@@ -1200,7 +1203,7 @@ def train_many(
             histories = _send(executor, runs, pack_size, threads or 1)
     for number, history in enumerate(histories):
         if isinstance(history.error, tasks.DivergedError):
-            warnings.warn(f"networks[{number}]: {history.error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"networks[{number}]: {history.error}", RuntimeWarning, stacklevel=3)
         elif history.error is not None:
             raise history.error
     return histories

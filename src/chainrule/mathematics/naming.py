@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 Thing = TypeVar("Thing")
+P = ParamSpec("P")
 
 # Names in other libraries, and the names here.
 ELSEWHERE = {
@@ -17,6 +19,12 @@ ELSEWHERE = {
     "rmsprop": "adam",
     "cuda": "cupy",
     "gpu": "cupy",
+    "lr": "learning_rate",
+    "n_epochs": "epochs",
+    "max_iter": "epochs",
+    "verbose": "progress",
+    "random_state": "seed",
+    "hidden_layer_sizes": "hidden_size",
 }
 
 
@@ -53,6 +61,36 @@ def require(holds: object, problem: str, error: Callable[[str], Exception] = Val
     """Raise an error, by default a ``ValueError``, unless the condition holds."""
     if not holds:
         raise error(problem)
+
+
+def suggesting(function: Callable[P, Thing]) -> Callable[P, Thing]:
+    """Return the function, with an error for an unknown argument that suggests the nearest name.
+
+    Examples
+    --------
+    >>> @suggesting
+    ... def train(*, learning_rate):
+    ...     return learning_rate
+    >>> train(lr=0.1)
+    Traceback (most recent call last):
+    ...
+    TypeError: train() has no argument 'lr'; did you mean 'learning_rate'?
+    """
+    code = function.__code__
+    names = [
+        name for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if name != "self"
+    ]
+    called = function.__qualname__.removesuffix(".__init__")
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Thing:
+        for name in kwargs.keys() - set(names):
+            advice = nearest(name, names) or f"; its arguments are {', '.join(names)}"
+            msg = f"{called}() has no argument {name!r}{advice}"
+            raise TypeError(msg)
+        return function(*args, **kwargs)
+
+    return call
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def _warn_of_launcher() -> None:
                 f"{os.environ[size]} processes would each train a network and write the same files; give ranks='mpi' "
                 "(or CHAINRULE_RANKS=mpi) to train one together, or ranks='alone'"
             )
-            warnings.warn(msg, RuntimeWarning, stacklevel=4)
+            warnings.warn(msg, RuntimeWarning, stacklevel=5)
 
 
 def current() -> Group:
