@@ -80,7 +80,7 @@ def tests_libraries(session: nox.Session) -> None:
 @nox.session(default=False)
 def mpi(session: nox.Session) -> None:
     """Ranks as two or three processes of MPICH, which must be there."""
-    session.install("-e", ".[data,jit,mpi]", "mpich", *group("test_tools"))
+    session.install("-e", ".[data,jit,mpi,sklearn]", "mpich", *group("test_tools"))
     session.run("pytest", "tests/ranks/test_mpi.py", *session.posargs, env={"REQUIRE_EXTRA": "mpi"})
 
 
