@@ -113,10 +113,9 @@ class TrainingRun:
     def start(self, engine: Engine) -> None:
         """Take the engine; write the first checkpoint, or continue from the newest one."""
         self.engine = engine
-        notes = getattr(engine, "notes", ())  # how a CUDA device multiplies
-        self.history.notes += notes
-        # The relu of cuBLASLt may turn NaN into 0. Checking all weights takes longer than a small network's steps.
-        self._hides_nan = any("relu: one call of cuBLASLt" in note for note in notes)
+        self.history.notes += getattr(engine, "notes", ())  # how a device multiplies
+        # The loss may then be finite although weights are NaN. Checking all weights takes longer than a small step.
+        self._hides_nan = getattr(engine, "hides_nan", False)
         folder, history = self._settings.folder, self.history
         if folder is None:
             return

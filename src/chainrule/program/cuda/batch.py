@@ -105,6 +105,7 @@ class BoundBatch:
         self._shared: dict[int, Call] = {}  # calls of groups that neither read nor write a feed
         self._finished: dict[int, list[Call]] | None = None  # calls of products with a cuBLASLt epilogue
         self.notes: tuple[str, ...] = ()  # one for each of these products, for the history
+        self.hides_nan = False  # whether the relu of cuBLASLt runs, which may turn NaN into 0
         roots, program = Roots(self.plan.program), self.plan.program
         feed = program.inputs[1 + len(work.progress[1]) + len(self._batch) :]
         fed = {id(value) for value in (*feed, roots.of(program.outputs[-1]))}
@@ -158,6 +159,7 @@ class BoundBatch:
             call, note = finished_by_lt(layer, self._device, whole, apart)
             self.notes += (note,)
             if call is not None:
+                self.hides_nan |= layer.relu
                 calls |= {id(layer.product): [call], id(layer.chain): []}
         return calls
 

@@ -108,6 +108,7 @@ class GraphEngine:
         for span in self._whole:
             self._chunk(work.bounds, span)
         self.notes = tuple(note for batch in self._batches.values() for note in batch.notes)
+        self.hides_nan = any(batch.hides_nan for batch in self._batches.values())
 
     @property
     def at_once(self) -> int:

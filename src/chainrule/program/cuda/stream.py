@@ -36,7 +36,7 @@ class BatchPlace:
         self.lane = device.lane()
         bound = BoundBatch(work, rows, device, scratch=scratch, batch=batch)
         self.run = Runner(device, bound.calls(self._feed))
-        self.notes = bound.notes
+        self.notes, self.hides_nan = bound.notes, bound.hides_nan
         self._threads = threads(work.threads)
 
     def fill(self, work: Work, epoch: Epoch, step: int) -> None:
@@ -95,6 +95,7 @@ class StreamEngine:
             for rows in sorted(work.batch_sizes, reverse=True)
         }
         self.notes = tuple(note for first, *_ in self._places.values() for note in first.notes)
+        self.hides_nan = any(first.hides_nan for first, *_ in self._places.values())
 
     def at_work(self) -> AbstractContextManager[object]:
         """Return a context to run in: everything goes to the device's own stream."""
