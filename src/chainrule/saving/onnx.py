@@ -1,13 +1,11 @@
 """ONNX: the prediction as a file that other runtimes execute (extra ``onnx``).
 
-The prediction is traced like a training step, with the weights as constants. Each operation becomes the node that
-its row in ``program/primitives.py`` names. The operations of one Python function, such as an activation, become a
-function of the file: a layer is three nodes, MatMul, Add and its activation, even for your own activation.
+The prediction is traced like a training step, with the weights as constants. Each operation becomes a node of the
+operator that its row in ``program/primitives.py`` names, or a few nodes if ONNX has no such operator.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -26,15 +24,14 @@ from chainrule.saving.files import PathLike, write_whole
 from chainrule.saving.models import check_name, facts_of
 
 try:
-    from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+    from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 except ImportError:
     _MISSING = f"to_onnx needs onnx; {how_to_install('onnx')}"
     raise ImportError(_MISSING) from None
 
-_IR_VERSION = 8  # the first version of the file format with functions
-_DOMAIN = "chainrule"  # domain of those functions
-# Version 18 of ONNX's operators is the first one in which all reductions take their axes as an input.
-_OPSETS = [helper.make_opsetid("", 18), helper.make_opsetid(_DOMAIN, 1)]
+# Version 18 of ONNX's operators is the first one in which all reductions take their axes as an input; version 8 is the
+# first of the file format that has them.
+_OPSETS, _IR_VERSION = [helper.make_opsetid("", 18)], 8
 _LARGEST = 2**31 - 2**20  # bytes of weights: a protobuf message, such as an ONNX file, holds 2 GiB
 
 
@@ -86,22 +83,21 @@ def _model(theta: np.ndarray, net: Architecture, facts: Facts | None, rows: int)
     problem = "the prediction is the same for every X: an activation is constant; give a function of Z"
     require(not A.is_constant, problem)
     A.name = "prediction"
-    body = _Body({}, "label")
+    graph = _Graph()
     values = [
-        _described(body.name(value), value.dtype, value.shape[1:]) for value in (*program.inputs, A)
+        _described(graph.name(value), value.dtype, value.shape[1:]) for value in (*program.inputs, A)
     ]
-    body.write(program)
+    graph.write(program)
     if facts is not None and facts.labels:
         labels = np.asarray(facts.labels)  # (k,)
         labels = labels.astype(object) if labels.dtype.kind == "U" else labels
-        table, place = body.constant(labels, "labels"), body.name("place")
-        body.node("ArgMax", [body.name(A)], [place], axis=-1, keepdims=0)
-        body.node("Gather", [table, place], ["label"])
+        table, place = graph.constant(labels, "labels"), graph.name("place")
+        graph.node("ArgMax", [graph.name(A)], [place], axis=-1, keepdims=0)
+        graph.node("Gather", [table, place], ["label"])
         values.append(_described("label", labels.dtype))
-    constants = list(body.constants.values())
+    constants = list(graph.constants.values())
     model = helper.make_model(
-        helper.make_graph(body.nodes, "prediction", values[:1], values[1:], initializer=constants),
-        functions=list(body.functions.values()),
+        helper.make_graph(graph.nodes, "prediction", values[:1], values[1:], initializer=constants),
         opset_imports=_OPSETS,
         ir_version=_IR_VERSION,
         producer_name="chainrule",
@@ -134,27 +130,21 @@ def _prediction(X: Array, theta: np.ndarray, net: Architecture, facts: Facts | N
     return P
 
 
-class _Body:
-    """The nodes of the graph, or of a function.
+class _Graph:
+    """The nodes and the constants of the graph, and the names of its values."""
 
-    ``functions`` are the functions of the file, by their names and the nodes inside; ``taken`` is a name that no
-    value may have.
-    """
-
-    def __init__(self, functions: dict[tuple[str, bytes], FunctionProto], taken: str = "") -> None:
-        self.functions = functions
+    def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: dict[str, TensorProto] = {}
-        self._names: dict[Any, str] = {taken: taken}
+        self._names: dict[Any, str] = {"label": "label"}  # the name of an output: no value may have it
 
     def name(self, value: Value | str | tuple[Any, ...], wanted: str = "") -> str:
         """Return the name of a value: its name in the mathematics, with a number if that is taken."""
-        key = id(value) if isinstance(value, Value) else value
-        if key not in self._names:
+        if value not in self._names:
             wanted = wanted or (value.name if isinstance(value, Value) else str(value)) or "t"
             is_free = wanted not in self._names.values()
-            self._names[key] = wanted if is_free else f"{wanted}_{len(self._names)}"
-        return self._names[key]
+            self._names[value] = wanted if is_free else f"{wanted}_{len(self._names)}"
+        return self._names[value]
 
     def constant(self, data: np.ndarray, wanted: str = "c") -> str:
         """Return the name of a constant; equal constants are stored once."""
@@ -167,27 +157,15 @@ class _Body:
         self.nodes.append(helper.make_node(operator, inputs, results, **attributes))
 
     def write(self, program: Program) -> None:
-        """Add a node for each operation; the operations of a Python function without a product share one."""
-        layers = {c for part in program.operations if part.function == "matmul" for c in part.within}
-
-        def function(operation: Operation) -> Any:
-            return next((code for code in operation.within if code not in layers), operation)
-
-        for code, group in groupby(program.operations, function):
-            operations = tuple(group)
-            if len(operations) == 1:
-                self._write_operation(*operations)
-            else:
-                name = code.co_name.strip("_<>") or "function"
-                part = _part(program, operations)
-                results = [self.name(value) for value in part.outputs]
-                self._call(name, part, [self._operand(value) for value in part.inputs], results)
+        """Add the nodes of each operation."""
+        for operation in program.operations:
+            self._write_operation(operation)
 
     def _operand(self, operand: Operand, dtype: Any = None) -> str:
         """Return the name of an operand; a number becomes a constant of this dtype."""
         if not isinstance(operand, Value):
             return self.constant(np.asarray(operand, dtype))
-        if operand.data is None or id(operand) in self._names:
+        if operand.data is None:
             return self.name(operand)
         return self.constant(operand.data, operand.name or "c")
 
@@ -204,41 +182,13 @@ class _Body:
             self.node(row.onnx, inputs, result)
         elif row.name in _COMPOSED:
             specs = [
-                Spec(part.shape, part.dtype, "x") if isinstance(part, Value) else part
+                Spec(part.shape, part.dtype) if isinstance(part, Value) else part
                 for part in operation.operands
             ]
-            inputs = [self._operand(value) for value in operation.inputs]
-            self._call(row.name, trace(_COMPOSED[row.name], *specs), inputs, result)
+            program = trace(_COMPOSED[row.name], *specs)
+            names = [*map(self._operand, operation.inputs), *result]
+            self._names |= zip((*program.inputs, *program.outputs), names, strict=True)
+            self.write(program)
         else:
             msg = f"the prediction uses xp.{row.name} ({operation.source}), for which ONNX has no operator; use others"
             raise ValueError(msg)
-
-    def _call(self, name: str, program: Program, inputs: list[str], results: list[str]) -> None:
-        """Add a call of a function, and the function itself unless an equal one exists."""
-        body = _Body(self.functions)
-        for value in (*program.inputs, *(operation.result for operation in program.operations)):
-            body.name(value, value.name.rstrip("0123456789") or "t")
-        for operation in program.operations:
-            body._write_operation(operation)
-        takes, gives = ([body.name(v) for v in part] for part in (program.inputs, program.outputs))
-        nodes = [helper.make_node("Constant", [], [c], value=t) for c, t in body.constants.items()]
-        nodes += body.nodes
-        key = name, b"".join(node.SerializeToString() for node in nodes)
-        if key not in self.functions:
-            is_taken = any(name == known for known, _ in self.functions)
-            called = f"{name}_{len(self.functions)}" if is_taken else name
-            self.functions[key] = helper.make_function(_DOMAIN, called, takes, gives, nodes, _OPSETS)
-        self.node(self.functions[key].name, inputs, results, domain=_DOMAIN)
-
-
-def _part(program: Program, operations: tuple[Operation, ...]) -> Program:
-    """Return some operations of a program as a program; single numbers are not inputs."""
-    results = {id(operation.result) for operation in operations}
-    inputs = {id(value): value for operation in operations for value in operation.inputs}
-    others = (part for part in program.operations if part not in operations)
-    read = {id(value) for part in others for value in part.inputs} | set(map(id, program.outputs))
-    return Program(
-        tuple(v for v in inputs.values() if id(v) not in results and (v.data is None or v.data.ndim)),
-        tuple(operation.result for operation in operations if id(operation.result) in read),
-        operations,
-    )
