@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-DIGITS = Path(__file__).with_name("datasets") / "digits.csv.gz"
+DIGITS = Path(__file__).with_name("datasets") / "digits.npz"
 """The bundled digits as a table: ``pixel_0_0`` to ``pixel_7_7``, and ``digit``."""
 
 
@@ -26,5 +26,6 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     >>> X.shape, y[:10]
     ((1797, 64), array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]))
     """
-    table = np.loadtxt(DIGITS, delimiter=",", skiprows=1, dtype=np.int64)
-    return table[:, :-1].astype(np.float32), table[:, -1]
+    with np.load(DIGITS) as table:
+        *pixels, digit = (table[name] for name in table.files)
+    return np.stack(pixels, axis=1).astype(np.float32), digit.astype(np.int64)  # (1797, 64), (1797,)

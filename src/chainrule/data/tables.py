@@ -1,12 +1,10 @@
 """Tables: named columns read from a file, and the checks that they contain numbers.
 
-CSV and gzipped CSV are decoded and checked here, and split by Polars if it is installed (the extra ``data``), else by the
-standard library's csv module. Both give the same columns: text without surrounding blanks, or numbers if all values
-are numbers. Polars reads Parquet, and NumPy reads npz.
+CSV and gzipped CSV are decoded and checked here, and split by Polars (the extra ``data``) into columns of text without
+surrounding blanks, or of numbers if all values are numbers. Polars reads Parquet, and NumPy reads npz.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -297,8 +295,6 @@ def has_index_name(name: str) -> bool:
     return name in _INDEX_NAMES or name.startswith("__index_level_")
 
 
-# Most bytes of text for the csv module; larger text would take minutes, and takes Polars seconds.
-_MOST_BY_CSV = 32 << 20
 _DAMAGED = "cannot be read ({}); is it damaged, or of another format?"
 _OTHER_SEPARATORS = ";\t|"
 _UTF16_MARKS = {b"\xff\xfe", b"\xfe\xff"}  # at the start of a file
@@ -353,7 +349,7 @@ def read_delimited(path: Path, dialect: Dialect) -> Table:
         If it is not text in this encoding, two columns have the same name, a row has more fields than there are names,
         or there is not enough memory.
     ModuleNotFoundError
-        If it is too large to be read without Polars, which is not installed.
+        If Polars is not installed.
 
     Examples
     --------
@@ -367,6 +363,7 @@ def read_delimited(path: Path, dialect: Dialect) -> Table:
     import csv
 
     dialect.check()
+    pl = polars(f"reading {path.name}")
     text = _decoded(path, dialect.encoding)
     reader = csv.reader(_lines(text), delimiter=dialect.separator, strict=True)
     rows = _rows(path, reader)
@@ -380,11 +377,24 @@ def read_delimited(path: Path, dialect: Dialect) -> Table:
         raise ValueError(msg)
     lines = text.count("\n")
     check_memory(path, f"{lines:,} lines of {len(names):,} columns", lines * len(names))
-    if find_spec("polars") is not None:
-        return _by_polars(path, names, text.split("\n", reader.line_num)[-1], rows, dialect)
-    problem = f"{path.name} is too large to be read without Polars; {how_to_install('data')}"
-    require(len(text) <= _MOST_BY_CSV, problem, ModuleNotFoundError)
-    return _by_csv(names, rows, dialect)
+    places = list(map(str, range(len(names))))  # simple names, so that none needs quotes
+    body = text.split("\n", reader.line_num)[-1]
+    try:
+        frame = pl.read_csv(
+            (dialect.separator.join(places) + "\n" + body).encode(),
+            schema=dict.fromkeys(places, pl.String),
+            separator=dialect.separator,
+        )
+    except pl.exceptions.PolarsError as error:
+        list(rows)  # raises, and names the line
+        msg = f"{path} cannot be read ({one_line(error)}); is a quote left open?"
+        raise ValueError(msg) from error
+    frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
+    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    return {
+        name: as_array(series if name in dialect.spelled else _cast(series, dialect))
+        for name, series in zip(names, frame, strict=True)
+    }
 
 
 def _decoded(path: Path, encoding: str) -> str:
@@ -442,59 +452,6 @@ def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
     except Error as error:
         msg = f"{path} cannot be read in line {reader.line_num} ({error}); is a quote left open?"
         raise ValueError(msg) from error
-
-
-def _by_csv(names: list[str], rows: Iterator[list[str]], dialect: Dialect) -> Table:
-    width = len(names)
-    table: Table = {}
-    columns = zip(*(row + [""] * (width - len(row)) for row in rows), strict=True)
-    for name, fields in zip(names, columns, strict=False):  # without rows there are no columns
-        texts = [field.strip() or None for field in fields]
-        table[name] = (
-            np.array(texts, dtype=object) if name in dialect.spelled else _typed(texts, dialect)
-        )
-    return table
-
-
-def _typed(texts: Sequence[str | None], dialect: Dialect) -> Column:
-    """Return the texts as integers, floats or booleans if all of them are."""
-    plain = ["nan" if text is None else _point(text, dialect) for text in texts]
-    for dtype in (np.int64, np.float64):
-        with suppress(ValueError, OverflowError):
-            if all(map(is_number, plain)):
-                return np.array(plain).astype(dtype)
-    words = [text and text.lower() for text in texts]
-    booleans = set(words) <= {"true", "false", None}
-    column = [word and word == "true" for word in words] if booleans else texts
-    return np.array(column, dtype=bool if booleans and None not in words else object)
-
-
-def _point(text: str, dialect: Dialect) -> str:
-    return text.replace(",", ".") if dialect.separator == ";" else text
-
-
-def _by_polars(
-    path: Path, names: list[str], body: str, rows: Iterator[list[str]], dialect: Dialect
-) -> Table:
-    import polars as pl
-
-    places = list(map(str, range(len(names))))  # simple names, so that none needs quotes
-    try:
-        frame = pl.read_csv(
-            (dialect.separator.join(places) + "\n" + body).encode(),
-            schema=dict.fromkeys(places, pl.String),
-            separator=dialect.separator,
-        )
-    except pl.exceptions.PolarsError as error:
-        list(rows)  # raises, and names the line
-        msg = f"{path} cannot be read ({one_line(error)}); is a quote left open?"
-        raise ValueError(msg) from error
-    frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
-    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    return {
-        name: as_array(series if name in dialect.spelled else _cast(series, dialect))
-        for name, series in zip(names, frame, strict=True)
-    }
 
 
 def _cast(series: Any, dialect: Dialect) -> Any:
@@ -604,24 +561,18 @@ def _read_parquet(path: Path) -> Table:
 
 
 def _read_npz(path: Path) -> Table:
-    import zipfile  # here, as gzip and csv elsewhere, so that `import chainrule` stays light
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, OSError):
-        size = 0
-    check_memory(path, f"{size:,} bytes", size // 8)
     problem = f"{path} cannot be read as npz; write it with numpy.savez, without object arrays"
-    # NumPy raises the error of whichever layer failed.
-    with refusing(Exception, problem), np.load(path, allow_pickle=False) as archive:
+    with refusing(Exception, problem):  # NumPy raises the error of whichever layer failed
+        archive = np.load(path, allow_pickle=False)
+        size = sum(member.file_size for member in archive.zip.infolist())
+    check_memory(path, f"{size:,} bytes", size // 8)
+    with refusing(Exception, problem), archive:
         arrays = {name: archive[name] for name in archive.files}
     columns = list(_columns_of(arrays))
     shapes = ", ".join(f"{quoted(name)} {array.shape}" for name, array in arrays.items())
-    problem = f"{path} holds {shapes}; wanted X (n, d) and y (n,), or one array (n,) a column"
-    require(all(column.ndim == 1 for _, column in columns), problem)
-    problem = f"{path} holds columns of different lengths: {shapes}; wanted one length"
-    require(len({len(column) for _, column in columns}) < 2, problem)
+    problem = f"{path} holds {shapes}; wanted X (n, d) and y (n,), or one array (n,) for each column"
+    lengths = {column.shape for _, column in columns}
+    require(len(lengths) < 2 and all(len(shape) == 1 for shape in lengths), problem)
     names = unique_names(path, [name for name, _ in columns])
     return dict(zip(names, (column for _, column in columns), strict=True))
 
