@@ -7,11 +7,10 @@ import pytest
 
 from chainrule.bench import report
 from chainrule.bench.judge.results import Results
-from chainrule.bench.report.charts import crossover, forest, roofline, step_times
+from chainrule.bench.report.charts import crossover, step_times
 from chainrule.bench.report.drawing import BLACK, WHITE, WIDTH, dark_rules, picture, readable_on
 from chainrule.bench.report.word_table import percent
 from support.bench import records, results, without
-from support.runs import rates
 
 CELLS = ["64-16-10,1", "64-16-10,64", "64-4096-10,1", "64-4096-10,64"]
 
@@ -67,42 +66,20 @@ def test_times_are_microseconds_right_of_their_limit_with_the_share_beside(run):
     assert texts == [percent(limit / step) for step, limit in zip(steps, limits, strict=True)]
 
 
-def test_points_lie_under_a_roof_of_their_own_with_a_marker_for_each_batch():
-    pytest.importorskip("matplotlib")
-    made = records()
-    made.rates = [rates("torch", products=1.6e11, copies=((1, 1e12), (1 << 20, 4e11)))]
-    ax, _ = drawn(roofline(Results(made)).panels[0])
-    roof, *points = ax.lines
-    rates_of = [point.get_ydata()[0] for point in points]
-    assert len(points) == 9
-    assert all(rate < limit < 160.1 for rate, limit in zip(rates_of, roof.get_ydata(), strict=True))
-    assert len({point.get_marker() for point in points}) == 3
-
-
-def test_the_other_libraries_are_right_of_one_where_chainrule_is_faster(run):
-    ax, _ = drawn(forest(run).panels[0])
-    points = [line for line in ax.lines if line.get_marker() not in {"None", ""}]
-    assert len(points) == 2 * len(ax.get_yticks())
-    assert all(point.get_xdata()[0] > 1 for point in points)
-    assert legend(ax) == ["notebook", "torch-eager"]
-
-
 def test_files_are_small_and_the_same_every_time_and_dark_where_the_reader_is(tmp_path):
     save = pytest.importorskip("chainrule.plots.canvas", exc_type=ImportError).save
     run = results(CELLS, ["numpy", "torch", "notebook", "products-numpy"], shape=(1, 6))
     files = report.figures(run, tmp_path)
-    assert [file.name for file in files] == [
-        *("crossover-digits.svg", "time.svg", "roofline.svg", "peers.svg")
-    ]
+    assert [file.name for file in files] == ["crossover-digits.svg", "time.svg"]
     names = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # not addresses
     for file in files:
         text = file.read_text(encoding="utf-8")
         assert len(text.encode()) < 100_000
         assert "prefers-color-scheme:dark" in text
         assert set(re.findall(r"https?://[^\s\"']+", text)) <= names
-    chart = forest(run)
+    chart = step_times(run)
     again = save(picture(chart.panels, chart.title), tmp_path / "again.svg", style=dark_rules())
-    assert again.read_bytes() == (tmp_path / "peers.svg").read_bytes()
+    assert again.read_bytes() == (tmp_path / "time.svg").read_bytes()
 
 
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch, tmp_path):

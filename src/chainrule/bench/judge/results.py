@@ -46,8 +46,8 @@ class Figures:
 
     Attributes
     ----------
-    step, least
-        The median and the shortest step.
+    step
+        The median step.
     limit
         The least time that the machine needs: the larger of ``FLOPs / rate of products`` and ``least bytes / rate
         of copies at the size of the working set``. The rates are the best that any library reached on this
@@ -64,7 +64,6 @@ class Figures:
     status: str
     reason: str = ""
     step: float | None = None
-    least: float | None = None
     limit: float | None = None
     bare: float | None = None
     first_call: float | None = None
@@ -112,9 +111,6 @@ class Match(NamedTuple):
     standing: str
     ratio: Interval | None = None
     reason: str = ""
-
-
-Group = dict[str, tuple["Slice", Cell]]  # cells that a chart lists together, by label
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,18 +293,6 @@ class Results:
         order = list(roster.OPERATIONS)
         return sorted(every, key=lambda s: (order.index(s.operation), -len(s.by_size), s.template))
 
-    def groups(self, most: int) -> dict[str, Group]:
-        """Return by title the cells of each slice, at most ``most``, and the cells that are alone in their slice."""
-        grids: dict[str, Group] = {
-            one.title: {f"H {c.hidden}, B {c.batch}": (one, c) for c in spread(one.cells, most)}
-            for one in self.slices
-            if len(one.cells) > 1
-        }
-        alone: Group = {
-            c.name: (one, c) for one in self.slices for c in one.cells if len(one.cells) == 1
-        }
-        return grids | ({"other networks": alone} if alone else {})
-
     def measurements(self, place: Place) -> list[Measurement]:
         """Return the measurements of a subject, one for each process."""
         return list(self._held.get(place, {}).values())
@@ -362,7 +346,6 @@ class Results:
             place,
             "ok",
             step=step,
-            least=min(times),
             limit=limit,
             bare=median(bare) if bare else None,
             first_call=median([one.first_call for one in timed if one.first_call is not None] or [0.0]),

@@ -4,59 +4,26 @@ On the page each panel is its own picture, so that panels wrap in a narrow windo
 chart are one picture.
 """
 
-import itertools
 import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from importlib.resources import files
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
-from chainrule.bench.judge.results import Figures, Results, Slice
-from chainrule.bench.judge.statistics import BAND, verdict
+from chainrule.bench.judge.results import Figures, Results, Slice, spread
 from chainrule.bench.report import drawing
 from chainrule.bench.report.drawing import Chart, Panel
 from chainrule.bench.report.tables import letters_used, sign
 from chainrule.bench.report.word_table import microseconds, number
 from chainrule.bench.report.words import share_text
 
-Ends = tuple[float, float]  # limits of an axis
-
-
-@cache
-def _texts() -> dict[str, dict[str, str]]:
-    return tomllib.loads(files(__package__).joinpath("charts.toml").read_text(encoding="utf-8"))
-
-
-def _chart(
-    kind: str,
-    parts: Mapping[str, Any],
-    draw: Callable[[Any, Any], None],
-    height: tuple[float, float] = (2.9, 0.0),
-    one: Slice | None = None,
-) -> Chart:
-    """Return a chart with the texts of its kind, for all networks or for one kind of them.
-
-    ``parts`` has by title what ``draw`` draws on the axes of a panel; empty ones are left out. The height in inches is
-    given as that of an empty panel and of each item.
-    """
-    panels = [
-        Panel(title, partial(draw, part), height[0] + height[1] * len(part))
-        for title, part in parts.items()
-        if part
-    ]
-    title, alt, caption = (_texts()[kind][name] for name in ("title", "alt", "caption"))
-    if one is None:
-        return Chart(kind, title, caption, alt, panels)
-    name, title, alt = f"{kind}-{one.slug}", f"{title}: {one.title}", f"{one.title}. {alt}"
-    return Chart(name, title, caption, alt, panels, one.title)
-
+_TEXTS: dict[str, dict[str, str]] = tomllib.loads(
+    Path(__file__).with_name("charts.toml").read_text(encoding="utf-8")
+)
 
 # -- The crossover map: which side is faster, by hidden size and batch size, and by how much -------------
 
@@ -83,8 +50,11 @@ def crossover(one: Slice) -> Chart:
         }
         for title, left, right in sides(one):
             maps[title] = {size: _faster(one, left, right, cell) for size, cell in one.by_size.items()}
-    height = 1.15 + 0.4 * len(one.hidden), 0.0
-    return _chart("crossover", maps, partial(_draw_map, one), height, one)
+    height = 1.15 + 0.4 * len(one.hidden)
+    panels = [Panel(title, partial(_draw_map, one, looks), height) for title, looks in maps.items()]
+    texts = _TEXTS["crossover"]
+    title, alt = f"{texts['title']}: {one.title}", f"{one.title}. {texts['alt']}"
+    return Chart(f"crossover-{one.slug}", title, alt, texts["caption"], panels)
 
 
 def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
@@ -96,15 +66,16 @@ def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
     if devices and processors:
         pairs.append(("the device against the processor", devices, processors))
     elif len(ours) > 1:
-        valid = [[f for f in one.figures(cell) if f.is_valid] for cell in one.leads]
-        ranking = [
-            [f.place.contestant for f in sorted(some, key=lambda f: f.step or 0.0)] for some in valid
-        ]
-        places = {name: [row.index(name) for row in ranking if name in row] for name in ours}
-        # Sort by how often a backend is the fastest, then by how often it is second.
-        first, second = sorted(ours, key=lambda name: [-places[name].count(n) for n in (0, 1)])[:2]
+        first, *rest = _winners(one, ours)
+        second, *_ = rest or _winners(one, [name for name in ours if name != first])
         pairs.append((f"{first} against {second}", [first], [second]))
     return [*pairs, *([("chainrule against the fastest other", ours, peers)] if peers else [])]
+
+
+def _winners(one: Slice, names: Sequence[str]) -> list[str]:
+    """Return those of the contestants that are the fastest in a cell, the most frequent first."""
+    counts = Counter(best.place.contestant for best in one.bests(names))
+    return [name for name, _ in counts.most_common()]
 
 
 def _fastest(one: Slice, cell: Cell) -> Look:
@@ -113,7 +84,7 @@ def _fastest(one: Slice, cell: Cell) -> Look:
         return Look(sign(one.match(cell)))
     name = best.place.contestant
     is_undecided = len(one.leads[cell]) > 1
-    return Look(f"{name}\n{microseconds(best.step)}", drawing.look_of(name)[0], is_undecided)
+    return Look(f"{name}\n{microseconds(best.step)}", roster.entry(name).colour, is_undecided)
 
 
 def _faster(one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -> Look:
@@ -142,16 +113,17 @@ def _draw_map(one: Slice, looks: Looks, ax: Any) -> None:
             ax.add_patch(box(fill=False, hatch="///", edgecolor=ink, alpha=0.4))
         size = 9.0 if "\n" not in look.text else drawing.SMALL if len(one.batches) < 6 else 5.5
         ax.text(column, row, look.text, color=ink, ha="center", va="center", fontsize=size)
-    for axis, values, label in (("x", one.batches, "batch size B"), ("y", one.hidden, "hidden size H")):
-        ax.set(**{f"{axis}lim": (-0.5, len(values) - 0.5), f"{axis}label": label})
-        ax.set(**{f"{axis}ticks": range(len(values)), f"{axis}ticklabels": map(str, values)})
-    letters = letters_used(look.text for look in looks.values() if look.colour == drawing.ABSENT)
-    hatched = {"facecolor": "none", "edgecolor": drawing.MUTED, "hatch": "////", "linewidth": 0}
-    handles = {
-        Patch(label="undecided", **hatched): any(look.is_hatched for look in looks.values()),
-        Patch(facecolor=drawing.ABSENT, label=letters): letters,
-    }
-    drawing.legend(ax, [handle for handle, is_used in handles.items() if is_used], 2)
+    ax.set_xticks(range(len(one.batches)), one.batches)
+    ax.set_yticks(range(len(one.hidden)), one.hidden)
+    ax.set(xlim=(-0.5, len(one.batches) - 0.5), ylim=(-0.5, len(one.hidden) - 0.5))
+    ax.set(xlabel="batch size B", ylabel="hidden size H")
+    handles = []
+    if any(look.is_hatched for look in looks.values()):
+        hatched = {"facecolor": "none", "edgecolor": drawing.MUTED, "hatch": "////", "linewidth": 0}
+        handles.append(Patch(label="undecided", **hatched))
+    if letters := letters_used(look.text for look in looks.values() if look.colour == drawing.ABSENT):
+        handles.append(Patch(facecolor=drawing.ABSENT, label=letters))
+    drawing.legend(ax, handles, 2)
 
 
 # -- The time of a step, the machine's limit and the bare matrix products --------------------------------
@@ -161,12 +133,21 @@ Rows = dict[str, Figures]  # the fastest backend of each cell, by the label of t
 
 def step_times(run: Results, most: int = 10) -> Chart:
     """Return a panel for each kind of network with a known limit; none without a limit."""
-    rows: dict[str, Rows] = {
-        title: {label: f for label, (one, cell) in group.items() if (f := one.best(cell)) and f.limit}
-        for title, group in run.groups(most).items()
-    }
-    limits = drawing.ends(time for some in rows.values() for f in some.values() for time in _times(f))
-    return _chart("time", rows, partial(_draw_times, limits), (1.1, 0.2))
+    rows: dict[str, Rows] = defaultdict(dict)
+    for one in run.slices:
+        for cell in spread(one.cells, most):
+            title, label = one.title, f"H {cell.hidden}, B {cell.batch}"
+            if len(one.cells) == 1:
+                title, label = "other networks", cell.name
+            if (best := one.best(cell)) and best.limit:
+                rows[title][label] = best
+    times = [time for some in rows.values() for f in some.values() for time in _times(f) if time > 0]
+    limits = min(times, default=1.0), max(times, default=1.0)
+    panels = [
+        Panel(title, partial(_draw_times, limits, some), 1.1 + 0.2 * len(some))
+        for title, some in rows.items()
+    ]
+    return Chart("time", **_TEXTS["time"], panels=panels)
 
 
 def _times(f: Figures) -> tuple[float, ...]:
@@ -174,124 +155,38 @@ def _times(f: Figures) -> tuple[float, ...]:
     return tuple(math.nan if time is None else 1e6 * time for time in (f.step, f.limit, f.bare))
 
 
-def _draw_times(limits: Ends, rows: Rows, ax: Any) -> None:
+def _draw_times(limits: tuple[float, float], rows: Rows, ax: Any) -> None:
+    from matplotlib.lines import Line2D
+
     steps, least, products = zip(*map(_times, rows.values()), strict=True)
     places = range(len(rows))
+    mark = partial(Line2D, [], [], linestyle="none")
+    handles = {}
     ax.hlines(places, least, steps, color=drawing.GRID, linewidth=3)
     ax.plot(least, places, "|", color=drawing.INK, markersize=11, markeredgewidth=1.6)
     ax.plot(products, places, "D", color=drawing.MUTED, markersize=4, fillstyle="none")
     across = ax.get_yaxis_transform()  # x from 0 to 1, y in data
     for place, f in enumerate(rows.values()):
-        colour, shape = drawing.look_of(f.place.contestant)
-        ax.plot([steps[place]], [place], shape, color=colour, markersize=6)
+        name = f.place.contestant
+        look = {"color": roster.entry(name).colour, "marker": roster.entry(name).mark}
+        ax.plot([steps[place]], [place], markersize=6, linestyle="none", **look)
+        handles[name] = mark(label=name, **look)
         text = {"fontsize": drawing.SMALL, "color": drawing.INK, "transform": across}
         ax.text(1.01, place, share_text(f), va="center", **text)
-    drawing.rows_axis(ax, list(rows), "µs a step", limits)
-    handles = drawing.marks(dict.fromkeys(f.place.contestant for f in rows.values()))
-    handles.append(drawing.mark(drawing.MUTED, "D", "bare products", fillstyle="none", markersize=4))
-    drawing.legend(ax, [*handles, drawing.mark(drawing.INK, "|", "limit", markersize=9)], 4)
-
-
-# -- The measured roofline: the rate of a step's products against their arithmetic intensity --------------
-# S. Williams, A. Waterman, D. Patterson, "Roofline", Communications of the ACM 52 (4), 2009,
-# doi:10.1145/1498765.1498785; the roof is measured in the same run. Its slope is the rate of a copy of the cell's
-# working set, which may or may not fit into a cache, so each point has its own roof.
-
-SHAPES = "osD^vPX*<>"
-EDGE = {"markersize": 6, "markeredgecolor": drawing.MUTED, "markeredgewidth": 0.6}  # for dark pages
-
-
-# The cell; FLOP of the products per byte that any implementation must move; GFLOP/s of the step and of its roof.
-Point = tuple[Cell, float, float, float]
-
-
-def _point(f: Figures) -> Point:
-    flops = f.place.flops
-    rate, roof = (1e-9 * flops / (seconds or math.inf) for seconds in (f.step, f.limit))
-    return f.place.cell, flops / f.place.least_bytes, rate, roof
-
-
-def roofline(run: Results) -> Chart:
-    """Return a panel for each grid, all with the same axes; none if no best rate was measured."""
-    grids = [one for one in run.slices if one.is_grid]
-    points = {one.title: [_point(f) for f in one.bests() if f.limit] for one in grids}
-    every = [point for group in points.values() for point in group]
-    across = drawing.ends(point[1] for point in every)
-    up = drawing.ends(rate for point in every for rate in point[2:])
-    return _chart("roofline", points, partial(_draw_roofline, across, up), (3.3, 0.0))
-
-
-def _draw_roofline(across: Ends, up: Ends, points: Sequence[Point], ax: Any) -> None:
-    import matplotlib
-
-    drawing.log_axis(ax, "x", *across, "FLOP for each byte")
-    drawing.log_axis(ax, "y", *up, "GFLOP/s")
-    cells, x, rates, roofs = zip(*points, strict=True)
-    hidden, batches = (sorted({getattr(cell, name) for cell in cells}) for name in ("hidden", "batch"))
-    colours = matplotlib.colormaps["viridis"](np.linspace(0.1, 0.95, len(hidden)))
-    shades = dict(zip(hidden, colours, strict=True))
-    shapes = dict(zip(batches, itertools.cycle(SHAPES), strict=False))
-    ax.vlines(x, rates, roofs, color=drawing.GRID, linewidth=1)
-    ax.plot(x, roofs, "_", color=drawing.INK, markersize=8, markeredgewidth=1.6)
-    for cell, intensity, rate, _ in points:
-        ax.plot([intensity], [rate], shapes[cell.batch], color=shades[cell.hidden], **EDGE)
-    handles = [drawing.mark(drawing.INK, "_", "roof", markersize=8)]
-    handles += [drawing.mark(drawing.INK, shapes[B], f"B {B}", fillstyle="none") for B in batches]
-    handles += [drawing.mark(shades[H], "s", f"H {H}", **EDGE) for H in hidden]
-    drawing.legend(ax, handles, 3)
-
-
-# -- The forest plot of the other libraries: how many times as long they take as the fastest backend -------
-
-Ratios = dict[str, dict[str, Interval]]  # the ratio of each cell and library
-
-
-def forest(run: Results, most: int = 8) -> Chart:
-    """Return a panel for each kind of network; none if no other library was measured."""
-    rows = {title: _ratios(run, group) for title, group in run.groups(most).items()}
-    every = [ratio for ratios in rows.values() for row in ratios.values() for ratio in row.values()]
-    limits = drawing.ends([0.8, 1.25, *(end for ratio in every for end in ratio)])
-    return _chart("peers", rows, partial(_draw_forest, run.peers, limits), (1.3, 0.42))
-
-
-def _ratios(run: Results, group: dict[str, tuple[Slice, Cell]]) -> Ratios:
-    ratios: Ratios = {}
-    for label, (one, cell) in group.items():
-        for name in run.peers:
-            if ratio := one.match(cell, right=[name]).ratio:
-                ratios.setdefault(label, {})[name] = ratio
-    return ratios
-
-
-def _draw_forest(names: list[str], limits: Ends, ratios: Ratios, ax: Any) -> None:
-    ax.axvspan(1 / (1 + BAND), 1 + BAND, color=drawing.GRID, linewidth=0)
-    ax.axvline(1, color=drawing.INK, linewidth=1.2)
-    names = [name for name in names if any(name in row for row in ratios.values())]
-    for place, row in enumerate(ratios.values()):
-        if place:
-            ax.axhline(place - 0.5, color=drawing.GRID, linewidth=0.8)
-        for name, ratio in row.items():
-            height = place + 0.8 * ((names.index(name) + 0.5) / len(names) - 0.5)
-            colour, shape = drawing.look_of(name)
-            fill = "none" if verdict(ratio) == "undecided" else "full"
-            low, high = max(ratio.low, limits[0] / 2), min(ratio.high, limits[1] * 2)
-            ax.hlines([height], low, high, color=colour, linewidth=1.2)
-            ax.plot([ratio.estimate], [height], shape, color=colour, markersize=4.5, fillstyle=fill)
-    drawing.rows_axis(ax, list(ratios), "its time over ours", limits)
-    drawing.legend(ax, drawing.marks(names))
+    drawing.log_axis(ax, *limits, "µs a step")
+    ax.set_yticks(places, rows)
+    ax.set_ylim(len(rows) - 0.5, -0.5)  # from the top down
+    bare = mark(color=drawing.MUTED, marker="D", label="bare products", fillstyle="none", markersize=4)
+    limit = mark(color=drawing.INK, marker="|", label="limit", markersize=9)
+    drawing.legend(ax, [*handles.values(), bare, limit], 4)
 
 
 # -- All charts -------------------------------------------------------------------------------------------
 
 
-def sections(run: Results) -> dict[str, list[Chart]]:
-    """Return the charts for which there are data, by section of the report."""
-    every = {
-        "map": map(crossover, run.slices),
-        "limit": [step_times(run), roofline(run)],
-        "peers": [forest(run)],
-    }
-    return {name: [chart for chart in charts if chart.panels] for name, charts in every.items()}
+def charts(run: Results) -> list[Chart]:
+    """Return the charts for which there are data."""
+    return [chart for chart in [*map(crossover, run.slices), step_times(run)] if chart.panels]
 
 
 def figures(run: Results, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
@@ -317,7 +212,6 @@ def figures(run: Results, folder: Path, formats: Sequence[str] = ("svg",)) -> li
     rules = drawing.dark_rules()
     return [
         save(drawing.picture(chart.panels, chart.title), folder / f"{chart.name}.{form}", style=rules)
-        for charts in sections(run).values()
-        for chart in charts
+        for chart in charts(run)
         for form in formats
     ]

@@ -4,11 +4,9 @@ The style is in ``report.mplstyle``. Only drawing needs matplotlib.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from chainrule.bench import roster
 
 WIDTH = 3.9  # inches per panel: 374 CSS pixels, the width of a telephone
 # Colours of lines and text, and their replacements on a dark page.
@@ -23,23 +21,17 @@ class Panel(NamedTuple):
 
     title: str
     draw: Callable[[Any], None]
-    height: float = 2.9  # inches
+    height: float  # inches
 
 
 class Chart(NamedTuple):
-    """Panels that belong together, their caption, and a description for readers who cannot see them."""
+    """Panels that belong together, a description for readers who cannot see them, and their caption."""
 
     name: str
     title: str
-    caption: str
     alt: str
+    caption: str
     panels: Sequence[Panel]
-    network: str = ""  # the kind of network, if each kind has its own chart
-
-    @property
-    def subject(self) -> str:
-        """The heading within the section."""
-        return self.network or self.title
 
 
 def dark_rules() -> str:
@@ -80,58 +72,24 @@ def picture(drawn: Sequence[Panel], title: str = "") -> Any:
     return result
 
 
-def log_axis(ax: Any, axis: str, low: float, high: float, label: str) -> None:
-    """Make an axis logarithmic over a range with some room, with plain numbers and a grid."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+def log_axis(ax: Any, low: float, high: float, label: str) -> None:
+    """Make the horizontal axis logarithmic over a range with some room, with plain numbers and a grid."""
+    from matplotlib.ticker import LogLocator, NullLocator
 
     room = (high / low) ** 0.06 if high > low else 1.2
-    ax.set(**{f"{axis}scale": "log", f"{axis}lim": (low / room, high * room), f"{axis}label": label})
-    one = getattr(ax, f"{axis}axis")
+    ax.set(xscale="log", xlim=(low / room, high * room), xlabel=label)
     decades = math.log10(high / low)
     subs = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 0.9 else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
-    one.set_major_locator(LogLocator(subs=subs, numticks=5 if decades > 5 else None))
-    one.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:,g}" if value < 1e5 else f"{value:.0e}")
-    )
-    one.set_minor_locator(NullLocator())  # they would be dozens of unlabelled ticks and half of the file
-    ax.grid(axis=axis)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=5 if decades > 5 else None))
+    ax.xaxis.set_major_formatter("{x:,g}")
+    ax.xaxis.set_minor_locator(NullLocator())  # dozens of unlabelled ticks, half of the file
+    ax.grid(axis="x")
 
 
-def rows_axis(ax: Any, labels: Sequence[str], label: str, limits: tuple[float, float]) -> None:
-    """Name rows from the top down, with a logarithmic axis across them."""
-    log_axis(ax, "x", *limits, label)
-    ax.set_yticks(range(len(labels)), labels)
-    ax.set_ylim(len(labels) - 0.5, -0.5)
-
-
-def legend(ax: Any, handles: Sequence[Any], columns: int = 3) -> None:
+def legend(ax: Any, handles: Sequence[Any], columns: int) -> None:
     """Put a legend below the axes."""
     if handles:
         ax.legend(handles=handles, bbox_to_anchor=(0.45, 0), ncols=columns)
-
-
-def mark(colour: str, shape: str, label: str, **options: Any) -> Any:
-    """Return the entry of a legend for points without a line."""
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], color=colour, marker=shape, linestyle="none", label=label, **options)
-
-
-def marks(names: Iterable[str]) -> list[Any]:
-    """Return the entries of a legend for contestants."""
-    return [mark(*look_of(name), name) for name in names]
-
-
-def look_of(contestant: str) -> tuple[str, str]:
-    """Return the colour and the marker of a contestant."""
-    entry = roster.entry(contestant)
-    return entry.colour, entry.mark
-
-
-def ends(values: Iterable[float]) -> tuple[float, float]:
-    """Return the least and the greatest of the finite values above 0; (1, 1) if there is none."""
-    known = [value for value in values if 0 < value < math.inf]
-    return (min(known), max(known)) if known else (1.0, 1.0)
 
 
 def readable_on(colour: Any) -> str:

@@ -92,8 +92,7 @@ class Table:
         kind, title = " class=sortable" if is_sortable else "", escape(self.title)
         return (
             f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table{kind}>'
-            f"<caption>{title}</caption><thead><tr>{head}</thead>\n<tbody>\n{rows}\n</tbody></table>"
-            f"</div>{notes}"
+            f"<thead><tr>{head}</thead>\n<tbody>\n{rows}\n</tbody></table></div>{notes}"
         )
 
     def _side(self, place: int) -> str:

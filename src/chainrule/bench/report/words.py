@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 from statistics import median
 from string import Template
 
@@ -70,7 +70,7 @@ def doubts(run: Results) -> Table:
 def method(run: Results) -> Table:
     """Return how the run was measured, from ``method.txt``."""
     measured = _measured(run)
-    text = files(__package__).joinpath("method.txt").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("method.txt").read_text(encoding="utf-8")
     values = {
         "rounds": number(median(len(m.seconds) for m in measured) if measured else 0),
         "processes": len({m.process for m in measured}),
