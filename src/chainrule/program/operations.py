@@ -221,7 +221,6 @@ class Mention(NamedTuple):
     value: Value
     variable: str  # "dL_dW"
     layer: int | None  # the number of the layer, from 1
-    call: int  # number of the call that has the variable
     code: CodeType  # the code of the function
     within: tuple[CodeType, ...]  # the active functions, from the step down to this one
 

@@ -42,9 +42,9 @@ class Home(NamedTuple):
     whole: tuple[int, ...] | None = None  # None: the storage holds this value only
 
 
-def _of_program(name: str, doc: str) -> Any:
+def _of_program(name: str, doc: str = "") -> Any:
     """Return a property of a plan that reads the same property of its program."""
-    return property(lambda plan: getattr(plan.program, name), doc=doc)
+    return property(lambda plan: getattr(plan.program, name), doc=doc or getattr(Program, name).__doc__)
 
 
 @dataclass
@@ -75,14 +75,8 @@ class Plan:
         return list({id(home.storage): home.storage for home in self.homes.values()}.values())
 
     operations = _of_program("operations", "The operations of the program, in order.")
-    matmuls = _of_program(
-        "matmuls", "The number of matrix products, without the row products of the bias gradients."
-    )
-    row_products = _of_program("row_products", "The number of products of a row of ones and a matrix.")
-    flops = _of_program("flops", "The floating-point operations of the matrix products.")
-    bytes = _of_program(
-        "bytes", "The bytes read and written if each operation reads its operands from memory."
-    )
+    matmuls, row_products = _of_program("matmuls"), _of_program("row_products")
+    flops, bytes = _of_program("flops"), _of_program("bytes")
 
     @property
     def launches(self) -> int:
@@ -191,9 +185,19 @@ class _Planner:
     def __init__(self, program: Program, carried: Carried, groups: Sequence[Fusion]) -> None:
         self._plan = Plan(program, tuple(carried))
         self._groups = groups
-        self._roots = Roots(program)
-        self._last_use = self._uses()
-        self._parts = self._adopted()
+        self._roots = roots = Roots(program)
+        # The number of the last group that reads each root; infinity for the outputs.
+        self._last_use: dict[int, float] = {
+            id(roots.of(value)): number for number, group in enumerate(groups) for value in group.inputs
+        }
+        self._last_use |= {id(roots.of(value)): math.inf for value in program.outputs}
+        self._maker = {id(result): n for n, group in enumerate(groups) for result in group.results}
+        joins = {number: group.only for number, group in enumerate(groups) if group.is_concat}
+        self._joined = {id(concat.result) for concat in joins.values()}
+        # The position of each result that is computed inside a concatenation.
+        self._parts: dict[int, tuple[Value, int]] = {}
+        for number, concat in joins.items():
+            self._adopt(number, concat)
         self._into = {id(output): value for value, output in carried}
         self._free: list[Storage] = []
         for value in program.inputs:
@@ -232,39 +236,19 @@ class _Planner:
     def _homes(self, value: Value) -> Home:
         return self._plan.homes[id(self._roots.of(value))]
 
-    def _uses(self) -> dict[int, float]:
-        """Return the number of the last group that reads each root; infinity for the outputs."""
-        last: dict[int, float] = {}
-        for number, group in enumerate(self._groups):
-            for value in group.inputs:
-                last[id(self._roots.of(value))] = number
-        for value in self._plan.program.outputs:
-            last[id(self._roots.of(value))] = math.inf
-        return last
-
-    def _adopted(self) -> dict[int, tuple[Value, int]]:
-        """Return the position of each result that can be computed inside its concatenation.
+    def _adopt(self, number: int, concat: Operation) -> None:
+        """Note which parts of a concatenation, group ``number``, can be computed inside it.
 
         A later concatenation that contains a part of an earlier one, at the same place, takes over its memory, if
         nothing reads the earlier one after the other parts have been computed.
         """
-        parts: dict[int, tuple[Value, int]] = {}
-        maker = {id(result): n for n, group in enumerate(self._groups) for result in group.results}
-        for number, group in enumerate(self._groups):
-            if group.is_concat:
-                self._adopt(number, group.only, maker, parts)
-        return parts
-
-    def _adopt(
-        self, number: int, concat: Operation, maker: dict[int, int], parts: dict[int, tuple[Value, int]]
-    ) -> None:
-        start, whole = 0, concat.result
+        start, whole, maker, parts = 0, concat.result, self._maker, self._parts
         fresh: list[tuple[Value, int]] = []  # roots that can be computed inside the concatenation
         kept: list[tuple[Value, Value]] = []  # roots that are part of a whole already, and the whole
         others: list[int] = []  # roots of parts that must be copied
         for part in concat.inputs:
             root = self._roots.of(part)
-            fits = self._is_joined(root) and root.shape == concat.result.shape
+            fits = id(root) in self._joined and root.shape == concat.result.shape
             if fits and self._roots.start(part) == start:
                 whole = parts.get(id(root), (root, 0))[0]
                 kept.append((root, whole))
@@ -277,9 +261,8 @@ class _Planner:
             others += [id(root) for root, there in kept if there is not whole]
             writers = [maker[id(root)] for root, _ in fresh] + [number] * bool(others)
             here = {id(whole)} | {key for key, (other, _) in parts.items() if other is whole}
-            if here.intersection(others) or (
-                writers and self._is_still_read(here, fresh, min(writers), number)
-            ):
+            is_read = writers and self._is_still_read(here, fresh, min(writers), number)
+            if is_read or here.intersection(others):
                 whole = concat.result
             else:
                 parts[id(concat.result)] = whole, 0
@@ -287,9 +270,6 @@ class _Planner:
                 self._last_use[id(whole)] = max(self._last_use[id(whole)], last)
         for root, place in fresh:
             parts[id(root)] = whole, place
-
-    def _is_joined(self, root: Value) -> bool:
-        return any(group.is_concat and group.only.result is root for group in self._groups)
 
     def _is_still_read(
         self, here: set[int], fresh: list[tuple[Value, int]], first: int, number: int
@@ -314,42 +294,33 @@ class _Planner:
         carried = self._into.get(id(result))
         if carried is not None and self._last_use.get(id(carried), -1) <= number:
             return self._plan.homes[id(carried)]
-        if self._is_output(result):
-            return Home(Storage(result.nbytes))
-        if group.is_elementwise:
-            for operand in group.inputs:
-                if self._may_take(number, group, operand, result):
-                    home = self._homes(operand)
-                    self._last_use[id(self._roots.of(operand))] = -1  # its memory is reused
-                    return home
-        return Home(self._scratch(result.nbytes))
+        for operand in group.inputs:
+            if self._may_take(number, group, operand, result):
+                self._last_use[id(self._roots.of(operand))] = -1  # its memory is reused
+                return self._homes(operand)
+        return self._new(result)
 
     def _whole(self, whole: Value) -> Home:
         if id(whole) not in self._plan.homes:
-            nbytes = whole.nbytes
-            # An output, or a value that becomes one, has its own storage.
-            leaves = self._last_use.get(id(whole)) == math.inf
-            storage = Storage(nbytes) if leaves else self._scratch(nbytes)
-            self._plan.homes[id(whole)] = Home(storage)
+            self._plan.homes[id(whole)] = self._new(whole)
         return self._plan.homes[id(whole)]
 
-    def _is_output(self, value: Value) -> bool:
-        """Return whether a value is an output: then it has its own storage."""
-        return any(self._roots.of(output) is value for output in self._plan.program.outputs)
+    def _new(self, value: Value) -> Home:
+        """Return a home that shares no memory with values in use; an output has its own storage."""
+        is_output = self._last_use.get(id(value)) == math.inf
+        return Home(Storage(value.nbytes) if is_output else self._scratch(value.nbytes))
 
     def _may_take(self, number: int, group: Fusion, operand: Value, result: Value) -> bool:
         """Return whether a result may overwrite an operand: its group is the last to read it, entry by entry."""
-        if operand.is_constant or group.reads_rows_of(operand):
+        is_output = self._last_use.get(id(result)) == math.inf
+        is_by_entry = group.is_elementwise and not group.reads_rows_of(operand)
+        if is_output or operand.is_constant or not is_by_entry:
             return False
         root, home = self._roots.of(operand), self._homes(operand)
-        is_free = home.storage.is_scratch and home.whole is None and not self._is_joined(root)
+        is_last = self._last_use.get(id(root)) == number and id(root) not in self._joined
         is_alike = operand.shape == result.shape and operand.dtype == result.dtype
-        return (
-            self._last_use.get(id(root)) == number
-            and is_free
-            and is_alike
-            and self._roots.is_whole(operand)
-        )
+        is_free = home.storage.is_scratch and home.whole is None and self._roots.is_whole(operand)
+        return is_last and is_alike and is_free
 
     def _join(self, operation: Operation) -> None:
         """Set the position of a concatenation, and copy the parts that were not computed in it."""
@@ -371,14 +342,10 @@ class _Planner:
 
     def _scratch(self, nbytes: int) -> Storage:
         """Return the smallest free storage that is large enough; otherwise the largest one, enlarged; otherwise a new one."""
-        large = [storage for storage in self._free if storage.nbytes >= nbytes]
-        if large:
-            storage = min(large, key=lambda s: s.nbytes)
-        elif self._free:
-            storage = max(self._free, key=lambda s: s.nbytes)
-            storage.nbytes = nbytes
-        else:
+        if not self._free:
             return Storage(nbytes)
+        storage = min(self._free, key=lambda s: (s.nbytes < nbytes, abs(s.nbytes - nbytes)))
+        storage.nbytes = max(storage.nbytes, nbytes)
         self._free.remove(storage)
         return storage
 
@@ -394,8 +361,8 @@ class _Planner:
     def _keep_constants(self, group: Fusion) -> None:
         for value in group.inputs:
             is_array = value.data is not None and (value.data.ndim > 0 or not group.is_elementwise)
-            if is_array and id(value) not in self._plan.homes:
-                self._plan.homes[id(value)] = Home(Storage(value.nbytes, value))
+            if is_array:
+                self._plan.homes.setdefault(id(value), Home(Storage(value.nbytes, value)))
 
 
 def plan(program: Program, carried: Carried = (), groups: Sequence[Fusion] | None = None) -> Plan:

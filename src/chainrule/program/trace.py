@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from chainrule.mathematics.arrays import record_like
+from chainrule.mathematics.naming import require
 from chainrule.program.operations import Mention, Program, Role, Value
 from chainrule.program.tracer import Recorder, Tracer, calls, is_tracing
 from chainrule.program.unrecordable import UnrecordableError
@@ -60,31 +61,13 @@ def trace(function: Callable[..., Any], *arguments: Any, named: bool = False) ->
       0 t0            (3, 2)           add(x, x)                                            6
       1 t1            (3, 2)           tanh(t0)                                             6
     """
-    recorder = Recorder()
-    inputs = []
-
-    def enter(part: Any) -> Any:
-        if isinstance(part, Spec):
-            tracer = recorder.input(*part)
-            inputs.append(tracer.value)
-            return tracer
-        return _rebuilt(part, enter)
-
-    entered = [enter(argument) for argument in arguments]
+    recorder, outputs = Recorder(), list[Value]()
     names = naming(recorder) if named else nullcontext(list[Mention]())
     with names as mentions:
-        returned = _called(function, *entered)
-    outputs = []
-
-    def leave(part: Any) -> Any:
-        if isinstance(part, Tracer):
-            outputs.append(part.value)
-            return part
-        return _rebuilt(part, leave)
-
-    leave(returned)
-    operations = tuple(recorder.operations)
-    return Program(tuple(inputs), tuple(outputs), operations, tuple(mentions)).without_dead_code()
+        returned = _called(recorder, function, arguments)
+    _replaced(returned, Tracer, lambda tracer: outputs.append(tracer.value))
+    inputs, operations = tuple(recorder.inputs), tuple(recorder.operations)
+    return Program(inputs, tuple(outputs), operations, tuple(mentions)).without_dead_code()
 
 
 def specs_of(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -108,29 +91,20 @@ def specs_of(function: Callable[..., Any], *arguments: Any) -> Any:
     >>> specs_of(momentum().init, Spec((3,), "float32", "theta"))[0].shape
     (3,)
     """
-    recorder = Recorder()
-
-    def enter(part: Any) -> Any:
-        if isinstance(part, Spec):
-            return recorder.input(*part)
-        return _rebuilt(part, enter)
-
-    def leave(part: Any) -> Any:
-        if isinstance(part, Tracer):
-            return Spec(part.shape, part.dtype, part.value.name)
-        return _rebuilt(part, leave)
-
-    return leave(_called(function, *map(enter, arguments)))
+    returned = _called(Recorder(), function, arguments)
+    return _replaced(returned, Tracer, lambda tracer: Spec(tracer.shape, tracer.dtype))
 
 
-def _called(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the result of a function; any error becomes the reason why it cannot be recorded."""
+def _called(recorder: Recorder, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Return a function's result for tracers; any error becomes the reason why it cannot be recorded."""
+    tracers = _replaced(arguments, Spec, lambda spec: recorder.input(*spec))
     try:
-        return function(*arguments)
+        return function(*tracers)
     except MemoryError:
         raise
     except Exception as error:
-        places = [f for f in traceback.extract_tb(error.__traceback__) if not is_tracing(f.filename)]
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.name != require.__name__]
+        places = [frame for frame in frames if not is_tracing(frame.filename)]
         where = f" ({Path(places[-1].filename).name}:{places[-1].lineno})" if places else ""
         why = str(error).partition("\n")[0]
         why = why if why.startswith("it ") else f"it raises {type(error).__name__}: {why}"
@@ -138,8 +112,12 @@ def _called(function: Callable[..., Any], *arguments: Any) -> Any:
         raise UnrecordableError(msg) from error
 
 
-def _rebuilt(part: Any, change: Callable[[Any], Any]) -> Any:
-    return record_like(part, map(change, part)) if isinstance(part, tuple) else part
+def _replaced(part: Any, kind: type, new: Callable[[Any], Any]) -> Any:
+    """Return nested tuples and records with ``new(x)`` in place of each ``x`` of this kind."""
+    if isinstance(part, kind):
+        return new(part)
+    is_nested = isinstance(part, tuple)
+    return record_like(part, (_replaced(x, kind, new) for x in part)) if is_nested else part
 
 
 @contextmanager
@@ -230,7 +208,7 @@ class _Scribe:
             return  # it was an argument
         value.name = f"{name}{number}"
         self._by_function.add(id(value))
-        mention = Mention(value, name, _layer(number), self._calls, frame.f_code, calls(frame))
+        mention = Mention(value, name, _layer(number), frame.f_code, calls(frame))
         self._found.append(((self._made[id(value)], 1, self._calls, 0), mention))
 
     def _mention_locals(self, frame: FrameType, number: str, start: int, following: int) -> None:
@@ -249,7 +227,7 @@ class _Scribe:
                 order = (following, 0, self._calls, rank)
             else:
                 continue
-            mention = Mention(value, name, _layer(number), self._calls, frame.f_code, within)
+            mention = Mention(value, name, _layer(number), frame.f_code, within)
             self._found.append((order, mention))
 
 

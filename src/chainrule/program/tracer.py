@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from chainrule.mathematics.arrays import size
+from chainrule.mathematics.naming import require
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.operations import Operand, Operation, Role, Value
 from chainrule.program.primitives import PRIMITIVES, Primitive
@@ -36,6 +37,7 @@ class Recorder:
         self.__name__ = __name__  # namespaces are distinguished by name
         self.bool, self.int32, self.int64 = np.bool_, np.int32, np.int64
         self.float32, self.float64 = np.float32, np.float64
+        self.inputs: list[Value] = []
         self.operations: list[Operation] = []
         self._known: dict[Any, Tracer] = {}
 
@@ -48,9 +50,7 @@ class Recorder:
     def matmul(self, x1: "Tracer", x2: "Tracer") -> "Tracer":
         """Record a matrix product."""
         (*lead1, m, k), (*lead2, k2, n) = x1.shape, x2.shape
-        if k != k2:
-            msg = f"matmul of {x1.shape} and {x2.shape}: the inner sizes {k} and {k2} differ"
-            raise ValueError(msg)
+        require(k == k2, f"matmul of {x1.shape} and {x2.shape}: the inner sizes {k} and {k2} differ")
         shape = (*np.broadcast_shapes(tuple(lead1), tuple(lead2)), m, n)
         return self.record("matmul", (x1, x2), shape, _common_dtype("matmul", (x1, x2)))
 
@@ -69,9 +69,8 @@ class Recorder:
 
     def concat(self, arrays: Sequence["Tracer"], *, axis: int) -> "Tracer":
         """Record a concatenation along the last axis."""
-        if axis != -1:
-            msg = f"it uses xp.concat with axis={axis}; only the last axis, -1, can be recorded"
-            raise ValueError(msg)
+        problem = f"it uses xp.concat with axis={axis}; only the last axis, -1, can be recorded"
+        require(axis == -1, problem)
         *lead, _ = arrays[0].shape
         shape = (*lead, sum(array.shape[-1] for array in arrays))
         return self.record("concat", tuple(arrays), shape, _common_dtype("concat", arrays))
@@ -82,49 +81,35 @@ class Recorder:
             return x
         return self.record("astype", (x,), x.shape, numpy_dtype(dtype), to=numpy_dtype(dtype))
 
-    def sum(self, x: "Tracer", *, axis: "Axis" = None, keepdims: bool = False) -> "Tracer":
-        """Record a sum."""
-        return self._reduce("sum", x, axis, keepdims)
-
-    def max(self, x: "Tracer", *, axis: "Axis" = None, keepdims: bool = False) -> "Tracer":
-        """Record a maximum."""
-        return self._reduce("max", x, axis, keepdims)
-
     def clip(self, x: "Tracer", min: float | None = None, max: float | None = None) -> "Tracer":
         """Record a clip to two numbers; a missing bound is infinite."""
         bounds = (-math.inf if min is None else min, math.inf if max is None else max)
-        if any(isinstance(bound, Tracer) for bound in bounds):
-            msg = "it clips to arrays; only bounds that are Python numbers can be recorded"
-            raise TypeError(msg)
+        problem = "it clips to arrays; only bounds that are Python numbers can be recorded"
+        require(not any(isinstance(bound, Tracer) for bound in bounds), problem, TypeError)
         return self.elementwise("clip", x, *bounds)
 
     def pow(self, x1: Any, x2: Any) -> "Tracer":
         """Record a power with a small whole number as exponent."""
-        if not isinstance(x2, int | float) or x2 not in range(LARGEST_POWER + 1):
-            msg = f"it takes a power that is not a whole number from 0 to {LARGEST_POWER}"
-            raise TypeError(msg)
+        is_whole = isinstance(x2, int | float) and x2 in range(LARGEST_POWER + 1)
+        problem = f"it takes a power that is not a whole number from 0 to {LARGEST_POWER}"
+        require(is_whole, problem, TypeError)
         if x2 < 2:
             return x1 if x2 else self.ones_like(x1)
         return self.elementwise("pow", x1, int(x2))
-
-    def zeros_like(self, x: "Tracer") -> "Tracer":
-        """Return a constant."""
-        return self.full_like(x, 0)
-
-    def ones_like(self, x: "Tracer") -> "Tracer":
-        """Return a constant."""
-        return self.full_like(x, 1)
 
     def full_like(self, x: "Tracer", fill_value: float) -> "Tracer":
         """Return a constant."""
         return self.constant(np.asarray(fill_value, dtype=x.dtype), x.shape)
 
+    zeros_like = partialmethod(full_like, fill_value=0)
+    ones_like = partialmethod(full_like, fill_value=1)
+
     def asarray(self, obj: Any, *, dtype: Any = None, device: None = None) -> "Tracer":
         """Return a constant: a Python number with a dtype."""
         del device  # tracers have no device
-        if not isinstance(obj, bool | int | float) or dtype is None:
-            msg = "it makes an array of more than a Python number with a dtype; make it an argument of the step"
-            raise TypeError(msg)
+        is_number = isinstance(obj, bool | int | float) and dtype is not None
+        problem = "it makes an array of more than a Python number with a dtype; make it an argument of the step"
+        require(is_number, problem, TypeError)
         return self.constant(np.asarray(obj, dtype=dtype), ())
 
     def arange(self, stop: int, *, dtype: Any) -> "Tracer":
@@ -135,7 +120,8 @@ class Recorder:
 
     def input(self, shape: Sequence[int], dtype: Any, name: str, role: Role) -> "Tracer":
         """Return a tracer for an argument of the program."""
-        return Tracer(self, Value(tuple(shape), numpy_dtype(dtype), name, role=role))
+        self.inputs.append(Value(tuple(shape), numpy_dtype(dtype), name, role=role))
+        return Tracer(self, self.inputs[-1])
 
     def constant(self, data: np.ndarray, shape: tuple[int, ...]) -> "Tracer":
         """Return a tracer for a constant; with 0-d data, all its entries are that number."""
@@ -144,9 +130,8 @@ class Recorder:
     def elementwise(self, function: str, *operands: Any) -> "Tracer":
         """Record an elementwise function of operands that are broadcast against each other."""
         row = PRIMITIVES[function]
-        if len(operands) != row.arity:
-            msg = f"it calls xp.{function} with {len(operands)} arguments; it takes {row.arity}"
-            raise TypeError(msg)
+        problem = f"it calls xp.{function} with {len(operands)} arguments; it takes {row.arity}"
+        require(len(operands) == row.arity, problem, TypeError)
         arrays = [operand for operand in operands if isinstance(operand, Tracer)]
         if function == "multiply" and len(arrays) == 2:
             for one, other in (operands, reversed(operands)):
@@ -174,12 +159,13 @@ class Recorder:
             self._known[key] = Tracer(self, operation.result)
         return self._known[key]
 
-    def _reduce(self, function: str, x: "Tracer", axis: "Axis", keepdims: bool) -> "Tracer":
-        every = tuple(range(x.ndim)) if axis is None else axis
+    def reduction(self, function: str, x: "Tracer", *, axis: Any = None, keepdims: bool = False) -> Any:
+        """Record a reduction over one axis (an int), some axes, or all of them."""
+        every = range(x.ndim) if axis is None else axis
         axes = (every,) if isinstance(every, int) else tuple(every)
-        axes = tuple(a % len(x.shape) - len(x.shape) for a in axes)
-        kept = [1 if a - len(x.shape) in axes else length for a, length in enumerate(x.shape)]
-        shape = [length for a, length in enumerate(kept) if keepdims or a - len(kept) not in axes]
+        axes = tuple(a % x.ndim - x.ndim for a in axes)  # counted from the last one, which is -1
+        kept = [1 if a - x.ndim in axes else length for a, length in enumerate(x.shape)]
+        shape = [length for a, length in enumerate(kept) if keepdims or a - x.ndim not in axes]
         return self.record(function, (x,), shape, x.dtype, axis=axes, keepdims=keepdims)
 
 
@@ -189,23 +175,8 @@ class Tracer:
     device = None
 
     def __init__(self, recorder: Recorder, value: Value) -> None:
-        self._recorder = recorder
-        self.value = value
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape."""
-        return self.value.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype, NumPy's."""
-        return self.value.dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.value.shape)
+        self._recorder, self.value = recorder, value
+        self.shape, self.ndim, self.dtype = value.shape, len(value.shape), value.dtype
 
     def applied(self, function: str, *others: Any) -> "Tracer":
         """Return a function of this array and others."""
@@ -229,9 +200,6 @@ class Tracer:
     def __matmul__(self, other: "Tracer") -> "Tracer":
         return self._recorder.matmul(self, other)
 
-    def __hash__(self) -> int:  # __eq__ compares entries
-        return id(self)
-
     def is_everywhere(self, number: float) -> bool:
         """Return whether this is a constant with all entries equal to ``number``."""
         data = self.value.data
@@ -242,9 +210,9 @@ class Tracer:
 
     def __getitem__(self, key: Any) -> "Tracer":
         places = key if isinstance(key, tuple) else (key,)
-        if not all(isinstance(place, slice | EllipsisType) for place in places):
-            msg = "it indexes an array with something other than slices; only slices can be recorded"
-            raise TypeError(msg)
+        are_slices = all(isinstance(place, slice | EllipsisType) for place in places)
+        problem = "it indexes an array with something other than slices; only slices can be recorded"
+        require(are_slices, problem, TypeError)
         shape = np.broadcast_to(np.False_, self.shape)[places].shape
         if shape == self.shape:
             return self
@@ -267,29 +235,24 @@ class Tracer:
         raise TypeError(msg)
 
 
-Axis = int | tuple[int, ...] | None
-
-
 for _row in PRIMITIVES.values():
-    if _row.kind != "elementwise" or _row.name == "copy":
-        continue
-    if not hasattr(Recorder, _row.name):
-        setattr(Recorder, _row.name, partialmethod(Recorder.elementwise, _row.name))
+    _method = {"elementwise": Recorder.elementwise, "reduction": Recorder.reduction}.get(_row.kind)
+    if _method and _row.name != "copy" and not hasattr(Recorder, _row.name):
+        setattr(Recorder, _row.name, partialmethod(_method, _row.name))
     _symbol = _row.operator.__name__.strip("_") if _row.operator else ""
-    if not _symbol or f"__{_symbol}__" in vars(Tracer):
-        continue
-    setattr(Tracer, f"__{_symbol}__", partialmethod(Tracer.applied, _row.name))
-    if hasattr(int, f"__r{_symbol}__"):
-        setattr(Tracer, f"__r{_symbol}__", partialmethod(Tracer.reflected, _row.name))
+    if _symbol and f"__{_symbol}__" not in vars(Tracer):
+        setattr(Tracer, f"__{_symbol}__", partialmethod(Tracer.applied, _row.name))
+        if hasattr(int, f"__r{_symbol}__"):
+            setattr(Tracer, f"__r{_symbol}__", partialmethod(Tracer.reflected, _row.name))
 
 
 def _operand(operand: Any) -> Operand:
     if isinstance(operand, Tracer):
         return operand.value
-    if isinstance(operand, bool | int | float):
-        return operand
-    msg = f"it combines an array with {type(operand).__name__}; make that an argument of the step"
-    raise TypeError(msg)
+    problem = f"it combines an array with {type(operand).__name__}; make that an argument of the step"
+    require(isinstance(operand, bool | int | float), problem, TypeError)
+    number: float = operand
+    return number
 
 
 def _folded(operation: Operation) -> np.ndarray:
@@ -312,18 +275,14 @@ def _dtype_of(row: Primitive, operands: Sequence[Any]) -> np.dtype[Any]:
     """Return the common dtype of a function's operands, and refuse operands that it would convert."""
     if row.name == "where":
         condition, *operands = operands
-        if getattr(condition, "dtype", None) != np.bool_:
-            msg = "it calls xp.where with a condition that is not a bool array; compare first"
-            raise TypeError(msg)
+        problem = "it calls xp.where with a condition that is not a bool array; compare first"
+        require(getattr(condition, "dtype", None) == np.bool_, problem, TypeError)
     arrays = [operand for operand in operands if isinstance(operand, Tracer)]
-    if not arrays:
-        msg = f"it calls xp.{row.name} of Python numbers alone; make one of them an array"
-        raise TypeError(msg)
+    problem = f"it calls xp.{row.name} of Python numbers alone; make one of them an array"
+    require(arrays, problem, TypeError)
     dtype = _common_dtype(row.name, arrays)
     widest = {"b": bool, "i": bool | int, "u": bool | int}.get(dtype.kind, bool | int | float)
-    fits = all(
-        isinstance(operand, Tracer) or isinstance(_operand(operand), widest) for operand in operands
-    )
+    fits = all(isinstance(o, Tracer) or isinstance(_operand(o), widest) for o in operands)
     if not fits or not row.accepts(dtype.name):
         kinds = ", ".join(getattr(o, "dtype", np.dtype(type(o))).name for o in operands)
         msg = f"it calls xp.{row.name} of {kinds}, which would convert them; use xp.astype first"
@@ -334,9 +293,8 @@ def _dtype_of(row: Primitive, operands: Sequence[Any]) -> np.dtype[Any]:
 def _common_dtype(function: str, arrays: Sequence[Tracer]) -> np.dtype[Any]:
     first, *others = [array.dtype for array in arrays]
     for other in others:
-        if other != first:
-            msg = f"it calls xp.{function} of {first} and {other}, which would convert them; use xp.astype first"
-            raise TypeError(msg)
+        problem = f"it calls xp.{function} of {first} and {other}, which would convert them; use xp.astype first"
+        require(other == first, problem, TypeError)
     return first
 
 
