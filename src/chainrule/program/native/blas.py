@@ -9,15 +9,10 @@ import ctypes
 import functools
 from typing import Final, NamedTuple
 
-import threadpoolctl
+from threadpoolctl import ThreadpoolController
 
-_SPELLINGS: Final = (
-    ("scipy_cblas_{}64_", 64),
-    ("cblas_{}64_", 64),
-    ("cblas_{}_64", 64),
-    ("scipy_cblas_{}", 32),
-    ("cblas_{}", 32),
-)
+# Names with 64 take integers of 64 bits, the others of 32.
+_SPELLINGS: Final = "scipy_cblas_{}64_", "cblas_{}64_", "cblas_{}_64", "scipy_cblas_{}", "cblas_{}"
 _LETTERS: Final = {"float32": "s", "float64": "d"}
 
 
@@ -32,14 +27,13 @@ class Blas(NamedTuple):
 @functools.cache
 def find_blas() -> Blas | None:
     """Return the BLAS that NumPy has loaded, or None if its functions are not found by name."""
-    libraries = [
-        info["filepath"] for info in threadpoolctl.threadpool_info() if info["user_api"] == "blas"
-    ]
-    libraries.sort(key=lambda path: "numpy" not in path)  # SciPy's wheels bring a second one
-    for path in libraries:
+    paths = [info["filepath"] for info in ThreadpoolController().select(user_api="blas").info()]
+    paths.sort(key=lambda path: "numpy" not in path)  # SciPy's wheels bring a second one
+    for path in paths:
         library = ctypes.CDLL(path)
-        for spelling, bits in _SPELLINGS:
+        for spelling in _SPELLINGS:
             if hasattr(library, spelling.format("sgemm")):
+                bits = 64 if "64" in spelling else 32
                 return Blas(bits, *(_addresses(library, spelling, kind) for kind in ("gemm", "gemv")))
     return None
 

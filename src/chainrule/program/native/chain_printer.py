@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from chainrule.program.chains import ROW_FUNCTIONS, Argument, Chain, Statement
 from chainrule.program.native import elementary
-from chainrule.program.native.writer import INT, ITEM_BITS, Lanes, Value, Writer, lanes_type
+from chainrule.program.native.writer import INT, ITEM_BITS, Lanes, Places, Value, Writer, lanes_type
 from chainrule.program.primitives import PRIMITIVES
 
 VECTOR_BYTES: Final = 64
@@ -49,27 +49,20 @@ def _row_bytes(chain: Chain, columns: int) -> int:
 
 def _waiting(chain: Chain) -> tuple[str, ...]:
     """Return the full values that a later stage reads, in order."""
-    last = max(chain.stages.values())
-    reads = [
-        (name, chain.stages[s.result] - (s.function in ROW_FUNCTIONS))
-        for s in chain.statements
-        for name in s.arguments
-    ]
-    reads += [(output.value, last) for output in chain.outputs]
+    reads: list[tuple[Argument, int]] = []
+    for s in chain.statements:
+        stage = chain.stages[s.result] - (s.function in ROW_FUNCTIONS)
+        reads += [(name, stage) for name in s.arguments]
+    reads += [(output.value, max(chain.stages.values())) for output in chain.outputs]
     results = {s.result for s in chain.statements if chain.kinds[s.result] in ("full", "row")}
-    return tuple(
-        dict.fromkeys(
-            n for n, stage in reads if isinstance(n, str) and n in results and stage > chain.stages[n]
-        )
-    )
+    late = [n for n, stage in reads if isinstance(n, str) and n in results and stage > chain.stages[n]]
+    return tuple(dict.fromkeys(late))
 
 
 class _Kernel:
     """The code being written: the addresses of the operands, and the values known at this point."""
 
-    def __init__(
-        self, writer: Writer, chain: Chain, grid: Grid, scratch: Value, places: list[Value]
-    ) -> None:
+    def __init__(self, writer: Writer, chain: Chain, grid: Grid, scratch: Value, places: Places) -> None:
         self.writer, self.builder = writer, writer.builder
         self.chain, self.grid, self.scratch, self.places = chain, grid, scratch, places
         self.width = lanes_of(chain, grid.columns)
@@ -88,13 +81,11 @@ class _Kernel:
 
     def pointer(self, operand: int, row: Value, column: Value, dtype: str) -> Value:
         """Return the pointer to item `column` of row `row` of an operand."""
-        bytes_ = ITEM_BITS[dtype] // 8
-        return self.writer.pointer(
-            self.places[operand], (row, self.grid.strides[operand]), (column, bytes_)
-        )
+        terms = (row, self.grid.strides[operand]), (column, ITEM_BITS[dtype] // 8)
+        return self.writer.pointer(self.places[operand], *terms)
 
 
-def write_chain(writer: Writer, chain: Chain, grid: Grid, scratch: Value, places: list[Value]) -> None:
+def write_chain(writer: Writer, chain: Chain, grid: Grid, scratch: Value, places: Places) -> None:
     """Write a chain; `places` are the integer addresses of its inputs, then of its outputs."""
     kernel = _Kernel(writer, chain, grid, scratch, places)
     _load_scalars(kernel, "scalar", writer.word(0))
@@ -142,13 +133,10 @@ def _load_scalars(kernel: _Kernel, kind: str, row: Value) -> None:
 def _evaluate_scalars(kernel: _Kernel, stage: int) -> None:
     chain = kernel.chain
     for statement in chain.statements:
-        narrow = (
-            chain.kinds[statement.result] in ("column", "scalar")
-            and statement.function not in ROW_FUNCTIONS
-        )
-        if narrow and chain.stages[statement.result] == stage:
+        result, is_narrow = statement.result, chain.kinds[statement.result] in ("column", "scalar")
+        if is_narrow and statement.function not in ROW_FUNCTIONS and chain.stages[result] == stage:
             arguments = [kernel.scalars[a] if isinstance(a, str) else a for a in statement.arguments]
-            kernel.scalars[statement.result] = apply(statement, arguments)
+            kernel.scalars[result] = apply(statement, arguments)
 
 
 def _store_scalar(kernel: _Kernel, output: int, row: Value, value: Lanes) -> None:
@@ -216,12 +204,9 @@ class _Strip:
         if stage < kernel.last_stage:
             return
         outputs = [(n, o) for n, o in enumerate(chain.outputs) if chain.kinds[o.value] == "full"]
-        for _, output in outputs:
-            self.get(
-                output.value
-            )  # all loads of this strip come first: an output may be an input's array
-        for number, output in outputs:
-            value = self.get(output.value)
+        # All loads of this strip come first: an output may be an input's array.
+        values = [self.get(output.value) for _, output in outputs]
+        for value, (number, output) in zip(values, outputs, strict=True):
             if output.total:
                 self._accumulate(kernel.totals[number], "row_sum", value)
             else:

@@ -53,27 +53,21 @@ def _machine() -> tuple[llvm.TargetMachine, Any, str]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    settings = {"cpu": cpu, "features": features, "opt": 3, "reloc": "pic", "codemodel": "default"}
     target = llvm.Target.from_default_triple()
-
-    def machine() -> llvm.TargetMachine:
-        return target.create_target_machine(
-            cpu=cpu, features=features, opt=3, reloc="pic", codemodel="default"
-        )
-
     # The linker takes ownership of a machine, so it gets its own.
+    machine, linkers = (target.create_target_machine(**settings) for _ in range(2))
     # JITLink keeps code and constants together: the usual linker ends the process
     # if they are more than 2 GB apart, as in a process with PyTorch and JAX.
-    linker = llvm.create_lljit_compiler(machine(), use_jit_link=True, suppress_errors=True)
-    return machine(), linker, f"{llvmlite.__version__} {llvm.get_process_triple()} {cpu} {features}"
+    linker = llvm.create_lljit_compiler(linkers, use_jit_link=True, suppress_errors=True)
+    return machine, linker, f"{llvmlite.__version__} {llvm.get_process_triple()} {cpu} {features}"
 
 
 @functools.cache
 def _sources() -> str:
     """Return the digest of this folder's source, from which, with a recipe, the text of every function follows."""
-    folder = Path(__file__).parent
-    return hashlib.sha256(
-        b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
-    ).hexdigest()
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 def compile_functions(functions: Sequence[tuple[str, Write]]) -> list[int]:

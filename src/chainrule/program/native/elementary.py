@@ -12,9 +12,10 @@ rational function of Eigen and XLA, and twice as exact.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import and_, invert, methodcaller, or_
 from typing import Final
 
-from chainrule.program.native.writer import Lanes
+from chainrule.program.native.writer import Lanes, is_float
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,7 @@ class _Format:
     ln2_high: float
     ln2_low: float
     smallest_normal: float
-    sqrt_half_bits: (
-        int  # the bit pattern of sqrt(1/2), the lower end of the mantissa [sqrt(1/2), sqrt(2))
-    )
+    sqrt_half_bits: int  # the bits of sqrt(1/2); mantissas are in [sqrt(1/2), sqrt(2))
     log_coefficients: tuple[float, ...]
 
 
@@ -49,13 +48,8 @@ _FORMATS: Final = {
 }  # fmt: skip
 
 _EXP_FLOAT32: Final = (
-    5.0000001201e-1,
-    1.6666665459e-1,
-    4.1665795894e-2,
-    8.3334519073e-3,
-    1.3981999507e-3,
-    1.9875691500e-4,
-)
+    5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4,
+)  # fmt: skip
 _EXP_FLOAT64: Final = (
     1.66666666666666019037e-01, -2.77777777770155933842e-03, 6.61375632143793436117e-05,
     -1.65339022054652515390e-06, 4.13813679705723846039e-08,
@@ -232,14 +226,9 @@ def _of_quadrant(x: Lanes, shift: int) -> Lanes:
     return ((quadrant & 2) == 0).where(value, -value)
 
 
-def sqrt(x: Lanes) -> Lanes:
-    """Return the square root, rounded correctly."""
-    return x.call("sqrt")
-
-
-def floor(x: Lanes) -> Lanes:
-    """Return the largest integer that is not larger than x."""
-    return x.call("floor")
+# The square root, rounded correctly, and the largest integer that is not larger than x: LLVM's own.
+sqrt, floor = methodcaller("call", "sqrt"), methodcaller("call", "floor")
+where, logical_and, logical_or, logical_not = Lanes.where, and_, or_, invert
 
 
 def square(x: Lanes) -> Lanes:
@@ -254,38 +243,18 @@ def sign(x: Lanes) -> Lanes:
 
 def maximum(x: Lanes, y: Lanes | float) -> Lanes:
     """Return the larger value; NaN if either is NaN."""
-    return (x > y).where(x, y) if x.is_integer else x.call("maximum", x.other(y))
+    return x.call("maximum", x.other(y)) if is_float(x.dtype) else (x > y).where(x, y)
 
 
 def minimum(x: Lanes, y: Lanes | float) -> Lanes:
     """Return the smaller value; NaN if either is NaN."""
-    return (x < y).where(x, y) if x.is_integer else x.call("minimum", x.other(y))
+    return x.call("minimum", x.other(y)) if is_float(x.dtype) else (x < y).where(x, y)
 
 
 def clip(x: Lanes, low: float, high: float) -> Lanes:
     """Return x limited to [low, high]; NaN remains NaN."""
     above = (x < low).where(low, x)
     return (above > high).where(high, above)
-
-
-def where(condition: Lanes, yes: Lanes | float, no: Lanes | float) -> Lanes:
-    """Return `yes` where the condition holds and `no` elsewhere."""
-    return condition.where(yes, no)
-
-
-def logical_and(x: Lanes, y: Lanes) -> Lanes:
-    """Return whether both conditions hold."""
-    return x & y
-
-
-def logical_or(x: Lanes, y: Lanes) -> Lanes:
-    """Return whether either condition holds."""
-    return x | y
-
-
-def logical_not(x: Lanes) -> Lanes:
-    """Return whether the condition does not hold."""
-    return ~x
 
 
 def copy(x: Lanes) -> Lanes:

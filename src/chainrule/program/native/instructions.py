@@ -16,7 +16,7 @@ from chainrule.program.native import chain_printer, compiler
 from chainrule.program.native.blas import find_blas
 from chainrule.program.native.chain_printer import Grid
 from chainrule.program.native.products import ProductShape, Strided, write_blas_call, write_product
-from chainrule.program.native.writer import WORD, Value, Writer, call_function
+from chainrule.program.native.writer import WORD, Places, Value, Writer, call_function
 
 Array = np.ndarray[Any, Any]
 
@@ -53,15 +53,14 @@ def chain(chain: Chain, inputs: Sequence[Array], outputs: Sequence[Array]) -> In
     inputs = (*inputs, *numbers)
     arrays = (*inputs, *outputs)
     rows, columns = np.broadcast_shapes(*(a.shape for a in arrays), (1, 1))
-    if chain.flattens and all(
-        a.ndim == 0 or (a.shape == (rows, columns) and a.flags.c_contiguous) for a in arrays
-    ):
+    is_row = [a.ndim == 0 or (a.shape == (rows, columns) and a.flags.c_contiguous) for a in arrays]
+    if chain.flattens and all(is_row):
         rows, columns = 1, rows * columns
     strides = tuple(a.strides[0] if a.ndim and a.shape[0] > 1 else 0 for a in arrays)
     grid = Grid(rows, columns, strides)
     scratch = np.empty(chain_printer.scratch_bytes(chain, columns), np.uint8)
 
-    def write(writer: Writer, places: list[Value]) -> None:
+    def write(writer: Writer, places: Places) -> None:
         chain_printer.write_chain(writer, chain, grid, places[-1], places[:-1])
 
     return Instruction(write, ("chain", chain, grid), (*arrays, scratch))
@@ -102,12 +101,12 @@ def product(
     if shape.is_small or blas is None:
         scratch = np.empty(shape.scratch_items, out.dtype)
 
-        def write(writer: Writer, places: list[Value]) -> None:
+        def write(writer: Writer, places: Places) -> None:
             write_product(writer, shape, places[:4], *places[4:])
 
         return Instruction(write, ("product", shape), (A, B, out, scratch, *rates))
 
-    def write_call(writer: Writer, places: list[Value]) -> None:
+    def write_call(writer: Writer, places: Places) -> None:
         *places, function = places
         write_blas_call(writer, shape, blas.integer_bits, function, places[:3], *places[3:])
 
@@ -127,23 +126,19 @@ def gather(source: Array, index: Array, step: Array, out: Array) -> Instruction:
     """
     row_bytes = source.shape[1] * source.itemsize
     sizes = index.shape[1], index.strides[0], row_bytes, source.strides[0], out.strides[0]
-    return Instruction(
-        functools.partial(_write_gather, sizes), ("gather", sizes), (source, index, step, out)
-    )
+    write = functools.partial(_write_gather, sizes)
+    return Instruction(write, ("gather", sizes), (source, index, step, out))
 
 
-def _write_gather(sizes: tuple[int, ...], writer: Writer, places: list[Value]) -> None:
+def _write_gather(sizes: tuple[int, ...], writer: Writer, places: Places) -> None:
     rows, step_bytes, row_bytes, source_stride, out_stride = sizes
     source, index, step, out = places
     number = writer.builder.load(writer.pointer(step), typ=WORD)
     with writer.loop(0, rows) as row:
         place = writer.pointer(index, (number, step_bytes), (row, 8))
         chosen = writer.builder.load(place, typ=WORD)
-        origin, target = (
-            writer.pointer(source, (chosen, source_stride)),
-            writer.pointer(out, (row, out_stride)),
-        )
-        _copy(writer, origin, target, row_bytes)
+        origin = writer.pointer(source, (chosen, source_stride))
+        _copy(writer, origin, writer.pointer(out, (row, out_stride)), row_bytes)
 
 
 def put(source: Array, out: Array, step: Array) -> Instruction:
@@ -158,15 +153,12 @@ def take(source: Array, step: Array, out: Array) -> Instruction:
     return Instruction(write, ("take", out.nbytes), (source, out, step))
 
 
-def _write_copy(from_stride: int, to_stride: int, writer: Writer, places: list[Value]) -> None:
+def _write_copy(from_stride: int, to_stride: int, writer: Writer, places: Places) -> None:
     """Write the copy of a row; the side with one row per step has a stride, the other has stride 0."""
     source, out, step = places
     number = writer.builder.load(writer.pointer(step), typ=WORD)
-    origin, target = (
-        writer.pointer(source, (number, from_stride)),
-        writer.pointer(out, (number, to_stride)),
-    )
-    _copy(writer, origin, target, from_stride or to_stride)
+    origin = writer.pointer(source, (number, from_stride))
+    _copy(writer, origin, writer.pointer(out, (number, to_stride)), from_stride or to_stride)
 
 
 def _copy(writer: Writer, origin: Value, target: Value, bytes_: int) -> None:

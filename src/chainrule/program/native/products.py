@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from llvmlite import ir
 
 from chainrule.program.native.chain_printer import across
-from chainrule.program.native.writer import INT, ITEM_BITS, Lanes, Value, Writer, item_type, lanes_type
+from chainrule.program.native.writer import INT, ITEM_BITS, Lanes, Places, Value, Writer, lanes_type
 
 PLAIN: Final = 111  # CblasNoTrans
 TRANSPOSED: Final = 112  # CblasTrans
@@ -87,9 +87,7 @@ class ProductShape(NamedTuple):
         return k * n if self.oriented.form == "turned" else 0
 
 
-def write_product(
-    writer: Writer, product: ProductShape, places: list[Value], rate: Value = None
-) -> None:
+def write_product(writer: Writer, product: ProductShape, places: Places, rate: Value = None) -> None:
     """Write a product; `places` are the integer addresses of A, B, C and scratch, `rate` the address of the rate."""
     A, B, C, scratch = places
     oriented = product.oriented
@@ -109,7 +107,7 @@ def write_product(
 class _Block:
     """The code of one product being written: some rows of C at a time, in registers."""
 
-    def __init__(self, writer: Writer, product: ProductShape, places: list[Value], rate: Value) -> None:
+    def __init__(self, writer: Writer, product: ProductShape, places: Places, rate: Value) -> None:
         self.writer, self.product, self.places = writer, product, places
         self.dtype, self.bytes = product.dtype, ITEM_BITS[product.dtype] // 8
         self.factor = _factor(writer, product.dtype, rate)
@@ -193,18 +191,13 @@ def _rows(m: int) -> int:
 
 
 def write_blas_call(
-    writer: Writer,
-    product: ProductShape,
-    bits: int,
-    function: Value,
-    places: list[Value],
-    rate: Value = None,
+    writer: Writer, product: ProductShape, bits: int, function: Value, places: Places, rate: Value = None
 ) -> None:
     """Write the call of a BLAS's `gemm`, or of its `gemv` if A has one row.
 
     `function` is its address, and its integers have this many `bits`.
     """
-    item = item_type(product.dtype)
+    item = lanes_type(product.dtype, 1)
     size, enum = partial(ir.Constant, ir.IntType(bits)), partial(ir.Constant, INT)
     A, B, C = (writer.pointer(place) for place in places)
     factor = _factor(writer, product.dtype, rate)

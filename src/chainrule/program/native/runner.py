@@ -15,7 +15,7 @@ from chainrule.program import machine
 from chainrule.program.kernels import pool, wait
 from chainrule.program.native import compiler
 from chainrule.program.native.instructions import Array, Instruction, addresses
-from chainrule.program.native.writer import WORD, Value, Writer, call_function
+from chainrule.program.native.writer import WORD, Places, Value, Writer, call_function
 
 Phase = Sequence[Sequence[Instruction]]  # the instructions of each thread
 
@@ -69,10 +69,7 @@ class StepRunner:
         """
         other = copy.copy(self)
         other._kept = [self, moved]
-        other._tables = [
-            (step, functions, [_moved(line, moved) for line in lines])
-            for step, functions, lines in self._tables
-        ]
+        other._tables = [(s, f, [_moved(line, moved) for line in lines]) for s, f, lines in self._tables]
         other._bind()
         return other
 
@@ -135,7 +132,7 @@ def _barrier(threads: int) -> Instruction:
     # The number of threads that have arrived, and in another cache line the number of times that all have.
     words = np.zeros(3 * _LINE, np.int64)
 
-    def write(writer: Writer, places: list[Value]) -> None:
+    def write(writer: Writer, places: Places) -> None:
         _write_barrier(writer, places[0], writer.word(threads))
 
     return Instruction(write, ("barrier", threads), (words,))

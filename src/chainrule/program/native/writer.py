@@ -9,13 +9,15 @@ llvmlite is the optional extra `jit`; this module is imported only if it is inst
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partialmethod
 from typing import Any, Final
 
 from llvmlite import ir
 
 Number = bool | int | float
 Value = Any  # a value of llvmlite.ir, which has no type annotations
+Places = list[Value]  # integer addresses
 
 ITEM_BITS: Final = {"bool": 8, "int32": 32, "uint32": 32, "int64": 64, "float32": 32, "float64": 64}
 POINTER: Final = ir.PointerType()
@@ -56,23 +58,6 @@ def call_function(builder: ir.IRBuilder, name: str, result: ir.Type, *arguments:
     return builder.call(function, arguments)
 
 
-def _operator(for_floats: str, for_integers: str) -> "Callable[[Lanes, Lanes | Number], Lanes]":
-    """Return the method of `Lanes` that writes one of these instructions of `ir.IRBuilder`."""
-
-    def operator(self: "Lanes", other: "Lanes | Number") -> "Lanes":
-        write = getattr(self.builder, for_floats if is_float(self.dtype) else for_integers)
-        return self.like(write(self.value, self.other(other).value))
-
-    return operator
-
-
-def _comparison(sign: str) -> "Callable[[Lanes, Lanes | Number], Lanes]":
-    def compare(self: "Lanes", other: "Lanes | Number") -> "Lanes":
-        return self.compare(sign, other)
-
-    return compare
-
-
 class Lanes:
     """`width` values of one dtype; Python's operators act on each.
 
@@ -84,11 +69,6 @@ class Lanes:
 
     def __init__(self, builder: ir.IRBuilder, value: Value, dtype: str, width: int) -> None:
         self.builder, self.value, self.dtype, self.width = builder, value, dtype, width
-
-    @property
-    def is_integer(self) -> bool:
-        """Whether the dtype is an integer or bool."""
-        return not is_float(self.dtype)
 
     def like(self, value: Value, dtype: str | None = None) -> "Lanes":
         """Return `value`, an LLVM value, as lanes of this width."""
@@ -104,18 +84,28 @@ class Lanes:
         """Return the other operand of an expression with these lanes, a Python number in their dtype."""
         return other if isinstance(other, Lanes) else self.constant(other)
 
-    __add__ = _operator("fadd", "add")
-    __sub__ = _operator("fsub", "sub")
-    __mul__ = _operator("fmul", "mul")
-    __truediv__ = _operator("fdiv", "")
-    __and__ = _operator("", "and_")
-    __or__ = _operator("", "or_")
-    __xor__ = _operator("", "xor")
-    __lshift__ = _operator("", "shl")
-    __lt__, __le__ = _comparison("<"), _comparison("<=")
-    __gt__, __ge__ = _comparison(">"), _comparison(">=")
-    __eq__ = _comparison("==")  # type: ignore[assignment]
-    __ne__ = _comparison("!=")  # type: ignore[assignment]
+    def write(self, for_floats: str, for_integers: str, other: "Lanes | Number") -> "Lanes":
+        """Write one of these instructions of `ir.IRBuilder`."""
+        instruction = getattr(self.builder, for_floats if is_float(self.dtype) else for_integers)
+        return self.like(instruction(self.value, self.other(other).value))
+
+    def compare(self, operator: str, other: "Lanes | Number") -> "Lanes":
+        """Return bool lanes; a comparison with NaN is False, except that `!=` is True."""
+        right = self.other(other).value
+        if is_float(self.dtype):
+            compare = self.builder.fcmp_unordered if operator == "!=" else self.builder.fcmp_ordered
+        else:
+            unsigned = self.dtype in ("uint32", "bool")
+            compare = self.builder.icmp_unsigned if unsigned else self.builder.icmp_signed
+        return self.like(compare(operator, self.value, right), "bool")
+
+    __add__, __sub__ = partialmethod(write, "fadd", "add"), partialmethod(write, "fsub", "sub")
+    __mul__, __truediv__ = partialmethod(write, "fmul", "mul"), partialmethod(write, "fdiv", "")
+    __and__, __or__ = partialmethod(write, "", "and_"), partialmethod(write, "", "or_")
+    __xor__, __lshift__ = partialmethod(write, "", "xor"), partialmethod(write, "", "shl")
+    __lt__, __le__ = partialmethod(compare, "<"), partialmethod(compare, "<=")
+    __gt__, __ge__ = partialmethod(compare, ">"), partialmethod(compare, ">=")
+    __eq__, __ne__ = partialmethod(compare, "=="), partialmethod(compare, "!=")  # type: ignore[assignment]
 
     def __rsub__(self, other: Number) -> "Lanes":
         return self.constant(other) - self
@@ -135,16 +125,6 @@ class Lanes:
         for _ in range(power - 1):
             product = product * self
         return product
-
-    def compare(self, operator: str, other: "Lanes | Number") -> "Lanes":
-        """Return bool lanes; a comparison with NaN is False, except that `!=` is True."""
-        right = self.other(other).value
-        if is_float(self.dtype):
-            compare = self.builder.fcmp_unordered if operator == "!=" else self.builder.fcmp_ordered
-        else:
-            unsigned = self.dtype in ("uint32", "bool")
-            compare = self.builder.icmp_unsigned if unsigned else self.builder.icmp_signed
-        return self.like(compare(operator, self.value, right), "bool")
 
     def where(self, yes: "Lanes | Number", no: "Lanes | Number") -> "Lanes":
         """Return, for bool lanes, `yes` where they hold and `no` elsewhere; one of the two has lanes."""
@@ -167,9 +147,8 @@ class Lanes:
         value = value.astype(self.dtype)
         mask = condition.value
         if self.width > 1:
-            mask = call_function(
-                builder, f"llvm.vector.reduce.or.v{self.width}i1", ir.IntType(1), condition.value
-            )
+            name = f"llvm.vector.reduce.or.v{self.width}i1"
+            mask = call_function(builder, name, ir.IntType(1), mask)
         before = builder.block
         with builder.if_then(mask, likely=False):
             chosen = condition.where(self.call(intrinsic), value)
