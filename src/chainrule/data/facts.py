@@ -15,6 +15,8 @@ from chainrule.ranks.group import ALONE, Group
 TABLE = "table"
 """The key of a network's metadata under which its facts are kept."""
 
+_UNSCALED = Scaler(np.zeros(1), np.ones(1))
+
 
 class Facts(NamedTuple):
     """The columns, their scale, and the meaning of the outputs; saved with the model as JSON."""
@@ -146,18 +148,15 @@ class Facts(NamedTuple):
         """Raise ``ValueError`` if the facts do not match a network of this size and loss."""
         classes = outputs if self.task == "classification" else 0
         network = f"the network has {inputs} inputs, {outputs} outputs and the loss {quoted(loss)}"
-        features, labels = set(self.features), set(map(str, self.labels))
-        require(
-            len(self.features) == len(features) == inputs, f"{len(features)} features, but {network}"
-        )
-        require(len(self.labels) == len(labels) == classes, f"{len(labels)} labels, but {network}")
-        for scaler, size in [(self.scaler, inputs), (self.target_scaler, 1)]:
-            if scaler is not None:
-                fits = scaler.mean.size == scaler.scale.size == size and np.all(scaler.scale > 0)
-                require(
-                    bool(fits),
-                    f"the scaler needs {size} means and {size} scales above 0, since {network}",
-                )
+        for kind, names, wanted in (
+            ("features", self.features, inputs),
+            ("labels", self.labels, classes),
+        ):
+            distinct = len(set(map(str, names)))
+            require(len(names) == distinct == wanted, f"{distinct} {kind}, but {network}")
+        for (mean, scale), size in [(self.scaler, inputs), (self.target_scaler or _UNSCALED, 1)]:
+            problem = f"the scaler needs {size} means and {size} scales above 0, since {network}"
+            require(mean.size == scale.size == size and np.all(scale > 0), problem)
         agree = bool(classes) == (loss == "cross_entropy") == (self.target_scaler is None)
         require(agree and (classes > 0 or outputs == 1), f"{self.task}, but {network}")
 

@@ -15,6 +15,7 @@ Task = Literal["classification", "regression"]
 Label = str | int | float | bool
 
 MOST_CLASSES = 50  # distinct whole numbers, unless --task asks for classes
+_MAY_NUMBER = "a whole number that never repeats; if it only numbers the rows, leave it out with --drop"
 _FEW_ROWS = 10  # in fewer rows, distinct whole numbers are often not row numbers
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")  # as an integer is printed
 _CODE = re.compile(r"0[0-9]+")  # such as 007, which is not how an integer is printed
@@ -145,9 +146,8 @@ def _examined(table: Table, target: str, choice: ColumnChoice) -> tuple[Table, l
     rows = {name: values for name, values in table.items() if uses[name] is None}
     if choice.missing is not None:
         kept = ~np.any([gaps(values, choice.missing) for values in rows.values()], axis=0)  # (n,)
-        require(
-            bool(kept.any()), "no row has a value in every column; leave out columns with gaps (--drop)"
-        )
+        problem = "no row has a value in every column; leave out columns with gaps (--drop)"
+        require(kept.any(), problem)
         rows = {name: values[kept] for name, values in rows.items()}
     return rows, [use or _use(name, rows[name], target) for name, use in uses.items()]
 
@@ -166,10 +166,7 @@ def _use(name: str, values: Column, target: str) -> Use:
     if problem := as_numbers(values)[1]:
         return Use(name, "refused", problem)
     if values.dtype.kind in "iu" and len(values) >= _FEW_ROWS and tables.never_repeats(values):
-        reason = (
-            "a whole number that never repeats; if it only numbers the rows, leave it out with --drop"
-        )
-        return Use(name, "feature", reason, doubtful=True)
+        return Use(name, "feature", _MAY_NUMBER, doubtful=True)
     return Use(name, "feature", "a number")
 
 

@@ -151,10 +151,7 @@ class Stream:
         raw: RawRows = self._source.read(block)
         # Reused: freeing and allocating an array of this size costs more than the arithmetic.
         scratch = np.empty(_TILE)
-        corners = product(
-            *(range(0, length, step) for length, step in zip(raw.X.shape, _TILE, strict=True))
-        )
-        for start, first in corners:
+        for start, first in product(*map(range, (0, 0), raw.X.shape, _TILE)):
             rows, columns = slice(start, start + _TILE[0]), slice(first, first + _TILE[1])
             tile = raw.X[rows, columns]  # (rows, columns)
             finite = np.isfinite(tile)  # (rows, columns)
@@ -165,10 +162,8 @@ class Stream:
                 raise ValueError(msg)
             if out is not None:
                 if self.scaler is not None:
-                    scaler = Scaler(*(part[columns] for part in self.scaler))
-                    tile = scaler.apply(
-                        tile, out=scratch[: tile.shape[0], : tile.shape[1]]
-                    )  # (rows, columns)
+                    scaler, (n, d) = Scaler(*(part[columns] for part in self.scaler)), tile.shape
+                    tile = scaler.apply(tile, out=scratch[:n, :d])  # (rows, columns)
                 out[rows, columns] = tile
         return raw if self.places is None else raw._replace(y=self.places(raw.y))
 

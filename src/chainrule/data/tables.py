@@ -4,6 +4,7 @@ CSV and gzipped CSV are decoded and checked here, and split by Polars (the extra
 surrounding blanks, or of numbers if all values are numbers. Polars reads Parquet, and NumPy reads npz.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -296,7 +297,6 @@ def has_index_name(name: str) -> bool:
 
 
 _DAMAGED = "cannot be read ({}); is it damaged, or of another format?"
-_OTHER_SEPARATORS = ";\t|"
 _UTF16_MARKS = {b"\xff\xfe", b"\xfe\xff"}  # at the start of a file
 
 
@@ -365,18 +365,17 @@ def read_delimited(path: Path, dialect: Dialect) -> Table:
     dialect.check()
     pl = polars(f"reading {path.name}")
     text = _decoded(path, dialect.encoding)
-    reader = csv.reader(_lines(text), delimiter=dialect.separator, strict=True)
+    # One line at a time: all at once would take several times the memory of the text.
+    lines = (line[0] for line in re.finditer(r"[^\n]*\n", text))
+    reader = csv.reader(lines, delimiter=dialect.separator, strict=True)
     rows = _rows(path, reader)
     names = unique_names(path, next(rows, []))
-    others = [
-        c for c in _OTHER_SEPARATORS if len(names) == 1 and dialect.separator == "," and c in names[0]
-    ]
-    if others:
-        shown = "tab" if others[0] == "\t" else others[0]
-        msg = f"{path} has one column, {quoted(names[0])}; if '{shown}' separates it, give --separator '{shown}'"
-        raise ValueError(msg)
-    lines = text.count("\n")
-    check_memory(path, f"{lines:,} lines of {len(names):,} columns", lines * len(names))
+    is_one = len(names) == 1 and dialect.separator == ","
+    other = next((c for c in ";\t|" if is_one and c in names[0]), "").replace("\t", "tab")
+    problem = f"{path} has one column, {quoted(','.join(names))}; if '{other}' separates it, give --separator '{other}'"
+    require(not other, problem)
+    count = text.count("\n")
+    check_memory(path, f"{count:,} lines of {len(names):,} columns", count * len(names))
     places = list(map(str, range(len(names))))  # simple names, so that none needs quotes
     body = text.split("\n", reader.line_num)[-1]
     try:
@@ -401,21 +400,18 @@ def _decoded(path: Path, encoding: str) -> str:
     import gzip
     import zlib
 
-    parts, size = [], 0
+    content = bytearray()
     open_file = gzip.open if path.suffix.lower() == ".gz" else open
     with refusing((OSError, EOFError, zlib.error), f"{path} {_DAMAGED}"), open_file(path, "rb") as file:
         while part := file.read(1 << 20):
-            parts.append(part)
-            size += len(part)
-            check_memory(path, f"more than {size:,} bytes of text", size // 8)
-    content = b"".join(parts)
-    parts.clear()  # frees half of the memory
+            content += part
+            check_memory(path, f"more than {len(content):,} bytes of text", len(content) // 8)
     with_mark = {"utf-8": "utf-8-sig"}.get(encoding.lower(), encoding)
     try:
         text = content.decode(with_mark).lstrip("\r\n")
     except UnicodeError as error:
         line = content.count(b"\n", 0, getattr(error, "start", 0)) + 1
-        guess = "utf-16, as it seems" if content[:2] in _UTF16_MARKS else "such as cp1252"
+        guess = "utf-16, as it seems" if bytes(content[:2]) in _UTF16_MARKS else "such as cp1252"
         msg = f"{path} is not {encoding} in line {line}; give its encoding with --encoding ({guess})"
         raise ValueError(msg) from None
     problem = f"{path} holds NUL characters; is it no text, or UTF-16 (--encoding utf-16-le)?"
@@ -424,31 +420,20 @@ def _decoded(path: Path, encoding: str) -> str:
     return text if text.endswith("\n") else text + "\n"
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Yield the lines of a text one at a time; all at once would take several times its memory."""
-    start = 0
-    while start < len(text):
-        end = text.index("\n", start) + 1
-        yield text[start:end]
-        start = end
-
-
 def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
-    """Yield the rows that are not blank; none may have more fields than the first, which has the names."""
+    """Yield the rows; none may have more fields than the first, which has the names."""
     from csv import Error
 
-    names = None
+    most = None
     try:
         for row in reader:
-            if names is None or any(field.strip() for field in row):
-                names = len(row) if names is None else names
-                if len(row) > names:
-                    msg = (
-                        f"{path} has {len(row)} fields in line {reader.line_num}, for {names} columns; quote "
-                        "a value that holds the separator, or correct the line"
-                    )
-                    raise ValueError(msg)
-                yield row
+            most = len(row) if most is None else most
+            problem = (
+                f"{path} has {len(row)} fields in line {reader.line_num}, for {most} columns; quote "
+                "a value that holds the separator, or correct the line"
+            )
+            require(len(row) <= most, problem)
+            yield row
     except Error as error:
         msg = f"{path} cannot be read in line {reader.line_num} ({error}); is a quote left open?"
         raise ValueError(msg) from error
@@ -580,12 +565,9 @@ def _read_npz(path: Path) -> Table:
 def _columns_of(arrays: Table) -> Iterable[tuple[str, Column]]:
     for name, array in arrays.items():
         if name == "X" and array.ndim == 2:
-            for i in range(array.shape[1]):
-                yield f"X_{i}", array[:, i]
-        elif array.ndim == 2 and array.shape[1] == 1:
-            yield name, array[:, 0]
+            yield from ((f"X_{number}", part) for number, part in enumerate(array.T))
         else:
-            yield name, array
+            yield name, array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
 def column(table: Table, name: str, purpose: str) -> Column:

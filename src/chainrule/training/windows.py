@@ -105,11 +105,8 @@ class Windows(BufferedRows):
         columns = len(stream.features)
         problem = f"the data have {columns} features but the network takes {net.sizes[0]}; name them with Stream(features=[...])"
         require(columns == net.sizes[0], problem)
-        self._stream, self._carried, self._size = (
-            stream,
-            batch_size or 0,
-            min(stream.window, len(stream)),
-        )
+        self._stream, self._carried = stream, batch_size or 0
+        self._size = min(stream.window, len(stream))
         most = self._carried + self._size
         super().__init__(net, door, most + self._size, most, is_weighted=stream.is_weighted)
 
