@@ -833,12 +833,10 @@ class NeuralNetwork:
     bias_hidden = _parameter(FIRST, "b", "``b (1, hidden)`` of the first layer.")
     weights_hidden_output = _parameter(LAST, "W", "``W (hidden, output_size)`` of the last layer.")
     bias_output = _parameter(LAST, "b", "``b (1, output_size)`` of the last layer.")
-    hidden_activation = _cached(
-        LAST_HIDDEN, "Z", "``Z (n, hidden)``: the input of the hidden activation."
-    )
-    hidden_output = _cached(LAST_HIDDEN, "A", "``A (n, hidden)``: the output of the hidden activation.")
-    output_activation = _cached(LAST, "Z", "``Z (n, output_size)``: the input of the output activation.")
-    predicted_output = _cached(LAST, "A", "``A (n, output_size)``: the output of the last layer.")
+    hidden_activation = _cached(LAST_HIDDEN, "Z", "``Z (n, hidden)``: input of the hidden activation.")
+    hidden_output = _cached(LAST_HIDDEN, "A", "``A (n, hidden)``: output of the hidden activation.")
+    output_activation = _cached(LAST, "Z", "``Z (n, output_size)``: input of the output activation.")
+    predicted_output = _cached(LAST, "A", "``A (n, output_size)``: output of the last layer.")
 
     @staticmethod
     def sigmoid(x: Any) -> Array:
@@ -1136,7 +1134,7 @@ def train_many(
         The number of threads that share the networks. Default: ``CHAINRULE_THREADS``, else the number of cores.
     executor : concurrent.futures.Executor, optional
         Its workers train packs of networks, each in one thread unless ``threads`` is given: a ``ProcessPoolExecutor``, or
-        an executor of ``mpi4py.futures`` or Dask. If the worker of a pack dies, the pack is sent again, at most twice.
+        an executor of ``mpi4py.futures`` or Dask. If a process of a pool dies, the remaining packs run in this process.
     pack_size : int
         The number of networks in a pack; each pack is sent with X and y.
 
@@ -1151,7 +1149,7 @@ def train_many(
     ValueError, TypeError
         If an argument is not as described here, or the networks differ in what they must share.
     RuntimeError
-        If one of the networks is being trained already, or workers died three times with the same pack.
+        If one of the networks is being trained already.
 
     Examples
     --------
@@ -1211,17 +1209,14 @@ def train_many(
 
 def _check_alike(networks: Sequence[NeuralNetwork]) -> None:
     """Raise ``ValueError`` unless the networks share all that they must share."""
+    free = ("dropout", "weight_decay", "clip_norm")
+    texts = [f"{net!r} in {net.dtype} on {net.backend.describe()}" for net in networks]
+    first = networks[0]
     for number, net in enumerate(networks):
-        kinds, texts = [], []
-        for each in (networks[0], net):
-            alike = replace(each.architecture, dropout=0.0, weight_decay=0.0, clip_norm=None)
-            kinds.append((alike, each.backend, each.dtype))
-            texts.append(f"{each!r} in {each.dtype} on {each.backend.describe()}")
-        problem = (
-            f"networks[0] is {texts[0]}, networks[{number}] is {texts[1]}; they may differ in seed, weights, "
-            "dropout, weight_decay and clip_norm alone"
-        )
-        require(kinds[0] == kinds[1], problem)
+        alike = replace(first.architecture, **{name: getattr(net.architecture, name) for name in free})
+        problem = f"networks[0] is {texts[0]}, networks[{number}] is {texts[number]}; they may differ in seed, weights, {', '.join(free)} alone"
+        wanted = alike, first.backend, first.dtype
+        require((net.architecture, net.backend, net.dtype) == wanted, problem)
 
 
 def _batches(given: Sequence[Any], networks: Sequence[NeuralNetwork]) -> list[TrainingRows]:
