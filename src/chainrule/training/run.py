@@ -1,6 +1,7 @@
 """Runs: the epochs of one training run, its records, its checkpoints, and the weights that it keeps."""
 
 import math
+import sys
 import time
 import zlib
 from collections.abc import Callable, Generator, Sequence
@@ -81,7 +82,8 @@ class TrainingRun:
         self._drawn: list[Any] = []  # the state of the random numbers before the current epoch
         # If a checkpoint was written within an epoch: the weights before the epoch, and its losses so far.
         self._unfinished: tuple[Array, list[float]] | None = None
-        self._span = self._left = 16  # steps between two looks at the clock, and until the next one
+        # Steps between two looks at the clock, and until the next one; without checkpoints, nobody looks.
+        self._span = self._left = sys.maxsize if settings.folder is None else 1
         self._looked = 0.0  # time of the last look at the clock
         self._plans = self._train()
 
@@ -93,22 +95,21 @@ class TrainingRun:
 
     def own_engine(self) -> Engine:
         """Return the engine that runs this member alone."""
-        backend, settings = self._backend, self._settings
-        plain: Callable[[Work], Engine] = backend.plain
-        engine: Callable[[Work], Engine] = backend.engine
-        if settings.group.is_divided:
-            from chainrule.ranks.engine import RankEngine
+        settings = self._settings
 
-            how = backend, settings.group, self._interrupts, self._share
-            plain, engine = (
-                lambda work, compiled=compiled: RankEngine(work, *how, compiled=compiled)
-                for compiled in (False, True)
-            )
+        def engine(*, compiled: bool) -> Engine:
+            if settings.group.is_divided:
+                from chainrule.ranks.engine import RankEngine
+
+                ranks = settings.group, self._interrupts, self._share
+                return RankEngine(self.work, self._backend, *ranks, compiled=compiled)
+            return (self._backend.engine if compiled else self._backend.plain)(self.work)
+
         try:
-            return engine(self.work) if settings.compiled else plain(self.work)
+            return engine(compiled=settings.compiled)
         except UnrecordableError as error:
             self.history.notes += (f"{error}; it runs as it is written",)
-            return plain(self.work)
+            return engine(compiled=False)
 
     def start(self, engine: Engine) -> None:
         """Take the engine; write the first checkpoint, or continue from the newest one."""
@@ -290,32 +291,23 @@ class TrainingRun:
         try:
             with closing(self._data.spans(plan.part(len(losses), len(plan.rates)))) as windows:
                 for window in windows:
-                    yield from self._pieces(window, before, losses, len(plan.rates))
+                    done = 0
+                    while done < len(window.rates):
+                        stop = min(len(window.rates), done + self._left)
+                        losses.extend((yield from self._steps(window.part(done, stop), before)))
+                        self._left, done = self._left - (stop - done), stop
+                        # Windows end at different steps on each rank, but all ranks look after the same steps.
+                        if self._left == 0:
+                            self._look(before, losses, len(plan.rates))
         except (TypeError, ValueError, OSError):  # damaged files
             self._go_back_to(before)
             raise
         return np.array(losses)  # (steps,)
 
-    def _pieces(self, window: Epoch, before: Array, losses: list[float], steps: int) -> Plans[None]:
-        """Run steps whose rows are in memory, of an epoch of ``steps`` steps, and add their losses to ``losses``."""
-        done = 0
-        while done < len(window.rates):
-            stop = len(window.rates)
-            if self._settings.folder is not None:
-                stop = min(stop, done + self._left)
-            losses.extend((yield from self._steps(window.part(done, stop), before)))
-            self._left, done = self._left - (stop - done), stop
-            # Windows end at different steps on each rank, but all ranks count the same steps to the next look.
-            if self._settings.folder is not None and (self._left == 0 or len(losses) == steps):
-                self._look(before, losses, steps)
-
     def _look(self, before: Array, losses: list[float], steps: int) -> None:
         """Adjust the number of steps until the next look at the clock, and write a checkpoint if one is due."""
         seconds = self._settings.group.broadcast(time.perf_counter() - self._looked)
-        if seconds > 2 * SPAN_SECONDS:
-            self._span = max(1, self._span // 2)
-        elif seconds < SPAN_SECONDS / 2 and self._left == 0:
-            self._span *= 2
+        self._span = max(1, int(self._span * min(8.0, SPAN_SECONDS / seconds)))
         if len(losses) < steps:
             self._rest(before, losses)
         self._left, self._looked = self._span, time.perf_counter()
@@ -390,14 +382,12 @@ class TrainingRun:
         loss, n_out = self._net.loss, self._net.sizes[-1]
         if len(losses) == 1:  # a number is 15 us faster than an array of one
             return [float(loss.reported(losses[0], self._rows, n_out))]
-        if len(self._bounds) == 1:  # for short epochs, summing each would take longer than the steps
-            return np.asarray(loss.reported(losses, self._rows, n_out))
         losses = losses.reshape(-1, len(self._bounds))  # (epochs, steps)
         size, last = (stop - start for start, stop in (self._bounds[0], self._bounds[-1]))
         # All batches but the last are of one size.
         spans = [(size, losses[:, :-1]), (last, losses[:, -1:])]
         shares = [loss.reported(part, rows, n_out) * (rows / self._rows) for rows, part in spans]
-        return list(map(math.fsum, np.concatenate(shares, axis=1)))
+        return np.asarray(np.concatenate(shares, axis=1).sum(axis=1, dtype=np.float64))  # (epochs,)
 
     def _held_out(self) -> tuple[float | None, float | None] | None:
         if self._validation is None:
@@ -407,9 +397,7 @@ class TrainingRun:
         is_divided = group.is_divided and validation.counts is None
         for part in validation.parts():
             for span in group.spans(part.X.shape[-2]) if is_divided else [slice(None)]:
-                own = part
-                if is_divided:
-                    own = Batch(*(array if array is None else array[span, :] for array in part))
+                own = Batch(*(array if array is None else array[span, :] for array in part))
                 if own.X.shape[-2]:
                     A = outputs(theta, own.X, net, backend)  # (n, n_L)
                     scores.append((A.shape[-2], *score(A, own, net, backend)))
