@@ -69,12 +69,11 @@ def test_json_lists_the_files_pictures_of_an_earlier_run_are_replaced_and_other_
     assert "plots" not in json.loads(chainrule(FLOWERS + "--json").stdout)
 
 
-@pytest.mark.parametrize("command", [FLOWERS, "demo "])
-def test_a_folder_that_cannot_be_is_refused_before_training(chainrule, monkeypatch, command):
+def test_a_folder_that_cannot_be_is_refused_before_training(chainrule, monkeypatch):
     refused(
-        chainrule(f"{command} --plots flowers.npz"), "flowers.npz is a file; give the name of a folder"
+        chainrule(f"{FLOWERS} --plots flowers.npz"), "flowers.npz is a file; give the name of a folder"
     )
-    refused(chainrule(f"{command} --plots none/out"), "to write out into; make it first")
+    refused(chainrule(f"{FLOWERS} --plots none/out"), "to write out into; make it first")
     Path("out").mkdir()
     usual = os.access
 
@@ -83,15 +82,14 @@ def test_a_folder_that_cannot_be_is_refused_before_training(chainrule, monkeypat
 
     monkeypatch.setattr(os, "access", access)
     message = "the folder out is not writable; choose another place"
-    refused(chainrule(f"{command} --plots out"), message)
+    refused(chainrule(f"{FLOWERS} --plots out"), message)
 
 
 def test_without_matplotlib_one_line_says_what_to_install_and_all_else_works(
     chainrule, without_matplotlib
 ):
-    for command in (FLOWERS, "demo "):
-        message = "pictures need matplotlib; pip install '.[plots]' in a clone"
-        refused(chainrule(f"{command} --plots out"), message)
+    message = "pictures need matplotlib; pip install '.[plots]' in a clone"
+    refused(chainrule(f"{FLOWERS} --plots out"), message)
     assert not Path("out").exists()
     assert chainrule(FLOWERS).exit_code == 0
 
@@ -107,14 +105,3 @@ def test_training_stopped_before_its_first_epoch_leaves_out_the_history(chainrul
     result = chainrule(FLOWERS + "--plots out")
     assert result.exit_code == 0, result.stderr
     assert written("out") == CLASSES - {"history"}
-
-
-@pytest.mark.usefixtures("_quick")
-def test_demo_writes_the_pictures_of_both_its_networks(chainrule):
-    result = chainrule("demo --plots out")
-    assert result.exit_code == 0, result.stderr
-    xor = {"history", "decision-boundary", "network", "gradient-flow-at-start", "loss-surface"}
-    assert written("out") == {f"xor-{name}" for name in xor} | {"digits-history", "digits-confusion"}
-    assert "wrote 5 pictures to out: " in result.stdout
-    assert "wrote 2 pictures to out: " in result.stdout
-    assert max(len(line) for line in result.stdout.splitlines()) <= 80

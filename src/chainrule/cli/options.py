@@ -56,7 +56,6 @@ AsJson = Annotated[bool, option("shared.json")]
 Encoding = Annotated[str, option("shared.encoding")]
 Separator = Annotated[str, option("shared.separator")]
 OptimizerName = Annotated[str, option("shared.optimizer", OPTIMIZERS)]
-Plots = Annotated[Path | None, option("shared.plots")]
 
 
 def spread(arguments: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """`--plots FOLDER`: pictures of the trained network, as PNG files."""
 
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,6 @@ def summary(files: list[str]) -> str:
     >>> summary(["out/history.png", "out/network.png"])
     'wrote 2 pictures to out: history.png network.png'
     """
-    from textwrap import fill
-
     names = " ".join(Path(file).name for file in files)
     counted = f"{len(files)} picture{'' if len(files) == 1 else 's'}"
     text = f"wrote {counted} to {Path(files[0]).parent}: {names}"

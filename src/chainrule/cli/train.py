@@ -65,7 +65,7 @@ def train(
     separator: options.Separator = ",",
     in_windows: Annotated[bool, option("train.stream")] = False,
     dry_run: Annotated[bool, option("train.dry_run")] = False,
-    plots: options.Plots = None,
+    plots: Annotated[Path | None, option("train.plots")] = None,
     checkpoint: Annotated[Path | None, option("train.checkpoint")] = None,
     checkpoint_seconds: Annotated[float, option("train.checkpoint_seconds")] = 60.0,
     resume: Annotated[bool, option("train.resume")] = False,
