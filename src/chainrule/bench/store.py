@@ -38,7 +38,7 @@ class Measurement:
     steps
         The steps of a block.
     first_call
-        Seconds of the first call, compilation included.
+        Seconds of the first call, compilation included; 0 if there was none.
     check
         The results of the check before it was timed.
     flags
@@ -58,7 +58,7 @@ class Measurement:
     rounds: tuple[int, ...] = ()
     seconds: tuple[float, ...] = ()
     steps: int = 0
-    first_call: float | None = None
+    first_call: float = 0.0
     check: dict[str, Any] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     environment: str = ""

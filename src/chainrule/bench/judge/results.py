@@ -75,42 +75,25 @@ class Figures:
         return min(1.0, self.limit / self.step) if self.limit and self.step else None
 
     @property
-    def samples_per_second(self) -> float | None:
-        """Rows of X per second."""
-        return self.place.cell.batch / self.step if self.step else None
-
-    @property
-    def rate(self) -> float | None:
-        """The products' FLOP/s over the whole step."""
-        return self.place.flops / self.step if self.step else None
-
-    @property
     def is_valid(self) -> bool:
         """Whether there is a result, and the machine can reach it."""
         return self.step is not None and "invalid" not in self.flags
 
 
 class Match(NamedTuple):
-    """The fastest of two sides in one cell.
+    """How the fastest of one side compares with the fastest of another in one cell.
 
     Attributes
     ----------
-    left, right
-        The results of both sides; ``None`` for a side without results.
     standing
-        Whether the left side is "faster", "slower", the "same" or "undecided"; without a ratio, the status
+        Whether the first side is "faster", "slower", the "same" or "undecided"; without a ratio, the status
         of a side that was not measured: "skipped", "failed", "invalid", ...
     ratio
-        The right side's time divided by the left's.
-    reason
-        The reason why there is no ratio.
+        The second side's time divided by the first's.
     """
 
-    left: Figures | None
-    right: Figures | None
     standing: str
     ratio: Interval | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +133,6 @@ class Slice:
         """Return the fastest results of contestants in each cell that has any."""
         return [best for cell in self.cells if (best := self.best(cell, names))]
 
-    def measured(self, names: Iterable[str]) -> list[str]:
-        """Return the contestants among these that have a result in one of the cells."""
-        return [name for name in names if self.bests([name])]
-
     def match(
         self, cell: Cell, left: Sequence[str] | None = None, right: Sequence[str] | None = None
     ) -> Match:
@@ -163,14 +142,10 @@ class Slice:
         if ours is None or theirs is None:
             missing = self.figures(cell, left if ours is None else right)
             if any("invalid" in f.flags for f in missing):
-                return Match(ours, theirs, "invalid", reason=FLAGS["invalid"])
-            reasons = ((f.status, f.reason) for f in missing if f.reason)
-            status, reason = next(reasons, ("not measured", "not measured"))
-            return Match(ours, theirs, status, reason=reason)
+                return Match("invalid")
+            return Match(next((f.status for f in missing if f.reason), "not measured"))
         ratio = self.run.ratio(theirs.place, ours.place)
-        if ratio is None:
-            return Match(ours, theirs, "not measured", reason="not measured in the same rounds")
-        return Match(ours, theirs, verdict(ratio.inverse()), ratio)
+        return Match(verdict(ratio.inverse()), ratio) if ratio else Match("not measured")
 
     @cached_property
     def leads(self) -> dict[Cell, list[str]]:
@@ -249,8 +224,10 @@ class Results:
     ----------
     figures, ratio
         ``_figures`` and ``_ratio`` with a cache.
+    places
+        The subjects of all measurements, in the order of the records.
     cells
-        The cells, sorted by network, then hidden size, then batch.
+        The cells, sorted by the sizes of their layers, then by batch.
     contestants, backends, peers
         The contestants of the run, in the order of the roster: all; chainrule's; other libraries.
     environments
@@ -266,22 +243,16 @@ class Results:
         for one in filter(lambda one: roster.is_known(one.contestant), records.measurements):
             place = Place(one.cell, one.contestant, one.operation, one.threads)
             self._held[place][one.run, one.process] = one
-        for place in self._held:
+        self.places = list(self._held)
+        for place in self.places:
             self.in_cell[place.cell, place.operation].append(place)
-        self.cells = sorted(
-            {p.cell for p in self._held}, key=lambda c: (c.sizes[0], c.sizes, c.batch, c)
-        )
-        self.contestants = roster.ordered(place.contestant for place in self._held)
+        self.cells = sorted({place.cell for place in self.places})
+        self.contestants = roster.ordered(place.contestant for place in self.places)
         self.backends, self.peers = (
             [name for name in self.contestants if roster.entry(name).group == group]
             for group in (roster.BACKEND, roster.PEER)
         )
         self.environments = list(records.environments.values())
-
-    @property
-    def places(self) -> list[Place]:
-        """The subjects of all measurements, in the order of the records."""
-        return list(self._held)
 
     @cached_property
     def slices(self) -> list[Slice]:
@@ -293,13 +264,9 @@ class Results:
         order = list(roster.OPERATIONS)
         return sorted(every, key=lambda s: (order.index(s.operation), -len(s.by_size), s.template))
 
-    def measurements(self, place: Place) -> list[Measurement]:
-        """Return the measurements of a subject, one for each process."""
-        return list(self._held.get(place, {}).values())
-
     def timed(self, place: Place) -> list[Measurement]:
-        """Return the measurements of a subject that have times."""
-        return [one for one in self.measurements(place) if one.is_timed]
+        """Return the measurements of a subject that have times, one for each process."""
+        return [one for one in self._held.get(place, {}).values() if one.is_timed]
 
     def times(self, place: Place) -> list[float]:
         """Return the seconds per step, for all rounds."""
@@ -324,16 +291,16 @@ class Results:
     @cached_property
     def rows(self) -> list[Figures]:
         """All results, by cell."""
-        order = self.cells.index
-        return [self.figures(p) for p in sorted(self._held, key=lambda p: (order(p.cell), p.operation))]
+        return [self.figures(p) for p in sorted(self.places, key=lambda p: (p.cell, p.operation))]
 
     def _figures(self, place: Place) -> Figures:
         """Return the results of a contestant in a cell."""
         timed, times = self.timed(place), self.times(place)
         if not times:
-            last = self.measurements(place)[-1:]
-            status, reason = [*((m.status, m.reason) for m in last), ("skipped", "not measured")][0]
-            return Figures(place, status, reason)
+            if place not in self._held:
+                return Figures(place, "skipped", "not measured")
+            *_, last = self._held[place].values()
+            return Figures(place, last.status, last.reason)
         step, limit = median(times), self.limit(place)
         products = "forward" if place.operation == "forward" else "step"
         bare = self.times(
@@ -348,7 +315,7 @@ class Results:
             step=step,
             limit=limit,
             bare=median(bare) if bare else None,
-            first_call=median([one.first_call for one in timed if one.first_call is not None] or [0.0]),
+            first_call=median(one.first_call for one in timed),
             flags=tuple(sorted(flags)),
         )
 

@@ -100,7 +100,7 @@ class Crew:
                 rounds=tuple(number for number, _ in timed),
                 seconds=tuple(seconds for _, seconds in timed),
                 steps=answer.get("passes", 0) * answer.get("steps", 0),
-                first_call=answer.get("first_call"),
+                first_call=answer.get("first_call", 0.0),
                 check=answer.get("check", {}),
                 flags=doubts,
                 environment=environment["id"],

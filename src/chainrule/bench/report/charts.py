@@ -59,7 +59,9 @@ def crossover(one: Slice) -> Chart:
 
 def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
     """Return the pairs to compare: device and processor, or the two best backends; then ours and others."""
-    ours, peers = one.measured(one.run.backends), one.measured(one.run.peers)
+    ours, peers = (
+        [name for name in names if one.bests([name])] for names in (one.run.backends, one.run.peers)
+    )
     devices = [name for name in ours if roster.entry(name).device != "cpu"]
     processors = [name for name in ours if name not in devices]
     pairs = []

@@ -29,8 +29,8 @@ COLUMNS: dict[str, Callable[[Figures], str]] = {
     "threads": lambda f: str(f.place.threads or "default"),
     "status": lambda f: ": ".join(filter(None, (f.status, f.reason))),
     "time, µs": lambda f: microseconds(f.step),
-    "samples/s, thousands": lambda f: number(f.samples_per_second and f.samples_per_second / 1e3),
-    "GFLOP/s": lambda f: number(f.rate and f.rate / 1e9),
+    "samples/s, thousands": lambda f: number(f.step and 1e-3 * f.place.cell.batch / f.step),
+    "GFLOP/s": lambda f: number(f.step and 1e-9 * f.place.flops / f.step),
     "of the limit": share_text,
     "bare products, µs": lambda f: microseconds(f.bare),
     "first call, ms": lambda f: number(f.first_call and 1e3 * f.first_call),
@@ -90,7 +90,7 @@ def sign(match: Match) -> str:
     Examples
     --------
     >>> from chainrule.backends.speed_map.spots import Interval
-    >>> sign(Match(None, None, "faster", Interval(1.8, 1.7, 1.9))), sign(Match(None, None, "failed"))
+    >>> sign(Match("faster", Interval(1.8, 1.7, 1.9))), sign(Match("failed"))
     ('1.80 ▲', 'f')
     """
     if match.ratio is None:
