@@ -23,7 +23,7 @@ SOURCE = Path(__file__).parent / "src" / "chainrule"
 MODULES = {
     "cupy": ["ranks/nccl.py", "backends/cupy.py", "backends/cupy_device.py"],
     "jax": ["backends/jax.py", "program/scan.py", "bench/contestants/jax.py"],
-    "matplotlib": ["plots"],
+    "matplotlib": ["plots", "bench/report/charts.py", "bench/report/drawing.py"],
     "onnx": ["saving/onnx.py"],
     "sklearn": ["bench/contestants/scikit_learn.py", "estimators"],
     "mpi4py": ["ranks/mpi.py"],

@@ -16,7 +16,7 @@ from pathlib import Path
 from chainrule.bench import report, roster
 from chainrule.bench.judge.results import Results, spread
 from chainrule.bench.judge.statistics import geometric_mean
-from chainrule.bench.report import words
+from chainrule.bench.report import tables
 from chainrule.bench.report.word_table import SIGNS, Table, microseconds, number
 from chainrule.bench.store import read
 
@@ -38,13 +38,13 @@ def readme(run: Results, picture: str = "") -> str:
     grid = next((one for one in run.slices if one.is_grid), None)
     alt = f"The fastest backend by hidden size and batch size{f': {grid.title}' if grid else ''}"
     table = times(run)
-    day = words.date(run)
+    day = tables.date(run)
     parts = [
         f"![{alt}]({picture})" if picture else "",
-        " ".join(words.doubts(run).notes),
+        " ".join(tables.doubts(run).notes),
         _verdict(run),
         table.markdown(level=0) if table.rows else "",
-        f"Measured on {words.line(run)}{f'; {day}' if day else ''}; `{COMMAND}` measures yours.",
+        f"Measured on {tables.line(run)}{f'; {day}' if day else ''}; `{COMMAND}` measures yours.",
     ]
     return "\n\n".join(filter(None, parts))
 

@@ -73,18 +73,15 @@ def test_two_equal_backends_are_not_ranked():
 
 
 def test_a_busy_machine_is_named_first_in_every_form(no_matplotlib, whole):
-    made = records(load=3.4)
+    made = records()
     cell = made.measurements[0].cell
     run = Results(changed(made, lambda one: replace(one, flags=("stolen",) * (one.cell == cell))))
-    words = (
-        "load average was up to 3.4 on 2 cores",
-        "Of 27 measured cells: in 3, other guests of the machine",
-    )
+    words = "In 3 of 27 measured cells, other guests of the machine"
     for text in (printed(run, 120), report.markdown(run), report.derived(run)):
         start = " ".join(text[: text.index("numpy-jit")].split())
-        assert all(word in start for word in words)
+        assert words in start
     html = report.html(run)
-    assert all(html.index(word) < html.index('id="verdict"') for word in words)
+    assert html.index(words) < html.index('id="verdict"')
     assert "busy" not in report.markdown(whole)
 
 
@@ -94,7 +91,7 @@ def test_a_step_that_seems_to_beat_its_limit_is_marked_and_explained(whole):
     text = report.markdown(Results(made))
     assert "| 100 % ! |" in text
     assert "- !: the step is faster than the machine's limit" in text
-    assert "rows the step is faster than" in text[: text.index("### Verdict")]
+    assert "rows, the step is faster than" in text[: text.index("### Verdict")]
     assert "% !" not in report.markdown(whole)
 
 

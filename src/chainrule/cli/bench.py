@@ -223,7 +223,7 @@ def report(
     results = Results(read(folder))
     if form in {"png", "svg"}:
         inside = folder if folder.is_dir() else folder.parent
-        for file in reports.figures(results, output or inside / "figures", [form]):
+        for file in reports.figures(results, output or inside / "figures", form):
             typer.echo(f"wrote {file}", err=True)
     elif form == "term":
         console().print(reports.terminal(results))

@@ -3,7 +3,6 @@
 Every form reads the same :class:`~chainrule.bench.judge.results.Results`.
 """
 
-from chainrule.bench.report.charts import figures
-from chainrule.bench.report.forms import derived, html, markdown, terminal
+from chainrule.bench.report.forms import derived, figures, html, markdown, terminal
 
 __all__ = ["derived", "figures", "html", "markdown", "terminal"]

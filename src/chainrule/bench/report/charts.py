@@ -12,14 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
 from chainrule.bench.judge.results import Figures, Results, Slice, spread
 from chainrule.bench.report import drawing
 from chainrule.bench.report.drawing import Chart, Panel
-from chainrule.bench.report.tables import letters_used, sign
+from chainrule.bench.report.tables import letters_used, share_text, sign
 from chainrule.bench.report.word_table import microseconds, number
-from chainrule.bench.report.words import share_text
+from chainrule.plots.canvas import NEGATIVE, POSITIVE
 
 _TEXTS: dict[str, dict[str, str]] = tomllib.loads(
     Path(__file__).with_name("charts.toml").read_text(encoding="utf-8")
@@ -28,6 +32,7 @@ _TEXTS: dict[str, dict[str, str]] = tomllib.loads(
 # -- The crossover map: which side is faster, by hidden size and batch size, and by how much -------------
 
 FULL_COLOUR = 2.0  # log2 of the ratio from which on the colour is full
+RATIOS = LinearSegmentedColormap.from_list("ratios", [NEGATIVE, "#f2f2f0", POSITIVE])
 
 
 class Look(NamedTuple):
@@ -90,22 +95,15 @@ def _fastest(one: Slice, cell: Cell) -> Look:
 
 
 def _faster(one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -> Look:
-    from matplotlib.colors import LinearSegmentedColormap
-
-    from chainrule.plots.canvas import NEGATIVE, POSITIVE
-
     match = one.match(cell, left, right)
     if match.ratio is None:
         return Look(sign(match))
-    colours = LinearSegmentedColormap.from_list("ratio", [NEGATIVE, "#f2f2f0", POSITIVE])
-    colour = colours((math.log2(match.ratio.estimate) / FULL_COLOUR + 1) / 2)
+    colour = RATIOS((math.log2(match.ratio.estimate) / FULL_COLOUR + 1) / 2)
     return Look(number(match.ratio.estimate), colour, match.standing == "undecided")
 
 
 def _draw_map(one: Slice, looks: Looks, ax: Any) -> None:
     """Draw the cells of a map, each with its value."""
-    from matplotlib.patches import Patch, Rectangle
-
     for (H, B), look in looks.items():
         column, row = one.batches.index(B), one.hidden.index(H)
         ink = drawing.readable_on(look.colour)
@@ -158,8 +156,6 @@ def _times(f: Figures) -> tuple[float, ...]:
 
 
 def _draw_times(limits: tuple[float, float], rows: Rows, ax: Any) -> None:
-    from matplotlib.lines import Line2D
-
     steps, least, products = zip(*map(_times, rows.values()), strict=True)
     places = range(len(rows))
     mark = partial(Line2D, [], [], linestyle="none")
@@ -189,31 +185,3 @@ def _draw_times(limits: tuple[float, float], rows: Rows, ax: Any) -> None:
 def charts(run: Results) -> list[Chart]:
     """Return the charts for which there are data."""
     return [chart for chart in [*map(crossover, run.slices), step_times(run)] if chart.panels]
-
-
-def figures(run: Results, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
-    """Write the figures into a folder, and return their files.
-
-    Parameters
-    ----------
-    run
-        The results of a run.
-    folder
-        The folder of the files; it is made if it does not exist.
-    formats
-        "svg", "png" or both.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib, the extra ``plots``, is not installed.
-    """
-    from chainrule.plots.canvas import save
-
-    folder.mkdir(parents=True, exist_ok=True)
-    rules = drawing.dark_rules()
-    return [
-        save(drawing.picture(chart.panels, chart.title), folder / f"{chart.name}.{form}", style=rules)
-        for chart in charts(run)
-        for form in formats
-    ]

@@ -1,12 +1,18 @@
 """Drawing: charts and their panels, their common style, and how they become pictures.
 
-The style is in ``report.mplstyle``. Only drawing needs matplotlib.
+The style is in ``report.mplstyle``.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from matplotlib import style
+from matplotlib.colors import to_rgb
+from matplotlib.ticker import LogLocator, NullLocator
+
+from chainrule.plots.canvas import panels
 
 WIDTH = 3.9  # inches per panel: 374 CSS pixels, the width of a telephone
 # Colours of lines and text, and their replacements on a dark page.
@@ -52,10 +58,6 @@ def dark_rules() -> str:
 
 def picture(drawn: Sequence[Panel], title: str = "") -> Any:
     """Return panels as one picture, two or three side by side."""
-    from matplotlib import style
-
-    from chainrule.plots.canvas import panels
-
     columns = 2 if len(drawn) == 4 else min(3, len(drawn))
     rows = math.ceil(len(drawn) / columns)
     heading = 0.35 if title else 0.0  # inches
@@ -74,8 +76,6 @@ def picture(drawn: Sequence[Panel], title: str = "") -> Any:
 
 def log_axis(ax: Any, low: float, high: float, label: str) -> None:
     """Make the horizontal axis logarithmic over a range with some room, with plain numbers and a grid."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
     room = (high / low) ** 0.06 if high > low else 1.2
     ax.set(xscale="log", xlim=(low / room, high * room), xlabel=label)
     decades = math.log10(high / low)
@@ -94,8 +94,6 @@ def legend(ax: Any, handles: Sequence[Any], columns: int) -> None:
 
 def readable_on(colour: Any) -> str:
     """Return black or white, with the higher contrast to a colour (WCAG 2.2, 1.4.3)."""
-    from matplotlib.colors import to_rgb
-
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return BLACK if (luminance + 0.05) ** 2 > 1.05 * 0.05 else WHITE

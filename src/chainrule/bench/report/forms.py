@@ -1,4 +1,4 @@
-"""The forms of the report: for a terminal, as Markdown, as JSON and as a page.
+"""The forms of the report: for a terminal, as Markdown, as JSON, as a page and as pictures.
 
 The page is one HTML file made from the template ``page.html``; it contains its figures and loads nothing.
 """
@@ -15,8 +15,7 @@ from rich.text import Text
 
 from chainrule._version import how_to_install
 from chainrule.bench.judge.results import Results
-from chainrule.bench.report import drawing, tables, words
-from chainrule.bench.report.charts import charts
+from chainrule.bench.report import tables
 from chainrule.bench.report.word_table import Table
 
 # -- On a terminal -----
@@ -25,14 +24,14 @@ from chainrule.bench.report.word_table import Table
 def terminal(run: Results) -> RenderableType:
     """Return the report for a terminal of 80 columns or more, to be printed by rich."""
     parts = [part for table in tables.summary(run) for part in (table.rich(), Text())]
-    return Group(*parts, Text(f"measured on {words.line(run)}", style="dim"))
+    return Group(*parts, Text(f"measured on {tables.line(run)}", style="dim"))
 
 
 # -- As Markdown and as JSON -----
 
 
 def _appendix(run: Results) -> list[Table]:
-    return [tables.contestants(run), words.method(run), words.environment(run)]
+    return [tables.contestants(run), tables.method(run), tables.environment(run)]
 
 
 def markdown(run: Results) -> str:
@@ -51,7 +50,6 @@ def derived(run: Results) -> str:
 # -- As a page -----
 
 OPEN = 2  # figures that are unfolded at first
-_NO_FIGURES = f"<p>The figures need matplotlib: {how_to_install('plots')}, and make the report again."
 
 
 def html(run: Results) -> str:
@@ -65,9 +63,8 @@ def html(run: Results) -> str:
     }
     names = {title: re.sub(r"\W+", "-", title.lower()) for title in parts}
     return Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).substitute(
-        machine=escape(words.short(run)),
-        where=escape(", ".join(filter(None, (words.short(run), words.date(run))))),
-        dark=drawing.dark_rules(),
+        machine=escape(tables.short(run)),
+        where=escape(", ".join(filter(None, (tables.short(run), tables.date(run))))),
         links="".join(f'<a href="#{name}">{escape(title)}</a>' for title, name in names.items()),
         sections="\n".join(
             f'<section id="{names[title]}"><h2>{escape(title)}</h2>\n{text}</section>'
@@ -77,25 +74,56 @@ def html(run: Results) -> str:
 
 
 def _figures(run: Results) -> str:
-    """Return the figures; without matplotlib, how to install it."""
+    """Return the figures, each with a caption, the first ones unfolded; without matplotlib, how to install it."""
     if find_spec("matplotlib") is None:
-        return _NO_FIGURES
-    every = enumerate(charts(run))
-    return "\n".join(_figure(chart, is_open=place < OPEN) for place, chart in every)
+        return f"<p>The figures need matplotlib: {how_to_install('plots')}, and make the report again."
+    from chainrule.bench.report import charts, drawing
+    from chainrule.plots import canvas
 
-
-def _figure(chart: drawing.Chart, *, is_open: bool) -> str:
-    """Return a figure with its caption, which can be folded."""
-    from chainrule.plots.canvas import inline_svg
-
-    panels = "\n".join(
-        inline_svg(drawing.picture([panel])).replace(
-            "<svg", f'<svg role="img" aria-label="{escape(f"{panel.title}: {chart.alt}")}"', 1
+    parts = [f"<style>{drawing.dark_rules()}</style>"]
+    for place, chart in enumerate(charts.charts(run)):
+        panels = [
+            canvas.inline_svg(drawing.picture([panel])).replace(
+                "<svg", f'<svg role="img" aria-label="{escape(f"{panel.title}: {chart.alt}")}"', 1
+            )
+            for panel in chart.panels
+        ]
+        parts.append(
+            f"<details{' open' * (place < OPEN)}><summary><h3>{escape(chart.title)}</h3></summary>"
+            f"<figure><figcaption>{escape(chart.caption)}</figcaption>"
+            f'<div class="panels">{"".join(panels)}</div></figure></details>'
         )
-        for panel in chart.panels
-    )
-    return (
-        f"<details{' open' if is_open else ''}><summary><h3>{escape(chart.title)}</h3></summary>\n"
-        f"<figure><figcaption>{escape(chart.caption)}</figcaption>"
-        f'<div class="panels">{panels}</div></figure></details>'
-    )
+    return "\n".join(parts)
+
+
+# -- As pictures -----
+
+
+def figures(run: Results, folder: Path, form: str = "svg") -> list[Path]:
+    """Write the figures into a folder, and return their files.
+
+    Parameters
+    ----------
+    run
+        The results of a run.
+    folder
+        The folder of the files; it is made if it does not exist.
+    form
+        "svg" or "png".
+
+    Raises
+    ------
+    ImportError
+        If matplotlib, the extra ``plots``, is not installed.
+    """
+    import chainrule.plots  # first: its error names the extra
+    from chainrule.bench.report import charts, drawing
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rules = drawing.dark_rules()
+    return [
+        chainrule.plots.canvas.save(
+            drawing.picture(chart.panels, chart.title), folder / f"{chart.name}.{form}", style=rules
+        )
+        for chart in charts.charts(run)
+    ]

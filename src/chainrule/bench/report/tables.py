@@ -1,17 +1,23 @@
-"""The tables of the report: the verdict, the fastest backend of each cell, all rows."""
+"""The tables of the report: the doubts, the verdict, the fastest backend of each cell, all rows, the machine."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import median
+from string import Template
 from typing import Any
 
 from chainrule.bench import roster
+from chainrule.bench.judge.machines import facts, library
 from chainrule.bench.judge.results import FLAGS, Figures, Match, Results
-from chainrule.bench.judge.statistics import geometric_mean
-from chainrule.bench.report import words
+from chainrule.bench.judge.statistics import BAND, geometric_mean
 from chainrule.bench.report.word_table import LETTERS, NONE, SIGNS, Table, microseconds, number, percent
-from chainrule.bench.report.words import ABOVE, share_text
+from chainrule.bench.store import Measurement
 
+ABOVE = "above limit"  # the flag of a step that seems faster than its limit
+UNKNOWN = "an unknown machine"
+FEW_PROCESSES = 3
+NOISY = 0.25  # range of a contestant's blocks / their median
 LEGEND = "▲ faster, ▼ slower, = the same, ? undecided"
 VERDICT = ("network", "fastest backend,\ncells", "other\nlibraries", "times\nas fast", "of the\nlimit")
 MEANINGS = (
@@ -20,6 +26,12 @@ MEANINGS = (
     "the range over cells. Of the limit of the machine: the median and the range."
 )
 NOTHING = "Nothing was measured; the table of all rows says why."
+
+
+def share_text(figures: Figures) -> str:
+    """Return the machine's limit over the time of the step, with "!" if the step seems faster than the limit."""
+    return percent(figures.share) + (" !" if ABOVE in figures.flags else "")
+
 
 # The column heads of all rows with their units, and the function that formats each value.
 COLUMNS: dict[str, Callable[[Figures], str]] = {
@@ -40,8 +52,39 @@ COLUMNS: dict[str, Callable[[Figures], str]] = {
 
 def summary(run: Results) -> list[Table]:
     """Return the tables that every form of the report has, with the doubts and the verdict first."""
-    every = [words.doubts(run), verdict(run), fastest(run), missing(run)]
+    every = [doubts(run), verdict(run), fastest(run), missing(run)]
     return [table for table in every if table.rows or table.notes]
+
+
+def _measured(run: Results) -> list[Measurement]:
+    return [one for one in run.records.measurements if one.is_timed]
+
+
+def doubts(run: Results) -> Table:
+    """Return the reasons to doubt the results: a busy machine, errors, noise, few processes."""
+    measured = _measured(run)
+    cells = {(m.run, m.process, m.cell, m.operation): m.flags for m in run.records.measurements}
+    of_cells = Counter(flag for flags in cells.values() for flag in flags)
+    of_rows = Counter(flag for f in run.rows for flag in f.flags if flag not in of_cells)
+    counts = {f"{len(cells)} measured cells": of_cells, f"{len(run.rows)} rows": of_rows}
+    lines = [
+        f"In {some[flag]} of {total}, {text}."
+        for total, some in counts.items()
+        for flag, text in FLAGS.items()
+        if some[flag]
+    ]
+    spread = [(max(m.seconds) - min(m.seconds)) / median(m.seconds) for m in measured]
+    if measured and median(spread) > NOISY:
+        lines.append(
+            f"The times are noisy: those of one contestant range over {percent(median(spread))} of their "
+            "median (median over contestants). Compare ratios, and ignore small differences."
+        )
+    if measured and len({m.process for m in measured}) < FEW_PROCESSES:
+        lines.append(
+            "The run is preliminary: it has fewer than three sets of processes, and the same code can "
+            "differ by some percent between processes."
+        )
+    return Table("Read this first", notes=lines)
 
 
 def verdict(run: Results) -> Table:
@@ -141,3 +184,57 @@ def contestants(run: Results) -> Table:
     """Return the contestants that took part, each with its description."""
     rows = [(name, roster.entry(name).description) for name in run.contestants]
     return Table("Contestants", ["name", "what it is"], [*rows], texts=2)
+
+
+def method(run: Results) -> Table:
+    """Return how the run was measured, from ``method.txt``."""
+    measured = _measured(run)
+    text = Path(__file__).with_name("method.txt").read_text(encoding="utf-8")
+    values = {
+        "rounds": number(median(len(m.seconds) for m in measured) if measured else 0),
+        "processes": len({m.process for m in measured}),
+        "band": percent(BAND),
+    }
+    return Table("Method", notes=Template(text).substitute(values).splitlines())
+
+
+def _facts(run: Results) -> Mapping[str, str]:
+    """Return every fact of the environments by name, with all values if they differ."""
+    values: dict[str, dict[str, None]] = {}
+    for name, value in (fact for one in run.environments for fact in facts(one)):
+        values.setdefault(name, {})[value] = None
+    return {name: " / ".join(texts) for name, texts in values.items()}
+
+
+def environment(run: Results) -> Table:
+    """Return the facts of the environments."""
+    rows = [*_facts(run).items()] or [("machine", UNKNOWN)]
+    return Table("Measured on", ["fact", "value"], [*rows], texts=2)
+
+
+def line(run: Results) -> str:
+    """Return the machine and the versions in one line."""
+    record = _facts(run)
+    if not record:
+        return UNKNOWN
+    pools = [library(pool) for one in run.environments for pool in one.get("blas") or []]
+    blas = [name for name in dict.fromkeys(pools) if "blas" in name or "mkl" in name]
+    versions = [f"{name[9:]} {value}" for name, value in record.items() if name[:9] == "versions "]
+    return ", ".join([short(run), *blas, f"Python {record.get('python', '?')}", *versions])
+
+
+def short(run: Results) -> str:
+    """Return the processor and the GPU."""
+    record = _facts(run)
+    if not record:
+        return UNKNOWN
+    name = " ".join(record.get("cpu", "unknown processor").replace("(R)", "").split())
+    cores = record.get("cores")
+    counted = f"{cores} core{'' if cores == '1' else 's'}" if cores else ""
+    return ", ".join(filter(None, (name, counted, record.get("gpu name"))))
+
+
+def date(run: Results) -> str:
+    """Return the day of the newest measurement, or nothing."""
+    days = [one.run[:10] for one in run.records.measurements]
+    return max((day for day in days if day[:4].isdecimal()), default="")
