@@ -403,16 +403,15 @@ class NeuralNetwork:
             group=group,
             folder=folder,
         )
-        if group.size > 1:  # what decides which messages the ranks send
-            facts = {
-                "seed": self._chance.seed,
-                "sharded": own,
-                "checkpoint": folder is not None,
-                "data": "a stream" if is_stream(X, y) else "arrays",
-                "validation_data": validation_data is not None,
-                "validation_fraction": validation_fraction,
-            }
-            group.check_alike(facts)
+        facts = {  # they decide which messages the ranks send
+            "seed": self._chance.seed,
+            "sharded": own,
+            "checkpoint": folder is not None,
+            "data": "a stream" if is_stream(X, y) else "arrays",
+            "validation_data": validation_data is not None,
+            "validation_fraction": validation_fraction,
+        }
+        group.check_alike(facts)
         plain = batch_size is None and validation_data is None and validation_fraction is None
         shown = display(progress, settings.epochs, at_least(1, "print_every", print_every), plain=plain)
         if group.rank > 0:
@@ -503,9 +502,8 @@ class NeuralNetwork:
 
     def _outputs(self, X: Any, net: Architecture, door: inputs.Door) -> Array:
         """Return the outputs ``(n, n_out)`` of the last layer for the rows of a checked matrix."""
-        parts = [
-            outputs(self._theta, part, net, self.backend) for part in inputs.blocks(X, door)
-        ]  # (some, n_out) each
+        # Each (some, n_out).
+        parts = [outputs(self._theta, part, net, self.backend) for part in inputs.blocks(X, door)]
         return parts[0] if len(parts) == 1 else self.backend.xp.concat(parts, axis=0)
 
     def predict_classes(self, X: AnyArray) -> Array:
@@ -1163,7 +1161,7 @@ def train_many(
     problem = "networks holds none, or one of them twice; give several, or copies (copy.deepcopy)"
     require(len({*map(id, networks)}) == len(networks) > 0, problem)
     problem = (
-        f"executor is {quoted(executor)}; give one of concurrent.futures, such as ProcessPoolExecutor(4)"
+        f"executor is {quoted(executor)}; give one of concurrent.futures, as ProcessPoolExecutor(4)"
     )
     require(executor is None or hasattr(executor, "submit"), problem)
     rates = _of_each("learning_rate", learning_rate, networks, is_list=is_list)
@@ -1187,14 +1185,10 @@ def train_many(
             stack.enter_context(net._change())
         batches = _batches((X, y, sample_weight), networks)
         validation = [None] * len(networks) if held_out is None else _batches(held_out, networks)
-        runs = [
-            (
-                net,
-                tasks.Task(net.architecture, net.backend, data, part),
-                replace(settings, schedule=schedule(rate)),
-            )
-            for net, data, part, rate in zip(networks, batches, validation, rates, strict=True)
-        ]
+        runs = []
+        for net, data, part, rate in zip(networks, batches, validation, rates, strict=True):
+            task = tasks.Task(net.architecture, net.backend, data, part)
+            runs.append((net, task, replace(settings, schedule=schedule(rate))))
         if executor is None:
             histories = _fit(runs, Display(), threads or machine.cores())
         else:

@@ -215,7 +215,7 @@ def test_ranks_whose_data_differ_are_refused_at_the_start(tmp_path):
         (other_window, "window"),
         (scaled_together, "data"),
         (scaled_alone, "scaler"),
-        (other_classes, "sizes"),
+        (other_classes, "network"),
         (other_columns, "features"),
     ):
         with pytest.raises(

@@ -251,9 +251,8 @@ def _ask(texts: Column, shown: str, task: str | None, choice: ColumnChoice) -> N
     is_word = np.array([not is_number(text) for text in distinct.tolist()])  # (k,)
     words = int(counts[is_word].sum())
     among_numbers = task is None and 0 < words <= texts.size / 2
-    missing = np.array(
-        [choice.missing is None and text.lower() in tables.MISSING for text in distinct.tolist()]
-    )
+    words_for_gaps = tables.MISSING if choice.missing is None else ()
+    missing = np.array([text.lower() in words_for_gaps for text in distinct.tolist()])  # (k,)
     doubtful = missing | (is_word & among_numbers)  # (k,)
     if doubtful.any():
         row = rows[doubtful].min()

@@ -474,9 +474,7 @@ class _Frames:
     ) -> None:
         targets = [y] if isinstance(y, str) else y
         are_names = isinstance(targets, list) and all(isinstance(name, str) for name in targets)
-        problem = (
-            f"y is {quoted(y)}; give the name of the target's column in {self.name}, such as y='label'"
-        )
+        problem = f"y is {quoted(y)}; give the name of the target's column in {self.name}, as y='label'"
         require(are_names, problem, TypeError)
         taken = [*targets, *([] if weights is None else [weights])]
         names = dict.fromkeys(schema)

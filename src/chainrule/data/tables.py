@@ -223,9 +223,7 @@ def gaps(values: Column, words: Sequence[str] = ()) -> Column:
         stand_ins = [float(word) for word in words if is_number(word)]
         return np.asarray(np.isnan(values) | np.isin(values, stand_ins))
     texts = {None, "", *words}
-    return np.array(
-        [value is None or (isinstance(value, str) and value in texts) for value in values.tolist()]
-    )
+    return np.array([isinstance(value, str | None) and value in texts for value in values.tolist()])
 
 
 def never_repeats(values: Column) -> bool:

@@ -212,9 +212,8 @@ def share(bounds: Sequence[tuple[int, int]], counts: Sequence[int], rank: int) -
     >>> share([(0, 4), (4, 8), (8, 9)], [6, 3], rank=1)
     Share(bounds=[(0, 2), (2, 3), (3, 3)], places=[(4, 2), (4, 3), (1, 1)])
     """
-    ends = np.array(
-        [0, *(stop for _, stop in bounds)]
-    )  # (steps + 1,)  rows of all ranks before each step
+    # The rows of all ranks before each step.
+    ends = np.array([0, *(stop for _, stop in bounds)])  # (steps + 1,)
     own, rest, left = ends, ends, sum(counts)
     for count in counts[: rank + 1]:
         # Rounded down one rank after the other, no rank ever has fewer rows after a step than before it.

@@ -84,9 +84,8 @@ def _model(theta: np.ndarray, net: Architecture, facts: Facts | None, rows: int)
     require(not A.is_constant, problem)
     A.name = "prediction"
     graph = _Graph()
-    values = [
-        _described(graph.name(value), value.dtype, value.shape[1:]) for value in (*program.inputs, A)
-    ]
+    ends = *program.inputs, A
+    values = [_described(graph.name(end), end.dtype, end.shape[1:]) for end in ends]
     graph.write(program)
     if facts is not None and facts.labels:
         labels = np.asarray(facts.labels)  # (k,)

@@ -264,6 +264,5 @@ class TrainingRows:
         require(0 < held < n, problem)
         order = backend.asarray(chance.order(n))  # (n,)
         with backend.quiet():
-            return TrainingRows(rows_of(self.data, order[held:])), TrainingRows(
-                rows_of(self.data, order[:held])
-            )
+            learnt, kept = rows_of(self.data, order[held:]), rows_of(self.data, order[:held])
+        return TrainingRows(learnt), TrainingRows(kept)

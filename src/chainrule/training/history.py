@@ -70,9 +70,8 @@ class History:
     reported: str  # the name of the loss in the loss column
     interrupted: bool = False  # Ctrl-C, or a callback that returned True
     best_epoch: int | None = None  # the epoch whose weights early stopping restored
-    error: Exception | None = field(
-        default=None, repr=False
-    )  # the error that ended a member of `train_many` early
+    # The error that ended a member of `train_many` early.
+    error: Exception | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()  # how a GPU multiplied, why the loss did not fall, ...
     # The losses, the learning rates and the seconds: plain numbers, since adding a record must not cost more than a step.
     _numbers: tuple["array[float]", ...] = field(
@@ -129,16 +128,13 @@ class History:
         rows = held_out.tolist()
         self._held_out += [(loss, None if math.isnan(accuracy) else accuracy) for loss, accuracy in rows]
 
-    def _columns(self) -> tuple[Sequence[Any], ...]:
-        """Return the columns in the order of a record's fields."""
-        losses, rates, seconds = self._numbers
-        held_out = self._held_out or [(None, None)] * len(self)
-        return range(len(self)), losses, *zip(*held_out, strict=True), rates, seconds
-
     @property
     def records(self) -> list[Record]:
         """A record for each epoch."""
-        return [Record(*row) for row in zip(*self._columns(), strict=True)] if len(self) else []
+        losses, rates, seconds = self._numbers
+        held_out = self._held_out or [(None, None)] * len(self)
+        rows = zip(range(len(self)), losses, held_out, rates, seconds, strict=True)
+        return [Record(epoch, loss, *held, rate, end) for epoch, loss, held, rate, end in rows]
 
     def record(self, epoch: int) -> Record:
         """Return the record of one epoch.
@@ -172,7 +168,7 @@ class History:
         """Return one column as a list: ``history["loss"]``."""
         problem = f"history has no column {name!r} (known: {', '.join(Record._fields)})"
         require(name in Record._fields, problem, KeyError)
-        return list(self._columns()[Record._fields.index(name)]) if len(self) else []
+        return [getattr(record, name) for record in self.records]
 
     def __repr__(self) -> str:
         if not len(self):
@@ -184,15 +180,13 @@ class History:
         """Return a table of at most 20 epochs, the first and the last among them, and the notes."""
         count = len(self)
         places = np.unique(np.linspace(0, count - 1, min(count, _MOST_ROWS)).round().astype(int))
-        records, lines = [self.record(place) for place in places], [""] * (1 + len(places))
+        records, columns = [self.record(place) for place in places], []
         for name, (place, width, form) in _COLUMNS.items():
             values = [record[place] for record in records]
             texts = ["" if value is None else format(value, form) for value in values]
             if any(texts) or not texts:
-                lines = [
-                    f"{line}  {text:>{width}}" for line, text in zip(lines, [name, *texts], strict=True)
-                ]
-        return "\n".join([*(line[2:] for line in lines), *self.notes])
+                columns.append([text.rjust(width) for text in (name, *texts)])
+        return "\n".join([*map("  ".join, zip(*columns, strict=True)), *self.notes])
 
     def to_frame(self) -> "DataFrame":
         """Return the records as a Polars data frame.
@@ -208,8 +202,8 @@ class History:
             If Polars (extra ``data``) is not installed.
         """
         pl = polars("to_frame")
-        dtypes = {name: pl.Int64 if name == "epoch" else pl.Float64 for name in Record._fields}
-        return pl.DataFrame({name: self[name] for name in dtypes}, schema=dtypes)
+        dtypes = dict.fromkeys(Record._fields, pl.Float64) | {"epoch": pl.Int64}
+        return pl.DataFrame(self.records, schema=dtypes, orient="row")
 
     def plot(self, ax: "Ax" = None) -> "Picture | Any":
         """Draw the losses; also the accuracy, and the learning rate if it varies.

@@ -88,7 +88,7 @@ class RunFolder:
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             problem = (
-                f"another run uses the folder {self.path}; wait until it ends, or give another folder"
+                f"another run uses the folder {self.path}; wait for its end, or give another folder"
             )
             require(lock(self._lock, wait=False), problem, BlockingIOError)
             self._open()
@@ -183,11 +183,10 @@ class RunFolder:
         if not self._leads:
             return
         self._written = time.monotonic()  # also after a failure, which is not repeated at once
-        file, (arrays, run) = self._file(self._number + 1), snapshot
+        arrays, record = snapshot
+        record |= {"settings": self._settings, "first_draws": self._first_draws}
         try:
-            checkpoint.write(
-                file, arrays, {**run, "settings": self._settings, "first_draws": self._first_draws}
-            )
+            checkpoint.write(self._file(self._number + 1), arrays, record)
         except OSError as error:
             msg = f"no checkpoint could be written to {self.path}: {error.strerror or error}; make room there"
             raise OSError(msg) from error

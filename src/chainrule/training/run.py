@@ -74,9 +74,8 @@ class TrainingRun:
         self._began = time.perf_counter()
         # Whether rank 0 has callbacks: only rank 0 calls them, and the other ranks may have none.
         self._has_callbacks = settings.group.broadcast(bool(settings.callbacks))
-        self._is_watched = (
-            self._has_callbacks or settings.patience is not None or self._validation is not None
-        )
+        has_patience, is_validated = settings.patience is not None, self._validation is not None
+        self._is_watched = self._has_callbacks or has_patience or is_validated
         self.is_over = False
         self._is_cut = False  # whether an error may have cut an update in two
         self._drawn: list[Any] = []  # the state of the random numbers before the current epoch

@@ -138,9 +138,8 @@ class Windows(BufferedRows):
         asarray, xp = self._backend.asarray, self._backend.xp
         none = _each(self._buffer, lambda part: asarray(part[:0]))
         parts = zip(none, *self.parts(), strict=True)
-        rows = TrainingRows(
-            Batch(*(None if part[0] is None else xp.concat(part, axis=0) for part in parts))
-        )
+        data = Batch(*(None if part[0] is None else xp.concat(part, axis=0) for part in parts))
+        rows = TrainingRows(data)
         rows.counts = self.counts
         return rows
 
