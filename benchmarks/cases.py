@@ -17,7 +17,7 @@ FLAGS = {
     "--preset": f"networks: {', '.join(PRESETS)}; all (default: digits)",
     "--grid": f'hidden sizes and batch sizes (default: "{GRID}"; with --quick: "{QUICK_GRID}")',
     "--dtype": f"dtypes: {', '.join(DTYPES)} (default: float32)",
-    "--threads": "numbers of threads, as 1,2; best: 1, 2, 4 ... cores; 0: each library's own choice (default: 0)",
+    "--threads": "numbers of threads, as 1,2; 0: each library's own choice (default: 0)",
 }
 
 

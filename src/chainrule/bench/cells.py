@@ -14,7 +14,7 @@ PRESETS = {
     "mnist": "784-H-10",
     "deep": "64-H-H-8,adam",
 }
-RULES, DTYPES = ("sgd", "adam"), ("float32", "float64")
+DTYPES = ("float32", "float64")
 GRID = "H=16..4096:x4 B=1..4096:x8"
 QUICK_GRID = "H=32,256,1024 B=1,64,1024"
 
@@ -50,11 +50,6 @@ class Cell(Workload):
     def depth(self) -> int:
         """The number of layers with weights."""
         return len(self.sizes) - 1
-
-    @property
-    def products(self) -> int:
-        """The matrix products of a step, ``3L - 1``: the first layer needs no dL/dX."""
-        return 3 * self.depth - 1
 
     @property
     def flops(self) -> int:

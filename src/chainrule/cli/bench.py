@@ -1,6 +1,5 @@
 """The commands of `chainrule bench`, and the options that they share."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -12,7 +11,7 @@ import typer
 from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import report as reports
 from chainrule.bench import roster
-from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, RULES, Cell, parse, preset
+from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, parse, preset
 from chainrule.bench.judge import comparison, recommendation
 from chainrule.bench.judge.machines import facts
 from chainrule.bench.judge.results import Results
@@ -22,11 +21,10 @@ from chainrule.bench.measure.campaign import QUICK, Care
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.report.word_table import NONE, Table, microseconds
 from chainrule.bench.store import read
+from chainrule.cli import show
 from chainrule.cli.errors import fail
 from chainrule.cli.options import AsJson, argument, option
-from chainrule.cli.show import console, facts_table
 from chainrule.mathematics.naming import check_known, require
-from chainrule.program.machine import cores
 from chainrule.ranks import join
 
 app = typer.Typer(
@@ -37,11 +35,10 @@ app = typer.Typer(
 )
 
 FOLDER = Path("bench-results")
-BEST = "best"
 
 Backends = Annotated[str | None, option("bench run.backend")]
-Rule = Annotated[str, option("bench recommend.rule")]
-Dtype = Annotated[str, option("bench recommend.dtype")]
+Rule = Annotated[Literal["sgd", "adam"] | None, option("bench recommend.rule")]
+Dtype = Annotated[Literal["float32", "float64"], option("bench recommend.dtype")]
 
 
 def cells(
@@ -78,10 +75,8 @@ def thread_counts(text: str | None) -> tuple[int, ...]:
     """
     if text is None:
         return (0,)
-    if text == BEST:
-        return tuple(2**power for power in range(cores().bit_length()) if 2**power <= cores())
     are_counts = all(word.isdecimal() and int(word) for word in words(text))
-    problem = f"--threads {text}: wanted whole numbers of 1 or more, separated by commas, or {BEST}"
+    problem = f"--threads {text}: wanted whole numbers of 1 or more, separated by commas"
     require(are_counts, problem)
     return tuple(int(word) for word in words(text))
 
@@ -102,15 +97,6 @@ def words(text: str) -> list[str]:
     ['numpy', 'jax']
     """
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _show(tables: Sequence[Table], record: dict[str, Any], *, as_json: bool) -> None:
-    """Print tables, or a record as JSON."""
-    if as_json:
-        typer.echo(json.dumps(record))
-    else:
-        for table in tables:
-            console().print(table.rich())
 
 
 # -- The progress of a run -----
@@ -200,7 +186,7 @@ def run(
         fail(f"nothing was measured: {taken[0].reason}")
     results = Results(records)
     recommendation.store(results)
-    console().print(reports.terminal(results))
+    show.console().print(reports.terminal(results))
 
 
 # -- report -----
@@ -226,7 +212,7 @@ def report(
         for file in reports.figures(results, output or inside / "figures", form):
             typer.echo(f"wrote {file}", err=True)
     elif form == "term":
-        console().print(reports.terminal(results))
+        show.console().print(reports.terminal(results))
     elif output is None:
         typer.echo(_TEXTS[form](results), nl=False)
     else:
@@ -264,7 +250,7 @@ def compare(
         texts = NONE, NONE, *_ratio(mean.ratio)
         table.rows.append((f"mean of {mean.cells}", mean.contestant, *texts, mean.verdict))
     table.notes = result.notes
-    _show([table], {"rows": table.records, "notes": [*result.notes]}, as_json=as_json)
+    show.results([table], {"rows": table.records, "notes": [*result.notes]}, as_json=as_json)
     if fail and result.slower:
         raise typer.Exit(SLOWER)
 
@@ -281,7 +267,7 @@ def _ratio(ratio: Interval) -> tuple[str, str]:
 def recommend(
     layers: Annotated[str, option("bench recommend.layers")],
     batch: Annotated[int, option("bench recommend.batch")],
-    rule: Rule = "",
+    rule: Rule = None,
     dtype: Dtype = "float32",
     backend: Backends = None,
     again: Annotated[bool, option("bench recommend.again")] = False,
@@ -300,17 +286,14 @@ def recommend(
     choice, notes = answer.choice, [*answer.notes]
     table = Table(choice.sentence, recommendation.HEAD, answer.rows, notes)
     record = {"sentence": choice.sentence, "backend": choice.backend, "rows": table.records}
-    _show([table], record | {"measured": answer.was_measured, "notes": notes}, as_json=as_json)
+    show.results([table], record | {"measured": answer.was_measured, "notes": notes}, as_json=as_json)
 
 
-def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
+def _cell(layers: str, batch: int, rule: str | None, dtype: str) -> Cell:
     """Return the cell that the options describe."""
     sizes = words(layers)
-    # Two or more hidden layers are only defined with adam.
-    chosen_rule = rule or ("sgd" if len(sizes) == 3 else "adam")
-    listed("rule", chosen_rule, list(RULES))
-    listed("dtype", dtype, list(DTYPES))
-    return parse(f"{'-'.join(sizes)},{batch},{chosen_rule},{dtype}")
+    default = "sgd" if len(sizes) == 3 else "adam"  # only adam has two or more hidden layers
+    return parse(f"{'-'.join(sizes)},{batch},{rule or default},{dtype}")
 
 
 # -- scale -----
@@ -320,7 +303,7 @@ def _cell(layers: str, batch: int, rule: str, dtype: str) -> Cell:
 def scale(
     layers: Annotated[str, option("bench recommend.layers")] = "784,256,10",
     batch: Annotated[int, option("bench scale.batch")] = 4096,
-    rule: Rule = "",
+    rule: Rule = None,
     dtype: Dtype = "float32",
     ranks: Annotated[str | None, option("bench scale.ranks")] = None,
     threads: Annotated[int | None, option("bench scale.threads")] = None,
@@ -347,7 +330,7 @@ def scale(
         notes = ["by the model: the line through one rank's steps, and the sum over that link"]
         rows = [*measured.simulated(asked)]
         tables.append(Table(f"simulated: {simulate}", speedup.SIMULATED_HEAD, rows, notes))
-    _show(tables, {table.title: table.records for table in tables}, as_json=as_json)
+    show.results(tables, {table.title: table.records for table in tables}, as_json=as_json)
 
 
 # -- env -----
@@ -364,8 +347,7 @@ def env(as_json: AsJson = False) -> None:
         missing = one.missing() + (["a CUDA device"] if needs_device else [])
         text = f"needs {', '.join(missing)}" if missing else one.description
         table.rows.append((one.name, one.group, text))
-        facts_of_it = {"name": one.name, "group": one.group, "missing": missing}
-        contestants.append(facts_of_it | {"description": one.description})
-    if not as_json:
-        console().print(facts_table(dict(facts(here))))
-    _show([table], {**here, "contestants": contestants}, as_json=as_json)
+        record = {"name": one.name, "group": one.group, "missing": missing}
+        contestants.append(record | {"description": one.description})
+    machine = show.facts("this machine", dict(facts(here)))
+    show.results([machine, table], {**here, "contestants": contestants}, as_json=as_json)

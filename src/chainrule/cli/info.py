@@ -1,6 +1,5 @@
 """`chainrule info`: the installed versions and the available backends."""
 
-import json
 import platform
 from importlib import import_module
 from importlib.metadata import version
@@ -17,8 +16,8 @@ from chainrule.backends import trial
 from chainrule.backends.numpy import native_is_at_hand
 from chainrule.bench.judge.machines import library
 from chainrule.bench.report.word_table import Table
+from chainrule.cli import show
 from chainrule.cli.options import AsJson, option
-from chainrule.cli.show import console, facts_table
 from chainrule.mathematics.naming import refusing
 from chainrule.program.machine import cores
 
@@ -41,17 +40,12 @@ def info(
         "array-api-compat": version("array-api-compat"),
     }
     records = [record._asdict() for record in backends.available()]
-    if as_json:
-        typer.echo(json.dumps({**facts, "backends": records}))
-        return
-    screen = console()
-    screen.print(facts_table(facts))
     table = Table("backends", ("name", "usable", "version", "devices, or why not"), texts=4)
     for one in records:
         devices = ", ".join(one["devices"]) if one["usable"] else one["reason"]
         usable = "yes" if one["usable"] else "no"
         table.rows.append((one["name"], usable, one["version"] or "", devices))
-    screen.print(table.rich())
+    show.results([show.facts("versions", facts), table], {**facts, "backends": records}, as_json=as_json)
 
 
 def _check(name: str) -> None:

@@ -20,7 +20,6 @@ class Rows(NamedTuple):
     watched: tuple[Any, Any]  # X and y of the held-out rows, as ``validation_data``
     # Held-out features and targets, unscaled; for a stream, only the rows that this rank reads.
     checked: Iterable[tuple[np.ndarray, np.ndarray]]
-    commonest: int | None  # most common class in training; None: use the held-out rows' class
     trained: int  # rows
     held_out: int
     left_out: int = 0
@@ -41,7 +40,6 @@ def in_memory(samples: Samples, target: str, held_out: float, seed: int) -> Rows
         (inputs[learnt], targets[learnt]),
         (inputs[kept], targets[kept]),
         [(samples.X[kept], samples.y[kept])],
-        int(np.bincount(samples.y[learnt]).argmax()) if samples.labels else None,
         int(learnt.size),
         int(kept.size),
         samples.left_out,
@@ -54,7 +52,7 @@ def read_in_windows(stream: Stream, task: str | None, held_out: float, seed: int
     """Return the rows of a stream, with some blocks held out."""
     if not held_out:
         facts = Facts.over(stream, stream, task, group)
-        return Rows(facts, (facts.applied(stream), None), (None, None), (), None, len(stream), 0)
+        return Rows(facts, (facts.applied(stream), None), (None, None), (), len(stream), 0)
     learnt, kept = stream.split(held_out, np.random.default_rng(seed).permutation)
     facts = Facts.over(stream, learnt, task, group)
     training, watched = ((facts.applied(part), None) for part in (learnt, kept))
@@ -63,13 +61,13 @@ def read_in_windows(stream: Stream, task: str | None, held_out: float, seed: int
         return facts.truth({facts.target: y}) if facts.labels else y
 
     checked = ((raw.X, truth(raw.y)) for raw in kept.shard(group.rank, group.size).read_all())
-    return Rows(facts, training, watched, checked, None, len(learnt), len(kept), group=group)
+    return Rows(facts, training, watched, checked, len(learnt), len(kept), group=group)
 
 
 def score(rows: Rows, network: NeuralNetwork) -> dict[str, float | None]:
     """Return the accuracy, or R² and the root of the mean squared error, over the held-out rows.
 
-    The record also has the accuracy of always predicting the most common class in training.
+    The record also has the accuracy of always predicting their most common class.
     """
     if not rows.held_out:
         return {}
@@ -80,10 +78,9 @@ def score(rows: Rows, network: NeuralNetwork) -> dict[str, float | None]:
     every = [answer for theirs in rows.group.gather(answers) for answer in theirs]
     predicted, truth = (np.concatenate(parts) for parts in zip(*every, strict=True))  # (n,)
     if facts.labels:
-        commonest = np.bincount(truth).argmax() if rows.commonest is None else rows.commonest
         return {
             "accuracy": float(np.mean(predicted == truth)),
-            "commonest_class": float(np.mean(truth == commonest)),
+            "commonest_class": float(np.bincount(truth).max() / truth.size),
         }
     error = float(np.mean((predicted - truth) ** 2))
     spread = np.mean((truth - np.mean(truth)) ** 2)  # the error of predicting the mean

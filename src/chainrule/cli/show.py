@@ -1,12 +1,16 @@
 """The output of the commands: coloured tables on a terminal, plain text elsewhere."""
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from chainrule.bench.report.word_table import Table as WordTable
 from chainrule.data.samples import Label
 from chainrule.training.evaluation import confusion_counts
 
@@ -16,12 +20,19 @@ def console() -> Console:
     return Console(highlight=False)
 
 
-def facts_table(facts: Mapping[str, object]) -> Table:
-    """Return names and values in two columns."""
-    table = Table.grid(padding=(0, 2))
-    for name, value in facts.items():
-        table.add_row(Text(name, style="bold"), Text(str(value)))
-    return table
+def results(tables: Sequence[WordTable], record: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print tables, or a record as JSON."""
+    if as_json:
+        typer.echo(json.dumps(record))
+    else:
+        for table in tables:
+            console().print(table.rich())
+
+
+def facts(title: str, values: Mapping[str, object]) -> WordTable:
+    """Return names and values as a table."""
+    rows = [(name, str(value)) for name, value in values.items()]
+    return WordTable(title, ("fact", "value"), [*rows], texts=2)
 
 
 def printable(text: str) -> str:
