@@ -69,7 +69,8 @@ def cases(config: Any, operation: str) -> list[Case]:
         If a flag names something unknown.
     """
     try:
-        names, threads = _names(config, operation), _threads(config)
+        names = _names(config, operation)
+        threads = bench.thread_counts(config.getoption("--threads") or "0")
         cells = _cells(config)
         for required in words(config, "--require-backend"):
             roster.entry(required)
@@ -82,11 +83,6 @@ def cases(config: Any, operation: str) -> list[Case]:
 def words(config: Any, flag: str) -> list[str]:
     """Return the words of a flag."""
     return bench.words(config.getoption(flag))
-
-
-def _threads(config: Any) -> list[int]:
-    text = config.getoption("--threads")
-    return [0] if text in {"", "0"} else list(bench.thread_counts(text))
 
 
 def _cells(config: Any) -> list[tuple[str, Cell]]:

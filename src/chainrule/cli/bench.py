@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,10 +20,10 @@ from chainrule.bench.measure import campaign, speedup
 from chainrule.bench.measure.campaign import QUICK, Care
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.report.word_table import NONE, Table, microseconds
-from chainrule.bench.store import read
+from chainrule.bench.store import Measurement, read
 from chainrule.cli import show
 from chainrule.cli.errors import fail
-from chainrule.cli.options import AsJson, argument, option
+from chainrule.cli.options import AsJson, argument, option, sizes
 from chainrule.mathematics.naming import check_known, require
 from chainrule.ranks import join
 
@@ -65,20 +65,17 @@ def contestants(named: str | None, *, peers: bool) -> list[str]:
     return roster.with_products(names)
 
 
-def thread_counts(text: str | None) -> tuple[int, ...]:
+def thread_counts(text: str) -> tuple[int, ...]:
     """Return the numbers of threads to measure with; 0 is each library's own choice.
 
     Examples
     --------
-    >>> thread_counts(None), thread_counts("1,2")
-    ((0,), (1, 2))
+    >>> thread_counts("1,2")
+    (1, 2)
     """
-    if text is None:
-        return (0,)
-    are_counts = all(word.isdecimal() and int(word) for word in words(text))
-    problem = f"--threads {text}: wanted whole numbers of 1 or more, separated by commas"
-    require(are_counts, problem)
-    return tuple(int(word) for word in words(text))
+    counts = sizes([text], "--threads")
+    require(min(counts) >= 0, f"--threads {text}: wanted numbers of 0 or more")
+    return counts
 
 
 def listed(kind: str, text: str, known: list[str]) -> list[str]:
@@ -106,41 +103,34 @@ def progress() -> campaign.Listener:
     """Return a function that prints a line for each measured cell on standard error."""
     starts: list[tuple[float, int]] = []
 
-    def shown(done: int, total: int, lines: Sequence[dict[str, Any]]) -> None:
+    def shown(done: int, total: int, measured: Sequence[Measurement]) -> None:
         starts.append((time.monotonic(), done))
         start, before = starts[0]
-        if lines:
+        if measured:
             left = (starts[-1][0] - start) / (done - before) * (total - done)
             time_left = f"  about {timedelta(seconds=round(left))} left" if done < total else ""
-            typer.echo(f"[{done}/{total}] {summary(lines)}{time_left}", err=True)
+            typer.echo(f"[{done}/{total}] {summary(measured)}{time_left}", err=True)
         elif done:
             typer.echo(f"{done} of {total} were measured before", err=True)
 
     return shown
 
 
-def summary(lines: Sequence[dict[str, Any]]) -> str:
+def summary(measured: Sequence[Measurement]) -> str:
     """Return a line about a cell: its fastest contestant, bare products aside, and the failures.
 
     Examples
     --------
-    >>> line = {"record": "measurement", "contestant": "numpy", "status": "ok", "seconds": [0.01], "steps": 100}
-    >>> summary([line | {"cell": "2-4-1,4", "operation": "step"}])
+    >>> summary([Measurement("", 0, parse("2-4-1,4"), "step", "numpy", rounds=(0,), seconds=(0.01,), steps=100)])
     '2-4-1,4 step  numpy 100 us'
     """
-    measured = [line for line in lines if line["record"] == "measurement"]
-    times = [
-        (min(line["seconds"]) / line["steps"], line["contestant"])
-        for line in measured
-        if line["status"] == "ok" and roster.entry(line["contestant"]).group != roster.PRODUCTS
-    ]
-    parts = [f"{measured[0]['cell']} {measured[0]['operation']}"]
-    parts += [f"{name} {1e6 * seconds:.3g} us" for seconds, name in sorted(times)[:1]]
-    skipped = set() if times else {"skipped"}
-    reasons = [
-        (m["contestant"], m["reason"]) for m in measured if m["status"] in {"wrong", "failed"} | skipped
-    ]
-    parts += [f"{name}: {reason}" for name, reason in reasons]
+    timed = [m for m in measured if m.is_timed and roster.entry(m.contestant).group != roster.PRODUCTS]
+    parts = [f"{measured[0].cell.name} {measured[0].operation}"]
+    if timed:
+        fastest = min(timed, key=lambda m: min(m.per_step))
+        parts.append(f"{fastest.contestant} {1e6 * min(fastest.per_step):.3g} us")
+    shown = {"wrong", "failed"} if timed else {"wrong", "failed", "skipped"}
+    parts += [f"{m.contestant}: {m.reason}" for m in measured if m.status in shown]
     return "  ".join(parts)
 
 
@@ -158,7 +148,7 @@ def run(
     peers: Annotated[bool, option("bench run.peers")] = False,
     operation: Annotated[str, option("bench run.operation")] = "step",
     dtype: Annotated[str, option("bench run.dtype")] = "float32",
-    threads: Annotated[str | None, option("bench run.threads")] = None,
+    threads: Annotated[str, option("bench run.threads")] = "0",
     processes: Annotated[int | None, option("bench run.processes")] = None,
 ) -> None:
     """Measure the time of a training step on each backend, for networks and batches of many sizes.

@@ -85,15 +85,15 @@ def spread(arguments: list[str]) -> list[str]:
     return out
 
 
-def sizes(words: list[str]) -> tuple[int, ...]:
-    """Return the numbers in ``words``, each a number or several separated by commas.
+def sizes(words: list[str], name: str = HIDDEN) -> tuple[int, ...]:
+    """Return the numbers in the ``words`` of an option, each a number or several separated by commas.
 
     Examples
     --------
     >>> sizes(["128,64", "32"])
     (128, 64, 32)
     """
-    problem = f"{HIDDEN} {' '.join(words)}: wanted whole numbers, as in {HIDDEN} 128 64"
+    problem = f"{name} {' '.join(words)}: wanted whole numbers, as in {name} 128,64"
     with refusing(ValueError, problem):
         return tuple(int(size) for word in words for size in word.split(","))
 

@@ -190,8 +190,8 @@ def crew(run: str, number: int, dtype: str, care: Care) -> Iterator[Crew]:
 
 # A cell to be measured by one set of processes: the set's number, the cell, the operation.
 Unit = tuple[int, Cell, str]
-# Called at the start and after each unit with the number done, the total, and the lines of the last unit.
-Listener = Callable[[int, int, Sequence[dict[str, Any]]], None]
+# Called at the start and after each unit with the number done, the total, and the measurements of the last unit.
+Listener = Callable[[int, int, Sequence[Measurement]], None]
 
 
 @dataclass(frozen=True)
@@ -253,20 +253,18 @@ def run(campaign: Campaign, folder: Path, listener: Listener = lambda *_: None) 
             if campaign.care.until == math.inf:  # a quick look does not measure the machine's limit
                 _keep(_rates(campaign, one, records), folder, records)
             for _, cell, operation in (u for u in left if (u[0], u[1].dtype) == (number, dtype)):
-                lines = _keep(_measured(campaign, one, cell, operation, records), folder, records)
+                before = len(records.measurements)
+                _keep(_measured(campaign, one, cell, operation, records), folder, records)
                 count += 1
-                listener(count, len(units), lines)
+                listener(count, len(units), records.measurements[before:])
     return records
 
 
-def _keep(lines: Iterable[dict[str, Any]], folder: Path, records: Records) -> list[dict[str, Any]]:
-    """Write each line at once, add it to the records, and return all lines."""
-    kept = []
+def _keep(lines: Iterable[dict[str, Any]], folder: Path, records: Records) -> None:
+    """Write each line at once, and add it to the records."""
     for line in lines:
         append(folder, [line])
         records.add(line)
-        kept.append(line)
-    return kept
 
 
 def _measured(
