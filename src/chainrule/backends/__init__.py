@@ -20,18 +20,10 @@ import array_api_compat
 from chainrule._version import how_to_install
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.mathematics.arrays import Array
-from chainrule.mathematics.naming import nearest, one_line, refusing
+from chainrule.mathematics.naming import check_known, one_line, refusing, require
 
-__all__ = [
-    "Availability",
-    "Backend",
-    "BackendUnavailableError",
-    "available",
-    "get",
-    "is_auto",
-    "named",
-    "of",
-]
+__all__ = ["Availability", "Backend", "BackendUnavailableError"]
+__all__ += ["available", "get", "is_auto", "named", "of"]
 
 # The name of each backend, and the command that installs it.
 INSTALL = {
@@ -72,17 +64,11 @@ def named(full_name: str) -> Backend:
     'numpy'
     """
     name, _, device = full_name.partition(":")
-    if name not in INSTALL:
-        names = sorted(INSTALL)
-        msg = f"unknown backend {full_name!r}{nearest(name, names)} (known: {', '.join(names)})"
-        raise ValueError(msg)
-    if find_spec(name) is None:
-        msg = f"backend {name!r} is not installed; {INSTALL[name]}, or use 'numpy'"
-        raise BackendUnavailableError(msg)
+    check_known("backend", name, sorted(INSTALL))
+    problem = f"backend {name!r} is not installed; {INSTALL[name]}, or use 'numpy'"
+    require(find_spec(name), problem, BackendUnavailableError)
     problem = f"backend {name!r} is installed but does not import: {{}}"
-    with refusing(
-        Exception, problem, BackendUnavailableError
-    ):  # a broken installation may raise anything
+    with refusing(Exception, problem, BackendUnavailableError):  # whatever a broken installation raises
         room = _room(name)
     backend: Backend = room.make(device or None)
     return backend

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, Namespace
+from chainrule.mathematics.naming import require
 from chainrule.program.engine import Engine, Plain, Step, Work, bounds
 
 if TYPE_CHECKING:
@@ -162,10 +163,8 @@ class Backend:
         ValueError
             If it does not support ``dtype``.
         """
-        if hasattr(self.xp, dtype):
-            return
-        msg = f"{self.describe()} has no {dtype}; give dtype='float32', or another backend"
-        raise ValueError(msg)
+        problem = f"{self.describe()} has no {dtype}; give dtype='float32', or another backend"
+        require(hasattr(self.xp, dtype), problem)
 
     def asarray(self, x: Any, dtype: Any = None) -> Array:
         """Return an array on the device of this backend.
@@ -254,7 +253,7 @@ class Backend:
         """
         return Plain(work, self.asarray, self.to_numpy)
 
-    def pack(self, works: Sequence[Work], threads: int) -> "Pack | None":
+    def pack(self, works: Sequence[Work], threads: int) -> "Pack | None":  # noqa: ARG002
         """Return an engine that runs several runs of equal shapes together; ``None`` if this backend has none.
 
         Parameters
@@ -269,10 +268,9 @@ class Backend:
         Pack or None
             The engine for all runs.
         """
-        del works, threads
         return None
 
-    def kernels(self, work: Work) -> "Kernels | None":
+    def kernels(self, work: Work) -> "Kernels | None":  # noqa: ARG002
         """Return the kernels for row blocks; ``None`` if this backend does not use row blocks.
 
         Parameters
@@ -285,7 +283,6 @@ class Backend:
         Kernels or None
             The kernels.
         """
-        del work
         return None
 
     def compiled_parts(self, step: Step) -> Step:
@@ -327,7 +324,7 @@ class Backend:
         parts = [forward(theta, self.near(X[start:stop, :])) for start, stop in bounds(n, BLOCK)]
         return self.xp.concat(parts, axis=0)
 
-    def holder(self, nbytes: int) -> "Backend":
+    def holder(self, nbytes: int) -> "Backend":  # noqa: ARG002
         """Return the backend that holds ``nbytes`` bytes of training data: this one, or one with enough memory.
 
         Parameters
@@ -340,10 +337,9 @@ class Backend:
         Backend
             The backend whose arrays hold the data.
         """
-        del nbytes
         return self
 
-    def streams(self, x: Array) -> bool:
+    def streams(self, x: Array) -> bool:  # noqa: ARG002
         """Return whether data stay on the host and are copied to the device batch by batch.
 
         Parameters
@@ -356,7 +352,6 @@ class Backend:
         bool
             ``True`` if ``x`` is on the host and the steps run on another device.
         """
-        del x
         return False
 
     def near(self, x: Array) -> Array:
@@ -394,11 +389,10 @@ class Backend:
         NotImplementedError
             If the library has no automatic differentiation.
         """
-        del function, theta
         msg = f"{self.name} has no automatic differentiation; use torch or jax"
         raise NotImplementedError(msg)
 
-    def copy(self, array: Array, out: Array | None = None) -> Array:
+    def copy(self, array: Array, out: Array | None = None) -> Array:  # noqa: ARG002
         """Return a copy of ``array`` that shares no memory with it; a backend may write the copy to ``out``.
 
         Parameters
@@ -413,7 +407,6 @@ class Backend:
         Array
             The copy, of the shape of ``array``; ``out`` if it was written there.
         """
-        del out
         return self.xp.asarray(array, copy=True)
 
     def quiet(self) -> Any:

@@ -1,8 +1,8 @@
 """JAX: the step is compiled with ``jit``, and XLA overwrites its parameters and state (they are donated)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as xp
 import numpy as np
 
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError, Forward
+from chainrule.mathematics.naming import refusing, require
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Pack, Step, Work
 from chainrule.program.scan import Scan, ScanPack
@@ -27,12 +28,9 @@ class JaxBackend(Backend):
 
     def check_dtype(self, dtype: str) -> None:
         """Raise ``ValueError`` if JAX would convert float64 to float32."""
-        if dtype == "float64" and self.default_dtype != dtype:
-            msg = (
-                "JAX computes float64 in float32 by default; set the environment variable "
-                "JAX_ENABLE_X64=1, or give dtype='float32'"
-            )
-            raise ValueError(msg)
+        remedy = "set the environment variable JAX_ENABLE_X64=1, or give dtype='float32'"
+        problem = f"JAX computes float64 in float32 by default; {remedy}"
+        require(dtype != "float64" or self.default_dtype == dtype, problem)
 
     def asarray(self, x: Any, dtype: Any = None) -> jax.Array:
         """Return ``x`` as an array on the device."""
@@ -51,11 +49,8 @@ class JaxBackend(Backend):
         if self.device.platform == "cpu":
             return machine.available_bytes()
         memory = self.device.memory_stats() or {}
-        return (
-            int(memory["bytes_limit"] - memory.get("bytes_in_use", 0))
-            if "bytes_limit" in memory
-            else None
-        )
+        limit, used = memory.get("bytes_limit"), memory.get("bytes_in_use", 0)
+        return None if limit is None else int(limit - used)
 
     def engine(self, work: Work) -> Engine:
         """Return the fastest engine: an epoch of steps, compiled as one loop."""
@@ -65,9 +60,9 @@ class JaxBackend(Backend):
         """Return a compiled loop over several runs; ``None`` for full batches, whose bits it would change."""
         return None if works[0].is_one_batch else ScanPack(works, threads, self.asarray)
 
-    def compiled_parts(self, step: Step) -> Step:
+    def compiled_parts(self, step: Step) -> Any:
         """Return a step whose ``part`` and ``finish`` are compiled, once for equal steps."""
-        return CompiledParts(step)
+        return _compiled_parts(step)
 
     def predict(self, forward: Forward, theta: jax.Array, X: jax.Array) -> jax.Array:
         """Return the outputs ``forward(theta, X)``, of shape (n, n_out), compiled once for each number of rows."""
@@ -82,27 +77,10 @@ class JaxBackend(Backend):
         return f"jax:{self.device.platform}:{self.device.id}"
 
 
-@dataclass(frozen=True)
-class CompiledParts:
-    """A step with compiled parts."""
-
-    step: Step
-
-    def whole(self, progress: Any, batch: Any, learning_rate: jax.Array, key: jax.Array | None) -> Any:
-        """Run the whole step."""
-        return self.step.whole(progress, batch, learning_rate, key)
-
-    @partial(jax.jit, static_argnums=(0, 4, 5))
-    def part(
-        self, theta: jax.Array, batch: Any, key: jax.Array | None, rows: int, first_row: int
-    ) -> Any:
-        """Return the loss and the gradient of some rows of a batch."""
-        return self.step.part(theta, batch, key, rows, first_row)
-
-    @partial(jax.jit, static_argnums=0)
-    def finish(self, progress: Any, g: jax.Array, learning_rate: jax.Array) -> Any:
-        """Return the progress after the update by a gradient."""
-        return self.step.finish(progress, g, learning_rate)
+@lru_cache(maxsize=32)
+def _compiled_parts(step: Step) -> Any:
+    part = jax.jit(step.part, static_argnums=(3, 4))  # the numbers of rows
+    return SimpleNamespace(whole=step.whole, part=part, finish=jax.jit(step.finish))
 
 
 @lru_cache(maxsize=32)
@@ -128,13 +106,9 @@ def make(device: str | None = None) -> JaxBackend:
         If JAX has no such device.
     """
     platform, _, number = (device or "").partition(":")
-    try:
-        listed = jax.devices(platform or None)
-        return JaxBackend("jax", xp, listed[int(number or 0)])
-    except (RuntimeError, IndexError, ValueError) as error:
-        why = str(error).partition("\n")[0]
-        msg = f"backend 'jax:{device}' cannot be used here: {why}; try backend='jax:cpu'"
-        raise BackendUnavailableError(msg) from None
+    problem = f"backend 'jax:{device}' cannot be used here: {{}}; try backend='jax:cpu'"
+    with refusing((RuntimeError, IndexError, ValueError), problem, BackendUnavailableError):
+        return JaxBackend("jax", xp, jax.devices(platform or None)[int(number or 0)])
 
 
 def of(array: jax.Array) -> JaxBackend:

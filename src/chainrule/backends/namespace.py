@@ -12,6 +12,7 @@ from chainrule.backends.trial import first_problem
 from chainrule.mathematics.arrays import Array, Namespace, record_like
 from chainrule.mathematics.arrays import device as device_of
 from chainrule.mathematics.arrays import namespace as namespace_of
+from chainrule.mathematics.naming import refusing, require
 from chainrule.program.engine import Engine, Plain, Work
 
 
@@ -44,12 +45,9 @@ class NamespaceBackend(Backend):
         BackendUnavailableError
             If the step raises or its results differ from NumPy's; the message names the function.
         """
-        if problem := first_problem(work, self):
-            msg = (
-                f"backend {self.name!r} cannot run the step: {problem}; "
-                f"`chainrule info --namespace {self.name}` checks every function"
-            )
-            raise BackendUnavailableError(msg)
+        why, check = first_problem(work, self), f"`chainrule info --namespace {self.name}`"
+        problem = f"backend {self.name!r} cannot run the step: {why}; {check} checks every function"
+        require(not why, problem, BackendUnavailableError)
         if not hasattr(work.progress.theta, "persist"):
             return super().plain(work)
         return Plain(work, self.asarray, self.to_numpy, partial(_persisted, work.step.whole))
@@ -79,23 +77,17 @@ def make(xp: Namespace, device: Any = None) -> NamespaceBackend:
     TypeError
         If the object is not an Array API namespace, or its arrays cannot be copied to the host.
     """
-    try:
+    remedy = "give a name such as 'numpy', or a module such as array_api_strict"
+    problem = f"backend {xp!r} is not an Array API namespace ({{}}); {remedy}"
+    with refusing((AttributeError, TypeError), problem, TypeError):
         xp = namespace_of(xp.asarray([0.0]))  # the wrapper of array-api-compat, if it has one
-    except (AttributeError, TypeError) as error:
-        msg = f"backend {xp!r} is not an Array API namespace ({error}); give a name such as 'numpy', or a module such as array_api_strict"
-        raise TypeError(msg) from None
     name = getattr(xp, "__name__", type(xp).__name__).removeprefix("array_api_compat.")
     backend = NamespaceBackend(name, xp, _default_device(xp) if device is None else device)
     wanted = np.asarray([[1.0, 2.0]], np.float32)
-    try:
-        got: Any = backend.to_numpy(backend.asarray(wanted, "float32"))
-        returns = got.dtype == wanted.dtype and np.array_equal(got, wanted)
-    except Exception as error:  # noqa: BLE001  any library's
-        got, returns = error, False
-    if not returns:
-        shown = " ".join(str(got).split())
-        msg = f"backend {name!r} cannot be used: its arrays cannot be copied to the host ({shown})"
-        raise TypeError(msg)
+    problem = f"backend {name!r} cannot be used: its arrays cannot be copied to the host ({{}})"
+    with refusing(Exception, problem, TypeError):  # any library's
+        got = backend.to_numpy(backend.asarray(wanted, "float32"))
+        require(got.dtype == wanted.dtype and np.array_equal(got, wanted), " ".join(str(got).split()))
     return backend
 
 

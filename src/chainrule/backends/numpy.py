@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.backends.base import Availability, Backend, Forward, PlanOf
 from chainrule.mathematics.arrays import size
+from chainrule.mathematics.naming import require
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Pack, Work
 from chainrule.program.kernels import Kernels
@@ -152,15 +153,14 @@ def _choice(operands: list[np.ndarray], out: np.ndarray) -> Call:
     condition, yes, no = operands
     if out.ctypes.data == no.ctypes.data and out.strides == no.strides:
         return np.copyto, (out, yes, "no", condition)
-    return _chosen, (condition, yes, no, out, np.empty(condition.shape, np.bool_))
+    otherwise = np.empty(condition.shape, np.bool_)
 
+    def choose() -> None:
+        np.logical_not(condition, otherwise)  # first, since ``out`` may be the array of the condition
+        np.copyto(out, yes)
+        np.copyto(out, no, "no", otherwise)
 
-def _chosen(
-    condition: np.ndarray, yes: np.ndarray, no: np.ndarray, out: np.ndarray, otherwise: np.ndarray
-) -> None:
-    np.logical_not(condition, otherwise)  # first, since ``out`` may be the array of the condition
-    np.copyto(out, yes)
-    np.copyto(out, no, "no", otherwise)
+    return choose, ()
 
 
 @cache
@@ -184,9 +184,7 @@ def native_is_at_hand() -> bool:
 
 def make(device: str | None = None) -> NumpyBackend:
     """Return the backend; its only device is "cpu"."""
-    if device not in (None, "cpu"):
-        msg = f"backend 'numpy' has no device {device!r}; its only one is 'cpu'"
-        raise ValueError(msg)
+    require(device in (None, "cpu"), f"backend 'numpy' has no device {device!r}; its only one is 'cpu'")
     return NumpyBackend("numpy", np)
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import array_api_compat.torch as xp
 import numpy as np
 import torch
+from torch import Tensor
 
 from chainrule.backends.base import Availability, Backend, BackendUnavailableError
 from chainrule.backends.numpy import NumpyLibrary
 from chainrule.mathematics.arrays import size
+from chainrule.mathematics.naming import refusing, require
 from chainrule.program import machine
 from chainrule.program.engine import Engine, Work
 from chainrule.program.operations import Operation
@@ -30,24 +32,23 @@ class TorchBackend(Backend):
 
     def check_dtype(self, dtype: str) -> None:
         """Raise ``ValueError`` if the device does not support ``dtype``."""
-        if dtype == "float64" and self.default_dtype != dtype:
-            msg = "torch's mps device has no float64; give dtype='float32', or backend='torch:cpu'"
-            raise ValueError(msg)
+        problem = "torch's mps device has no float64; give dtype='float32', or backend='torch:cpu'"
+        require(dtype != "float64" or self.default_dtype == dtype, problem)
         super().check_dtype(dtype)
 
-    def asarray(self, x: Any, dtype: Any = None) -> torch.Tensor:
+    def asarray(self, x: Any, dtype: Any = None) -> Tensor:
         """Return ``x`` as a tensor on the device; host data are copied, a tensor is detached."""
-        if isinstance(x, torch.Tensor):
+        if isinstance(x, Tensor):
             return x.detach().to(self.device, self.dtype(dtype)).contiguous()
         return _tensor(np.asarray(x), self.device, self.dtype(dtype))
 
-    def to_numpy(self, array: torch.Tensor) -> np.ndarray:
+    def to_numpy(self, array: Tensor) -> np.ndarray:
         """Return a copy on the host; bfloat16, which NumPy lacks, becomes float32."""
         half = array.dtype == torch.bfloat16
         host: np.ndarray = (array.float() if half else array).detach().cpu().numpy()
         return host
 
-    def synchronize(self, result: torch.Tensor) -> None:
+    def synchronize(self, result: Tensor) -> None:
         """Wait until the device of ``result`` has finished all work."""
         if result.device.type != "cpu":
             getattr(torch, result.device.type).synchronize()
@@ -65,15 +66,13 @@ class TorchBackend(Backend):
         """Return the fastest engine: a replay of the plan; on CUDA, captured as one graph."""
         return Replay(work, TorchLibrary(self.device), self.asarray)
 
-    def autodiff(
-        self, function: Callable[[torch.Tensor], torch.Tensor], theta: torch.Tensor
-    ) -> torch.Tensor:
+    def autodiff(self, function: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:
         """Return the derivative of ``function`` at ``theta``, (P,), by autograd."""
         leaf = theta.detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(function(leaf), leaf)
         return gradient
 
-    def copy(self, array: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+    def copy(self, array: Tensor, out: Tensor | None = None) -> Tensor:
         """Return a copy of ``array`` that shares no memory with it; ``out`` if given."""
         return array.clone() if out is None else out.copy_(array)
 
@@ -88,24 +87,24 @@ class TorchLibrary(NumpyLibrary):
     def __init__(self, device: torch.device) -> None:
         self._device = device
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> torch.Tensor:
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
         """Return an uninitialized tensor; torch's allocators start at the boundary of a cache line."""
         return torch.empty(shape, dtype=getattr(torch, dtype.name), device=self._device)
 
-    def reshaped(self, raw: torch.Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> torch.Tensor:
+    def reshaped(self, raw: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
         """Return the first bytes of ``raw``, 1-d of uint8, as a tensor of this shape and dtype."""
         wanted = raw[: size(shape) * dtype.itemsize]
         return wanted.view(getattr(torch, dtype.name)).view(shape)
 
-    def constant(self, data: np.ndarray) -> torch.Tensor:
+    def constant(self, data: np.ndarray) -> Tensor:
         """Return a tensor with these entries."""
         return _tensor(np.ascontiguousarray(data).reshape(data.shape), self._device)
 
-    def shares(self, view: torch.Tensor, array: torch.Tensor) -> bool:
+    def shares(self, view: Tensor, array: Tensor) -> bool:
         """Return whether ``view``, a reshaped ``array``, shares its memory and is not a copy."""
         return bool(view.data_ptr() == array.data_ptr())
 
-    def call(self, operation: Operation, arguments: list[Any], out: torch.Tensor) -> Call:
+    def call(self, operation: Operation, arguments: list[Any], out: Tensor) -> Call:
         """Return the call that computes ``operation`` into ``out``."""
         function, settings = operation.function, operation.settings
         if function in {"copy", "astype"}:
@@ -120,11 +119,11 @@ class TorchLibrary(NumpyLibrary):
             over = {"dim": settings["axis"], "keepdim": settings["keepdims"]}
         return partial(named, out=out, **over), tuple(arguments)
 
-    def gather(self, source: torch.Tensor, rows: torch.Tensor, out: torch.Tensor) -> None:
+    def gather(self, source: Tensor, rows: Tensor, out: Tensor) -> None:
         """Copy rows of ``source`` to ``out``."""
         torch.index_select(source, 0, rows, out=out)
 
-    def fill(self, target: torch.Tensor, number: float) -> None:
+    def fill(self, target: Tensor, number: float) -> None:
         """Write a number into a 0-d tensor."""
         target.fill_(float(number) if target.is_floating_point() else int(number))
 
@@ -139,11 +138,11 @@ class TorchLibrary(NumpyLibrary):
         return [(graph.replay, ())]
 
 
-def _sign(x: torch.Tensor, out: torch.Tensor) -> None:
+def _sign(x: Tensor, out: Tensor) -> None:
     torch.where(x.isnan(), x, torch.sign(x), out=out)  # torch.sign returns 0 for NaN
 
 
-def _tensor(data: np.ndarray, device: torch.device, dtype: Any = None) -> torch.Tensor:
+def _tensor(data: np.ndarray, device: torch.device, dtype: Any = None) -> Tensor:
     if data.dtype.name == "bfloat16":  # torch does not accept NumPy's bfloat16
         return _tensor(data.astype(np.float32), device, dtype or torch.bfloat16)
     return torch.tensor(data, dtype=dtype, device=device)
@@ -159,22 +158,18 @@ def make(device: str | None = None) -> TorchBackend:
     BackendUnavailableError
         If the device cannot be used here.
     """
-    try:
+    problem = f"torch has no device {device!r}; give 'torch:cpu', 'torch:cuda' or 'torch:mps'"
+    with refusing(RuntimeError, problem):
         wanted = torch.device(device or "cpu")
-    except RuntimeError:
-        msg = f"torch has no device {device!r}; give 'torch:cpu', 'torch:cuda' or 'torch:mps'"
-        raise ValueError(msg) from None
-    try:
-        placed = torch.zeros(1, device=wanted).device
-        (torch.zeros(1, device=wanted) + 1).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        why = str(error).partition("\n")[0]
-        msg = f"backend 'torch:{device}' cannot be used here: {why}; try backend='torch:cpu'"
-        raise BackendUnavailableError(msg) from None
-    return TorchBackend("torch", xp, placed)
+    problem = f"backend 'torch:{device}' cannot be used here: {{}}; try backend='torch:cpu'"
+    kinds = RuntimeError, AssertionError, NotImplementedError
+    with refusing(kinds, problem, BackendUnavailableError):
+        zeros = torch.zeros(1, device=wanted)
+        (zeros + 1).cpu()
+    return TorchBackend("torch", xp, zeros.device)
 
 
-def of(array: torch.Tensor) -> TorchBackend:
+def of(array: Tensor) -> TorchBackend:
     """Return the backend of a tensor."""
     return TorchBackend("torch", xp, array.device)
 

@@ -31,7 +31,7 @@ class Epoch(NamedTuple):
 
     order: (
         np.ndarray | None
-    )  # (n,) int64, the order of the rows; None: one batch, with the rows as they are
+    )  # (n,) int64, the order of the rows; None: one batch of the rows as they are
     bounds: Sequence[tuple[int, int]]  # the start and stop of each step
     rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: no dropout
@@ -114,7 +114,7 @@ class Work:
         """Whether every step takes all the rows, in their order."""
         return len(self.bounds) == 1
 
-    def plan(self, rows: int) -> "Plan":
+    def plan(self, rows: int, *, named: bool = False) -> "Plan":
         """Return the plan of a whole step on batches of this many rows; equal steps share it.
 
         Its inputs are, in order: the parameters, the optimizer's state, the arrays of the data, the
@@ -124,13 +124,11 @@ class Work:
 
         progress, data = progress_spec(self.progress), batch_spec(self.data, rows)
         key = Spec((), np.int32, "key", "key") if self.drops else None
-        return plan_step(self.step, progress, data, key)
+        return plan_step(self.step, progress, data, key, named=named)
 
 
 @lru_cache(maxsize=KEPT)
-def plan_step(
-    step: Step, progress: Any, batch: Any, key: "Spec | None", *, named: bool = False
-) -> "Plan":
+def plan_step(step: Step, progress: Any, batch: Any, key: "Spec | None", *, named: bool) -> "Plan":
     """Return the plan of a whole step on arrays of these shapes; ``named``: with the names of its values."""
     from chainrule.program.plan import plan
     from chainrule.program.trace import Spec, trace
@@ -163,15 +161,13 @@ def progress_spec(progress: Any) -> Any:
 
 def batch_spec(data: Any, rows: int) -> Any:
     """Return the record of the data with a :class:`~chainrule.program.trace.Spec` of this many rows for each array."""
-    from chainrule.program.trace import Spec
 
-    roles: tuple[tuple[str, Role], ...] = (("X", "sample"), ("Y", "target"), ("weights", "weight"))
-    return type(data)(
-        *(
-            None if part is None else Spec((rows, part.shape[-1]), numpy_dtype(part.dtype), name, role)
-            for part, (name, role) in zip(data, roles, strict=True)
-        )
-    )
+    def of_rows(part: Any, name: str, role: "Role") -> "Spec | None":
+        return None if part is None else spec(part, name, role)._replace(shape=(rows, part.shape[-1]))
+
+    X, Y, weights = data
+    parts = of_rows(X, "X", "sample"), of_rows(Y, "Y", "target"), of_rows(weights, "weights", "weight")
+    return type(data)(*parts)
 
 
 class Engine(Protocol):
