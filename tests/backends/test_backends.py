@@ -57,15 +57,10 @@ def test_the_environment_decides_before_the_arrays_and_the_argument_before_it(mo
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    for given, meant in (
-        ("nunpy", "numpy"),
-        ("cuda", "cupy"),
-        ("pytorch", "torch"),
-        ("jaxx:cpu", "jax"),
-    ):
-        said = f"unknown backend '{given}'; did you mean '{meant}'.*known: cupy, jax, numpy"
-        with pytest.raises(ValueError, match=said):
-            backends.named(given)
+    for name, meant in (("nunpy", "numpy"), ("cuda", "cupy"), ("pytorch", "torch"), ("jaxx", "jax")):
+        problem = f"unknown backend '{name}'; did you mean '{meant}'.*known: cupy, jax, numpy"
+        with pytest.raises(ValueError, match=problem):
+            backends.named(f"{name}:cpu")
 
 
 def test_a_namespace_is_taken_for_its_library_and_its_devices_are_several_backends():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule.mathematics.arrays import namespace
-from chainrule.program.fusion import fuse, is_total, kind, laid_out, lower, over
+from chainrule.program.fusion import fuse, is_total, laid_out, lower, over
 from chainrule.program.operations import Value
 from chainrule.program.trace import Spec, trace
 from support.chains import evaluated
@@ -88,7 +88,7 @@ def run(made, given):
             known[id(group.only.result)] = np.concatenate([of(value) for value in group.inputs], axis=-1)
         else:
             lowered = lower(group)
-            arrays = [laid_out(of(v), kind(v, lowered.where), lowered.where) for v in lowered.inputs]
+            arrays = [laid_out(of(v), lowered.where) for v in lowered.inputs]
             made_here = evaluated(lowered.chain, arrays, lowered.where)
             for value, array in zip(lowered.outputs, made_here, strict=True):
                 known[id(value)] = array.reshape(value.shape)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.mathematics.arrays import size
-from chainrule.program.engine import KEPT, Step, Work, batch_spec, progress_spec, spec
+from chainrule.program.engine import KEPT, Numbers, Step, Work, batch_spec, progress_spec, spec
 from chainrule.program.fusion import over
 from chainrule.program.kernels import Item, Kernels
 from chainrule.program.operations import Fusion, Program
@@ -129,9 +129,7 @@ class BlockedBatch:
         """The number of threads of a step."""
         return self._cut.threads
 
-    def feed(
-        self, rates: Sequence[float] | np.ndarray, keys: np.ndarray | None, order: np.ndarray | None
-    ) -> None:
+    def feed(self, rates: Numbers, keys: np.ndarray | None, order: np.ndarray | None) -> None:
         """Store the learning rates, keys and rows of the next steps."""
         steps = len(rates)
         self._rates[:steps] = rates

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # imported when a step is traced, so that `import chainrule` 
     from chainrule.program.plan import Plan
     from chainrule.program.trace import Spec
 
+Numbers = Sequence[float] | np.ndarray
 LAUNCH_SECONDS = 0.004  # work between two checks for Ctrl-C
 KEPT = 64  # cached programs and plans of each kind; they hold no arrays
 
@@ -33,7 +34,7 @@ class Epoch(NamedTuple):
         np.ndarray | None
     )  # (n,) int64, the order of the rows; None: one batch of the rows as they are
     bounds: Sequence[tuple[int, int]]  # the start and stop of each step
-    rates: Sequence[float] | np.ndarray  # (steps,), the learning rates
+    rates: Numbers  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: no dropout
     data: Any = None  # whose rows the order selects; None: the work's data, always so if engines read a host buffer
     # If ranks have their own rows: for each step, the size of the whole batch, and the index of this rank's first row.
@@ -184,7 +185,7 @@ class Engine(Protocol):
         """Return a context to run epochs in; it restores the settings that it changes."""
         return nullcontext()
 
-    def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float] | np.ndarray:
+    def run(self, epoch: Epoch, check: Callable[[], None]) -> Numbers:
         """Run the steps of ``epoch.bounds``; return the loss of each, before its update.
 
         They may be a part of an epoch, or several epochs. The results do not depend on how steps are
@@ -214,11 +215,8 @@ class Plain(Engine):
         to_numpy: Callable[[Array], np.ndarray],
         compiled: Callable[..., Any] | None = None,
     ) -> None:
-        self.progress = work.progress
-        self._work = work
-        self._asarray = asarray
-        self._to_numpy = to_numpy
-        self._step = compiled or work.step.whole
+        self.progress, self._work, self._step = work.progress, work, compiled or work.step.whole
+        self._asarray, self._to_numpy = asarray, to_numpy
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
@@ -249,9 +247,6 @@ def _rows(part: Array, order: Array | None, start: int, stop: int) -> Array:
     return namespace(part).take(part, order[start:stop], axis=-2)
 
 
-Losses = Sequence[float] | np.ndarray
-
-
 class Pack:
     """The engines of several runs, which run one after the other; subclasses run them together.
 
@@ -270,9 +265,9 @@ class Pack:
         """Return a context to run epochs in. The first engine's is enough, since all change the same settings."""
         return self.engines[0].at_work()
 
-    def run(self, epochs: Mapping[Engine, Epoch], check: Callable[[], None]) -> Mapping[Any, Losses]:
+    def run(self, epochs: Mapping[Engine, Epoch], check: Callable[[], None]) -> Mapping[Any, Numbers]:
         """Run an epoch of each of these engines; return the losses of its steps: see ``Engine.run``."""
-        losses = dict[Engine, Losses]()
+        losses = dict[Engine, Numbers]()
         for engine, epoch in epochs.items():
             # such as a CUDA stream of its own
             with engine.at_work() if len(self.engines) > 1 else nullcontext():

@@ -101,10 +101,9 @@ class Few:
     def __call__(self, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Return the outputs ``(n, n_out)``."""
         self._calls += 1
-        if self._calls == CALLS_AS_WRITTEN and (
-            planned := _plan(self._forward, self._specs, self._kernels)
-        ):
-            self._run = _bound(planned, self._theta, self._kernels)
+        if self._calls == CALLS_AS_WRITTEN:
+            planned = _plan(self._forward, self._specs, self._kernels)
+            self._run = None if planned is None else _bound(planned, self._theta, self._kernels)
         if self._run is None:
             return self._forward(theta, X)
         np.copyto(self._theta, theta)

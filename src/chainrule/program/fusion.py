@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from chainrule.mathematics.arrays import Array, size
+from chainrule.mathematics.naming import require
 from chainrule.program.chains import Argument, Chain, Kind, Operand, Output, Statement
 from chainrule.program.operations import Fusion, Operation, Program, Value, alone
 from chainrule.program.operations import Operand as Given
@@ -152,16 +153,13 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
     for operation in group.operations:
         _check_reduction(operation)
     where = where or over(group.operations[0])
-    entries = {
-        id(v) for op in group.operations for v in op.inputs[: len(op.inputs) - len(op.read_by_rows)]
-    }
+    entries = {id(v) for o in group.operations for v in o.inputs[: len(o.inputs) - len(o.read_by_rows)]}
     read = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and not _is_number(v)]
     names = {id(value): f"x{number}" for number, (value, *_) in enumerate(read)}
     few: dict[int, str] = {}  # names of the operands whose whole rows or columns are read
     for operation in group.operations:
-        for value, spread in zip(
-            operation.read_by_rows, ("thin", _OTHER[operation.is_turned]), strict=False
-        ):
+        kinds: tuple[Kind, Kind] = "thin", _OTHER[operation.is_turned]
+        for value, spread in zip(operation.read_by_rows, kinds, strict=False):
             if id(value) not in few:
                 few[id(value)] = f"x{len(read)}"
                 read.append((value, spread, operation.read_by_rows[0].shape[-1]))
@@ -181,9 +179,7 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
             statements.append(Statement("dot", f"r{number}", factors))
         else:
             statements.append(_statement(operation, names))
-    operands = tuple(
-        Operand(f"x{n}", spread, v.dtype.name, count) for n, (v, spread, count) in enumerate(read)
-    )
+    operands = tuple(Operand(f"x{n}", how, v.dtype.name, k) for n, (v, how, k) in enumerate(read))
     inputs = tuple(value for value, *_ in read)
     outputs = tuple(sums.get(id(v)) or Output(names[id(v)]) for v in group.results)
     return Lowered(Chain(operands, tuple(statements), outputs), where, inputs, group.results)
@@ -200,15 +196,10 @@ def kind(value: Value, where: Extent) -> Kind:
     return kinds[grid(value.shape)]
 
 
-def laid_out(array: Array, spread: Kind, where: Extent) -> Array:
+def laid_out(array: Array, where: Extent) -> Array:
     """Return an array in the shape that the kernel of a chain takes: 2-d, or 0-d for one number."""
-    shapes = {
-        "full": (where.rows, where.columns),
-        "row": (1, where.columns),
-        "column": (where.rows, 1),
-        "scalar": (),
-    }
-    return array.reshape(shapes[spread])
+    own = grid(array.shape)
+    return array.reshape(() if own == (1, 1) != where else own)
 
 
 def _is_number(value: Value) -> bool:
@@ -227,13 +218,11 @@ def _statement(operation: Operation, names: dict[int, str]) -> Statement:
 def _check_reduction(operation: Operation) -> None:
     """Refuse a reduction that no chain can contain; training then runs the step as written."""
     fits = is_total(operation) or operation.settings == {"axis": (-1,), "keepdims": True}
-    dtype = operation.result.dtype.name
-    if operation.function in REDUCTIONS and not (fits and "float" in dtype):
-        msg = (
-            f"the step cannot be compiled: it takes xp.{operation.function} of {dtype} over the axes "
-            f"{operation.settings['axis']} ({operation.source}); take it of floats, with axis=-1 and keepdims=True"
-        )
-        raise UnrecordableError(msg)
+    dtype, axes = operation.result.dtype.name, operation.settings.get("axis")
+    what = f"it takes xp.{operation.function} of {dtype} over the axes {axes} ({operation.source})"
+    problem = f"the step cannot be compiled: {what}; take it of floats, with axis=-1 and keepdims=True"
+    is_reduction = operation.function in REDUCTIONS
+    require(not is_reduction or (fits and "float" in dtype), problem, UnrecordableError)
 
 
 def _argument(operand: Given, names: dict[int, str]) -> Argument:

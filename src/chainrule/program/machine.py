@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from chainrule.mathematics.naming import require
+
 resource: ModuleType | None
 try:
     import resource
@@ -89,9 +91,8 @@ def asked_threads(asked: int | None = None) -> int | None:
     if wanted is None:
         return None
     name = "threads" if asked is not None else "CHAINRULE_THREADS"
-    if not str(wanted).isdecimal() or int(wanted) < 1:
-        msg = f"{name} is {wanted!r}; give a whole number of 1 or more"
-        raise ValueError(msg)
+    is_count = str(wanted).isdecimal() and int(wanted) >= 1
+    require(is_count, f"{name} is {wanted!r}; give a whole number of 1 or more")
     return int(wanted)
 
 
@@ -117,16 +118,14 @@ def while_forking(lock: Any, in_child: Callable[[], None] = lambda: None) -> Non
     ``in_child`` is called in the child before the lock is released there.
     """
 
-    def enter_child() -> None:
+    def enter() -> None:
         try:
             in_child()
         finally:
             lock.release()
 
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=lock.acquire, after_in_parent=lock.release, after_in_child=enter_child
-        )
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=enter)
 
 
 def blas_threads(count: int | None) -> AbstractContextManager[object]:

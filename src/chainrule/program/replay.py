@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
+from chainrule.mathematics.naming import require
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import LAUNCH_SECONDS, Engine, Epoch, Work, arrays_of
 from chainrule.program.machine import asked_threads, blas_threads
@@ -92,9 +93,7 @@ class Arrays:
         self._plan = plan
         self.empty = scratch or library.empty
         self._library = library
-        self._inputs = {
-            id(value): array for value, array in zip(plan.program.inputs, inputs, strict=True)
-        }
+        self._inputs = dict(zip(map(id, plan.program.inputs), inputs, strict=True))
         self._raw: dict[int, Array] = dict(raw) | {
             id(plan.homes[id(plan.program.outputs[place])].storage): array
             for place, array in outputs.items()
@@ -127,13 +126,12 @@ class Arrays:
             return array[view.settings["places"]]
         if view.function == "reshape":
             reshaped = array.reshape(view.result.shape)
-            if not self._library.shares(reshaped, array):
-                # A transposed array cannot be reshaped without a copy, and the copy would not follow later changes.
-                msg = (
-                    "the step cannot be replayed: it reshapes a transposed array, or a part of one, to "
-                    f"{view.result.shape}, which copies it ({view.source}); reshape first"
-                )
-                raise UnrecordableError(msg)
+            # A transposed array cannot be reshaped without a copy, and the copy would not follow later changes.
+            what = f"it reshapes a transposed array, or a part of one, to {view.result.shape}"
+            problem = (
+                f"the step cannot be replayed: {what}, which copies it ({view.source}); reshape first"
+            )
+            require(self._library.shares(reshaped, array), problem, UnrecordableError)
             return reshaped
         return array.swapaxes(-1, -2)
 
@@ -200,9 +198,7 @@ class Replay(Engine):
     ) -> None:
         self.progress = work.progress
         self._threads = threads or asked_threads(work.threads)
-        self._work = work
-        self._library = library
-        self._asarray = asarray
+        self._work, self._library, self._asarray = work, library, asarray
         self._rate = asarray(np.zeros(()), work.progress[0].dtype)  # ()
         self._key = asarray(np.zeros((), dtype=np.int32))  # ()
         self._losses = asarray(np.zeros(len(work.bounds)), work.progress[0].dtype)  # (steps,)

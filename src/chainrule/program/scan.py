@@ -67,9 +67,7 @@ class Scan(Engine):
         """
         some = next(epoch for epoch in epochs if epoch is not None)
         plans = [epoch or some for epoch in epochs]
-        orders = [
-            plan.order if plan.order is None else self._asarray(plan.order) for plan in plans
-        ]  # (n,)
+        orders = [p.order if p.order is None else self._asarray(p.order) for p in plans]  # (n,) each
         parts: list[list[Any]] = [[] for _ in engines]
         first = 0
         for rows, alike in groupby(some.bounds, lambda bounds: bounds[1] - bounds[0]):
@@ -77,9 +75,8 @@ class Scan(Engine):
             along = [self._along(plan.part(first, first + steps)) for plan in plans]
             counts = [np.int32(0 if epoch is None else steps) for epoch in epochs]
             arguments = [engine.progress for engine in engines], data, orders, along, counts
-            for engine, part, (progress, losses) in zip(
-                engines, parts, self._loops[rows](*arguments), strict=True
-            ):
+            ends = self._loops[rows](*arguments)
+            for engine, part, (progress, losses) in zip(engines, parts, ends, strict=True):
                 engine.progress = progress
                 part.append((losses, steps))
             first += steps

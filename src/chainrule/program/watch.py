@@ -29,11 +29,9 @@ class Evaluated:
     [[2.0, 4.0], [3.0, 5.0]]
     """
 
-    def __init__(
-        self, program: Program, inputs: Sequence[Array], asarray: Callable[[np.ndarray], Array]
-    ) -> None:
+    def __init__(self, program: Program, inputs: Sequence[Array], asarray: Callable[..., Array]) -> None:
         self._asarray = asarray
-        self._arrays = {id(v): array for v, array in zip(program.inputs, inputs, strict=True)}
+        self._arrays = dict(zip(map(id, program.inputs), inputs, strict=True))
         xp = namespace(inputs[0])
         for operation in program.operations:
             operands = [self.of(o) if isinstance(o, Value) else o for o in operation.operands]

@@ -39,9 +39,8 @@ def pick(net: Architecture, optimizer: Optimizer, batch: int, dtype: str | None)
     work = workload_of(net, optimizer, batch, dtype or "float64")
     refused: set[str] = set()
     try:
-        step_plan(
-            net, optimizer, batch, work.dtype
-        )  # a step that cannot be recorded may call NumPy itself
+        # A step that cannot be recorded may call NumPy itself.
+        step_plan(net, optimizer, batch, work.dtype)
         known = read()
         while known.spots:
             choice = choose(known, work, lambda name: name not in refused)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from chainrule.backends.speed_map.spots import Interval, SpeedMap, Spot, Workload, three_digits
+from chainrule.mathematics.naming import require
 
 
 class OutsideMapError(LookupError):
@@ -66,10 +67,8 @@ class Choice(NamedTuple):
             return f"{text}, the only backend measured"
         second = others[0]
         if self.is_decided:
-            return (
-                f"{text}, {self.ratio.estimate:.2f} times as fast as {second.label} "
-                f"(95 % interval {span(self.ratio)})"
-            )
+            lead = f"{self.ratio.estimate:.2f} times as fast as {second.label}"
+            return f"{text}, {lead} (95 % interval {span(self.ratio)})"
         why = "too few rounds were taken to tell"
         if self.ratio.is_bounded:
             why = f"the second takes {span(self.ratio)} times as long as the first (95 % interval)"
@@ -100,9 +99,7 @@ def choose(known: SpeedMap, work: Workload, usable: Callable[[str], bool] = lamb
     """
     near = _neighbours(known, work)
     names = [name for name in near[0][0].times if usable(name) and all(name in s.times for s, _ in near)]
-    if not names:
-        msg = f"no measured backend can be used for {work.name} here"
-        raise OutsideMapError(msg)
+    require(names, f"no measured backend can be used for {work.name} here", OutsideMapError)
     how = "measured" if len(near) == 1 else "interpolated"
     rows = []
     for name in names:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.backends.speed_map.spots import Interval, SpeedMap, Spot, Time, Workload
+from chainrule.mathematics.naming import require
 from chainrule.program import machine
 from chainrule.saving.files import write_whole
 
@@ -81,9 +82,8 @@ def read() -> SpeedMap:
     here = key()
     for name in here | old:
         was, now = old.get(name, "none"), here.get(name, "none")
-        if was != now:
-            msg = f"the stored map was measured with {name} {was}, but here it is {now}"
-            raise StaleMapError(msg)
+        problem = f"the stored map was measured with {name} {was}, but here it is {now}"
+        require(was == now, problem, StaleMapError)
     return SpeedMap(spots)
 
 
@@ -113,10 +113,7 @@ def _line(spot: Spot) -> dict[str, Any]:
 
 def _spot(line: dict[str, Any]) -> Spot:
     sizes, *rest = line["workload"]
-    times = {
-        name: Time(contestant, Interval(*seconds))
-        for name, (contestant, seconds) in line["times"].items()
-    }
+    times = {name: Time(how, Interval(*seconds)) for name, (how, seconds) in line["times"].items()}
     ratios = {(a, b): Interval(*ratio) for a, b, *ratio in line["ratios"]}
     return Spot(Workload(tuple(sizes), *rest), times, ratios)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.program.fusion import fuse, kind, laid_out, lower
+from chainrule.program.fusion import fuse, laid_out, lower
 from chainrule.program.kernels import Kernels, Phase
 from chainrule.program.native import instructions
 from chainrule.program.native.instructions import Instruction
@@ -33,10 +33,7 @@ class NativeKernels(Kernels):
             return [instructions.product(A, B, out, adds=adds, rate=rate and arrays.of(rate))]
         lowered = lower(group)
         inputs, outputs = (
-            [
-                _columns(laid_out(arrays.of(value), kind(value, lowered.where), lowered.where), columns)
-                for value in values
-            ]
+            [_columns(laid_out(arrays.of(value), lowered.where), columns) for value in values]
             for values in (lowered.inputs, lowered.outputs)
         )
         return [instructions.chain(lowered.chain, inputs, outputs)]
