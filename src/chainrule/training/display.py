@@ -18,6 +18,8 @@ _NARROW = 90  # columns
 class Display:
     """Shows nothing; the subclasses show the progress of a run."""
 
+    stream: TextIO | None = None
+
     def shown(self, first: int, stop: int) -> Sequence[int]:
         """Return the epochs to show, of those from ``first`` up to ``stop``, which have ended."""
         return range(max(first, stop - 1), stop)
@@ -29,7 +31,9 @@ class Display:
         """Leave the terminal as it was."""
 
     def note(self, text: str) -> None:
-        """Show a line about the whole run; called after :meth:`close`."""
+        """Print a line about the whole run to the stream, if there is one; called after :meth:`close`."""
+        if self.stream is not None:
+            say(text, self.stream)
 
 
 class Lines(Display):
@@ -38,7 +42,7 @@ class Lines(Display):
     def __init__(
         self, every: int, stream: TextIO, line: Callable[[Record], str], last: int = -1
     ) -> None:
-        self._every, self._stream, self._line, self._last = every, stream, line, last
+        self._every, self.stream, self._line, self._last = every, stream, line, last
 
     def shown(self, first: int, stop: int) -> Sequence[int]:
         """Return the multiples, and the last epoch."""
@@ -48,10 +52,6 @@ class Lines(Display):
     def show(self, record: Record) -> None:
         """Print a line."""
         self.note(self._line(record))
-
-    def note(self, text: str) -> None:
-        """Print a line to the stream."""
-        say(text, self._stream)
 
 
 class Bar(Display):
@@ -74,6 +74,7 @@ class Bar(Display):
             console=console,
             auto_refresh=False,
         )
+        self.stream = sys.stderr
         self._task = self._bar.add_task("epoch", total=epochs, summary="")
         self._newest: Record | None = None
         self._drawn = 0.0
@@ -93,10 +94,6 @@ class Bar(Display):
             self._draw(self._newest, f"{summary(self._newest)}  {_passed(self._newest)}")
         with suppress(*_UNREAD):
             self._bar.stop()
-
-    def note(self, text: str) -> None:
-        """Print a line below the bar."""
-        say(text, sys.stderr)
 
     def _draw(self, record: Record, text: str) -> None:
         with suppress(*_UNREAD):

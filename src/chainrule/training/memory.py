@@ -159,10 +159,9 @@ class Demand(NamedTuple):
         """
         # An upper bound: small steps need no tracing, and the smallest ones no check of the free memory.
         widest = 16 * 8 * (self.places * rows * sum(self.net.sizes) + self.net.layout.total)
-        if widest + self.backend.own_bytes < _SMALL:
-            return
-        available = self.backend.available_bytes()
-        if available is None or widest + self.backend.own_bytes < available:
+        widest += self.backend.own_bytes
+        available = self.backend.available_bytes() if widest >= _SMALL else None
+        if available is None or widest < available:
             return
         try:
             needed = self.of(rows).total

@@ -87,9 +87,7 @@ class RunFolder:
         self.path.mkdir(exist_ok=True)
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
-            problem = (
-                f"another run uses the folder {self.path}; wait for its end, or give another folder"
-            )
+            problem = f"another run uses the folder {self.path}; wait for it, or give another folder"
             require(lock(self._lock, wait=False), problem, BlockingIOError)
             self._open()
         except BaseException:
