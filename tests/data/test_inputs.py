@@ -178,15 +178,10 @@ def test_integers_of_64_bits_are_the_same_numbers_on_jax_in_32():
     jax.config.update("jax_enable_x64", False)
     try:
         for backend in ("numpy", "jax"):
-            net = NeuralNetwork(
-                3, 4, 2, loss="mean_squared_error", dtype="float32", backend=backend, seed=0
-            )
-            losses.append(net.evaluate(**data).loss)
-        fails(
-            lambda: NeuralNetwork(3, 4, 2, backend="jax", dtype="float64"),
-            ValueError,
-            "JAX_ENABLE_X64=1",
-        )
+            settings = {"loss": "mean_squared_error", "dtype": "float32", "seed": 0}
+            losses.append(NeuralNetwork(3, 4, 2, backend=backend, **settings).evaluate(**data).loss)
+        double = partial(NeuralNetwork, 3, 4, 2, backend="jax", dtype="float64")
+        fails(double, ValueError, "JAX_ENABLE_X64=1")
     finally:
         jax.config.update("jax_enable_x64", True)
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
@@ -212,9 +207,8 @@ def test_a_mapped_file_is_converted_block_by_block(tmp_path):
         file.truncate(100_000_000)
     command = [sys.executable, "-c", PREDICT, str(tmp_path / "X")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert (
-        float(done.stdout) < 191 + 200
-    )  # the pages of the file, and two blocks; whole it takes 570 more
+    # The pages of the file, and two blocks; the whole takes 570 more.
+    assert float(done.stdout) < 191 + 200
 
 
 # -- settings ------------------------------------------------------------------------------------
@@ -322,30 +316,20 @@ def test_a_bad_parameter_is_refused_and_the_old_one_stays():
 
 def test_a_backend_that_is_not_installed_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(backends, "find_spec", lambda _: None)
-    message = fails(
-        lambda: NeuralNetwork(3, 4, 2, backend="cupy"),
-        BackendUnavailableError,
-        "'cupy' is not installed.*cuda12.*cuda13.*'numpy'",
-    )
-    assert all(
-        re.fullmatch(r"\.\[\w+\]", extra) for extra in re.findall(r"pip install '([^']*)'", message)
-    )
+    wanted = "'cupy' is not installed.*cuda12.*cuda13.*'numpy'"
+    message = fails(lambda: NeuralNetwork(3, 4, 2, backend="cupy"), BackendUnavailableError, wanted)
+    extras = re.findall(r"pip install '([^']*)'", message)
+    assert all(re.fullmatch(r"\.\[\w+\]", extra) for extra in extras)
 
 
 def on(library, device):
     return pytest.param(f"{library}:{device}", marks=pytest.mark.needs(library))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        on("torch", "gpu"),
-        on("torch", "cuda:77"),
-        on("jax", "cpu:77"),
-        on("jax", "tpu"),
-        on("jax", "cpu:one"),
-    ],
-)
+ABSENT = [("torch", "gpu"), ("torch", "cuda:77"), ("jax", "cpu:77"), ("jax", "tpu"), ("jax", "cpu:one")]
+
+
+@pytest.mark.parametrize("name", [on(*each) for each in ABSENT])
 def test_a_device_that_is_not_here_is_named(name):
     remedy = r"no device 'gpu'.*'torch:cuda'|cannot be used here.*(torch|jax):cpu"
     with pytest.raises((ValueError, BackendUnavailableError), match=remedy) as caught:
@@ -359,11 +343,8 @@ def test_arrays_of_another_device_are_not_moved_silently():
     y = xp.asarray(Y, device=xp.Device("device1"))
     net, of_numpy = NeuralNetwork(3, 4, 2), NeuralNetwork(3, 4, 2, backend="numpy")
     fails(lambda: net.feedforward(xp.asarray(X.astype(complex))), TypeError, "X is complex; give X.real")
-    fails(
-        lambda: net.train(here, y, 1),
-        TypeError,
-        "y is on .*device1.*network is on .*CPU.*move one of them",
-    )
+    message = "y is on .*device1.*network is on .*CPU.*move one of them"
+    fails(lambda: net.train(here, y, 1), TypeError, message)
     assert net.backend.describe() == backends.of(here).describe()
     fails(lambda: of_numpy.predict(here), TypeError, "X is on array_api_strict.*is on numpy")
     other = NeuralNetwork(3, 4, 2, backend=backends.of(there))

@@ -38,59 +38,24 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path):
     frame.write_parquet(tmp_path / "text.parquet")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     np.save(tmp_path / "X.npy", X)
-    calls = [
-        (
-            lambda: train(tmp_path / "none"),
-            FileNotFoundError,
-            "none is no file or folder; give a Parquet file",
-        ),
-        (
-            lambda: train(tmp_path / "empty"),
-            FileNotFoundError,
-            "empty is a folder without .parquet files; give",
-        ),
-        (
-            lambda: train(tmp_path / "broken.parquet"),
-            ValueError,
-            "broken.parquet cannot be read .*; is it damaged",
-        ),
-        (
-            lambda: train(files),
-            ValueError,
-            "001.parquet has other columns than .*000.parquet: 'x3' .*missing",
-        ),
-        (lambda: train(gone, "label"), ValueError, "there is no column 'label' for training"),
-        (lambda: Stream(gone, [[0]] * 20), TypeError, "give the name of the target's column"),
-        (
-            lambda: train(tmp_path / "text.parquet"),
-            ValueError,
-            "wanted numbers in each feature, got 'x2' .String",
-        ),
-        (lambda: train(gone), ValueError, "the data have 7 features but the network takes 6; name them"),
-        (
-            lambda: train(gone, batch_size=None),
-            ValueError,
-            "batch_size is None, .*; give one, such as 512",
-        ),
-        (
-            lambda: train(Stream(gone, "y", drop=["w"]), "y"),
-            ValueError,
-            "which has its own; give y=None",
-        ),
-        (
-            lambda: train(frames(X, y, w, 5)),
-            TypeError,
-            "got a generator, which can be read only once, .*; give a",
-        ),
-        (lambda: train([]), ValueError, "there are no record batches; give at least one"),
-        (lambda: train(tmp_path / "X.npy", y[:9]), ValueError, "y has shape .9,. but X has 20 rows"),
-        (
-            lambda: train(Stream(gone, "y", drop=["w"]), None, validation_fraction=0.99),
-            ValueError,
-            "cannot be split",
-        ),
-    ]
-    for call, error, message in calls:
+    own = Stream(gone, "y", drop=["w"])
+    missing, wrong, kind = FileNotFoundError, ValueError, TypeError
+    for call, error, message in [
+        (lambda: train(tmp_path / "none"), missing, "none is no file or folder; give a Parquet file"),
+        (lambda: train(tmp_path / "empty"), missing, "empty is a folder without .parquet files; give"),
+        (lambda: train(tmp_path / "broken.parquet"), wrong, "broken.parquet cannot be read .*; is it damaged"),
+        (lambda: train(files), wrong, "001.parquet has other columns than .*000.parquet: 'x3' .*missing"),
+        (lambda: train(gone, "label"), wrong, "there is no column 'label' for training"),
+        (lambda: Stream(gone, [[0]] * 20), kind, "give the name of the target's column"),
+        (lambda: train(tmp_path / "text.parquet"), wrong, "numbers in each feature, got 'x2' .String"),
+        (lambda: train(gone), wrong, "the data have 7 features but the network takes 6; name them"),
+        (lambda: train(gone, batch_size=None), wrong, "batch_size is None, .*; give one, such as 512"),
+        (lambda: train(own, "y"), wrong, "which has its own; give y=None"),
+        (lambda: train(frames(X, y, w, 5)), kind, "got a generator, which can be read only once, .*; give a"),
+        (lambda: train([]), wrong, "there are no record batches; give at least one"),
+        (lambda: train(tmp_path / "X.npy", y[:9]), wrong, "y has shape .9,. but X has 20 rows"),
+        (lambda: train(own, None, validation_fraction=0.99), wrong, "cannot be split"),
+    ]:  # fmt: skip
         with pytest.raises(error, match=message) as caught:
             call()
         assert "\n" not in str(caught.value)

@@ -125,9 +125,8 @@ def test_ranks_that_differ_are_refused_and_an_error_on_one_ends_all(tmp_path):
 
     for given in ({"checkpoint": tmp_path}, {"validation_data": (X, Y)}, {"sharded": True}):
         (name,) = given
-        with pytest.raises(
-            ValueError, match=f"the ranks differ in {name}: 'False' on rank 0, 'True' on"
-        ):
+        message = f"the ranks differ in {name}: 'False' on rank 0, 'True' on"
+        with pytest.raises(ValueError, match=message):
             run(2, partial(on_rank_1, **given))
 
     def failing(record):

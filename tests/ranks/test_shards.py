@@ -31,15 +31,13 @@ def trained(data, ranks="alone", epochs=2, backend="numpy", **given):
 
 def assert_alike(runs):
     for weights, history in runs:
-        for one, other in zip(weights, runs[0][0], strict=True):
-            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(weights, runs[0][0])
         assert history["loss"] == runs[0][1]["loss"]
         assert history["validation_loss"] == runs[0][1]["validation_loss"]
 
 
 def assert_near(one, other):
-    for weights, wanted in zip(one[0], other[0], strict=True):
-        np.testing.assert_allclose(weights, wanted, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(one[0], other[0], rtol=0, atol=1e-12)
     for column in ("loss", "validation_loss"):
         columns = [np.array(run[1][column], float) for run in (one, other)]
         np.testing.assert_allclose(*columns, rtol=1e-12)
@@ -83,9 +81,7 @@ def test_shares_cover_each_row_once_in_batches_of_one_size(counts, batch_size):
 
 
 def test_ranks_with_rows_of_their_own_train_what_one_process_does(monkeypatch, backend):
-    places = np.split(
-        np.arange(len(X)), (3, 3, 700)
-    )  # rows of each of four ranks, of which one has none
+    places = np.split(np.arange(len(X)), (3, 3, 700))  # rows of four ranks, of which one has none
 
     def own(group):
         part = places[group.rank]
@@ -218,13 +214,11 @@ def test_ranks_whose_data_differ_are_refused_at_the_start(tmp_path):
         (other_classes, "network"),
         (other_columns, "features"),
     ):
-        with pytest.raises(
-            ValueError, match=f"the ranks differ in {what}: .* on rank 0, .* on rank 1; "
-        ):
+        message = f"the ranks differ in {what}: .* on rank 0, .* on rank 1; "
+        with pytest.raises(ValueError, match=message):
             run(2, function)
     with pytest.raises(ValueError, match="X has no rows on any rank"):
         run(2, lambda group: trained((X[:0], Y[:0]), group, sharded=True))
-    with pytest.raises(
-        ValueError, match="sums by a tree need the same rows on all ranks; leave out ':tree'"
-    ):
+    message = "sums by a tree need the same rows on all ranks; leave out ':tree'"
+    with pytest.raises(ValueError, match=message):
         run(2, lambda group: trained((X, Y), group, sharded=True), tree=True)

@@ -18,6 +18,12 @@ def samples(rng, rows, features):
     return rng.standard_normal((rows, features))
 
 
+def regression(rng, rows=12):
+    """Return ``X (rows, 3)`` and a smooth function of it, ``(rows, 1)``."""
+    X = samples(rng, rows, 3)
+    return X, np.sin(X @ np.array([[1.0], [2.0], [-1.0]]))
+
+
 def targets(rng, loss, shape):
     """Return targets that the loss takes, ``shape`` ``(..., n, n_out)``, float64."""
     if loss == "cross_entropy":

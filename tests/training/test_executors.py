@@ -70,20 +70,16 @@ def test_each_network_has_the_bits_of_its_run_alone(rng, backend, engine, given)
     nets, others = networks(backend), networks(backend)
     whole = {"sample_weight": weights, "validation_data": (*held_out, 1 - weights)}
     histories = train_many(nets, X, y, 12, RATES, threads=2, **given, **whole)
-    parts = {
+    given_k = {
         "sample_weight": lambda k: weights[k],
         "validation_data": lambda k: (*held_out, 1 - weights[k]),
     }
-    check_alike(nets, histories, others, train_alone(others, X, y, 12, **given, **parts))
+    check_alike(nets, histories, others, train_alone(others, X, y, 12, **given, **given_k))
     together = engine == "native" or (backend.name == "jax" and "batch_size" in given)
-    assert together != any(
-        "one after the other" in note for history in histories for note in history.notes
-    )
-    again = (
-        train_many(nets, X, y, 3, **given),
-        train_alone(others, X, y, 3, [0.1] * 5, **given),
-    )  # the draws go on
-    check_alike(nets, again[0], others, again[1])
+    notes = [note for history in histories for note in history.notes]
+    assert together != any("one after the other" in note for note in notes)
+    again = train_many(nets, X, y, 3, **given)  # the draws go on
+    check_alike(nets, again, others, train_alone(others, X, y, 3, [0.1] * 5, **given))
 
 
 @pytest.mark.needs("jit")

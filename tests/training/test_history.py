@@ -58,9 +58,8 @@ def test_a_frame_has_a_row_an_epoch_and_needs_polars(monkeypatch):
     assert frame.rows() == [(0, 1.0, 0.5, None, 0.1, 0.0), (1, 0.5, 0.25, None, 0.1, 0.25)]
     assert frame.columns[:3] == ["epoch", "loss", "validation_loss"]
     monkeypatch.setitem(sys.modules, "polars", None)
-    with pytest.raises(
-        ImportError, match=r"to_frame needs Polars, which is not installed; pip install '\.\[data\]'"
-    ):
+    message = r"to_frame needs Polars, which is not installed; pip install '\.\[data\]'"
+    with pytest.raises(ImportError, match=message):
         history(2).to_frame()
 
 
@@ -76,10 +75,8 @@ def test_plot_draws_what_was_recorded_and_into_axes_that_are_given():
     made.best_epoch = 1
     losses = made.plot().axes[0]
     assert losses.get_ylabel() == "cross entropy"
-    assert [list(line.get_ydata()) for line in losses.lines[:2]] == [
-        made["loss"],
-        made["validation_loss"],
-    ]
+    drawn = [list(line.get_ydata()) for line in losses.lines[:2]]
+    assert drawn == [made["loss"], made["validation_loss"]]
     assert [text.get_text() for text in losses.texts] == ["best weights: epoch 1"]
     assert made.plot(axes) is axes
     assert len(axes.lines) >= 2

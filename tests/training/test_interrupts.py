@@ -16,21 +16,15 @@ from chainrule.mathematics.activations import tanh
 from chainrule.training.batches import Chance
 from chainrule.training.interrupts import Interrupts
 from support.compare import parameters
-from support.data import samples
+from support.data import regression
 
 MOMENTS = 100 if os.environ.get("SOAK") else 1
 ANSWER = "stopping after this step"
 
 
-def regression(rng, rows=12):
-    X = samples(rng, rows, 3)
-    return X, np.sin(X @ np.array([[1.0], [2.0], [-1.0]]))
-
-
 def network(**given):
-    return NeuralNetwork(
-        3, 5, 1, **{"activation": "tanh", "loss": "mean_squared_error", "seed": 0, **given}
-    )
+    given = {"activation": "tanh", "loss": "mean_squared_error", "seed": 0, **given}
+    return NeuralNetwork(3, 5, 1, **given)
 
 
 def interrupting(times):

@@ -10,12 +10,7 @@ import pytest
 from chainrule import NeuralNetwork, Optimizer, schedules
 from chainrule.mathematics.optimizers import adam
 from support.compare import parameters, relative_error
-from support.data import blobs, samples
-
-
-def regression(rng, rows=12):
-    X = samples(rng, rows, 3)
-    return X, np.sin(X @ np.array([[1.0], [2.0], [-1.0]]))
+from support.data import blobs, regression, samples
 
 
 def network(loss="mean_squared_error", **given):
@@ -112,15 +107,11 @@ def test_a_validation_fraction_holds_out_so_many_rows_with_their_weights(rng):
 def test_held_out_rows_may_have_weights(rng, backend):
     X, y = regression(rng)
     held = regression(rng)
-    histories = []
-    for given in (
-        (held[0][:5], held[1][:5]),
-        (*held, [1.0] * 5 + [0.0] * 7),
-        (*held, [2.0] * 5 + [0.0] * 7),
-    ):
-        history = network(backend=backend).train(X, y, 2, validation_data=given, progress=False)
-        histories.append(np.array(history["validation_loss"]))
-    few, all_of_them, doubled = histories
+    weights = np.repeat([1.0, 0.0], [5, 7])
+    few, all_of_them, doubled = (
+        np.array(network(backend=backend).train(X, y, 2, validation_data=held_out, progress=False)["validation_loss"])
+        for held_out in ((held[0][:5], held[1][:5]), (*held, weights), (*held, 2 * weights))
+    )  # fmt: skip
     assert relative_error(all_of_them * 12, few * 5) < 1e-12  # a weight multiplies; the divisor stays
     assert relative_error(doubled, 2 * all_of_them) < 1e-12
 
@@ -287,9 +278,7 @@ def test_the_state_of_an_optimizer_is_dropped_where_it_does_not_fit(rng, first, 
 
 
 def diverging(backend=None, **given):
-    return NeuralNetwork(
-        3, 5, 1, activation="relu", loss="mean_squared_error", seed=0, backend=backend, **given
-    )
+    return network(activation="relu", backend=backend, **given)
 
 
 @pytest.mark.parametrize("batch_size", [None, 5])

@@ -30,23 +30,10 @@ def trained(folder=None, rows=57, epochs=12, seed=1, network=None, **given):
     """Return a network and its history: Adam, dropout, a ragged batch, early stopping on held-out rows."""
     rng = np.random.default_rng(0)
     X, y = samples(rng, rows, 6), rng.integers(0, 3, rows)
-    net = network or NeuralNetwork(
-        6,
-        (9, 8),
-        3,
-        activation="relu",
-        loss="cross_entropy",
-        dropout=0.2,
-        backend=given.pop("backend", None),
-        seed=seed,
-    )
-    how = {
-        "batch_size": 10,
-        "optimizer": "adam",
-        "early_stopping": 9,
-        "validation_fraction": 0.2,
-        **given,
-    }
+    settings = {"activation": "relu", "loss": "cross_entropy", "dropout": 0.2, "seed": seed}
+    net = network or NeuralNetwork(6, (9, 8), 3, backend=given.pop("backend", None), **settings)
+    how = {"batch_size": 10, "optimizer": "adam", "early_stopping": 9, "validation_fraction": 0.2}
+    how |= given
     if folder is not None:
         how = {"checkpoint": folder, "checkpoint_seconds": 0, "resume": True, **how}
     return net, net.train(X, y, epochs, cosine(0.05), progress=False, **how)
@@ -96,9 +83,8 @@ def test_a_killed_run_ends_with_the_file_of_one_that_was_not(tmp_path, rng):
         (tmp_path / "m.safetensors").unlink()
         while not (tmp_path / "m.safetensors").exists():
             with subprocess.Popen(command, cwd=tmp_path, text=True, stderr=subprocess.PIPE) as process:
-                assert process.stderr.readline().startswith(
-                    ("no checkpoint in run", "continuing from run")
-                )
+                line = process.stderr.readline()
+                assert line.startswith(("no checkpoint in run", "continuing from run"))
                 time.sleep(moments.uniform(0.0, 0.4))
                 if kills < KILLS and process.poll() is None:
                     process.kill()
@@ -109,9 +95,8 @@ def test_a_killed_run_ends_with_the_file_of_one_that_was_not(tmp_path, rng):
 
 @pytest.mark.parametrize("stop", ["SIGTERM", "--deadline 0.5"])
 def test_sigterm_and_the_deadline_leave_a_checkpoint_and_exit_75(tmp_path, rng, stop):
-    np.savez(
-        tmp_path / "t.npz", a=rng.normal(size=400), kind=np.where(rng.normal(size=400) > 0, "x", "y")
-    )
+    kind = np.where(rng.normal(size=400) > 0, "x", "y")
+    np.savez(tmp_path / "t.npz", a=rng.normal(size=400), kind=kind)
     words = WORDS.replace("--epochs 40", "--epochs 1000000") + " --checkpoint run"
     command = [sys.executable, "-m", "chainrule", *words.replace("30", "1000000").split()]
     command += stop.split() if stop.startswith("--") else []
@@ -201,11 +186,8 @@ def test_many_runs_and_steps_leave_no_memory_threads_or_files_behind(tmp_path):
 
     def used():
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return (
-            pages * resource.getpagesize(),
-            threading.active_count(),
-            len(list(Path("/proc/self/fd").iterdir())),
-        )
+        files = len(list(Path("/proc/self/fd").iterdir()))
+        return pages * resource.getpagesize(), threading.active_count(), files
 
     train(tmp_path / "first", 1, 5000)  # loads what compiles steps
     before = None

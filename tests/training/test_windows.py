@@ -27,12 +27,7 @@ def network(backend="numpy"):
 
 @pytest.mark.parametrize("window", [30, 300])
 @pytest.mark.parametrize(
-    "backend",
-    [
-        "numpy",
-        pytest.param("torch", marks=pytest.mark.needs("torch")),
-        pytest.param("jax", marks=pytest.mark.needs("jax")),
-    ],
+    "backend", ["numpy", *(pytest.param(x, marks=pytest.mark.needs(x)) for x in ("torch", "jax"))]
 )
 def test_a_stream_trains_to_the_bits_that_memory_gives_in_the_same_order(
     tmp_path, monkeypatch, backend, window
@@ -48,9 +43,8 @@ def test_a_stream_trains_to_the_bits_that_memory_gives_in_the_same_order(
         with monkeypatch.context() as patch:
             patch.setattr(Chance, "order", lambda _self, _n, left=orders: left.pop(0))
             from_memory = again.train(X, y, epochs=2, sample_weight=w, **TRAINING)
-        assert [record.loss for record in history.records] == [r.loss for r in from_memory.records]
-        for have, want in zip(parameters(net), parameters(again), strict=True):
-            np.testing.assert_array_equal(have, want)
+        assert history["loss"] == from_memory["loss"]
+        np.testing.assert_array_equal(parameters(net), parameters(again))
 
 
 def test_rows_far_apart_meet_in_a_batch_and_without_shuffle_they_keep_their_order(tmp_path):
@@ -70,9 +64,8 @@ def test_an_epoch_goes_on_in_the_middle_without_reading_what_lies_before(tmp_pat
     epoch = plan(data, Chance(0), BATCH)
     whole = handed_out(data, epoch)
     once = Stream.read
-    monkeypatch.setattr(
-        Stream, "read", lambda self, block, out=None: read.append(block) or once(self, block, out)
-    )
+    noted = lambda self, block, out=None: read.append(block) or once(self, block, out)
+    monkeypatch.setattr(Stream, "read", noted)
     np.testing.assert_array_equal(handed_out(data, epoch.part(11, 16)), whole[11 * BATCH :])
     assert sum(block.rows for block in read) < len(X) - 11 * BATCH + 100
     np.testing.assert_array_equal(handed_out(data, epoch.part(3, 5)), whole[3 * BATCH : 5 * BATCH])
@@ -99,9 +92,8 @@ def test_a_run_that_ended_in_the_middle_of_an_epoch_continues_with_the_bits_of_a
         again.train(stream, None, epochs=3, **saving)
     again = network()
     continued = again.train(stream, None, epochs=3, resume=True, **saving)
-    assert [record.loss for record in history.records] == [r.loss for r in continued.records]
-    for have, want in zip(parameters(again), parameters(whole), strict=True):
-        np.testing.assert_array_equal(have, want)
+    assert history["loss"] == continued["loss"]
+    np.testing.assert_array_equal(parameters(again), parameters(whole))
 
 
 def test_blocks_are_held_out_and_scored_as_from_memory(tmp_path):
@@ -123,12 +115,10 @@ def test_a_value_that_is_missing_far_into_a_file_is_named_and_the_weights_of_the
     X[903, 4] = np.nan
     path, net = tmp_path / "rows", network()
     before = parameters(net)
-    with pytest.raises(
-        ValueError, match=r"^row 104 of .*002.parquet has no value in 'x4'; fill or drop it"
-    ):
+    message = r"^row 104 of .*002.parquet has no value in 'x4'; fill or drop it"
+    with pytest.raises(ValueError, match=message):
         net.train(folder(path, X, y), "y", epochs=1, **TRAINING)
-    for have, want in zip(parameters(net), before, strict=True):
-        np.testing.assert_array_equal(have, want)
+    np.testing.assert_array_equal(parameters(net), before)
     X[903, 4], y[903] = 0, 3
     with pytest.raises(ValueError, match=r"from row \d+ of .*002.parquet: y holds label 3 at row"):
         net.train(folder(path, X, y), "y", epochs=1, **TRAINING)

@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.mathematics.naming import quoted, require
 from chainrule.ranks.group import Group
 
-KINDS = ("alone", "mpi", "nccl")
+NAMES = ("alone", "alone:tree", "mpi", "mpi:tree", "nccl")
 # The environment variables of launchers for a process's rank and the number of ranks: Open MPI; MPICH and Intel MPI.
 _LAUNCHED = (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"))
 
@@ -50,11 +50,9 @@ def join(given: Any = None) -> Group:
     if given is None:
         _warn_of_launcher()
         return Group()
-    kind, colon, sum_name = str(given).partition(":")
-    problem = f"ranks is {quoted(given)}; give 'alone', 'mpi', 'nccl', 'alone:tree' or 'mpi:tree'"
-    has_tree = sum_name == "tree" and kind != "nccl"
-    require(kind in KINDS and (has_tree or not colon), problem)
-    return _named(kind, tree=bool(colon))
+    require(str(given) in NAMES, f"ranks is {quoted(given)}; give one of {', '.join(NAMES)}")
+    kind, _, tree = str(given).partition(":")
+    return _named(kind, tree=bool(tree))
 
 
 @cache
