@@ -22,7 +22,6 @@ OPERATIONS = {
     "epoch": "a step within an epoch of training",  # its batches drawn and its history kept
     "transfer": "a training step with its batch copied from the host",
 }
-OWN_COLOUR, OWN_MARK = "#6f7781", "H"  # for contestants that are not in the roster
 _CUDA = {"cupy", "torch-cuda"}  # libraries
 
 
@@ -59,8 +58,8 @@ class Entry(NamedTuple):
     operations: tuple[str, ...] = tuple(OPERATIONS)
     arguments: tuple[str, ...] = ()
     is_slow_to_make: bool = False
-    colour: str = OWN_COLOUR
-    mark: str = OWN_MARK
+    colour: str = "#6f7781"  # for contestants that are not in the roster
+    mark: str = "H"
 
     def missing(self) -> list[str]:
         """Return the modules that the contestant needs and that are not installed."""

@@ -136,10 +136,7 @@ def inline_svg(picture: Figure) -> str:
         The ``<svg>`` element.
     """
     text = _NEEDLESS.sub("", _written(picture, ".svg").decode())
-    text = re.sub(r"\s+", " ", text[text.index("<svg") :].strip()).replace("> <", "><")
-    while (shorter := text.replace("<g></g>", "").replace("<g/>", "")) != text:
-        text = shorter
-    return text
+    return re.sub(r"\s+", " ", text[text.index("<svg") :].strip()).replace("> <", "><")
 
 
 def save(picture: Figure | Axes, path: PathLike, *, style: str = "") -> Path:

@@ -26,7 +26,7 @@ class Recommendation(NamedTuple):
 
     choice: Choice
     was_measured: bool
-    notes: Sequence[str] = ()
+    notes: Sequence[str]
 
     @property
     def rows(self) -> list[Sequence[str]]:
@@ -45,7 +45,6 @@ def recommend(
     *,
     contestants: Sequence[str] | None = None,
     again: bool = False,
-    seconds: float = BUDGET,
 ) -> Recommendation:
     """Return the backend to use for a network and a batch size.
 
@@ -54,13 +53,11 @@ def recommend(
     Parameters
     ----------
     measure
-        Measures contestants in a cell; called at most once.
+        Measures contestants in a cell for :data:`BUDGET` seconds; called at most once.
     contestants
         The backends; by default all that are installed.
     again
         Measure even if the stored map answers.
-    seconds
-        The longest time to measure.
 
     Raises
     ------
@@ -69,29 +66,25 @@ def recommend(
     """
     names = installed() if contestants is None else list(contestants)
     known, notes = _stored()
-    if not again:
-        choice = _choice(known, cell, names)
-        if choice is not None and _is_enough(choice, names):
-            return Recommendation(choice, was_measured=False, notes=[*notes, _ranks(choice, cell)])
-    records = measure(cell, names, seconds)
-    choice = _choice(store(Results(records)), cell, names)
-    reasons = {m.contestant: m.reason for m in records.measurements if m.cell == cell and m.reason}
-    if choice is None:
-        why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        msg = (
-            f"{cell.name} could not be measured ({why or 'the time ran out first'}); "
-            "measure again when the machine is less busy, or give a smaller batch"
-        )
-        raise RuntimeError(msg)
-    measured = {row.backend for row in choice.estimates}
-    left_out = {name: why for name, why in reasons.items() if backend_of(name) not in measured}
-    notes += [f"not known: {name}: {reason}" for name, reason in left_out.items()]
-    return Recommendation(choice, was_measured=True, notes=[*notes, _ranks(choice, cell)])
-
-
-def _ranks(choice: Choice, cell: Cell) -> str:
-    """Return in words whether a second machine is worthwhile."""
-    return second_machine(choice.estimates[0].seconds.estimate, cell.parameters * cell.itemsize)
+    choice = None if again else _choice(known, cell, names)
+    was_measured = False
+    if choice is None or not _is_enough(choice, names):
+        was_measured = True
+        records = measure(cell, names, BUDGET)
+        choice = _choice(store(Results(records)), cell, names)
+        reasons = {m.contestant: m.reason for m in records.measurements if m.cell == cell and m.reason}
+        measured = {row.backend for row in choice.estimates} if choice else set()
+        left_out = [f"{n}: {why}" for n, why in reasons.items() if backend_of(n) not in measured]
+        if choice is None:
+            msg = (
+                f"{cell.name} could not be measured ({'; '.join(left_out) or 'the time ran out first'}); "
+                "measure again when the machine is less busy, or give a smaller batch"
+            )
+            raise RuntimeError(msg)
+        notes += [f"not known: {line}" for line in left_out]
+    alone = choice.estimates[0].seconds.estimate
+    notes.append(second_machine(alone, cell.parameters * cell.itemsize))
+    return Recommendation(choice, was_measured, notes)
 
 
 def installed() -> list[str]:
