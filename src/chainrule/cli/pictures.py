@@ -1,8 +1,6 @@
 """`--plots FOLDER`: pictures of the trained network, as PNG files."""
 
 from pathlib import Path
-from textwrap import fill
-from typing import Any
 
 import numpy as np
 
@@ -30,29 +28,8 @@ def check_plots(folder: Path | None) -> None:
         check_folder(folder)
 
 
-def write(folder: Path, pictures: dict[str, Any]) -> list[str]:
-    """Write each picture to the file of its name, and return the files' paths."""
-    from chainrule.plots import save
-
-    folder.mkdir(exist_ok=True)
-    return [str(save(picture, folder / f"{name}.png")) for name, picture in pictures.items()]
-
-
-def summary(files: list[str]) -> str:
-    """Return the names of the written files, in lines of at most 80 columns.
-
-    Examples
-    --------
-    >>> summary(["out/history.png", "out/network.png"])
-    'wrote 2 pictures to out: history.png network.png'
-    """
-    names = " ".join(Path(file).name for file in files)
-    counted = f"{len(files)} picture{'' if len(files) == 1 else 's'}"
-    text = f"wrote {counted} to {Path(files[0]).parent}: {names}"
-    return fill(text, 79, break_on_hyphens=False, break_long_words=False)
-
-
-def of_training(
+def write(
+    folder: Path,
     network: NeuralNetwork,
     history: History,
     rows: Rows,
@@ -60,8 +37,8 @@ def of_training(
     batch_size: int,
     optimizer: str,
     seed: int,
-) -> dict[str, Any]:
-    """Return the pictures that fit a network trained on a table, by name.
+) -> list[str]:
+    """Write the pictures that fit a network trained on a table, and return their paths.
 
     The history; how good the predictions are, on the held-out rows where there are any; the gradient over a batch, with a
     step at the learning rate of the last epoch; where they can be looked at, the network (16 units a layer) and its
@@ -96,4 +73,5 @@ def of_training(
         given = np.asarray(samples.labels)[samples.y] if samples.labels else samples.y  # (n,)
         plane = plots.plot_decision_boundary(predict, samples.X, given, names=samples.features)
         pictures["decision-boundary"] = plane
-    return pictures
+    folder.mkdir(exist_ok=True)
+    return [str(plots.save(picture, folder / f"{name}.png")) for name, picture in pictures.items()]

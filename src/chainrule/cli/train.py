@@ -159,8 +159,9 @@ def train(
         "model": str(output),
     }
     if plots is not None:
-        drawn = pictures.of_training(network, history, rows, samples, batch_size, optimizer, seed)
-        outcome["plots"] = pictures.write(plots, drawn)
+        outcome["plots"] = pictures.write(
+            plots, network, history, rows, samples, batch_size, optimizer, seed
+        )
     if as_json:
         # Without --json, the notes of the history are on standard error already, below the progress.
         outcome["notes"] += history.notes
@@ -232,6 +233,5 @@ def _summary(outcome: dict[str, Any]) -> str:
         lines.append(f"held-out R2: {r2}, RMSE: {scores['rmse']:.6g}, over {rows['held_out']} rows")
     where = f"{outcome['seconds']:.1f} s on {outcome['backend']}, {outcome['dtype']}"
     lines.append(f"saved {outcome['model']} ({outcome['epochs']} epochs, {where})")
-    if "plots" in outcome:
-        lines.append(pictures.summary(outcome["plots"]))
+    lines += [f"wrote {picture}" for picture in outcome.get("plots", ())]
     return "\n".join(lines)
