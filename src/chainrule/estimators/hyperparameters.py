@@ -24,9 +24,8 @@ def constructor(theirs: type, **more: Any) -> Callable[..., None]:
     ``more`` are further parameters and their defaults. ``get_params`` and ``help`` read the signature.
     """
     of_theirs = signature(theirs.__init__)  # type: ignore[misc]
-    of_ours = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=value) for name, value in (_OURS | more).items()
-    ]
+    named = (_OURS | more).items()
+    of_ours = [Parameter(name, Parameter.KEYWORD_ONLY, default=value) for name, value in named]
     both = of_theirs.replace(parameters=[*of_theirs.parameters.values(), *of_ours])
 
     def __init__(*positional: Any, **named: Any) -> None:  # noqa: N807

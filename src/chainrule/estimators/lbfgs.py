@@ -62,7 +62,7 @@ def train(network: NeuralNetwork, data: Batch, ended: Callback, **options: Any) 
         require(np.isfinite(L), problem, FloatingPointError)
         return L + penalty(flat), penalised(g, flat, net)
 
-    def iterated(intermediate_result: OptimizeResult) -> None:
+    def after(intermediate_result: OptimizeResult) -> None:
         flat, seconds = intermediate_result.x, time.perf_counter() - began
         network._show(backend.copy(backend.asarray(flat, network.dtype)))
         loss = net.loss.reported(float(intermediate_result.fun) - penalty(flat), n, net.sizes[-1])
@@ -73,9 +73,7 @@ def train(network: NeuralNetwork, data: Batch, ended: Callback, **options: Any) 
 
     start = backend.to_numpy(network._theta).astype(np.float64)  # (P,)
     try:
-        result = minimize(
-            objective, start, jac=True, method="L-BFGS-B", callback=iterated, options=options
-        )
+        result = minimize(objective, start, jac=True, method="L-BFGS-B", callback=after, options=options)
     except KeyboardInterrupt:
         history.interrupted = True
     return history, "" if history.interrupted or result.success else str(result.message)

@@ -32,9 +32,8 @@ class Monitor:
         The most epochs; ``None`` for ``partial_fit``, which does not call scikit-learn's callbacks.
     """
 
-    on_all_ranks = (
-        True  # each rank keeps the best weights; rank 0 alone prints and calls scikit-learn's callbacks
-    )
+    # Each rank keeps the best weights; rank 0 alone prints and calls scikit-learn's callbacks.
+    on_all_ranks = True
 
     def __init__(self, model: Any, data: Batch, held_out: Batch | None, epochs: int | None) -> None:
         self._model, self._data, self._held_out, self._epochs = model, data, held_out, epochs

@@ -80,10 +80,8 @@ class SparseRows(BufferedRows):
 
     def _dense(self, rows: Any) -> Batch:
         X, Y, weights = self._rows
-        dtype = self._host.dtype
-        return Batch(
-            X[rows].toarray().astype(dtype), Y[rows], None if weights is None else weights[rows]
-        )
+        dense = X[rows].toarray().astype(self._host.dtype)
+        return Batch(dense, Y[rows], None if weights is None else weights[rows])
 
 
 def in_batches(network: NeuralNetwork, data: Batch, batch_size: int | None) -> Batch:

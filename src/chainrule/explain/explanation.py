@@ -107,9 +107,8 @@ def explain(step: TrainingStep, inputs: Inputs, backend: Backend, *, every: bool
     rate = float(backend.to_numpy(learning_rate))
     arrays = {line.name: line.array for line in lines}
     with backend.quiet():
-        losses = [
-            objective(theta, batch, net, key) for theta in (progress.theta, built.theta)
-        ]  # each ()
+        thetas = progress.theta, built.theta  # each (P,)
+        losses = [objective(theta, batch, net, key) for theta in thetas]  # each ()
         before, after = (float(backend.to_numpy(L)) for L in losses)
     updates = tuple(built.updates(arrays))
     flags = tuple(nonfinite.flags(built.program, built.run, backend.to_numpy))

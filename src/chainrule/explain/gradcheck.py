@@ -63,9 +63,8 @@ class GradientCheck(NamedTuple):
             return ""
         layer = max(map(_layer, self.wrong))
         is_last = layer == _layer(self.parameters[-1].name)
-        factor = next(
-            p.factor for p in self.parameters if p.name in self.wrong and _layer(p.name) == layer
-        )
+        there = [p for p in self.parameters if p.verdict == "wrong" and _layer(p.name) == layer]
+        factor = there[0].factor
         size = "" if factor is None else f"; it is {factor:.6g} times what it should be"
         loss = ", or at the slope of the loss" if is_last else ""
         return f"look at the derivative of layer {layer}'s activation{loss}{size}"

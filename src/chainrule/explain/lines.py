@@ -155,9 +155,7 @@ class Builder:
         Whether each operation has a line, or only the values with a name in the mathematics.
     """
 
-    def __init__(
-        self, step: TrainingStep, inputs: Inputs, backend: Backend, *, every: bool = False
-    ) -> None:
+    def __init__(self, step: TrainingStep, inputs: Inputs, backend: Backend, *, every: bool) -> None:
         (self._before, state), batch, *others = inputs
         self._backend, self._every = backend, every
         self._layout = step.net.layout

@@ -196,10 +196,9 @@ def _check_analytic(net: Architecture, theta: np.ndarray, batch: Batch) -> None:
     from chainrule.program.primitives import PRIMITIVES
     from chainrule.program.trace import Spec, trace
 
-    specs = Batch(*(None if part is None else Spec(part.shape, theta.dtype) for part in batch))
-    program = trace(
-        lambda theta, batch: objective(theta, batch, net), Spec(theta.shape, theta.dtype), specs
-    )
+    arrays = theta, *batch
+    specs = [None if array is None else Spec(array.shape, theta.dtype) for array in arrays]
+    program = trace(lambda theta, *parts: objective(theta, Batch(*parts), net), *specs)
     functions = {operation.function for operation in program.operations}
     others = sorted(name for name in functions if not PRIMITIVES[name].is_analytic)
     verb = "is" if len(others) == 1 else "are"

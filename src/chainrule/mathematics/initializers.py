@@ -187,21 +187,12 @@ def uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 BIAS_INITIALIZERS: dict[str, Initializer] = {"zeros": zeros, "uniform": uniform}
 
 INITIALIZERS: dict[str, Initializer] = {
-    "standard_normal": standard_normal,
-    "glorot_uniform": glorot_uniform,
-    "he_normal": he_normal,
+    f.__name__: f for f in (standard_normal, glorot_uniform, he_normal)
 }
 
-# The default initializer for each activation: the sigmoid networks of textbooks start standard normal; the
-# others follow the papers above.
-DEFAULTS = {
-    "sigmoid": "standard_normal",
-    "tanh": "glorot_uniform",
-    "identity": "glorot_uniform",
-    "relu": "he_normal",
-    "gelu": "he_normal",
-    "softplus": "he_normal",
-}
+# The default initializer of an activation; "glorot_uniform" for the others. The sigmoid networks of textbooks start
+# standard normal; the others follow the papers above.
+DEFAULTS = {"sigmoid": "standard_normal"} | dict.fromkeys(("relu", "gelu", "softplus"), "he_normal")
 
 
 def initializer(choice: str | Initializer | None, activation: str) -> Initializer:

@@ -212,8 +212,8 @@ def _exponential(Z: Array) -> Array:
     return namespace(Z).exp(Z)  # (..., n, n_out)
 
 
-def _half_poisson_deviance(Z: Array, Y: Array) -> Array:
-    # y log(y / exp(z)) - y + exp(z), where 0 log 0 is 0.
+def _poisson_deviance(Z: Array, Y: Array) -> Array:
+    # Half the deviance: y log(y / exp(z)) - y + exp(z), where 0 log 0 is 0.
     xp = namespace(Z, Y)
     log_y = xp.log(xp.where(Y > 0, Y, xp.ones_like(Y)))  # (..., n, n_out)
     return Y * (log_y - Z) - Y + xp.exp(Z)  # (..., n, n_out)
@@ -226,12 +226,7 @@ def _exponential_minus_target(Z: Array, Y: Array) -> Array:
 # Half the sum of squared errors over the batch, not divided by n: its gradient through a sigmoid,
 # (A - Y) A (1 - A), is the one in every first course on backpropagation. Reported as the mean.
 squared_error = Loss(
-    "squared_error",
-    _half_square,
-    _difference,
-    divisor=_one,
-    report_divisor=_half_elements,
-    output_activation="sigmoid",
+    "squared_error", _half_square, _difference, _one, _half_elements, output_activation="sigmoid"
 )
 # The mean over samples and outputs of the squared error.
 mean_squared_error = Loss("mean_squared_error", _half_square, _difference, divisor=_half_elements)
@@ -249,11 +244,6 @@ binary_cross_entropy = Loss(
 )
 # The same, summed over outputs: each output is a separate label, as in scikit-learn's estimators.
 multilabel_cross_entropy = replace(binary_cross_entropy, name="multilabel_cross_entropy", divisor=_rows)
-# Half the deviance of Poisson's distribution, summed over outputs, the mean over samples. The outputs are
-# logarithms of the predicted means; targets are counts or other numbers of 0 and more.
-poisson = Loss(
-    "poisson", _half_poisson_deviance, _exponential_minus_target, link=_exponential, logits=True
-)
 # The mean over samples, on logits; the rows of the targets sum to 1 (one-hot, or soft labels).
 cross_entropy = Loss(
     "cross_entropy",
@@ -264,18 +254,11 @@ cross_entropy = Loss(
     targets="classes",
 )
 
-LOSSES = {
-    f.name: f
-    for f in (
-        squared_error,
-        mean_squared_error,
-        half_squared_error,
-        binary_cross_entropy,
-        multilabel_cross_entropy,
-        cross_entropy,
-        poisson,
-    )
-}
+# Half the deviance of Poisson's distribution, summed over outputs, the mean over samples. The outputs are
+# logarithms of the predicted means; targets are counts or other numbers of 0 and more.
+poisson = Loss("poisson", _poisson_deviance, _exponential_minus_target, link=_exponential, logits=True)
+
+LOSSES = {name: part for name, part in globals().items() if isinstance(part, Loss)}
 
 
 def loss(choice: str | Loss) -> Loss:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from inspect import signature
 from typing import ParamSpec, TypeVar
 
 Thing = TypeVar("Thing")
@@ -76,10 +77,7 @@ def suggesting(function: Callable[P, Thing]) -> Callable[P, Thing]:
     ...
     TypeError: train() has no argument 'lr'; did you mean 'learning_rate'?
     """
-    code = function.__code__
-    names = [
-        name for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if name != "self"
-    ]
+    names = [name for name in signature(function).parameters if name != "self"]
     called = function.__qualname__.removesuffix(".__init__")
 
     @wraps(function)

@@ -273,9 +273,7 @@ def _adam(name: str, beta1: float, beta2: float, epsilon: float, weight_decay: f
 
     def init(theta: Array) -> State:
         zeros = namespace(theta).zeros_like
-        return AdamState(
-            zeros(theta), zeros(theta), zeros(theta[..., :1])
-        )  # (..., P), (..., P), (..., 1)
+        return AdamState(zeros(theta), zeros(theta), zeros(theta[..., :1]))  # m, v (..., P), t (..., 1)
 
     def update(g: Array, state: State, theta: Array, learning_rate: Array) -> tuple[Array, State]:
         xp = namespace(g, theta)
