@@ -80,9 +80,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]  # sciki
         require(not is_first or classes is not None, problem)
         if not is_first and classes is not None:
             labels, own = np.unique(classes).tolist(), self.classes_.tolist()
-            problem = (
-                f"classes are {labels}, but were {own} in the first call; give those, or omit classes"
-            )
+            problem = f"classes are {labels}, but were {own} in the first call; give those or none"
             require(labels == own, problem)
         self._learn(X, y, sample_weight, classes)
         return self

@@ -186,9 +186,8 @@ def uniform(source: RandomSource, n_in: int, n_out: int) -> np.ndarray:
 
 BIAS_INITIALIZERS: dict[str, Initializer] = {"zeros": zeros, "uniform": uniform}
 
-INITIALIZERS: dict[str, Initializer] = {
-    f.__name__: f for f in (standard_normal, glorot_uniform, he_normal)
-}
+_OF_WEIGHTS = standard_normal, glorot_uniform, he_normal
+INITIALIZERS: dict[str, Initializer] = {function.__name__: function for function in _OF_WEIGHTS}
 
 # The default initializer of an activation; "glorot_uniform" for the others. The sigmoid networks of textbooks start
 # standard normal; the others follow the papers above.

@@ -67,9 +67,7 @@ class BlockedBatch:
         The plan of a whole step, loss and update in one, for a batch of one block: see ``descending.py``.
     """
 
-    def __init__(
-        self, work: Work, rows: int, cut: Cut, kernels: Kernels, direct: Plan | None = None
-    ) -> None:
+    def __init__(self, work: Work, rows: int, cut: Cut, kernels: Kernels, direct: Plan | None) -> None:
         self._work, self._cut, self._kernels, self.rows = work, cut, kernels, rows
         self._direct = direct
         theta, count = work.progress[0], cut.threads

@@ -30,9 +30,7 @@ class Epoch(NamedTuple):
     A step takes the rows ``order[start:stop]`` of its bounds. The batch sizes are those of the engine's work.
     """
 
-    order: (
-        np.ndarray | None
-    )  # (n,) int64, the order of the rows; None: one batch of the rows as they are
+    order: np.ndarray | None  # (n,) int64, the order of the rows; None: all of them, as they are
     bounds: Sequence[tuple[int, int]]  # the start and stop of each step
     rates: Numbers  # (steps,), the learning rates
     keys: np.ndarray | None  # (steps,) int32, the dropout keys; None: no dropout

@@ -286,9 +286,7 @@ class Program:
     @cached_property
     def launches(self) -> int:
         """The number of operations that compute something: calls, or kernels, if none are fused."""
-        return sum(
-            not operation.is_view and operation.function != "concat" for operation in self.operations
-        )
+        return sum(not o.is_view and o.function != "concat" for o in self.operations)
 
     @cached_property
     def dtypes(self) -> frozenset[str]:

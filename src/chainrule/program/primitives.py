@@ -53,32 +53,22 @@ class Primitive(NamedTuple):
         }[self.takes]
 
 
-def _arithmetic(name: str, function: Callable[..., Any], sign: str, binds: int, onnx: str) -> Primitive:
-    cuda = f"{{0}} {sign} {{1}}"
-    takes = "float" if name == "divide" else "number"
-    return Primitive(
-        name, "elementwise", 2, function, takes, "", cuda, sign, binds, onnx=onnx, is_analytic=True
-    )
+def _infix(name: str, function: Callable[..., Any], sign: str, binds: int, **row: Any) -> Primitive:
+    """Return the row of an operator between two operands."""
+    row |= {"sign": sign, "binds": binds, "cuda": f"{{0}} {sign} {{1}}"}
+    return Primitive(name, arity=2, operator=function, **row)
 
 
 def _comparison(
-    name: str, function: Callable[..., Any], sign: str, onnx: str = "", latex: str = "", torch: str = ""
+    name: str, function: Callable[..., Any], sign: str, latex: str = "", **row: Any
 ) -> Primitive:
-    cuda = f"{{0}} {sign} {{1}}"
     # Iverson's bracket: 1 where the condition holds, otherwise 0.
     relation = rf"\left[{{0}} {latex or sign} {{1}}\right]"
-    return Primitive(
-        name, "elementwise", 2, function, "", "bool", cuda, sign, 0, relation, torch, onnx=onnx
-    )
+    return _infix(name, function, sign, 0, takes="", gives="bool", latex=relation, **row)
 
 
-def _bitwise(
-    name: str, function: Callable[..., Any], sign: str, latex: str, cupy: str = "", onnx: str = ""
-) -> Primitive:
-    cuda, formula = f"{{0}} {sign} {{1}}", f"{{0}} {latex} {{1}}"
-    return Primitive(
-        name, "elementwise", 2, function, "integer", "", cuda, sign, 1, formula, cupy=cupy, onnx=onnx
-    )
+def _bitwise(name: str, function: Callable[..., Any], sign: str, latex: str, **row: Any) -> Primitive:
+    return _infix(name, function, sign, 1, takes="integer", latex=f"{{0}} {latex} {{1}}", **row)
 
 
 def _analytic(name: str, latex: str = "", onnx: str = "") -> Primitive:
@@ -88,10 +78,10 @@ def _analytic(name: str, latex: str = "", onnx: str = "") -> Primitive:
 
 _ROWS = (
     # -- arithmetic
-    _arithmetic("add", operator.add, "+", 1, "Add"),
-    _arithmetic("subtract", operator.sub, "-", 1, "Sub"),
-    _arithmetic("multiply", operator.mul, "*", 2, "Mul"),
-    _arithmetic("divide", operator.truediv, "/", 2, "Div"),
+    _infix("add", operator.add, "+", 1, onnx="Add", is_analytic=True),
+    _infix("subtract", operator.sub, "-", 1, onnx="Sub", is_analytic=True),
+    _infix("multiply", operator.mul, "*", 2, onnx="Mul", is_analytic=True),
+    _infix("divide", operator.truediv, "/", 2, takes="float", onnx="Div", is_analytic=True),
     Primitive("negative", operator=operator.neg, cuda="-{0}", onnx="Neg", is_analytic=True),
     Primitive("square", cuda="{0} * {0}", binds=3, latex="{0}^2", is_analytic=True),
     Primitive(
@@ -121,12 +111,12 @@ _ROWS = (
         latex=r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
     ),
     # -- conditions
-    _comparison("equal", operator.eq, "==", "Equal", "=", torch="eq"),
-    _comparison("not_equal", operator.ne, "!=", latex=r"\neq"),
-    _comparison("greater", operator.gt, ">", "Greater"),
-    _comparison("greater_equal", operator.ge, ">=", "GreaterOrEqual", r"\geq"),
-    _comparison("less", operator.lt, "<", "Less"),
-    _comparison("less_equal", operator.le, "<=", "LessOrEqual", r"\leq"),
+    _comparison("equal", operator.eq, "==", "=", onnx="Equal", torch="eq"),
+    _comparison("not_equal", operator.ne, "!=", r"\neq"),
+    _comparison("greater", operator.gt, ">", onnx="Greater"),
+    _comparison("greater_equal", operator.ge, ">=", r"\geq", onnx="GreaterOrEqual"),
+    _comparison("less", operator.lt, "<", onnx="Less"),
+    _comparison("less_equal", operator.le, "<=", r"\leq", onnx="LessOrEqual"),
     Primitive("logical_and", arity=2, takes="bool", cuda="{0} && {1}", binds=0, latex=r"{0} \land {1}", onnx="And"),
     Primitive("logical_or", arity=2, takes="bool", cuda="{0} || {1}", binds=0, latex=r"{0} \lor {1}", onnx="Or"),
     Primitive("logical_not", takes="bool", cuda="!{0}", binds=3, latex=r"\lnot {0}", onnx="Not"),

@@ -128,9 +128,8 @@ class Arrays:
             reshaped = array.reshape(view.result.shape)
             # A transposed array cannot be reshaped without a copy, and the copy would not follow later changes.
             what = f"it reshapes a transposed array, or a part of one, to {view.result.shape}"
-            problem = (
-                f"the step cannot be replayed: {what}, which copies it ({view.source}); reshape first"
-            )
+            remedy = f"which copies it ({view.source}); reshape first"
+            problem = f"the step cannot be replayed: {what}, {remedy}"
             require(self._library.shares(reshaped, array), problem, UnrecordableError)
             return reshaped
         return array.swapaxes(-1, -2)

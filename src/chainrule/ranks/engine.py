@@ -151,7 +151,7 @@ class PlannedBatch(BlockedBatch):
         self._first, self._own = part.first, part.spans(group)
         self._is_idle = not any(span.stop > span.start for span in self._own)
         self._buffer: np.ndarray = kernels.library.empty((theta.shape[0] + 2,), theta.dtype)  # (P + 2,)
-        super().__init__(replace(work, steps=1), part.rows, cut, kernels)
+        super().__init__(replace(work, steps=1), part.rows, cut, kernels, None)
 
     def part(self, _progress: Any, one: Epoch) -> np.ndarray:
         """Return the gradient and the loss of this rank's rows of one batch, with a place for the flag: ``(P + 2,)``."""
