@@ -13,7 +13,6 @@ ENVIRONMENT = {
     "blas": [{"internal_api": "openblas", "version": "0.3.30", "num_threads": 2}],
     "versions": {"numpy": "2.4.6", "chainrule": "0.1.0"},
     "variables": {},
-    "load": 0.5,
     "gpu": None,
     "precision": {},
 }

@@ -86,7 +86,6 @@ def explain(
 
     All rows are one batch. The model is not changed.
     """
-    require(rows is None or rows > 0, f"--rows is {rows}; give 1 or more")
     problem = "--flags, --json, --latex and --html each say how to print it; give one"
     require(as_json + as_latex + as_html + flags_only <= 1, problem)
     network, facts = loaded(model, backend)

@@ -10,8 +10,6 @@ from chainrule.bench.store import Records
 # device's clocks and temperature are never the same.
 MACHINE = ("cpu", "cores", "governor", "system", "gpu name", "precision", "blas", "variables")
 SOFTWARE = ("python", "gil", "versions")
-# They have no effect without a GPU.
-WITHOUT_GPU = ("variables CUPY_TF32", "variables NVIDIA_TF32_OVERRIDE")
 
 
 def differences(before: Records, after: Records, wanted: Collection[str] = MACHINE) -> list[str]:
@@ -35,8 +33,7 @@ def _facts(records: Records) -> dict[tuple[str, int], dict[str, set[str]]]:
     for one in records.measurements:
         environment = records.environments.get(one.environment, {}) if one.status == "ok" else {}
         for fact, value in facts(environment):
-            if environment.get("gpu") or fact not in WITHOUT_GPU:
-                values[one.contestant, one.threads][fact].add(value)
+            values[one.contestant, one.threads][fact].add(value)
     return values
 
 

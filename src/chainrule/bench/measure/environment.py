@@ -56,8 +56,7 @@ def environment() -> dict[str, Any]:
     # A short hash of the facts that stay the same; clocks and temperatures do not.
     fixed = {name: (device or {}).get(name) for name in ("name", "driver_version")}
     identity = hashlib.sha256(json.dumps(facts | fixed, sort_keys=True).encode()).hexdigest()[:12]
-    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    return {"record": "environment", "id": identity, **facts, "gpu": device, "load": load}
+    return {"record": "environment", "id": identity, **facts, "gpu": device}
 
 
 class Pulse(NamedTuple):
