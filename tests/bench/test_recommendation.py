@@ -10,7 +10,7 @@ from chainrule.backends.speed_map import stored
 from chainrule.backends.speed_map.choice import OutsideMapError, choose
 from chainrule.backends.speed_map.spots import SpeedMap
 from chainrule.bench.cells import parse
-from chainrule.bench.judge.recommendation import BUDGET, HEAD, installed, recommend, spots
+from chainrule.bench.judge.recommendation import BUDGET, installed, recommend, spots
 from chainrule.bench.judge.results import Results
 from chainrule.bench.measure import campaign
 from chainrule.bench.store import Records, read
@@ -51,9 +51,9 @@ def test_nothing_stored_is_measured_within_twenty_seconds_and_answered_in_a_sent
     assert answer.choice.sentence.startswith("784-256-10, batch 128: numpy (numpy-jit) takes ")
     assert "times as fast as torch (95 % interval " in answer.choice.sentence
     assert "\n" not in answer.choice.sentence
-    rows = [dict(zip(HEAD, row, strict=True)) for row in answer.rows]
-    assert [row["backend"] for row in rows] == ["numpy (numpy-jit)", "torch"]
-    assert all(row["known"] == "measured" and " to " in row["95 % interval"] for row in rows)
+    rows = answer.choice.estimates
+    assert [row.label for row in rows] == ["numpy (numpy-jit)", "torch"]
+    assert all(row.how == "measured" and " to " in row.seconds.ends() for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_too_few_rounds_leave_it_open_and_are_measured_again():
 
     answer = recommend(CELL, hasty, contestants=NAMES)
     assert answer.choice.sentence.endswith("undecided, for too few rounds were taken to tell; use numpy")
-    assert answer.rows[0][2] == "too few rounds"
+    assert answer.choice.estimates[0].seconds.ends() == "too few rounds"
     bench = Bench()
     assert recommend(CELL, bench, contestants=NAMES).choice.is_decided
     assert len(bench.asked) == 1

@@ -27,8 +27,7 @@ def test_two_ranks_measure_the_same_batches_and_the_model_adds_a_share_and_a_sum
     sums = list(measured.sums.values())
     for point, row in zip(measured.points, measured.table(), strict=True):
         assert min(sums) <= measured.model(point) - point.share.estimate <= max(sums)
-        efficiency = 100 * point.alone.estimate / point.together.estimate / 2
-        assert row[5] == f"{efficiency:.0f} %"
+        assert row[5] == f"{point.alone.estimate / point.together.estimate / 2:.0%}"
 
 
 def test_a_simulation_takes_less_rows_on_more_ranks_and_averages_seldom(short):

@@ -246,8 +246,7 @@ def compare(
 
 
 def _ratio(ratio: Interval) -> tuple[str, str]:
-    ends = f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio.is_bounded else "too few rounds"
-    return f"{ratio.estimate:.3f}", ends
+    return f"{ratio.estimate:.3f}", ratio.ends("{:.3f}".format)
 
 
 # -- recommend -----
@@ -274,7 +273,10 @@ def recommend(
     except RuntimeError as error:
         fail(str(error))
     choice, notes = answer.choice, [*answer.notes]
-    table = Table(choice.sentence, recommendation.HEAD, answer.rows, notes)
+    table = Table(choice.sentence, ("backend", "µs a step", "95 % interval", "known"), notes=notes)
+    for row in choice.estimates:
+        middle, ends = microseconds(row.seconds.estimate), row.seconds.ends(microseconds)
+        table.rows.append((row.label, middle, ends, row.how))
     record = {"sentence": choice.sentence, "backend": choice.backend, "rows": table.records}
     show.results([table], record | {"measured": answer.was_measured, "notes": notes}, as_json=as_json)
 

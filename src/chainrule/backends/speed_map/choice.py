@@ -68,10 +68,10 @@ class Choice(NamedTuple):
         second = others[0]
         if self.is_decided:
             lead = f"{self.ratio.estimate:.2f} times as fast as {second.label}"
-            return f"{text}, {lead} (95 % interval {span(self.ratio)})"
+            return f"{text}, {lead} (95 % interval {self.ratio.ends()})"
         why = "too few rounds were taken to tell"
         if self.ratio.is_bounded:
-            why = f"the second takes {span(self.ratio)} times as long as the first (95 % interval)"
+            why = f"the second takes {self.ratio.ends()} times as long as the first (95 % interval)"
         return f"{text}, {_takes(second)}: undecided, for {why}; use {self.backend}"
 
 
@@ -160,16 +160,3 @@ def _place(work: Workload) -> tuple[int, int]:
 def _takes(row: Estimate) -> str:
     known = "measured" if row.how == "measured" else "between measured spots"
     return f"{row.label} takes {three_digits(1e6 * row.seconds.estimate)} us a step ({known})"
-
-
-def span(interval: Interval) -> str:
-    """Return an interval as text.
-
-    Examples
-    --------
-    >>> span(Interval(1.0, 0.5, 2.0))
-    '0.50 to 2.00'
-    >>> span(Interval(1.0, 0.0, float("inf")))
-    'too few rounds'
-    """
-    return f"{interval.low:.2f} to {interval.high:.2f}" if interval.is_bounded else "too few rounds"

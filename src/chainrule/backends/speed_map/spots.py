@@ -1,7 +1,7 @@
 """Spots: the times of one workload on each backend, with 95 % intervals; a speed map consists of spots."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from chainrule.mathematics.activations import identity, sigmoid
@@ -49,6 +49,26 @@ class Interval(NamedTuple):
     def is_bounded(self) -> bool:
         """Whether both ends are known."""
         return self.low > 0.0 and math.isfinite(self.high)
+
+    def ends(self, text: Callable[[float], str] = "{:.2f}".format) -> str:
+        """Return low and high as text, or that too few rounds were measured.
+
+        Parameters
+        ----------
+        text : callable
+            Returns a number as text.
+
+        Returns
+        -------
+        str
+            Such as "0.50 to 2.00".
+
+        Examples
+        --------
+        >>> Interval(1.0, 0.5, 2.0).ends(), Interval(1.0, 0.0, math.inf).ends()
+        ('0.50 to 2.00', 'too few rounds')
+        """
+        return f"{text(self.low)} to {text(self.high)}" if self.is_bounded else "too few rounds"
 
     def over(self, other: "Interval") -> "Interval":
         """Return the ratio to another interval that varies independently.

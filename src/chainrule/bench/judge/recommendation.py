@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from chainrule.backends.speed_map.choice import Choice, OutsideMapError, choose, span
-from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time, Workload, three_digits
+from chainrule.backends.speed_map.choice import Choice, OutsideMapError, choose
+from chainrule.backends.speed_map.spots import SpeedMap, Spot, Time, Workload
 from chainrule.backends.speed_map.stored import StaleMapError, read, write
 from chainrule.bench import roster
 from chainrule.bench.cells import Cell
@@ -14,7 +14,6 @@ from chainrule.bench.link import second_machine
 from chainrule.bench.store import Records
 
 BUDGET = 15.0  # seconds; the answer comes within 20, with Python's start and the last measurement
-HEAD = ("backend", "us/step", "95 % interval", "known")
 
 
 # Measures contestants in a cell in about this many seconds.
@@ -27,16 +26,6 @@ class Recommendation(NamedTuple):
     choice: Choice
     was_measured: bool
     notes: Sequence[str]
-
-    @property
-    def rows(self) -> list[Sequence[str]]:
-        """A row for each backend under :data:`HEAD`, the fastest first."""
-        rows: list[Sequence[str]] = []
-        for row in self.choice.estimates:
-            middle, low, high = (three_digits(1e6 * x) for x in row.seconds)
-            interval = f"{low} to {high}" if row.seconds.is_bounded else span(row.seconds)
-            rows.append((row.label, middle, interval, row.how))
-        return rows
 
 
 def recommend(

@@ -67,13 +67,13 @@ class Scaling(NamedTuple):
             model = self.model(point)
             times = (point.alone.estimate, point.together.estimate, model)
             gain = point.alone.over(point.together)
-            measured, low, high = (f"{100 * x / self.ranks:.0f}" for x in gain)
+            efficiency = Interval(*(x / self.ranks for x in gain))
             yield (
                 *(f"{point.rows}", f"{point.rows // self.ranks}"),
                 *(f"{1e6 * seconds:.3g}" for seconds in times),
-                f"{measured} %",
-                f"{low} to {high} %" if gain.is_bounded else "too few rounds",
-                f"{100 * point.alone.estimate / model / self.ranks:.0f} %",
+                f"{efficiency.estimate:.0%}",
+                efficiency.ends("{:.0%}".format),
+                f"{point.alone.estimate / model / self.ranks:.0%}",
             )
 
     def simulated(self, asked: Simulation) -> Iterator[Sequence[str]]:
