@@ -152,23 +152,17 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
             options = {"maxiter": self.max_iter, "maxfun": self.max_fun, "gtol": self.tol}
             self.history_, unfinished = lbfgs.train(self.network_, data, monitor, **options)
             return unfinished
-        rows = settings.batch_rows(self, data.X.shape[0])
-        options = {
-            "batch_size": None if rows == data.X.shape[0] else rows,
-            "shuffle": self.shuffle,
-            "optimizer": settings.solver(self),
-            "progress": False,
-            "threads": self.threads,
-            "resume": True,
-        }
-        rate = settings.rates(self, self._plateau, data.X.shape[0], goes_on=epochs is None)
+        n = data.X.shape[0]
+        rows, rate = settings.batch_rows(self, n), settings.rates(self, n, goes_on=epochs is None)
+        options = {"batch_size": None if rows == n else rows, "optimizer": settings.solver(self)}
         held_out = held_out and settings.weighed(held_out, mean)
         if issparse(data.X):
             data = sparse.in_batches(self.network_, data, options["batch_size"])
             held_out = held_out and sparse.in_batches(self.network_, held_out, 1)
         X, Y, options["sample_weight"] = data
         options |= {"callbacks": [monitor], "validation_data": held_out}
-        self.history_ = self.network_.train(X, Y, epochs or 1, rate, **options)
+        options |= {"shuffle": self.shuffle, "threads": self.threads, "resume": True}
+        self.history_ = self.network_.train(X, Y, epochs or 1, rate, progress=False, **options)
         is_done = epochs is None or self.history_.interrupted
         return "" if is_done else f"the loss had not converged after max_iter={epochs}"
 

@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from chainrule import NeuralNetwork
-from chainrule.estimators.stopping import Plateau
 from chainrule.mathematics.activations import Activation
 from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.arrays import Array
@@ -100,15 +99,14 @@ def batch_rows(model: Any, rows: int) -> int:
     return min(_AUTO if model.batch_size == "auto" else model.batch_size, rows)
 
 
-def rates(model: Any, plateau: Plateau, rows: int, *, goes_on: bool) -> Schedule:
+def rates(model: Any, rows: int, *, goes_on: bool) -> Schedule:
     """Return the schedule; for "sgd" it follows the parameter ``learning_rate``.
 
     Parameters
     ----------
     model
-        The estimator; ``t_`` is the number of rows that it has been trained on.
-    plateau
-        Its ``factor`` lowers the rate if ``learning_rate`` is "adaptive".
+        The estimator; ``t_`` is the number of rows that it has been trained on. If ``learning_rate`` is "adaptive",
+        its plateau's ``factor`` lowers the rate.
     rows
         Rows in an epoch.
     goes_on
@@ -120,7 +118,7 @@ def rates(model: Any, plateau: Plateau, rows: int, *, goes_on: bool) -> Schedule
     def rate(epoch: float, epochs: int) -> float:
         now = base(epoch, epochs)
         if kind == "adaptive":
-            return now * plateau.factor
+            return now * float(model._plateau.factor)
         if kind == "invscaling" and (goes_on or epoch >= 1.0):
             return now / float((seen + floor(epoch) * rows + 1) ** model.power_t)
         return now

@@ -232,7 +232,8 @@ class _Scribe:
 
 
 def _is_mathematics(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith(_MATHEMATICS)
+    is_check = frame.f_code is require.__code__  # the tracer's own
+    return not is_check and frame.f_code.co_filename.startswith(_MATHEMATICS)
 
 
 def _locals(frame: FrameType) -> Iterator[tuple[str, Tracer]]:
