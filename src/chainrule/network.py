@@ -35,7 +35,7 @@ from chainrule.mathematics.naming import quoted, require, suggesting
 from chainrule.mathematics.optimizers import Optimizer, State, sgd
 from chainrule.mathematics.optimizers import optimizer as named_optimizer
 from chainrule.mathematics.schedules import Schedule, schedule
-from chainrule.mathematics.step import Batch, Forward, Progress, TrainingStep, forward, step
+from chainrule.mathematics.step import Forward, Progress, TrainingStep, forward, step
 from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.ranks import join
@@ -652,8 +652,8 @@ class NeuralNetwork:
         from chainrule.explain.gradcheck import check_step
 
         data = targets.batch((X, y, sample_weight), self.architecture, self._place_for(X))
-        host = (None if part is None else self.backend.to_numpy(part) for part in data)
-        return check_step(self.backend.to_numpy(self._theta), Batch(*host), self.architecture, oracles)
+        theta, data = self.backend.to_numpy(self._theta), data.map(self.backend.to_numpy)
+        return check_step(theta, data, self.architecture, oracles)
 
     def program(self, batch_size: int, *, optimizer: str | Optimizer = "sgd") -> "Plan":
         """Return one training step as a list of operations, without running it.

@@ -176,7 +176,7 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         require(len(held_out) > 1, problem)
 
         def rows(places: np.ndarray) -> Batch:
-            return Batch(*(None if part is None else _safe_indexing(part, places) for part in data))
+            return data.map(lambda part: _safe_indexing(part, places))
 
         return rows(learnt), rows(held_out)
 

@@ -75,8 +75,7 @@ class SparseRows(BufferedRows):
     def parts(self) -> Generator[Batch, None, None]:
         """Yield all rows, dense, on the backend."""
         for span in parts(self._rows.X):
-            rows = self._dense(slice(*span))
-            yield Batch(*(None if part is None else self._backend.asarray(part) for part in rows))
+            yield self._dense(slice(*span)).map(self._backend.asarray)
 
     def _dense(self, rows: Any) -> Batch:
         X, Y, weights = self._rows

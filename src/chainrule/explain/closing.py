@@ -96,4 +96,4 @@ def _loss(theta: np.ndarray, batch: Batch, net: Architecture) -> float:
 def _some(data: Batch, most: int) -> Batch:
     """Return at most ``most`` rows, evenly spaced, on the host."""
     every = -(-data.X.shape[0] // most)
-    return Batch(*(None if part is None else host(part[::every, ...]) for part in data))
+    return data.map(lambda part: host(part[::every, ...]))

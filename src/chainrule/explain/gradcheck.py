@@ -138,7 +138,7 @@ def check_step(
         check_known("oracle", name, NAMES)
     net = replace(net, compute=None)
     theta = np.array(theta, dtype=np.float64)  # (P,)
-    batch = Batch(*(None if part is None else np.asarray(part, np.float64) for part in batch))
+    batch = batch.map(lambda part: np.asarray(part, np.float64))
     with np.errstate(all="ignore"):
         L, g = gradient(theta, batch, net)  # (), (P,)
         usable, notes = all_of(net, theta, batch, oracles)

@@ -187,7 +187,7 @@ def _oracle(name: str, net: Architecture, theta: np.ndarray, batch: Batch) -> Or
 
 def _on(backend: Backend, batch: Batch, net: Architecture) -> Objective:
     """Return the objective as a function of ``theta (P,)``, with the data on a backend, in float64."""
-    data = Batch(*(None if part is None else backend.asarray(part, "float64") for part in batch))
+    data = batch.map(lambda part: backend.asarray(part, "float64"))
     return lambda theta: objective(theta, data, net)
 
 

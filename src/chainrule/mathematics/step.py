@@ -8,7 +8,7 @@ batch; ``finish`` runs once, after the sum.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace
@@ -30,6 +30,26 @@ class Batch(NamedTuple):
     X: Array  # (..., n, n_0)
     Y: Array  # (..., n, n_L)
     weights: Array | None = None  # (..., n, 1)
+
+    def map(self, function: Callable[[Array], Any]) -> "Batch":
+        """Return the batch of ``function(part)`` for X, Y and the weights, if there are any.
+
+        Parameters
+        ----------
+        function : function
+            Takes an array.
+
+        Returns
+        -------
+        Batch
+            The results.
+
+        Examples
+        --------
+        >>> Batch(X=[3.0], Y=[1.0]).map(sum)
+        Batch(X=3.0, Y=1.0, weights=None)
+        """
+        return Batch(*(None if part is None else function(part) for part in self))
 
 
 def rows_of(data: Batch, places: Array) -> Batch:
@@ -56,7 +76,7 @@ def rows_of(data: Batch, places: Array) -> Batch:
            [1.]], dtype=array_api_strict.float64)
     """
     xp = namespace(places)
-    return Batch(*(None if part is None else xp.take(part, places, axis=-2) for part in data))
+    return data.map(lambda part: xp.take(part, places, axis=-2))
 
 
 class Forward(NamedTuple):

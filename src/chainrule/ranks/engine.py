@@ -226,8 +226,7 @@ class WrittenBatch:
         parts = [xp.zeros_like(xp.concat([theta, theta[:2]]))]  # (P + 2,)
         for span in self._part.spans(self._group):
             if span.start < span.stop:
-                rows = taken(data, order, start + span.start, start + span.stop)
-                rows = type(rows)(*(None if part is None else backend.near(part) for part in rows))
+                rows = taken(data, order, start + span.start, start + span.stop).map(backend.near)
                 L, g = self._step.part(theta, rows, key, self._part.rows, span.start)  # (), (P,)
                 parts.append(xp.concat([g, xp.reshape(L, (1,)), parts[0][:1]]))  # (P + 2,)
             else:

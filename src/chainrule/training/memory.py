@@ -209,14 +209,13 @@ def readable(count: int) -> str:
     Returns
     -------
     str
-        The number with its unit, B, kB, MB, GB or TB; 1 kB is 1000 bytes.
+        The number with its unit: B, kB, MB, ...; 1 kB is 1000 bytes.
 
     Examples
     --------
     >>> readable(1_500_000)
     '1.50 MB'
     """
-    amount, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while amount >= 1000.0 and len(units) > 1:
-        amount, units = amount / 1000.0, units[1:]
-    return f"{count} B" if units[0] == "B" else f"{amount:.2f} {units[0]}"
+    from rich.filesize import decimal
+
+    return decimal(count, precision=2).replace("bytes", "B").replace("byte", "B")

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from inspect import GEN_CLOSED, getgeneratorstate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from chainrule.backends import Backend
 from chainrule.mathematics.arrays import Array, namespace, record_like
 from chainrule.mathematics.schedules import Constant
-from chainrule.mathematics.step import Batch, Progress, TrainingStep
+from chainrule.mathematics.step import Progress, TrainingStep
 from chainrule.program.engine import Engine, Epoch, Work, bounds
 from chainrule.program.unrecordable import UnrecordableError
 from chainrule.ranks.group import share
@@ -396,7 +397,7 @@ class TrainingRun:
         is_divided = group.is_divided and validation.counts is None
         for part in validation.parts():
             for span in group.spans(part.X.shape[-2]) if is_divided else [slice(None)]:
-                own = Batch(*(array if array is None else array[span, :] for array in part))
+                own = part.map(itemgetter((span, slice(None))))  # array[span, :] of each array
                 if own.X.shape[-2]:
                     A = outputs(theta, own.X, net, backend)  # (n, n_L)
                     scores.append((A.shape[-2], *score(A, own, net, backend)))

@@ -6,7 +6,7 @@ training may start in the middle of an epoch without reading the windows before.
 """
 
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from copy import copy
 from typing import Any, Self
@@ -18,7 +18,6 @@ from chainrule.data import targets
 from chainrule.data.inputs import Door
 from chainrule.data.streams import Block, Stream, ahead
 from chainrule.mathematics.architecture import Architecture
-from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import require
 from chainrule.mathematics.step import Batch
 from chainrule.program.engine import Epoch
@@ -62,7 +61,7 @@ class BufferedRows(TrainingRows):
         """The data that an engine is built for: the buffer, or one row of it if rows are copied to a device."""
         if self.is_shared:
             return self._buffer
-        return _each(self._buffer, lambda part: self._backend.asarray(part[:1]))
+        return self._buffer.map(lambda part: self._backend.asarray(part[:1]))
 
     def _sent(self, part: Epoch, places: np.ndarray) -> Epoch:
         """Return the steps on the rows at ``places`` of the buffer, copied to the backend unless it reads the buffer."""
@@ -73,7 +72,7 @@ class BufferedRows(TrainingRows):
             return part
         # The same number of rows each time, since JAX compiles for every shape.
         rows = np.resize(places, self._most)  # (most,)
-        data = _each(self._buffer, lambda array: self._backend.asarray(array[rows]))
+        data = self._buffer.map(lambda part: self._backend.asarray(part[rows]))
         return part._replace(order=np.arange(len(places)), data=data)
 
 
@@ -129,14 +128,14 @@ class Windows(BufferedRows):
     def some(self) -> Batch:
         """Return the rows of the first block, on the host; none if there are no blocks."""
         blocks = self._stream.blocks
-        return self._batch(blocks[0]) if blocks else _each(self._buffer, lambda part: part[:0])
+        return self._batch(blocks[0]) if blocks else self._buffer.map(lambda part: part[:0])
 
     def loaded(self) -> TrainingRows:
         """Return these windows; if a batch has all rows, all rows in their order, in the memory of the backend."""
         if self.total > self._carried:
             return self
         asarray, xp = self._backend.asarray, self._backend.xp
-        none = _each(self._buffer, lambda part: asarray(part[:0]))
+        none = self._buffer.map(lambda part: asarray(part[:0]))
         parts = zip(none, *self.parts(), strict=True)
         data = Batch(*(None if part[0] is None else xp.concat(part, axis=0) for part in parts))
         rows = TrainingRows(data)
@@ -192,7 +191,7 @@ class Windows(BufferedRows):
     def parts(self) -> Generator[Batch, None, None]:
         """Yield the rows block by block, on the backend."""
         for batch in ahead(self._batch, self._stream.blocks):
-            yield _each(batch, self._backend.asarray)
+            yield batch.map(self._backend.asarray)
 
     def split(self, fraction: float, chance: Chance) -> tuple[TrainingRows, TrainingRows]:
         """Return the blocks to train on and the blocks held out: see :meth:`~chainrule.data.streams.Stream.split`."""
@@ -240,7 +239,3 @@ def _rows(blocks: list[Block]) -> int:
 
 def _arrays(batch: Batch) -> list[np.ndarray]:
     return [part for part in batch if part is not None]
-
-
-def _each(batch: Batch, function: Callable[[np.ndarray], Array]) -> Batch:
-    return Batch(*(None if part is None else function(part) for part in batch))
