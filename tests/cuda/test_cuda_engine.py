@@ -21,6 +21,7 @@ from support.compare import relative_error
 from support.cuda.device import need_device
 from support.cuda.work import on_device, trained
 from support.engines import worst
+from support.pairs import all_pairs
 from support.steps import CASES, Case, epochs, made_work, plain, ran
 
 EPSILON = np.finfo(np.float64).eps
@@ -51,12 +52,24 @@ def test_many_blocks_and_wide_rows_add_up(stand_in, loss):
     assert worst(got, wanted) < 64 * EPSILON
 
 
+# As many terms as two packs of a lane and more; an odd number; and of a transposed matrix, in the backward pass.
+@pytest.mark.parametrize(
+    ("hidden", "multiprocessors", "dtype"),
+    all_pairs([(1100, 16, 33), (16, 600)], [2, 132], ["float64", "float32"]),
+)
+def test_products_with_few_columns_and_many_terms(hidden, multiprocessors, dtype):
+    case, device = Case(hidden, "tanh", "cross_entropy"), need_device(multiprocessors=multiprocessors)
+    assert worst(*trained(device, case, rows=70, count=2, dtype=dtype)) < 16 * np.finfo(dtype).eps
+    device.check_guards()
+
+
 def test_the_order_in_which_threads_run_changes_no_bit():
-    bits = []
-    for backwards in (False, True):
-        losses, changed = trained(need_device(backwards=backwards), CASES["everything-adam"], rows=70)[0]
-        bits.append([part.tobytes() for part in (losses, *changed)])
-    assert bits[0] == bits[1]
+    for case in (CASES["everything-adam"], Case((600, 20), "tanh", "cross_entropy")):
+        bits = []
+        for backwards in (False, True):
+            losses, changed = trained(need_device(backwards=backwards), case, rows=70)[0]
+            bits.append([part.tobytes() for part in (losses, *changed)])
+        assert bits[0] == bits[1]
 
 
 def test_from_the_third_epoch_on_no_buffer_is_made_and_all_is_launches_of_graphs(stand_in):

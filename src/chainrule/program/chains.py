@@ -45,7 +45,7 @@ class Operand(NamedTuple):
 class Statement(NamedTuple):
     """`result = function(*arguments)`; `dtype` is the dtype of the result of `astype`, and of a `where` of two numbers.
 
-    On CUDA, `dot` multiplies a row of a thin operand by a column of another one.
+    On CUDA, `dot` multiplies a row of a thin operand by a column of another one. If these have many numbers, the chain has few columns.
     """
 
     function: str

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from chainrule.mathematics.arrays import size
 from chainrule.program.cuda.expressions import BYTES
-from chainrule.program.cuda.loop import STRIP, THREADS, WARP, Loop, form_of
+from chainrule.program.cuda.loop import STRIP, THIN, THREADS, WARP, Loop, form_of
 from chainrule.program.cuda.lowering import Fused
 from chainrule.program.fusion import Extent
 
@@ -66,7 +66,7 @@ def launch(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
     """
     form, where = form_of(kernel.chain), kernel.where
     if form == "row":
-        return _rows(kernel, multiprocessors)
+        return _rows(kernel, multiprocessors, aligned=aligned)
     if form == "flat":
         where = Extent(1, where.rows * where.columns)
     sums_rows = any(output.columns for output in kernel.chain.outputs)
@@ -88,12 +88,18 @@ def launch(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
     return Launch(Loop(kernel.chain, width), where, (columns, rows), (across, down))
 
 
-def _rows(kernel: Fused, multiprocessors: int) -> Launch:
+def _rows(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
     where = kernel.where
     across = min(WARP, _power_of_two(where.columns))
+    if any(operand.few > THIN for operand in kernel.chain.inputs):
+        # The terms of a product take most of the time: a warp has at most four rows, or one if there are few.
+        across = max(across, WARP // 4)
+        while across < WARP and _ceil(where.rows * across, THREADS) < multiprocessors // 2:
+            across *= 2
     down = THREADS // across
     keeps = any(output.columns for output in kernel.chain.outputs)
-    loop = Loop(kernel.chain, kept=_ceil(where.columns, across) if keeps else 0)
+    kept = _ceil(where.columns, across) if keeps else 0
+    loop = Loop(kernel.chain, 4 if aligned else 1, kept, across, where.columns)
     # One block adds up all partial sums: if a thread has several columns, use at most one block per multiprocessor.
     blocks = min(_ceil(where.rows, down), multiprocessors * (1 if loop.kept > 1 else SUMMING_BLOCKS))
     return Launch(loop, where, (1, blocks), (across, down))

@@ -5,7 +5,8 @@ each row, the totals of a chain with what is computed from them, and the gradien
 that computes its terms. As in ``fusion.py``, nothing moves across a product.
 
 Products with a *thin* matrix, of at most 16 columns, are parts of the chain that reads them or computes their factor. ``dot`` is
-a row of the thin matrix times a column of the other; ``outer`` sums, over all rows, the thin matrix's numbers times an entry.
+a row of the thin matrix times a column of the other; ``outer`` sums, over all rows, the thin matrix's numbers times an entry. A
+product whose result is thin is a part of the chain that reads it, too: a ``dot`` with many terms.
 """
 
 from collections.abc import Sequence
@@ -40,9 +41,11 @@ class KernelDraft:
         if inputs & self.late:
             return "tail" if where == ONE and operation.is_elementwise else ""
         # A kernel by rows has no registers for the sums of an outer product, nor for the columns of a wide one.
-        by_rows = self.narrow or (operation.function in REDUCTIONS and not is_total(operation))
+        both = (*self.main, operation)
+        by_rows = self.narrow or any(is_long(other) for other in both)
+        by_rows = by_rows or (operation.function in REDUCTIONS and not is_total(operation))
         too_many = {"outer"} if self.where.columns <= WARP else {"outer", "dot"}
-        if by_rows and any(other.function in too_many for other in (*self.main, operation)):
+        if by_rows and any(other.function in too_many for other in both):
             return ""
         column = Extent(self.where.rows, 1)
         if where == self.where or (where == column and inputs & self.narrow):
@@ -68,8 +71,10 @@ class KernelDraft:
         return is_here and fits and self.where == extent(operation)
 
 
-def grouped(program: Program, *, thin: bool = True) -> list[Fusion]:
-    """Return the groups that the program runs as, in order; without ``thin``, every matrix product is a group.
+def grouped(program: Program, *, thin: bool = True, long: bool = True) -> list[Fusion]:
+    """Return the groups that the program runs as, in order.
+
+    Without ``long``, a product with many terms is a group; without ``thin``, every matrix product is.
 
     Examples
     --------
@@ -81,7 +86,12 @@ def grouped(program: Program, *, thin: bool = True) -> list[Fusion]:
     >>> [[operation.function for operation in group.operations] for group in grouped(program)]
     [['multiply', 'sum', 'divide']]
     """
-    return _Grouping(program, thin=thin).groups()
+    return _Grouping(program, thin=thin, long=long).groups()
+
+
+def is_long(operation: Operation) -> bool:
+    """Return whether an operation of a chain is a product with many terms, a thread for each row and column."""
+    return operation.function == "dot" and operation.inputs[0].shape[-1] > THIN
 
 
 def is_column_sum(operation: Operation) -> bool:
@@ -100,8 +110,8 @@ def extent(operation: Operation) -> Extent:
 class _Grouping:
     """Divides a program into drafts of kernels and products; the drafts since the last product can still take operations."""
 
-    def __init__(self, program: Program, *, thin: bool) -> None:
-        self._program, self._roots, self._thin = program, Roots(program), thin
+    def __init__(self, program: Program, *, thin: bool, long: bool) -> None:
+        self._program, self._roots, self._thin, self._long = program, Roots(program), thin, long
         turns = (op for op in program.operations if op.function == "matrix_transpose")
         self._turned = {id(op.result): op.inputs[0] for op in turns}
         self._products = [op for op in program.operations if op.is_matrix_product]
@@ -139,7 +149,8 @@ class _Grouping:
         (A, B), result, turned = operation.inputs, operation.result, self._turned
         if id(A) not in turned:
             other, settings = turned.get(id(B), B), {"turned": id(B) in turned}
-            return Operation("dot", (A, other), result, settings) if A.shape[-1] <= THIN else None
+            fits = A.shape[-1] <= THIN or (self._long and B.shape[-1] <= THIN)
+            return Operation("dot", (A, other), result, settings) if fits else None
         A = turned[id(A)]  # the product sums over its rows
         same = any(op.inputs[0] is B and op.result.shape == A.shape for op in self._products)
         if B.shape[-1] <= THIN and same:

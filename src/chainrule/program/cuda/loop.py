@@ -1,7 +1,8 @@
 """The loop of a kernel: a chain, and how threads are assigned to its rows and columns.
 
 ``flat``: one long row, of which each thread takes several columns at once. ``tile``: each thread has some columns and goes down
-the rows. ``row``: a warp, or a part of one, has a row and goes over it once for each stage of the chain.
+the rows. ``row``: a warp, or a part of one, has a row and goes over it once for each stage of the chain. A product with few columns
+and many terms comes before the first stage: each thread then has the entry of its row and column.
 """
 
 import math
@@ -9,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from chainrule.program.chains import ROW_FUNCTIONS, Chain, Operand, Output
-from chainrule.program.cuda.expressions import BYTES, REGISTERS
+from chainrule.program.chains import ROW_FUNCTIONS, Chain, Operand, Output, Statement
+from chainrule.program.cuda.expressions import BYTES, REGISTERS, assignment
 
 Form = Literal["flat", "tile", "row"]
 THREADS: Final = 256  # per block
@@ -18,14 +19,16 @@ WARP: Final = 32
 # The most columns of a kernel by rows that sums over rows, since it keeps their sums in registers. The sums of wider rows
 # run in another kernel, whose blocks have a few columns each.
 KEPT_COLUMNS: Final = 128
-THIN: Final = 16  # the most columns of a matrix whose products are parts of a chain
+# The most columns of a matrix whose products are parts of a chain, and of a product that is, whatever its factors.
+THIN: Final = 16
 STRIP: Final = 32  # columns per block in a tile kernel that sums over rows: 128 bytes of float32
 
 
 def form_of(chain: Chain) -> Form:
     """Return how the threads go over a chain."""
     kinds = [chain.kinds[output.value] for output in chain.outputs]
-    if "column" in kinds or any(s.function in ROW_FUNCTIONS for s in chain.statements):
+    is_long = any(operand.few > THIN for operand in chain.inputs)
+    if is_long or "column" in kinds or any(s.function in ROW_FUNCTIONS for s in chain.statements):
         return "row"
     sums_rows = any(output.columns for output in chain.outputs)
     return "flat" if chain.flattens and not sums_rows else "tile"
@@ -36,8 +39,10 @@ class Loop:
     """A chain, and how many columns a thread has at once, or in all."""
 
     chain: Chain
-    width: int = 1  # flat, tile: columns that a thread loads and stores at once
+    width: int = 1  # flat, tile: columns that a thread loads and stores at once; row: above 1 if they may be several
     kept: int = 0  # row: columns per thread if it keeps their sums; else 0
+    across: int = 0  # row: threads per row
+    columns: int = 0  # row: columns of the grid
 
     @property
     def form(self) -> Form:
@@ -70,17 +75,32 @@ class Loop:
         return THREADS // WARP * (widest if any(o.columns for o in outputs) else 1)
 
     def operands(self, kind: str) -> list[Operand]:
-        """Return the operands of a kind."""
-        return [operand for operand in self.chain.inputs if operand.kind == kind]
+        """Return the operands of a kind, without the factors of products with many terms."""
+        return [o for o in self.chain.inputs if o.kind == kind and o.few <= THIN]
 
     def thin(self) -> list[str]:
         """Return the loads of the rows of thin operands."""
         lines = []
         for o in self.operands("thin"):
-            width = math.gcd(o.few, 16 // BYTES[o.dtype]) if self.width > 1 else 1
+            width = self.pack(o)
             lines.append(f"{REGISTERS[o.dtype]} {o.name}_row[{o.few}] = {{}};")
             lines.append(f"if (row < rows) take<{width}>({o.name}_row, {o.name}_ + row * {o.few});")
         return lines
+
+    def pack(self, thin: Operand) -> int:
+        """Return how many numbers of a row of a thin operand are loaded at once."""
+        return math.gcd(thin.few, 16 // BYTES[thin.dtype]) if self.width > 1 else 1
+
+    def statement(self, statement: Statement) -> str:
+        """Return a statement; of a product with many terms, each thread gets the entry of its row and column."""
+        operands = {operand.name: operand for operand in self.chain.inputs if operand.few > THIN}
+        if statement.arguments[0] not in operands:
+            return assignment(statement, self.chain)
+        A, W = (operands[str(name)] for name in statement.arguments)
+        turned = "true" if W.kind == "few columns" else "false"
+        shape = f"{self.across}, {self.columns}, {A.few}, {turned}, {min(4, self.pack(A))}"
+        product = f"block.long_dot<{shape}>({A.name}_, {W.name}_, base, rows)"
+        return f"const {REGISTERS[A.dtype]} {statement.result} = {product};"
 
     def few_of_column(self, column: str, name: str = "{}_column") -> list[str]:
         """Return the loads of the few numbers of a column."""

@@ -98,14 +98,15 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
 def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
     """Return the plan of a step; for a cluster, the plan of a block's rows, and the plan of the update by the summed gradients."""
     if blocks == 1:
-        return [cuda_plan(work.plan(rows))]  # the weights are few: their update stores the gradient
+        # The weights are few: their update stores the gradient.
+        return [cuda_plan(work.plan(rows), long=False)]
     progress, batch = progress_spec(work.progress), batch_spec(work.data, rows // blocks)
     theta, state = progress
     rate = Spec((), theta.dtype, "learning_rate", "rate")
     part = trace_block(work.step, theta, batch, None, rows, 0)
     update = trace(work.step.finish, progress, theta._replace(name="g", role=""), rate)
     carried = list(zip(update.inputs, update.outputs, strict=False))[: 1 + len(state)]
-    return [plan(part, (), grouped(part)), plan(update, carried, grouped(update))]
+    return [plan(part, (), grouped(part, long=False)), plan(update, carried, grouped(update))]
 
 
 class SharedMemory:

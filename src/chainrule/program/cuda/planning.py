@@ -16,10 +16,11 @@ from chainrule.program.plan import Plan, plan
 LARGE = 4_000_000
 
 
-def cuda_plan(step: Plan, *, thin: bool = True) -> Plan:
-    """Return the plan of the same step, its operations grouped as a CUDA device runs them; ``thin``: see ``grouped``."""
+def cuda_plan(step: Plan, *, thin: bool = True, long: bool = True) -> Plan:
+    """Return the plan of the same step, its operations grouped as a CUDA device runs them: see ``grouped``."""
+    group = partial(grouped, thin=thin, long=long)
     update = descent(step.program)
     if update is not None and update.weights >= LARGE:
         minus = Value((), update.rate.dtype, "-learning_rate", role="negated rate")
-        return direct(step.program, update, minus, partial(grouped, thin=thin))
-    return plan(step.program, step.carried, grouped(step.program, thin=thin))
+        return direct(step.program, update, minus, group)
+    return plan(step.program, step.carried, group(step.program))

@@ -87,6 +87,20 @@ template <typename T, int many> constexpr int pack_width() {
   return many * sizeof(T) % 16 == 0 ? 16 / sizeof(T) : many * sizeof(T) % 8 == 0 ? 8 / sizeof(T) : 1;
 }
 
+// Adds up 32 sums of each lane of a warp; sum[0] of lane i is then sum i. Two lanes exchange halves of their sums, and each goes on
+// with one half. Templates make all indices constants, so that the sums stay in registers.
+template <int half, typename Sum> __device__ inline void halve(Sum (&sum)[32], int lane) {
+  if constexpr (half > 0) {
+    const bool upper = lane & half;
+#pragma unroll
+    for (int v = 0; v < half; v++) {
+      const Sum low = sum[v], high = sum[v + half];
+      sum[v] = (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, half);
+    }
+    halve<half / 2>(sum, lane);
+  }
+}
+
 // The block that computes a chain, and a thread's place in it. A kernel of one chain uses the block that it was launched with; a
 // persistent kernel gives each chain a block of another shape. The members hide CUDA's variables of the same names.
 struct Pair { unsigned int x, y; };
@@ -207,6 +221,74 @@ struct Block {
       copy_packs<width>(to, from, columns / width);
     else
       copy_packs<1>(to, from, columns);
+  }
+
+  // A (rows, many) @ W (many, columns), with `turned` W (columns, many); each thread gets the entry of its row and column, if there is
+  // one. A warp has 32 / across rows, whose terms its lanes share. The block brings W to shared memory, some rows at a time, transposed,
+  // so that neighbouring lanes read neighbouring packs. While it computes, the next part is on its way.
+  template <int across, int columns, int many, bool turned, int width, typename T>
+  __device__ inline auto long_dot(const T *A, const T *W, long long base, long long rows) const {
+    typedef decltype(value_of(*A)) Sum;
+    constexpr int down = 32 / across, once = 32 * width, packs = many <= once ? 1 : many <= 2 * once || down > 1 ? 2 : 4;
+    constexpr int terms = once * packs, pitch = terms + width, padded = columns > 8 ? 16 : 8, threads = 256;
+    __shared__ Pack<Sum, width> tile[columns][pitch / width];
+    const unsigned int thread = here(), lane = thread % 32;
+    const T *row[down];
+    Pack<T, width> a[down][packs], next_a[down][packs];
+    Sum sum[32] = {};
+#pragma unroll
+    for (int r = 0; r < down; r++) {
+      const long long mine = base + thread / 32 * down + r;
+      row[r] = A + (mine < rows ? mine : rows - 1) * many + lane * width;
+    }
+    // The first number of W that a thread brings. The others are a multiple of the threads later, in the order of W, its columns padded.
+    constexpr int fast = turned ? terms : padded, step = turned ? 1 : columns, share = terms * padded / threads;
+    const int low = thread % fast, high = thread / fast, term = turned ? low : high, column = turned ? high : low;
+    const T *const from = W + (turned ? column * many + term : term * columns + column);
+    Sum *const to = tile[0][0].at + column * pitch + term;
+    T next_w[share];
+    const auto fetch = [&](int start) {
+#pragma unroll
+      for (int p = 0; p < packs; p++)
+#pragma unroll
+        for (int r = 0; r < down; r++) {
+          const bool is_term = many % terms == 0 || start + p * once + (int)lane * width < many;
+          next_a[r][p] = is_term ? load<width>(row[r] + start + p * once) : Pack<T, width>{};
+        }
+#pragma unroll
+      for (int i = 0; i < share; i++) {
+        const int terms_on = turned ? i * threads % fast : i * threads / fast, columns_on = turned ? i * threads / fast : 0;
+        const bool is_term = many % terms == 0 || start + term + terms_on < many;
+        next_w[i] = is_term && column + columns_on < columns ? from[start * step + terms_on * step + columns_on * many] : T{};
+      }
+    };
+    fetch(0);
+    for (int start = 0; start < many; start += terms) {
+      __syncthreads();
+#pragma unroll
+      for (int i = 0; i < share; i++) {
+        const int terms_on = turned ? i * threads % fast : i * threads / fast, columns_on = turned ? i * threads / fast : 0;
+        if (column + columns_on < columns) to[columns_on * pitch + terms_on] = value_of(next_w[i]);
+      }
+#pragma unroll
+      for (int p = 0; p < packs; p++)
+#pragma unroll
+        for (int r = 0; r < down; r++) a[r][p] = next_a[r][p];
+      __syncthreads();
+      if (start + terms < many) fetch(start + terms);
+#pragma unroll
+      for (int p = 0; p < packs; p++)
+#pragma unroll
+        for (int c = 0; c < columns; c++) {
+          const Pack<Sum, width> w = tile[c][p * 32 + lane];
+#pragma unroll
+          for (int r = 0; r < down; r++)
+#pragma unroll
+            for (int j = 0; j < width; j++) sum[r * across + c] += value_of(a[r][p].at[j]) * w.at[j];
+        }
+    }
+    halve<16>(sum, lane);
+    return sum[0];
   }
 };
 __device__ inline Block own_block() {

@@ -16,7 +16,6 @@ _REDUCED = {
 def rows(loop: Loop) -> list[str]:
     """Return the loop over the rows."""
     chain = loop.chain
-    last = max(chain.stages.values())
     body = [
         "const long long row = base + threadIdx.y;",
         "const bool live = row < rows;",
@@ -26,15 +25,7 @@ def rows(loop: Loop) -> list[str]:
         ),
         *loop.thin(),
     ]
-    for stage in range(last + 1):
-        for s in chain.statements:  # statements on numbers of the row, once for all columns
-            if (
-                s.result in _known(loop)
-                and s.function not in ROW_FUNCTIONS
-                and chain.stages[s.result] == stage
-            ):
-                body.append(assignment(s, chain))
-        body += _pass(loop, stage, is_last=stage == last)
+    body += _at_once(loop) if 0 < loop.columns <= loop.across else _passes(loop)
     column = loop.stored("column")
     # A result of a row may overwrite an operand of the row, which all threads have read by now.
     body += ["__syncwarp();"] if column else []
@@ -45,6 +36,51 @@ def rows(loop: Loop) -> list[str]:
     start, step = "blockIdx.y * (long long)blockDim.y", "gridDim.y * (long long)blockDim.y"
     head = f"for (long long base = {start}; base < rows; base += {step}) {{"
     return [head, *indented(body), "}"]
+
+
+def _at_once(loop: Loop) -> list[str]:
+    """Return the computation on a row with a thread for each column: all loads come first, and nothing is computed twice."""
+    chain = loop.chain
+    few = [*loop.operands("few rows"), *loop.operands("few columns")]
+    lines = [
+        "const long long column = threadIdx.x;",
+        "[[maybe_unused]] const long long at = row * columns + column;",
+        "const bool here = live && column < columns;",
+        *(
+            f"const {REGISTERS[o.dtype]} {o.name} = here ? value_of({o.name}_[{place}]) : 0;"
+            for kind, place in (("full", "at"), ("row", "column"))
+            for o in loop.operands(kind)
+        ),
+        *(f"{REGISTERS[o.dtype]} {o.name}_column[{o.few}] = {{}};" for o in few),
+        *(f"if (here) {load}" for load in loop.few_of_column("column")),
+    ]
+    for stage in range(max(chain.stages.values()) + 1):
+        now = [s for s in chain.statements if chain.stages[s.result] == stage]
+        lines += [loop.statement(s) for s in now if s.function not in ROW_FUNCTIONS]
+        for s in chain.statements:
+            if s.function in ROW_FUNCTIONS and chain.stages[s.result] == stage + 1:
+                start, _, across = _REDUCED[s.function]
+                kind = REGISTERS[chain.dtypes[s.result]]
+                entry = f"({loop.sums if s.function == 'row_sum' else kind}){s.arguments[0]}"
+                lines.append(f"const {kind} {s.result} = {across}(here ? {entry} : {start});")
+    stores = [f"store({name}_ + at, {name});" for name in loop.stored("full")]
+    return [*lines, "if (here) {", *indented([*stores, *loop.added("0")]), "}"]
+
+
+def _passes(loop: Loop) -> list[str]:
+    """Return one pass over a row for each stage of the chain."""
+    chain, lines = loop.chain, list[str]()
+    last = max(chain.stages.values())
+    for stage in range(last + 1):
+        for s in chain.statements:  # statements on numbers of the row, once for all columns
+            if (
+                s.result in _known(loop)
+                and s.function not in ROW_FUNCTIONS
+                and chain.stages[s.result] == stage
+            ):
+                lines.append(assignment(s, chain))
+        lines += _pass(loop, stage, is_last=stage == last)
+    return lines
 
 
 def _pass(loop: Loop, stage: int, *, is_last: bool) -> list[str]:
