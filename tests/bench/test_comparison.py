@@ -23,7 +23,7 @@ def two_cells(slower=1.0, **facts):
 
 
 def verdicts(comparison):
-    return {(row.place.contestant, row.place.cell): row.verdict for row in comparison.rows}
+    return {(row.contestant, row.cell): row.verdict for row in comparison.rows}
 
 
 def test_a_run_and_its_repetition_are_the_same_and_not_paired():
@@ -37,14 +37,14 @@ def test_a_run_and_its_repetition_are_the_same_and_not_paired():
 def test_a_slowdown_shows_in_its_own_row_alone():
     comparison = compare(two_cells(), two_cells(1.2, run="tuesday"))
     slower = verdicts(comparison)
-    assert slower.pop(("numpy", SMALL)) == "slower"
+    assert slower.pop(("numpy", SMALL.name)) == "slower"
     assert list(slower.values()) == ["same"] * 3
-    assert [row.place.cell for row in comparison.slower] == [SMALL]
+    assert [row.cell for row in comparison.slower] == [SMALL.name]
     numpy, torch = comparison.means
     assert numpy.ratio.estimate == pytest.approx(1.2**0.5, rel=0.01)
-    assert (numpy.cells, torch.cells) == (2, 2)
+    assert (numpy.cell, torch.cell) == ("mean of 2", "mean of 2")
     turned = compare(two_cells(1.2), two_cells(run="tuesday"))
-    assert verdicts(turned)["numpy", SMALL] == "faster"
+    assert verdicts(turned)["numpy", SMALL.name] == "faster"
 
 
 def test_the_command_prints_each_ratio_with_its_interval_and_verdict(monkeypatch):
@@ -120,7 +120,7 @@ def test_a_note_names_what_only_one_run_measured():
         for one in after.measurements
     ]
     comparison = compare(two_cells(), after)
-    assert ("torch", SMALL) not in verdicts(comparison)
+    assert ("torch", SMALL.name) not in verdicts(comparison)
     assert "in one run only: torch in 64-16-10,32" in comparison.notes
 
 

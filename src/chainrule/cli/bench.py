@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from chainrule.backends.speed_map.spots import Interval
 from chainrule.bench import report as reports
 from chainrule.bench import roster
 from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, parse, preset
@@ -19,7 +18,7 @@ from chainrule.bench.link import Simulation
 from chainrule.bench.measure import campaign, speedup
 from chainrule.bench.measure.campaign import QUICK, Care
 from chainrule.bench.measure.environment import environment
-from chainrule.bench.report.word_table import NONE, Table, microseconds
+from chainrule.bench.report.word_table import Table, microseconds
 from chainrule.bench.store import Measurement, read
 from chainrule.cli import show
 from chainrule.cli.errors import fail
@@ -231,22 +230,14 @@ def compare(
     else:
         result = comparison.compare(read(Path(before)), read(Path(after)), force=force)
     table = Table(f"{after} compared with {before}, a step; means are geometric", HEAD, texts=2)
-    for row in result.rows:
-        times = microseconds(row.before), microseconds(row.after)
-        table.rows.append(
-            (row.place.cell.name, row.place.contestant, *times, *_ratio(row.ratio), row.verdict)
-        )
-    for mean in result.means:
-        texts = NONE, NONE, *_ratio(mean.ratio)
-        table.rows.append((f"mean of {mean.cells}", mean.contestant, *texts, mean.verdict))
+    for row in [*result.rows, *result.means]:
+        times = microseconds(row.before), microseconds(row.after), f"{row.ratio.estimate:.3f}"
+        ends = row.ratio.ends("{:.3f}".format)
+        table.rows.append((row.cell, row.contestant, *times, ends, row.verdict))
     table.notes = result.notes
     show.results([table], {"rows": table.records, "notes": [*result.notes]}, as_json=as_json)
     if fail and result.slower:
         raise typer.Exit(SLOWER)
-
-
-def _ratio(ratio: Interval) -> tuple[str, str]:
-    return f"{ratio.estimate:.3f}", ratio.ends("{:.3f}".format)
 
 
 # -- recommend -----

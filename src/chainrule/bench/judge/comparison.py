@@ -17,23 +17,33 @@ MOST_NAMED = 4  # a note names at most this many measurements that only one run 
 
 
 class Compared(NamedTuple):
-    """One contestant in one cell, before and after: median seconds per step, and their ratio."""
+    """One contestant before and after, in one cell or in the mean over its cells.
 
-    place: Place
-    before: float
-    after: float
-    ratio: Interval  # the time after divided by the time before
-    verdict: Verdict
-    is_paired: bool
+    Attributes
+    ----------
+    cell
+        The name of the cell, or "mean of 3".
+    contestant
+        The contestant.
+    ratio
+        The time after divided by the time before; of several cells, the geometric mean.
+    before, after
+        Median seconds per step; ``None`` for a mean.
+    is_paired
+        Whether the two were measured in the same rounds.
+    """
 
-
-class Mean(NamedTuple):
-    """The geometric mean of a contestant's ratios over the cells."""
-
+    cell: str
     contestant: str
     ratio: Interval
-    verdict: Verdict
-    cells: int
+    before: float | None = None
+    after: float | None = None
+    is_paired: bool = True
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the time after."""
+        return verdict(self.ratio)
 
 
 class Comparison(NamedTuple):
@@ -50,14 +60,14 @@ class Comparison(NamedTuple):
     """
 
     rows: Sequence[Compared]
-    means: Sequence[Mean]
+    means: Sequence[Compared]
     notes: Sequence[str]
 
     @property
     def slower(self) -> list[Compared]:
         """The rows with the verdict "slower", bare products left out."""
         slower = [row for row in self.rows if row.verdict == "slower"]
-        return [row for row in slower if roster.entry(row.place.contestant).group != roster.PRODUCTS]
+        return [row for row in slower if roster.entry(row.contestant).group != roster.PRODUCTS]
 
 
 # The subject of a measurement, and its measurements before and after.
@@ -94,7 +104,7 @@ def compare(before: Records, after: Records, *, force: bool = False) -> Comparis
     require(rows, problem)
     notes = [f"different machines: {one}" for one in others]
     notes += [f"changed: {one}" for one in differences(before, after, SOFTWARE)]
-    left = {*old.places, *new.places} - {row.place for row in rows}
+    left = {*old.places, *new.places} - rows.keys()
     names = sorted({f"{place.contestant} in {place.cell.name}" for place in left})
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     notes += [f"in one run only: {', '.join(names[:MOST_NAMED])}{more}"] if names else []
@@ -118,9 +128,9 @@ def compare_contestants(records: Records, before: str, after: str) -> Comparison
     return _comparison(rows, [])
 
 
-def _rows(pairs: Iterable[Pair]) -> list[Compared]:
+def _rows(pairs: Iterable[Pair]) -> dict[Place, Compared]:
     """Return a row for each subject that has times before and after."""
-    rows = []
+    rows = {}
     for place, old, new in pairs:
         if not old or not new:
             continue
@@ -132,17 +142,16 @@ def _rows(pairs: Iterable[Pair]) -> list[Compared]:
         rounds = side_by_side(new, old)
         ratio = paired(rounds) if rounds else typical(after).over(typical(before))
         was, now = (median(time for times in samples for time in times) for samples in (before, after))
-        rows.append(Compared(place, was, now, ratio, verdict(ratio), bool(rounds)))
+        rows[place] = Compared(place.cell.name, place.contestant, ratio, was, now, bool(rounds))
     return rows
 
 
-def _comparison(rows: list[Compared], notes: list[str]) -> Comparison:
-    names = roster.ordered(row.place.contestant for row in rows)
-    rows = sorted(rows, key=lambda row: (row.place.cell, names.index(row.place.contestant)))
+def _comparison(rows: dict[Place, Compared], notes: list[str]) -> Comparison:
+    names = roster.ordered(place.contestant for place in rows)
+    places = sorted(rows, key=lambda place: (place.cell, names.index(place.contestant)))
     means = []
-    for name in dict.fromkeys(row.place.contestant for row in rows):
-        ratios = [row.ratio for row in rows if row.place.contestant == name]
-        mean = geometric_mean(ratios)
-        means.append(Mean(name, mean, verdict(mean), len(ratios)))
-    first = [] if all(row.is_paired for row in rows) else [NOT_PAIRED]
-    return Comparison(rows, means, [*first, *notes])
+    for name in names:
+        ratios = [row.ratio for row in rows.values() if row.contestant == name]
+        means.append(Compared(f"mean of {len(ratios)}", name, geometric_mean(ratios)))
+    first = [] if all(row.is_paired for row in rows.values()) else [NOT_PAIRED]
+    return Comparison([rows[place] for place in places], means, [*first, *notes])
