@@ -7,7 +7,7 @@ chart are one picture.
 import math
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,40 +43,37 @@ class Look(NamedTuple):
     is_hatched: bool = False
 
 
-Looks = dict[tuple[int, int], Look]  # the look of each hidden size and batch size
-
-
 def crossover(one: Slice) -> Chart:
     """Return the maps of a grid; none for a slice that is not a grid or has no chainrule backend."""
-    maps: dict[str, Looks] = {}
+    maps: dict[str, Callable[[Cell], Look]] = {}
     if one.is_grid and one.leads:
-        maps["fastest backend, µs a step"] = {
-            size: _fastest(one, cell) for size, cell in one.by_size.items()
-        }
-        for title, left, right in sides(one):
-            maps[title] = {size: _faster(one, left, right, cell) for size, cell in one.by_size.items()}
+        maps["fastest backend, µs a step"] = partial(_fastest, one)
+        for title, (left, right) in sides(one).items():
+            maps[title] = partial(_faster, one, left, right)
     height = 1.15 + 0.4 * len(one.hidden)
-    panels = [Panel(title, partial(_draw_map, one, looks), height) for title, looks in maps.items()]
+    panels = [Panel(title, partial(_draw_map, one, look), height) for title, look in maps.items()]
     texts = _TEXTS["crossover"]
     title, alt = f"{texts['title']}: {one.title}", f"{one.title}. {texts['alt']}"
     return Chart(f"crossover-{one.slug}", title, alt, texts["caption"], panels)
 
 
-def sides(one: Slice) -> list[tuple[str, list[str], list[str]]]:
-    """Return the pairs to compare: device and processor, or the two best backends; then ours and others."""
+def sides(one: Slice) -> dict[str, tuple[list[str], list[str]]]:
+    """Return what to compare, by title: device and processor, or the two best backends; ours and others."""
     ours, peers = (
         [name for name in names if one.bests([name])] for names in (one.run.backends, one.run.peers)
     )
     devices = [name for name in ours if roster.entry(name).device != "cpu"]
     processors = [name for name in ours if name not in devices]
-    pairs = []
+    pairs = {}
     if devices and processors:
-        pairs.append(("the device against the processor", devices, processors))
+        pairs["the device against the processor"] = devices, processors
     elif len(ours) > 1:
         first, *rest = _winners(one, ours)
         second, *_ = rest or _winners(one, [name for name in ours if name != first])
-        pairs.append((f"{first} against {second}", [first], [second]))
-    return [*pairs, *([("chainrule against the fastest other", ours, peers)] if peers else [])]
+        pairs[f"{first} against {second}"] = [first], [second]
+    if peers:
+        pairs["chainrule against the fastest other"] = ours, peers
+    return pairs
 
 
 def _winners(one: Slice, names: Sequence[str]) -> list[str]:
@@ -102,8 +99,9 @@ def _faster(one: Slice, left: Sequence[str], right: Sequence[str], cell: Cell) -
     return Look(number(match.ratio.estimate), colour, match.standing == "undecided")
 
 
-def _draw_map(one: Slice, looks: Looks, ax: Any) -> None:
+def _draw_map(one: Slice, look_of: Callable[[Cell], Look], ax: Any) -> None:
     """Draw the cells of a map, each with its value."""
+    looks = {size: look_of(cell) for size, cell in one.by_size.items()}
     for (H, B), look in looks.items():
         column, row = one.batches.index(B), one.hidden.index(H)
         ink = drawing.readable_on(look.colour)
