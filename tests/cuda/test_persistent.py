@@ -245,14 +245,16 @@ class SideBySide(NumpyBackend):
     def engine(self, work):
         return fastest(on_device(self.device, work), self.device)
 
-    def pack(self, works, _threads):
-        return side_by_side([on_device(self.device, work) for work in works], self.device)
+    def pack(self, works, threads):
+        return side_by_side([on_device(self.device, work) for work in works], self.device, threads)
 
 
-def test_many_networks_take_the_launches_of_one_and_have_the_bits_of_each_alone():
+def test_many_networks_take_the_launches_of_one_and_have_the_bits_of_each_alone(monkeypatch):
+    """Those alone have a callback, so that their epochs run one by one."""
+    monkeypatch.setattr("chainrule.program.cuda.persistent_engine.ROWS_OF_A_THREAD", 1)
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((20, 4)), rng.integers(0, 3, 20)
-    launches, weights = [], []
+    launches, found = [], []
     for together in (True, False):
         device = need_device()
         backend = SideBySide("numpy", backends.named("numpy").xp, device)
@@ -260,12 +262,15 @@ def test_many_networks_take_the_launches_of_one_and_have_the_bits_of_each_alone(
         networks = [NeuralNetwork(4, 8, 3, seed=seed, **kind) for seed in range(5)]
         how, rates = {"batch_size": 8, "optimizer": "adam"}, [0.01 * (1 + n) for n in range(5)]
         if together:
-            histories = train_many(networks, X, y, 3, rates, **how)
+            histories = train_many(networks, X, y, 3, rates, threads=2, **how)
             assert not any("after the other" in note for history in histories for note in history.notes)
         else:
-            for net, rate in zip(networks, rates, strict=True):
-                net.train(X, y, 3, rate, progress=False, **how)
+            how |= {"callbacks": [lambda _record: None], "progress": False}
+            histories = [
+                net.train(X, y, 3, rate, **how) for net, rate in zip(networks, rates, strict=True)
+            ]
         launches.append(device.launches)
-        weights.append([net.predict(X).tobytes() for net in networks])
+        losses = [history["loss"] for history in histories]
+        found.append((losses, [net.predict(X).tobytes() for net in networks]))
     assert launches == [3 * 2, 5 * 3 * 2]  # of three epochs of whole batches and a ragged one
-    assert weights[0] == weights[1]
+    assert found[0] == found[1]

@@ -29,9 +29,9 @@ def test_an_order_holds_each_row_once_and_repeats_with_the_seed_whether_or_not_k
     one, other = Chance(seed), Chance(seed)
     for _ in range(3):
         other.keys(7)
-        order = one.order(n)
-        assert sorted(order.tolist()) == list(range(n))
-        assert (order == other.order(n)).all()
+        orders = one.order(n, 2).reshape(2, n)
+        assert (np.sort(orders) == range(n)).all()
+        assert (orders == [other.order(n), other.order(n)]).all()
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=30))

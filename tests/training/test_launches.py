@@ -1,4 +1,4 @@
-"""Epochs of one batch that nobody watches run many at a time, and come out as one by one."""
+"""Epochs that nobody watches run many at a time, and come out as one by one."""
 
 import numpy as np
 import pytest
@@ -34,6 +34,10 @@ def trained(monkeypatch, engine, callbacks, **given):
         {"learning_rate": 0.01, "optimizer": "adam", "dropout": 0.5},
         {"learning_rate": lambda epoch, epochs: 0.01 * (1 - epoch / epochs)},
         {"learning_rate": 0.05},  # diverges
+        {
+            "learning_rate": lambda epoch, _: 0.001 if epoch < 400 else 9.0,
+            "batch_size": 10,
+        },  # then diverges
         {"learning_rate": 3e150},  # the first update overflows
     ],
 )

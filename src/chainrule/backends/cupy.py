@@ -142,13 +142,12 @@ class CupyBackend(Backend):
 
     def pack(self, works: Sequence[Work], threads: int) -> Pack | None:
         """Return a pack that runs networks side by side in persistent kernels; ``None`` if one of them is too large for that."""
-        del threads
         if self.streams(works[0].data.X):
             return None
         try:
             device = self.cuda_device()
             with device.at_work():
-                return side_by_side(works, device)
+                return side_by_side(works, device, threads)
         except CannotCaptureError:  # without cuBLAS; the engines report it
             return None
 

@@ -37,6 +37,7 @@ class Epoch(NamedTuple):
     data: Any = None  # whose rows the order selects; None: the work's data, always so if engines read a host buffer
     # If ranks have their own rows: for each step, the size of the whole batch, and the index of this rank's first row.
     places: Sequence[tuple[int, int]] | None = None
+    draw: Callable[[], np.ndarray] | None = None  # draws the order, the same one in every call
 
     def part(self, first: int, stop: int) -> "Epoch":
         """Return the steps from ``first`` up to, but not including, ``stop``."""
@@ -44,6 +45,10 @@ class Epoch(NamedTuple):
         places = None if self.places is None else self.places[first:stop]
         bounds, rates = self.bounds[first:stop], self.rates[first:stop]
         return self._replace(bounds=bounds, rates=rates, keys=keys, places=places)
+
+    def drawn(self) -> "Epoch":
+        """Return the epoch with its order. Drawing takes longer than the rest of the plan, so a pack may do it in threads."""
+        return self if self.draw is None else self._replace(order=self.draw(), draw=None)
 
 
 def bounds(n: int, batch_size: int | None) -> list[tuple[int, int]]:
@@ -269,7 +274,7 @@ class Pack:
         for engine, epoch in epochs.items():
             # such as a CUDA stream of its own
             with engine.at_work() if len(self.engines) > 1 else nullcontext():
-                losses[engine] = engine.run(epoch, check)
+                losses[engine] = engine.run(epoch.drawn(), check)
         return losses
 
 

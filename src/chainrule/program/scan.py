@@ -128,6 +128,7 @@ class ScanPack(Pack):
 
     def run(self, epochs: Mapping[Any, Epoch], check: Callable[[], None]) -> dict[Any, list[float]]:
         """Run an epoch of each of these engines: see ``Pack``."""
+        epochs = {engine: epoch.drawn() for engine, epoch in epochs.items()}
         losses = dict[Any, list[float]]()
         for engines, data in self._groups:
             if not epochs.keys().isdisjoint(engines):

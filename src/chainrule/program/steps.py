@@ -142,7 +142,7 @@ class StepsPack(Pack):
 
     def run(self, epochs: Mapping[Any, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:
         """Run an epoch of each of these engines: see ``Pack``."""
-        return _run_launches(epochs, check)
+        return _run_launches({engine: epoch.drawn() for engine, epoch in epochs.items()}, check)
 
 
 def _run_launches(epochs: Mapping[Steps, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:

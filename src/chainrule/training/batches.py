@@ -65,20 +65,24 @@ class Chance:
         own._orders = np.random.default_rng([self.row_seed(), rank])
         return own
 
-    def order(self, n: int) -> np.ndarray:
-        """Return a permutation of ``range(n)``.
+    def order(self, n: int, epochs: int = 1) -> np.ndarray:
+        """Return a permutation of ``range(n)``, or several ones.
 
         Parameters
         ----------
         n : int
             The number of rows.
+        epochs : int
+            The number of permutations, which follow each other: those of as many calls.
 
         Returns
         -------
         array
-            ``(n,)``, int64.
+            ``(epochs * n,)``, int64.
         """
-        return self._orders.permutation(n)
+        rows = np.tile(np.arange(n), (epochs, 1))
+        # A single call, which releases the GIL, so that members draw at the same time.
+        return self._orders.permuted(rows, axis=1, out=rows).reshape(-1)
 
     def row_seed(self) -> int:
         """Return an int to seed the orders of the rows within the windows of an epoch.

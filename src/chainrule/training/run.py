@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import cache, lru_cache, partial
 from inspect import GEN_CLOSED, getgeneratorstate
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -364,18 +365,17 @@ class TrainingRun:
             epochs = [first + i / steps for i in range(number)]
             rates = np.array([rate(epoch, settings.epochs) for epoch in epochs])  # (number,)
         # A single batch has all rows: the engine reads them in place, from the caller's array.
-        order, rows, share = None, len(self._data), self._share
-        if steps > 1 or not self._data.in_memory:
+        order, draw, data, share = None, None, self._data, self._share
+        if steps > 1 or not data.in_memory:
             draws = chance if share is None else chance.of_rank(settings.group.rank)
             shuffle = settings.shuffle and steps > 1
-            orders = [self._data.order(draws, shuffle=shuffle) for _ in range(count)]
-            order = np.concatenate(orders)  # (count * n,)
+            if shuffle and data.in_memory:
+                draw = cache(partial(draws.order, len(data), count))
+            else:
+                order = np.tile(data.order(draws, shuffle=shuffle), count)  # (count * n,)
         keys = chance.keys(number) if self._net.dropout else None  # (number,)
-        spans = list(self.work.bounds) * (count if steps == 1 else 1)
-        if steps > 1 and count > 1:
-            starts = range(0, count * rows, rows)
-            spans = [(start + low, start + high) for start in starts for low, high in self.work.bounds]
-        return Epoch(order, spans, rates, keys, places=share and share.places)
+        spans = _spans(tuple(self.work.bounds), count)
+        return Epoch(order, spans, rates, keys, places=share and share.places, draw=draw)
 
     def _reported(self, losses: np.ndarray) -> list[float] | np.ndarray:
         """Return the loss over each epoch, on the scale that is reported, from the losses of its steps."""
@@ -421,6 +421,14 @@ def checksum(theta: Array, backend: Backend) -> str:
     return f"checksum {zlib.crc32(np.ascontiguousarray(backend.to_numpy(theta)).data):08x}"
 
 
+@lru_cache(maxsize=8)
+def _spans(bounds: tuple[tuple[int, int], ...], epochs: int) -> list[tuple[int, int]]:
+    """Return the bounds of epochs whose orders follow each other; members share the list."""
+    rows = bounds[-1][1] if len(bounds) > 1 else 0  # a single batch has no order
+    return [(k * rows + start, k * rows + stop) for k in range(epochs) for start, stop in bounds]
+
+
 def _finite(theta: Array) -> bool:
     xp = namespace(theta)
-    return bool(xp.all(xp.isfinite(theta)))
+    # The sum takes half the time on a device. It may also overflow, so that all weights must be looked at.
+    return math.isfinite(xp.sum(theta)) or bool(xp.all(xp.isfinite(theta)))

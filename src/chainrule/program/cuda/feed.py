@@ -35,7 +35,7 @@ class Feed(NamedTuple):
 
     def write(self, epoch: Epoch, first: int = 0) -> None:
         """Write the settings of an epoch from step ``first`` on; for a feed on the host."""
-        stop = first + len(self.rates)
+        epoch, stop = epoch.drawn(), first + len(self.rates)
         self.rates[:] = epoch.rates[first:stop]
         np.negative(self.rates, out=self.minus)
         if self.keys is not None and epoch.keys is not None:

@@ -1,6 +1,7 @@
 """The engine of persistent kernels: a small network, or several side by side, each trained by one block or one cluster.
 
-An epoch is one launch or a few. The settings of its steps are copied to the device once, and their losses are copied back once.
+A call runs one epoch or several, by one launch or a few. The settings of their steps are copied to the device once, and their losses
+are copied back once.
 """
 
 import logging
@@ -18,14 +19,19 @@ from chainrule.program.cuda.feed import Feed, FeedShape
 from chainrule.program.cuda.loop import THREADS
 from chainrule.program.cuda.persistent import Persistent, persistent
 from chainrule.program.dtypes import numpy_dtype
-from chainrule.program.engine import Epoch, Pack, Step, Work
+from chainrule.program.engine import Epoch, Pack, Step, Work, parts
+from chainrule.program.kernels import run_all
 from chainrule.program.replay import Call
 
 LOG = logging.getLogger("chainrule")
 # Longest launch, by the model of its kernel: Ctrl-C takes effect between launches.
 LAUNCH_MICROSECONDS = 5_000
+TOGETHER_MICROSECONDS = (
+    20_000  # longest call, by the same model: its epochs have no records if Ctrl-C ends it
+)
 CLUSTERS = 16, 8, 4, 2  # blocks; not with dropout, whose masks need each block's first row
-MOST_EPOCHS = 4096  # epochs of a single batch that run before their losses are read
+MOST_STEPS, MOST_ROWS = 4096, 2**16  # in a call; the rows of its orders then take 512 KB
+ROWS_OF_A_THREAD = 2**14  # least rows to draw an order of in a thread of its own: 0.2 ms
 
 Bounds = Sequence[tuple[int, int]]
 
@@ -57,12 +63,13 @@ class PersistentEngine:
             for rows, kernel in kernels.items()
         }
 
-    @property
+    @cached_property
     def at_once(self) -> int:
-        """How many epochs of one batch it runs before it returns their losses: the steps of one launch."""
-        if not self.work.is_one_batch:
-            return 1
-        return min(self.most_steps(self.work.bounds[0][1]), self.work.steps, MOST_EPOCHS)
+        """How many epochs it runs before it returns their losses, so that the host has little to do for each."""
+        sizes = [stop - start for start, stop in self.work.bounds]
+        microseconds = sum(self.kernels[rows].microseconds for rows in sizes)
+        most = min(TOGETHER_MICROSECONDS / microseconds, min(MOST_STEPS, self.work.steps) / len(sizes))
+        return max(1, int(most if self.work.is_one_batch else min(most, MOST_ROWS / sum(sizes))))
 
     def most_steps(self, rows: int, waves: int = 1) -> int:
         """Return how many steps fit into ``LAUNCH_MICROSECONDS`` if the clusters of a launch run in ``waves`` turns."""
@@ -95,20 +102,25 @@ class PersistentPack(Pack):
     ----------
     engines
         One for each network, for work of equal shapes.
+    threads
+        The number of threads that draw the orders of the networks. Engines are not divided among them.
     """
 
-    def __init__(self, engines: Sequence[PersistentEngine]) -> None:
+    def __init__(self, engines: Sequence[PersistentEngine], threads: int = 1) -> None:
         super().__init__(engines)
         work, device = engines[0].work, engines[0].device
         self._device, self._places = device, {engine: place for place, engine in enumerate(engines)}
-        self._steps = max(len(work.bounds), *(engine.at_once for engine in engines))
-        self._rows = 0 if work.is_one_batch else work.bounds[-1][1]
+        together = max(engine.at_once for engine in engines)
+        self._steps = together * len(work.bounds)
+        self._rows = 0 if work.is_one_batch else together * work.bounds[-1][1]
+        self._threads = max(1, min(threads, len(engines) * self._rows // ROWS_OF_A_THREAD))
         dtype, count = numpy_dtype(work.progress[0].dtype), len(engines)
         drops = any(engine.work.drops for engine in engines)
         shape = FeedShape(count * self._steps, count * self._rows, dtype, drops)
         self._here, self._host = shape.on(device, device.empty), shape.on(device, device.pinned)
         self._marks = [device.mark() for _ in range(UNDER_WAY)]
         self._kinds: list[tuple[PersistentEngine, Bounds]] = []
+        self._feeds: list[Feed] = []  # of the kinds, on the host
         self._launches: list[Call] = []
 
     def run(self, epochs: Mapping[Any, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:
@@ -116,8 +128,10 @@ class PersistentPack(Pack):
         kinds = [(engine, epoch.bounds) for engine, epoch in epochs.items()]
         if kinds != self._kinds:
             self._launches, self._kinds = self._bound(kinds), kinds
-        for engine, epoch in epochs.items():
-            self._part(self._host, engine, epoch.bounds).write(epoch)
+            self._feeds = [self._part(self._host, *kind) for kind in kinds]
+        writes = [feed.write for feed in self._feeds]
+        calls = [(write, (epoch,)) for write, epoch in zip(writes, epochs.values(), strict=True)]
+        run_all([[calls[n] for n in part] for part in parts(len(calls), self._threads)])
         try:
             for number, (kernel, arguments) in enumerate(self._launches):
                 check()
@@ -132,7 +146,7 @@ class PersistentPack(Pack):
         finally:
             for mark in self._marks:
                 mark.synchronize()  # sync: all launches, and with the last one the losses
-        losses = [self._part(self._host, *kind).losses.copy() for kind in kinds]  # (steps,) each
+        losses = [feed.losses.copy() for feed in self._feeds]  # (steps,) each
         return dict(zip(epochs, losses, strict=True))
 
     def _part(self, feed: Feed, engine: PersistentEngine, bounds: Bounds, start: int = 0) -> Feed:
@@ -144,8 +158,9 @@ class PersistentPack(Pack):
     def _bound(self, kinds: Sequence[tuple[PersistentEngine, Bounds]]) -> list[Call]:
         """Return the launches of an epoch; engines whose next steps have the same kernel share them."""
         tables: dict[tuple[int, int, str], tuple[PersistentEngine, int, list[list[int]]]] = {}
+        runs_of = {key: list(runs(bounds)) for key, bounds in {id(b): b for _, b in kinds}.items()}
         for engine, bounds in kinds:
-            for number, (start, stop) in enumerate(runs(bounds)):
+            for number, (start, stop) in enumerate(runs_of[id(bounds)]):
                 rows = bounds[start][1] - bounds[start][0]
                 row = engine.addresses(rows, self._part(self._here, engine, bounds, start))
                 kind = number, stop - start, engine.kernels[rows].text.name
@@ -199,7 +214,7 @@ def fastest(work: Work, device: Device) -> PersistentEngine | GraphEngine:
     return small(work, device) or GraphEngine(work, device)
 
 
-def side_by_side(works: Sequence[Work], device: Device) -> PersistentPack | None:
+def side_by_side(works: Sequence[Work], device: Device, threads: int = 1) -> PersistentPack | None:
     """Return a pack for steps of equal shapes; ``None`` if a block or cluster is too small for one of them."""
     known, engines = dict[Step, PersistentEngine](), list[PersistentEngine]()
     for work in works:
@@ -209,4 +224,4 @@ def side_by_side(works: Sequence[Work], device: Device) -> PersistentPack | None
             return None
         known[work.step] = engine
         engines.append(engine)
-    return PersistentPack(engines)
+    return PersistentPack(engines, threads)
