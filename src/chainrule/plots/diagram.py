@@ -138,9 +138,8 @@ def _tint(value: float, largest: float) -> tuple[float, ...]:
 
 
 def _draw_weights(ax: Any, W: np.ndarray, left: _Column, right: _Column, widest: float) -> None:
-    i, j = np.unravel_index(
-        np.argsort(np.abs(W), axis=None), W.shape
-    )  # (lines,) each, the widest last, on top
+    # The widest last, on top.
+    i, j = np.unravel_index(np.argsort(np.abs(W), axis=None), W.shape)  # (lines,) each
     ends = [
         ((left.place, left.heights[a]), (right.place, right.heights[b]))
         for a, b in zip(i, j, strict=True)

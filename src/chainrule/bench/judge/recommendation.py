@@ -29,11 +29,7 @@ class Recommendation(NamedTuple):
 
 
 def recommend(
-    cell: Cell,
-    measure: Measure,
-    *,
-    contestants: Sequence[str] | None = None,
-    again: bool = False,
+    cell: Cell, measure: Measure, *, contestants: Sequence[str] | None = None, again: bool = False
 ) -> Recommendation:
     """Return the backend to use for a network and a batch size.
 

@@ -30,12 +30,8 @@ Verdict = Literal["faster", "slower", "same", "undecided"]
 
 BAND = 0.03  # ratios within 3 % of 1 count as the same
 APART = 2.4  # processes differ if they are this many times as far apart as their rounds explain
-_T = {
-    1: 12.706,
-    2: 4.303,
-    3: 3.182,
-    4: 2.776,
-}  # Student's 97.5 % quantiles by degrees of freedom; above 4, a series
+# Student's 97.5 % quantiles by degrees of freedom; above 4, a series.
+_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
 
 
 def paired(pairs: Pairs) -> Interval:
