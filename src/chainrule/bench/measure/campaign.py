@@ -22,8 +22,8 @@ from chainrule.bench.measure.process import Answer, Process
 from chainrule.bench.store import FILE, SCHEMA, Measurement, Records, append, read
 from chainrule.mathematics.naming import require
 
-OVER = {"status": "skipped", "reason": "the time was over"}
-NOT_STARTED = {"status": "interrupted", "reason": "stopped before its turn"}
+OVER: Answer = {"status": "skipped", "reason": "the time was over"}
+NOT_STARTED: Answer = {"status": "interrupted", "reason": "stopped before its turn"}
 LATE = 1.0  # seconds to wait for an answer after the deadline
 FEWEST = 3  # rounds that are measured even after the deadline
 SHORT_PASS = 0.01  # seconds; refilling a cache takes less than a hundredth of it
@@ -37,8 +37,8 @@ class Seat(NamedTuple):
     threads: int = 0
 
 
-# For each contestant of a cell: the numbers of its rounds, and the answers of its process.
-Turns = dict[Seat, list[tuple[int, Answer]]]
+# For each contestant of a cell, the seconds of its block in each round, by the number of the round.
+Rounds = dict[Seat, dict[int, float]]
 
 
 @dataclass(frozen=True)
@@ -75,30 +75,29 @@ class Crew:
         Ctrl-C between two turns yields the measurements so far, and then raises ``KeyboardInterrupt``.
         """
         before, stopped = self._pulse(), False
-        answers: dict[Seat, Answer] = {}
-        turns: Turns = {seat: [] for seat in seats}
-        # All contestants of a cell take passes of the same length.
-        devices = {roster.entry(seat.contestant).device for seat in seats}
+        answers = dict.fromkeys(seats, NOT_STARTED)
+        rounds: Rounds = {seat: {} for seat in seats}
+        # All contestants of a cell take passes of the same length: those for "cuda" if any needs it.
+        device = max((roster.entry(seat.contestant).device for seat in seats), default="cpu")
         try:
             for seat in seats:
-                answers[seat] = self._make(seat, cell, operation, max(devices))  # "cuda" if any is
-            ready = {seat: answer for seat, answer in answers.items() if answer["status"] == "ok"}
-            self._rounds(cell, ready, turns)
+                answers[seat] = self._make(seat, cell, operation, device)
+            self._rounds(cell, answers, rounds)
         except KeyboardInterrupt:
             stopped = True
         doubts = flags(before, self._pulse())
-        for seat in seats:
-            answer = answers.get(seat, NOT_STARTED)
+        for seat, answer in answers.items():
             environment = answer.get("environment", {"id": ""})
             if environment["id"] not in self._environments:
                 self._environments.add(environment["id"])
                 yield environment
-            status, reason = self._status(answer, turns[seat])
-            timed = [(number, took["seconds"]) for number, took in turns[seat] if "seconds" in took]
+            status, reason = answer["status"], answer.get("reason", "")
+            if status == "ok" and len(rounds[seat]) < min(self.care.least_rounds, FEWEST):
+                status, reason = "interrupted", f"stopped after {len(rounds[seat])} rounds"
             yield Measurement(
                 *(self.run, self.number, cell, operation, *seat, status, reason),
-                rounds=tuple(number for number, _ in timed),
-                seconds=tuple(seconds for _, seconds in timed),
+                rounds=tuple(rounds[seat]),
+                seconds=tuple(rounds[seat].values()),
                 steps=answer.get("passes", 0) * answer.get("steps", 0),
                 first_call=answer.get("first_call", 0.0),
                 check=answer.get("check", {}),
@@ -144,36 +143,30 @@ class Crew:
         )
         return OVER if answer["status"] == "failed" and self._left < 0 else answer
 
-    def _rounds(self, cell: Cell, ready: dict[Seat, Answer], turns: Turns) -> None:
-        """Time each contestant once per round, in a new random order."""
+    def _rounds(self, cell: Cell, answers: dict[Seat, Answer], taken: Rounds) -> None:
+        """Time each contestant once per round, in a new random order; one that fails takes no more turns."""
         care = self.care
+        ready = {seat: answer for seat, answer in answers.items() if answer["status"] == "ok"}
         again = {seat: answer["pass"] < SHORT_PASS for seat, answer in ready.items()}
         each = sum((answer["passes"] + again[seat]) * answer["pass"] for seat, answer in ready.items())
         rounds = max(care.least_rounds, min(int(care.budget / max(each, 1e-9)), care.rounds))
         shuffle = random.Random(f"{self.run} {self.number} {cell.name}").shuffle  # noqa: S311  an order, no secret
         order = list(ready)
-
-        def is_running(seat: Seat) -> bool:
-            return all("seconds" in took for _, took in turns[seat][-1:])
-
         for number in range(rounds):
             fewest = min(care.least_rounds, FEWEST) if self._left < 0 else FEWEST
             if self._left < LATE and number >= fewest:
                 break
             shuffle(order)
-            for seat in filter(is_running, order):
+            for seat in list(order):
                 how = {"passes": ready[seat]["passes"], "again": again[seat], "clock": care.clock}
-                turns[seat].append((number, self._process(seat).ask("time", **how)))
-        for seat in filter(is_running, ready):
+                answer = self._process(seat).ask("time", **how)
+                if "seconds" in answer:
+                    taken[seat][number] = answer["seconds"]
+                else:
+                    answers[seat] = ready[seat] | answer
+                    order.remove(seat)
+        for seat in order:
             self._process(seat).ask("drop")
-
-    def _status(self, answer: Answer, turns: Sequence[tuple[int, Answer]]) -> tuple[str, str]:
-        """Return the status of a contestant, and why it was not measured."""
-        if turns and "seconds" not in turns[-1][1]:
-            return "failed", turns[-1][1]["reason"]
-        if answer["status"] == "ok" and len(turns) < min(self.care.least_rounds, FEWEST):
-            return "interrupted", f"stopped after {len(turns)} rounds"
-        return answer["status"], answer.get("reason", "")
 
 
 @contextmanager
