@@ -212,7 +212,7 @@ def report(
 # -- compare -----
 
 SLOWER = 1  # exit code if a contestant is slower
-HEAD = ("cell", "contestant", "before, µs", "after, µs", "times", "95 % interval", "verdict")
+HEAD = ("cell", "contestant", "before,\nµs", "after,\nµs", "times", "95 %\ninterval", "verdict")
 
 
 @app.command(epilog="Example: chainrule bench compare products-numpy numpy --in results")
