@@ -182,7 +182,7 @@ class Stream:
         str
             As in "row 12 of rows.parquet".
         """
-        return f"row {block.start + row + 1} of {self._source.file(block.file)}"
+        return f"row {block.start + row + 1} of {self._source.files[block.file]}"
 
     def read_all(self) -> Iterator[RawRows]:
         """Return an iterator over the ``RawRows`` of each block; the next block is read in a thread.
@@ -443,10 +443,7 @@ class _Arrays:
             problem = f"{name} has shape {shape} but X has {len(X)} rows; give one entry for each row"
             require(shape[:1] == X.shape[:1], problem)
         self.features = [f"X_{number}" for number in range(X.shape[1])]
-        self.groups = [[len(X)]]
-
-    def file(self, _number: int) -> str:
-        return self.name
+        self.files, self.groups = [self.name], [[len(X)]]
 
     def read(self, block: Block) -> RawRows:
         rows = slice(block.start, block.stop)
@@ -462,6 +459,7 @@ class _Frames:
     """Tables with named columns, as frames of Polars."""
 
     name: str
+    files: list[str]
     groups: list[list[int]]  # for each file, the number of rows in each of its row groups
 
     def __init__(
@@ -505,33 +503,30 @@ class _Parquet(_Frames):
         path = Path(source)
         self._pl = pl = polars(f"reading {path.name}")
         self.name = str(path)
-        self._files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+        self.files = sorted(map(str, path.rglob("*.parquet"))) if path.is_dir() else [str(path)]
         got = "a folder without .parquet files" if path.is_dir() else "no file or folder"
         problem = f"{path} is {got}; give a Parquet file, or a folder of them"
-        require(path.exists() and self._files, problem, FileNotFoundError)
+        require(path.exists() and self.files, problem, FileNotFoundError)
         parquet = str(path.with_suffix(".parquet"))
         problem = (
             f"{path} is CSV; give Parquet: polars.read_csv({str(path)!r}).write_parquet({parquet!r})"
         )
         require(path.suffix != ".csv", problem)
         # A lazy frame keeps the metadata of its file, which are large if there are many columns.
-        self._lazy = [pl.scan_parquet(file) for file in self._files]
+        self._lazy = [pl.scan_parquet(file) for file in self.files]
         schemas, self.groups = [], []
-        for file, lazy in zip(self._files, self._lazy, strict=True):
+        for file, lazy in zip(self.files, self._lazy, strict=True):
             problem = f"{file} cannot be read ({{}}); is it damaged, or not Parquet?"
             with refusing((pl.exceptions.PolarsError, OSError), problem):
                 schemas.append(dict(lazy.collect_schema()))
                 # Polars makes a chunk of each row group; if it ever does not, only the speed of reading changes.
                 self.groups.append(lazy.select(pl.first()).collect().to_series().chunk_lengths())
-            _check_columns(schemas[0], schemas[-1], str(file), str(self._files[0]))
+            _check_columns(schemas[0], schemas[-1], file, self.files[0])
         super().__init__(schemas[0], *columns)
-
-    def file(self, number: int) -> str:
-        return str(self._files[number])
 
     def read(self, block: Block) -> RawRows:
         rows = self._lazy[block.file].slice(block.start, block.rows)
-        problem = f"{self.file(block.file)} cannot be read ({{}}); was it changed after training began?"
+        problem = f"{self.files[block.file]} cannot be read ({{}}); was it changed after training began?"
         # A panic of Polars, on a damaged file, is no Exception.
         errors = self._pl.exceptions
         with refusing((errors.PolarsError, errors.PanicException), problem):
@@ -557,12 +552,9 @@ class _Records(_Frames):
             schema = schema or dict(frame.schema)
             _check_columns(schema, dict(frame.schema), f"record batch {number}", "record batch 0")
             rows.append(frame.height)
-        self.groups = [rows]
+        self.files, self.groups = [self.name], [rows]
         require(schema is not None, "there are no record batches; give at least one")
         super().__init__(schema or {}, *columns)
-
-    def file(self, _number: int) -> str:
-        return self.name
 
     def read(self, block: Block) -> RawRows:
         if self._held is None or block.start < self._at:

@@ -1,5 +1,6 @@
 """Training: runs one network or several, and compares what ranks and resumed runs must have in common."""
 
+import zlib
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from importlib.util import find_spec
@@ -8,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from chainrule._version import __version__
+from chainrule.backends import Backend
+from chainrule.mathematics.arrays import Array
 from chainrule.program import machine
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import Pack
 from chainrule.program.unrecordable import UnrecordableError
 from chainrule.training.display import Display
 from chainrule.training.interrupts import Interrupts
-from chainrule.training.run import TrainingRun, checksum
+from chainrule.training.run import TrainingRun
 from chainrule.training.tasks import Member, Outcome
 
 IN_TURN = "the members trained one after the other: nothing here runs such steps together"
@@ -68,7 +71,7 @@ def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[O
         interrupts.settle()
         if group.size > 1 and runs[0].history.error is None:
             theta = runs[0].engine.progress.theta
-            group.check_alike({"weights after training": checksum(theta, task.backend)})
+            group.check_alike({"weights after training": _checksum(theta, task.backend)})
         return [run.outcome() for run in runs]
 
 
@@ -156,7 +159,12 @@ def _facts(member: Member) -> dict[str, Any]:
         **shared,
         **task.data.facts,
         **{f"{name} held out": fact for name, fact in validation.items()},
-        "weights": checksum(theta, task.backend),
+        "weights": _checksum(theta, task.backend),
         "draws": chance.state,
         "sum": settings.group.tree,
     }
+
+
+def _checksum(theta: Array, backend: Backend) -> str:
+    """Return a checksum of the parameters ``theta (P,)``, to compare them."""
+    return f"checksum {zlib.crc32(np.ascontiguousarray(backend.to_numpy(theta)).data):08x}"

@@ -3,7 +3,6 @@
 import math
 import sys
 import time
-import zlib
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import cache, lru_cache, partial
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from chainrule.backends import Backend
 from chainrule.mathematics.arrays import Array, namespace, record_like
 from chainrule.mathematics.schedules import Constant
 from chainrule.mathematics.step import Progress, TrainingStep
@@ -414,11 +412,6 @@ class TrainingRun:
             "the last finite weights are kept",
             f"lower learning_rate (it was {rate:.3g}){clip}, or scale X",
         )
-
-
-def checksum(theta: Array, backend: Backend) -> str:
-    """Return a checksum of the parameters ``theta (P,)``, to compare them."""
-    return f"checksum {zlib.crc32(np.ascontiguousarray(backend.to_numpy(theta)).data):08x}"
 
 
 @lru_cache(maxsize=8)
