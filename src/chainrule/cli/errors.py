@@ -43,7 +43,7 @@ def one_line(error: BaseException) -> str:
 def _misuse(error: Any) -> str:
     """Return the message for a wrong command line, with the option that may have been meant."""
     context = getattr(error, "ctx", None)
-    text = " ".join(error.format_message().split())
+    text = " ".join(error.format_message().split()).replace("Value error, ", "")
     if context and hasattr(error, "possibilities"):  # an unknown option
         option, options = error.option_name, [param.opts for param in context.command.params]
         known = [name for names in options for name in names if name.startswith("--")]

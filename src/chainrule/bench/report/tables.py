@@ -15,7 +15,6 @@ from chainrule.bench.report.word_table import LETTERS, NONE, SIGNS, Table, micro
 from chainrule.bench.store import Measurement
 
 ABOVE = "above limit"  # the flag of a step that seems faster than its limit
-UNKNOWN = "an unknown machine"
 FEW_PROCESSES = 3
 NOISY = 0.25  # range of a contestant's blocks / their median
 LEGEND = "▲ faster, ▼ slower, = the same, ? undecided"
@@ -92,7 +91,7 @@ def verdict(run: Results) -> Table:
     steps = [one for one in run.slices if one.operation == "step"]
     groups = {one.title: [one] for one in run.slices}
     groups = ({"all steps": steps} if len(steps) > 1 else {}) | groups
-    table = Table("Verdict", VERDICT, notes=[MEANINGS], texts=3)
+    table = Table("Verdict", VERDICT, texts=3)
     for name, slices in groups.items():
         leads = [names for one in slices for names in one.leads.values()]
         if not leads:
@@ -155,12 +154,13 @@ def fastest(run: Results) -> Table:
     for one in run.slices:
         for cell in one.cells:
             row = [cell.name if one.operation == "step" else f"{cell.name} ({one.operation})"]
+            others = sign(one.match(cell))
             if best := one.best(cell):
                 times = map(microseconds, (best.step, best.limit, best.bare))
                 row += [best.place.contestant, *times, share_text(best)]
             else:
-                row += [sign(one.match(cell)), *[NONE] * 4]
-            table.rows.append([*row, sign(one.match(cell))] if run.peers else row)
+                row += [others, *[NONE] * 4]
+            table.rows.append([*row, others] if run.peers else row)
     notes = [LEGEND if run.peers else "", letters_used(text for row in table.rows for text in row)]
     notes += [f"!: {FLAGS[ABOVE]}"] if any("% !" in row[5] for row in table.rows) else []
     table.notes = [*filter(None, notes)]
@@ -208,15 +208,12 @@ def _facts(run: Results) -> Mapping[str, str]:
 
 def environment(run: Results) -> Table:
     """Return the facts of the environments."""
-    rows = [*_facts(run).items()] or [("machine", UNKNOWN)]
-    return Table("Measured on", ["fact", "value"], [*rows], texts=2)
+    return Table("Measured on", ["fact", "value"], [*_facts(run).items()], texts=2)
 
 
 def line(run: Results) -> str:
     """Return the machine and the versions in one line."""
     record = _facts(run)
-    if not record:
-        return UNKNOWN
     pools = [library(pool) for one in run.environments for pool in one.get("blas") or []]
     blas = [name for name in dict.fromkeys(pools) if "blas" in name or "mkl" in name]
     versions = [f"{name[9:]} {value}" for name, value in record.items() if name[:9] == "versions "]
@@ -226,8 +223,6 @@ def line(run: Results) -> str:
 def short(run: Results) -> str:
     """Return the processor and the GPU."""
     record = _facts(run)
-    if not record:
-        return UNKNOWN
     name = " ".join(record.get("cpu", "unknown processor").replace("(R)", "").split())
     cores = record.get("cores")
     counted = f"{cores} core{'' if cores == '1' else 's'}" if cores else ""
