@@ -4,6 +4,7 @@ Three independent sources: the closed forms of the cell, the traced program with
 on arrays that count. Where they disagree, one of them is wrong.
 """
 
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,6 +118,6 @@ def _run_epoch(cell: Cell, engine: str, steps: int) -> StepRun:
         replay = Replay(work, CountingLibrary(counting), asarray)
         replay.run(epoch, lambda: None)
     else:
-        plain = Plain(work, asarray, np.asarray)
+        plain = Plain(work, SimpleNamespace(asarray=asarray, to_numpy=np.asarray))
         plain.run(epoch, lambda: None)
     return StepRun(counting.products, counting.row_products, counting.computed, counting.reads)

@@ -251,7 +251,7 @@ class Backend:
         Engine
             An engine that starts from ``work.progress``; the reference for all other engines.
         """
-        return Plain(work, self.asarray, self.to_numpy)
+        return Plain(work, self)
 
     def pack(self, works: Sequence[Work], threads: int) -> "Pack | None":  # noqa: ARG002
         """Return an engine that runs several runs of equal shapes together; ``None`` if this backend has none.

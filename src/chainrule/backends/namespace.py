@@ -50,7 +50,7 @@ class NamespaceBackend(Backend):
         require(not why, problem, BackendUnavailableError)
         if not hasattr(work.progress.theta, "persist"):
             return super().plain(work)
-        return Plain(work, self.asarray, self.to_numpy, partial(_persisted, work.step.whole))
+        return Plain(work, self, partial(_persisted, work.step.whole))
 
 
 def _persisted(step: Callable[..., Any], *arguments: Any) -> Any:

@@ -50,7 +50,7 @@ def _take_two_steps(work: Work, backend: Backend) -> None:
     small = replace(work, bounds=[(row, row + 1) for row in range(rows)])
     with backend.quiet():
         epoch = Epoch(np.arange(rows)[::-1].copy(), small.bounds, [0.1] * rows, keys)
-        Plain(small, backend.asarray, backend.to_numpy).run(epoch, lambda: None)
+        Plain(small, backend).run(epoch, lambda: None)
 
 
 def every_problem(backend: Backend, dtype: str = "float32") -> list[str]:

@@ -9,6 +9,8 @@ The hash of the places is the same at every step, so a traced step keeps it as a
 
 from chainrule.mathematics.arrays import Array, arange, namespace
 
+Key = Array | None  # int32, 0-d: the dropout key of a step; None drops nothing
+
 _MULTIPLIERS = (0x7FEB352D, 0x846CA68B - 2**32)  # as signed 32-bit integers
 _SHIFTS = (16, 15, 16)
 _LAYER_STRIDE = 0x9E3779B9  # 2**32 over the golden ratio, so that layers start far apart

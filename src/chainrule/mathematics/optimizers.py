@@ -303,13 +303,8 @@ def _one_minus_power(beta: float, t: Array) -> Array:
     return -xp.expm1(t * math.log(beta))  # (..., 1)
 
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": sgd,
-    "momentum": momentum,
-    "nesterov": nesterov,
-    "adam": adam,
-    "adamw": adamw,
-}
+_RULES = sgd, momentum, nesterov, adam, adamw
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {rule.__name__: rule for rule in _RULES}
 
 
 def optimizer(choice: str | Optimizer) -> Optimizer:

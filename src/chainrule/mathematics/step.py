@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from chainrule.mathematics.architecture import Architecture
 from chainrule.mathematics.arrays import Array, namespace
-from chainrule.mathematics.dropout import dropout_mask, dropped
+from chainrule.mathematics.dropout import Key, dropout_mask, dropped
 from chainrule.mathematics.layers import (
     Dense,
     DenseCache,
@@ -87,9 +87,7 @@ class Forward(NamedTuple):
     masks: tuple[Array | None, ...]  # each (n, n_l), for the hidden layers
 
 
-def forward(
-    theta: Array, X: Array, net: Architecture, key: Array | None = None, first_row: int = 0
-) -> Forward:
+def forward(theta: Array, X: Array, net: Architecture, key: Key = None, first_row: int = 0) -> Forward:
     """Return the outputs of all layers for ``X``; with a ``key``, with dropout.
 
     Parameters
@@ -131,7 +129,7 @@ def forward(
     return Forward(A, tuple(caches), tuple(masks))
 
 
-def objective(theta: Array, batch: Batch, net: Architecture, key: Array | None = None) -> Array:
+def objective(theta: Array, batch: Batch, net: Architecture, key: Key = None) -> Array:
     """Return ``L + lambda/2 sum W²``, the function that :func:`gradient` differentiates.
 
     Parameters
@@ -173,7 +171,7 @@ def chain_rule(
     X: Array,
     net: Architecture,
     loss: Callable[[Array], tuple[Array, Array]],
-    key: Array | None = None,
+    key: Key = None,
     first_row: int = 0,
 ) -> tuple[Array, list[Dense]]:
     """Return the loss and the gradients of all layers, by the chain rule from the last layer to the first.
@@ -220,7 +218,7 @@ def data_gradient(
     theta: Array,
     batch: Batch,
     net: Architecture,
-    key: Array | None = None,
+    key: Key = None,
     *,
     rows: int | None = None,
     first_row: int = 0,
@@ -334,9 +332,7 @@ def clipped(g: Array, clip_norm: float | None) -> Array:
     return g * (clip_norm / xp.maximum(norm, clip_norm * xp.ones_like(norm)))  # (..., P)
 
 
-def gradient(
-    theta: Array, batch: Batch, net: Architecture, key: Array | None = None
-) -> tuple[Array, Array]:
+def gradient(theta: Array, batch: Batch, net: Architecture, key: Key = None) -> tuple[Array, Array]:
     """Return the loss of the data and the gradient of :func:`objective`.
 
     Parameters
@@ -421,7 +417,7 @@ def step(
     progress: Progress,
     batch: Batch,
     learning_rate: Array,
-    key: Array | None,
+    key: Key,
     net: Architecture,
     optimizer: Optimizer,
 ) -> tuple[Progress, Array]:
@@ -473,7 +469,7 @@ class TrainingStep(NamedTuple):
     optimizer: Optimizer
 
     def whole(
-        self, progress: Progress, batch: Batch, learning_rate: Array, key: Array | None
+        self, progress: Progress, batch: Batch, learning_rate: Array, key: Key
     ) -> tuple[Progress, Array]:
         """Run :func:`step`.
 
@@ -496,7 +492,7 @@ class TrainingStep(NamedTuple):
         return step(progress, batch, learning_rate, key, self.net, self.optimizer)
 
     def part(
-        self, theta: Array, batch: Batch, key: Array | None, rows: int, first_row: int
+        self, theta: Array, batch: Batch, key: Key, rows: int, first_row: int
     ) -> tuple[Array, Array]:
         """Run :func:`data_gradient` on some rows of a batch.
 

@@ -205,49 +205,42 @@ class Plain(Engine):
     ----------
     work
         The steps and their arrays.
-    asarray, to_numpy
-        The methods of the backend: to its device and back.
+    backend
+        Its methods ``asarray`` and ``to_numpy`` bring arrays to its device and back.
     compiled
         A function to call in place of ``step.whole``.
     """
 
-    def __init__(
-        self,
-        work: Work,
-        asarray: Callable[..., Array],
-        to_numpy: Callable[[Array], np.ndarray],
-        compiled: Callable[..., Any] | None = None,
-    ) -> None:
+    def __init__(self, work: Work, backend: Any, compiled: Callable[..., Any] | None = None) -> None:
         self.progress, self._work, self._step = work.progress, work, compiled or work.step.whole
-        self._asarray, self._to_numpy = asarray, to_numpy
+        self._backend = backend
 
     def run(self, epoch: Epoch, check: Callable[[], None]) -> list[float]:
         """Run an epoch: see ``Engine``."""
-        dtype = self.progress[0].dtype
-        order = None if epoch.order is None else self._asarray(epoch.order)  # (n,)
+        dtype, asarray = self.progress[0].dtype, self._backend.asarray
+        order = None if epoch.order is None else asarray(epoch.order)  # (n,)
         data, losses = epoch.data or self._work.data, []
         for number, bounds in enumerate(epoch.bounds):
             check()
-            rate = self._asarray(epoch.rates[number], dtype)  # ()
-            key = None if epoch.keys is None else self._asarray(epoch.keys[number], "int32")  # ()
+            rate = asarray(epoch.rates[number], dtype)  # ()
+            key = None if epoch.keys is None else asarray(epoch.keys[number], "int32")  # ()
             batch = data if order is None and self._work.is_one_batch else taken(data, order, *bounds)
             self.progress, L = self._step(self.progress, batch, rate, key)
             losses.append(L)
         # sync: the losses, once an epoch
-        stacked: list[float] = self._to_numpy(namespace(*losses).stack(losses)).tolist()
+        stacked: list[float] = self._backend.to_numpy(namespace(*losses).stack(losses)).tolist()
         return stacked
 
 
 def taken(data: Any, order: Array | None, start: int, stop: int) -> Any:
     """Return the rows ``order[start:stop]`` of the data, or ``start`` to ``stop`` without an order."""
-    parts = [None if part is None else _rows(part, order, start, stop) for part in data]
-    return type(data)(*parts)
 
+    def rows(part: Array) -> Array:
+        if order is None:
+            return part[start:stop, :]
+        return namespace(part).take(part, order[start:stop], axis=-2)
 
-def _rows(part: Array, order: Array | None, start: int, stop: int) -> Array:
-    if order is None:
-        return part[start:stop, :]
-    return namespace(part).take(part, order[start:stop], axis=-2)
+    return type(data)(*(None if part is None else rows(part) for part in data))
 
 
 class Pack:
