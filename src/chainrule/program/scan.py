@@ -140,10 +140,11 @@ class ScanPack(Pack):
 
 def _stacked(records: Sequence[Any]) -> Any:
     """Return records of data as one: shared arrays as they are, others stacked."""
-    columns = zip(*records, strict=True)
-    return type(records[0])(
-        *(column[0] if all(p is column[0] for p in column) else jnp.stack(column) for column in columns)
-    )
+
+    def one(first: jax.Array, *others: jax.Array) -> jax.Array:
+        return first if all(other is first for other in others) else jnp.stack((first, *others))
+
+    return jax.tree.map(one, *records)
 
 
 @lru_cache(maxsize=32)
@@ -163,7 +164,8 @@ def _compiled(step: Step, rows: int) -> Any:
             progress, losses = carried
             places = jax.lax.dynamic_slice(order, (starts[number],), (rows,))  # (rows,)
             key = None if keys is None else keys[number]
-            progress, L = step.whole(progress, _rows(data, places), rates[number], key)
+            batch = jax.tree.map(lambda part: jnp.take(part, places, axis=0), data)  # each (rows, ...)
+            progress, L = step.whole(progress, batch, rates[number], key)
             return progress, losses.at[number].set(L)
 
         losses = jnp.zeros(rates.shape, rates.dtype)  # (most,)
@@ -184,8 +186,4 @@ def _compiled(step: Step, rows: int) -> Any:
 
 def _of(data: Any, number: jax.Array) -> Any:
     """Return the data of one run."""
-    return type(data)(*(part[number] if part is not None and part.ndim > 2 else part for part in data))
-
-
-def _rows(data: Any, places: jax.Array) -> Any:
-    return type(data)(*(None if part is None else jnp.take(part, places, axis=0) for part in data))
+    return jax.tree.map(lambda part: part[number] if part.ndim > 2 else part, data)
