@@ -244,7 +244,7 @@ struct Block {
     // The first number of W that a thread brings. The others are a multiple of the threads later, in the order of W, its columns padded.
     constexpr int fast = turned ? terms : padded, step = turned ? 1 : columns, share = terms * padded / threads;
     const int low = thread % fast, high = thread / fast, term = turned ? low : high, column = turned ? high : low;
-    const T *const from = W + (turned ? column * many + term : term * columns + column);
+    const T *const from = W + (turned ? column * many + term : term * columns + (column < columns ? column : 0));
     Sum *const to = tile[0][0].at + column * pitch + term;
     T next_w[share];
     const auto fetch = [&](int start) {
@@ -259,7 +259,7 @@ struct Block {
       for (int i = 0; i < share; i++) {
         const int terms_on = turned ? i * threads % fast : i * threads / fast, columns_on = turned ? i * threads / fast : 0;
         const bool is_term = many % terms == 0 || start + term + terms_on < many;
-        next_w[i] = is_term && column + columns_on < columns ? from[start * step + terms_on * step + columns_on * many] : T{};
+        next_w[i] = is_term && (!turned || column + columns_on < columns) ? from[start * step + terms_on * step + columns_on * many] : T{};
       }
     };
     fetch(0);
