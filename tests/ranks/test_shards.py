@@ -94,7 +94,8 @@ def test_ranks_with_rows_of_their_own_train_what_one_process_does(monkeypatch, b
     for _ in range(2):
         draws = draws_of(chance, 4)
         orders.append(merged([p[d.order(len(p))] for p, d in zip(places, draws, strict=True)]))
-    monkeypatch.setattr(Chance, "order", lambda _self, _n: orders.pop(0))
+    drawn = lambda _self, _n, epochs: np.concatenate([orders.pop(0) for _ in range(epochs)])
+    monkeypatch.setattr(Chance, "order", drawn)
     weights = {"sample_weight": WEIGHTS, "validation_data": (X, Y)}
     assert_near(runs[0], trained((X, Y), backend=backend, **weights))
 
@@ -133,7 +134,8 @@ def test_ranks_read_the_blocks_of_a_stream_once_and_train_what_one_process_does(
             parts.append(handed_out(data, Epoch(order, own.bounds, [0.1] * len(batches), None)))
         orders.append(merged(parts))
         assert np.array_equal(np.sort(orders[-1]), np.arange(len(X)))
-    monkeypatch.setattr(Chance, "order", lambda _self, _n: orders.pop(0))
+    drawn = lambda _self, _n, epochs: np.concatenate([orders.pop(0) for _ in range(epochs)])
+    monkeypatch.setattr(Chance, "order", drawn)
     assert_near(runs[0], trained((X, Y), backend=backend, sample_weight=WEIGHTS))
 
 

@@ -41,7 +41,10 @@ def test_a_stream_trains_to_the_bits_that_memory_gives_in_the_same_order(
         assert all(np.array_equal(np.sort(order), np.arange(len(X))) for order in orders)
         assert not np.array_equal(*orders)
         with monkeypatch.context() as patch:
-            patch.setattr(Chance, "order", lambda _self, _n, left=orders: left.pop(0))
+            drawn = lambda _self, _n, epochs, left=orders: np.concatenate(
+                [left.pop(0) for _ in range(epochs)]
+            )
+            patch.setattr(Chance, "order", drawn)
             from_memory = again.train(X, y, epochs=2, sample_weight=w, **TRAINING)
         assert history["loss"] == from_memory["loss"]
         np.testing.assert_array_equal(parameters(net), parameters(again))
