@@ -15,9 +15,11 @@ from support.cuda.texts import (
     cluster_kernels,
     every_function,
     kernel_of,
+    kernels_of,
     kernels_of_every_step,
     persistent_kernels,
 )
+from support.steps import Case, made_plan
 
 GENERATIONS = [(12, "sm_80"), (12, "sm_90"), (13, "sm_90"), (13, "sm_100")]
 
@@ -63,6 +65,21 @@ def test_loads_are_on_their_way_before_the_first_is_used():
         assert "ld.global.v4" in code
         runs = [part.count("ld.global.v4") for part in code.split(end)]
         assert max(runs) >= 8, text.name
+
+
+@pytest.mark.parametrize(("cuda", "architecture"), GENERATIONS)
+def test_products_of_many_terms_keep_their_sums_in_registers(cuda, architecture):
+    library(cuda)
+    half = Case((16, 600), additions={"compute": "bfloat16"})
+    steps = (Case((16, 600)), 4096, "float32"), (Case((16, 600)), 9, "float64"), (half, 300, "float32")
+    texts = {name: text for step in steps for name, text in kernels_of(made_plan(*step)).items()}
+    long = [text for text in texts.values() if "long_dot" in text.source]
+    assert len(long) == 3 * 2 * 2  # the last product and one in the backward pass, aligned or not
+    _compiled(cuda, architecture, long)
+    code = ptx(
+        PRELUDE + "".join(text.source for text in long), cuda, architecture.replace("sm", "compute")
+    )
+    assert ".local" not in code
 
 
 @pytest.mark.parametrize("share", range(len(GENERATIONS)))
