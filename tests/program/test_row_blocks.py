@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chainrule.backends.plans import step_plan
 from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.optimizers import sgd
-from chainrule.mathematics.step import Batch, Progress, TrainingStep
+from chainrule.mathematics.step import Batch, Progress
 from chainrule.program import machine, row_blocks
-from chainrule.program.engine import Work, plan_step
+from chainrule.program.engine import Work
 from chainrule.program.row_blocks import Cut, cut, one_core
 from chainrule.program.steps import is_native, product_threads
-from chainrule.program.trace import Spec
 from support.steps import Case
 
 MB = 1 << 20
@@ -30,10 +30,7 @@ def _two_megabytes(monkeypatch):
 def planned(sizes, rows, dtype="float32"):
     """Return the program of a step of SGD on a sigmoid network, of these widths."""
     first, *hidden, last = sizes
-    net = architecture((first, tuple(hidden), last))
-    theta = Progress(Spec((net.layout.total,), dtype, "theta"), ())
-    batch = Batch(Spec((rows, first), dtype, "X"), Spec((rows, last), dtype, "Y"))
-    return plan_step(TrainingStep(net, sgd()), theta, batch, None).program
+    return step_plan(architecture((first, tuple(hidden), last)), sgd(), rows, dtype).program
 
 
 def chosen(sizes, rows, threads=2, *, native=True):
