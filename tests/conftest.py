@@ -5,6 +5,8 @@ import signal
 
 # Before JAX is imported: it computes in float64 only with this variable.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+# JAX would take three quarters of a GPU's memory at once, and leave too little for the other libraries.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 # Before SciPy is imported: scikit-learn's check of array libraries needs it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 

@@ -75,7 +75,7 @@ def test_each_network_has_the_bits_of_its_run_alone(rng, backend, engine, given)
         "validation_data": lambda k: (*held_out, 1 - weights[k]),
     }
     check_alike(nets, histories, others, train_alone(others, X, y, 12, **given, **given_k))
-    together = engine == "native" or (backend.name == "jax" and "batch_size" in given)
+    together = {"cupy": True, "jax": "batch_size" in given}.get(backend.name, engine == "native")
     notes = [note for history in histories for note in history.notes]
     assert together != any("one after the other" in note for note in notes)
     again = train_many(nets, X, y, 3, **given)  # the draws go on

@@ -89,8 +89,8 @@ class Operation:
         if self.function == "reshape":
             return xp.reshape(operands[0], self.settings["to_shape"])
         if self.function == "astype":
-            name = self.settings["to"].name
-            return xp.astype(operands[0], getattr(xp, "bool" if name == "bool" else name))
+            to = self.settings["to"]  # CuPy, which has no name for bfloat16, takes NumPy's dtype
+            return xp.astype(operands[0], getattr(xp, to.name, to))
         if self.function == "concat":
             return xp.concat(operands, axis=-1)
         return getattr(xp, self.function)(*operands, **self.settings)

@@ -80,7 +80,9 @@ template <typename T> static T *remote(T *at, unsigned int block) {
 }
 struct Copy { void *to; const void *from; size_t size; };
 static std::vector<Copy> under_way[MOST];
-template <typename T> static void copy_async(T *to, const T *from) { under_way[current].push_back({to, from, sizeof(T)}); }
+template <int width, typename T> static void copy_async(T *to, const T *from) {
+  under_way[current].push_back({to, from, width * sizeof(T)});
+}
 static void arrived() {
   for (const Copy &copy : under_way[current]) memcpy(copy.to, copy.from, copy.size);
   under_way[current].clear();

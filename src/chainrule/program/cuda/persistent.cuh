@@ -3,15 +3,15 @@
 extern __shared__ __align__(16) unsigned char memory[];
 
 // A copy from global to shared memory while the thread goes on; `arrived` waits for the copies of this thread.
-template <typename T> __device__ inline void copy_async(T *to, const T *from) {
+template <int width, typename T> __device__ inline void copy_async(T *to, const T *from) {
 #if __CUDA_ARCH__ >= 800
-  if constexpr (sizeof(T) >= 4) {
+  if constexpr (width * sizeof(T) >= 4) {
     const unsigned int at = (unsigned int)__cvta_generic_to_shared(to);
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(at), "l"(from), "n"(sizeof(T)) : "memory");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(at), "l"(from), "n"(width * sizeof(T)) : "memory");
     return;
   }
 #endif
-  *to = *from;
+  store(to, load<width>(from));
 }
 __device__ inline void arrived() {
 #if __CUDA_ARCH__ >= 800
@@ -32,11 +32,20 @@ __device__ inline void cluster_barrier() {
 #endif
 #endif
 template <typename T> __device__ inline void fetch(T *to, const T *from, int count) {
-  for (int at = threadIdx.x; at < count; at += blockDim.x) copy_async(to + at, from + at);
+  for (int at = threadIdx.x; at < count; at += blockDim.x) copy_async<1>(to + at, from + at);
 }
+template <int width, typename T>
+__device__ inline void fetch_packs(T *to, const T *from, const long long *order, int rows, int packs) {
+  for (int at = threadIdx.x; at < rows * packs; at += blockDim.x)
+    copy_async<width>(to + at * width, from + (order[at / packs] * packs + at % packs) * width);
+}
+// 16 bytes at once if all rows begin at multiples of 16 bytes.
 template <typename T> __device__ inline void fetch_rows(T *to, const T *from, const long long *order, int rows, int columns) {
-  for (int at = threadIdx.x; at < rows * columns; at += blockDim.x)
-    copy_async(to + at, from + order[at / columns] * columns + at % columns);
+  constexpr int width = 16 / sizeof(T);
+  if (columns % width == 0 && (unsigned long long)from % 16 == 0)
+    fetch_packs<width>(to, from, order, rows, columns / width);
+  else
+    fetch_packs<1>(to, from, order, rows, columns);
 }
 template <typename T> __device__ inline void put_back(T *to, const T *from, int count) {
   for (int at = threadIdx.x; at < count; at += blockDim.x) to[at] = from[at];
