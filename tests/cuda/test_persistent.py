@@ -134,7 +134,7 @@ def test_small_networks_run_in_one_block_by_their_numbers_alone(stand_in):
 
 
 CLUSTERS = {
-    64: Case((16, 12), "tanh", "cross_entropy", "adam", True, {"clip_norm": 0.5, "weight_decay": 1e-3}),
+    64: Case((16, 12), "tanh", "cross_entropy", "adam", True),
     128: Case((16,), "relu", "squared_error"),
     24: Case((70,), "relu", "cross_entropy", additions={"compute": "bfloat16"}),
 }
@@ -200,8 +200,9 @@ def test_a_device_without_room_for_a_cluster_takes_a_smaller_one_or_runs_graphs(
     assert "no kernel of 16 blocks for a batch of 128 rows: the device has no room" in caplog.text
     assert isinstance(engine([16, 8, 4, 2]), GraphEngine)
     assert isinstance(engine([], most_blocks=1), GraphEngine)  # older than sm_90
-    dropped = replace(CLUSTERS[128], additions={"dropout": 0.5})
-    assert isinstance(engine([], work=made_work(dropped, 128)), GraphEngine)
+    for addition in ({"dropout": 0.5}, {"clip_norm": 0.5}, {"weight_decay": 1e-3}):
+        other = replace(CLUSTERS[128], additions=addition)
+        assert isinstance(engine([], work=made_work(other, 128)), GraphEngine)
 
 
 def test_networks_side_by_side_have_the_bits_of_each_alone_and_share_launches(stand_in):

@@ -79,7 +79,7 @@ def test_the_persistent_steps_of_clusters_are_the_plain_one(gpu, monkeypatch, mo
     if gpu.most_blocks == 1:
         pytest.skip("this device has no clusters")
     monkeypatch.setattr(gpu, "most_blocks", most_blocks)
-    case = Case((64, 64), "relu", "cross_entropy", "momentum", additions={"clip_norm": 0.5})
+    case = Case((64, 64), "relu", "cross_entropy", "momentum")
     works = [made_work(case, 1100, "float32", 512) for _ in range(2)]  # and 76
     works[1].progress.theta[...] *= 2
     pack, plans = side_by_side([on_device(gpu, work) for work in works], gpu), epochs(works[0])

@@ -280,7 +280,9 @@ def _measured(
 def _rates(campaign: Campaign, one: Crew, records: Records) -> Iterator[dict[str, Any]]:
     """Yield the best rates of the machine with every library, once in a run."""
     measured = {(rates.library, rates.dtype, rates.threads) for rates in records.rates}
-    devices = {roster.entry(name).device for name in campaign.contestants}
+    # The roster has JAX, whose products are not measured alone, as a library of the CPU, but it may run on a GPU.
+    entries = [roster.entry(name) for name in campaign.contestants]
+    devices = {one.device for one in entries if one.library != "jax"} or {"cpu"}
     for name, threads in product(roster.of(roster.BACKEND), campaign.threads):
         entry = roster.entry(name)
         key = entry.library, one.dtype, threads

@@ -47,7 +47,7 @@ template <typename T> __device__ inline void fetch_rows(T *to, const T *from, co
   else
     fetch_packs<1>(to, from, order, rows, columns);
 }
-template <typename T> __device__ inline void put_back(T *to, const T *from, int count) {
+template <typename T> __device__ inline void put_back(const T *from, T *to, int count) {
   for (int at = threadIdx.x; at < count; at += blockDim.x) to[at] = from[at];
 }
 // Block `number` of a row of `blocks` blocks in a chain's grid, `across` threads wide.
@@ -106,28 +106,33 @@ __device__ inline void multiply(int m, int n, int k, const T *A, int A_down, int
 }
 
 #if !defined(__CUDACC__) || __CUDA_ARCH__ >= 900
-// Over the blocks of a cluster, in their order: each block adds up its share of x, then all copy the shares of the others.
-// One of them also adds up the losses.
+// Over the blocks of a cluster, in their order: each block adds up its share of g, and one of them the losses.
 template <int blocks, typename T>
-__device__ inline void sum_over_cluster(T *x, int count, const T *loss, T *total) {
-  const int rank = blockIdx.x % blocks, share = (count + blocks - 1) / blocks;
+__device__ inline void sum_share(T *g, int count, T *own, int share, T *loss, T *total) {
+  constexpr int width = 16 / sizeof(T);
+  const int rank = blockIdx.x % blocks;
   cluster_barrier();
-  for (int at = rank * share + threadIdx.x; at < count && at < (rank + 1) * share; at += blockDim.x) {
-    T part[blocks];
+  for (int at = threadIdx.x * width; at < share && rank * share + at < count; at += blockDim.x * width) {
+    Pack<T, width> part[blocks];
 #pragma unroll
-    for (int block = 0; block < blocks; block++) part[block] = *remote(x + at, block);
+    for (int block = 0; block < blocks; block++) part[block] = load<width>(remote(g + rank * share + at, block));
 #pragma unroll
-    for (int block = 1; block < blocks; block++) part[0] += part[block];
-    x[at] = part[0];
+    for (int block = 1; block < blocks; block++)
+#pragma unroll
+      for (int i = 0; i < width; i++) part[0].at[i] += part[block].at[i];
+    store(own + at, part[0]);
   }
   if (rank == 0 && threadIdx.x == 0) {
     T sum = *loss;
     for (int block = 1; block < blocks; block++) sum += *remote(loss, block);
     *total = sum;
   }
+}
+// Copies the shares of all blocks.
+template <typename T> __device__ inline void collect_shares(T *x, int count, T *own, int share) {
+  constexpr int width = 16 / sizeof(T);
   cluster_barrier();
-  for (int at = threadIdx.x; at < count; at += blockDim.x)
-    if (at / share != rank) x[at] = *remote(x + at, at / share);
-  cluster_barrier();
+  for (int at = threadIdx.x * width; at < count; at += blockDim.x * width)
+    store(x + at, load<width>(remote(own + at % share, at / share)));
 }
 #endif

@@ -4,8 +4,8 @@ Parameters, state and activations stay in shared memory from step to step, and t
 computes, so no step waits for a launch or for the device's memory. The kernel is printed from the same plan and the same
 chains as the kernels of a graph. One launch can train many networks, each by its own block or cluster.
 
-The blocks of a cluster divide the rows of a batch, as ranks do: each has its own copy of the parameters, they add up their
-gradients through each other's shared memory, always in the same order, and all make the same update.
+The blocks of a cluster divide the rows of a batch, as ranks do, and the update: each adds up its share of the gradient through the
+shared memory of the others, always in the same order, updates its share of the parameters, and copies the shares of the others.
 """
 
 from hashlib import sha256
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.mathematics.arrays import size
+from chainrule.mathematics.arrays import record_like, size
 from chainrule.program.blocks import trace_block
 from chainrule.program.cuda.batch import contiguous, is_product, product
 from chainrule.program.cuda.device import Product
@@ -26,7 +26,7 @@ from chainrule.program.cuda.lowering import fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import KernelText, function
 from chainrule.program.engine import Work, batch_spec, progress_spec
-from chainrule.program.operations import Fusion, Value
+from chainrule.program.operations import Fusion, Program, Value
 from chainrule.program.plan import Plan, plan
 from chainrule.program.replay import Arrays
 from chainrule.program.trace import Spec, trace
@@ -82,7 +82,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
     if flops > MOST_FLOPS or theta.nbytes * min(blocks, 2) > shared_bytes:
         return None
     plans = _plans(work, rows, blocks)
-    if max(stage.peak_bytes for stage in plans) > shared_bytes:
+    if not plans or max(stage.peak_bytes for stage in plans) > shared_bytes:
         return None
     printer = _Printer(plans, rows, blocks, gathers=not work.is_one_batch)
     text = printer.text()
@@ -96,17 +96,33 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
 
 
 def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
-    """Return the plan of a step; for a cluster, the plan of a block's rows, and the plan of the update by the summed gradients."""
+    """Return the plan of a step; for a cluster, the plan of a block's rows, and that of the update of a block's share.
+
+    None for a cluster if an entry of the update depends on others, as with ``clip_norm``.
+    """
     if blocks == 1:
         # The weights are few: their update stores the gradient.
         return [cuda_plan(work.plan(rows), long=False)]
     progress, batch = progress_spec(work.progress), batch_spec(work.data, rows // blocks)
-    theta, state = progress
-    rate = Spec((), theta.dtype, "learning_rate", "rate")
+    theta, rate = progress[0], Spec((), progress[0].dtype, "learning_rate", "rate")
     part = trace_block(work.step, theta, batch, None, rows, 0)
-    update = trace(work.step.finish, progress, theta._replace(name="g", role=""), rate)
-    carried = list(zip(update.inputs, update.outputs, strict=False))[: 1 + len(state)]
-    return [plan(part, (), grouped(part, long=False)), plan(update, carried, grouped(update))]
+    (count,), pack = theta.shape, PACK_BYTES // theta.dtype.itemsize
+
+    def update(entries: int) -> Program:
+        """Return the update of this many parameters."""
+        records = [theta, *progress[1]]
+        theta_part, *state = [
+            spec._replace(shape=(entries,)) if spec.shape == theta.shape else spec for spec in records
+        ]
+        part = type(progress)(theta_part, record_like(progress[1], state))
+        return trace(work.step.finish, part, theta_part._replace(name="g", role=""), rate)
+
+    whole = update(count)
+    if any(op.is_view or not op.is_elementwise for op in whole.operations):
+        return []
+    own = update(-(-count // (blocks * pack)) * pack)
+    carried = list(zip(own.inputs, own.outputs, strict=False))[: 1 + len(progress[1])]
+    return [plan(part, (), grouped(part, long=False)), plan(own, carried, grouped(own))]
 
 
 class SharedMemory:
@@ -150,7 +166,7 @@ class _Printer:
 
     def __init__(self, plans: list[Plan], rows: int, blocks: int, *, gathers: bool) -> None:
         self._plans, self._rows, self._blocks, self._gathers = plans, rows, blocks, gathers
-        inputs = {v.name: v for stage in plans for v in stage.program.inputs if v.role in ROLES}
+        inputs = {v.name: v for stage in reversed(plans) for v in stage.program.inputs if v.role in ROLES}
         self._inputs = sorted(inputs.values(), key=lambda value: ROLES.index(value.role))
         room = sum(stage.peak_bytes + PACK_BYTES * len(stage.homes) for stage in plans)
         self._memory = SharedMemory(2 * (room + 8 * rows + PACK_BYTES))
@@ -161,17 +177,19 @@ class _Printer:
         self._turn = self._memory.skip(self._memory.used)
         staying = [value for value in self._inputs if not self._changes(value)]
         self._places |= {v.name: self._memory.empty(v.shape, v.dtype) for v in staying}
+        # A block's shares of the parameters and of the gradient.
+        shared = [v for v in plans[-1].program.inputs if blocks > 1 and v.name in ("theta", "g")]
+        self._own = {v.name: self._memory.empty(v.shape, v.dtype) for v in shared}
         self._arrays, constants = list[Arrays](), list[tuple[np.ndarray, np.ndarray]]()
-        for stage in plans:
-            arrays = Arrays(stage, [self._places[v.name] for v in stage.program.inputs], self._memory)
+        for stage, own in zip(plans, ({}, self._own), strict=False):
+            places = self._places | own
+            arrays = Arrays(stage, [places[v.name] for v in stage.program.inputs], self._memory)
             known = [storage.value for storage in stage.storages if storage.value is not None]
             for value in known:
                 if value.data is not None:
                     data = np.ascontiguousarray(np.broadcast_to(value.data, value.shape))
                     constants.append((data, arrays.of(value)))
             self._arrays.append(arrays)
-            # The gradient over a block's rows, which the update reads.
-            self._places["g"] = arrays.of(stage.program.outputs[-1])
         self.constants = tuple(data for data, _ in constants)
         # The inputs that a kernel reads by the addresses in its table, and their addresses in shared memory.
         self._read = [(value.role, self._places[value.name]) for value in self._inputs]
@@ -214,19 +232,25 @@ class _Printer:
         """Return the loop: while a step computes, the rows of the next step arrive, and the order of the rows after those."""
         loads, fetches, stores = self._moves()
         loss, counters = self._arrays[0].of(self._plans[0].program.outputs[-1]), self._counters
+        rank, ends = [f"[[maybe_unused]] const int rank = blockIdx.x % {self._blocks};"], list[str]()
         if self._blocks == 1:
             (step,) = stages
             step += [f"if (threadIdx.x == 0) losses[step] = *{self._at(loss)};"]
         else:
             loss, g = map(self._arrays[0].of, self._plans[0].program.outputs)
-            added = f"{self._at(g)}, {g.size}, {self._at(loss)}, losses + step"
-            step = [*stages[0], f"sum_over_cluster<{self._blocks}>({added});", *stages[1]]
+            theta, share = self._places["theta"], self._own["g"].size
+            added = f"{self._at(g)}, {g.size}, {self._at(self._own['g'])}, {share}, {self._at(loss)}, losses + step"
+            collected = f"{self._at(theta)}, {theta.size}, {self._at(self._own['theta'])}, {share}"
+            step = [*stages[0], f"sum_share<{self._blocks}>({added});", "__syncthreads();", *stages[1]]
+            step += [f"collect_shares({collected});"]
+            rank += [f"const int begin = rank * {share}, mine = smaller({share}, {theta.size} - begin);"]
+            ends = ["cluster_barrier();"]  # others may still read this block's share
         kinds = [(f"p{n}", STORED[array.dtype.name]) for n, (_, array) in enumerate(self._read)]
         kinds += [("order", "const long long")] * self._gathers + [("losses", STORED[loss.dtype.name])]
         rows = self._rows // self._blocks
         order = f"fetch((long long *)now, order + (step + 2) * {self._rows} + rank * {rows}, {rows})"
         return [
-            f"[[maybe_unused]] const int rank = blockIdx.x % {self._blocks};",
+            *rank,
             f"const long long *const row = table + blockIdx.x / {self._blocks} * (long long){len(kinds)};",
             *(f"{kind} *const {name} = ({kind} *)row[{n}];" for n, (name, kind) in enumerate(kinds)),
             f"[[maybe_unused]] unsigned char *const parts = memory + {self._memory.skip(self._part_bytes)};",
@@ -246,9 +270,8 @@ class _Printer:
             "  arrived();",
             "  __syncthreads();",
             "}",
-            "if (rank == 0) {",
-            *indented(stores),
-            "}",
+            *stores,
+            *ends,
         ]
 
     def _moves(self) -> tuple[list[str], list[str], list[str]]:
@@ -261,11 +284,17 @@ class _Printer:
             elif role in PER_BATCH and self._gathers:
                 shape = f"{len(array)}, {array.shape[-1]}"
                 fetches.append(f"fetch_rows({here}, p{n}, (const long long *)next, {shape});")
+            elif role in PER_BATCH:
+                loads.append(f"fetch({here}, p{n} + rank * {array.size}, {array.size});")
             else:
-                start = f" + rank * {array.size}" * (role in PER_BATCH)
-                loads.append(f"fetch({here}, p{n}{start}, {array.size});")
+                loads.append(f"fetch({here}, p{n}, {array.size});")
             if role in ("parameter", "state"):
-                stores.append(f"put_back(p{n}, {here}, {array.size});")
+                own = self._own.get("theta", array) if role == "parameter" else array
+                part = f"{self._at(own)}, p{n}, {own.size}"
+                if self._own and own.shape == self._own["theta"].shape:
+                    part = f"{self._at(own)}, p{n} + begin, mine"
+                    loads[-1:] = [*loads[-1:] * (own is not array), f"fetch({part});"]
+                stores.append(f"put_back({part});")
         return loads, fetches, stores
 
     # -- the operations of a step --------------------------------------------------------------------
