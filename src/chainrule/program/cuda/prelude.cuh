@@ -115,19 +115,40 @@ struct Block {
   template <int many, typename T, typename Put>
   __device__ inline void sum_over_y(T (&x)[many], T *shared, Put put) const {
     const unsigned int thread = here(), threads = blockDim.x * blockDim.y, sums = blockDim.x * many;
-    for (unsigned int step = blockDim.x; step < 32; step *= 2)
-#pragma unroll
-      for (int i = 0; i < many; i++) x[i] += __shfl_xor_sync(0xffffffffu, x[i], step);
-    if (thread % 32 < blockDim.x)
-#pragma unroll
-      for (int i = 0; i < many; i++) shared[thread / 32 * sums + threadIdx.x * many + i] = x[i];
+    sum_over_warp(x, shared + thread / 32 * sums, blockDim.x, 1, 0);
     __syncthreads();
     for (unsigned int at = thread; at < sums; at += threads) {
       T sum = shared[at];
       for (unsigned int warp = 1; warp < threads / 32; warp++) sum += shared[warp * sums + at];
-      put(at, sum);
+      put(at % blockDim.x * many + at / blockDim.x, sum);
     }
     __syncthreads();
+  }
+  // Over the threads of a warp that have the same column, from `step` threads apart on; stores sum i at i * blockDim.x + column.
+  // Two threads exchange halves of their sums: one goes on with those of even numbers, the other with the odd ones. A thread then
+  // has every `parts`th sum, from `first` on.
+  template <int many, typename T>
+  __device__ inline void sum_over_warp(T (&x)[many], T *to, unsigned int step, unsigned int parts, unsigned int first) const {
+    if constexpr (many % 2 == 0) {
+      if (step < 32) {
+        const bool odd = here() & step;
+        T half[many / 2];
+#pragma unroll
+        for (int i = 0; i < many / 2; i++) {
+          const T even = x[2 * i], other = x[2 * i + 1];
+          half[i] = (odd ? other : even) + __shfl_xor_sync(0xffffffffu, odd ? even : other, step);
+        }
+        sum_over_warp(half, to, 2 * step, 2 * parts, odd ? first + parts : first);
+        return;
+      }
+    }
+    const unsigned int own = step;
+    for (; step < 32; step *= 2)
+#pragma unroll
+      for (int i = 0; i < many; i++) x[i] += __shfl_xor_sync(0xffffffffu, x[i], step);
+    if (here() % 32 < own)
+#pragma unroll
+      for (int i = 0; i < many; i++) to[(first + i * parts) * blockDim.x + threadIdx.x] = x[i];
   }
   // Over the whole block; every thread gets the sum.
   template <typename T> __device__ inline T sum_over_block(T x, T *shared) const {
