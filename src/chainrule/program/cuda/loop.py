@@ -16,6 +16,7 @@ from chainrule.program.cuda.expressions import BYTES, REGISTERS, assignment
 Form = Literal["flat", "tile", "row"]
 THREADS: Final = 256  # per block
 WARP: Final = 32
+WARPS: Final = THREADS // WARP
 # The most columns of a kernel by rows that sums over rows, since it keeps their sums in registers. The sums of wider rows
 # run in another kernel, whose blocks have a few columns each.
 KEPT_COLUMNS: Final = 128
@@ -68,11 +69,10 @@ class Loop:
 
     @property
     def shared(self) -> int:
-        """How many numbers of a block's warps are added up at once."""
+        """How many sums the warps of a block have in all, at most."""
+        columns = {"row": KEPT_COLUMNS, "tile": STRIP, "flat": 0}[self.form]
         outputs = self.chain.outputs
-        # Few different lengths, since a kernel of several chains has an array for each.
-        widest = KEPT_COLUMNS if STRIP * max(map(self.few, outputs)) <= KEPT_COLUMNS else THIN * STRIP
-        return THREADS // WARP * (widest if any(o.columns for o in outputs) else 1)
+        return WARPS * sum(columns * self.few(o) if o.columns else o.total for o in outputs)
 
     def operands(self, kind: str) -> list[Operand]:
         """Return the operands of a kind, without the factors of products with many terms."""

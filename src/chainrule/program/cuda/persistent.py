@@ -86,7 +86,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
         return None
     printer = _Printer(plans, rows, blocks, gathers=not work.is_one_batch)
     text = printer.text()
-    if text.shared_bytes + printer.static_bytes > shared_bytes:
+    if text.shared_bytes > shared_bytes:
         return None
     time = sum(len(stage.groups) * GROUP_MICROSECONDS for stage in plans) + flops / FLOPS_A_MICROSECOND
     time += sum(stage.bytes for stage in plans) / BYTES_A_MICROSECOND
@@ -195,13 +195,7 @@ class _Printer:
         self._read = [(value.role, self._places[value.name]) for value in self._inputs]
         self._read += [("", array) for _, array in constants]
         self._functions: dict[str, str] = {}
-        self._sums = set[tuple[str, int]]()  # type and length of the arrays for partial sums
-        self._part_bytes = self._counters = 0
-
-    @property
-    def static_bytes(self) -> int:
-        """The bytes of shared memory that the functions declare themselves."""
-        return sum(count * (8 if kind == "double" else 4) for kind, count in self._sums)
+        self._sum_bytes = self._part_bytes = self._counters = 0
 
     def text(self) -> KernelText:
         """Return the kernel."""
@@ -210,7 +204,10 @@ class _Printer:
         body = self._body(
             [[line for call in calls for line in (call, "__syncthreads();")] for calls in steps]
         )
-        functions = "".join(self._functions.values())
+        # All chains use the same memory for their sums, one after the other.
+        sums = f"return (T *)(memory + {self._memory.skip(self._sum_bytes)});"
+        functions = f"template <typename T, int> __device__ inline T *sums_memory() {{ {sums} }}\n"
+        functions += "".join(self._functions.values())
         key = sha256("\n".join([functions, *body]).encode()).hexdigest()[:16]
         arguments = "const long long *table, const long long first, const long long last"
         cluster = f"__cluster_dims__({self._blocks}, 1, 1) " if self._blocks > 1 else ""
@@ -311,17 +308,20 @@ class _Printer:
         text = function(how.loop, lowered.tail)
         self._functions[text.name] = text.source
         arguments = [
-            f"block_of({across}, block, {blocks})",
+            f"block_of({across}, {'block' if blocks > 1 else 0}, {blocks})",
             *map(str, how.where),
             *(self._at(contiguous(arrays.of(value))) for value in lowered.arguments),
         ]
         if how.parts:
             arguments += [f"({how.loop.sums} *)parts", "counters"]
-            self._sums.add((how.loop.sums, how.loop.shared))
+            nbytes = how.loop.shared * (8 if how.loop.sums == "double" else 4)
+            self._sum_bytes = max(self._sum_bytes, nbytes)
             self._part_bytes = max(self._part_bytes, how.part_bytes * (blocks > 1))
             self._counters = max(self._counters, how.counters * (blocks > 1))
+        if blocks == 1:
+            return f"{text.name}({', '.join(arguments)});"
         each = f"for (unsigned int block = 0; block < {blocks}; block++)"
-        return f"{each} {text.name}({', '.join(arguments)});"
+        return f"{each} {{ {text.name}({', '.join(arguments)}); __syncthreads(); }}"
 
     def _product(self, product: Product) -> str:
         """Return the call of a product, whose factors may be transposed."""

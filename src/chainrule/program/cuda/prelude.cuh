@@ -110,23 +110,13 @@ struct Block {
   __device__ inline unsigned int here() const { return threadIdx.y * blockDim.x + threadIdx.x; }
   __device__ inline unsigned int number() const { return blockIdx.y * gridDim.x + blockIdx.x; }
 
-  // Sums in a fixed order. First, over the threads of each column, of `many` numbers each: one thread calls put(at, sum) with sum i
-  // of column x, at = x * many + i. The threads of a warp add up first, without a barrier, then the warps.
-  template <int many, typename T, typename Put>
-  __device__ inline void sum_over_y(T (&x)[many], T *shared, Put put) const {
-    const unsigned int thread = here(), threads = blockDim.x * blockDim.y, sums = blockDim.x * many;
-    sum_over_warp(x, shared + thread / 32 * sums, blockDim.x, 1, 0);
-    __syncthreads();
-    for (unsigned int at = thread; at < sums; at += threads) {
-      T sum = shared[at];
-      for (unsigned int warp = 1; warp < threads / 32; warp++) sum += shared[warp * sums + at];
-      put(at % blockDim.x * many + at / blockDim.x, sum);
-    }
-    __syncthreads();
+  // Sums in a fixed order. The threads of a warp add up first, without a barrier; the sums of the warps go to shared memory, and
+  // after a barrier some threads add those up. First, over the threads of each column, of `many` numbers each: see take_warps.
+  template <int many, typename T> __device__ inline void put_warps(T (&x)[many], T *to) const {
+    sum_over_warp(x, to + here() / 32 * blockDim.x * many, blockDim.x, 1, 0);
   }
-  // Over the threads of a warp that have the same column, from `step` threads apart on; stores sum i at i * blockDim.x + column.
-  // Two threads exchange halves of their sums: one goes on with those of even numbers, the other with the odd ones. A thread then
-  // has every `parts`th sum, from `first` on.
+  // From `step` threads apart on; stores sum i of column x at i * blockDim.x + x. Two threads exchange halves of their sums: one goes
+  // on with those of even numbers, the other with the odd ones. A thread then has every `parts`th sum, from `first` on.
   template <int many, typename T>
   __device__ inline void sum_over_warp(T (&x)[many], T *to, unsigned int step, unsigned int parts, unsigned int first) const {
     if constexpr (many % 2 == 0) {
@@ -150,15 +140,23 @@ struct Block {
 #pragma unroll
       for (int i = 0; i < many; i++) to[(first + i * parts) * blockDim.x + threadIdx.x] = x[i];
   }
+  // One thread calls put(at, sum) with sum i of column x, at = x * many + i.
+  template <int many, typename T, typename Put> __device__ inline void take_warps(const T *from, Put put) const {
+    const unsigned int threads = blockDim.x * blockDim.y, sums = blockDim.x * many;
+    for (unsigned int at = here(); at < sums; at += threads) {
+      T sum = from[at];
+      for (unsigned int warp = 1; warp < threads / 32; warp++) sum += from[warp * sums + at];
+      put(at % blockDim.x * many + at / blockDim.x, sum);
+    }
+  }
   // Over the whole block; every thread gets the sum.
-  template <typename T> __device__ inline T sum_over_block(T x, T *shared) const {
-    const unsigned int thread = here(), warps = blockDim.x * blockDim.y / 32;
+  template <typename T> __device__ inline void put_warps(T x, T *to) const {
     for (int step = 1; step < 32; step *= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
-    if (thread % 32 == 0) shared[thread / 32] = x;
-    __syncthreads();
-    T sum = shared[0];
-    for (unsigned int warp = 1; warp < warps; warp++) sum += shared[warp];
-    __syncthreads();
+    if (here() % 32 == 0) to[here() / 32] = x;
+  }
+  template <typename T> __device__ inline T sum_of_warps(const T *from) const {
+    T sum = from[0];
+    for (unsigned int warp = 1; warp < blockDim.x * blockDim.y / 32; warp++) sum += from[warp];
     return sum;
   }
   // Over a row, which belongs to a warp or a part of one.
@@ -191,10 +189,10 @@ struct Block {
         for (int i = 0; i < many; i++) sum[i] += part[j][i / width].at[i % width];
     }
   }
-  // Stores the sums of a block's columns as its parts; and adds up the parts of these columns, in their last block.
-  template <int many, typename T> __device__ inline void put_parts(T (&x)[many], T *parts, T *shared) const {
+  // Stores the sums of a block's columns, added up by its warps, as its parts; and adds up the parts of these columns, in their last block.
+  template <int many, typename T> __device__ inline void put_parts(const T *warps, T *parts) const {
     T *const mine = parts + number() * (long long)blockDim.x * many;
-    sum_over_y(x, shared, [=](unsigned int at, T sum) { mine[at] = sum; });
+    take_warps<many>(warps, [=](unsigned int at, T sum) { mine[at] = sum; });
   }
   template <int many, typename T> __device__ inline void take_parts(T (&x)[many], const T *parts) const {
     for (int i = 0; i < many; i++) x[i] = 0;
@@ -204,7 +202,9 @@ struct Block {
   template <typename T> __device__ inline T sum_of_totals(const T *parts, T *shared) const {
     T total[1] = {};
     add_parts(total, parts, here(), gridDim.x * gridDim.y, blockDim.x * blockDim.y, 1);
-    return sum_over_block(total[0], shared);
+    put_warps(total[0], shared);
+    __syncthreads();
+    return sum_of_warps(shared);
   }
 
   // Whether this is the last of so many blocks to arrive here; it then sees what the others wrote before. The counter

@@ -6,7 +6,7 @@ that is the only one in its column of blocks writes no parts.
 """
 
 from chainrule.program.chains import Output
-from chainrule.program.cuda.loop import Loop, indented
+from chainrule.program.cuda.loop import WARPS, Loop, indented
 
 
 def declared(loop: Loop) -> list[str]:
@@ -26,22 +26,40 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
     totals = [n for n, output in enumerate(loop.chain.outputs) if output.total]
     if not sums and not totals:
         return []
-    lines = [f"{loop.sums} *const shared = sums_memory<{loop.sums}, {loop.shared}>();"]
-    lines.append("const unsigned int blocks = gridDim.x * gridDim.y;")
-    # The partial sums of the totals follow those of the columns.
     outputs = loop.chain.outputs
-    places = {n: _parts(sum(map(loop.part_lanes, outputs[:n])), 0) for n in sums}
-    places |= {n: _parts(sum(map(loop.part_lanes, outputs)), place) for place, n in enumerate(totals)}
-    lines += [f"if (gridDim.y > 1) block.put_parts(sum{n}, {places[n]}, shared);" for n in sums]
+    # In shared memory, and in the memory for parts, those of the totals follow those of the columns.
+    lanes = [loop.lanes(output) if output.columns else 0 for output in outputs]
+    part_lanes = list(map(loop.part_lanes, outputs))
+    warps = {n: f"shared + {WARPS * sum(lanes[:n])} * blockDim.x" for n in sums}
+    parts = {n: _parts(sum(part_lanes[:n]), 0) for n in sums}
+    for place, n in enumerate(totals):
+        warps[n] = f"shared + {WARPS * sum(lanes)} * blockDim.x + {WARPS * place}"
+        parts[n] = _parts(sum(part_lanes), place)
+    put = [f"block.put_warps(sum{n}, {warps[n]});" for n in sums]
+    lines = [
+        f"{loop.sums} *const shared = sums_memory<{loop.sums}, {loop.shared}>();",
+        "const unsigned int blocks = gridDim.x * gridDim.y;",
+        *put,
+        *(f"block.put_warps(total{n}, {warps[n]});" for n in totals),
+        "__syncthreads();",
+        *(f"if (gridDim.y > 1) block.put_parts<{lanes[n]}>({warps[n]}, {parts[n]});" for n in sums),
+    ]
     for n in totals:
-        lines.append(f"total{n} = block.sum_over_block(total{n}, shared);")
-        lines.append(f"if (block.here() == 0 && blocks > 1) ({places[n]})[block.number()] = total{n};")
+        lines.append(f"total{n} = block.sum_of_warps({warps[n]});")
+        lines.append(f"if (block.here() == 0 && blocks > 1) ({parts[n]})[block.number()] = total{n};")
     if sums:
-        lines.append("const bool ends_columns = block.is_last(counters + blockIdx.x, gridDim.y);")
-        lines.append("if (ends_columns) {")
+        lines += [
+            "const bool ends_columns = block.is_last(counters + blockIdx.x, gridDim.y);",
+            "if (ends_columns) {",
+            "  if (gridDim.y > 1) {",
+            *(f"    block.take_parts(sum{n}, {parts[n]});" for n in sums),
+            *indented([*put, "__syncthreads();"], 2),
+            "  }",
+        ]
         for n in sums:
-            lines.append(f"  if (gridDim.y > 1) block.take_parts(sum{n}, {places[n]});")
-            lines.append(f"  block.sum_over_y(sum{n}, shared, [&](unsigned int at, {loop.sums} sum) {{")
+            lines.append(
+                f"  block.take_warps<{lanes[n]}>({warps[n]}, [&](unsigned int at, {loop.sums} sum) {{"
+            )
             column, place = _column(loop, outputs[n])
             lines.append(f"    const long long column = {column};")
             lines.append(f"    if (column < columns) store(out{n}_ + {place}, sum);")
@@ -52,7 +70,7 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
         others = "gridDim.x == 1 ? ends_columns : " if sums else ""
         lines.append(f"if ({others}block.is_last(counters + gridDim.x, blocks)) {{")
         for n in totals:
-            lines.append(f"  if (blocks > 1) total{n} = block.sum_of_totals({places[n]}, shared);")
+            lines.append(f"  if (blocks > 1) total{n} = block.sum_of_totals({parts[n]}, {warps[n]});")
         lines += ["  if (block.here() == 0) {", *indented(last, 2), "  }", "}"]
     return lines
 
