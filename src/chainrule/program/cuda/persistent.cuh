@@ -69,38 +69,56 @@ __device__ inline void share(Sum (&sum)[16], int &kept, int part) {
     share<half / 2, 2 * bit, parts>(sum, kept, part);
   }
 }
-// out (m, n) <- A (m, k) @ B (k, n). The strides to the next row and column say whether a factor is transposed.
-// A thread computes 4 x 4 entries, `down` rows and `across` columns apart, so that neighbouring threads read neighbouring entries. If
-// there are few entries, 2, 4, 8 or 16 neighbouring threads (`parts`) share the terms of each, added up in a fixed order.
-template <int parts, typename T>
-__device__ inline void multiply(int m, int n, int k, const T *A, int A_down, int A_across, const T *B, int B_down, int B_across, T *out) {
+// out (m, n) <- A (m, k) @ B (k, n), whose strides are those between the rows or, of a transposed factor, between the columns.
+// A thread computes 4 x 4 entries. If there are few entries, 2, 4, 8 or 16 neighbouring threads (`parts`) share the terms of each, added
+// up in a fixed order. With `width` 4 it loads four neighbours at once: four terms, or its rows or columns, which then lie side by side;
+// else they are `down` and `across` apart, so that neighbouring threads read neighbouring entries.
+template <int parts, int width, bool A_turned, bool B_turned, typename T>
+__device__ inline void multiply(int m, int n, int k, const T *A, int A_stride, const T *B, int B_stride, T *out) {
   typedef decltype(value_of(*A)) Sum;
+  constexpr bool beside = width == 4 && A_turned, above = width == 4 && !B_turned;  // rows, columns lie side by side
   const int down = (m + 3) / 4, across = (n + 3) / 4, tiles = down * across;
   const int part = threadIdx.x % parts, step = blockDim.x / parts;
   for (int first = 0; first < tiles; first += step) {
     const int mine = first + threadIdx.x / parts, tile = mine < tiles ? mine : 0, i = tile / across, j = tile % across;
-    const T *rows[4], *columns[4];
+    int row[4], column[4];
+#pragma unroll
     for (int r = 0; r < 4; r++) {
-      rows[r] = A + (i + r * down < m ? i + r * down : 0) * A_down;
-      columns[r] = B + (j + r * across < n ? j + r * across : 0) * B_across;
+      row[r] = beside ? 4 * i + r : i + r * down;
+      column[r] = above ? 4 * j + r : j + r * across;
     }
     Sum sum[16] = {};
     // Along the columns of a transposed factor, neighbouring threads would use one bank: each begins at another term.
-    const int begin = B_across == 1 ? 0 : j % k;
-    for (int l = part; l < k; l += parts) {
+    const int begin = B_turned ? width * j % k : 0;
+    for (int l = width * part; l < k; l += width * parts) {
       const int at = l + begin < k ? l + begin : l + begin - k;
-      Sum a[4], b[4];
+      Sum a[width][4], b[width][4];
 #pragma unroll
-      for (int r = 0; r < 4; r++) a[r] = value_of(rows[r][at * A_across]), b[r] = value_of(columns[r][at * B_down]);
+      for (int r = 0; r < 4; r++) {
+        const int own = row[r] < m ? row[r] : 0;
+        const Pack<T, width> pack = load<width>(beside ? A + (at + r) * A_stride + row[0] : A_turned ? A + at * A_stride + own : A + own * A_stride + at);
 #pragma unroll
-      for (int v = 0; v < 16; v++) sum[v] += a[v / 4] * b[v % 4];
+        for (int t = 0; t < width; t++) a[beside ? r : t][beside ? t : r] = value_of(pack.at[t]);
+      }
+#pragma unroll
+      for (int c = 0; c < 4; c++) {
+        const int own = column[c] < n ? column[c] : 0;
+        const Pack<T, width> pack = load<width>(above ? B + (at + c) * B_stride + column[0] : B_turned ? B + own * B_stride + at : B + at * B_stride + own);
+#pragma unroll
+        for (int t = 0; t < width; t++) b[above ? c : t][above ? t : c] = value_of(pack.at[t]);
+      }
+#pragma unroll
+      for (int t = 0; t < width; t++)
+#pragma unroll
+        for (int v = 0; v < 16; v++) sum[v] += a[t][v / 4] * b[t][v % 4];
     }
     int kept = 0;
     share<8, 1, parts>(sum, kept, part);
 #pragma unroll
-    for (int v = 0; v < 16; v++) {
-      const int row = i + (v + kept) / 4 * down, column = j + (v + kept) % 4 * across;
-      if (v < 16 / parts && mine < tiles && row < m && column < n) store(out + row * n + column, sum[v]);
+    for (int v = 0; v < 16 / parts; v++) {
+      const int r = (v + kept) / 4, c = (v + kept) % 4;
+      const int to_row = beside ? 4 * i + r : i + r * down, to_column = above ? 4 * j + c : j + c * across;
+      if (mine < tiles && to_row < m && to_column < n) store(out + to_row * n + to_column, sum[v]);
     }
   }
 }

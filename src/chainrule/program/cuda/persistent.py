@@ -8,6 +8,7 @@ The blocks of a cluster divide the rows of a batch, as ranks do, and the update:
 shared memory of the others, always in the same order, updates its share of the parameters, and copies the shares of the others.
 """
 
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,15 +18,17 @@ import numpy as np
 from chainrule.mathematics.arrays import record_like, size
 from chainrule.program.blocks import trace_block
 from chainrule.program.cuda.batch import contiguous, is_product, product
+from chainrule.program.cuda.cublas import matrix
 from chainrule.program.cuda.device import Product
 from chainrule.program.cuda.expressions import STORED
 from chainrule.program.cuda.geometry import PACK_BYTES, launch
-from chainrule.program.cuda.grouping import grouped
+from chainrule.program.cuda.grouping import grouped, is_column_sum
 from chainrule.program.cuda.loop import THREADS, indented
 from chainrule.program.cuda.lowering import fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import KernelText, function
 from chainrule.program.engine import Work, batch_spec, progress_spec
+from chainrule.program.fusion import is_total
 from chainrule.program.operations import Fusion, Program, Value
 from chainrule.program.plan import Plan, plan
 from chainrule.program.replay import Arrays
@@ -200,10 +203,7 @@ class _Printer:
     def text(self) -> KernelText:
         """Return the kernel."""
         stages = zip(self._plans, self._arrays, strict=True)
-        steps = [[self._group(g, arrays) for g in stage.groups] for stage, arrays in stages]
-        body = self._body(
-            [[line for call in calls for line in (call, "__syncthreads();")] for calls in steps]
-        )
+        body = self._body([self._stage(stage, arrays) for stage, arrays in stages])
         # All chains use the same memory for their sums, one after the other.
         sums = f"return (T *)(memory + {self._memory.skip(self._sum_bytes)});"
         functions = f"template <typename T, int> __device__ inline T *sums_memory() {{ {sums} }}\n"
@@ -238,6 +238,7 @@ class _Printer:
             theta, share = self._places["theta"], self._own["g"].size
             added = f"{self._at(g)}, {g.size}, {self._at(self._own['g'])}, {share}, {self._at(loss)}, losses + step"
             collected = f"{self._at(theta)}, {theta.size}, {self._at(self._own['theta'])}, {share}"
+            # Both begin with a barrier of the cluster.
             step = [*stages[0], f"sum_share<{self._blocks}>({added});", "__syncthreads();", *stages[1]]
             step += [f"collect_shares({collected});"]
             rank += [f"const int begin = rank * {share}, mine = smaller({share}, {theta.size} - begin);"]
@@ -296,6 +297,31 @@ class _Printer:
 
     # -- the operations of a step --------------------------------------------------------------------
 
+    def _stage(self, stage: Plan, arrays: Arrays) -> list[str]:
+        """Return the calls of the groups, with a barrier before each that depends on one since the last barrier."""
+        lines, read, written = list[str](), set[int](), set[int]()
+        for group in stage.groups:
+            inputs = group.inputs if is_product(group) else fused(group).arguments
+            reads, writes = (self._packs(map(arrays.of, v)) for v in (inputs, group.results))
+            if any(is_column_sum(op) or is_total(op) for op in group.operations):
+                writes.add(-1)  # all of them use the memory for sums
+            if written & (reads | writes) or read & writes:
+                lines.append("__syncthreads();")
+                read, written = set(), set()
+            read |= reads
+            written |= writes
+            lines.append(self._group(group, arrays))
+        return lines
+
+    def _packs(self, arrays: Iterable[np.ndarray]) -> set[int]:
+        """Return the numbers of the 16-byte packs of shared memory that arrays lie in."""
+        places = [(self._memory.place(array), array) for array in arrays]
+        return {
+            pack
+            for place, array in places
+            for pack in range(place // PACK_BYTES, -(-(place + array.nbytes) // PACK_BYTES))
+        }
+
     def _group(self, group: Fusion, arrays: Arrays) -> str:
         """Return the call of a group. One block computes the blocks of its grid one after the other."""
         if is_product(group):
@@ -325,13 +351,17 @@ class _Printer:
 
     def _product(self, product: Product) -> str:
         """Return the call of a product, whose factors may be transposed."""
-        (m, k), n, parts = product.A.shape, product.out.shape[1], 1
+        A, B, out = (matrix(array, self._memory.place(array), array.dtype.name) for array in product[:3])
+        (m, k), n, parts = product.A.shape, out.columns, 1
         while parts < 16 and 2 * parts * -(-m // 4) * -(-n // 4) <= THREADS and 16 * parts <= k:
             parts *= 2
-        A, B, out = map(self._at, product[:3])
-        down, across, *turned = [s // array.itemsize for array in product[:2] for s in array.strides]
-        factors = f"{A}, {down}, {across}, {B}, {turned[0]}, {turned[1]}"
-        return f"multiply<{parts}>({m}, {n}, {k}, {factors}, {out});"
+        # Four numbers at once, if all that are loaded begin at a multiple of four.
+        lengths = [k, A.stride, B.stride, m if A.turned else 4, 4 if B.turned else n]
+        is_whole = product.A.itemsize <= 4 and not any(length % 4 for length in lengths)
+        width = 4 if is_whole and (A.address | B.address) % PACK_BYTES == 0 else 1
+        how = f"{parts}, {width}, {str(A.turned).lower()}, {str(B.turned).lower()}"
+        at_A, at_B, at_out = map(self._at, product[:3])
+        return f"multiply<{how}>({m}, {n}, {k}, {at_A}, {A.stride}, {at_B}, {B.stride}, {at_out});"
 
     def _at(self, array: np.ndarray, turn: str = "now") -> str:
         """Return a pointer to an array in shared memory."""
