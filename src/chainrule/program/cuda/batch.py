@@ -94,7 +94,8 @@ class BoundBatch:
     ) -> None:
         self.plan = plan or cuda_plan(work.plan(rows))
         self._work, self._rows, self._device = work, rows, device
-        self._gathers = batch is None and not work.is_one_batch
+        # The rows that each step gathers first.
+        self.gathered = rows if batch is None and not work.is_one_batch else 0
         self._batch = batch or (work.arrays if work.is_one_batch else self._buffers())
         self._scratch = scratch or Scratch(device)
         self._raw = self._scratch.raw(self.plan)
@@ -118,7 +119,7 @@ class BoundBatch:
     @property
     def nodes(self) -> int:
         """How many launches a step is."""
-        return len(self.groups) + self._gathers
+        return len(self.groups) + (self.gathered > 0)
 
     @property
     def groups(self) -> list[Fusion]:
@@ -140,7 +141,7 @@ class BoundBatch:
             return [self._call(group, arrays) for group in self.plan.groups if is_product(group)]
         if self._finished is None:
             self._finished = self._finish(arrays)
-        calls = [self._gather(feed)] if self._gathers else []
+        calls = [self._gather(feed)] if self.gathered else []
         for group in self.groups:
             calls += self._finished.get(id(group)) or [self._call(group, arrays)]
         return calls

@@ -24,6 +24,7 @@ from chainrule.program.replay import Call
 LOG = logging.getLogger("chainrule")
 # Limits of one graph. In float32, an H100 takes about 20 ms for this many floating-point operations.
 MOST_STEPS, MOST_NODES, MOST_FLOPS = 64, 2000, 1e12
+MOST_ROWS = 1 << 16  # in the order that is written before a graph, while the one before runs
 TOGETHER = 4  # graphs of epochs of one batch that run before their losses are read
 UNDER_WAY = 2  # most graphs that are launched and not yet waited for
 
@@ -159,7 +160,8 @@ class GraphEngine:
 
 def most_steps(batch: BoundBatch) -> int:
     """Return the largest number of steps of a batch in one graph."""
-    return max(1, min(MOST_STEPS, MOST_NODES // batch.nodes, int(MOST_FLOPS // (1 + batch.plan.flops))))
+    steps = MOST_STEPS, MOST_NODES // batch.nodes, MOST_FLOPS // (1 + batch.plan.flops)
+    return max(1, int(min(*steps, MOST_ROWS // max(1, batch.gathered))))
 
 
 def chunks(bounds: Sequence[tuple[int, int]], most: dict[int, int]) -> list[range]:
