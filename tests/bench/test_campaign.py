@@ -181,6 +181,23 @@ def test_a_cell_hardly_begun_says_why_and_is_measured_again(tmp_path, monkeypatc
     assert campaign.run(two, tmp_path) == records  # and not measured once more
 
 
+def test_contestants_of_a_gpu_are_made_at_once_and_warmed_up_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(roster.Entry, "device", "cuda")
+    asked, ask = [], Process.ask
+    monkeypatch.setattr(
+        Process, "ask", lambda self, do, **more: asked.append(do) or ask(self, do, **more)
+    )
+    two = plan("notebook", STEADY)
+    with monkeypatch.context() as patch:
+        asking(patch, "make", 2)
+        with pytest.raises(KeyboardInterrupt):
+            campaign.run(two, tmp_path)
+    asked.clear()
+    records = campaign.run(two, tmp_path)
+    assert [one.status for one in records.measurements[-2:]] == ["ok", "ok"]
+    assert asked[:5] == ["make", "make", "warm", "warm", "time"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_a_real_ctrl_c_in_the_middle_of_a_block_keeps_the_rounds_before(tmp_path):
     code = (

@@ -1,11 +1,16 @@
 """The cells of the benchmark: their launches counted, and every kernel of them run on the CPU."""
 
+import json
 import re
 
 import numpy as np
 import pytest
 
-from chainrule.bench.cells import PRESETS, preset
+from chainrule import backends
+from chainrule.bench.cell_data import cell_data
+from chainrule.bench.cells import PRESETS, parse, preset
+from chainrule.bench.contestants import ours
+from chainrule.bench.measure.check import check
 from chainrule.mathematics.architecture import architecture
 from chainrule.mathematics.initializers import draw
 from chainrule.mathematics.optimizers import optimizer
@@ -81,3 +86,13 @@ def test_the_kernels_of_every_cell_are_the_plain_step(name):
         assert close < 256 * np.finfo(np.float32).eps, cell.name
         device.check_guards()
     assert have >= wanted_kernels
+
+
+def test_the_first_pass_of_our_contestant_agrees_and_its_answer_can_be_sent(stand_in):
+    data = cell_data(parse("8-16-4,32,adam"))
+    one = ours._steps(
+        data, backends.named("numpy"), lambda work: GraphEngine(on_device(stand_in, work), stand_in)
+    )
+    checked = check(one, one.run(), data)
+    assert checked["wrong"] == ""
+    assert json.loads(json.dumps(checked)) == checked

@@ -16,7 +16,7 @@ ADAM_RATE = 1e-6
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 # Limits of a pass by device: batches, bytes of X, floating-point operations, and bytes of updated parameters; but a pass
 # has at least two batches. On a GPU a pass is long, so that the wait for its end is negligible.
-MOST = {"cpu": (50, 64 << 20, 2e9, 32 << 20), "cuda": (50, 320 << 20, 2e11, 1 << 40)}
+MOST = {"cpu": (50, 64 << 20, 2e9, 32 << 20), "cuda": (200, 320 << 20, 2e11, 1 << 40)}
 
 
 class CellData(NamedTuple):

@@ -8,6 +8,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -80,8 +81,11 @@ class Crew:
         # All contestants of a cell take passes of the same length: those for "cuda" if any needs it.
         device = max((roster.entry(seat.contestant).device for seat in seats), default="cpu")
         try:
-            for seat in seats:
-                answers[seat] = self._make(seat, cell, operation, device)
+            if device == "cuda":
+                self._make_at_once(seats, answers, cell, operation)
+            else:
+                for seat in seats:
+                    answers[seat] = self._make(seat, cell, operation, device)
             self._rounds(cell, answers, rounds)
         except KeyboardInterrupt:
             stopped = True
@@ -126,6 +130,25 @@ class Crew:
         if seat not in self.processes or not self.processes[seat].is_alive:
             self.processes[seat] = Process(seat.threads, self.dtype)
         return self.processes[seat]
+
+    def _make_at_once(
+        self, seats: Sequence[Seat], answers: dict[Seat, Answer], cell: Cell, operation: str
+    ) -> None:
+        """Make the contestants of a GPU, which compile for seconds, at the same time; then warm each up alone."""
+        for seat in seats:
+            self._process(seat)  # Linux ends a worker with the thread that has started it
+        with ThreadPoolExecutor(len(seats)) as pool:
+            try:
+                made = pool.map(lambda seat: self._make(seat, cell, operation, "cuda"), seats)
+                answers.update(zip(seats, made, strict=True))
+            except KeyboardInterrupt:
+                for process in self.processes.values():
+                    process.end()  # so that no thread waits for it
+                raise
+        for seat, answer in answers.items():
+            if answer["status"] == "ok":
+                warm = {"seconds": self.care.warm, "block": self.care.block}
+                answers[seat] = answer | self._process(seat).ask("warm", **warm)
 
     def _make(self, seat: Seat, cell: Cell, operation: str, device: str) -> Answer:
         if self._left <= 0:

@@ -1,5 +1,6 @@
 """Correct before fast: the first pass of a contestant against the same steps in float64."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,10 @@ def reference(data: CellData, cache: Path | None = None) -> State:
     one = notebook(data.astype("float64"), "step")
     assert one.state is not None  # noqa: S101  it is a step
     state = one.state(one.run())
-    if file:
-        np.savez(file, state.loss, *state.parameters)
+    if file:  # several contestants may be at it
+        own = file.with_suffix(f".{os.getpid()}.npz")
+        np.savez(own, state.loss, *state.parameters)
+        own.replace(file)
     return state
 
 

@@ -27,7 +27,7 @@ from chainrule.bench.measure.limits import WALL, best, warm_up
 from chainrule.bench.measure.limits import block as timed
 from chainrule.bench.measure.process import Answer
 
-VERBS = ("make", "time", "drop", "rates")  # methods of a worker
+VERBS = ("make", "warm", "time", "drop", "rates")  # methods of a worker
 _environment = cache(environment)  # once per process, after the contestant has loaded its libraries
 _PR_SET_PDEATHSIG = 1
 
@@ -75,16 +75,20 @@ class Worker:
         if wrong := checked.pop("wrong"):
             self.drop()
             return {"status": "wrong", "reason": wrong, "check": checked}
-        warmed = warm_up(one, warm, block)
         return {
             "status": "ok",
             "steps": one.steps,
-            "passes": warmed.passes,
-            "pass": warmed.seconds,
             "first_call": first,
             "check": checked,
             "environment": _environment(),
+            **self.warm(warm, block),
         }
+
+    def warm(self, seconds: float, block: float) -> Answer:
+        """Warm the contestant up; return the passes of a block, and the time of a pass."""
+        assert self._contestant is not None  # noqa: S101  the protocol
+        warmed = warm_up(self._contestant, seconds, block)
+        return {"passes": warmed.passes, "pass": warmed.seconds}
 
     def time(self, passes: int, clock: str = WALL, *, again: bool = True) -> Answer:
         """Time a block of passes, after an untimed pass if ``again``.

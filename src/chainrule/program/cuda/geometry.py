@@ -42,7 +42,7 @@ class Launch(NamedTuple):
         return self.grid[0] + 1 if self.parts else 0
 
 
-def launch(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
+def launch(kernel: Fused, multiprocessors: int, *, aligned: bool, strip: int = STRIP) -> Launch:
     """Return how a kernel is launched.
 
     The shapes alone decide, so that the same network on the same device adds in the same order.
@@ -55,6 +55,8 @@ def launch(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
         The number of those of the device.
     aligned
         Whether all full arrays begin at multiples of 16 bytes.
+    strip
+        The most columns of a block that sums over rows.
 
     Examples
     --------
@@ -81,11 +83,11 @@ def launch(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:
             Loop(kernel.chain, width), where, (min(blocks, most) if sums else blocks, 1), (THREADS, 1)
         )
     # Blocks with few columns get more rows; the last block of each column range adds its partial sums.
-    across = min(STRIP // width if sums_rows else WARP, _power_of_two(_ceil(where.columns, width)))
+    across = min(strip // width if sums_rows else WARP, WARP, _power_of_two(_ceil(where.columns, width)))
     columns = _ceil(where.columns, across * width)
     down = THREADS // across
     rows = min(_ceil(where.rows, down), max(1, most // columns), THIN_PARTS * down if is_thin else 65535)
-    return Launch(Loop(kernel.chain, width), where, (columns, rows), (across, down))
+    return Launch(Loop(kernel.chain, width, strip=strip), where, (columns, rows), (across, down))
 
 
 def _rows(kernel: Fused, multiprocessors: int, *, aligned: bool) -> Launch:

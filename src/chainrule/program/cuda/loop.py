@@ -42,6 +42,7 @@ class Loop:
     chain: Chain
     width: int = 1  # flat, tile: columns that a thread loads and stores at once; row: above 1 if they may be several
     kept: int = 0  # row: columns per thread if it keeps their sums; else 0
+    strip: int = STRIP  # tile: the most columns of a block that sums over rows
     across: int = 0  # row: threads per row
     columns: int = 0  # row: columns of the grid
 
@@ -70,7 +71,7 @@ class Loop:
     @property
     def shared(self) -> int:
         """How many sums the warps of a block have in all, at most."""
-        columns = {"row": KEPT_COLUMNS, "tile": STRIP, "flat": 0}[self.form]
+        columns = {"row": KEPT_COLUMNS, "tile": self.strip, "flat": 0}[self.form]
         outputs = self.chain.outputs
         return WARPS * sum(columns * self.few(o) if o.columns else o.total for o in outputs)
 

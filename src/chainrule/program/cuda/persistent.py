@@ -23,7 +23,7 @@ from chainrule.program.cuda.device import Product
 from chainrule.program.cuda.expressions import STORED
 from chainrule.program.cuda.geometry import PACK_BYTES, launch
 from chainrule.program.cuda.grouping import grouped, is_column_sum
-from chainrule.program.cuda.loop import THREADS, indented
+from chainrule.program.cuda.loop import STRIP, THREADS, indented
 from chainrule.program.cuda.lowering import fused
 from chainrule.program.cuda.planning import cuda_plan
 from chainrule.program.cuda.source import KernelText, function
@@ -36,11 +36,10 @@ from chainrule.program.trace import Spec, trace
 
 # In one block's matrix products per step; above this, ordinary kernels with many blocks are faster.
 MOST_FLOPS = 3_000_000
-# A model of a step on one multiprocessor of an H100, not a measurement: a barrier, the latency of the first loads of
-# each group, half of its 450 GFLOP/s in float32 for the products, and nearly all of what its shared memory moves.
-GROUP_MICROSECONDS, FLOPS_A_MICROSECOND, BYTES_A_MICROSECOND = 0.2, 220_000, 200_000
-# Three barriers of a cluster, and two reads of each gradient entry from another block.
-BARRIERS_MICROSECONDS, REMOTE_BYTES_A_MICROSECOND = 1.5, 100_000
+# A model of a step, fitted to 43 steps of an H200 (benchmarks/results): a group of operations, the products, the bytes that are
+# read and written, and in a cluster the gradient and the parameters from other blocks. It is off by 40 % at most.
+GROUP_MICROSECONDS, FLOPS_A_MICROSECOND, BYTES_A_MICROSECOND = 0.7, 300_000, 210_000
+REMOTE_BYTES_A_MICROSECOND = 6_500
 PER_BATCH, PER_STEP = ("sample", "target", "weight"), ("rate", "key")  # roles of inputs
 ROLES = ("parameter", "state", *PER_BATCH, *PER_STEP)
 
@@ -94,7 +93,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
     time = sum(len(stage.groups) * GROUP_MICROSECONDS for stage in plans) + flops / FLOPS_A_MICROSECOND
     time += sum(stage.bytes for stage in plans) / BYTES_A_MICROSECOND
     if blocks > 1:
-        time += BARRIERS_MICROSECONDS + 2 * theta.nbytes / REMOTE_BYTES_A_MICROSECOND
+        time += theta.nbytes / REMOTE_BYTES_A_MICROSECOND
     return Persistent(text, time, printer.constants)
 
 
@@ -169,7 +168,9 @@ class _Printer:
 
     def __init__(self, plans: list[Plan], rows: int, blocks: int, *, gathers: bool) -> None:
         self._plans, self._rows, self._blocks, self._gathers = plans, rows, blocks, gathers
-        inputs = {v.name: v for stage in reversed(plans) for v in stage.program.inputs if v.role in ROLES}
+        inputs = {
+            v.name: v for stage in reversed(plans) for v in stage.program.inputs if v.role in ROLES
+        }
         self._inputs = sorted(inputs.values(), key=lambda value: ROLES.index(value.role))
         room = sum(stage.peak_bytes + PACK_BYTES * len(stage.homes) for stage in plans)
         self._memory = SharedMemory(2 * (room + 8 * rows + PACK_BYTES))
@@ -328,7 +329,7 @@ class _Printer:
             return self._product(product(group, arrays))
         lowered = fused(group)
         aligned = all(self._memory.place(arrays.of(v)) % PACK_BYTES == 0 for v in lowered.full)
-        how = launch(lowered, 1, aligned=aligned)
+        how = launch(lowered, 1, aligned=aligned, strip=2 * STRIP)
         blocks, across = how.grid[0] if how.loop.form == "tile" else 1, how.block[0]
         how = how._replace(grid=(blocks, 1))
         text = function(how.loop, lowered.tail)
