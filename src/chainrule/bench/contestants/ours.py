@@ -84,7 +84,7 @@ def _steps(
 
     def state(losses: list[float]) -> State:
         layers = layout.split(backend.to_numpy(engine.progress.theta))
-        return State(losses[-1], [*(layer.W for layer in layers), *(layer.b for layer in layers)])
+        return State(float(losses[-1]), [*(layer.W for layer in layers), *(layer.b for layer in layers)])
 
     return Contestant(run, data.steps, state, context=engine.at_work)
 

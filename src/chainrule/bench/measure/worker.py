@@ -123,11 +123,11 @@ def serve(requests: IO[str], answers: IO[str]) -> None:
     for line in requests:
         request = json.loads(line)
         try:
-            answer = verbs[request.pop("do")](**request)
+            answer = json.dumps(verbs[request.pop("do")](**request))
         except Exception as error:  # noqa: BLE001  any library's
             reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            answer = {"status": "failed", "reason": reason}
-        answers.write(json.dumps(answer) + "\n")
+            answer = json.dumps({"status": "failed", "reason": reason})
+        answers.write(f"{answer}\n")
         answers.flush()
 
 
