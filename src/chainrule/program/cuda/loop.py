@@ -42,9 +42,9 @@ class Loop:
     chain: Chain
     width: int = 1  # flat, tile: columns that a thread loads and stores at once; row: above 1 if they may be several
     kept: int = 0  # row: columns per thread if it keeps their sums; else 0
-    strip: int = STRIP  # tile: the most columns of a block that sums over rows
     across: int = 0  # row: threads per row
     columns: int = 0  # row: columns of the grid
+    strip: int = STRIP  # tile: the most columns of a block that sums over rows
 
     @property
     def form(self) -> Form:
