@@ -47,8 +47,7 @@ def cluster_kernels():
     """Return the persistent kernels of clusters: of the smallest and of the largest, with sums in each precision."""
     wide = Case((64, 64), "relu", "cross_entropy", "adam")
     half = Case((16, 16), "relu", "cross_entropy", additions={"compute": "bfloat16"})
-    weighted = Case(loss="cross_entropy", weighted=True)
-    runs = [(wide, "float32", 16), (weighted, "float64", 2), (half, "float32", 8)]
+    runs = [(wide, "float32", 16), (CASES["weights"], "float64", 2), (half, "float32", 8)]
     return [
         persistent(made_work(case, 512, dtype, 64), 64, 1 << 20, blocks).text
         for case, dtype, blocks in runs
