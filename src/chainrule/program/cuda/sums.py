@@ -60,9 +60,9 @@ def finished(loop: Loop, last: list[str]) -> list[str]:
             lines.append(
                 f"  block.take_warps<{lanes[n]}>({warps[n]}, [&](unsigned int at, {loop.sums} sum) {{"
             )
-            column, place = _column(loop, outputs[n])
+            column, index = _column(loop, outputs[n])
             lines.append(f"    const long long column = {column};")
-            lines.append(f"    if (column < columns) store(out{n}_ + {place}, sum);")
+            lines.append(f"    if (column < columns) store(out{n}_ + {index}, sum);")
             lines.append("  });")
         lines.append("}")
     if totals:
