@@ -114,7 +114,7 @@ class Roots:
     """Finds the value that owns the memory of a view, and the view's position in it."""
 
     def __init__(self, program: Program) -> None:
-        self._maker = {id(operation.result): operation for operation in program.operations}
+        self._views = {id(op.result): op for op in program.operations if op.is_view}
 
     def of(self, value: Value) -> Value:
         """Return the value that owns the memory of ``value``.
@@ -129,8 +129,8 @@ class Roots:
         Value
             The root of the view; ``value`` itself if it is not a view.
         """
-        while (maker := self._view(value)) is not None:
-            value = maker.inputs[0]
+        while view := self._views.get(id(value)):
+            value = view.inputs[0]
         return value
 
     def start(self, value: Value) -> int | None:
@@ -147,15 +147,15 @@ class Roots:
             The number of elements before it along that axis.
         """
         start = 0
-        while (maker := self._view(value)) is not None:
-            if maker.function == "matrix_transpose":
+        while view := self._views.get(id(value)):
+            if view.function == "matrix_transpose":
                 return None
-            if maker.function == "slice":
-                *lead, last = maker.settings["places"]
+            if view.function == "slice":
+                *lead, last = view.settings["places"]
                 if any(place not in (..., slice(None)) for place in lead):
                     return None
-                start += last.indices(maker.inputs[0].shape[-1])[0]
-            value = maker.inputs[0]
+                start += last.indices(view.inputs[0].shape[-1])[0]
+            value = view.inputs[0]
         return start
 
     def is_whole(self, value: Value) -> bool:
@@ -173,10 +173,6 @@ class Roots:
         """
         root = self.of(value)
         return self.start(value) == 0 and size(value.shape) == size(root.shape)
-
-    def _view(self, value: Value) -> Operation | None:
-        maker = self._maker.get(id(value))
-        return maker if maker is not None and maker.is_view else None
 
 
 class _Planner:

@@ -65,7 +65,7 @@ def trace(function: Callable[..., Any], *arguments: Any, named: bool = False) ->
     names = naming(recorder) if named else nullcontext(list[Mention]())
     with names as mentions:
         returned = _called(recorder, function, arguments)
-    _replaced(returned, Tracer, lambda tracer: outputs.append(tracer.value))
+    _replaced(returned, Tracer, lambda tracer: outputs.append(tracer.value))  # in their order
     inputs, operations = tuple(recorder.inputs), tuple(recorder.operations)
     return Program(inputs, tuple(outputs), operations, tuple(mentions)).without_dead_code()
 
