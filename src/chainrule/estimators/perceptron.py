@@ -19,6 +19,7 @@ from chainrule.data.inputs import host, is_device_array
 from chainrule.estimators import lbfgs, settings, sparse
 from chainrule.estimators.hyperparameters import Parameters
 from chainrule.estimators.monitor import Monitor
+from chainrule.estimators.sparse import SparseRows
 from chainrule.estimators.stopping import Plateau
 from chainrule.mathematics.arrays import Array
 from chainrule.mathematics.naming import refusing, require
@@ -157,8 +158,8 @@ class Perceptron(CallbackSupportMixin, Parameters):  # type: ignore[misc]
         options = {"batch_size": None if rows == n else rows, "optimizer": settings.solver(self)}
         held_out = held_out and settings.weighed(held_out, mean)
         if issparse(data.X):
-            data = sparse.in_batches(self.network_, data, options["batch_size"])
-            held_out = held_out and sparse.in_batches(self.network_, held_out, 1)
+            data = Batch(SparseRows(self.network_, data, options["batch_size"]), None)
+            held_out = held_out and Batch(SparseRows(self.network_, held_out, 1), None)
         X, Y, options["sample_weight"] = data
         options |= {"callbacks": [monitor], "validation_data": held_out}
         options |= {"shuffle": self.shuffle, "threads": self.threads, "resume": True}

@@ -81,8 +81,3 @@ class SparseRows(BufferedRows):
         X, Y, weights = self._rows
         dense = X[rows].toarray().astype(self._host.dtype)
         return Batch(dense, Y[rows], None if weights is None else weights[rows])
-
-
-def in_batches(network: NeuralNetwork, data: Batch, batch_size: int | None) -> Batch:
-    """Return sparse rows as ``network.train`` takes them."""
-    return Batch(SparseRows(network, data, batch_size), None)

@@ -48,8 +48,7 @@ def product_threads(work: Work) -> int | None:
 def cuts(work: Work, *, native: bool) -> dict[int, Cut]:
     """Return the cut of each batch size of the work."""
     most = threads(work.threads)
-    sizes = work.batch_sizes
-    return {rows: cut(work.plan(rows).program, rows, most, native=native) for rows in sizes}
+    return {rows: cut(work.plan(rows).program, rows, most, native=native) for rows in work.batch_sizes}
 
 
 def blocked(work: Work, kernels: Kernels, cuts: dict[int, Cut]) -> "Steps":
