@@ -26,15 +26,15 @@ class Scope(NamedTuple):
         """Return the name of an operand; "" for a number, and for the result of an unnamed operation."""
         if not isinstance(operand, Value):
             return ""
-        constant = "constant" if operand.data is not None and operand.data.ndim else ""
+        constant = "constant" if operand.is_constant and operand.number is None else ""
         return self.name(operand) or constant
 
     def number(self, operand: Operand) -> str:
         """Return the digits of a constant whose entries are all equal; "" for anything else."""
         if isinstance(operand, Value):
-            if operand.data is None or operand.data.ndim or self.name(operand):
+            if operand.number is None or self.name(operand):
                 return ""
-            operand = operand.data.item()
+            operand = operand.number
         return str(operand) if isinstance(operand, int) else f"{operand:.6g}"
 
 

@@ -154,7 +154,7 @@ def lower(group: Fusion, where: Extent | None = None) -> Lowered:
         _check_reduction(operation)
     where = where or over(group.operations[0])
     entries = {id(v) for o in group.operations for v in o.inputs[: len(o.inputs) - len(o.read_by_rows)]}
-    read = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and not _is_number(v)]
+    read = [(v, kind(v, where), 0) for v in group.inputs if id(v) in entries and v.number is None]
     names = {id(value): f"x{number}" for number, (value, *_) in enumerate(read)}
     few: dict[int, str] = {}  # names of the operands whose whole rows or columns are read
     for operation in group.operations:
@@ -202,10 +202,6 @@ def laid_out(array: Array, where: Extent) -> Array:
     return array.reshape(() if own == (1, 1) != where else own)
 
 
-def _is_number(value: Value) -> bool:
-    return value.data is not None and value.data.ndim == 0
-
-
 def _statement(operation: Operation, names: dict[int, str]) -> Statement:
     function, result = operation.function, names[id(operation.result)]
     arguments = tuple(_argument(operand, names) for operand in operation.operands)
@@ -228,7 +224,4 @@ def _check_reduction(operation: Operation) -> None:
 def _argument(operand: Given, names: dict[int, str]) -> Argument:
     if not isinstance(operand, Value):
         return operand
-    if operand.data is not None and operand.data.ndim == 0:
-        number: float = operand.data.item()
-        return number
-    return names[id(operand)]
+    return names[id(operand)] if operand.number is None else operand.number

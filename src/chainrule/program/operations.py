@@ -42,6 +42,11 @@ class Value:
         """Whether its entries are known before the program runs."""
         return self.data is not None
 
+    @property
+    def number(self) -> Any:
+        """The number that all entries of a constant are equal to; ``None`` for other values."""
+        return None if self.data is None or self.data.ndim else self.data.item()
+
 
 Operand = Value | float | int
 
@@ -317,7 +322,7 @@ class Program:
         if not isinstance(operand, Value):
             return f"{operand}" if isinstance(operand, int) else f"{operand:.6g}"
         if operand.data is not None:
-            return f"{operand.data.item():.6g}" if operand.data.ndim == 0 else "constant"
+            return "constant" if operand.number is None else f"{operand.number:.6g}"
         return self.names.get(id(operand), "?")
 
     def __repr__(self) -> str:

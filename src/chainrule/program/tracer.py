@@ -135,7 +135,8 @@ class Recorder:
         arrays = [operand for operand in operands if isinstance(operand, Tracer)]
         if function == "multiply" and len(arrays) == 2:
             for one, other in (operands, reversed(operands)):
-                if one.is_everywhere(1) and np.broadcast_shapes(one.shape, other.shape) == other.shape:
+                is_one = one.value.number == 1
+                if is_one and np.broadcast_shapes(one.shape, other.shape) == other.shape:
                     unchanged: Tracer = other  # 1 x is x, to the bit
                     return unchanged
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
@@ -199,11 +200,6 @@ class Tracer:
 
     def __matmul__(self, other: "Tracer") -> "Tracer":
         return self._recorder.matmul(self, other)
-
-    def is_everywhere(self, number: float) -> bool:
-        """Return whether this is a constant with all entries equal to ``number``."""
-        data = self.value.data
-        return data is not None and data.ndim == 0 and data.item() == number
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Recorder:
         return self._recorder
@@ -301,8 +297,8 @@ def _common_dtype(function: str, arrays: Sequence[Tracer]) -> np.dtype[Any]:
 def _identity(value: Operand) -> Any:
     if not isinstance(value, Value):
         return ("number", repr(value))  # by its repr, since 0.0 == -0.0
-    if value.data is not None and value.data.ndim == 0:
-        return ("filled", repr(value.data.item()), value.shape, value.dtype)
+    if value.number is not None:
+        return ("filled", repr(value.number), value.shape, value.dtype)
     return id(value)
 
 
