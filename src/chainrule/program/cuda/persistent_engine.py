@@ -33,7 +33,9 @@ CLUSTERS = 16, 8, 4, 2  # blocks; not with dropout, whose masks need each block'
 # In a step's products; larger steps were up to three times faster on clusters of an H200 than on one block.
 MOST_FLOPS_ALONE = 1_000_000
 MOST_STEPS, MOST_ROWS = 4096, 2**16  # in a call; the rows of its orders then take 512 KB
-ROWS_OF_A_THREAD = 2**14  # least rows to draw an order of in a thread of its own: 0.2 ms
+ROWS_OF_A_THREAD = (
+    2**14
+)  # least rows to order for a network (0.2 ms) in threads, which else wait for the GIL
 
 Bounds = Sequence[tuple[int, int]]
 
@@ -115,7 +117,7 @@ class PersistentPack(Pack):
         together = max(engine.at_once for engine in engines)
         self._steps = together * len(work.bounds)
         self._rows = 0 if work.is_one_batch else together * work.bounds[-1][1]
-        self._threads = max(1, min(threads, len(engines) * self._rows // ROWS_OF_A_THREAD))
+        self._threads = threads if self._rows else 1
         dtype, count = numpy_dtype(work.progress[0].dtype), len(engines)
         drops = any(engine.work.drops for engine in engines)
         shape = FeedShape(count * self._steps, count * self._rows, dtype, drops)
@@ -123,6 +125,7 @@ class PersistentPack(Pack):
         self._marks = [device.mark() for _ in range(UNDER_WAY)]
         self._kinds: list[tuple[PersistentEngine, Bounds]] = []
         self._feeds: list[Feed] = []  # of the kinds, on the host
+        self._shares: list[range] = []  # the feeds that each thread writes
         self._launches: list[Call] = []
 
     def run(self, epochs: Mapping[Any, Epoch], check: Callable[[], None]) -> dict[Any, np.ndarray]:
@@ -131,9 +134,11 @@ class PersistentPack(Pack):
         if kinds != self._kinds:
             self._launches, self._kinds = self._bound(kinds), kinds
             self._feeds = [self._part(self._host, *kind) for kind in kinds]
+            rows = max(bounds[-1][1] - bounds[0][0] for _, bounds in kinds)
+            self._shares = parts(len(kinds), self._threads if rows >= ROWS_OF_A_THREAD else 1)
         writes = [feed.write for feed in self._feeds]
         calls = [(write, (epoch,)) for write, epoch in zip(writes, epochs.values(), strict=True)]
-        run_all([[calls[n] for n in part] for part in parts(len(calls), self._threads)])
+        run_all([[calls[n] for n in share] for share in self._shares])
         try:
             for number, (kernel, arguments) in enumerate(self._launches):
                 check()
