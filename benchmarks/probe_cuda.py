@@ -4,6 +4,7 @@
 """
 
 import operator
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,13 @@ from chainrule.program.cuda.batch import BoundBatch
 from chainrule.program.cuda.device import Product
 from chainrule.program.cuda.engine import Chunk, GraphEngine
 from chainrule.program.cuda.feed import FeedShape
-from chainrule.program.cuda.persistent_engine import fastest
+from chainrule.program.cuda.persistent import persistent
+from chainrule.program.cuda.persistent_engine import (
+    CLUSTERS,
+    PersistentEngine,
+    PersistentPack,
+    side_by_side,
+)
 from chainrule.program.cuda.source import KernelText
 from chainrule.program.engine import Epoch
 
@@ -84,30 +91,60 @@ def step(backend, device, name, timed):
 def passes(backend, device, name, times=20):
     """Print what a step takes by the host's clock in passes as the benchmark runs them: the waits are in it.
 
-    As graphs; and where one block is enough, as one kernel.
+    As graphs; and where they fit, as one kernel of 1 to 16 blocks, with what the model of that kernel says.
     """
-    data, seen = cell_data(parse(name), "cuda"), set()
-    for engine_of in (GraphEngine, fastest):
-        began = time.perf_counter()
+    data = cell_data(parse(name), "cuda")
+    for blocks in (0, 1, *sorted(CLUSTERS)):
         with device.at_work():
             todo = work(data, backend)
-            engine = engine_of(todo, device)
-            bound = time.perf_counter() - began
-            kind = type(engine).__name__
-            if kind in seen:
-                return
-            seen.add(kind)
-            epoch = Epoch(data.order, todo.bounds, [1e-30] * data.steps, None)
-            for _ in range(3):
-                engine.run(epoch, lambda: None)
             began = time.perf_counter()
-            for _ in range(times):
-                engine.run(epoch, lambda: None)
-            took = (time.perf_counter() - began) / times / data.steps
+            engine = in_blocks(todo, device, blocks) if blocks else GraphEngine(todo, device)
+            if engine is None:
+                continue
+            bound = time.perf_counter() - began
+            epoch = Epoch(data.order, todo.bounds, [1e-30] * data.steps, None)
+            took = passed({engine: epoch}, engine, times) / data.steps
         for note in getattr(engine, "notes", ()):
             print(f"  {note}")
+        kind = f"{blocks:2d} blocks" if blocks else "graphs"
+        model = f"; the model says {engine.kernels[data.cell.batch].microseconds:.1f}" if blocks else ""
         print(
-            f"  {kind}, passes of {data.steps} steps: {took * 1e6:.1f} us a step; made in {bound:.3f} s"
+            f"  {kind}, passes of {data.steps} steps: {took * 1e6:.1f} us a step{model}; made in {bound:.3f} s"
+        )
+
+
+def in_blocks(todo, device, blocks):
+    """Return the engine of persistent kernels of this many blocks; ``None`` where they do not fit."""
+    sizes = [rows for rows in todo.batch_sizes if rows % blocks == 0]
+    kernels = {rows: persistent(todo, rows, device.shared_bytes, blocks) for rows in sizes}
+    if len(kernels) < len(todo.batch_sizes) or None in kernels.values():
+        return None
+    return PersistentEngine(todo, device, kernels)
+
+
+def passed(epochs, engine, times):
+    """Return the seconds of a pass, the median of ``times``; ``epochs`` has that of each network of a pack."""
+    run = engine.run if isinstance(engine, PersistentPack) else None
+    (epoch, *_), took = epochs.values(), []
+    for _ in range(3 + times):
+        began = time.perf_counter()
+        run(epochs, lambda: None) if run else engine.run(epoch, lambda: None)
+        took.append(time.perf_counter() - began)
+    return statistics.median(took[3:])
+
+
+def together(backend, device, name="64-64-8,32", counts=(1, 16, 64, 128), times=7):
+    """Print what a step takes of several networks side by side, each by its own block."""
+    data, one = cell_data(parse(name), "cuda"), 0.0
+    for count in counts:
+        with device.at_work():
+            works = [work(data, backend) for _ in range(count)]
+            pack = side_by_side(works, device)
+            epoch = Epoch(data.order, works[0].bounds, [1e-30] * data.steps, None)
+            took = passed(dict.fromkeys(pack.engines, epoch), pack, times) / data.steps
+        one = one or took
+        print(
+            f"{count} networks {name} at once: {took * 1e6:.1f} us a step of all, {count * one / took:.1f} times the rate of one"
         )
 
 
@@ -126,6 +163,7 @@ def main(names: list[str]) -> None:
     for name in names or CELLS:
         step(backend, device, name, microseconds)
         passes(backend, device, name)
+    together(backend, device)
 
 
 if __name__ == "__main__":

@@ -81,18 +81,26 @@ def test_the_probe_names_every_node_of_a_step_and_its_passes(stand_in, capsys):
     backend = backends.named("numpy")
     probe_cuda.ceilings(backend, stand_in, run, squares=(8,), copied=1 << 20)
     probe_cuda.step(backend, stand_in, "8-16-16-4,8,adam", run)
-    probe_cuda.passes(backend, stand_in, "2-4-1,4", times=1)
     lines = capsys.readouterr().out.splitlines()
+    probe_cuda.passes(backend, stand_in, "2-4-1,4", times=1)
+    probe_cuda.together(backend, stand_in, "2-4-1,4", counts=(1, 2), times=1)
+    by_host = capsys.readouterr().out.splitlines()
     assert lines[0] == "a node that does nothing: 2.00 us"
     assert lines[1:4] == [f"8^3 {kind}: 0.0 TFLOP/s" for kind in ("float32", "float32 onto what is there", "float16")]  # fmt: skip
     assert lines[4] == "copy of 1 MiB: 0.524 TB/s"
-    nodes = len(lines) - 8
+    nodes = len(lines) - 6
     assert (
         lines[5]
         == f"8-16-16-4,8,adam: {nodes} nodes, together {2 * nodes:.1f} us, one by one {2 * nodes:.1f} us"
     )
     assert timed[5:] == [1] * nodes + [nodes]
-    for line, kind in zip(lines[-2:], ("GraphEngine", "PersistentEngine"), strict=True):
-        pattern = rf"  {kind}, passes of 50 steps: \d+\.\d us a step; made in \d+\.\d{{3}} s$"
-        assert re.match(pattern, line)
-    assert all(np.isfinite(float(line.split()[0])) for line in lines[6:-2])
+    assert all(np.isfinite(float(line.split()[0])) for line in lines[6:])
+    kinds = "graphs", r" 1 blocks", r" 2 blocks", r" 4 blocks"
+    for line, kind in zip(by_host, kinds, strict=False):
+        assert re.match(
+            rf"  {kind}, passes of 200 steps: \d+\.\d us a step(; the model says \d+\.\d)?; made in",
+            line,
+        )
+    assert [line.split(":")[0] for line in by_host[4:]] == [
+        f"{n} networks 2-4-1,4 at once" for n in (1, 2)
+    ]

@@ -137,10 +137,14 @@ class Crew:
         """Make the contestants of a GPU, which compile for seconds, at the same time; then warm each up alone."""
         for seat in seats:
             self._process(seat)  # Linux ends a worker with the thread that has started it
+        # The first that takes a step computes the reference, with all cores, for the others.
+        first = next((seat for seat in seats if not seat.contestant.startswith("products")), seats[0])
+        answers[first] = self._make(first, cell, operation, "cuda")
+        others = [seat for seat in seats if seat != first]
         with ThreadPoolExecutor(len(seats)) as pool:
             try:
-                made = pool.map(lambda seat: self._make(seat, cell, operation, "cuda"), seats)
-                answers.update(zip(seats, made, strict=True))
+                made = pool.map(lambda seat: self._make(seat, cell, operation, "cuda"), others)
+                answers.update(zip(others, made, strict=True))
             except KeyboardInterrupt:
                 for process in self.processes.values():
                     process.end()  # so that no thread waits for it
