@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,6 +63,12 @@ def test_what_is_not_installed_is_skipped_with_its_name(monkeypatch):
     request = {"contestant": "sklearn", "cell": CELL, "operation": "step", "warm": 0.0, "block": 0.0}
     (answer,) = served({"do": "make", **request})
     assert answer == {"status": "skipped", "reason": "sklearn is not installed"}
+
+
+def test_jax_on_a_gpu_says_nothing_about_the_cpu(monkeypatch):
+    backend = SimpleNamespace(describe=lambda: "jax:gpu:0")
+    monkeypatch.setattr("chainrule.bench.measure.worker.backends.named", lambda _: backend)
+    assert served({"do": "rates", "library": "jax", "dtype": "float32", "threads": 0}) == [{}]
 
 
 def test_a_process_outlives_wrong_steps_errors_and_printing_but_not_a_crash(process):
