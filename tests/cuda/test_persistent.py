@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
+import pytest
 
 from chainrule import NeuralNetwork, backends, train_many
 from chainrule.backends.numpy import NumpyBackend
@@ -133,6 +134,13 @@ def test_small_networks_run_in_one_block_by_their_numbers_alone(stand_in):
     assert isinstance(engine, GraphEngine)
 
 
+@pytest.mark.parametrize(("rows", "blocks"), [(128, 1), (512, 4), (511, 1), (1024, 8), (4096, 16)])
+def test_the_numbers_alone_choose_how_many_blocks_a_network_has(stand_in, rows, blocks):
+    work = made_work(Case((64,), "relu", "cross_entropy"), rows, "float32")
+    engine = fastest(on_device(stand_in, work), stand_in)
+    assert engine.kernels[rows].text.blocks == blocks
+
+
 CLUSTERS = {
     64: Case((16, 12), "tanh", "cross_entropy", "adam", True),
     128: Case((16,), "relu", "squared_error"),
@@ -142,6 +150,7 @@ CLUSTERS = {
 
 def test_larger_batches_are_divided_among_the_blocks_of_a_cluster(monkeypatch):
     monkeypatch.setattr("chainrule.program.cuda.persistent.MOST_FLOPS", 50_000)
+    monkeypatch.setattr("chainrule.program.cuda.persistent_engine.FLOPS_A_BLOCK", 1)
     runs = []
     for (batch_size, case), dtype in zip(
         CLUSTERS.items(), ("float64", "float64", "float32"), strict=True
@@ -162,6 +171,7 @@ def test_larger_batches_are_divided_among_the_blocks_of_a_cluster(monkeypatch):
 
 def test_networks_side_by_side_on_clusters_have_the_bits_of_each_alone(stand_in, monkeypatch):
     monkeypatch.setattr("chainrule.program.cuda.persistent.MOST_FLOPS", 50_000)
+    monkeypatch.setattr("chainrule.program.cuda.persistent_engine.FLOPS_A_BLOCK", 1)
     works = [made_work(CLUSTERS[64], 144, batch_size=64) for _ in range(2)]
     works[1].progress.theta[...] *= 2
     (plan,) = epochs(works[0], 1)
@@ -181,6 +191,7 @@ def test_networks_side_by_side_on_clusters_have_the_bits_of_each_alone(stand_in,
 
 def test_a_device_without_room_for_a_cluster_takes_a_smaller_one_or_runs_graphs(monkeypatch, caplog):
     monkeypatch.setattr("chainrule.program.cuda.persistent.MOST_FLOPS", 50_000)
+    monkeypatch.setattr("chainrule.program.cuda.persistent_engine.FLOPS_A_BLOCK", 1)
     work = made_work(CLUSTERS[128], 128)
 
     def engine(refused, most_blocks=16, work=work):

@@ -30,8 +30,9 @@ TOGETHER_MICROSECONDS = (
     20_000  # longest call, by the same model: its epochs have no records if Ctrl-C ends it
 )
 CLUSTERS = 16, 8, 4, 2  # blocks; not with dropout, whose masks need each block's first row
-# In a step's products; larger steps were up to three times faster on clusters of an H200 than on one block.
-MOST_FLOPS_ALONE = 1_000_000
+# In a step's products: the most for one block if there are clusters, and what a block of a cluster should have at most. On an H200,
+# larger steps were up to three times faster on clusters, and more blocks than that hardly faster.
+MOST_FLOPS_ALONE, FLOPS_A_BLOCK = 1_000_000, 500_000
 MOST_STEPS, MOST_ROWS = 4096, 2**16  # in a call; the rows of its orders then take 512 KB
 ROWS_OF_A_THREAD = (
     2**14
@@ -197,13 +198,16 @@ def small(work: Work, device: Device) -> PersistentEngine | None:
 
 
 def _kernel(work: Work, rows: int, device: Device) -> Persistent | None:
-    """Return the kernel of one block, or of the largest cluster that divides the rows: whichever is first and large enough.
+    """Return the kernel of one block or of a cluster; ``None`` if none is large enough.
 
+    First comes one block for small steps, then the smallest cluster whose blocks have little to do, then the largest, then one block.
     Only the shapes decide, so a network has the same bits alone and side by side with others.
     """
+    flops = work.plan(rows).flops
     clusters = [n for n in CLUSTERS if n <= device.most_blocks and rows % n == 0 and not work.drops]
-    is_small = work.plan(rows).flops <= MOST_FLOPS_ALONE
-    for blocks in (1, *clusters) if is_small else (*clusters, 1):
+    enough = [n for n in reversed(clusters) if flops <= n * FLOPS_A_BLOCK]
+    alone = [1] * (flops <= MOST_FLOPS_ALONE)
+    for blocks in dict.fromkeys((*alone, *enough, *clusters, 1)):
         try:
             kernel = persistent(work, rows, device.shared_bytes, blocks)
             if kernel is not None:
