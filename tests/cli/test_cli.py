@@ -174,10 +174,12 @@ def test_rows_with_a_word_for_no_value_are_left_out_on_request(chainrule, flower
     assert "left out 5 rows without a value" in succeeded(chainrule(words + "--missing NA,?")).stdout
 
 
-def test_train_reads_the_digits_without_polars(chainrule, monkeypatch):
+def test_train_reads_the_digits_and_small_csv_without_polars(chainrule, flowers, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
     said = succeeded(chainrule("train digits --target digit --epochs 1 -o m")).stdout
     assert "classes: 10" in said
+    assert "held-out accuracy: 100.0 %" in succeeded(chainrule(TRAIN)).stdout
+    assert succeeded(chainrule("predict m.safetensors flowers.csv")).stdout.startswith("prediction,")
 
 
 def test_a_model_is_written_though_nobody_reads_the_progress(flowers, tmp_path):

@@ -1,11 +1,13 @@
 """Tables: named columns read from a file, and the checks that they contain numbers.
 
-CSV and gzipped CSV are decoded and checked here, and split by Polars (the extra ``data``) into columns of text without
-surrounding blanks, or of numbers if all values are numbers. Polars reads Parquet, and NumPy reads npz.
+CSV and gzipped CSV are decoded and checked here, and split by Polars if it is installed (the extra ``data``), else by the
+csv module. Both give the same columns: text without surrounding blanks, or numbers if all values are numbers. Polars
+reads Parquet, and NumPy reads npz.
 """
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -294,6 +296,8 @@ def has_index_name(name: str) -> bool:
     return name in _INDEX_NAMES or name.startswith("__index_level_")
 
 
+# Most characters of text for the csv module, which takes 8 s for them (Polars 1 s), and several times their memory.
+_MOST_BY_CSV = 32 << 20
 _DAMAGED = "cannot be read ({}); is it damaged, or of another format?"
 _UTF16_MARKS = {b"\xff\xfe", b"\xfe\xff"}  # at the start of a file
 
@@ -347,7 +351,7 @@ def read_delimited(path: Path, dialect: Dialect) -> Table:
         If it is not text in this encoding, two columns have the same name, a row has more fields than there are names,
         or there is not enough memory.
     ModuleNotFoundError
-        If Polars is not installed.
+        If it is too large to be read without Polars, which is not installed.
 
     Examples
     --------
@@ -361,7 +365,6 @@ def read_delimited(path: Path, dialect: Dialect) -> Table:
     import csv
 
     dialect.check()
-    pl = polars(f"reading {path.name}")
     text = _decoded(path, dialect.encoding)
     # One line at a time: all at once would take several times the memory of the text.
     lines = (line[0] for line in re.finditer(r"[^\n]*\n", text))
@@ -374,24 +377,11 @@ def read_delimited(path: Path, dialect: Dialect) -> Table:
     require(not other, problem)
     count = text.count("\n")
     check_memory(path, f"{count:,} lines of {len(names):,} columns", count * len(names))
-    places = list(map(str, range(len(names))))  # simple names, so that none needs quotes
-    body = text.split("\n", reader.line_num)[-1]
-    try:
-        frame = pl.read_csv(
-            (dialect.separator.join(places) + "\n" + body).encode(),
-            schema=dict.fromkeys(places, pl.String),
-            separator=dialect.separator,
-        )
-    except pl.exceptions.PolarsError as error:
-        list(rows)  # raises, and names the line
-        msg = f"{path} cannot be read ({one_line(error)}); is a quote left open?"
-        raise ValueError(msg) from error
-    frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
-    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    return {
-        name: as_array(series if name in dialect.spelled else _cast(series, dialect))
-        for name, series in zip(names, frame, strict=True)
-    }
+    if find_spec("polars") is not None:
+        return _by_polars(path, names, text.split("\n", reader.line_num)[-1], rows, dialect)
+    problem = f"{path.name} is too large to be read without Polars; {how_to_install('data')}"
+    require(len(text) <= _MOST_BY_CSV, problem, ModuleNotFoundError)
+    return _by_csv(names, rows, dialect)
 
 
 def _decoded(path: Path, encoding: str) -> str:
@@ -437,6 +427,30 @@ def _rows(path: Path, reader: Any) -> Iterator[list[str]]:
         raise ValueError(msg) from error
 
 
+def _by_polars(
+    path: Path, names: list[str], body: str, rows: Iterator[list[str]], dialect: Dialect
+) -> Table:
+    import polars as pl
+
+    places = list(map(str, range(len(names))))  # simple names, so that none needs quotes
+    try:
+        frame = pl.read_csv(
+            (dialect.separator.join(places) + "\n" + body).encode(),
+            schema=dict.fromkeys(places, pl.String),
+            separator=dialect.separator,
+        )
+    except pl.exceptions.PolarsError as error:
+        list(rows)  # raises, and names the line
+        msg = f"{path} cannot be read ({one_line(error)}); is a quote left open?"
+        raise ValueError(msg) from error
+    frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
+    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    return {
+        name: as_array(series if name in dialect.spelled else _cast(series, dialect))
+        for name, series in zip(names, frame, strict=True)
+    }
+
+
 def _cast(series: Any, dialect: Dialect) -> Any:
     """Return a series of text as integers, floats or booleans if all of its values are."""
     import polars as pl
@@ -448,6 +462,38 @@ def _cast(series: Any, dialect: Dialect) -> Any:
             return numbers
     words = series.str.to_lowercase()
     return words == "true" if words.drop_nulls().is_in(["true", "false"]).all() else series
+
+
+def _by_csv(names: list[str], rows: Iterator[list[str]], dialect: Dialect) -> Table:
+    filled = (row + [""] * (len(names) - len(row)) for row in rows if any(map(str.strip, row)))
+    table: Table = {}
+    for name, fields in zip(names, zip(*filled, strict=True), strict=False):  # no rows, no columns
+        column = np.array([field.strip() or None for field in fields], dtype=object)  # (n,)
+        table[name] = column if name in dialect.spelled else _typed(column, dialect)
+    return table
+
+
+def _typed(column: Column, dialect: Dialect) -> Column:
+    """Return a column of text as integers, floats or booleans if all of its values are, as ``_cast`` does."""
+    has_value = np.array([text is not None for text in column])  # (n,)
+    values = _converted(column[has_value].tolist(), dialect)  # (number of values,)
+    if has_value.all():
+        return values
+    typed = np.full(len(column), np.nan if values.dtype.kind == "f" else None)  # (n,)
+    typed[has_value] = values
+    return typed
+
+
+def _converted(texts: list[str], dialect: Dialect) -> Column:
+    plain = [text.replace(",", ".") for text in texts] if dialect.separator == ";" else texts
+    if all(text.isascii() and is_number(text) for text in plain):
+        for number, dtype in ((int, np.int64), (int, np.uint64), (float, np.float64)):
+            with suppress(ValueError, OverflowError):
+                return np.array(list(map(number, plain)), dtype)
+    words = [text.lower() for text in texts]
+    if set(words) <= {"true", "false"}:
+        return np.array([word == "true" for word in words])
+    return np.array(texts, dtype=object)
 
 
 _SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz")
