@@ -58,10 +58,11 @@ def test_csv_gives_its_columns_by_name_in_order(csv, text, wanted):
 
 @pytest.mark.usefixtures("reader")
 def test_encoding_separator_and_spelling_are_as_asked(csv):
-    text = "größe;code;y\n0,5;007;ja\n-1,25;010;nein\n"
+    text = "größe;code;y;preis\n0,5;007;ja;9,50\n-1,25;010;nein;\n"
     path = csv(text.encode("cp1252"))
-    table = read_table(path, Dialect("cp1252", ";", ("code",)))
-    assert as_lists(table) == {"größe": [0.5, -1.25], "code": ["007", "010"], "y": ["ja", "nein"]}
+    table = read_table(path, Dialect("cp1252", ";", ("code", "preis")))
+    wanted = {"größe": [0.5, -1.25], "code": ["007", "010"], "y": ["ja", "nein"]}
+    assert as_lists(table) == wanted | {"preis": ["9.50", None]}
     assert as_lists(read_table(csv(text.encode("utf-16")), Dialect("utf-16", ";")))["code"] == [7, 10]
 
 

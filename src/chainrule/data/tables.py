@@ -446,9 +446,20 @@ def _by_polars(
     frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
     frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     return {
-        name: as_array(series if name in dialect.spelled else _cast(series, dialect))
+        name: _pointed(as_array(series), dialect)
+        if name in dialect.spelled
+        else as_array(_cast(series, dialect))
         for name, series in zip(names, frame, strict=True)
     }
+
+
+def _pointed(column: Column, dialect: Dialect) -> Column:
+    """Return a column of text, with points for decimal commas if all of its values are numbers."""
+    if dialect.separator == ";":
+        plain = [text and text.replace(",", ".") for text in column.tolist()]
+        if all(text is None or is_number(text) for text in plain):
+            return np.array(plain, dtype=object)
+    return column
 
 
 def _cast(series: Any, dialect: Dialect) -> Any:
@@ -469,7 +480,8 @@ def _by_csv(names: list[str], rows: Iterator[list[str]], dialect: Dialect) -> Ta
     table: Table = {}
     for name, fields in zip(names, zip(*filled, strict=True), strict=False):  # no rows, no columns
         column = np.array([field.strip() or None for field in fields], dtype=object)  # (n,)
-        table[name] = column if name in dialect.spelled else _typed(column, dialect)
+        is_spelled = name in dialect.spelled
+        table[name] = _pointed(column, dialect) if is_spelled else _typed(column, dialect)
     return table
 
 
