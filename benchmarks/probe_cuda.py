@@ -27,6 +27,7 @@ from chainrule.program.cuda.persistent_engine import (
 )
 from chainrule.program.cuda.source import KernelText
 from chainrule.program.engine import Epoch
+from chainrule.program.machine import cores
 
 CELLS = (
     "784-64-10,64", "784-128-10,4096", "784-1024-10,4096", "784-4096-10,4096", "64-64-64-8,64,adam",
@@ -139,7 +140,7 @@ def together(backend, device, name="64-64-8,32", counts=(1, 16, 64, 128), times=
     for count in counts:
         with device.at_work():
             works = [work(data, backend) for _ in range(count)]
-            pack = side_by_side(works, device)
+            pack = side_by_side(works, device, cores())
             epoch = Epoch(data.order, works[0].bounds, [1e-30] * data.steps, None)
             took = passed(dict.fromkeys(pack.engines, epoch), pack, times) / data.steps
         one = one or took
