@@ -261,8 +261,26 @@ def test_a_against_a_reads_the_same_and_an_injected_slowdown_of_a_fifth_slower()
         assert compared.estimate == pytest.approx(ratio, rel=0.02)
 
 
-def test_a_run_in_which_nobody_could_start_is_an_error(tmp_path):
-    words = ["bench", "run", "--quick", "--cell", "64-16-10,1", "--backend", "no.such:thing"]
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ("numpy,no.such:thing", "'no.such:thing' needs what is missing here: no; install it, or choose"),
+        (",", "--backend names no contestant; choose"),
+        (
+            "math:nothing",
+            "nothing was measured: AttributeError: module 'math' has no attribute 'nothing'",
+        ),
+    ],
+)
+def test_a_contestant_that_cannot_start_is_an_error_in_one_line(tmp_path, names, problem):
+    words = ["bench", "run", "--quick", "--cell", "64-16-10,1", "--backend", names]
     result = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "run")])
     assert result.exit_code == 2
-    assert "nothing was measured: ModuleNotFoundError: No module named 'no'" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith(f"error: {problem}")
+
+
+def test_a_run_into_a_file_asks_for_a_folder(tmp_path):
+    file = tmp_path / "model.safetensors"
+    file.touch()
+    with pytest.raises(NotADirectoryError, match="is a file; give a folder with -o"):
+        campaign.run(plan("numpy"), file)

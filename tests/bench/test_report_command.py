@@ -81,6 +81,9 @@ def test_samples_that_are_gzipped_say_the_same(chainrule, tmp_path):
         (["nowhere"], "nowhere"),
         (["run", "--format", "pdf"], "pdf"),
         (["damaged"], f"{store.FILE}, line 5: "),
+        (["bytes"], f"{store.FILE} is damaged, or is no file of a benchmark"),
+        (["cut.jsonl.gz"], "cut.jsonl.gz is damaged, or is no file of a benchmark"),
+        (["empty"], "empty holds no measurements; measure with: "),
     ],
 )
 def test_an_impossible_request_is_one_line(chainrule, tmp_path, arguments, word):
@@ -88,6 +91,10 @@ def test_an_impossible_request_is_one_line(chainrule, tmp_path, arguments, word)
     (tmp_path / "damaged").mkdir()
     damaged = "".join([*lines[:4], '{"record": "measurement"}\n', *lines[4:]])
     (tmp_path / "damaged" / store.FILE).write_text(damaged)
+    for folder, held in (("bytes", b"\xb0\n"), ("empty", b"")):
+        store.append(tmp_path / folder, [])
+        (tmp_path / folder / store.FILE).write_bytes(held)
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress("".join(lines).encode())[:-20])
     done = chainrule(*arguments)
     assert done.exit_code == 2
     assert word in done.stderr

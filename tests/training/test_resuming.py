@@ -151,6 +151,12 @@ def test_a_folder_is_of_one_run_and_other_settings_are_named(tmp_path):
     assert {path: path.read_bytes() for path in run.iterdir()} == before
     with pytest.raises(BlockingIOError, match="another run uses the folder"):
         trained(tmp_path / "new", callbacks=[lambda _: trained(tmp_path / "new")])
+    newest = max(run.glob("checkpoint-*"))
+    arrays, record = checkpoint.read(newest)
+    del record["settings"]["network"]
+    checkpoint.write(newest, arrays, record)
+    with pytest.raises(ValueError, match="another version of chainrule began the run in "):
+        trained(run)
 
 
 def test_a_full_disk_ends_no_training_and_leaves_the_last_good_checkpoint(tmp_path, monkeypatch, capfd):

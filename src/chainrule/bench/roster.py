@@ -5,8 +5,9 @@ The contestants are the rows of ``roster.csv``.
 
 import csv
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,13 +63,18 @@ class Entry(NamedTuple):
     mark: str = "H"
 
     def missing(self) -> list[str]:
-        """Return the modules that the contestant needs and that are not installed."""
-        return [name for name in self.needs if find_spec(name) is None]
+        """Return the modules that the contestant needs and that are neither installed nor in the current folder."""
+        return [name for name in self.needs if not (find_spec(name) or PathFinder.find_spec(name, [""]))]
+
+    def lacking(self) -> list[str]:
+        """Return what the contestant needs and this machine does not have: modules, a device."""
+        needs_device = self.device == "cuda" and not _has_gpu()
+        return self.missing() + ["a CUDA device"] * needs_device
 
     @property
     def is_at_hand(self) -> bool:
         """Whether the contestant's modules are installed and the driver reports its device."""
-        return not self.missing() and (self.device == "cpu" or gpu() is not None)
+        return not self.lacking()
 
     @property
     def device(self) -> str:
@@ -80,6 +86,11 @@ class Entry(NamedTuple):
         module, function = self.code.split(":")
         path = module if self.name == self.code else f"chainrule.bench.{module}"
         return partial(getattr(import_module(path), function), *self.arguments)
+
+
+@cache
+def _has_gpu() -> bool:
+    return gpu() is not None
 
 
 def device_of(library: str) -> str:
@@ -126,7 +137,8 @@ def entry(name: str) -> Entry:
     ('numpy', 'peer')
     """
     if name.count(":") == 1:
-        return Entry(name, PEER, "numpy", name, (), "a contestant of your own")
+        package = name.partition(":")[0].partition(".")[0]
+        return Entry(name, PEER, "numpy", name, (package,), "a contestant of your own")
     return lookup("contestant", name, Entry, ROSTER)
 
 

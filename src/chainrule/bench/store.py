@@ -7,6 +7,7 @@ measurements follow in the order of time. Raw samples are kept: medians and rati
 import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -17,6 +18,8 @@ from chainrule.mathematics.naming import refusing, require
 
 FILE = "measurements.jsonl"
 SCHEMA = 2
+# Errors of a file that is no text, or that ends within a compressed block.
+_DAMAGE = (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def read(path: Path) -> Records:
     FileNotFoundError
         If there is none.
     ValueError
-        If a line is not a record of this schema.
+        If the file is damaged, or a line is not a record of this schema.
     """
     file = path / FILE if path.is_dir() else path
     if not file.exists():
@@ -181,10 +184,12 @@ def read(path: Path) -> Records:
         msg = f"{lacking}; measure with: chainrule bench run -o {path}"
         raise FileNotFoundError(msg)
     records = Records()
-    for number, text in enumerate(_lines(file), start=1):
-        problem = f"{file}, line {number}: not a record of a benchmark ({{}}); remove the line or measure again"
-        with refusing((ValueError, TypeError, KeyError, AttributeError), problem):
-            records.add(json.loads(text))
+    damaged = f"{file} is damaged, or is no file of a benchmark ({{}}); use a copy or measure again"
+    with refusing(_DAMAGE, damaged):
+        for number, text in enumerate(_lines(file), start=1):
+            problem = f"{file}, line {number}: not a record of a benchmark ({{}}); remove the line or measure again"
+            with refusing((ValueError, TypeError, KeyError, AttributeError), problem):
+                records.add(json.loads(text))
     return records
 
 

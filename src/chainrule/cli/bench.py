@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Literal
 
 import typer
@@ -55,13 +56,23 @@ def cells(
 def contestants(named: str | None, *, peers: bool) -> list[str]:
     """Return the contestants, with the bare products of their libraries: those named, or every installed backend."""
     if named is not None:
-        names = [roster.entry(name).name for name in words(named)]
+        names = able(words(named))
     else:
         names = [name for name in roster.of(roster.BACKEND) if roster.entry(name).is_at_hand]
     if peers:
         others = map(roster.entry, roster.of(roster.PEER))
         names += [peer.name for peer in others if peer.is_at_hand and not peer.is_slow_to_make]
     return roster.with_products(names)
+
+
+def able(names: list[str]) -> list[str]:
+    """Return the names of contestants, all of which must be able to run here."""
+    choose = "choose one that chainrule bench env lists"
+    require(names, f"--backend names no contestant; {choose}")
+    for name in names:
+        lacking = " and ".join(roster.entry(name).lacking())
+        require(not lacking, f"{name!r} needs what is missing here: {lacking}; install it, or {choose}")
+    return names
 
 
 def thread_counts(text: str) -> tuple[int, ...]:
@@ -126,8 +137,8 @@ def summary(measured: Sequence[Measurement]) -> str:
     timed = [m for m in measured if m.is_timed and roster.entry(m.contestant).group != roster.PRODUCTS]
     parts = [f"{measured[0].cell.name} {measured[0].operation}"]
     if timed:
-        fastest = min(timed, key=lambda m: min(m.per_step))
-        parts.append(f"{fastest.contestant} {1e6 * min(fastest.per_step):.3g} us")
+        fastest = min(timed, key=lambda m: median(m.per_step))
+        parts.append(f"{fastest.contestant} {microseconds(median(fastest.per_step))} us")
     shown = {"wrong", "failed"} if timed else {"wrong", "failed", "skipped"}
     parts += [f"{m.contestant}: {m.reason}" for m in measured if m.status in shown]
     return "  ".join(parts)
@@ -196,6 +207,7 @@ def report(
 ) -> None:
     """Show the results of a run: the fastest backend of each size, and how near the machine's limit it is."""
     results = Results(read(folder))
+    require(results.rows, f"{folder} holds no measurements; measure with: chainrule bench run")
     if form in {"png", "svg"}:
         inside = folder if folder.is_dir() else folder.parent
         for file in reports.figures(results, output or inside / "figures", form):
@@ -257,7 +269,8 @@ def recommend(
 
     Uses the stored measurements if they decide it; otherwise measures for about 20 s.
     """
-    chosen = None if backend is None else listed("backend", backend, roster.of(roster.BACKEND))
+    known = roster.of(roster.BACKEND)
+    chosen = None if backend is None else able(listed("backend", backend, known))
     cell = _cell(layers, batch, rule, dtype)
     try:
         answer = recommendation.recommend(cell, campaign.measure, contestants=chosen, again=again)
@@ -326,8 +339,7 @@ def env(as_json: AsJson = False) -> None:
     table = Table("contestants", ("name", "group", "description, or what it needs"), texts=3)
     contestants = []
     for one in roster.ROSTER.values():
-        needs_device = one.device == "cuda" and here["gpu"] is None
-        missing = one.missing() + (["a CUDA device"] if needs_device else [])
+        missing = one.lacking()
         text = f"needs {', '.join(missing)}" if missing else one.description
         table.rows.append((one.name, one.group, text))
         record = {"name": one.name, "group": one.group, "missing": missing}

@@ -93,7 +93,7 @@ def sizes(words: list[str], name: str = HIDDEN) -> tuple[int, ...]:
     >>> sizes(["128,64", "32"])
     (128, 64, 32)
     """
-    problem = f"{name} {' '.join(words)}: wanted whole numbers, as in {name} 128,64"
+    problem = f"{name} {' '.join(words)}: wanted whole numbers, as in {name} 8,4"
     with refusing(ValueError, problem):
         return tuple(int(size) for word in words for size in word.split(","))
 

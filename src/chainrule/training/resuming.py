@@ -148,10 +148,12 @@ class RunFolder:
             return
         self._settings = json.loads(json.dumps({**settings, **of_data}, default=float))
         saved = self._settings if self.newest is None else self.newest[1]["settings"]
+        problem = f"another version of chainrule began the run in {self.path}; continue with that, or give another folder"
+        require(saved.keys() == self._settings.keys(), problem)
         differences = [
-            f"{name.replace('_', ' ')}{_change(saved.get(name), self._settings.get(name))}"
-            for name in {**self._settings, **saved}
-            if saved.get(name) != self._settings.get(name)
+            f"{name.replace('_', ' ')}{_change(saved[name], self._settings[name])}"
+            for name in saved
+            if saved[name] != self._settings[name]
         ]
         problem = f"the run in {self.path} differs in {', '.join(differences)}; give its settings, or another folder"
         require(not differences, problem)

@@ -255,6 +255,8 @@ def run(campaign: Campaign, folder: Path, listener: Listener = lambda *_: None) 
     ------
     ValueError
         If the folder holds another campaign.
+    NotADirectoryError
+        If it is a file.
     KeyboardInterrupt
         After Ctrl-C, when the measurements so far have been written.
     """
@@ -320,6 +322,7 @@ def _rates(campaign: Campaign, one: Crew, records: Records) -> Iterator[dict[str
 
 def _begin(campaign: Campaign, folder: Path) -> Records:
     """Return the records of the campaign; write its plan if there is none yet."""
+    require(not folder.is_file(), f"{folder} is a file; give a folder with -o", NotADirectoryError)
     if not (folder / FILE).exists():
         records = Records()
         _keep([campaign.line(time.strftime("%Y-%m-%dT%H:%M:%S"))], folder, records)

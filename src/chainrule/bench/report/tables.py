@@ -24,7 +24,7 @@ MEANINGS = (
     "= the same or ? undecided compared with the fastest other library. Times as fast as that: the geometric mean and "
     "the range over cells. Of the limit of the machine: the median and the range."
 )
-NOTHING = "Nothing was measured; the table of all rows says why."
+NOTHING = "Nothing was measured; the table of contestants without a figure says why."
 
 
 def share_text(figures: Figures) -> str:
