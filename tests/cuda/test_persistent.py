@@ -8,6 +8,8 @@ import pytest
 
 from chainrule import NeuralNetwork, backends, train_many
 from chainrule.backends.numpy import NumpyBackend
+from chainrule.mathematics.arrays import namespace
+from chainrule.mathematics.optimizers import Optimizer
 from chainrule.program.chains import HALVES
 from chainrule.program.cuda.device import CannotCaptureError
 from chainrule.program.cuda.engine import GraphEngine
@@ -214,6 +216,17 @@ def test_a_device_without_room_for_a_cluster_takes_a_smaller_one_or_runs_graphs(
     for addition in ({"dropout": 0.5}, {"clip_norm": 0.5}, {"weight_decay": 1e-3}):
         other = replace(CLUSTERS[128], additions=addition)
         assert isinstance(engine([], work=made_work(other, 128)), GraphEngine)
+    # Updates that use the number of the parameters, or their places.
+    for divisor in (
+        lambda x: x.shape[-1],
+        lambda x: 1 + namespace(x).arange(x.shape[-1], dtype=x.dtype),
+    ):
+
+        def update(g, state, theta, rate, divisor=divisor):
+            return theta - rate * g / divisor(theta), state
+
+        other = replace(CLUSTERS[128], optimizer=Optimizer("own", lambda _theta: (), update))
+        assert isinstance(engine([], work=made_work(other, 128)), GraphEngine)
 
 
 def test_networks_side_by_side_have_the_bits_of_each_alone_and_share_launches(stand_in):
@@ -249,6 +262,14 @@ def test_networks_side_by_side_have_the_bits_of_each_alone_and_share_launches(st
     for engine, bits_alone in zip(engines, wanted, strict=True):
         theta, state = engine.progress
         assert bits(np.array(losses[engine]), [host(part) for part in (theta, *state)]) == bits_alone
+
+
+def test_the_orders_of_many_networks_take_a_bounded_memory(stand_in, monkeypatch):
+    monkeypatch.setattr("chainrule.program.cuda.persistent_engine.MOST_ROWS_TOGETHER", 100)
+    for count, at_once in ((1, 7), (3, 2), (8, 1)):
+        works = [made_work(CASES["plain"], 14, batch_size=4, steps=10**6) for _ in range(count)]
+        pack = side_by_side([on_device(stand_in, work) for work in works], stand_in)
+        assert {engine.at_once for engine in pack.engines} == {at_once}
 
 
 class SideBySide(NumpyBackend):

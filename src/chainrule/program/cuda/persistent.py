@@ -100,7 +100,8 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
 def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
     """Return the plan of a step; for a cluster, the plan of a block's rows, and that of the update of a block's share.
 
-    None for a cluster if an entry of the update depends on others, as with ``clip_norm``.
+    None for a cluster if an entry of the update depends on others, as with ``clip_norm``, or on the number or the places of the
+    parameters, as it may with an optimizer of your own: a share would be updated by other numbers.
     """
     if blocks == 1:
         # The weights are few: their update stores the gradient.
@@ -120,11 +121,22 @@ def _plans(work: Work, rows: int, blocks: int) -> list[Plan]:
         return trace(work.step.finish, part, theta_part._replace(name="g", role=""), rate)
 
     whole = update(count)
+    constants = [v for op in whole.operations for v in op.inputs if v.is_constant]
     if any(op.is_view or not op.is_elementwise for op in whole.operations):
         return []
+    if any(constant.shape[-1:] == theta.shape for constant in constants):
+        return []
     own = update(-(-count // (blocks * pack)) * pack)
+    if _formulas(own) != _formulas(whole):
+        return []
     carried = list(zip(own.inputs, own.outputs, strict=False))[: 1 + len(progress[1])]
     return [plan(part, (), grouped(part, long=False)), plan(own, carried, grouped(own))]
+
+
+def _formulas(program: Program) -> list[tuple[str, list[Any]]]:
+    """Return the function of each operation, and its operands: numbers, and ``None`` for arrays."""
+    # An operand is a value, of which constants have a number, or a number.
+    return [(op.function, [getattr(o, "number", o) for o in op.operands]) for op in program.operations]
 
 
 class SharedMemory:

@@ -34,6 +34,7 @@ CLUSTERS = 16, 8, 4, 2  # blocks; not with dropout, whose masks need each block'
 # larger steps were up to three times faster on clusters, and more blocks than that hardly faster.
 MOST_FLOPS_ALONE, FLOPS_A_BLOCK = 1_000_000, 500_000
 MOST_STEPS, MOST_ROWS = 4096, 2**16  # in a call; the rows of its orders then take 512 KB
+MOST_ROWS_TOGETHER = 2**23  # in a call for several networks: 64 MB on the host, and on the device
 ROWS_OF_A_THREAD = (
     2**14
 )  # least rows to order for a network (0.2 ms) in threads, which else wait for the GIL
@@ -115,6 +116,9 @@ class PersistentPack(Pack):
         super().__init__(engines)
         work, device = engines[0].work, engines[0].device
         self._device, self._places = device, {engine: place for place, engine in enumerate(engines)}
+        most = MOST_ROWS_TOGETHER // (len(engines) * work.bounds[-1][1])
+        for engine in engines if not work.is_one_batch else ():
+            engine.at_once = max(1, min(engine.at_once, most))
         together = max(engine.at_once for engine in engines)
         self._steps = together * len(work.bounds)
         self._rows = 0 if work.is_one_batch else together * work.bounds[-1][1]
