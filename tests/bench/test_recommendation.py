@@ -129,6 +129,16 @@ def test_nothing_measured_is_an_error_in_one_line(monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    ("layers", "problem"),
+    [("784-256-10", "wanted whole numbers"), ("784,10", "wanted inputs, hidden layers and outputs")],
+)
+def test_other_layers_are_refused_in_one_line(layers, problem):
+    result = CliRunner().invoke(app, ["bench", "recommend", "--layers", layers, "--batch", "128"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: --layers {layers}: {problem}, as in --layers ")
+
+
 def test_a_backend_that_was_left_out_is_noted():
     def without_torch(cell, contestants, seconds):
         records = Bench()(cell, ["numpy-jit"], seconds)

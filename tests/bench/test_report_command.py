@@ -81,6 +81,12 @@ def test_samples_that_are_gzipped_say_the_same(chainrule, tmp_path):
         (["nowhere"], "nowhere"),
         (["run", "--format", "pdf"], "pdf"),
         (["damaged"], f"{store.FILE}, line 5: "),
+        (["run", "-o", "report.txt"], "report.txt is not written by --format term; give md"),
+        (["run", "--format", "md", "-o", "no/report.md"], "there is no folder"),
+        (
+            ["run", "--format", "md", "-o", f"run/{store.FILE}"],
+            "is read for this result and would be overwritten",
+        ),
         (["bytes"], f"{store.FILE} is damaged, or is no file of a benchmark"),
         (["cut.jsonl.gz"], "cut.jsonl.gz is damaged, or is no file of a benchmark"),
         (["empty"], "empty holds no measurements; measure with: "),

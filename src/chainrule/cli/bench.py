@@ -20,12 +20,13 @@ from chainrule.bench.measure import campaign, speedup
 from chainrule.bench.measure.campaign import QUICK, Care
 from chainrule.bench.measure.environment import environment
 from chainrule.bench.report.word_table import Table, microseconds
-from chainrule.bench.store import Measurement, read
+from chainrule.bench.store import FILE, Measurement, read
 from chainrule.cli import show
 from chainrule.cli.errors import fail
 from chainrule.cli.options import AsJson, argument, option, sizes
 from chainrule.mathematics.naming import check_known, require
 from chainrule.ranks import join
+from chainrule.saving.files import check_writable, write_whole
 
 app = typer.Typer(
     help="Measure which backend is fastest on this machine, and how near the machine's limit it is.",
@@ -213,11 +214,13 @@ def report(
         for file in reports.figures(results, output or inside / "figures", form):
             typer.echo(f"wrote {file}", err=True)
     elif form == "term":
+        require(output is None, f"{output} is not written by --format term; give md, html or json")
         show.console().print(reports.terminal(results))
     elif output is None:
         typer.echo(_TEXTS[form](results), nl=False)
     else:
-        output.write_text(_TEXTS[form](results), encoding="utf-8")
+        file = check_writable(output, (folder, folder / FILE))
+        write_whole(file, _TEXTS[form](results).encode())
         typer.echo(f"wrote {output}", err=True)
 
 
@@ -287,9 +290,11 @@ def recommend(
 
 def _cell(layers: str, batch: int, rule: str | None, dtype: str) -> Cell:
     """Return the cell that the options describe."""
-    sizes = words(layers)
-    default = "sgd" if len(sizes) == 3 else "adam"  # only adam has two or more hidden layers
-    return parse(f"{'-'.join(sizes)},{batch},{rule or default},{dtype}")
+    widths = sizes([layers], "--layers")
+    problem = f"--layers {layers}: wanted inputs, hidden layers and outputs, as in --layers 784,256,10"
+    require(len(widths) >= 3, problem)
+    default = "sgd" if len(widths) == 3 else "adam"  # only adam has two or more hidden layers
+    return parse(f"{'-'.join(map(str, widths))},{batch},{rule or default},{dtype}")
 
 
 # -- scale -----

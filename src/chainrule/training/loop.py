@@ -20,7 +20,9 @@ from chainrule.training.interrupts import Interrupts
 from chainrule.training.run import TrainingRun
 from chainrule.training.tasks import Member, Outcome
 
-IN_TURN = "the members trained one after the other: nothing here runs such steps together"
+IN_TURN = (
+    "the members trained one after the other: nothing here runs such steps together, or the run is short"
+)
 
 
 def fit(members: Sequence[Member], display: Display, threads: int = 1) -> list[Outcome]:
