@@ -97,6 +97,7 @@ ON_THE_COMMAND_LINE = [
     ("train table.csv -o m", "Missing option '--target'"),
     ("train table.csv --target kind <<>>", "no file to write to; give -o FILE for the model, or (--dry-run)"),
     ("train table.csv --target kind -o m --hidden <<big>>", "--hidden big: wanted whole numbers, as in --hidden (8,4)"),
+    ("train table.csv --target kind -o m --hidden <<0>>", "--hidden 0: every number must be (1) or more"),
     ("train table.csv --target kind -o m --epochs <<ten>>", "'--epochs': Input should be a valid integer"),
     ("train table.csv --target kind -o m <<--epoch>> 5", "No such option: --epoch; did you mean (--epochs)"),
     ("train table.csv --target kind -o m <<--lr>> 0.1", "No such option: --lr; did you mean (--learning-rate)"),

@@ -95,7 +95,9 @@ def sizes(words: list[str], name: str = HIDDEN) -> tuple[int, ...]:
     """
     problem = f"{name} {' '.join(words)}: wanted whole numbers, as in {name} 8,4"
     with refusing(ValueError, problem):
-        return tuple(int(size) for word in words for size in word.split(","))
+        numbers = tuple(int(size) for word in words for size in word.split(","))
+    require(min(numbers) >= 1, f"{name} {' '.join(words)}: every number must be 1 or more")
+    return numbers
 
 
 class TrainCommand(TyperCommand):

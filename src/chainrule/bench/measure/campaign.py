@@ -152,7 +152,8 @@ class Crew:
         for seat, answer in answers.items():
             if answer["status"] == "ok":
                 warm = {"seconds": self.care.warm, "block": self.care.block}
-                answers[seat] = answer | self._process(seat).ask("warm", **warm)
+                patience = self._left + LATE
+                answers[seat] = answer | self._process(seat).ask("warm", patience, **warm)
 
     def _make(self, seat: Seat, cell: Cell, operation: str, device: str) -> Answer:
         if self._left <= 0:

@@ -40,6 +40,7 @@ MOST_FLOPS = 3_000_000
 # read and written, and in a cluster the gradient and the parameters from other blocks. It is off by 40 % at most.
 GROUP_MICROSECONDS, FLOPS_A_MICROSECOND, BYTES_A_MICROSECOND = 0.7, 300_000, 210_000
 REMOTE_BYTES_A_MICROSECOND = 6_500
+FLAG_BYTES = 16  # of shared memory, in `Block::is_last`
 PER_BATCH, PER_STEP = ("sample", "target", "weight"), ("rate", "key")  # roles of inputs
 ROLES = ("parameter", "state", *PER_BATCH, *PER_STEP)
 
@@ -88,7 +89,7 @@ def persistent(work: Work, rows: int, shared_bytes: int, blocks: int = 1) -> Per
         return None
     printer = _Printer(plans, rows, blocks, gathers=not work.is_one_batch)
     text = printer.text()
-    if text.shared_bytes > shared_bytes:
+    if text.shared_bytes + FLAG_BYTES > shared_bytes:
         return None
     time = sum(len(stage.groups) * GROUP_MICROSECONDS for stage in plans) + flops / FLOPS_A_MICROSECOND
     time += sum(stage.bytes for stage in plans) / BYTES_A_MICROSECOND
