@@ -299,7 +299,7 @@ def test_explain_names_a_gap_a_label_and_a_column_that_do_not_fit(chainrule, mod
         ("none.csv --target kind --seed -1 -o m", "for '--seed': Input should be"),
         ("none.csv --target kind --backend nunpy -o m", "did you mean 'numpy'?"),
         ("none.csv --target kind --hidden 8 x -o m", "unexpected extra argument"),
-        ("none.csv --target kind --hidden 8 -8 -o m", "8, -8"),
+        ("none.csv --target kind --hidden 8 -8 -o m", "--hidden 8 -8: every number must be 1 or more"),
         ("none.csv --target kind --learning-rate -1 -o m", "--learning-rate is -1"),
         ("none.csv --target kind --dropout 1.5 -o m", "--dropout is 1.5; give a number from 0 to 1 - 2^-32"),
         ("none.csv --target kind --weight-decay nan -o m", "--weight-decay is nan; give a finite number"),

@@ -84,9 +84,7 @@ def thread_counts(text: str) -> tuple[int, ...]:
     >>> thread_counts("1,2")
     (1, 2)
     """
-    counts = sizes([text], "--threads")
-    require(min(counts) >= 0, f"--threads {text}: wanted numbers of 0 or more")
-    return counts
+    return sizes([text], "--threads", least=0)
 
 
 def listed(kind: str, text: str, known: list[str]) -> list[str]:

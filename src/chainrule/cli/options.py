@@ -85,7 +85,7 @@ def spread(arguments: list[str]) -> list[str]:
     return out
 
 
-def sizes(words: list[str], name: str = HIDDEN) -> tuple[int, ...]:
+def sizes(words: list[str], name: str = HIDDEN, least: int = 1) -> tuple[int, ...]:
     """Return the numbers in the ``words`` of an option, each a number or several separated by commas.
 
     Examples
@@ -96,7 +96,7 @@ def sizes(words: list[str], name: str = HIDDEN) -> tuple[int, ...]:
     problem = f"{name} {' '.join(words)}: wanted whole numbers, as in {name} 8,4"
     with refusing(ValueError, problem):
         numbers = tuple(int(size) for word in words for size in word.split(","))
-    require(min(numbers) >= 1, f"{name} {' '.join(words)}: every number must be 1 or more")
+    require(min(numbers) >= least, f"{name} {' '.join(words)}: every number must be {least} or more")
     return numbers
 
 

@@ -153,7 +153,7 @@ class Crew:
             if answer["status"] == "ok":
                 warm = {"seconds": self.care.warm, "block": self.care.block}
                 patience = self._left + LATE
-                answers[seat] = answer | self._process(seat).ask("warm", patience, **warm)
+                answers[seat] = answer | self._process(seat).ask("warm", patience=patience, **warm)
 
     def _make(self, seat: Seat, cell: Cell, operation: str, device: str) -> Answer:
         if self._left <= 0:
