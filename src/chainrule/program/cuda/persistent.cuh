@@ -69,6 +69,19 @@ __device__ inline void share(Sum (&sum)[16], int &kept, int part) {
     share<half / 2, 2 * bit, parts>(sum, kept, part);
   }
 }
+// Loads `width` terms, from `at` on, of four rows of A or four columns of B, and stores term t of number i at to[t][i]. With `terms`, a
+// factor's neighbours in memory are the terms of one number, else the numbers of one term; `stride` leads to the next of the others.
+template <int width, bool terms, typename T, typename Sum>
+__device__ inline void take_four(Sum (&to)[width][4], const T *from, int stride, const int (&numbers)[4], int count, int at) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) {
+    const bool is_term = width == 4 && !terms;  // pack i has four numbers of term at + i
+    const int number = is_term ? numbers[0] : numbers[i] < count ? numbers[i] : 0, term = is_term ? at + i : at;
+    const Pack<T, width> pack = load<width>(from + (terms ? number * stride + term : term * stride + number));
+#pragma unroll
+    for (int j = 0; j < width; j++) to[is_term ? i : j][is_term ? j : i] = value_of(pack.at[j]);
+  }
+}
 // out (m, n) <- A (m, k) @ B (k, n), whose strides are those between the rows or, of a transposed factor, between the columns.
 // A thread computes 4 x 4 entries. If there are few entries, 2, 4, 8 or 16 neighbouring threads (`parts`) share the terms of each, added
 // up in a fixed order. With `width` 4 it loads four neighbours at once: four terms, or its rows or columns, which then lie side by side;
@@ -93,20 +106,8 @@ __device__ inline void multiply(int m, int n, int k, const T *A, int A_stride, c
     for (int l = width * part; l < k; l += width * parts) {
       const int at = l + begin < k ? l + begin : l + begin - k;
       Sum a[width][4], b[width][4];
-#pragma unroll
-      for (int r = 0; r < 4; r++) {
-        const int own = row[r] < m ? row[r] : 0;
-        const Pack<T, width> pack = load<width>(beside ? A + (at + r) * A_stride + row[0] : A_turned ? A + at * A_stride + own : A + own * A_stride + at);
-#pragma unroll
-        for (int t = 0; t < width; t++) a[beside ? r : t][beside ? t : r] = value_of(pack.at[t]);
-      }
-#pragma unroll
-      for (int c = 0; c < 4; c++) {
-        const int own = column[c] < n ? column[c] : 0;
-        const Pack<T, width> pack = load<width>(above ? B + (at + c) * B_stride + column[0] : B_turned ? B + own * B_stride + at : B + at * B_stride + own);
-#pragma unroll
-        for (int t = 0; t < width; t++) b[above ? c : t][above ? t : c] = value_of(pack.at[t]);
-      }
+      take_four<width, !A_turned>(a, A, A_stride, row, m, at);
+      take_four<width, B_turned>(b, B, B_stride, column, n, at);
 #pragma unroll
       for (int t = 0; t < width; t++)
 #pragma unroll
