@@ -8,6 +8,7 @@ import pytest
 from chainrule.bench import roster
 from chainrule.bench.cells import DTYPES, GRID, PRESETS, QUICK_GRID, Cell, preset
 from chainrule.cli import bench
+from chainrule.cli.options import sizes
 
 SLOW = ", ".join(name for name, entry in roster.ROSTER.items() if entry.is_slow_to_make)
 FLAGS = {
@@ -70,7 +71,7 @@ def cases(config: Any, operation: str) -> list[Case]:
     """
     try:
         names = _names(config, operation)
-        threads = bench.thread_counts(config.getoption("--threads") or "0")
+        threads = sizes([config.getoption("--threads") or "0"], "--threads", least=0)
         cells = _cells(config)
         for required in words(config, "--require-backend"):
             roster.entry(required)

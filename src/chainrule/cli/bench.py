@@ -76,17 +76,6 @@ def able(names: list[str]) -> list[str]:
     return names
 
 
-def thread_counts(text: str) -> tuple[int, ...]:
-    """Return the numbers of threads to measure with; 0 is each library's own choice.
-
-    Examples
-    --------
-    >>> thread_counts("1,2")
-    (1, 2)
-    """
-    return sizes([text], "--threads", least=0)
-
-
 def listed(kind: str, text: str, known: list[str]) -> list[str]:
     """Return the names in a text, each of which must be known."""
     for name in words(text):
@@ -169,7 +158,7 @@ def run(
         contestants(backend, peers=peers),
         listed("operation", operation, list(roster.OPERATIONS)),
         processes or (1 if quick else 3),
-        thread_counts(threads),
+        sizes([threads], "--threads", least=0),
         QUICK if quick else Care(),
     )
     try:

@@ -36,7 +36,7 @@ from chainrule.program.trace import Spec, trace
 
 # In one block's matrix products per step; above this, ordinary kernels with many blocks are faster.
 MOST_FLOPS = 3_000_000
-# A model of a step, fitted to 43 steps of an H200 (benchmarks/results): a group of operations, the products, the bytes that are
+# A model of a step, fitted to 46 steps of an H200 (benchmarks/results): a group of operations, the products, the bytes that are
 # read and written, and in a cluster the gradient and the parameters from other blocks. It is off by 40 % at most.
 GROUP_MICROSECONDS, FLOPS_A_MICROSECOND, BYTES_A_MICROSECOND = 0.7, 300_000, 210_000
 REMOTE_BYTES_A_MICROSECOND = 6_500
