@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from chainrule.mathematics.arrays import Array, size
-from chainrule.mathematics.naming import require
 from chainrule.program.dtypes import numpy_dtype
 from chainrule.program.engine import LAUNCH_SECONDS, Engine, Epoch, Work, arrays_of
 from chainrule.program.machine import asked_threads, blas_threads
@@ -127,10 +126,11 @@ class Arrays:
         if view.function == "reshape":
             reshaped = array.reshape(view.result.shape)
             # A transposed array cannot be reshaped without a copy, and the copy would not follow later changes.
-            what = f"it reshapes a transposed array, or a part of one, to {view.result.shape}"
-            remedy = f"which copies it ({view.source}); reshape first"
-            problem = f"the step cannot be replayed: {what}, {remedy}"
-            require(self._library.shares(reshaped, array), problem, UnrecordableError)
+            if not self._library.shares(reshaped, array):
+                what = f"it reshapes a transposed array, or a part of one, to {view.result.shape}"
+                remedy = f"which copies it ({view.source}); reshape first"
+                msg = f"the step cannot be replayed: {what}, {remedy}"
+                raise UnrecordableError(msg)
             return reshaped
         return array.swapaxes(-1, -2)
 
